@@ -1,0 +1,115 @@
+'use strict'
+// Reads PROBE_CONFIG and checks every key of it. What cannot be honoured becomes a Refusal that names the key.
+
+class Refusal extends Error {
+  constructor(key, reason) {
+    super(`${key}: ${reason}`)
+  }
+}
+
+const text = ['a string', value => typeof value === 'string']
+const word = ['a string that is not empty', value => typeof value === 'string' && value !== '']
+const flag = ['a boolean', value => typeof value === 'boolean']
+const number = ['a number', value => typeof value === 'number']
+const object = ['an object', isObject]
+const port = ['a port number', value => Number.isInteger(value) && value >= 0 && value <= 65535]
+const age = ['a number of milliseconds or null', value => value === null || typeof value === 'number']
+const secrets = [
+  'a string or an array of strings, none of them empty',
+  value => [].concat(value).length > 0 && [].concat(value).every(word[1]),
+]
+const oneOf = (...values) => [
+  `one of ${values.map(value => JSON.stringify(value)).join(', ')}`,
+  value => values.includes(value),
+]
+
+const CONFIG = {
+  port,
+  profile: ['"express", the only profile that Express has', value => value === 'express'],
+  name: word,
+  secret: secrets,
+  resave: flag,
+  saveUninitialized: flag,
+  rolling: flag,
+  unset: oneOf('keep', 'destroy'),
+  proxy: flag,
+  cookie: object,
+  store: object,
+}
+
+const COOKIE = {
+  path: text,
+  domain: text,
+  httpOnly: flag,
+  secure: oneOf(true, false, 'auto'),
+  sameSite: oneOf(true, false, 'lax', 'strict', 'none'),
+  maxAge: age,
+  partitioned: flag,
+  priority: oneOf('low', 'medium', 'high'),
+}
+
+// connect-sqlite3 needs a compiled addon, which npm cannot install everywhere, so "sqlite" is refused.
+const STORE = {
+  kind: oneOf('memory', 'redis', 'mongo', 'postgres', 'mysql'),
+  url: word,
+  options: object,
+}
+
+const STORE_OPTIONS = {
+  memory: {},
+  redis: { prefix: text, ttl: number, disableTouch: flag, disableTTL: flag },
+  mongo: {
+    dbName: word,
+    collectionName: word,
+    ttl: number,
+    touchAfter: number,
+    stringify: flag,
+    autoRemove: oneOf('native', 'interval', 'disabled'),
+    timestamps: flag,
+    crypto: object,
+  },
+  postgres: { tableName: word, schemaName: word, ttl: number, createTableIfMissing: flag, disableTouch: flag },
+  mysql: { expiration: number, createDatabaseTable: flag, disableTouch: flag, schema: object },
+}
+
+/** The configuration in `json`, with the defaults that the rest of the probe relies on. */
+function readConfig(json = '{}') {
+  const config = parse(json)
+  check(config, CONFIG, '')
+  if (config.secret === undefined) throw new Refusal('secret', 'missing')
+
+  const cookie = config.cookie ?? {}
+  check(cookie, COOKIE, 'cookie.')
+
+  const store = { kind: 'memory', options: {}, ...config.store }
+  check(store, STORE, 'store.')
+  check(store.options, STORE_OPTIONS[store.kind], 'store.options.')
+  if (store.kind !== 'memory' && !URL.canParse(store.url ?? '')) throw new Refusal('store.url', 'not a URL')
+
+  return { port: 0, ...config, cookie, store }
+}
+
+function parse(json) {
+  let config
+  try {
+    config = JSON.parse(json)
+  } catch {
+    throw new Refusal('PROBE_CONFIG', 'not JSON')
+  }
+  if (!isObject(config)) throw new Refusal('PROBE_CONFIG', 'not an object')
+  return config
+}
+
+function check(values, rules, prefix) {
+  for (const [key, value] of Object.entries(values)) {
+    if (!Object.hasOwn(rules, key)) throw new Refusal(prefix + key, 'unknown key')
+    const [wanted, holds] = rules[key]
+    if (!holds(value)) throw new Refusal(prefix + key, `must be ${wanted}`)
+  }
+}
+
+function isObject(value) {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+module.exports = { readConfig, Refusal }

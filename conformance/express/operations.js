@@ -1,0 +1,78 @@
+'use strict'
+// The operations of the probe protocol, on the session that express-session made.
+
+const { promisify } = require('node:util')
+const { setTimeout: sleep } = require('node:timers/promises')
+
+/** Performs `operations` in order; one that fails leaves an error in its place and the next one runs. */
+async function perform(operations, context) {
+  const results = []
+  for (const operation of operations) {
+    try {
+      results.push((await performOne(operation, context)) ?? null)
+    } catch (error) {
+      results.push({ error: true, message: String(error?.message ?? error) })
+    }
+  }
+  return results
+}
+
+function performOne(operation, context) {
+  if (!Array.isArray(operation)) throw new Error('an operation is an array')
+  const [name, ...args] = operation
+  if (Object.hasOwn(onSession, name)) return onSession[name](sessionOf(context.req), ...args)
+  if (Object.hasOwn(onRest, name)) return onRest[name](context, ...args)
+  throw new Error(`unknown operation ${JSON.stringify(name)}`)
+}
+
+// `regenerate` and `reload` put another session on the request, so every operation asks the request anew.
+function sessionOf(req) {
+  if (req.session === undefined || req.session === null) throw new Error('the request has no session')
+  return req.session
+}
+
+const onSession = {
+  get: (session, key) => (isData(session, key) ? session[key] : null),
+  set: (session, key, value) => void (session[writable(session, key)] = value),
+  del: (session, key) => void delete session[writable(session, key)],
+  keys: session => Object.keys(session).filter(key => key !== 'cookie'),
+  id: session => session.id,
+  cookie: session => session.cookie.toJSON(),
+  maxAge: (session, ms) => void (session.cookie.maxAge = ms),
+  touch: session => void session.touch(),
+  regenerate: call('regenerate'),
+  destroy: call('destroy'),
+  reload: call('reload'),
+  save: call('save'),
+}
+
+const onRest = {
+  unset({ req }) {
+    sessionOf(req)
+    req.session = null
+  },
+  status: ({ res }, code) => void res.status(code),
+  header: ({ res }, name, value) => void res.appendHeader(name, value),
+  sleep: async (context, ms) => void (await sleep(ms)),
+  async store({ admin }, verb, sid) {
+    if (!Object.hasOwn(admin, verb)) throw new Error(`unknown store operation ${JSON.stringify(verb)}`)
+    const answer = await (verb === 'get' || verb === 'destroy' ? admin[verb](sid) : admin[verb]())
+    return verb === 'clear' || verb === 'destroy' ? null : answer
+  },
+}
+
+function call(method) {
+  return async session => void (await promisify(session[method]).call(session))
+}
+
+function isData(session, key) {
+  return key !== 'cookie' && Object.prototype.propertyIsEnumerable.call(session, key)
+}
+
+// A key that express-session keeps for itself, or any object inherits, is no key for data.
+function writable(session, key) {
+  if (key in session && !isData(session, key)) throw new Error(`${JSON.stringify(key)} is a reserved key`)
+  return key
+}
+
+module.exports = { perform }

@@ -1,0 +1,99 @@
+//! One case as plain data: a configuration and the requests to send under it.
+
+use std::fmt;
+
+use serde_json::{Map, Value};
+
+use super::cookies::Cookies;
+
+/// Everything that one seed stands for.
+#[derive(Clone, Debug)]
+pub(super) struct Case {
+    pub(super) seed: u64,
+    /// `PROBE_CONFIG` without `store` and `port`.
+    pub(super) config: Map<String, Value>,
+    pub(super) requests: Vec<Request>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Request {
+    /// Which program of an alternating side answers. Kept when other requests are dropped.
+    pub(super) turn: usize,
+    pub(super) client: usize,
+    pub(super) method: &'static str,
+    pub(super) path: String,
+    pub(super) forwarded: Option<&'static str>,
+    pub(super) cookies: Cookies,
+    pub(super) ops: Vec<Op>,
+}
+
+/// One operation of the probe protocol.
+#[derive(Clone, Debug)]
+pub(super) struct Op {
+    /// Its JSON text. `@sidN@` stands for the sid that client N holds, which differs on the two sides.
+    pub(super) text: String,
+    pub(super) answers: Answers,
+}
+
+/// What of an operation's result cannot be equal on two sides.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Answers {
+    Plain,
+    Sid,
+    Cookie,
+    Record,
+}
+
+impl Case {
+    /// The cookie's name under this configuration.
+    pub(super) fn cookie_name(&self) -> &str {
+        self.config.get("name").and_then(Value::as_str).unwrap_or("connect.sid")
+    }
+
+    /// The secrets, the one that signs first.
+    pub(super) fn secrets(&self) -> Vec<&str> {
+        match self.config.get("secret") {
+            Some(Value::Array(secrets)) => secrets.iter().filter_map(Value::as_str).collect(),
+            Some(Value::String(secret)) => vec![secret],
+            _ => Vec::new(),
+        }
+    }
+}
+
+impl Request {
+    /// The `x-ops` text on one side, where `sid_of` knows the clients' sids.
+    pub(super) fn operations(&self, sid_of: impl Fn(usize) -> String) -> String {
+        let texts: Vec<_> = self.ops.iter().map(|op| op.text.as_str()).collect();
+        let mut text = format!("[{}]", texts.join(","));
+        while let Some((before, rest)) = text.split_once("@sid") {
+            let Some((client, after)) = rest.split_once('@') else { break };
+            text = format!("{before}{}{after}", sid_of(client.parse().unwrap_or_default()));
+        }
+        text
+    }
+}
+
+impl fmt::Display for Case {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "config {}", Value::Object(self.config.clone()))?;
+        for (index, request) in self.requests.iter().enumerate() {
+            writeln!(f, "{:>3}. {request}", index + 1)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "client {} {} {}", self.client, self.method, self.path)?;
+        if let Some(scheme) = self.forwarded {
+            write!(f, " X-Forwarded-Proto: {scheme:?}")?;
+        }
+        write!(
+            f,
+            " cookies {:?} {}",
+            self.cookies,
+            self.operations(|client| format!("<sid of client {client}>"))
+        )
+    }
+}

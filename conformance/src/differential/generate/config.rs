@@ -1,0 +1,94 @@
+//! Random configurations, without `port`, `profile` and `store`.
+
+use serde_json::{Map, Value, json};
+
+use super::super::rng::Rng;
+
+const NAMES: [&str; 5] = ["connect.sid", "sid", "app.session", "a!b~c", "SID"];
+const SECRETS: [&str; 6] = [
+    "keyboard cat",
+    "s3cr3t",
+    "ünïcödé ☃",
+    " ",
+    "a much longer secret, longer than the 64 bytes of a SHA-256 block 0123456789",
+    "k",
+];
+const PATHS: [&str; 5] = ["/", "/app", "/app/", "/a/b", "/A~b"];
+const DOMAINS: [&str; 4] = ["example.com", ".example.com", "localhost", "Sub.Example.com"];
+const MAX_AGES: [i64; 6] = [60_000, 3_600_000, 86_400_000, 31_536_000_000, 0, -1000];
+
+pub(super) fn random(rng: &mut Rng) -> Map<String, Value> {
+    let mut config = Map::new();
+    let mut put = |key: &str, value: Value| drop(config.insert(key.to_owned(), value));
+
+    put("secret", secret(rng));
+    if rng.percent(40) {
+        put("name", rng.pick(&NAMES).into());
+    }
+    for (key, chance) in [("resave", 75), ("saveUninitialized", 75), ("rolling", 60)] {
+        if rng.percent(chance) {
+            put(key, rng.percent(50).into());
+        }
+    }
+    if rng.percent(50) {
+        put("unset", rng.pick(&["keep", "destroy", "destroy"]).into());
+    }
+    let proxy = rng.percent(40);
+    if proxy || rng.percent(20) {
+        put("proxy", proxy.into());
+    }
+    if rng.percent(85) {
+        put("cookie", cookie(rng, proxy).into());
+    }
+    config
+}
+
+fn secret(rng: &mut Rng) -> Value {
+    let first = rng.pick(&SECRETS);
+    match rng.below(5) {
+        0 | 1 => json!(first),
+        2 => json!([first]),
+        3 => json!([first, "the old secret"]),
+        _ => json!([first, "the old secret", "the oldest secret"]),
+    }
+}
+
+fn cookie(rng: &mut Rng, proxy: bool) -> Map<String, Value> {
+    let mut cookie = Map::new();
+    let mut put = |key: &str, value: Value| drop(cookie.insert(key.to_owned(), value));
+
+    if rng.percent(40) {
+        put("path", rng.pick(&PATHS).into());
+    }
+    if rng.percent(25) {
+        put("domain", rng.pick(&DOMAINS).into());
+    }
+    if rng.percent(40) {
+        put("httpOnly", rng.percent(50).into());
+    }
+    if rng.percent(60) {
+        put("maxAge", if rng.percent(15) { Value::Null } else { rng.pick(&MAX_AGES).into() });
+    }
+    if rng.percent(25) {
+        put("priority", rng.pick(&["low", "medium", "high"]).into());
+    }
+    // Behind no proxy nothing is secure, and `true` means that no cookie is ever sent: keep that rare.
+    let secure = match rng.below(if proxy { 4 } else { 12 }) {
+        0 => Some(json!(true)),
+        1 => Some(json!("auto")),
+        2 => Some(json!(false)),
+        _ => None,
+    };
+    let may_be_secure = matches!(secure, Some(Value::Bool(true) | Value::String(_)));
+    if let Some(secure) = secure {
+        put("secure", secure);
+    }
+    if rng.percent(40) {
+        let none = if may_be_secure { json!("none") } else { json!("lax") };
+        put("sameSite", rng.pick(&[json!(true), json!(false), json!("lax"), json!("strict"), none]));
+    }
+    if rng.percent(20) {
+        put("partitioned", (may_be_secure && rng.percent(70)).into());
+    }
+    cookie
+}

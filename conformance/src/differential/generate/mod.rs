@@ -1,0 +1,32 @@
+//! Random cases from a seed.
+//!
+//! What is deliberately **not** generated, because this project answers otherwise on purpose or because the answer
+//! hangs on the clock:
+//!
+//! - A record removed while the session that came from it is in use, and then written: express-session brings it back,
+//!   this project does not. So only the *admin* client, which sends no cookie, uses `["store","destroy"]` and
+//!   `["store","clear"]`, and never after a `save`. For the same reason a session whose age is at its end is not
+//!   saved and then revived within one request (`requests::Lifetimes`).
+//! - Ages between 1 ms and 60 s, and sleeping until a session ends: only null, 0, negative, or 60 s and more.
+//! - Keys that express-session or every JavaScript object reserves: `id`, `req`, `touch`, `save`, `reload`, `destroy`,
+//!   `regenerate`, `resetMaxAge`, `cookie`, and those of `Object.prototype`.
+//! - Lone surrogates, duplicate keys in one object and numbers beyond the range of a double.
+//! - What Express accepts by accident: an empty name or secret, fractional ages, `sameSite: "none"` or `partitioned`
+//!   without `secure` or with a name prefix, attributes that cannot be serialized, an `x-ops` that is no array.
+//! - Other cookies of more than 4 kB beside a good one, which this project may refuse unread.
+//! - 204, 304 and 1xx by `["status", …]`, and response headers that are not tokens: they test the frameworks.
+
+mod config;
+mod requests;
+mod values;
+
+use super::case::Case;
+use super::rng::Rng;
+
+/// The case that `seed` stands for, for sides of up to `programs` programs.
+pub(super) fn case(seed: u64, programs: usize) -> Case {
+    let mut rng = Rng::new(seed);
+    let config = config::random(&mut rng);
+    let requests = requests::random(&mut rng, &config, programs);
+    Case { seed, config, requests }
+}

@@ -1,0 +1,250 @@
+//! Random requests of several clients under one configuration.
+
+use serde_json::{Map, Value};
+
+use super::super::case::{Answers, Op, Request};
+use super::super::cookies::Cookies;
+use super::super::rng::Rng;
+use super::values;
+
+const SCHEMES: [&str; 8] =
+    ["https", "https", "http", "HTTPS , http", "http,https", " https,", "", "https http"];
+const AGES: [&str; 8] = ["null", "60000", "60000", "3600000", "86400000", "315360000000", "0", "-1000"];
+const STATUSES: [u16; 8] = [200, 201, 202, 302, 401, 404, 500, 503];
+const HEADERS: [(&str, &str); 6] = [
+    ("x-a", "1"),
+    ("X-A", "two, words"),
+    ("x-b", ""),
+    ("Set-Cookie", "theme=dark; Path=/"),
+    ("Set-Cookie", "theme=light"),
+    ("set-cookie", "connect.sid=of-the-handler; Path=/"),
+];
+
+pub(super) fn random(rng: &mut Rng, config: &Map<String, Value>, programs: usize) -> Vec<Request> {
+    let clients = 1 + rng.below(3);
+    let cookie = |key: &str| config.get("cookie").and_then(|cookie| cookie.get(key));
+    let scene = Scene {
+        clients,
+        secrets: config.get("secret").and_then(Value::as_array).map_or(1, Vec::len),
+        path: cookie("path").and_then(Value::as_str).unwrap_or("/"),
+        ends_at_once: cookie("maxAge").and_then(Value::as_i64).is_some_and(|age| age <= 0),
+        proxy: config.get("proxy") == Some(&Value::Bool(true)),
+    };
+    let mut requests: Vec<_> = (0..12 + rng.below(10))
+        .map(|index| {
+            let turn = index % programs.max(1);
+            if rng.percent(7) { scene.admin(rng, turn) } else { scene.visit(rng, turn) }
+        })
+        .collect();
+    requests.push(scene.audit());
+    requests
+}
+
+struct Scene<'a> {
+    clients: usize,
+    secrets: usize,
+    path: &'a str,
+    /// The configured age is 0 or less.
+    ends_at_once: bool,
+    proxy: bool,
+}
+
+impl Scene<'_> {
+    fn visit(&self, rng: &mut Rng, turn: usize) -> Request {
+        let mut lifetimes = Lifetimes { ends_at_once: self.ends_at_once, ..Lifetimes::default() };
+        let client = rng.below(self.clients);
+        Request {
+            turn,
+            client,
+            method: self.method(rng),
+            path: self.request_path(rng),
+            forwarded: rng.percent(if self.proxy { 70 } else { 10 }).then(|| rng.pick(&SCHEMES)),
+            cookies: if rng.percent(72) { Cookies::Jar } else { self.other_cookies(rng) },
+            ops: (0..rng.below(7)).filter_map(|_| self.operation(rng, &mut lifetimes)).collect(),
+        }
+    }
+
+    /// Looks after the store. Its session is always new, so that it removes none that is in use.
+    fn admin(&self, rng: &mut Rng, turn: usize) -> Request {
+        let client = rng.below(self.clients);
+        let operations = (0..1 + rng.below(4))
+            .map(|_| match rng.below(10) {
+                0 => plain(r#"["store","clear"]"#),
+                1..=3 => plain(&format!(r#"["store","destroy","@sid{client}@"]"#)),
+                4 => plain(r#"["store","destroy","nobody"]"#),
+                5 | 6 => record(client),
+                7 | 8 => plain(r#"["store","length"]"#),
+                _ => plain(r#"["store","all"]"#),
+            })
+            .collect();
+        self.of_admin(turn, operations)
+    }
+
+    /// What the store holds in the end.
+    fn audit(&self) -> Request {
+        let mut operations: Vec<_> = (0..self.clients).map(record).collect();
+        operations.push(plain(r#"["store","length"]"#));
+        self.of_admin(0, operations)
+    }
+
+    fn of_admin(&self, turn: usize, ops: Vec<Op>) -> Request {
+        Request {
+            turn,
+            client: self.clients,
+            method: "GET",
+            path: self.path.to_owned(),
+            forwarded: None,
+            cookies: Cookies::None,
+            ops,
+        }
+    }
+
+    fn method(&self, rng: &mut Rng) -> &'static str {
+        if rng.percent(75) {
+            "GET"
+        } else {
+            rng.pick(&["POST", "POST", "HEAD", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS"])
+        }
+    }
+
+    /// Mostly below the cookie's path; a plain prefix matches too (`/app` and `/apple`).
+    fn request_path(&self, rng: &mut Rng) -> String {
+        let path = self.path;
+        let inside = path.trim_end_matches('/');
+        match rng.below(20) {
+            0..=10 => path.to_owned(),
+            11 => format!("{inside}/page"),
+            12 => {
+                if inside.is_empty() {
+                    "/le".to_owned()
+                } else {
+                    format!("{inside}le")
+                }
+            }
+            13 => format!("{path}?next=/none&a=%20b"),
+            14 => path.to_uppercase(),
+            15 => {
+                if inside.is_empty() {
+                    "/a%zz/%2e".to_owned()
+                } else {
+                    inside.to_owned()
+                }
+            }
+            16 => rng.pick(&["/", "/other", "//app"]).to_owned(),
+            17 => "/none".to_owned(),
+            18 => "/none?a=b".to_owned(),
+            _ => "/head-only".to_owned(),
+        }
+    }
+
+    fn other_cookies(&self, rng: &mut Rng) -> Cookies {
+        let other = rng.below(self.clients);
+        match rng.below(37) {
+            0..=4 => Cookies::None,
+            5 | 6 => Cookies::Of(other),
+            7..=9 => Cookies::ResignedWith(rng.below(self.secrets)),
+            10 => Cookies::WrongSecret,
+            11 | 12 => Cookies::UnknownSid(rng.pick(&[
+                "",
+                "a",
+                "a.b.c",
+                "of nobody/é☃",
+                "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345",
+            ])),
+            13 => Cookies::BadSignature,
+            14 => Cookies::SpareBits,
+            15 => Cookies::PaddedSignature,
+            16 => Cookies::BadSid,
+            17 => Cookies::NoSignature,
+            18 => Cookies::NoPrefix,
+            19 => Cookies::Truncated(rng.below(80)),
+            20 => Cookies::Unencoded,
+            21 => Cookies::OverEncoded,
+            22 => Cookies::Quoted,
+            23 => Cookies::Untidy,
+            24 => Cookies::BadThenGood,
+            25 => Cookies::GoodThenBad,
+            26 => Cookies::GoodThenOf(other),
+            27 => Cookies::OfThenGood(other),
+            28 => Cookies::TwoLines,
+            29 => Cookies::WrongName,
+            30 => Cookies::BrokenPercent,
+            31 => Cookies::BrokenPercentBeside,
+            32 => Cookies::NotUtf8,
+            33 => Cookies::NotUtf8Beside,
+            34 => Cookies::Oversized(rng.pick(&[4096, 20_000])),
+            35 => Cookies::OversizedSid(rng.pick(&[200, 4096, 20_000])),
+            _ => Cookies::Beside(rng.pick(&[500, 4000])),
+        }
+    }
+
+    fn operation(&self, rng: &mut Rng, lifetimes: &mut Lifetimes) -> Option<Op> {
+        let op = match rng.below(60) {
+            0..=9 => format!(r#"["get",{}]"#, values::key(rng)),
+            10..=21 => format!(r#"["set",{},{}]"#, values::key(rng), values::value(rng)),
+            22..=26 => format!(r#"["del",{}]"#, values::key(rng)),
+            27..=30 => r#"["keys"]"#.to_owned(),
+            31..=33 => return Some(Op { text: r#"["id"]"#.to_owned(), answers: Answers::Sid }),
+            34..=36 => return Some(Op { text: r#"["cookie"]"#.to_owned(), answers: Answers::Cookie }),
+            37..=39 => {
+                let age = rng.pick(&AGES);
+                if !lifetimes.allow_age(age) {
+                    return None;
+                }
+                format!(r#"["maxAge",{age}]"#)
+            }
+            40 | 41 => r#"["regenerate"]"#.to_owned(),
+            42 => r#"["destroy"]"#.to_owned(),
+            43 | 44 => r#"["reload"]"#.to_owned(),
+            45..=47 => {
+                if !lifetimes.allow_save() {
+                    return None;
+                }
+                r#"["save"]"#.to_owned()
+            }
+            48 => r#"["touch"]"#.to_owned(),
+            49 => r#"["unset"]"#.to_owned(),
+            50 | 51 => format!(r#"["status",{}]"#, rng.pick(&STATUSES)),
+            52..=54 => {
+                let (name, value) = rng.pick(&HEADERS);
+                format!(r#"["header","{name}","{value}"]"#)
+            }
+            55 => format!(r#"["sleep",{}]"#, rng.below(4)),
+            56 => r#"["store","length"]"#.to_owned(),
+            57 => r#"["store","all"]"#.to_owned(),
+            _ => return Some(record(rng.below(self.clients))),
+        };
+        Some(plain(&op))
+    }
+}
+
+/// Keeps one request from saving a session that is at its end and then reviving it.
+#[derive(Default)]
+struct Lifetimes {
+    ends_at_once: bool,
+    ended: bool,
+    saved: bool,
+}
+
+impl Lifetimes {
+    fn allow_age(&mut self, age: &str) -> bool {
+        if self.ends_at_once && self.saved {
+            return false;
+        }
+        self.ended |= matches!(age, "0" | "-1000");
+        true
+    }
+
+    fn allow_save(&mut self) -> bool {
+        self.saved |= !self.ended;
+        !self.ended
+    }
+}
+
+fn plain(text: &str) -> Op {
+    Op { text: text.to_owned(), answers: Answers::Plain }
+}
+
+fn record(client: usize) -> Op {
+    Op { text: format!(r#"["store","get","@sid{client}@"]"#), answers: Answers::Record }
+}

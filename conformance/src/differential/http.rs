@@ -1,0 +1,44 @@
+//! One HTTP exchange. Header values are bytes on the way out: bad cookies need not be UTF-8.
+
+use std::time::Duration;
+
+use ureq::Agent;
+use ureq::http::{HeaderMap, Request};
+
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// An answer as it came.
+#[derive(Debug)]
+pub(super) struct Reply {
+    pub(super) status: u16,
+    pub(super) headers: HeaderMap,
+    pub(super) body: String,
+}
+
+pub(super) fn agent() -> Agent {
+    Agent::config_builder()
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .timeout_global(Some(PATIENCE))
+        .build()
+        .into()
+}
+
+pub(super) fn exchange(
+    agent: &Agent,
+    method: &str,
+    url: &str,
+    headers: &[(&str, Vec<u8>)],
+) -> Result<Reply, ureq::Error> {
+    let mut request = Request::builder().method(method).uri(url);
+    for (name, value) in headers {
+        request = request.header(*name, value.as_slice());
+    }
+    let mut response = agent.run(request.body(())?)?;
+    let body = response.body_mut().read_to_vec()?;
+    Ok(Reply {
+        status: response.status().as_u16(),
+        headers: std::mem::take(response.headers_mut()),
+        body: String::from_utf8_lossy(&body).into_owned(),
+    })
+}

@@ -1,0 +1,43 @@
+//! The differential runner: the same seeded random requests to the real express-session and to a probe of this project,
+//! over random configurations, with every answer compared.
+//!
+//! ```text
+//! seed ─► generate ─► case ─► side (reference) ─► reply ─► normalise ─► answer ┐
+//!                        └──► side (tested)    ─► reply ─► normalise ─► answer ┴─► equal, or shrink and report
+//! ```
+//!
+//! Sids, signatures and the clock differ between the sides; `normalise` takes them out and nothing else. What is not
+//! generated, and why, stands at the top of `generate/mod.rs`.
+//!
+//! ```no_run
+//! use conformance::differential::{Differential, Program, Side};
+//!
+//! let oracle = Program::oracle().unwrap();
+//! let probe = Program::probe("target/debug/probe-axum");
+//! match Differential::new(Side::of(oracle), Side::of(probe)).configs(150).seed(1).run() {
+//!     Ok(summary) => println!("{summary}"),
+//!     Err(failure) => panic!("{failure}"),
+//! }
+//! ```
+
+mod answer;
+mod case;
+mod cookies;
+mod dates;
+mod fields;
+mod generate;
+mod http;
+mod jar;
+mod normalise;
+mod process;
+mod report;
+mod rng;
+mod runner;
+mod shrink;
+mod side;
+mod sign;
+
+pub use process::Program;
+pub use report::{Difference, Failure, Summary};
+pub use runner::Differential;
+pub use side::Side;

@@ -1,0 +1,222 @@
+//! From a reply to an [`Answer`]: sids become symbols in order of appearance, signatures are checked and dropped, dates
+//! and ages become numbers. Nothing else is touched: the rest of the text must be equal to the byte.
+
+use serde_json::value::RawValue;
+
+use super::answer::Answer;
+use super::case::{Answers, Op};
+use super::dates;
+use super::fields::Fields;
+use super::http::Reply;
+use super::sign::{sid_of, wire};
+
+/// The sids that one side has shown so far.
+#[derive(Default)]
+pub(super) struct Symbols(Vec<String>);
+
+impl Symbols {
+    fn of(&mut self, sid: &str) -> String {
+        // 24 bytes in base64url; another shape stays as it is, and so shows.
+        let known = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+        if sid.len() != 32 || !sid.bytes().all(known) {
+            return sid.to_owned();
+        }
+        let index = self.0.iter().position(|seen| seen == sid).unwrap_or_else(|| {
+            self.0.push(sid.to_owned());
+            self.0.len() - 1
+        });
+        format!("<sid {}>", index + 1)
+    }
+}
+
+/// What is needed to recognise a session cookie.
+pub(super) struct Session<'a> {
+    pub(super) name: &'a str,
+    pub(super) secret: &'a str,
+}
+
+pub(super) fn answer(reply: &Reply, ops: &[Op], session: &Session<'_>, symbols: &mut Symbols) -> Answer {
+    let mut answer = Answer { status: reply.status, ..Answer::default() };
+    answer.body = body(reply, ops, symbols, &mut answer);
+    for line in set_cookies(reply) {
+        let line = set_cookie(&line, session, symbols, &mut answer.times);
+        answer.set_cookie.push(line);
+    }
+    for (name, value) in &reply.headers {
+        if name.as_str().starts_with("x-") {
+            answer.headers.push(format!("{name}: {}", String::from_utf8_lossy(value.as_bytes())));
+        }
+    }
+    answer.headers.sort(); // stable for one name; the order of different names means nothing
+    answer
+}
+
+/// The Set-Cookie lines of a reply, in order.
+pub(super) fn set_cookies(reply: &Reply) -> Vec<String> {
+    let values = reply.headers.get_all("set-cookie");
+    values.iter().map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()).collect()
+}
+
+fn set_cookie(line: &str, session: &Session<'_>, symbols: &mut Symbols, times: &mut Vec<i64>) -> String {
+    let mut parts = line.split("; ");
+    let (name, value) = parts.next().and_then(|pair| pair.split_once('=')).unwrap_or_default();
+    let sid = sid_of(value).filter(|sid| name == session.name && wire(sid, session.secret) == value);
+    let Some(sid) = sid else { return line.to_owned() };
+
+    let mut written = format!("{name}={}", symbols.of(&sid));
+    for part in parts {
+        let time = part.strip_prefix("Expires=").and_then(dates::http);
+        times.extend(time);
+        written.push_str("; ");
+        written.push_str(if time.is_some() { "Expires=<time>" } else { part });
+    }
+    written
+}
+
+fn body(reply: &Reply, ops: &[Op], symbols: &mut Symbols, answer: &mut Answer) -> String {
+    if reply.status >= 400 && !reply.body.starts_with('[') {
+        return "<error page>".to_owned(); // each framework has its own
+    }
+    let results: Vec<&RawValue> = match serde_json::from_str(&reply.body) {
+        Ok(results) => results,
+        Err(_) => return reply.body.clone(),
+    };
+    if results.len() != ops.len() {
+        return reply.body.clone();
+    }
+    let mut edits = Edits::new(&reply.body);
+    for (op, result) in ops.iter().zip(results) {
+        let result = result.get();
+        if is_error(result) {
+            edits.replace(result, "<error>".to_owned());
+            continue;
+        }
+        match op.answers {
+            Answers::Plain => {}
+            Answers::Sid => {
+                if let Ok(sid) = serde_json::from_str::<String>(result) {
+                    edits.replace(result, symbols.of(&sid));
+                }
+            }
+            Answers::Cookie => cookie(result, &mut edits, answer),
+            Answers::Record => {
+                if let Some(held) = Fields::of(result).and_then(|fields| fields.get("cookie")) {
+                    cookie(held, &mut edits, answer);
+                }
+            }
+        }
+    }
+    edits.finish()
+}
+
+fn cookie(text: &str, edits: &mut Edits<'_>, answer: &mut Answer) {
+    let Some(fields) = Fields::of(text) else { return };
+    if let Some(expires) = fields.get("expires")
+        && let Some(time) = expires.strip_prefix('"').and_then(|text| dates::iso(text.strip_suffix('"')?))
+    {
+        answer.times.push(time);
+        edits.replace(expires, "<time>".to_owned());
+    }
+    if let Some(age) = fields.get("originalMaxAge")
+        && let Ok(number) = age.parse()
+    {
+        answer.ages.push(number);
+        edits.replace(age, "<age>".to_owned());
+    }
+}
+
+fn is_error(result: &str) -> bool {
+    Fields::of(result)
+        .is_some_and(|fields| fields.get("error") == Some("true") && fields.get("message").is_some())
+}
+
+/// Replacements of parts of one text.
+struct Edits<'a> {
+    text: &'a str,
+    replacements: Vec<(usize, usize, String)>,
+}
+
+impl<'a> Edits<'a> {
+    fn new(text: &'a str) -> Self {
+        Self { text, replacements: Vec::new() }
+    }
+
+    /// `part` is a slice of the text, as the parser borrows it.
+    fn replace(&mut self, part: &str, with: String) {
+        let start = part.as_ptr() as usize - self.text.as_ptr() as usize;
+        self.replacements.push((start, start + part.len(), with));
+    }
+
+    fn finish(mut self) -> String {
+        self.replacements.sort();
+        let mut written = String::with_capacity(self.text.len());
+        let mut done = 0;
+        for (start, end, with) in &self.replacements {
+            written.push_str(&self.text[done..*start]);
+            written.push_str(with);
+            done = *end;
+        }
+        written + &self.text[done..]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ureq::http::HeaderMap;
+
+    use super::*;
+
+    const SID: &str = "123456789abcdefghijklmnopqrstuvw";
+
+    fn normalised(body: &str, answers: Answers) -> Answer {
+        let reply = Reply { status: 200, headers: HeaderMap::new(), body: body.to_owned() };
+        let op = Op { text: String::new(), answers };
+        answer(&reply, &[op], &Session { name: "sid", secret: "k" }, &mut Symbols::default())
+    }
+
+    #[test]
+    fn numbers_and_the_order_of_keys_are_compared_as_text() {
+        let one = normalised(r#"[{"a":1,"b":2}]"#, Answers::Plain);
+        for other in [r#"[{"a":1.0,"b":2}]"#, r#"[{"b":2,"a":1}]"#, r#"[{"a":1, "b":2}]"#] {
+            assert!(!one.agrees(&normalised(other, Answers::Plain)), "{other}");
+        }
+    }
+
+    #[test]
+    fn only_the_clock_of_a_record_is_tolerated() {
+        let record = |age: &str, second: &str, more: &str| {
+            let expires = format!("2026-01-02T03:04:{second}.678Z");
+            let body = format!(r#"[{{"cookie":{{"originalMaxAge":{age},"expires":"{expires}"}}{more}}}]"#);
+            normalised(&body, Answers::Record)
+        };
+        let one = record("60000", "05", "");
+        assert_eq!(one.body, r#"[{"cookie":{"originalMaxAge":<age>,"expires":<time>}}]"#);
+        assert!(one.agrees(&record("59999", "06", "")));
+        assert!(!one.agrees(&record("59000", "05", "")));
+        assert!(!one.agrees(&record("60000", "09", "")));
+        assert!(!one.agrees(&record("null", "05", "")));
+        assert!(!one.agrees(&record("60000", "05", r#","a":1"#)));
+    }
+
+    #[test]
+    fn errors_are_alike_and_sids_become_symbols() {
+        assert_eq!(normalised(r#"[{"error":true,"message":"one"}]"#, Answers::Plain).body, "[<error>]");
+        assert_eq!(normalised(&format!(r#"["{SID}"]"#), Answers::Sid).body, "[<sid 1>]");
+        assert_eq!(normalised(r#"["short"]"#, Answers::Sid).body, "[short]");
+    }
+
+    #[test]
+    fn a_cookie_with_another_encoding_or_signature_shows() {
+        let session = Session { name: "sid", secret: "k" };
+        let shown = |line: &str| set_cookie(line, &session, &mut Symbols::default(), &mut Vec::new());
+        let good = wire(SID, "k");
+        assert_eq!(
+            shown(&format!("sid={good}; Path=/; Expires=Fri, 02 Jan 2026 03:04:05 GMT")),
+            "sid=<sid 1>; Path=/; Expires=<time>"
+        );
+        for bad in [wire(SID, "other"), good.replace("%3A", "%3a"), good.replace("%3A", ":")] {
+            let line = format!("sid={bad}; Path=/");
+            assert_eq!(shown(&line), line);
+        }
+    }
+}

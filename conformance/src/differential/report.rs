@@ -1,0 +1,91 @@
+//! What a run ends with.
+
+use std::fmt;
+
+use super::case::Case;
+
+/// A run without a difference.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Summary {
+    /// Requests sent to each side.
+    pub requests: usize,
+    /// Configurations tried.
+    pub configs: usize,
+    /// The seed of the first.
+    pub seed: u64,
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { requests, configs, seed } = self;
+        write!(f, "{requests} requests over {configs} configurations, seed {seed}, no difference")
+    }
+}
+
+/// Why a run ended early.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Failure {
+    /// The two sides answered differently.
+    Difference(Box<Difference>),
+    /// The reference itself did not work, so that nothing can be said of the other side.
+    Reference(String),
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Difference(difference) => difference.fmt(f),
+            Self::Reference(reason) => write!(f, "the reference failed: {reason}"),
+        }
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// A difference, in the smallest case that was found for it.
+#[derive(Clone, Debug)]
+pub struct Difference {
+    pub(super) case: Case,
+    pub(super) mismatch: Mismatch,
+}
+
+/// The first request of a case that is answered differently, and both answers.
+#[derive(Clone, Debug)]
+pub(super) struct Mismatch {
+    /// None: the tested side did not even start.
+    pub(super) request: Option<usize>,
+    pub(super) expected: String,
+    pub(super) got: String,
+}
+
+impl Difference {
+    /// How many requests are left of the case.
+    pub fn requests(&self) -> usize {
+        self.case.requests.len()
+    }
+
+    /// How many operations are left in them.
+    pub fn operations(&self) -> usize {
+        self.case.requests.iter().map(|request| request.ops.len()).sum()
+    }
+
+    /// The keys left of the configuration; `secret` always stays.
+    pub fn config_keys(&self) -> impl Iterator<Item = &str> {
+        self.case.config.keys().map(String::as_str)
+    }
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Mismatch { request, expected, got } = &self.mismatch;
+        let seed = self.case.seed;
+        writeln!(f, "a difference; again with DIFFERENTIAL_SEED={seed} DIFFERENTIAL_CONFIGS=1")?;
+        write!(f, "{}", self.case)?;
+        match request {
+            Some(index) => writeln!(f, "request {} differs", index + 1)?,
+            None => writeln!(f, "the probe does not start")?,
+        }
+        write!(f, "expected\n{expected}got\n{got}")
+    }
+}

@@ -1,0 +1,134 @@
+//! Runs cases on both sides until one differs.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+
+use super::case::Case;
+use super::generate;
+use super::report::{Difference, Failure, Mismatch, Summary};
+use super::shrink::shrink;
+use super::side::Side;
+
+/// A differential run, set up by its setters.
+#[derive(Clone, Debug)]
+pub struct Differential {
+    reference: Side,
+    tested: Side,
+    configs: usize,
+    seed: u64,
+    workers: usize,
+}
+
+impl Differential {
+    /// Compares `tested` with `reference`, over 150 configurations from seed 1, with two workers.
+    pub fn new(reference: Side, tested: Side) -> Self {
+        Self { reference, tested, configs: 150, seed: 1, workers: 2 }
+    }
+
+    /// How many configurations to try, each with 13 to 22 requests and with fresh processes.
+    #[must_use]
+    pub fn configs(mut self, configs: usize) -> Self {
+        self.configs = configs;
+        self
+    }
+
+    /// The seed of the first configuration; the next one has the next number.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// How many configurations run at the same time.
+    #[must_use]
+    pub fn workers(mut self, workers: usize) -> Self {
+        self.workers = workers;
+        self
+    }
+
+    /// Runs until all configurations are done or one differs.
+    ///
+    /// # Errors
+    /// The first difference, made as small as possible, or what is wrong with the reference.
+    pub fn run(&self) -> Result<Summary, Failure> {
+        let next = AtomicUsize::new(0);
+        let requests = AtomicUsize::new(0);
+        let stop = AtomicBool::new(false);
+        let failure = Mutex::new(None);
+
+        thread::scope(|scope| {
+            for _ in 0..self.workers.max(1) {
+                scope.spawn(|| {
+                    while !stop.load(Ordering::Relaxed) {
+                        let index = next.fetch_add(1, Ordering::Relaxed);
+                        if index >= self.configs {
+                            break;
+                        }
+                        match self.try_case(self.seed.wrapping_add(index as u64)) {
+                            Ok(sent) => drop(requests.fetch_add(sent, Ordering::Relaxed)),
+                            // The worker that stops the others is the one that shrinks and reports.
+                            Err(first) if !stop.swap(true, Ordering::Relaxed) => {
+                                let first = self.shrunk(first);
+                                if let Ok(mut failure) = failure.lock() {
+                                    *failure = Some(first);
+                                }
+                            }
+                            Err(_) => {}
+                        }
+                    }
+                });
+            }
+        });
+
+        match failure.into_inner().ok().flatten() {
+            Some(failure) => Err(failure),
+            None => Ok(Summary { requests: requests.into_inner(), configs: self.configs, seed: self.seed }),
+        }
+    }
+
+    /// How many requests were sent to each side.
+    fn try_case(&self, seed: u64) -> Result<usize, Failure> {
+        let case = generate::case(seed, self.reference.programs().max(self.tested.programs()));
+        match self.mismatch(&case)? {
+            None => Ok(case.requests.len()),
+            Some(mismatch) => Err(Failure::Difference(Box::new(Difference { case, mismatch }))),
+        }
+    }
+
+    /// Runs a case on both sides up to the first request that is answered differently.
+    fn mismatch(&self, case: &Case) -> Result<Option<Mismatch>, Failure> {
+        let broken = |reason| Failure::Reference(format!("{reason}\nseed {}\n{case}", case.seed));
+        let reference = self.reference.start(case);
+        let tested = self.tested.start(case).and_then(super::side::Starting::ready);
+        let mut reference = reference.and_then(super::side::Starting::ready).map_err(broken)?;
+        let mut tested = match tested {
+            Ok(tested) => tested,
+            Err(reason) => {
+                let expected = "  it starts\n".to_owned();
+                return Ok(Some(Mismatch { request: None, expected, got: format!("  {reason}\n") }));
+            }
+        };
+        for (index, request) in case.requests.iter().enumerate() {
+            let expected = reference.send(request).map_err(broken)?;
+            let got = tested.send(request);
+            if !got.as_ref().is_ok_and(|got| got.agrees(&expected)) {
+                let got = got.map_or_else(|error| format!("  no answer: {error}\n"), |got| got.to_string());
+                return Ok(Some(Mismatch { request: Some(index), expected: expected.to_string(), got }));
+            }
+        }
+        Ok(None)
+    }
+
+    fn shrunk(&self, failure: Failure) -> Failure {
+        let Failure::Difference(found) = failure else { return failure };
+        let mut case = found.case.clone();
+        case.requests.truncate(found.mismatch.request.map_or(0, |index| index + 1));
+        let case = shrink(case, |case| matches!(self.mismatch(case), Ok(Some(_))));
+        // Once more for the answers; a difference that comes and goes is reported as it was found.
+        match self.mismatch(&case) {
+            Ok(Some(mismatch)) => Failure::Difference(Box::new(Difference { case, mismatch })),
+            _ => Failure::Difference(found),
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! Proof that this project answers as express-session does: the probes, the oracle and the differential runner.
+
+pub mod differential;

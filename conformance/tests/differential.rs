@@ -1,0 +1,67 @@
+//! The same random requests to express-session and to the probes, and to itself as a check of the runner.
+
+#![allow(clippy::panic, clippy::print_stdout, reason = "helpers of tests")]
+
+use std::env;
+use std::path::Path;
+
+use conformance::differential::{Differential, Failure, Program, Side};
+
+/// The oracle, or none where it cannot run and need not: only CI insists on it.
+fn oracle() -> Option<Program> {
+    match Program::oracle() {
+        Ok(oracle) => Some(oracle),
+        Err(missing) if env::var_os("CI").is_some() => panic!("{missing}"),
+        Err(missing) => {
+            println!("skipped: {missing}");
+            None
+        }
+    }
+}
+
+/// A number from the environment.
+fn setting<T: std::str::FromStr>(variable: &str, default: T) -> T {
+    match env::var(variable) {
+        Ok(text) => text.parse().unwrap_or_else(|_| panic!("{variable} is not a number: {text:?}")),
+        Err(_) => default,
+    }
+}
+
+/// At least 2,000 requests over 150 configurations; more with `DIFFERENTIAL_CONFIGS`, others with `DIFFERENTIAL_SEED`.
+#[allow(dead_code, reason = "the probes that it compares come one by one")]
+fn answers_as_express_does(probe: &str) {
+    let Some(oracle) = oracle() else { return };
+    assert!(Path::new(probe).exists(), "{probe} is missing");
+    let run = Differential::new(Side::of(oracle), Side::of(Program::probe(probe)))
+        .configs(setting("DIFFERENTIAL_CONFIGS", 160))
+        .seed(setting("DIFFERENTIAL_SEED", 20_260_101));
+    match run.run() {
+        Ok(summary) => println!("{summary}"),
+        Err(failure) => panic!("{failure}"),
+    }
+}
+
+#[test]
+fn express_agrees_with_itself() {
+    let Some(oracle) = oracle() else { return };
+    let run = Differential::new(Side::of(oracle.clone()), Side::of(oracle))
+        .configs(setting("DIFFERENTIAL_SELF_CONFIGS", 10))
+        .seed(setting("DIFFERENTIAL_SEED", 1));
+    match run.run() {
+        Ok(summary) => println!("{summary}"),
+        Err(failure) => panic!("{failure}"),
+    }
+}
+
+#[test]
+fn a_planted_difference_is_found_and_shrunk() {
+    let Some(oracle) = oracle() else { return };
+    let reference = Side::of(oracle.clone()).with("rolling", false);
+    let failure = Differential::new(reference, Side::of(oracle).with("rolling", true)).run().unwrap_err();
+    println!("{failure}");
+    let Failure::Difference(difference) = failure else { panic!("{failure}") };
+    // One request gets a cookie and the next one gets it again.
+    assert_eq!(difference.requests(), 2);
+    assert!(difference.operations() <= 1);
+    assert!(difference.config_keys().count() <= 2);
+}

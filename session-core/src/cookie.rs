@@ -1,0 +1,365 @@
+//! The cookie settings that are kept with a session, as Node's `Cookie` object holds and stores them.
+
+use std::{
+    fmt::Write,
+    time::{Duration, SystemTime},
+};
+
+use serde_json::value::RawValue;
+
+use crate::{
+    date::{self, Millis},
+    json,
+};
+
+/// **Cookie**: the attributes kept with a session. They stand in the record under `cookie` and go out with `Set-Cookie`.
+///
+/// What an Express app has stored is kept as it is, even what this crate would not have written (`"sameSite":"Lax"`,
+/// `"expires":false`), as long as nobody sets that attribute.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cookie {
+    pub(crate) original_max_age: Field<Millis>,
+    pub(crate) partitioned: Field<bool>,
+    pub(crate) priority: Field<Priority>,
+    pub(crate) expires: Field<Millis>,
+    pub(crate) secure: Field<bool>,
+    pub(crate) http_only: Field<bool>,
+    pub(crate) domain: Field<Box<str>>,
+    pub(crate) path: Field<Box<str>>,
+    pub(crate) same_site: Field<SameSite>,
+}
+
+/// The `SameSite` attribute (RFC 6265bis §5.6.7).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SameSite {
+    /// Sent with requests from the same site only.
+    Strict,
+    /// Sent with top-level navigation from other sites as well.
+    Lax,
+    /// Sent always; browsers ask for `Secure` with it.
+    None,
+}
+
+/// The `Priority` attribute, which Chromium looks at when it must drop cookies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Priority {
+    /// Dropped first.
+    Low,
+    /// As a cookie without the attribute.
+    Medium,
+    /// Dropped last.
+    High,
+}
+
+/// One attribute as JavaScript has it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) enum Field<T> {
+    /// `undefined`: left out of the record.
+    #[default]
+    Absent,
+    Null,
+    Known(T),
+    /// Any other JSON that a Node app stored.
+    Other(Box<str>),
+}
+
+impl Cookie {
+    /// express-session's own starting point: `path` is `/`, `httpOnly` is true, it lives until the browser closes.
+    pub(crate) fn plain() -> Self {
+        Self {
+            original_max_age: Field::Null,
+            partitioned: Field::Absent,
+            priority: Field::Absent,
+            expires: Field::Null,
+            secure: Field::Absent,
+            http_only: Field::Known(true),
+            domain: Field::Absent,
+            path: Field::Known("/".into()),
+            same_site: Field::Absent,
+        }
+    }
+
+    /// The lifetime that was set last and that every response renews; `None` for a cookie that lives until the browser
+    /// closes, zero for one that was set to be over.
+    #[must_use]
+    pub fn original_max_age(&self) -> Option<Duration> {
+        self.lifetime().map(|ms| Duration::from_millis(u64::try_from(ms).unwrap_or_default()))
+    }
+
+    /// When the cookie is over; `None` for a cookie that lives until the browser closes.
+    #[must_use]
+    pub fn expires(&self) -> Option<SystemTime> {
+        self.expires_at().map(date::to_system)
+    }
+
+    /// The `Path` attribute; `None` when there is none.
+    #[must_use]
+    pub fn path(&self) -> Option<&str> {
+        self.path.known().map(AsRef::as_ref)
+    }
+
+    /// The `Domain` attribute; `None` when there is none, so that only the host that set the cookie gets it back.
+    #[must_use]
+    pub fn domain(&self) -> Option<&str> {
+        self.domain.known().map(AsRef::as_ref)
+    }
+
+    /// Whether the cookie is for secure connections only.
+    #[must_use]
+    pub fn secure(&self) -> bool {
+        self.secure.is_truthy(|known| *known)
+    }
+
+    /// Whether scripts in the page cannot read it.
+    #[must_use]
+    pub fn http_only(&self) -> bool {
+        self.http_only.is_truthy(|known| *known)
+    }
+
+    /// The `SameSite` attribute; `None` when there is none.
+    #[must_use]
+    pub fn same_site(&self) -> Option<SameSite> {
+        match &self.same_site {
+            Field::Known(word) => Some(*word),
+            // Node takes the words in any case, and `true` for strict.
+            Field::Other(json) if &**json == "true" => Some(SameSite::Strict),
+            Field::Other(json) => SameSite::parse(&json.trim_matches('"').to_ascii_lowercase()),
+            Field::Absent | Field::Null => None,
+        }
+    }
+
+    /// Whether the cookie is kept apart for each top-level site (CHIPS).
+    #[must_use]
+    pub fn partitioned(&self) -> bool {
+        self.partitioned.is_truthy(|known| *known)
+    }
+
+    /// The `Priority` attribute; `None` when there is none.
+    #[must_use]
+    pub fn priority(&self) -> Option<Priority> {
+        match &self.priority {
+            Field::Known(word) => Some(*word),
+            Field::Other(json) => Priority::parse(&json.trim_matches('"').to_ascii_lowercase()),
+            Field::Absent | Field::Null => None,
+        }
+    }
+
+    /// Sets the `Path` attribute.
+    pub fn set_path(&mut self, path: &str) {
+        self.path = Field::Known(path.into());
+    }
+
+    /// Sets the `Domain` attribute, or with `None` takes it away.
+    pub fn set_domain(&mut self, domain: Option<&str>) {
+        self.domain = domain.map_or(Field::Absent, |domain| Field::Known(domain.into()));
+    }
+
+    /// Sets whether the cookie is for secure connections only.
+    pub fn set_secure(&mut self, secure: bool) {
+        self.secure = Field::Known(secure);
+    }
+
+    /// Sets whether scripts in the page cannot read it.
+    pub fn set_http_only(&mut self, http_only: bool) {
+        self.http_only = Field::Known(http_only);
+    }
+
+    /// Sets the `SameSite` attribute, or with `None` takes it away.
+    pub fn set_same_site(&mut self, same_site: Option<SameSite>) {
+        self.same_site = same_site.map_or(Field::Absent, Field::Known);
+    }
+
+    /// Sets whether the cookie is kept apart for each top-level site.
+    pub fn set_partitioned(&mut self, partitioned: bool) {
+        self.partitioned = Field::Known(partitioned);
+    }
+
+    /// Sets the `Priority` attribute, or with `None` takes it away.
+    pub fn set_priority(&mut self, priority: Option<Priority>) {
+        self.priority = priority.map_or(Field::Absent, Field::Known);
+    }
+
+    /// `cookie.maxAge = …`: from `now` on, or with `None` until the browser closes.
+    pub(crate) fn set_max_age(&mut self, max_age: Option<Millis>, now: Millis) {
+        self.set_expires(max_age.map(|ms| date::after(now, ms)), now);
+        if let Some(ms) = max_age {
+            self.original_max_age = Field::Known(ms);
+        }
+    }
+
+    /// `cookie.expires = …`, which sets the original max age as well: what is left of it from `now` on.
+    pub(crate) fn set_expires(&mut self, expires: Option<Millis>, now: Millis) {
+        self.expires = expires.map_or(Field::Null, Field::Known);
+        self.original_max_age = expires.map_or(Field::Null, |at| Field::Known(at.saturating_sub(now)));
+    }
+
+    /// `resetMaxAge`: the whole lifetime again, from `now` on. What has no lifetime takes the same nothing over.
+    pub(crate) fn touch(&mut self, now: Millis) {
+        self.expires = match &self.original_max_age {
+            Field::Known(ms) => Field::Known(date::after(now, *ms)),
+            Field::Null => Field::Null,
+            Field::Absent => Field::Absent,
+            Field::Other(json) => Field::Other(json.clone()),
+        };
+    }
+
+    pub(crate) fn lifetime(&self) -> Option<Millis> {
+        self.original_max_age.known().copied()
+    }
+
+    pub(crate) fn expires_at(&self) -> Option<Millis> {
+        self.expires.known().copied()
+    }
+
+    /// `cookie.expires != null`, where JavaScript counts `false` as something.
+    pub(crate) fn has_expires(&self) -> bool {
+        matches!(self.expires, Field::Known(_) | Field::Other(_))
+    }
+
+    /// The attributes of `current`, the lifetime of this one.
+    pub(crate) fn with_attributes_of(self, current: &Self) -> Self {
+        Self { original_max_age: self.original_max_age, expires: self.expires, ..current.clone() }
+    }
+
+    /// Appends the JSON object, its members in Node's order.
+    pub(crate) fn push_json(&self, text: &mut String) {
+        text.push('{');
+        let mut object = Object { text, first: true };
+        // Writing to a String cannot fail.
+        let number = |text: &mut String, ms: &Millis| _ = write!(text, "{ms}");
+        let boolean = |text: &mut String, value: &bool| _ = write!(text, "{value}");
+        let string = |text: &mut String, value: &Box<str>| json::push_string(text, value);
+        object.member("originalMaxAge", &self.original_max_age, number);
+        object.member("partitioned", &self.partitioned, boolean);
+        object.member("priority", &self.priority, |text, word| json::push_string(text, word.as_str()));
+        object.member("expires", &self.expires, |text, ms| json::push_string(text, &date::iso(*ms)));
+        object.member("secure", &self.secure, boolean);
+        object.member("httpOnly", &self.http_only, boolean);
+        object.member("domain", &self.domain, string);
+        object.member("path", &self.path, string);
+        object.member("sameSite", &self.same_site, |text, word| json::push_string(text, word.as_str()));
+        text.push('}');
+    }
+
+    /// Takes one member of the stored object; members that Node's `Cookie` does not store are passed over.
+    pub(crate) fn read_member(&mut self, name: &str, value: &RawValue) {
+        let text = value.get();
+        match name {
+            "originalMaxAge" => self.original_max_age = Field::read(text, number_of),
+            "partitioned" => self.partitioned = Field::read(text, boolean_of),
+            "priority" => self.priority = Field::read(text, |text| Priority::parse(plain_string(text)?)),
+            "expires" => self.expires = Field::read(text, |text| date::parse(plain_string(text)?)),
+            "secure" => self.secure = Field::read(text, boolean_of),
+            "httpOnly" => self.http_only = Field::read(text, boolean_of),
+            "domain" => self.domain = Field::read(text, string_of),
+            "path" => self.path = Field::read(text, string_of),
+            "sameSite" => self.same_site = Field::read(text, |text| SameSite::parse(plain_string(text)?)),
+            _ => {}
+        }
+    }
+
+    /// What Node's `Cookie` holds before the stored members are copied onto it: nothing that would be stored.
+    pub(crate) fn unread() -> Self {
+        Self {
+            original_max_age: Field::Absent,
+            http_only: Field::Known(true),
+            path: Field::Known("/".into()),
+            ..Self::plain()
+        }
+    }
+}
+
+impl<T> Field<T> {
+    pub(crate) fn known(&self) -> Option<&T> {
+        match self {
+            Self::Known(value) => Some(value),
+            _ => None,
+        }
+    }
+
+    fn is_truthy(&self, known: impl FnOnce(&T) -> bool) -> bool {
+        match self {
+            Self::Absent | Self::Null => false,
+            Self::Known(value) => known(value),
+            Self::Other(json) => json::is_truthy(json),
+        }
+    }
+
+    fn read(text: &str, known: impl FnOnce(&str) -> Option<T>) -> Self {
+        match text {
+            "null" => Self::Null,
+            text => known(text).map_or_else(|| Self::Other(text.into()), Self::Known),
+        }
+    }
+}
+
+struct Object<'a> {
+    text: &'a mut String,
+    first: bool,
+}
+
+impl Object<'_> {
+    fn member<T>(&mut self, name: &str, field: &Field<T>, push: impl FnOnce(&mut String, &T)) {
+        if matches!(field, Field::Absent) {
+            return;
+        }
+        if !std::mem::take(&mut self.first) {
+            self.text.push(',');
+        }
+        _ = write!(self.text, "\"{name}\":");
+        match field {
+            Field::Known(value) => push(self.text, value),
+            Field::Other(json) => self.text.push_str(json),
+            Field::Null | Field::Absent => self.text.push_str("null"),
+        }
+    }
+}
+
+fn number_of(text: &str) -> Option<Millis> {
+    // Of a fraction, a Date keeps the whole milliseconds.
+    #[expect(clippy::cast_possible_truncation, reason = "saturates, which dates do as well")]
+    let whole = |number: f64| number as Millis;
+    text.parse().ok().or_else(|| text.parse().ok().map(whole))
+}
+
+fn boolean_of(text: &str) -> Option<bool> {
+    text.parse().ok()
+}
+
+/// A JSON string without escapes; the others are read the long way, or kept as they are.
+fn plain_string(text: &str) -> Option<&str> {
+    let inside = text.strip_prefix('"')?.strip_suffix('"')?;
+    (!inside.contains('\\')).then_some(inside)
+}
+
+fn string_of(text: &str) -> Option<Box<str>> {
+    plain_string(text).map(Into::into).or_else(|| serde_json::from_str(text).ok())
+}
+
+impl SameSite {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Strict => "strict",
+            Self::Lax => "lax",
+            Self::None => "none",
+        }
+    }
+
+    fn parse(word: &str) -> Option<Self> {
+        [Self::Strict, Self::Lax, Self::None].into_iter().find(|known| known.as_str() == word)
+    }
+}
+
+impl Priority {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+        }
+    }
+
+    fn parse(word: &str) -> Option<Self> {
+        [Self::Low, Self::Medium, Self::High].into_iter().find(|known| known.as_str() == word)
+    }
+}

@@ -1,0 +1,357 @@
+//! Every rule of what a response writes and sends. Rule 1: all of them live here. Pure and deterministic: no I/O, no
+//! clock, no async; facts and policies go in, a decision comes out.
+//!
+//! ```text
+//! not present   → destroy if unset = destroy, else nothing
+//! modified      = not same id, or changed
+//! in store      = same id and saved = current
+//! uninitialized = saved = never and the request's cookie does not match
+//! save          = if uninitialized and not save_uninitialized: modified; else: not in store
+//! write         = save → set; else the cookie matches (and a touch is due) → touch; else nothing
+//! send cookie   = if the cookie matches: rolling or (expires and modified); else: save_uninitialized or modified
+//! afterwards: no cookie when it is secure and the connection is not (the write still happens)
+//! ```
+//!
+//! These are express-session's, proven equal to its own predicates below. The policies of the new profile add to them:
+//! a changed cookie is a modification, an explicit save of a new session sends its cookie, a destroyed session's cookie
+//! is removed.
+
+use crate::policy::{CookieChange, ExplicitSave, RemovalCookie, Unset};
+
+/// What is known at the end of a request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Facts {
+    pub(crate) presence: Presence,
+    /// The id in the request's cookie is the id of the session.
+    pub(crate) cookie_matches: bool,
+    /// The request's cookie is signed by us, whether its session is this one, another or none.
+    pub(crate) cookie_presented: bool,
+    /// The session has the id with which it began this request: it was not regenerated.
+    pub(crate) same_id: bool,
+    /// The data differ from those with which it began.
+    pub(crate) changed: bool,
+    /// The handler set cookie attributes.
+    pub(crate) cookie_changed: bool,
+    /// … and they have not been saved since.
+    pub(crate) cookie_unsaved: bool,
+    pub(crate) saved: Saved,
+    /// The cookie has an `expires`: it outlives the browser.
+    pub(crate) expires: bool,
+    /// The cookie is for secure connections only.
+    pub(crate) cookie_secure: bool,
+    pub(crate) connection_secure: bool,
+    /// Enough of the lifetime has passed.
+    pub(crate) touch_due: bool,
+}
+
+/// Whether the request still has its session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Presence {
+    Present,
+    /// `req.session = null`
+    Unset,
+    /// `req.session.destroy()`
+    Destroyed,
+}
+
+/// What was last saved (or, with resave off, loaded) of the session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Saved {
+    Never,
+    /// Other data than it has now.
+    Stale,
+    Current,
+}
+
+/// The options that decide.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Policies {
+    pub(crate) save_uninitialized: bool,
+    pub(crate) rolling: bool,
+    pub(crate) unset: Unset,
+    pub(crate) cookie_change: CookieChange,
+    pub(crate) explicit_save: ExplicitSave,
+    pub(crate) removal: RemovalCookie,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Decision {
+    pub(crate) write: Write,
+    pub(crate) cookie: SetCookie,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Write {
+    Nothing,
+    Set,
+    Touch,
+    Destroy,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SetCookie {
+    Nothing,
+    Send,
+    /// It would be sent, were the connection secure.
+    Withheld,
+    Remove,
+}
+
+pub(crate) fn decide(facts: &Facts, policies: &Policies) -> Decision {
+    match facts.presence {
+        Presence::Present => Decision { write: write(facts, policies), cookie: cookie(facts, policies) },
+        gone => without_session(gone, facts, policies),
+    }
+}
+
+fn without_session(gone: Presence, facts: &Facts, policies: &Policies) -> Decision {
+    let destroy = policies.unset == Unset::Destroy;
+    let destroyed = destroy || gone == Presence::Destroyed;
+    let remove = destroyed && facts.cookie_presented && policies.removal == RemovalCookie::OnDestroy;
+    Decision {
+        write: if destroy { Write::Destroy } else { Write::Nothing },
+        cookie: if remove { SetCookie::Remove } else { SetCookie::Nothing },
+    }
+}
+
+fn write(facts: &Facts, policies: &Policies) -> Write {
+    let cookie_counts = policies.cookie_change == CookieChange::Counts;
+    let modified = is_modified(facts, policies);
+    let in_store =
+        facts.same_id && facts.saved == Saved::Current && !(cookie_counts && facts.cookie_unsaved);
+    let uninitialized = facts.saved == Saved::Never && !facts.cookie_matches;
+    let save = if uninitialized && !policies.save_uninitialized { modified } else { !in_store };
+    match (save, facts.cookie_matches && facts.touch_due) {
+        (true, _) => Write::Set,
+        (false, true) => Write::Touch,
+        (false, false) => Write::Nothing,
+    }
+}
+
+fn cookie(facts: &Facts, policies: &Policies) -> SetCookie {
+    let cookie_changed = facts.cookie_changed && policies.cookie_change == CookieChange::Counts;
+    let saved = facts.saved != Saved::Never && policies.explicit_save == ExplicitSave::Counts;
+    let modified = is_modified(facts, policies);
+    let send = if facts.cookie_matches {
+        policies.rolling || cookie_changed || (facts.expires && modified)
+    } else {
+        policies.save_uninitialized || modified || saved
+    };
+    match (send, facts.cookie_secure && !facts.connection_secure) {
+        (false, _) => SetCookie::Nothing,
+        (true, true) => SetCookie::Withheld,
+        (true, false) => SetCookie::Send,
+    }
+}
+
+fn is_modified(facts: &Facts, policies: &Policies) -> bool {
+    let cookie_changed = facts.cookie_changed && policies.cookie_change == CookieChange::Counts;
+    !facts.same_id || facts.changed || cookie_changed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BOTH: [bool; 2] = [false, true];
+
+    /// express-session's own predicates (`shouldDestroy`, `shouldSave`, `shouldTouch`, `shouldSetCookie`, `isModified`,
+    /// `isSaved`), over its own variables.
+    struct Express {
+        session: bool,
+        unset_destroy: bool,
+        cookie_id_is_sid: bool,
+        save_uninitialized: bool,
+        rolling: bool,
+        original_id_is_id: bool,
+        original_hash_is_hash: bool,
+        /// `None`: undefined; else whether it is the hash of the session.
+        saved_hash: Option<bool>,
+        expires: bool,
+    }
+
+    impl Express {
+        fn is_modified(&self) -> bool {
+            !self.original_id_is_id || !self.original_hash_is_hash
+        }
+
+        fn is_saved(&self) -> bool {
+            self.original_id_is_id && self.saved_hash == Some(true)
+        }
+
+        fn should_save(&self) -> bool {
+            if !self.save_uninitialized && self.saved_hash.is_none() && !self.cookie_id_is_sid {
+                self.is_modified()
+            } else {
+                !self.is_saved()
+            }
+        }
+
+        fn should_touch(&self) -> bool {
+            self.cookie_id_is_sid && !self.should_save()
+        }
+
+        fn should_set_cookie(&self) -> bool {
+            if self.cookie_id_is_sid {
+                self.rolling || (self.expires && self.is_modified())
+            } else {
+                self.save_uninitialized || self.is_modified()
+            }
+        }
+
+        fn write(&self) -> Write {
+            match self.session {
+                false if self.unset_destroy => Write::Destroy,
+                false => Write::Nothing,
+                true if self.should_save() => Write::Set,
+                true if self.should_touch() => Write::Touch,
+                true => Write::Nothing,
+            }
+        }
+
+        fn sends_cookie(&self) -> bool {
+            self.session && self.should_set_cookie()
+        }
+    }
+
+    fn combinations() -> Vec<Express> {
+        let mut all = Vec::new();
+        for bits in 0..256 {
+            let bit = |at: u32| bits >> at & 1 == 1;
+            for saved_hash in [None, Some(false), Some(true)] {
+                all.push(Express {
+                    session: bit(0),
+                    unset_destroy: bit(1),
+                    cookie_id_is_sid: bit(2),
+                    save_uninitialized: bit(3),
+                    rolling: bit(4),
+                    original_id_is_id: bit(5),
+                    original_hash_is_hash: bit(6),
+                    expires: bit(7),
+                    saved_hash,
+                });
+            }
+        }
+        all
+    }
+
+    fn facts(express: &Express) -> Facts {
+        Facts {
+            presence: if express.session { Presence::Present } else { Presence::Unset },
+            cookie_matches: express.cookie_id_is_sid,
+            cookie_presented: express.cookie_id_is_sid,
+            same_id: express.original_id_is_id,
+            changed: !express.original_hash_is_hash,
+            cookie_changed: false,
+            cookie_unsaved: false,
+            saved: match express.saved_hash {
+                None => Saved::Never,
+                Some(false) => Saved::Stale,
+                Some(true) => Saved::Current,
+            },
+            expires: express.expires,
+            cookie_secure: false,
+            connection_secure: false,
+            touch_due: true,
+        }
+    }
+
+    fn express_policies(express: &Express) -> Policies {
+        Policies {
+            save_uninitialized: express.save_uninitialized,
+            rolling: express.rolling,
+            unset: if express.unset_destroy { Unset::Destroy } else { Unset::Keep },
+            cookie_change: CookieChange::Ignored,
+            explicit_save: ExplicitSave::Forgotten,
+            removal: RemovalCookie::Never,
+        }
+    }
+
+    #[test]
+    fn agrees_with_express_on_all_768_combinations_of_its_predicates() {
+        let all = combinations();
+        assert_eq!(all.len(), 768);
+        for express in all {
+            let expected = Decision {
+                write: express.write(),
+                cookie: if express.sends_cookie() { SetCookie::Send } else { SetCookie::Nothing },
+            };
+            let policies = express_policies(&express);
+            assert_eq!(decide(&facts(&express), &policies), expected);
+            // In the express profile neither a changed cookie nor how the session went away makes a difference.
+            let changed = Facts { cookie_changed: true, cookie_unsaved: true, ..facts(&express) };
+            assert_eq!(decide(&changed, &policies), expected);
+            if !express.session {
+                let destroyed = Facts { presence: Presence::Destroyed, ..facts(&express) };
+                assert_eq!(decide(&destroyed, &policies), expected);
+            }
+        }
+    }
+
+    #[test]
+    fn a_secure_cookie_is_withheld_from_an_insecure_connection_and_the_write_still_happens() {
+        for express in combinations() {
+            let policies = express_policies(&express);
+            let plain = decide(&facts(&express), &policies);
+            for connection_secure in BOTH {
+                let secure = Facts { cookie_secure: true, connection_secure, ..facts(&express) };
+                let decision = decide(&secure, &policies);
+                assert_eq!(decision.write, plain.write);
+                match plain.cookie {
+                    SetCookie::Send if !connection_secure => assert_eq!(decision.cookie, SetCookie::Withheld),
+                    other => assert_eq!(decision.cookie, other),
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_is_touched_before_a_touch_is_due() {
+        for express in combinations() {
+            let policies = express_policies(&express);
+            let due = decide(&facts(&express), &policies);
+            let early = decide(&Facts { touch_due: false, ..facts(&express) }, &policies);
+            let expected = if due.write == Write::Touch { Write::Nothing } else { due.write };
+            assert_eq!(early, Decision { write: expected, ..due });
+        }
+    }
+
+    #[test]
+    fn with_the_new_policies_a_record_and_its_cookie_come_together() {
+        for express in combinations().iter().filter(|express| express.session && !express.save_uninitialized) {
+            for (cookie_changed, cookie_unsaved) in [(false, false), (true, true), (true, false)] {
+                let policies = Policies {
+                    cookie_change: CookieChange::Counts,
+                    explicit_save: ExplicitSave::Counts,
+                    removal: RemovalCookie::OnDestroy,
+                    ..express_policies(express)
+                };
+                let facts = Facts { cookie_changed, cookie_unsaved, ..facts(express) };
+                let decision = decide(&facts, &policies);
+                if !facts.cookie_matches {
+                    let stored = decision.write == Write::Set || facts.saved != Saved::Never;
+                    assert_eq!(decision.cookie == SetCookie::Send, stored, "{facts:?}");
+                }
+                if cookie_unsaved {
+                    assert_eq!(decision, Decision { write: Write::Set, cookie: SetCookie::Send }, "{facts:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_removal_cookie_goes_out_when_the_record_does_and_the_client_has_its_cookie() {
+        for presence in [Presence::Unset, Presence::Destroyed] {
+            for unset in [Unset::Keep, Unset::Destroy] {
+                for cookie_presented in BOTH {
+                    let express = &combinations()[0];
+                    let policies =
+                        Policies { unset, removal: RemovalCookie::OnDestroy, ..express_policies(express) };
+                    let decision = decide(&Facts { presence, cookie_presented, ..facts(express) }, &policies);
+                    let destroyed = unset == Unset::Destroy || presence == Presence::Destroyed;
+                    assert_eq!(decision.cookie == SetCookie::Remove, destroyed && cookie_presented);
+                }
+            }
+        }
+    }
+}

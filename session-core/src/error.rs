@@ -1,0 +1,113 @@
+//! What can go wrong. No error carries an id, a secret or data.
+
+use std::error::Error as StdError;
+
+/// A store failed. It names the store and keeps the cause.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The database did not do it: no connection, a time-out, a missing table, a full disk.
+    #[error("{store}: the store failed")]
+    Unavailable {
+        /// The store's name: `"redis"`.
+        store: &'static str,
+        /// The driver's error.
+        source: Box<dyn StdError + Send + Sync>,
+    },
+    /// There is a record, and it cannot be read. [`CorruptRecord`](crate::CorruptRecord) says what becomes of that.
+    #[error("{store}: a stored record cannot be read")]
+    Corrupt {
+        /// The store's name.
+        store: &'static str,
+        /// What is wrong with it.
+        source: Box<dyn StdError + Send + Sync>,
+    },
+}
+
+impl StoreError {
+    /// The database did not do it.
+    pub fn unavailable(store: &'static str, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self::Unavailable { store, source: source.into() }
+    }
+
+    /// There is a record, and it cannot be read.
+    pub fn corrupt(store: &'static str, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self::Corrupt { store, source: source.into() }
+    }
+}
+
+/// What an operation on a session can fail with.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The value has no JSON text: a map whose keys are no strings, say.
+    #[error("the value for the session key {key:?} cannot be written as JSON")]
+    Serialize {
+        /// The key.
+        key: String,
+    },
+    /// What is stored under the key is of another type than the one asked for.
+    #[error("the session key {key:?} holds a value of another type than {expected}")]
+    Deserialize {
+        /// The key.
+        key: String,
+        /// The Rust type that was asked for.
+        expected: &'static str,
+    },
+    /// express-session keeps this name for itself: an Express app would drop the value.
+    #[error("{0:?} is a name that express-session keeps for itself: choose another key")]
+    ReservedKey(String),
+    /// The session was destroyed or unset earlier in this request.
+    #[error("the session was destroyed or unset in this request: it takes no more calls")]
+    Destroyed,
+    /// Another request destroyed, renewed or regenerated this session, or it expired: it is not stored again.
+    #[error("the session is gone from the store: another request ended it, or it expired")]
+    Gone,
+    /// `reload`: the store has no record of this session. express-session's words.
+    #[error("failed to load session")]
+    NotStored,
+    /// Others kept writing to this session; nothing of this write was stored.
+    #[error("the session was changed by others at every one of {0} attempts to write it")]
+    Contended(usize),
+    /// A new session's id is in use: `genid` does not make unique ids.
+    #[error("genid: the id of a new session is in use")]
+    IdInUse,
+    /// A cookie attribute that cannot be sent.
+    #[error("cookie: {0}")]
+    Cookie(#[from] CookieError),
+}
+
+/// A part of a cookie that `Set-Cookie` cannot carry. The words are those of Node's `cookie`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CookieError {
+    /// The name is not a token (RFC 9110 §5.6.2).
+    #[error("argument name is invalid")]
+    Name,
+    /// The domain is not a host name.
+    #[error("option domain is invalid")]
+    Domain,
+    /// The path has a character that would end the attribute.
+    #[error("option path is invalid")]
+    Path,
+}
+
+/// Options that cannot work. It names the option, and says what would.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("option {option}: {reason}")]
+pub struct OptionsError {
+    pub(crate) option: &'static str,
+    pub(crate) reason: String,
+}
+
+impl OptionsError {
+    /// The option that is at fault, by its name in [`Options`](crate::Options) or
+    /// [`CookieOptions`](crate::CookieOptions): `"secret"`, `"cookie.same_site"`.
+    #[must_use]
+    pub fn option(&self) -> &'static str {
+        self.option
+    }
+}

@@ -1,0 +1,80 @@
+//! One request and its response, as an adapter goes through them.
+
+use std::{fmt, sync::Arc};
+
+use async_lock::OnceCell;
+use tracing::{Instrument, Span};
+
+use crate::{error::Error, request::RequestInfo, session::Session, sessions::Sessions};
+
+/// An exchange: what an adapter keeps with a request until the response goes out. Cheap to clone.
+///
+/// An adapter begins it ([`Sessions::exchange`]), lets the handler reach it, asks for the [`session`](Self::session) when the
+/// handler does (or at once, when [`Sessions::reads_on_arrival`]), and at the [`end`](Self::end) appends the headers that
+/// it gets.
+#[derive(Clone)]
+pub struct Exchange(Arc<Inner>);
+
+struct Inner {
+    sessions: Sessions,
+    session: OnceCell<Option<Session>>,
+    span: Span,
+}
+
+impl Exchange {
+    pub(crate) fn new(sessions: Sessions) -> Self {
+        Self(Arc::new(Inner { sessions, session: OnceCell::new(), span: tracing::debug_span!("session") }))
+    }
+
+    /// The session of this request: loaded when it is asked for first, the same one ever after. `None`: the request's path
+    /// is outside the cookie's, so that there is no session.
+    ///
+    /// # Errors
+    /// The store failed, or holds a record that cannot be read. Asking again tries again.
+    pub fn session(
+        &self,
+        request: &RequestInfo<'_>,
+    ) -> impl Future<Output = Result<Option<Session>, Error>> + Send + use<> {
+        let exchange = Arc::clone(&self.0);
+        let begun = match exchange.session.get() {
+            Some(_) => Ok(None),
+            None => exchange.span.in_scope(|| exchange.sessions.begin(request)),
+        };
+        async move {
+            let begun = begun?;
+            let load = async {
+                match begun {
+                    None => Ok(None),
+                    Some(begun) => exchange.sessions.load(begun).await.map(Some),
+                }
+            };
+            exchange.session.get_or_try_init(|| load.instrument(exchange.span.clone())).await.cloned()
+        }
+    }
+
+    /// Whether anybody asked for the session. If not, [`end`](Self::end) has nothing to do.
+    #[must_use]
+    pub fn is_asked(&self) -> bool {
+        self.0.session.is_initialized()
+    }
+
+    /// Writes what is to be written, and answers the values of the `Set-Cookie` headers to append to the response, after
+    /// those that are there. To be awaited before the response head goes out.
+    ///
+    /// # Errors
+    /// The session could not be saved ([`SaveError::Fail`](crate::SaveError::Fail)). The client shall get an empty 500.
+    pub async fn end(&self) -> Result<Vec<String>, Error> {
+        match self.0.session.get() {
+            Some(Some(session)) => {
+                Ok(session.end().instrument(self.0.span.clone()).await?.into_iter().collect())
+            }
+            _ => Ok(Vec::new()),
+        }
+    }
+}
+
+impl fmt::Debug for Exchange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Exchange").field("asked", &self.is_asked()).finish_non_exhaustive()
+    }
+}

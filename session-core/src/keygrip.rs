@@ -1,0 +1,125 @@
+//! Keygrip's signatures: the second cookie, `<name>.sig`, of Node's `cookie-session` and `cookies`.
+
+use std::fmt;
+
+use base64::{
+    Engine,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
+use hmac::{Hmac, KeyInit, Mac};
+use sha1::Sha1;
+use sha2::{Sha256, Sha384, Sha512};
+use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
+
+/// Signs and verifies cookies as Keygrip does, with several keys for rotation.
+///
+/// ```
+/// use session_core::Keygrip;
+///
+/// let keys = Keygrip::new(["key2", "key1"]);
+/// let old = Keygrip::new(["key1"]).sign("session=eyJhIjoxfQ==");
+/// assert_eq!(old, "UnrWFWXg_7LPJE9wHI-xkA0L-Sk");
+/// assert_eq!(keys.verify("session=eyJhIjoxfQ==", &old), Some(1));
+/// assert_eq!(keys.verify("session=forged", &old), None);
+/// ```
+#[derive(Clone)]
+pub struct Keygrip {
+    keys: Vec<Zeroizing<Vec<u8>>>,
+    algorithm: KeygripAlgorithm,
+    encoding: KeygripEncoding,
+}
+
+/// The digest of the HMAC; Keygrip's default is SHA-1.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum KeygripAlgorithm {
+    /// `sha1`
+    #[default]
+    Sha1,
+    /// `sha256`
+    Sha256,
+    /// `sha384`
+    Sha384,
+    /// `sha512`
+    Sha512,
+}
+
+/// How the digest is written; Keygrip's default is base64 in the URL-safe alphabet without padding.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum KeygripEncoding {
+    /// `base64`
+    #[default]
+    Base64,
+    /// `hex`
+    Hex,
+}
+
+impl Keygrip {
+    /// From keys of which the first signs and all verify, with Keygrip's defaults: SHA-1 and base64.
+    pub fn new<K: AsRef<[u8]>>(keys: impl IntoIterator<Item = K>) -> Self {
+        Self {
+            keys: keys.into_iter().map(|key| Zeroizing::new(key.as_ref().to_vec())).collect(),
+            algorithm: KeygripAlgorithm::default(),
+            encoding: KeygripEncoding::default(),
+        }
+    }
+
+    /// Another digest: Keygrip's second argument.
+    #[must_use]
+    pub fn algorithm(self, algorithm: KeygripAlgorithm) -> Self {
+        Self { algorithm, ..self }
+    }
+
+    /// Another encoding: Keygrip's third argument.
+    #[must_use]
+    pub fn encoding(self, encoding: KeygripEncoding) -> Self {
+        Self { encoding, ..self }
+    }
+
+    /// The signature by the first key; empty without keys. cookie-session signs the text `name=value`.
+    #[must_use]
+    pub fn sign(&self, data: &str) -> String {
+        self.keys.first().map(|key| self.digest(key, data)).unwrap_or_default()
+    }
+
+    /// Which key made this signature: 0 for the one that signs, above that the cookie wants signing anew, `None` when
+    /// none did.
+    #[must_use]
+    pub fn verify(&self, data: &str, signature: &str) -> Option<usize> {
+        self.keys.iter().position(|key| self.digest(key, data).as_bytes().ct_eq(signature.as_bytes()).into())
+    }
+
+    fn digest(&self, key: &[u8], data: &str) -> String {
+        let digest = match self.algorithm {
+            KeygripAlgorithm::Sha1 => mac::<Hmac<Sha1>>(key, data),
+            KeygripAlgorithm::Sha256 => mac::<Hmac<Sha256>>(key, data),
+            KeygripAlgorithm::Sha384 => mac::<Hmac<Sha384>>(key, data),
+            KeygripAlgorithm::Sha512 => mac::<Hmac<Sha512>>(key, data),
+        };
+        match self.encoding {
+            KeygripEncoding::Base64 => URL_SAFE_NO_PAD.encode(digest),
+            KeygripEncoding::Hex => digest.iter().map(|byte| format!("{byte:02x}")).collect(),
+        }
+    }
+}
+
+/// cookie-session's cookie value for a JSON text: standard base64 with padding.
+#[must_use]
+pub fn cookie_session_value(json: &str) -> String {
+    STANDARD.encode(json)
+}
+
+fn mac<M: Mac + KeyInit>(key: &[u8], data: &str) -> Vec<u8> {
+    // HMAC takes keys of every length.
+    <M as KeyInit>::new_from_slice(key)
+        .map(|mac| mac.chain_update(data.as_bytes()).finalize().into_bytes().to_vec())
+        .unwrap_or_default()
+}
+
+impl fmt::Debug for Keygrip {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Keygrip({} keys, {:?}, {:?})", self.keys.len(), self.algorithm, self.encoding)
+    }
+}

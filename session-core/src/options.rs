@@ -1,0 +1,438 @@
+//! The options, and the two profiles of their defaults.
+
+use std::{fmt, sync::Arc};
+
+use crate::{
+    clock::Clock,
+    cookie::SameSite,
+    cookie_options::{CookieOptions, SameSiteOption, Secure},
+    decide::Policies,
+    error::OptionsError,
+    memory::MemoryStore,
+    policy::{
+        Attributes, BrowserRules, CookieChange, CorruptRecord, DuplicateCookies, ExplicitSave, PathMatch,
+        RemovalCookie, SaveError, StoreRead, Touch, Unset,
+    },
+    request::RequestInfo,
+    secret::Secrets,
+    sessions::Sessions,
+    set_cookie,
+    sid::Sid,
+    store::Store,
+};
+
+/// The options, every one by express-session's own name. [`build`](Self::build) checks them.
+///
+/// There are two **profiles**, full sets of defaults from which each setter departs:
+///
+/// | option | [`express`](Self::express) | [`new`](Self::new) |
+/// |---|---|---|
+/// | `name` | `connect.sid` | `sid` |
+/// | `resave` | true | false |
+/// | `save_uninitialized` | true | false |
+/// | `rolling` | false | false |
+/// | `unset` | keep | keep |
+/// | `proxy` | false | false |
+/// | `cookie.secure` | not set | auto |
+/// | `cookie.same_site` | not set | Lax |
+/// | `store_read` | on arrival | when asked |
+/// | `path_match` | prefix | RFC 6265 |
+/// | `duplicate_cookies` | first | first verified |
+/// | `removal_cookie` | never | on destroy |
+/// | `attributes` | stored | current |
+/// | `cookie_change` | ignored | counts |
+/// | `explicit_save` | forgotten | counts |
+/// | `touch` | every request | after 20 percent |
+/// | `corrupt_record` | fail | treat as missing |
+/// | `browser_rules` | warn | enforce |
+/// | `save_error` | fail | fail |
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use session_core::{CookieOptions, MemoryStore, Options};
+///
+/// let sessions = Options::new("keyboard cat")
+///     .store(MemoryStore::new())
+///     .cookie(CookieOptions::new().max_age(Duration::from_secs(3600)))
+///     .build()?;
+///
+/// let error = Options::new("").build().unwrap_err();
+/// assert_eq!(error.to_string(), "option secret: it is empty; give one secret, or several of which the first signs");
+/// # Ok::<(), session_core::OptionsError>(())
+/// ```
+#[derive(Clone)]
+pub struct Options {
+    pub(crate) name: String,
+    pub(crate) secrets: Secrets,
+    pub(crate) cookie: CookieOptions,
+    pub(crate) cookie_of: Option<CookieOf>,
+    pub(crate) genid: Option<Genid>,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) clock: Clock,
+    pub(crate) proxy: bool,
+    pub(crate) resave: bool,
+    pub(crate) store_read: StoreRead,
+    pub(crate) path_match: PathMatch,
+    pub(crate) duplicates: DuplicateCookies,
+    pub(crate) attributes: Attributes,
+    pub(crate) touch: Touch,
+    pub(crate) corrupt: CorruptRecord,
+    pub(crate) save_error: SaveError,
+    pub(crate) browser_rules: BrowserRules,
+    /// What `decide` goes by.
+    pub(crate) policies: Policies,
+}
+
+pub(crate) type CookieOf = Arc<dyn Fn(&RequestInfo<'_>) -> CookieOptions + Send + Sync>;
+pub(crate) type Genid = Arc<dyn Fn(&RequestInfo<'_>) -> Sid + Send + Sync>;
+
+impl Options {
+    /// The profile of a new application: nothing stored for a visitor without data, cookies as browsers want them today,
+    /// and the better rule wherever express-session has one that is only old.
+    pub fn new(secret: impl Into<Secrets>) -> Self {
+        Self {
+            name: "sid".into(),
+            secrets: secret.into(),
+            cookie: CookieOptions::new().same_site(SameSite::Lax).secure(Secure::Auto),
+            cookie_of: None,
+            genid: None,
+            store: Arc::new(MemoryStore::new()),
+            clock: Clock::system(),
+            proxy: false,
+            resave: false,
+            store_read: StoreRead::WhenAsked,
+            path_match: PathMatch::Rfc6265,
+            duplicates: DuplicateCookies::FirstVerified,
+            attributes: Attributes::Current,
+            touch: Touch::AfterPercent(20),
+            corrupt: CorruptRecord::TreatAsMissing,
+            save_error: SaveError::Fail,
+            browser_rules: BrowserRules::Enforce,
+            policies: Policies {
+                save_uninitialized: false,
+                rolling: false,
+                unset: Unset::Keep,
+                cookie_change: CookieChange::Counts,
+                explicit_save: ExplicitSave::Counts,
+                removal: RemovalCookie::OnDestroy,
+            },
+        }
+    }
+
+    /// The profile of express-session 1.19, every default as there: for serving the same users as an Express app.
+    pub fn express(secret: impl Into<Secrets>) -> Self {
+        Self {
+            name: "connect.sid".into(),
+            cookie: CookieOptions::new(),
+            resave: true,
+            store_read: StoreRead::OnArrival,
+            path_match: PathMatch::Prefix,
+            duplicates: DuplicateCookies::First,
+            attributes: Attributes::Stored,
+            touch: Touch::EveryRequest,
+            corrupt: CorruptRecord::Fail,
+            browser_rules: BrowserRules::Warn,
+            policies: Policies {
+                save_uninitialized: true,
+                rolling: false,
+                unset: Unset::Keep,
+                cookie_change: CookieChange::Ignored,
+                explicit_save: ExplicitSave::Forgotten,
+                removal: RemovalCookie::Never,
+            },
+            ..Self::new(secret)
+        }
+    }
+
+    /// The cookie's name. Default: `connect.sid` in the express profile, `sid` in the new one, or choose `__Host-sid` for
+    /// a site that is served over TLS only. Several applications on one host need different names. Node: `name`.
+    #[must_use]
+    pub fn name(self, name: impl Into<String>) -> Self {
+        Self { name: name.into(), ..self }
+    }
+
+    /// Other secrets than the profile was made with: the first signs, all verify. To rotate, put the new one first, and
+    /// drop the old one when its sessions are over. Node: `secret`.
+    #[must_use]
+    pub fn secret(self, secret: impl Into<Secrets>) -> Self {
+        Self { secrets: secret.into(), ..self }
+    }
+
+    /// The attributes that new sessions' cookies start with; what is not set in them stays as it was. Node: `cookie`.
+    #[must_use]
+    pub fn cookie(self, cookie: CookieOptions) -> Self {
+        Self { cookie: cookie.or(&self.cookie), ..self }
+    }
+
+    /// The attributes computed for each request, for a domain or path per tenant, say; what is not set in them is as
+    /// [`cookie`](Self::cookie) has it. Asked once a request, and *auto* works in it. Node: `cookie` as a function.
+    #[must_use]
+    pub fn cookie_with(self, cookie: impl Fn(&RequestInfo<'_>) -> CookieOptions + Send + Sync + 'static) -> Self {
+        Self { cookie_of: Some(Arc::new(cookie)), ..self }
+    }
+
+    /// Makes the id of a new session. Default: [`Sid::random`], 192 random bits. What it makes must be unique and not to
+    /// be guessed: an id in use is an error, never another's session. Node: `genid`.
+    #[must_use]
+    pub fn genid(self, genid: impl Fn(&RequestInfo<'_>) -> Sid + Send + Sync + 'static) -> Self {
+        Self { genid: Some(Arc::new(genid)), ..self }
+    }
+
+    /// Where records live. Default: a [`MemoryStore`] of this process, which forgets everything with it. Takes an `Arc` of a
+    /// store as well. Node: `store`.
+    #[must_use]
+    pub fn store(self, store: impl Store) -> Self {
+        Self { store: Arc::new(store), ..self }
+    }
+
+    /// Whether the first entry of `X-Forwarded-Proto` tells that a request is secure. Default `false`: only the connection
+    /// does. Choose `true` behind a proxy that sets the header, and nowhere else: clients can send it too. Node: `proxy`.
+    #[must_use]
+    pub fn proxy(self, proxy: bool) -> Self {
+        Self { proxy, ..self }
+    }
+
+    /// Whether a session that nobody changed is written all the same. Default: `true` in the express profile, `false` in
+    /// the new one. Only a store that cannot [`touch`](Store::touch) needs it. Node: `resave`.
+    #[must_use]
+    pub fn resave(self, resave: bool) -> Self {
+        Self { resave, ..self }
+    }
+
+    /// Whether the cookie is sent with every response, so that it lives on in the browser as long as in the store.
+    /// Default `false`. Never sends one for a session that is not stored. Node: `rolling`.
+    #[must_use]
+    pub fn rolling(mut self, rolling: bool) -> Self {
+        self.policies.rolling = rolling;
+        self
+    }
+
+    /// Whether a new session without data is stored and its cookie sent. Default: `true` in the express profile, `false`
+    /// in the new one, where visitors without data leave nothing behind. Node: `saveUninitialized`.
+    #[must_use]
+    pub fn save_uninitialized(mut self, save_uninitialized: bool) -> Self {
+        self.policies.save_uninitialized = save_uninitialized;
+        self
+    }
+
+    /// What [`Session::unset`](crate::Session::unset) does to the record. Default: keep. Node: `unset`.
+    #[must_use]
+    pub fn unset(mut self, unset: Unset) -> Self {
+        self.policies.unset = unset;
+        self
+    }
+
+    /// When the store is read. Default: on arrival in the express profile, when asked in the new one.
+    #[must_use]
+    pub fn store_read(self, store_read: StoreRead) -> Self {
+        Self { store_read, ..self }
+    }
+
+    /// Which request paths the cookie's path covers. Default: by prefix in the express profile, RFC 6265 in the new one.
+    #[must_use]
+    pub fn path_match(self, path_match: PathMatch) -> Self {
+        Self { path_match, ..self }
+    }
+
+    /// Which of several cookies of the name counts. Default: the first in the express profile, the first verified in the
+    /// new one.
+    #[must_use]
+    pub fn duplicate_cookies(self, duplicates: DuplicateCookies) -> Self {
+        Self { duplicates, ..self }
+    }
+
+    /// Whether a destroyed session's cookie is removed from the browser. Default: never in the express profile, on
+    /// destroy in the new one.
+    #[must_use]
+    pub fn removal_cookie(mut self, removal: RemovalCookie) -> Self {
+        self.policies.removal = removal;
+        self
+    }
+
+    /// Where the attributes of a stored session's cookie come from. Default: the record in the express profile, the
+    /// configuration in the new one.
+    #[must_use]
+    pub fn attributes(self, attributes: Attributes) -> Self {
+        Self { attributes, ..self }
+    }
+
+    /// Whether a change of the session's cookie settings is a change. Default: ignored in the express profile, counts in
+    /// the new one.
+    #[must_use]
+    pub fn cookie_change(mut self, cookie_change: CookieChange) -> Self {
+        self.policies.cookie_change = cookie_change;
+        self
+    }
+
+    /// What an explicit save counts for at the end of the request. Default: forgotten in the express profile, counts in
+    /// the new one.
+    #[must_use]
+    pub fn explicit_save(mut self, explicit_save: ExplicitSave) -> Self {
+        self.policies.explicit_save = explicit_save;
+        self
+    }
+
+    /// When an unchanged session's expiry is moved. Default: with every request in the express profile, after a fifth of
+    /// the lifetime in the new one.
+    #[must_use]
+    pub fn touch(self, touch: Touch) -> Self {
+        Self { touch, ..self }
+    }
+
+    /// What a stored record that cannot be read comes to. Default: an error in the express profile, a new session in the
+    /// new one.
+    #[must_use]
+    pub fn corrupt_record(self, corrupt: CorruptRecord) -> Self {
+        Self { corrupt, ..self }
+    }
+
+    /// What a failed save at the end of a request does to the response. Default: an opaque 500.
+    #[must_use]
+    pub fn save_error(self, save_error: SaveError) -> Self {
+        Self { save_error, ..self }
+    }
+
+    /// What becomes of cookie attributes that browsers refuse. Default: a warning in the express profile, an error of
+    /// [`build`](Self::build) in the new one.
+    #[must_use]
+    pub fn browser_rules(self, browser_rules: BrowserRules) -> Self {
+        Self { browser_rules, ..self }
+    }
+
+    /// The clock that expiry goes by, for tests. Default: the system's.
+    #[must_use]
+    pub fn clock(self, clock: Clock) -> Self {
+        Self { clock, ..self }
+    }
+
+    /// Checks the options and makes the driver that adapters take.
+    ///
+    /// # Errors
+    /// What cannot work, with the name of the option: an empty secret, a name or attribute that no cookie can carry, and
+    /// under [`BrowserRules::Enforce`] attributes that browsers refuse.
+    pub fn build(self) -> Result<Sessions, OptionsError> {
+        self.check()?;
+        Ok(Sessions::new(self))
+    }
+
+    fn check(&self) -> Result<(), OptionsError> {
+        if !self.secrets.is_usable() {
+            return refuse("secret", "it is empty; give one secret, or several of which the first signs");
+        }
+        if set_cookie::check_name(&self.name).is_err() {
+            return refuse("name", "a cookie name is a token: letters, digits and !#$%&'*+-.^_`|~");
+        }
+        if let Touch::AfterPercent(101..) = self.touch {
+            return refuse("touch", "a part of the lifetime is at most 100 percent");
+        }
+        self.check_attributes(&self.cookie)?;
+        match (self.browser_refusal(&self.cookie), self.browser_rules) {
+            (Some((option, reason)), BrowserRules::Enforce) => refuse(option, reason),
+            (Some((option, reason)), BrowserRules::Warn) => {
+                tracing::warn!(option, reason, "browsers will refuse the session cookie");
+                Ok(())
+            }
+            (None, _) => Ok(()),
+        }
+    }
+
+    fn check_attributes(&self, cookie: &CookieOptions) -> Result<(), OptionsError> {
+        use crate::error::CookieError;
+        match set_cookie::check_attributes(&cookie.cookie(true, 0)) {
+            Err(CookieError::Domain) => refuse("cookie.domain", "it is not a host name"),
+            Err(_) => refuse("cookie.path", "it has a character that would end the attribute"),
+            Ok(()) if !cookie.match_path().starts_with('/') && self.browser_rules == BrowserRules::Enforce => {
+                refuse("cookie.path", "it must begin with /")
+            }
+            Ok(()) => Ok(()),
+        }
+    }
+
+    /// RFC 6265bis §4.1.3 (prefixes) and §5.6.7 (`SameSite=None`), and CHIPS (`Partitioned`).
+    fn browser_refusal(&self, cookie: &CookieOptions) -> Option<(&'static str, &'static str)> {
+        let sample = cookie.cookie(true, 0);
+        let insecure = !matches!(cookie.secure_option(), Some(Secure::Always | Secure::Auto));
+        let same_site_none = match cookie.same_site_option() {
+            Some(SameSiteOption::Is(word)) => word == SameSite::None,
+            Some(SameSiteOption::Auto) => true,
+            _ => false,
+        };
+        let host = self.name.starts_with("__Host-");
+        let prefixed = host || self.name.starts_with("__Secure-");
+        let rules = [
+            (same_site_none && insecure, "cookie.same_site", "SameSite=None needs secure: set cookie.secure"),
+            (sample.partitioned() && insecure, "cookie.partitioned", "Partitioned needs secure: set cookie.secure"),
+            (prefixed && insecure, "name", "the prefixes __Host- and __Secure- need secure: set cookie.secure"),
+            (host && sample.domain().is_some(), "cookie.domain", "a __Host- cookie has no domain"),
+            (host && sample.path() != Some("/"), "cookie.path", "a __Host- cookie has the path /"),
+        ];
+        rules.into_iter().find(|(broken, ..)| *broken).map(|(_, option, reason)| (option, reason))
+    }
+}
+
+fn refuse(option: &'static str, reason: &str) -> Result<(), OptionsError> {
+    Err(OptionsError { option, reason: reason.into() })
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options")
+            .field("name", &self.name)
+            .field("cookie", &self.cookie)
+            .field("store", &self.store)
+            .field("resave", &self.resave)
+            .field("policies", &self.policies)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(options: Options) -> String {
+        options.build().unwrap_err().to_string()
+    }
+
+    #[test]
+    fn what_cannot_work_is_refused_by_name() {
+        let new = || Options::new("keyboard cat");
+        let with = |cookie| new().cookie(cookie);
+        let none = || CookieOptions::new().same_site(SameSite::None);
+        let cases = [
+            ("secret", Options::new("")),
+            ("secret", Options::new(["good", ""])),
+            ("secret", Options::new(Vec::<String>::new())),
+            ("secret", Options::express("")),
+            ("name", new().name("")),
+            ("name", new().name("my sid")),
+            ("name", new().name("__Host-sid").cookie(CookieOptions::new().secure(false))),
+            ("name", new().name("__Secure-sid").cookie(CookieOptions::new().secure(false))),
+            ("touch", new().touch(Touch::AfterPercent(101))),
+            ("cookie.domain", with(CookieOptions::new().domain("a b"))),
+            ("cookie.domain", new().name("__Host-sid").cookie(CookieOptions::new().domain("example.com"))),
+            ("cookie.path", with(CookieOptions::new().path("/a;b"))),
+            ("cookie.path", with(CookieOptions::new().path("a"))),
+            ("cookie.path", new().name("__Host-sid").cookie(CookieOptions::new().path("/a"))),
+            ("cookie.same_site", with(none().secure(false))),
+            ("cookie.partitioned", with(CookieOptions::new().partitioned(true).secure(false))),
+        ];
+        for (option, options) in cases {
+            let error = refused(options);
+            assert!(error.starts_with(&format!("option {option}: ")), "{option}: {error}");
+        }
+    }
+
+    #[test]
+    fn what_express_accepts_the_express_profile_accepts() {
+        let cookie = CookieOptions::new().same_site(SameSite::None).partitioned(true).secure(false);
+        assert!(Options::express("keyboard cat").cookie(cookie).name("__Host-sid").build().is_ok());
+    }
+
+    #[test]
+    fn secrets_are_not_shown() {
+        let options = Options::new(["hunter2", "hunter3"]);
+        assert!(!format!("{options:?} {:?}", options.secrets).contains("hunter"));
+    }
+}

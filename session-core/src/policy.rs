@@ -1,0 +1,130 @@
+//! The rules of which express-session's choice is not the best one, as words: each profile takes its own.
+
+use std::time::Duration;
+
+/// When the store is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoreRead {
+    /// As soon as the request arrives, as in Express: also for routes that never ask for the session.
+    OnArrival,
+    /// When the handler asks for the session. A route that never asks costs nothing.
+    WhenAsked,
+}
+
+/// Which request paths a session's cookie path covers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PathMatch {
+    /// A plain prefix, as in Express 1.19: `/admin` covers `/administrator` too.
+    Prefix,
+    /// RFC 6265 §5.1.4, whole segments: what browsers go by.
+    Rfc6265,
+}
+
+/// Which cookie counts when a request carries several of the name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DuplicateCookies {
+    /// The first, as in Express, even when only a later one is signed by us.
+    First,
+    /// The first whose signature is ours.
+    FirstVerified,
+}
+
+/// What the client is told when its session was destroyed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RemovalCookie {
+    /// Nothing, as in Express: the browser goes on sending the cookie of a session that is gone.
+    Never,
+    /// To forget the cookie.
+    OnDestroy,
+}
+
+/// Where the cookie attributes of a stored session come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attributes {
+    /// From the record, as in Express: a new configuration does not reach the sessions that exist.
+    Stored,
+    /// From the configuration of today; only the lifetime is the session's own.
+    Current,
+}
+
+/// What a handler's change of the session's cookie settings, and of nothing else, comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CookieChange {
+    /// Nothing by itself, as in Express: it is stored with the next change of data.
+    Ignored,
+    /// A change: it is stored, and the cookie is sent.
+    Counts,
+}
+
+/// What an explicit `save` of a new or regenerated session counts for at the end of the request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExplicitSave {
+    /// As in Express: a regenerated session is written a second time, and a new one without data gets no cookie.
+    Forgotten,
+    /// The record that exists is known to exist: written once, and its cookie is sent.
+    Counts,
+}
+
+/// When a request that changed nothing moves the session's expiry in the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Touch {
+    /// At the end of every request, as in Express.
+    EveryRequest,
+    /// Once this part of the lifetime has passed, in percent (0 to 100).
+    AfterPercent(u8),
+}
+
+impl Touch {
+    /// Whether a touch is due for a record that the store will drop after `left`, of a whole `lifetime`.
+    pub(crate) fn is_due(self, left: Option<Duration>, lifetime: Option<Duration>) -> bool {
+        match (self, left, lifetime) {
+            (Self::EveryRequest, ..) => true,
+            // Held for ever: there is nothing to move.
+            (Self::AfterPercent(_), None, None) => false,
+            (Self::AfterPercent(percent), Some(left), Some(lifetime)) => {
+                let passed = lifetime.saturating_sub(left);
+                passed.as_millis() * 100 >= lifetime.as_millis() * u128::from(percent)
+            }
+            // The two disagree about whether it ends at all: a touch settles it.
+            (Self::AfterPercent(_), ..) => true,
+        }
+    }
+}
+
+/// What a failed save does to the response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SaveError {
+    /// The client gets an opaque 500 instead of an answer that claims what was not stored.
+    Fail,
+    /// The response goes out as the handler made it; the error is logged. Nearest to Express.
+    Log,
+}
+
+/// What a stored record that cannot be read comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CorruptRecord {
+    /// An error, as in Express: the visitor gets 500 until the record is gone.
+    Fail,
+    /// A new session under a new id. The record is left alone for somebody to look at.
+    TreatAsMissing,
+}
+
+/// What becomes of cookie attributes that browsers refuse: `SameSite=None` or `Partitioned` without secure, a name with
+/// `__Host-` or `__Secure-` that its attributes do not honour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BrowserRules {
+    /// Allowed, as in Express, and warned about once.
+    Warn,
+    /// Refused when the options are built.
+    Enforce,
+}
+
+/// The `unset` option: what dropping the session from the request (`req.session = null`, here
+/// [`Session::unset`](crate::Session::unset)) does to the record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unset {
+    /// The record stays, without the changes of this request. express-session's default.
+    Keep,
+    /// The record is destroyed.
+    Destroy,
+}

@@ -1,0 +1,248 @@
+//! The record: what a store holds under a sid.
+
+use std::{borrow::Cow, fmt, sync::Arc, time::SystemTime};
+
+use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use crate::{
+    cookie::Cookie,
+    data::Data,
+    json,
+};
+
+/// **Record**: the session's cookie settings and its data; the JSON object that express-session writes.
+///
+/// ```
+/// use session_core::Record;
+///
+/// let text = r#"{"cookie":{"originalMaxAge":null,"expires":null,"httpOnly":true,"path":"/"},"views":1.50}"#;
+/// let record = Record::parse(text)?;
+/// assert_eq!(record.data.get("views"), Some("1.50"));
+/// assert_eq!(record.to_json(), text);
+/// assert!(Record::parse("{}").is_err());
+/// # Ok::<(), session_core::RecordError>(())
+/// ```
+#[derive(Clone, PartialEq)]
+pub struct Record {
+    /// The attributes kept with the session.
+    pub cookie: Cookie,
+    /// The application's keys and values.
+    pub data: Data,
+    /// How many keys of the data stand before `cookie`: none in what Node writes, unless they are array indexes.
+    cookie_at: usize,
+}
+
+/// A stored record that cannot be read. It says where and why, and nothing of the record.
+#[derive(Debug, thiserror::Error)]
+#[error("not a session record: {0}")]
+pub struct RecordError(String);
+
+impl Record {
+    /// From its two parts.
+    #[must_use]
+    pub fn new(cookie: Cookie, data: Data) -> Self {
+        let cookie_at = data.keys().take_while(|key| crate::data::array_index(key).is_some()).count();
+        Self { cookie, data, cookie_at }
+    }
+
+    /// Reads the JSON text of a record: one shallow pass, which looks into `cookie` and into no value.
+    ///
+    /// # Errors
+    /// The text is not a JSON object, or has no object under `cookie`.
+    pub fn parse(text: impl Into<Arc<str>>) -> Result<Self, RecordError> {
+        let text = text.into();
+        let mut reader = serde_json::Deserializer::from_str(&text);
+        let record = RecordSeed(&text).deserialize(&mut reader).and_then(|record| reader.end().map(|()| record));
+        record.map_err(RecordError::from)
+    }
+
+    /// The JSON text, as `JSON.stringify` prints it; untouched values to the byte as they were read.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let size: usize = self.data.iter().map(|(key, value)| key.len() + value.len() + 4).sum();
+        let mut text = String::with_capacity(size + 128);
+        let mut before = '{';
+        let mut at = 0;
+        let mut members = self.data.iter();
+        loop {
+            if at == self.cookie_at {
+                text.push(before);
+                text.push_str("\"cookie\":");
+                self.cookie.push_json(&mut text);
+                before = ',';
+            }
+            let Some((key, value)) = members.next() else { break };
+            text.push(before);
+            json::push_string(&mut text, key);
+            text.push(':');
+            text.push_str(value);
+            before = ',';
+            at += 1;
+        }
+        text.push('}');
+        text
+    }
+
+    /// When the record is over by its own word, `cookie.expires`; `None` when it has none. A store that keeps the expiry
+    /// beside the record goes by that one, since a touch moves nothing else.
+    #[must_use]
+    pub fn expires(&self) -> Option<SystemTime> {
+        self.cookie.expires()
+    }
+
+    pub(crate) fn cookie_at(&self) -> usize {
+        self.cookie_at
+    }
+
+    /// As [`new`](Self::new), with `cookie` where it stood when the record was read.
+    pub(crate) fn with_cookie_at(cookie: Cookie, data: Data, read_at: usize) -> Self {
+        let new = Self::new(cookie, data);
+        Self { cookie_at: new.cookie_at.max(read_at.min(new.data.len())), ..new }
+    }
+}
+
+/// Shows no data.
+impl fmt::Debug for Record {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Record").field("cookie", &self.cookie).field("data", &self.data).finish()
+    }
+}
+
+impl From<serde_json::Error> for RecordError {
+    fn from(error: serde_json::Error) -> Self {
+        // serde_json's own words could quote a value: only our own, and the position, are kept.
+        let what = match error.classify() {
+            serde_json::error::Category::Data => "no cookie object in it",
+            _ => "broken JSON",
+        };
+        Self(format!("{what} (line {}, column {})", error.line(), error.column()))
+    }
+}
+
+struct RecordSeed<'a>(&'a Arc<str>);
+
+impl<'de> DeserializeSeed<'de> for RecordSeed<'_> {
+    type Value = Record;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Record, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for RecordSeed<'_> {
+    type Value = Record;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object with a cookie object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Record, A::Error> {
+        let mut data = Data::over(Arc::clone(self.0));
+        let mut cookie = None;
+        let mut cookie_at = 0;
+        while let Some(Key(key)) = members.next_key()? {
+            if key == "cookie" {
+                if cookie.is_none() {
+                    cookie_at = data.len();
+                }
+                cookie = Some(members.next_value_seed(CookieSeed)?);
+            } else {
+                data.push_read(&key, members.next_value::<&RawValue>()?.get());
+            }
+        }
+        if data.has_duplicates() {
+            data.resolve_duplicates();
+        }
+        let cookie = cookie.ok_or_else(|| A::Error::custom("no cookie"))?;
+        Ok(Record { cookie, cookie_at: cookie_at.min(data.len()), data })
+    }
+}
+
+struct CookieSeed;
+
+impl<'de> DeserializeSeed<'de> for CookieSeed {
+    type Value = Cookie;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Cookie, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for CookieSeed {
+    type Value = Cookie;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a cookie object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Cookie, A::Error> {
+        let mut cookie = Cookie::unread();
+        while let Some(Key(name)) = members.next_key()? {
+            cookie.read_member(&name, members.next_value::<&RawValue>()?);
+        }
+        Ok(cookie)
+    }
+}
+
+/// A key, borrowed from the text unless it has escapes.
+#[derive(serde::Deserialize)]
+struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const COOKIE: &str = r#""cookie":{"originalMaxAge":null,"expires":null,"httpOnly":true,"path":"/"}"#;
+
+    fn rewritten(text: &str) -> String {
+        Record::parse(text).unwrap().to_json()
+    }
+
+    #[test]
+    fn what_nobody_touched_is_written_back_to_the_byte() {
+        for data in [
+            "",
+            r#","a":1"#,
+            r#","a":1.50,"b":1e5,"c":-0,"d":12345678901234567890123"#,
+            r#","s":"\ud800 \u0041 \/","o":{"z":1,"a":[ 1 , 2 ]}"#,
+            r#","é\"\n":null"#,
+        ] {
+            let text = format!("{{{COOKIE}{data}}}");
+            assert_eq!(rewritten(&text), text);
+        }
+        for text in [
+            format!(r#"{{"1":true,{COOKIE},"a":1}}"#),
+            format!(r#"{{"a":1,{COOKIE}}}"#),
+            r#"{"cookie":{"originalMaxAge":false,"partitioned":true,"priority":"high","expires":false,"secure":"auto","httpOnly":false,"domain":"a.b","path":null,"sameSite":"Lax"}}"#.into(),
+            r#"{"cookie":{"originalMaxAge":60000,"expires":"2026-01-02T03:05:05.678Z","secure":false,"httpOnly":true,"path":"/\"","sameSite":true}}"#.into(),
+        ] {
+            assert_eq!(rewritten(&text), text);
+        }
+    }
+
+    #[test]
+    fn members_are_read_as_node_reads_them() {
+        assert_eq!(rewritten(r#"{"cookie":{}}"#), r#"{"cookie":{"expires":null,"httpOnly":true,"path":"/"}}"#);
+        assert_eq!(rewritten(&format!(r#"{{{COOKIE},"a":1,"b":2,"a":3}}"#)), format!(r#"{{{COOKIE},"a":3,"b":2}}"#));
+        let unknown = r#"{"cookie":{"foo":1,"path":"/x","expires":"nonsense"}}"#;
+        assert_eq!(rewritten(unknown), r#"{"cookie":{"expires":"nonsense","httpOnly":true,"path":"/x"}}"#);
+    }
+
+    #[test]
+    fn a_record_that_cannot_be_read_says_why_and_shows_nothing() {
+        for (text, why) in [
+            ("", "broken JSON (line 1, column 0)"),
+            ("[]", "no cookie object in it (line 1, column 0)"),
+            ("{\"secret\":\"hunter2\"", "broken JSON (line 1, column 19)"),
+            ("{\"secret\":\"hunter2\"}", "no cookie object in it (line 1, column 20)"),
+            ("{\"cookie\":null}", "no cookie object in it (line 1, column 14)"),
+            ("{\"cookie\":\"hunter2\"}", "no cookie object in it (line 1, column 19)"),
+            ("{\"cookie\":{}} x", "broken JSON (line 1, column 15)"),
+        ] {
+            let error = Record::parse(text).unwrap_err();
+            assert_eq!(error.to_string(), format!("not a session record: {why}"), "{text}");
+            assert!(!format!("{error:?}").contains("hunter2"));
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! Secrets and signed values: what Node's `cookie-signature` writes and reads.
+
+use std::fmt;
+
+use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD};
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
+
+/// HMAC-SHA256 in base64 without padding.
+const SIGNATURE_LENGTH: usize = 43;
+
+/// One secret, prepared for signing: the key itself is not kept, and what is derived from it is wiped on drop.
+///
+/// ```
+/// use session_core::Secret;
+///
+/// let secret = Secret::new("tobiiscool");
+/// let signed = secret.sign("hello");
+/// assert_eq!(signed, "hello.DGDUkGlIkCzPz+C0B064FNgHdEjox7ch8tOBGslZ5QI");
+/// assert_eq!(secret.unsign(&signed), Some("hello"));
+/// assert_eq!(secret.unsign("hello.forged"), None);
+/// assert_eq!(format!("{secret:?}"), "Secret(…)");
+/// ```
+#[derive(Clone)]
+pub struct Secret {
+    mac: Hmac<Sha256>,
+    empty: bool,
+}
+
+impl Secret {
+    /// From a string or from bytes, as express-session takes a string or a Buffer.
+    pub fn new(secret: impl AsRef<[u8]>) -> Self {
+        let key = secret.as_ref();
+        // HMAC takes keys of every length: the fallback is unreachable, and signs with a key nobody knows.
+        let mac = Hmac::new_from_slice(key).unwrap_or_else(|_| Hmac::new(&rand::random::<[u8; 64]>().into()));
+        Self { mac, empty: key.is_empty() }
+    }
+
+    /// `value.signature`: HMAC-SHA256 of the value, base64 without padding.
+    #[must_use]
+    pub fn sign(&self, value: &str) -> String {
+        let mut signed = String::with_capacity(value.len() + 1 + SIGNATURE_LENGTH);
+        signed.push_str(value);
+        signed.push('.');
+        self.with_signature(value, |signature| signed.push_str(signature));
+        signed
+    }
+
+    /// The value of `value.signature`; `None` when the signature is not this secret's. Splits at the last dot, and
+    /// compares the texts of the signatures in constant time: another spelling of the same bytes is refused.
+    #[must_use]
+    pub fn unsign<'a>(&self, signed: &'a str) -> Option<&'a str> {
+        let (value, signature) = signed.rsplit_once('.')?;
+        let mut same = false;
+        self.with_signature(value, |ours| same = ours.as_bytes().ct_eq(signature.as_bytes()).into());
+        same.then_some(value)
+    }
+
+    fn with_signature(&self, value: &str, take: impl FnOnce(&str)) {
+        let mac = self.mac.clone().chain_update(value.as_bytes()).finalize().into_bytes();
+        let mut text = [0; SIGNATURE_LENGTH];
+        let length = STANDARD_NO_PAD.encode_slice(mac, &mut text).unwrap_or_default();
+        take(std::str::from_utf8(&text[..length]).unwrap_or_default());
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+impl From<&str> for Secret {
+    fn from(secret: &str) -> Self {
+        Self::new(secret)
+    }
+}
+
+impl From<String> for Secret {
+    fn from(secret: String) -> Self {
+        Self::new(Zeroizing::new(secret).as_bytes())
+    }
+}
+
+impl From<&[u8]> for Secret {
+    fn from(secret: &[u8]) -> Self {
+        Self::new(secret)
+    }
+}
+
+impl From<Vec<u8>> for Secret {
+    fn from(secret: Vec<u8>) -> Self {
+        Self::new(Zeroizing::new(secret).as_slice())
+    }
+}
+
+/// The `secret` option: one secret or several. The first signs, all verify, so that secrets can be rotated.
+///
+/// ```
+/// use session_core::{Secret, Secrets};
+///
+/// let one: Secrets = "keyboard cat".into();
+/// let rotated: Secrets = ["this year's", "last year's"].into();
+/// let bytes: Secrets = Secret::new([0xa0, 0xab]).into();
+/// ```
+#[derive(Clone, Debug)]
+pub struct Secrets(Vec<Secret>);
+
+impl Secrets {
+    /// The signed value of a sid, before percent-encoding: `s:sid.signature`, by the first secret.
+    pub(crate) fn seal(&self, sid: &str) -> String {
+        let signed = self.0.first().map(|secret| secret.sign(sid)).unwrap_or_default();
+        format!("s:{signed}")
+    }
+
+    /// The sid of a signed value, if any of the secrets signed it.
+    pub(crate) fn unseal<'a>(&self, signed: &'a str) -> Option<&'a str> {
+        let signed = signed.strip_prefix("s:")?;
+        self.0.iter().find_map(|secret| secret.unsign(signed))
+    }
+
+    pub(crate) fn is_usable(&self) -> bool {
+        !self.0.is_empty() && self.0.iter().all(|secret| !secret.empty)
+    }
+}
+
+impl From<Secret> for Secrets {
+    fn from(secret: Secret) -> Self {
+        Self(vec![secret])
+    }
+}
+
+impl From<&str> for Secrets {
+    fn from(secret: &str) -> Self {
+        Secret::from(secret).into()
+    }
+}
+
+impl From<String> for Secrets {
+    fn from(secret: String) -> Self {
+        Secret::from(secret).into()
+    }
+}
+
+impl<S: Into<Secret>, const N: usize> From<[S; N]> for Secrets {
+    fn from(secrets: [S; N]) -> Self {
+        secrets.into_iter().collect()
+    }
+}
+
+impl<S: Into<Secret>> From<Vec<S>> for Secrets {
+    fn from(secrets: Vec<S>) -> Self {
+        secrets.into_iter().collect()
+    }
+}
+
+impl<S: Into<Secret>> FromIterator<S> for Secrets {
+    fn from_iter<I: IntoIterator<Item = S>>(secrets: I) -> Self {
+        Self(secrets.into_iter().map(Into::into).collect())
+    }
+}

@@ -1,0 +1,141 @@
+//! The response's `Set-Cookie` header, to the byte as Node's `cookie` 0.7 serializes it.
+
+use std::fmt::Write;
+
+use crate::{
+    cookie::{Cookie, Priority, SameSite},
+    date,
+    error::CookieError,
+};
+
+/// `name=value` with the value percent-encoded, then the attributes in Node's order; never `Max-Age`.
+pub(crate) fn serialize(name: &str, value: &str, cookie: &Cookie) -> Result<String, CookieError> {
+    let mut header = String::with_capacity(name.len() + value.len() + 96);
+    check_name(name)?;
+    header.push_str(name);
+    header.push('=');
+    encode_uri_component(&mut header, value);
+    push_attributes(&mut header, cookie)?;
+    Ok(header)
+}
+
+/// Tells the client to forget the cookie: empty, long over, and otherwise with the attributes it was set with.
+pub(crate) fn removal(name: &str, cookie: &Cookie) -> Result<String, CookieError> {
+    let mut over = cookie.clone();
+    over.set_expires(Some(0), 0);
+    serialize(name, "", &over)
+}
+
+pub(crate) fn check_name(name: &str) -> Result<(), CookieError> {
+    let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    if !name.is_empty() && name.bytes().all(token) { Ok(()) } else { Err(CookieError::Name) }
+}
+
+pub(crate) fn check_attributes(cookie: &Cookie) -> Result<(), CookieError> {
+    push_attributes(&mut String::new(), cookie)
+}
+
+fn push_attributes(header: &mut String, cookie: &Cookie) -> Result<(), CookieError> {
+    if let Some(domain) = cookie.domain().filter(|domain| !domain.is_empty()) {
+        if !is_domain(domain) {
+            return Err(CookieError::Domain);
+        }
+        header.push_str("; Domain=");
+        header.push_str(domain);
+    }
+    if let Some(path) = cookie.path().filter(|path| !path.is_empty()) {
+        if !path.bytes().all(|byte| matches!(byte, b' '..=b':' | b'='..=b'~')) {
+            return Err(CookieError::Path);
+        }
+        header.push_str("; Path=");
+        header.push_str(path);
+    }
+    if let Some(expires) = cookie.expires_at() {
+        // Writing to a String cannot fail.
+        _ = write!(header, "; Expires={}", date::http(expires));
+    }
+    if cookie.http_only() {
+        header.push_str("; HttpOnly");
+    }
+    if cookie.secure() {
+        header.push_str("; Secure");
+    }
+    if cookie.partitioned() {
+        header.push_str("; Partitioned");
+    }
+    header.push_str(match cookie.priority() {
+        None => "",
+        Some(Priority::Low) => "; Priority=Low",
+        Some(Priority::Medium) => "; Priority=Medium",
+        Some(Priority::High) => "; Priority=High",
+    });
+    header.push_str(match cookie.same_site() {
+        None => "",
+        Some(SameSite::Strict) => "; SameSite=Strict",
+        Some(SameSite::Lax) => "; SameSite=Lax",
+        Some(SameSite::None) => "; SameSite=None",
+    });
+    Ok(())
+}
+
+/// Labels of letters, digits and inner hyphens, up to 63 long, with one dot before the first allowed.
+fn is_domain(domain: &str) -> bool {
+    let alphanumeric = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
+    domain.strip_prefix('.').unwrap_or(domain).split('.').map(str::as_bytes).all(|label| {
+        label.len() <= 63
+            && alphanumeric(label.first())
+            && alphanumeric(label.last())
+            && label.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'-')
+    })
+}
+
+/// ECMA-262 `encodeURIComponent`.
+fn encode_uri_component(header: &mut String, value: &str) {
+    const HEX: &[u8; 16] = b"0123456789ABCDEF";
+    for byte in value.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-_.!~*'()".contains(&byte) {
+            header.push(char::from(byte));
+        } else {
+            header.push('%');
+            header.push(char::from(HEX[usize::from(byte >> 4)]));
+            header.push(char::from(HEX[usize::from(byte & 15)]));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn domains_are_those_that_node_accepts() {
+        for good in ["example.com", ".example.com", "a", "a-b.c", "xn--bcher-kva.example", "127.0.0.1"] {
+            assert!(is_domain(good), "{good}");
+        }
+        let long = "a".repeat(64);
+        for bad in ["..a", "a..b", "a.", "-a", "a-", "a_b", "a b", "a;b", "bücher.example", &long] {
+            assert!(!is_domain(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_would_end_the_attribute_is_refused() {
+        let mut cookie = Cookie::plain();
+        cookie.set_path("/a;Domain=evil.example");
+        assert_eq!(serialize("sid", "x", &cookie), Err(CookieError::Path));
+        cookie.set_path("/");
+        cookie.set_domain(Some("a;b"));
+        assert_eq!(serialize("sid", "x", &cookie), Err(CookieError::Domain));
+        assert_eq!(serialize("a b", "x", &Cookie::plain()), Err(CookieError::Name));
+        assert_eq!(serialize("", "x", &Cookie::plain()), Err(CookieError::Name));
+    }
+
+    #[test]
+    fn a_removal_has_the_attributes_of_the_cookie() {
+        let mut cookie = Cookie::plain();
+        cookie.set_same_site(Some(SameSite::Lax));
+        cookie.set_path("/shop");
+        let expected = "sid=; Path=/shop; Expires=Thu, 01 Jan 1970 00:00:00 GMT; HttpOnly; SameSite=Lax";
+        assert_eq!(removal("sid", &cookie).unwrap(), expected);
+    }
+}

@@ -1,0 +1,190 @@
+//! The store contract.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+
+use crate::{cookie::Cookie, error::StoreError, record::Record, sid::Sid};
+
+/// **Store**: where records live. Four verbs, and these sentences are their contract; `session-testkit` has a test for each.
+///
+/// A store takes the client or pool that the application already has, keeps no state of its own beside the database, and
+/// lets every error name it ([`StoreError`]) and show neither id nor data.
+#[async_trait]
+pub trait Store: fmt::Debug + Send + Sync + 'static {
+    /// The record, its version, and when the store will drop it.
+    ///
+    /// Absent or expired: `None`, and nothing is created or changed.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] for what is stored and cannot be read, which is left as it is;
+    /// [`StoreError::Unavailable`] when the database does not answer.
+    async fn get(&self, sid: &Sid) -> Result<Option<Stored>, StoreError>;
+
+    /// Writes, if what is held is still what `expect` says, in one atomic step; answers whether it was.
+    ///
+    /// Held until the cookie's `expires`, or for the store's own time to live where the cookie has none. A record that is
+    /// over already is destroyed, under the same condition. What has expired counts as nothing held.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when the database does not answer; it may then be written or not.
+    async fn set(&self, sid: &Sid, record: &Record, expect: &Expect) -> Result<Set, StoreError>;
+
+    /// Moves the expiry as [`set`](Self::set) would, and nothing else: the data stay as they are, and so does the version.
+    ///
+    /// Unknown sid: answers so, and creates nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when the database does not answer.
+    async fn touch(&self, sid: &Sid, cookie: &Cookie) -> Result<Touched, StoreError>;
+
+    /// Forgets the record; one that is not there is forgotten already.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when the database does not answer.
+    async fn destroy(&self, sid: &Sid) -> Result<(), StoreError>;
+}
+
+/// Optional powers of a store, which sessions themselves never use: express-session's optional methods `length`, `all`,
+/// `clear`, and what goes with them. None of them sees a record that has expired.
+#[async_trait]
+pub trait AdminStore: Store {
+    /// The number of sessions.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    async fn length(&self) -> Result<u64, StoreError>;
+
+    /// Shows every sid to `visit`, in no order. Sessions that come or go meanwhile may be shown or not.
+    ///
+    /// # Errors
+    /// When the database does not answer; some sids may have been shown by then.
+    async fn ids(&self, visit: &mut (dyn FnMut(Sid) + Send)) -> Result<(), StoreError>;
+
+    /// Shows every record to `visit`, in no order. One that cannot be read is passed over.
+    ///
+    /// # Errors
+    /// When the database does not answer; some records may have been shown by then.
+    async fn all(&self, visit: &mut (dyn FnMut(Sid, Record) + Send)) -> Result<(), StoreError>;
+
+    /// Destroys every session.
+    ///
+    /// # Errors
+    /// When the database does not answer; some sessions may be gone by then.
+    async fn clear(&self) -> Result<(), StoreError>;
+
+    /// Removes what has expired, and answers how many records that were. Zero where the database does it by itself.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    async fn prune(&self) -> Result<u64, StoreError>;
+}
+
+/// What a store holds under a sid.
+#[derive(Clone, Debug)]
+pub struct Stored {
+    /// The record.
+    pub record: Record,
+    /// What a conditional write names.
+    pub version: Version,
+    /// How long the store will still hold it; `None`: for ever.
+    pub left: Option<Duration>,
+    /// How long it would hold it if it were touched now; `None`: for ever.
+    pub lifetime: Option<Duration>,
+}
+
+/// **Version**: an opaque token of what a store held when it was read: a number, a text or a digest, as suits the store.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Version(Token);
+
+#[derive(Clone, PartialEq, Eq)]
+enum Token {
+    Number(u64),
+    Text(Arc<str>),
+}
+
+impl Version {
+    /// A store that counts its writes.
+    #[must_use]
+    pub fn from_number(number: u64) -> Self {
+        Self(Token::Number(number))
+    }
+
+    /// A store that compares what it holds, or a digest of it.
+    pub fn from_text(text: impl Into<Arc<str>>) -> Self {
+        Self(Token::Text(text.into()))
+    }
+
+    /// The number it was made from; `None` for a text.
+    #[must_use]
+    pub fn number(&self) -> Option<u64> {
+        match self.0 {
+            Token::Number(number) => Some(number),
+            Token::Text(_) => None,
+        }
+    }
+
+    /// The text it was made from; `None` for a number.
+    #[must_use]
+    pub fn text(&self) -> Option<&str> {
+        match &self.0 {
+            Token::Number(_) => None,
+            Token::Text(text) => Some(text),
+        }
+    }
+}
+
+/// Shows nothing: the text may be the record.
+impl fmt::Debug for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Version(…)")
+    }
+}
+
+/// The condition of a write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Expect {
+    /// Whatever is held, or nothing.
+    Anything,
+    /// Nothing is held: a new session.
+    Nothing,
+    /// What was read is still held.
+    Version(Version),
+}
+
+/// What became of a conditional write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Set {
+    /// It is written, and this is its version.
+    Written(Version),
+    /// Something else is held than was expected; nothing was written.
+    Conflict,
+}
+
+/// What became of a touch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Touched {
+    /// The expiry is moved.
+    Moved,
+    /// No such session.
+    Unknown,
+}
+
+#[async_trait]
+impl<S: Store + ?Sized> Store for Arc<S> {
+    async fn get(&self, sid: &Sid) -> Result<Option<Stored>, StoreError> {
+        (**self).get(sid).await
+    }
+
+    async fn set(&self, sid: &Sid, record: &Record, expect: &Expect) -> Result<Set, StoreError> {
+        (**self).set(sid, record, expect).await
+    }
+
+    async fn touch(&self, sid: &Sid, cookie: &Cookie) -> Result<Touched, StoreError> {
+        (**self).touch(sid, cookie).await
+    }
+
+    async fn destroy(&self, sid: &Sid) -> Result<(), StoreError> {
+        (**self).destroy(sid).await
+    }
+}
