@@ -28,7 +28,6 @@ fn setting<T: std::str::FromStr>(variable: &str, default: T) -> T {
 }
 
 /// At least 2,000 requests over 150 configurations; more with `DIFFERENTIAL_CONFIGS`, others with `DIFFERENTIAL_SEED`.
-#[allow(dead_code, reason = "the probes that it compares come one by one")]
 fn answers_as_express_does(probe: &str) {
     let Some(oracle) = oracle() else { return };
     assert!(Path::new(probe).exists(), "{probe} is missing");
@@ -39,6 +38,11 @@ fn answers_as_express_does(probe: &str) {
         Ok(summary) => println!("{summary}"),
         Err(failure) => panic!("{failure}"),
     }
+}
+
+#[test]
+fn axum_answers_as_express_does() {
+    answers_as_express_does(env!("CARGO_BIN_EXE_probe-axum"));
 }
 
 #[test]

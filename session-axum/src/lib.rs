@@ -1,1 +1,284 @@
-//! In the making.
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+use std::{
+    fmt,
+    ops::Deref,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use axum::{
+    extract::{FromRequestParts, OptionalFromRequestParts, OriginalUri},
+    response::{IntoResponse, Response as AxumResponse},
+};
+use http::{Extensions, HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, header, request::Parts};
+use pin_project_lite::pin_project;
+use session_core::{Error, Exchange, Options, OptionsError, RequestInfo, Sessions};
+use tower_layer::Layer;
+use tower_service::Service;
+
+/// The layer that gives every request below it its session.
+///
+/// ```
+/// use axum::{Router, routing::get};
+/// use session_axum::{Session, SessionError, SessionLayer};
+/// use session_core::Options;
+///
+/// async fn views(session: Session) -> Result<String, SessionError> {
+///     let views = session.get::<u32>("views")?.unwrap_or(0) + 1;
+///     session.insert("views", views)?;
+///     Ok(format!("{views} views"))
+/// }
+///
+/// let app: Router = Router::new().route("/", get(views)).layer(SessionLayer::new(Options::new("keyboard cat"))?);
+/// # Ok::<(), session_core::OptionsError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct SessionLayer {
+    sessions: Sessions,
+}
+
+impl SessionLayer {
+    /// From options, which are checked here.
+    ///
+    /// # Errors
+    /// Options that cannot work; the error names the option.
+    pub fn new(options: Options) -> Result<Self, OptionsError> {
+        options.build().map(Self::from)
+    }
+}
+
+/// From sessions that something else shares.
+impl From<Sessions> for SessionLayer {
+    fn from(sessions: Sessions) -> Self {
+        Self { sessions }
+    }
+}
+
+impl<S> Layer<S> for SessionLayer {
+    type Service = SessionService<S>;
+
+    fn layer(&self, inner: S) -> SessionService<S> {
+        SessionService { inner, sessions: self.sessions.clone() }
+    }
+}
+
+/// The service that [`SessionLayer`] makes.
+#[derive(Clone, Debug)]
+pub struct SessionService<S> {
+    inner: S,
+    sessions: Sessions,
+}
+
+impl<S, RequestBody, ResponseBody> Service<Request<RequestBody>> for SessionService<S>
+where
+    S: Service<Request<RequestBody>, Response = Response<ResponseBody>> + Clone + Send + 'static,
+    S::Future: Send + 'static,
+    S::Error: Send + 'static,
+    RequestBody: Send + 'static,
+    ResponseBody: Default + Send + 'static,
+{
+    type Response = Response<ResponseBody>;
+    type Error = S::Error;
+    type Future = ResponseFuture<S::Future, ResponseBody, S::Error>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, mut request: Request<RequestBody>) -> Self::Future {
+        let exchange = self.sessions.exchange();
+        request.extensions_mut().insert(exchange.clone());
+        if !self.sessions.reads_on_arrival() {
+            return ResponseFuture::Handling { handler: self.inner.call(request), exchange };
+        }
+        let session = ask(&exchange, request.uri(), request.headers(), request.extensions());
+        // The service that is ready is this one; its clone may not be.
+        let clone = self.inner.clone();
+        let mut inner = std::mem::replace(&mut self.inner, clone);
+        ResponseFuture::Boxed {
+            future: Box::pin(async move {
+                match session.await {
+                    Ok(_) => end(exchange, inner.call(request).await).await,
+                    Err(_) => Ok(failure()),
+                }
+            }),
+        }
+    }
+}
+
+pin_project! {
+    /// The response, its session written and its cookie appended.
+    #[project = Step]
+    #[must_use = "futures do nothing unless polled"]
+    pub enum ResponseFuture<F, B, E> {
+        /// The handler is at work.
+        #[allow(missing_docs)]
+        Handling { #[pin] handler: F, exchange: Exchange },
+        /// The session is being read or written.
+        #[allow(missing_docs)]
+        Boxed { future: Pin<Box<dyn Future<Output = Result<Response<B>, E>> + Send>> },
+    }
+}
+
+impl<F, B, E> Future for ResponseFuture<F, B, E>
+where
+    F: Future<Output = Result<Response<B>, E>>,
+    B: Default + Send + 'static,
+    E: Send + 'static,
+{
+    type Output = Result<Response<B>, E>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        loop {
+            let next = match self.as_mut().project() {
+                Step::Boxed { future } => return future.as_mut().poll(context),
+                Step::Handling { handler, exchange } => {
+                    let response = ready!(handler.poll(context));
+                    if !exchange.is_asked() {
+                        return Poll::Ready(response);
+                    }
+                    Box::pin(end(exchange.clone(), response))
+                }
+            };
+            self.set(Self::Boxed { future: next });
+        }
+    }
+}
+
+impl<F, B, E> fmt::Debug for ResponseFuture<F, B, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseFuture").finish_non_exhaustive()
+    }
+}
+
+/// Writes the session and appends its cookie; also when the service below failed.
+async fn end<B: Default, E>(exchange: Exchange, response: Result<Response<B>, E>) -> Result<Response<B>, E> {
+    let cookies = exchange.end().await;
+    let mut response = response?;
+    let Ok(cookies) = cookies else { return Ok(failure()) };
+    for cookie in cookies {
+        if let Ok(value) = HeaderValue::try_from(cookie) {
+            response.headers_mut().append(header::SET_COOKIE, value);
+        }
+    }
+    Ok(response)
+}
+
+/// Describes the request, and asks for its session.
+fn ask(
+    exchange: &Exchange,
+    uri: &Uri,
+    headers: &HeaderMap,
+    extensions: &Extensions,
+) -> impl Future<Output = Result<Option<session_core::Session>, Error>> + Send + use<> {
+    // A nested router takes its prefix off the URI, and keeps what the client sent.
+    let uri = extensions.get::<OriginalUri>().map_or(uri, |original| &original.0);
+    let encrypted = extensions.get::<Encrypted>().is_some();
+    let each = |visit: &mut dyn FnMut(&str, &[u8])| {
+        headers.iter().for_each(|(name, value)| visit(name.as_str(), value.as_bytes()));
+    };
+    exchange.session(&RequestInfo::new(uri.path(), encrypted, &each))
+}
+
+/// What a client learns of a store that failed: nothing.
+fn failure<B: Default>() -> Response<B> {
+    let mut response = Response::default();
+    *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+    response
+}
+
+/// A server that ends TLS itself puts this into the extensions of each request that came through it: then the connection
+/// is secure. Behind a proxy, [`Options::proxy`] is what you want.
+#[derive(Clone, Copy, Debug)]
+pub struct Encrypted;
+
+/// The session of the request, as an extractor. All that it can do stands at [`session_core::Session`].
+///
+/// `Option<Session>` is `None` where the request's path is outside the cookie's path.
+#[derive(Clone, Debug)]
+pub struct Session(pub session_core::Session);
+
+impl Deref for Session {
+    type Target = session_core::Session;
+
+    fn deref(&self) -> &session_core::Session {
+        &self.0
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Session {
+    type Rejection = SessionError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, SessionError> {
+        session(parts).await?.ok_or(SessionError::OutsidePath)
+    }
+}
+
+impl<S: Send + Sync> OptionalFromRequestParts<S> for Session {
+    type Rejection = SessionError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, SessionError> {
+        session(parts).await
+    }
+}
+
+/// The session of a request in a middleware of your own, below the layer; `None` outside the cookie's path.
+///
+/// # Errors
+/// There is no [`SessionLayer`] above, or the store failed.
+pub async fn session(parts: &Parts) -> Result<Option<Session>, SessionError> {
+    let exchange = parts.extensions.get::<Exchange>().ok_or(SessionError::MissingLayer)?;
+    let session = ask(exchange, &parts.uri, &parts.headers, &parts.extensions);
+    Ok(session.await?.map(Session))
+}
+
+/// Why there is no session, or what a call on it failed with: for the `?` of a handler. The client gets a 500, with a text
+/// only where it is the developer's doing.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum SessionError {
+    /// No [`SessionLayer`] is around this route.
+    MissingLayer,
+    /// The request's path is outside the cookie's path.
+    OutsidePath,
+    /// A call on the session, or reading it, failed.
+    Session(Error),
+}
+
+impl From<Error> for SessionError {
+    fn from(error: Error) -> Self {
+        Self::Session(error)
+    }
+}
+
+impl fmt::Display for SessionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::MissingLayer => "no session: add .layer(SessionLayer::new(options)?) around this route",
+            Self::OutsidePath => {
+                "no session: this path is outside the cookie's; widen cookie.path, or extract Option<Session>"
+            }
+            Self::Session(error) => return error.fmt(f),
+        })
+    }
+}
+
+impl std::error::Error for SessionError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Session(error) => error.source(),
+            _ => None,
+        }
+    }
+}
+
+impl IntoResponse for SessionError {
+    fn into_response(self) -> AxumResponse {
+        match self {
+            Self::Session(_) => failure(),
+            missing => (StatusCode::INTERNAL_SERVER_ERROR, missing.to_string()).into_response(),
+        }
+    }
+}

@@ -339,6 +339,8 @@ impl Session {
         state.now = Arc::new(read.record.data);
         state.stored = Arc::clone(&state.now);
         state.held = Held::Version(read.version);
+        state.cookie_changed = false;
+        state.cookie_unsaved = false;
     }
 
     /// The stored cookie with what the configuration has to say of it.

@@ -57,19 +57,13 @@ impl Session {
                 state.data_mut().insert(key, json);
                 (before, value)
             };
-            match self.try_set().await {
+            let missed = match self.try_set().await {
                 Ok(Some(Set::Written(_))) => return Ok(value),
-                missed => {
-                    let mut state = self.state();
-                    match before {
-                        Some(json) => state.data_mut().insert(key, json),
-                        None => _ = state.data_mut().remove(key),
-                    }
-                    drop(state);
-                    if missed?.is_none() || self.catch_up().await? == Outcome::Gone {
-                        return Err(Error::Gone);
-                    }
-                }
+                missed => missed,
+            };
+            self.put_back(key, before);
+            if missed?.is_none() || self.catch_up().await? == Outcome::Gone {
+                return Err(Error::Gone);
             }
         }
         Err(Error::Contended(ATTEMPTS))
@@ -217,6 +211,15 @@ impl Session {
             }
         }
         Err(Error::Contended(ATTEMPTS))
+    }
+
+    /// Undoes an update that was not stored.
+    fn put_back(&self, key: &str, before: Option<Box<str>>) {
+        let mut state = self.state();
+        match before {
+            Some(json) => state.data_mut().insert(key, json),
+            None => _ = state.data_mut().remove(key),
+        }
     }
 
     /// One conditional write. `None`: there is nothing to write to any more.

@@ -1,0 +1,116 @@
+//! The operations of the probe protocol, on the session that a framework's adapter gave.
+
+use std::time::{Duration, SystemTime};
+
+use express_session::{AdminStore, Error, Session, Sid, StoreError};
+
+use super::{Reply, javascript::Value};
+
+/// `[name, argument, …]`
+pub(super) type Operation = OperationOf;
+
+/// The name and the arguments of one operation, or what was sent instead.
+#[derive(Debug, serde::Deserialize)]
+#[serde(transparent)]
+pub(super) struct OperationOf(Value);
+
+/// The JSON text of a result, or the message of an error.
+type Outcome = Result<String, String>;
+
+const NULL: &str = "null";
+
+impl OperationOf {
+    pub(super) async fn perform(
+        &self,
+        store: &dyn AdminStore,
+        session: Option<&Session>,
+        reply: &mut Reply,
+    ) -> Outcome {
+        let Value::Array(parts) = &self.0 else { return Err("an operation is an array".into()) };
+        let argument = |at: usize| parts.get(at).unwrap_or(&Value::Null);
+        let text = |at: usize| argument(at).as_str().ok_or(format!("argument {at} is no string"));
+        let number = |at: usize| argument(at).as_number().ok_or(format!("argument {at} is no number"));
+        let name = text(0)?;
+        match name {
+            "status" => reply.status = whole(number(1)?),
+            "header" => reply.headers.push((text(1)?.into(), text(2)?.into())),
+            "sleep" => tokio::time::sleep(Duration::from_millis(whole(number(1)?))).await,
+            "store" => return on_store(store, text(1)?, text(2).ok()).await.map_err(words),
+            "unset" => session.iter().for_each(|session| session.unset()),
+            _ => {
+                let present = session.filter(|session| !session.is_destroyed());
+                let session = present.ok_or("the request has no session")?;
+                return on_session(session, name, parts).await;
+            }
+        }
+        Ok(NULL.into())
+    }
+}
+
+async fn on_session(session: &Session, name: &str, parts: &[Value]) -> Outcome {
+    let argument = |at: usize| parts.get(at).unwrap_or(&Value::Null);
+    let key = || argument(1).as_str().ok_or("the key is no string");
+    let done = |result: Result<(), Error>| result.map(|()| NULL.to_owned()).map_err(words);
+    match name {
+        "get" => Ok(session.get_json(key()?).unwrap_or_else(|| NULL.into())),
+        "set" => done(session.insert(key()?, argument(2))),
+        "del" => done(session.remove(key()?).map(drop)),
+        "keys" => serde_json::to_string(&session.keys()).map_err(words),
+        "id" => serde_json::to_string(session.id().as_str()).map_err(words),
+        "cookie" => Ok(session.cookie_json()),
+        "maxAge" => done(max_age(session, argument(1))),
+        "touch" => done(session.touch()),
+        "save" => done(session.save().await),
+        "reload" => done(session.reload().await),
+        "regenerate" => done(session.regenerate().await),
+        "destroy" => done(session.destroy().await),
+        "renew" => done(session.renew_id().await),
+        "add" => {
+            let n = argument(2).as_number().ok_or("the summand is no number")?;
+            let sum = session.update(key()?, |value: Option<f64>| value.unwrap_or(0.0) + n).await;
+            sum.map_err(words)?;
+            Ok(session.get_json(key()?).unwrap_or_else(|| NULL.into()))
+        }
+        unknown => Err(format!("unknown operation {unknown:?}")),
+    }
+}
+
+fn max_age(session: &Session, argument: &Value) -> Result<(), Error> {
+    match argument.as_number() {
+        None => session.set_max_age(None),
+        // A lifetime that is over already has no Duration.
+        Some(ms) if ms < 0.0 => session.set_expires(Some(SystemTime::now() - Duration::from_millis(whole(-ms)))),
+        Some(ms) => session.set_max_age(Some(Duration::from_millis(whole(ms)))),
+    }
+}
+
+async fn on_store(store: &dyn AdminStore, verb: &str, sid: Option<&str>) -> Result<String, StoreError> {
+    let sid = Sid::from(sid.unwrap_or_default());
+    Ok(match verb {
+        "length" => store.length().await?.to_string(),
+        "get" => store.get(&sid).await?.map_or(NULL.into(), |stored| stored.record.to_json()),
+        "all" => {
+            let mut count = 0;
+            store.all(&mut |_, _| count += 1).await?;
+            count.to_string()
+        }
+        verb => {
+            match verb {
+                "clear" => store.clear().await?,
+                "destroy" => store.destroy(&sid).await?,
+                _ => return Err(StoreError::unavailable("probe", "unknown store operation")),
+            }
+            NULL.into()
+        }
+    })
+}
+
+/// The whole part of a JavaScript number, in any of Rust's unsigned types; zero where it does not fit.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "`as` saturates")]
+fn whole<T: TryFrom<u64> + Default>(number: f64) -> T {
+    T::try_from(number as u64).unwrap_or_default()
+}
+
+fn words(error: impl std::fmt::Display) -> String {
+    error.to_string()
+}
