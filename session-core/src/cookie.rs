@@ -64,7 +64,6 @@ pub(crate) enum Field<T> {
 }
 
 impl Cookie {
-    /// express-session's own starting point: `path` is `/`, `httpOnly` is true, it lives until the browser closes.
     pub(crate) fn plain() -> Self {
         Self {
             original_max_age: Field::Null,
@@ -179,16 +178,26 @@ impl Cookie {
         self.priority = priority.map_or(Field::Absent, Field::Known);
     }
 
-    /// `cookie.maxAge = …`: from `now` on, or with `None` until the browser closes.
-    pub(crate) fn set_max_age(&mut self, max_age: Option<Millis>, now: Millis) {
-        self.set_expires(max_age.map(|ms| date::after(now, ms)), now);
+    /// How long the cookie lives from `now` on, or with `None` until the browser closes. Node: `cookie.maxAge = …`.
+    pub fn set_max_age(&mut self, max_age: Option<Duration>, now: SystemTime) {
+        let millis = |age: Duration| Millis::try_from(age.as_millis()).unwrap_or(Millis::MAX);
+        self.live_for(max_age.map(millis), date::from_system(now));
+    }
+
+    /// When the cookie is over, or with `None` when the browser closes; what is left of it at `now` becomes the original max
+    /// age. Node: `cookie.expires = …`.
+    pub fn set_expires(&mut self, expires: Option<SystemTime>, now: SystemTime) {
+        self.live_until(expires.map(date::from_system), date::from_system(now));
+    }
+
+    pub(crate) fn live_for(&mut self, max_age: Option<Millis>, now: Millis) {
+        self.live_until(max_age.map(|ms| date::after(now, ms)), now);
         if let Some(ms) = max_age {
             self.original_max_age = Field::Known(ms);
         }
     }
 
-    /// `cookie.expires = …`, which sets the original max age as well: what is left of it from `now` on.
-    pub(crate) fn set_expires(&mut self, expires: Option<Millis>, now: Millis) {
+    pub(crate) fn live_until(&mut self, expires: Option<Millis>, now: Millis) {
         self.expires = expires.map_or(Field::Null, Field::Known);
         self.original_max_age = expires.map_or(Field::Null, |at| Field::Known(at.saturating_sub(now)));
     }
@@ -266,6 +275,13 @@ impl Cookie {
             path: Field::Known("/".into()),
             ..Self::plain()
         }
+    }
+}
+
+/// express-session's own starting point: `path` is `/`, `httpOnly` is true, it lives until the browser closes.
+impl Default for Cookie {
+    fn default() -> Self {
+        Self::plain()
     }
 }
 

@@ -188,8 +188,8 @@ impl CookieOptions {
         }
         match self.lifetime {
             None | Some(Lifetime::Browser) => {}
-            Some(Lifetime::MaxAge(ms)) => cookie.set_max_age(Some(ms), now),
-            Some(Lifetime::Expires(at)) => cookie.set_expires(Some(at), now),
+            Some(Lifetime::MaxAge(ms)) => cookie.live_for(Some(ms), now),
+            Some(Lifetime::Expires(at)) => cookie.live_until(Some(at), now),
         }
         cookie
     }

@@ -10,6 +10,8 @@ use std::{collections::HashMap, fmt, sync::Arc};
 pub struct Data {
     text: Option<Arc<str>>,
     entries: Vec<Entry>,
+    /// How many keys stand before `cookie` in the record: none in what Node writes, unless they are array indexes.
+    cookie_at: usize,
 }
 
 #[derive(Clone)]
@@ -72,6 +74,7 @@ impl Data {
             Some(at) => self.entries[at].value = Text::Own(json),
             None => {
                 let at = self.place_of(key);
+                self.cookie_at += usize::from(at <= self.cookie_at && array_index(key).is_some());
                 self.entries.insert(at, Entry { key: Text::Own(key.into()), value: Text::Own(json) });
             }
         }
@@ -79,12 +82,24 @@ impl Data {
 
     /// Takes a key out; answers whether it was there.
     pub(crate) fn remove(&mut self, key: &str) -> bool {
-        self.position(key).map(|at| self.entries.remove(at)).is_some()
+        let Some(at) = self.position(key) else { return false };
+        self.entries.remove(at);
+        self.cookie_at -= usize::from(at < self.cookie_at);
+        true
     }
 
     /// A reader's half: starts from a record's text …
     pub(crate) fn over(text: Arc<str>) -> Self {
-        Self { text: Some(text), entries: Vec::with_capacity(8) }
+        Self { text: Some(text), entries: Vec::with_capacity(8), cookie_at: 0 }
+    }
+
+    pub(crate) fn cookie_at(&self) -> usize {
+        self.cookie_at
+    }
+
+    /// The cookie comes next in the text.
+    pub(crate) fn mark_cookie(&mut self) {
+        self.cookie_at = self.len();
     }
 
     /// … and takes each key and value as it comes. `value` must be a slice of the text.
@@ -100,13 +115,14 @@ impl Data {
         for entry in std::mem::take(&mut self.entries) {
             let key = self.resolve(&entry.key);
             match seen.get(key) {
-                Some(&at) => kept[at] = Entry { key: kept[at].key.clone(), value: entry.value },
+                Some(&at) => kept[at].value = entry.value,
                 None => {
                     seen.insert(key.into(), kept.len());
                     kept.push(entry);
                 }
             }
         }
+        self.cookie_at = self.cookie_at.min(kept.len());
         self.entries = kept;
     }
 
@@ -202,6 +218,20 @@ mod tests {
         assert!(data.remove("a") && !data.remove("a"));
         data.insert("a", "2".into());
         assert_eq!(data.iter().collect::<Vec<_>>(), [("b", "1"), ("a", "2")]);
+    }
+
+    #[test]
+    fn the_cookie_keeps_its_place_among_the_keys() {
+        let mut data = data(&["a", "7"]);
+        assert_eq!(data.cookie_at(), 1, "array indexes stand before it");
+        data.insert("3", "1".into());
+        assert_eq!(data.cookie_at(), 2);
+        data.remove("7");
+        data.remove("a");
+        assert_eq!(data.cookie_at(), 1);
+        data.remove("3");
+        data.insert("b", "1".into());
+        assert_eq!(data.cookie_at(), 0);
     }
 
     #[test]

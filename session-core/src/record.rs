@@ -29,8 +29,6 @@ pub struct Record {
     pub cookie: Cookie,
     /// The application's keys and values.
     pub data: Data,
-    /// How many keys of the data stand before `cookie`: none in what Node writes, unless they are array indexes.
-    cookie_at: usize,
 }
 
 /// A stored record that cannot be read. It says where and why, and nothing of the record.
@@ -42,8 +40,7 @@ impl Record {
     /// From its two parts.
     #[must_use]
     pub fn new(cookie: Cookie, data: Data) -> Self {
-        let cookie_at = data.keys().take_while(|key| crate::data::array_index(key).is_some()).count();
-        Self { cookie, data, cookie_at }
+        Self { cookie, data }
     }
 
     /// Reads the JSON text of a record: one shallow pass, which looks into `cookie` and into no value.
@@ -66,7 +63,7 @@ impl Record {
         let mut at = 0;
         let mut members = self.data.iter();
         loop {
-            if at == self.cookie_at {
+            if at == self.data.cookie_at() {
                 text.push(before);
                 text.push_str("\"cookie\":");
                 self.cookie.push_json(&mut text);
@@ -89,16 +86,6 @@ impl Record {
     #[must_use]
     pub fn expires(&self) -> Option<SystemTime> {
         self.cookie.expires()
-    }
-
-    pub(crate) fn cookie_at(&self) -> usize {
-        self.cookie_at
-    }
-
-    /// As [`new`](Self::new), with `cookie` where it stood when the record was read.
-    pub(crate) fn with_cookie_at(cookie: Cookie, data: Data, read_at: usize) -> Self {
-        let new = Self::new(cookie, data);
-        Self { cookie_at: new.cookie_at.max(read_at.min(new.data.len())), ..new }
     }
 }
 
@@ -140,11 +127,10 @@ impl<'de> Visitor<'de> for RecordSeed<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Record, A::Error> {
         let mut data = Data::over(Arc::clone(self.0));
         let mut cookie = None;
-        let mut cookie_at = 0;
         while let Some(Key(key)) = members.next_key()? {
             if key == "cookie" {
                 if cookie.is_none() {
-                    cookie_at = data.len();
+                    data.mark_cookie();
                 }
                 cookie = Some(members.next_value_seed(CookieSeed)?);
             } else {
@@ -155,7 +141,7 @@ impl<'de> Visitor<'de> for RecordSeed<'_> {
             data.resolve_duplicates();
         }
         let cookie = cookie.ok_or_else(|| A::Error::custom("no cookie"))?;
-        Ok(Record { cookie, cookie_at: cookie_at.min(data.len()), data })
+        Ok(Record { cookie, data })
     }
 }
 

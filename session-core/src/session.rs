@@ -12,7 +12,6 @@ use crate::{
     cookie::Cookie,
     cookie_options::CookieOptions,
     data::Data,
-    date,
     decide::{Facts, Presence, Saved},
     error::Error,
     json,
@@ -61,7 +60,6 @@ pub(crate) struct State {
     pub(crate) presence: Presence,
     is_new: bool,
     pub(crate) cookie: Cookie,
-    cookie_at: usize,
     cookie_changed: bool,
     pub(crate) cookie_unsaved: bool,
     /// As the request began: what "changed" is measured against.
@@ -202,8 +200,7 @@ impl Session {
     /// # Errors
     /// [`Error::Destroyed`] when the session is no more.
     pub fn set_max_age(&self, max_age: Option<Duration>) -> Result<(), Error> {
-        let millis = max_age.map(|age| i64::try_from(age.as_millis()).unwrap_or(i64::MAX));
-        self.change_cookie(|cookie, now| cookie.set_max_age(millis, now))
+        self.change_cookie(|cookie, now| cookie.set_max_age(max_age, now))
     }
 
     /// When this session is over, unless another request prolongs it by as long again; `None`: when the browser closes. A
@@ -212,7 +209,6 @@ impl Session {
     /// # Errors
     /// [`Error::Destroyed`] when the session is no more.
     pub fn set_expires(&self, expires: Option<SystemTime>) -> Result<(), Error> {
-        let expires = expires.map(date::from_system);
         self.change_cookie(|cookie, now| cookie.set_expires(expires, now))
     }
 
@@ -256,7 +252,6 @@ impl Session {
             presence: Presence::Present,
             is_new: true,
             cookie,
-            cookie_at: 0,
             cookie_changed: false,
             cookie_unsaved: false,
             original: Arc::clone(&nothing),
@@ -278,7 +273,6 @@ impl Session {
             sid,
             presence: Presence::Present,
             is_new: false,
-            cookie_at: stored.record.cookie_at(),
             cookie: current(stored.record.cookie, &origin, sessions.options()),
             cookie_changed: false,
             cookie_unsaved: false,
@@ -326,7 +320,6 @@ impl Session {
         state.same_id = false;
         state.held = Held::Nothing;
         state.cookie = cookie;
-        state.cookie_at = 0;
         state.now = Arc::default();
         state.stored = Arc::default();
     }
@@ -334,7 +327,6 @@ impl Session {
     /// Takes over what the store holds: for `reload`.
     pub(crate) fn take_over(&self, read: Stored) {
         let mut state = self.state();
-        state.cookie_at = read.record.cookie_at();
         state.cookie = current(read.record.cookie, &self.0.origin, self.options());
         state.now = Arc::new(read.record.data);
         state.stored = Arc::clone(&state.now);
@@ -348,8 +340,8 @@ impl Session {
         current(stored, &self.0.origin, self.options())
     }
 
-    fn change_cookie(&self, change: impl FnOnce(&mut Cookie, date::Millis)) -> Result<(), Error> {
-        let now = self.options().clock.millis();
+    fn change_cookie(&self, change: impl FnOnce(&mut Cookie, SystemTime)) -> Result<(), Error> {
+        let now = self.options().clock.now();
         let mut state = self.present()?;
         let before = state.cookie.clone();
         change(&mut state.cookie, now);
@@ -373,7 +365,7 @@ fn current(stored: Cookie, origin: &Origin, options: &Options) -> Cookie {
 
 impl State {
     pub(crate) fn record(&self) -> Record {
-        Record::with_cookie_at(self.cookie.clone(), (*self.now).clone(), self.cookie_at)
+        Record::new(self.cookie.clone(), (*self.now).clone())
     }
 
     pub(crate) fn data_mut(&mut self) -> &mut Data {

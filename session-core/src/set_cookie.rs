@@ -22,7 +22,7 @@ pub(crate) fn serialize(name: &str, value: &str, cookie: &Cookie) -> Result<Stri
 /// Tells the client to forget the cookie: empty, long over, and otherwise with the attributes it was set with.
 pub(crate) fn removal(name: &str, cookie: &Cookie) -> Result<String, CookieError> {
     let mut over = cookie.clone();
-    over.set_expires(Some(0), 0);
+    over.live_until(Some(0), 0);
     serialize(name, "", &over)
 }
 

@@ -6,7 +6,6 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     cookie::Cookie,
-    date,
     decide::{Presence, SetCookie, Write, decide},
     error::Error,
     merge::difference,
@@ -130,14 +129,18 @@ impl Session {
     /// Destroys the session, record and all. Requests that are under way with it cannot bring it back. Node: `destroy()`.
     ///
     /// # Errors
-    /// [`Error::Store`] when the store failed: the record may still be there. [`Error::Destroyed`] the second time.
+    /// [`Error::Store`] when the store failed: the session is then as it was. [`Error::Destroyed`] the second time.
     pub async fn destroy(&self) -> Result<(), Error> {
         let sid = {
             let mut state = self.present()?;
             state.presence = Presence::Destroyed;
             state.sid.clone()
         };
-        self.destroy_record(&sid).await
+        let destroyed = self.destroy_record(&sid).await;
+        if destroyed.is_err() {
+            self.state().presence = Presence::Present;
+        }
+        destroyed
     }
 }
 
@@ -350,6 +353,6 @@ impl Session {
 
 /// The record, over since 1970.
 fn over(mut record: Record) -> Record {
-    record.cookie.set_expires(Some(date::from_system(std::time::UNIX_EPOCH)), 0);
+    record.cookie.live_until(Some(0), 0);
     record
 }

@@ -1,1 +1,138 @@
-//! In the making.
+#![doc = include_str!("../README.md")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on stops")]
+
+pub mod adapter;
+pub mod admin;
+mod browser;
+pub mod concurrency;
+mod fixture;
+mod stores;
+pub mod verbs;
+
+pub use self::{
+    browser::{App, Browser, Request, Response},
+    fixture::{Fixture, ManualClock, run},
+    stores::{CANARY, Call, FailingStore, GatedStore, RecordingStore},
+};
+
+/// The store contract as tests: one for each sentence of it, on stores that `open` gives, each time a new and empty one.
+///
+/// `$open` is an async closure without arguments that answers a [`Fixture`].
+///
+/// ```
+/// session_testkit::store_contract!(async || {
+///     let clock = session_testkit::ManualClock::new();
+///     session_testkit::Fixture::new(session_core::MemoryStore::new().clock(clock.clock())).clock(clock)
+/// });
+/// # fn main() {}
+/// ```
+#[macro_export]
+macro_rules! store_contract {
+    ($open:expr) => {
+        $crate::contract_tests!($open; verbs:
+            get_answers_what_was_set,
+            get_of_an_absent_sid_is_none_and_creates_nothing,
+            get_of_an_expired_record_is_none,
+            get_tells_how_long_the_record_is_held,
+            get_of_a_record_that_cannot_be_read_is_an_error_that_says_so,
+            set_expecting_anything_writes_over_anything,
+            set_expecting_nothing_writes_only_where_nothing_is_held,
+            set_expecting_a_version_writes_only_over_that_version,
+            set_expecting_a_version_creates_nothing,
+            set_answers_the_version_that_get_answers,
+            set_holds_the_record_until_its_cookie_expires,
+            set_of_a_record_that_is_over_destroys_it_under_the_same_condition,
+            what_has_expired_counts_as_nothing_held,
+            touch_moves_the_expiry_and_nothing_else,
+            touch_of_an_unknown_sid_says_so_and_creates_nothing,
+            touch_of_an_expired_record_does_not_revive_it,
+            destroy_forgets_and_twice_is_fine,
+            sids_are_told_apart_to_the_byte,
+            values_of_a_megabyte_come_back);
+        $crate::contract_tests!($open; concurrency:
+            of_parallel_writes_that_expect_nothing_one_is_written,
+            of_parallel_writes_that_expect_one_version_one_is_written,
+            parallel_increments_are_all_kept,
+            parallel_requests_keep_each_others_keys,
+            a_logout_stays_a_logout,
+            a_regenerated_session_stays_under_its_new_id,
+            a_renewed_session_takes_along_what_others_wrote,
+            an_expired_session_is_not_brought_back);
+    };
+}
+
+/// The contract of the optional powers ([`AdminStore`](session_core::AdminStore)), as [`store_contract!`].
+#[macro_export]
+macro_rules! admin_contract {
+    ($open:expr) => {
+        $crate::contract_tests!($open; admin:
+            length_counts_what_has_not_expired,
+            ids_shows_every_sid_once,
+            all_shows_every_record_with_its_sid,
+            clear_destroys_every_session,
+            prune_removes_what_has_expired_and_nothing_else);
+    };
+}
+
+/// The adapter contract as tests: one story over HTTP, told to any framework.
+///
+/// `$app` is an async function or closure that takes [`Sessions`](session_core::Sessions) and answers an [`App`] with the
+/// routes that the module [`adapter`] describes.
+#[macro_export]
+macro_rules! adapter_contract {
+    ($app:expr) => {
+        $crate::adapter_tests!($app;
+            a_route_that_never_asks_has_no_session,
+            on_arrival_every_route_has_a_session,
+            a_session_is_kept_from_request_to_request,
+            a_visitor_without_data_leaves_nothing_behind,
+            parallel_requests_keep_all_their_updates,
+            a_logout_removes_the_cookie_and_stays_a_logout,
+            a_login_renews_the_id_and_keeps_the_data,
+            the_save_is_done_before_the_response_goes_out,
+            a_streamed_response_has_its_session_saved,
+            an_error_of_the_handler_is_no_reason_not_to_save,
+            a_cookie_of_the_handler_stays_and_ours_comes_last,
+            the_path_is_the_one_that_the_client_sent,
+            outside_the_cookies_path_there_is_no_session,
+            of_duplicate_cookies_the_first_verified_counts,
+            in_the_express_profile_the_first_duplicate_counts,
+            broken_cookies_are_a_new_session_and_never_an_error,
+            a_cookie_in_several_headers_is_found,
+            a_store_that_cannot_be_read_is_an_opaque_500,
+            a_store_that_cannot_be_written_is_an_opaque_500,
+            a_store_that_is_down_harms_no_route_that_never_asks,
+            a_proxy_is_believed_only_when_it_is_trusted,
+            every_asking_in_one_request_gets_the_same_session,
+            a_session_is_usable_after_the_response);
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! contract_tests {
+    ($open:expr; $module:ident: $($name:ident),+) => {
+        $(
+            #[test]
+            fn $name() {
+                $crate::run(async {
+                    let open = $open;
+                    $crate::$module::$name(&open().await).await;
+                });
+            }
+        )+
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! adapter_tests {
+    ($app:expr; $($name:ident),+) => {
+        $(
+            #[test]
+            fn $name() {
+                $crate::run($crate::adapter::$name(&$app));
+            }
+        )+
+    };
+}

@@ -1,0 +1,384 @@
+//! The adapter contract: what an application behind any adapter does.
+//!
+//! The application under test has these routes. *Answer* means: ask for the session, answer the text of [`answer`] with the
+//! request's path, and let its error become the framework's error with `?`.
+//!
+//! | route | handler |
+//! |---|---|
+//! | `/none` | answers `none` and never asks for the session |
+//! | `/optional` | answers `some` or `none`: whether there is a session for this path |
+//! | `/twice/…` | asks twice, lets [`answer`] work on the first and answers what [`twice`] says of both |
+//! | `/stream/…` | as *answer*, but streams the text in several pieces |
+//! | `/error/…` | as *answer*, but then fails with an error of the framework, status 400 |
+//! | `/cookie/…` | as *answer*, with a cookie `own=1` of its own, set by the framework's own means |
+//! | `/later/…` | as *answer*, and spawns [`later`] |
+//! | `/mounted/…` | a nested router, scope or mount with `optional` and, for everything else, *answer* |
+//! | everything else | *answer* |
+//!
+//! One rule for all frameworks: cookies are read from the text of the `Cookie` headers, all of them in order, and from
+//! the framework's jar only where a request has no such header; values are percent-decoded once; the path is the one that
+//! the client sent, before anything was mounted.
+
+use std::{
+    future::Future,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use futures_util::future::{join_all, poll_immediate};
+use session_core::{
+    CookieOptions, Error, MemoryStore, Options, Secret, Secure, Session, Sessions, Sid, Store,
+};
+
+use crate::{
+    browser::{App, Browser, Request, Response},
+    stores::{CANARY, Call, FailingStore, GatedStore, RecordingStore},
+};
+
+/// What every route of the application answers, by the last segment of its path.
+///
+/// # Errors
+/// Those of the session.
+pub async fn answer(session: &Session, path: &str) -> Result<String, Error> {
+    let user = || Ok(session.get::<String>("user")?.unwrap_or_else(|| "nobody".into()));
+    match path.rsplit('/').next().unwrap_or_default() {
+        "count" => {
+            let count = session.get::<u32>("count")?.unwrap_or(0) + 1;
+            session.insert("count", count)?;
+            Ok(count.to_string())
+        }
+        "add" => Ok(session.update("sum", |sum: Option<u32>| sum.unwrap_or(0) + 1).await?.to_string()),
+        "sum" => Ok(session.get::<u32>("sum")?.unwrap_or(0).to_string()),
+        "login" => {
+            session.renew_id().await?;
+            session.insert("user", "tj")?;
+            user()
+        }
+        "user" => user(),
+        "logout" => session.destroy().await.map(|()| "bye".into()),
+        "id" => Ok(session.id().as_str().into()),
+        _ => Ok("read".into()),
+    }
+}
+
+/// What the route `/twice` answers of the two sessions that it got.
+#[must_use]
+pub fn twice(one: &Session, other: &Session) -> String {
+    let count = |session: &Session| session.get::<u32>("count").ok().flatten().unwrap_or(0);
+    format!("{} {}", count(one), count(other))
+}
+
+/// What the route `/later` spawns: work that goes on after the response, and saves for itself.
+pub async fn later(session: Session) {
+    session.insert("user", "later").expect("the session is there");
+    session.save().await.expect("the store works");
+}
+
+fn new(store: impl Store) -> Options {
+    Options::new("keyboard cat").store(store)
+}
+
+async fn app<A: App, F: Future<Output = A>>(open: impl Fn(Sessions) -> F, options: Options) -> A {
+    open(options.build().unwrap()).await
+}
+
+async fn text(browser: &mut Browser, app: &impl App, path: &str) -> String {
+    let response = browser.get(app, path).await;
+    assert_eq!(response.status, 200, "{path}: {response:?}");
+    response.body
+}
+
+fn signed(sid: &str) -> String {
+    format!("s:{}", Secret::new("keyboard cat").sign(sid))
+}
+
+/// Nothing of the store's error, and no id.
+fn assert_opaque(response: &Response, sid: &str) {
+    assert!(response.status >= 500, "{response:?}");
+    assert!(response.set_cookie.is_empty());
+    for word in [CANARY, "canary", "refused", "store", "failing", sid] {
+        assert!(!response.body.contains(word), "{response:?}");
+    }
+}
+
+macro_rules! contract {
+    ($($(#[$doc:meta])* async fn $name:ident($open:ident) $body:block)+) => {
+        $(
+            $(#[$doc])*
+            #[allow(missing_docs)]
+            pub async fn $name<A: App, F: Future<Output = A>>($open: &impl Fn(Sessions) -> F) $body
+        )+
+    };
+}
+
+contract! {
+    async fn a_route_that_never_asks_has_no_session(open) {
+        let store = RecordingStore::new(MemoryStore::new());
+        let app = app(open, new(Arc::clone(&store)).save_uninitialized(true)).await;
+        let mut browser = Browser::new();
+        assert!(browser.get(&app, "/none").await.set_cookie.is_empty());
+        text(&mut browser, &app, "/count").await;
+        assert_eq!(store.calls(), [Call::Set]);
+        assert!(browser.get(&app, "/none").await.set_cookie.is_empty());
+        assert_eq!(store.calls(), []);
+    }
+
+    async fn on_arrival_every_route_has_a_session(open) {
+        let store = RecordingStore::new(MemoryStore::new());
+        let app = app(open, Options::express("keyboard cat").store(Arc::clone(&store))).await;
+        let mut browser = Browser::new();
+        let first = browser.get(&app, "/none").await;
+        assert_eq!((first.body.as_str(), first.set_cookie.len()), ("none", 1));
+        assert_eq!(store.calls(), [Call::Set]);
+        browser.get(&app, "/none").await;
+        assert_eq!(store.calls(), [Call::Get, Call::Set]);
+    }
+
+    async fn a_session_is_kept_from_request_to_request(open) {
+        let app = app(open, new(MemoryStore::new())).await;
+        let (mut one, mut other) = (Browser::new(), Browser::new());
+        for count in 1..4 {
+            assert_eq!(text(&mut one, &app, "/count").await, count.to_string());
+        }
+        assert_eq!(text(&mut other, &app, "/count").await, "1");
+        assert_eq!(text(&mut one, &app, "/count?query=1").await, "4");
+    }
+
+    async fn a_visitor_without_data_leaves_nothing_behind(open) {
+        let store = RecordingStore::new(MemoryStore::new());
+        let app = app(open, new(Arc::clone(&store))).await;
+        let response = app.send(Request::get("/read")).await;
+        assert_eq!((response.body.as_str(), response.set_cookie.len()), ("read", 0));
+        assert_eq!(store.calls(), []);
+    }
+
+    async fn parallel_requests_keep_all_their_updates(open) {
+        let app = app(open, new(MemoryStore::new())).await;
+        let mut browser = Browser::new();
+        text(&mut browser, &app, "/add").await;
+        let requests = (0..40).map(|at| {
+            let path = if at % 2 == 0 { "/add" } else { "/count" };
+            app.send(browser.request(path))
+        });
+        assert!(join_all(requests).await.iter().all(|response| response.status == 200));
+        assert_eq!(text(&mut browser, &app, "/sum").await, "21");
+    }
+
+    async fn a_logout_removes_the_cookie_and_stays_a_logout(open) {
+        let app = app(open, new(MemoryStore::new())).await;
+        let mut browser = Browser::new();
+        text(&mut browser, &app, "/login").await;
+        let before = browser.clone();
+        assert_eq!(text(&mut browser, &app, "/logout").await, "bye");
+        assert_eq!(browser.cookie("sid"), None);
+        assert_eq!(text(&mut before.clone(), &app, "/user").await, "nobody");
+    }
+
+    async fn a_login_renews_the_id_and_keeps_the_data(open) {
+        let app = app(open, new(MemoryStore::new())).await;
+        let mut browser = Browser::new();
+        text(&mut browser, &app, "/count").await;
+        let mut before = browser.clone();
+        assert_eq!(text(&mut browser, &app, "/login").await, "tj");
+        assert_ne!(browser.cookie("sid"), before.cookie("sid"));
+        assert_eq!(text(&mut browser, &app, "/count").await, "2");
+        assert_eq!(text(&mut browser, &app, "/user").await, "tj");
+        assert_eq!(text(&mut before, &app, "/user").await, "nobody");
+    }
+
+    async fn the_save_is_done_before_the_response_goes_out(open) {
+        let store = GatedStore::new(MemoryStore::new());
+        let app = app(open, new(Arc::clone(&store))).await;
+        let mut response = Box::pin(app.send(Request::get("/count")));
+        for _ in 0..100 {
+            assert!(poll_immediate(&mut response).await.is_none(), "the save is still under way");
+            tokio::task::yield_now().await;
+        }
+        store.open();
+        assert_eq!(response.await.set_cookie.len(), 1);
+    }
+
+    async fn a_streamed_response_has_its_session_saved(open) {
+        let app = app(open, new(MemoryStore::new())).await;
+        let mut browser = Browser::new();
+        assert_eq!(text(&mut browser, &app, "/stream/count").await, "1");
+        assert_eq!(text(&mut browser, &app, "/stream/count").await, "2");
+    }
+
+    async fn an_error_of_the_handler_is_no_reason_not_to_save(open) {
+        let app = app(open, new(MemoryStore::new())).await;
+        let mut browser = Browser::new();
+        let response = browser.get(&app, "/error/count").await;
+        assert_eq!((response.status, response.set_cookie.len()), (400, 1));
+        assert_eq!(text(&mut browser, &app, "/count").await, "2");
+    }
+
+    async fn a_cookie_of_the_handler_stays_and_ours_comes_last(open) {
+        let app = app(open, new(MemoryStore::new())).await;
+        let response = app.send(Request::get("/cookie/count")).await;
+        assert_eq!(response.set_cookie.len(), 2, "{response:?}");
+        assert!(response.set_cookie[0].starts_with("own=1"));
+        assert!(response.set_cookie[1].starts_with("sid=s%3A"));
+    }
+
+    async fn the_path_is_the_one_that_the_client_sent(open) {
+        for (path, answer) in [("/mounted", "some"), ("/mounted/optional", "some"), ("/optional", "none")] {
+            let options = new(MemoryStore::new()).cookie(CookieOptions::new().path(path));
+            let app = app(open, options).await;
+            assert_eq!(app.send(Request::get("/mounted/optional")).await.body, answer, "{path}");
+        }
+    }
+
+    async fn outside_the_cookies_path_there_is_no_session(open) {
+        let app = app(open, new(MemoryStore::new()).cookie(CookieOptions::new().path("/shop"))).await;
+        assert_eq!(app.send(Request::get("/optional")).await.body, "none");
+        let refused = app.send(Request::get("/count")).await;
+        assert_eq!(refused.status, 500);
+        assert!(refused.body.contains("cookie.path"), "it says what to do: {refused:?}");
+        assert_eq!(app.send(Request::get("/shopping/count")).await.status, 500);
+        assert_eq!(app.send(Request::get("/shop/count")).await.body, "1");
+    }
+
+    async fn of_duplicate_cookies_the_first_verified_counts(open) {
+        let app = app(open, new(MemoryStore::new())).await;
+        let mut browser = Browser::new();
+        text(&mut browser, &app, "/count").await;
+        let good = browser.cookie("sid").unwrap();
+        for cookies in [format!("sid=s%3Aforged.x; sid={good}"), format!("sid={good}; sid=s%3Aforged.x")] {
+            let response = app.send(Request::get("/count").header("cookie", cookies)).await;
+            assert_ne!(response.body, "1");
+        }
+    }
+
+    async fn in_the_express_profile_the_first_duplicate_counts(open) {
+        let app = app(open, Options::express("keyboard cat").store(MemoryStore::new())).await;
+        let mut browser = Browser::new();
+        text(&mut browser, &app, "/count").await;
+        let good = browser.cookie("connect.sid").unwrap();
+        let count = async |cookies: String| app.send(Request::get("/count").header("cookie", cookies)).await.body;
+        assert_eq!(count(format!("connect.sid=s%3Aforged.x; connect.sid={good}")).await, "1");
+        assert_eq!(count(format!("connect.sid={good}; connect.sid=s%3Aforged.x")).await, "2");
+    }
+
+    async fn broken_cookies_are_a_new_session_and_never_an_error(open) {
+        let app = app(open, new(MemoryStore::new())).await;
+        let mut browser = Browser::new();
+        text(&mut browser, &app, "/count").await;
+        let good = browser.cookie("sid").unwrap().to_owned();
+        let unknown = signed("nobody-has-this-id");
+        let long = signed(&"x".repeat(5_000));
+        let broken: Vec<Vec<u8>> = vec![
+            "".into(),
+            "s:".into(),
+            "s:.".into(),
+            "%".into(),
+            "s%3A%zz.x".into(),
+            "\"".into(),
+            good[..good.len() - 1].into(),
+            good.replace("s%3A", "").into(),
+            good.replace("s%3A", "S%3A").into(),
+            format!("{good}%3D").into(),
+            signed("").into(),
+            unknown.into(),
+            long.into(),
+            b"s:\xff\xfe.\x80".to_vec(),
+            [good.as_bytes(), b"\xff"].concat(),
+        ];
+        for value in broken {
+            let shown = String::from_utf8_lossy(&value).into_owned();
+            let response = app.send(Request::get("/count").header("cookie", [b"sid=", &value[..]].concat())).await;
+            assert_eq!((response.status, response.body.as_str()), (200, "1"), "{shown}");
+            assert_eq!(response.set_cookie.len(), 1, "{shown}");
+        }
+        assert_eq!(text(&mut browser, &app, "/count").await, "2");
+    }
+
+    async fn a_cookie_in_several_headers_is_found(open) {
+        let app = app(open, new(MemoryStore::new())).await;
+        let mut browser = Browser::new();
+        text(&mut browser, &app, "/count").await;
+        let request = Request::get("/count").header("cookie", "a=1").header("cookie", b"b=\xff;c=%zz".to_vec());
+        let request = request.header("cookie", format!("sid={}", browser.cookie("sid").unwrap()));
+        assert_eq!(app.send(request).await.body, "2");
+    }
+
+    async fn a_store_that_cannot_be_read_is_an_opaque_500(open) {
+        for express in [false, true] {
+            let store = FailingStore::new(MemoryStore::new());
+            let options = if express { Options::express("keyboard cat").name("sid") } else { Options::new("keyboard cat") };
+            let app = app(open, options.store(Arc::clone(&store))).await;
+            let mut browser = Browser::new();
+            text(&mut browser, &app, "/count").await;
+            let sid = text(&mut browser, &app, "/id").await;
+            store.fail_reads(true);
+            assert_opaque(&browser.get(&app, "/count").await, &sid);
+            assert_opaque(&browser.get(&app, "/optional").await, &sid);
+            store.fail_reads(false);
+            assert_eq!(text(&mut browser, &app, "/count").await, "2");
+        }
+    }
+
+    async fn a_store_that_cannot_be_written_is_an_opaque_500(open) {
+        let store = FailingStore::new(MemoryStore::new());
+        let app = app(open, new(Arc::clone(&store))).await;
+        let mut browser = Browser::new();
+        text(&mut browser, &app, "/count").await;
+        let sid = text(&mut browser, &app, "/id").await;
+        store.fail_writes(true);
+        for path in ["/count", "/add", "/logout", "/stream/count", "/error/count", "/cookie/count"] {
+            assert_opaque(&browser.clone().get(&app, path).await, &sid);
+        }
+        store.fail_writes(false);
+        assert_eq!(text(&mut browser, &app, "/count").await, "2");
+    }
+
+    async fn a_store_that_is_down_harms_no_route_that_never_asks(open) {
+        let store = FailingStore::new(MemoryStore::new());
+        let app = app(open, new(Arc::clone(&store))).await;
+        let mut browser = Browser::new();
+        text(&mut browser, &app, "/count").await;
+        store.fail_reads(true);
+        store.fail_writes(true);
+        assert_eq!(text(&mut browser, &app, "/none").await, "none");
+    }
+
+    async fn a_proxy_is_believed_only_when_it_is_trusted(open) {
+        let secure = CookieOptions::new().secure(Secure::Always);
+        for (proxy, header, sent) in [
+            (false, "https", 0),
+            (true, "https", 1),
+            (true, "HTTPS , http", 1),
+            (true, "http,https", 0),
+            (true, "", 0),
+        ] {
+            let app = app(open, new(MemoryStore::new()).cookie(secure.clone()).proxy(proxy)).await;
+            let response = app.send(Request::get("/count").header("x-forwarded-proto", header)).await;
+            assert_eq!((response.status, response.set_cookie.len()), (200, sent), "{proxy} {header}");
+        }
+    }
+
+    async fn every_asking_in_one_request_gets_the_same_session(open) {
+        let store = RecordingStore::new(MemoryStore::new());
+        let app = app(open, new(Arc::clone(&store))).await;
+        let mut browser = Browser::new();
+        assert_eq!(text(&mut browser, &app, "/twice/count").await, "1 1");
+        assert_eq!(store.calls(), [Call::Set]);
+        assert_eq!(text(&mut browser, &app, "/twice/count").await, "2 2");
+        assert_eq!(store.calls(), [Call::Get, Call::Set]);
+    }
+
+    async fn a_session_is_usable_after_the_response(open) {
+        let store = Arc::new(MemoryStore::new());
+        let app = app(open, new(Arc::clone(&store))).await;
+        let mut browser = Browser::new();
+        text(&mut browser, &app, "/count").await;
+        let sid = Sid::from(text(&mut browser, &app, "/id").await);
+        text(&mut browser, &app, "/later/count").await;
+        let started = Instant::now();
+        while store.get(&sid).await.unwrap().unwrap().record.data.get("user") != Some("\"later\"") {
+            assert!(started.elapsed() < Duration::from_secs(10), "the work after the response was not saved");
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        assert_eq!(text(&mut browser, &app, "/count").await, "3");
+    }
+}

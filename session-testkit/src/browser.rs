@@ -1,0 +1,100 @@
+//! HTTP without a framework: what a test sends, what it gets, and a client that keeps cookies.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+
+/// An application under test, in process or behind a socket. Its futures need not be `Send`.
+#[async_trait(?Send)]
+pub trait App {
+    /// Sends a request and waits for the whole response.
+    async fn send(&self, request: Request) -> Response;
+}
+
+/// A request.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// `GET`, unless a test says otherwise.
+    pub method: &'static str,
+    /// Path and query.
+    pub path: String,
+    /// Names and values. A value may be bytes that are no UTF-8.
+    pub headers: Vec<(&'static str, Vec<u8>)>,
+}
+
+impl Request {
+    /// `GET` this path.
+    #[must_use]
+    pub fn get(path: &str) -> Self {
+        Self { method: "GET", path: path.into(), headers: Vec::new() }
+    }
+
+    /// With one more header.
+    #[must_use]
+    pub fn header(mut self, name: &'static str, value: impl Into<Vec<u8>>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+}
+
+/// A response.
+#[derive(Clone, Debug)]
+pub struct Response {
+    /// The status.
+    pub status: u16,
+    /// The values of the `Set-Cookie` headers, in order.
+    pub set_cookie: Vec<String>,
+    /// The body.
+    pub body: String,
+}
+
+/// A client that keeps cookies as a browser would, as far as the contract needs it: by name, until they are removed.
+#[derive(Clone, Debug, Default)]
+pub struct Browser {
+    cookies: BTreeMap<String, String>,
+}
+
+impl Browser {
+    /// Without cookies.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// `GET` this path with the cookies, and keep what comes back.
+    pub async fn get(&mut self, app: &impl App, path: &str) -> Response {
+        let response = app.send(self.request(path)).await;
+        self.keep(&response);
+        response
+    }
+
+    /// The request that this browser would send.
+    #[must_use]
+    pub fn request(&self, path: &str) -> Request {
+        let request = Request::get(path);
+        if self.cookies.is_empty() {
+            return request;
+        }
+        let pairs: Vec<String> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        request.header("cookie", pairs.join("; "))
+    }
+
+    /// Takes the cookies of a response.
+    pub fn keep(&mut self, response: &Response) {
+        for header in &response.set_cookie {
+            let (pair, attributes) = header.split_once(';').unwrap_or((header, ""));
+            let (name, value) = pair.split_once('=').expect("a cookie has a name");
+            if attributes.contains("Expires=Thu, 01 Jan 1970") {
+                self.cookies.remove(name);
+            } else {
+                self.cookies.insert(name.into(), value.into());
+            }
+        }
+    }
+
+    /// The value of a cookie, as it was sent; `None` when there is none.
+    #[must_use]
+    pub fn cookie(&self, name: &str) -> Option<&str> {
+        self.cookies.get(name).map(String::as_str)
+    }
+}

@@ -1,0 +1,167 @@
+//! Stores around a store: one that fails when told to, one that notes what is called, one that waits.
+
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicBool, Ordering},
+};
+
+use tokio::sync::Semaphore;
+
+use session_core::{Cookie, Expect, Record, Set, Sid, Store, StoreError, Stored, Touched, async_trait};
+
+/// What the errors of a [`FailingStore`] say: no response may contain it.
+pub const CANARY: &str = "canary: connection refused by sessions.internal";
+
+/// A store that works until it is told to fail.
+#[derive(Debug)]
+pub struct FailingStore<S> {
+    store: S,
+    reads: AtomicBool,
+    writes: AtomicBool,
+}
+
+impl<S: Store> FailingStore<S> {
+    /// Around a store. Nothing fails yet.
+    pub fn new(store: S) -> Arc<Self> {
+        Arc::new(Self { store, reads: AtomicBool::new(false), writes: AtomicBool::new(false) })
+    }
+
+    /// From now on `get` fails, or works again.
+    pub fn fail_reads(&self, fail: bool) {
+        self.reads.store(fail, Ordering::SeqCst);
+    }
+
+    /// From now on `set`, `touch` and `destroy` fail, or work again.
+    pub fn fail_writes(&self, fail: bool) {
+        self.writes.store(fail, Ordering::SeqCst);
+    }
+
+    fn check(switch: &AtomicBool) -> Result<(), StoreError> {
+        if switch.load(Ordering::SeqCst) { Err(StoreError::unavailable("failing", CANARY)) } else { Ok(()) }
+    }
+}
+
+#[async_trait]
+impl<S: Store> Store for FailingStore<S> {
+    async fn get(&self, sid: &Sid) -> Result<Option<Stored>, StoreError> {
+        Self::check(&self.reads)?;
+        self.store.get(sid).await
+    }
+
+    async fn set(&self, sid: &Sid, record: &Record, expect: &Expect) -> Result<Set, StoreError> {
+        Self::check(&self.writes)?;
+        self.store.set(sid, record, expect).await
+    }
+
+    async fn touch(&self, sid: &Sid, cookie: &Cookie) -> Result<Touched, StoreError> {
+        Self::check(&self.writes)?;
+        self.store.touch(sid, cookie).await
+    }
+
+    async fn destroy(&self, sid: &Sid) -> Result<(), StoreError> {
+        Self::check(&self.writes)?;
+        self.store.destroy(sid).await
+    }
+}
+
+/// A verb that was called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Call {
+    Get,
+    Set,
+    Touch,
+    Destroy,
+}
+
+/// A store that notes the verbs that are called: the round trips of a request.
+#[derive(Debug)]
+pub struct RecordingStore<S> {
+    store: S,
+    calls: Mutex<Vec<Call>>,
+}
+
+impl<S: Store> RecordingStore<S> {
+    /// Around a store.
+    pub fn new(store: S) -> Arc<Self> {
+        Arc::new(Self { store, calls: Mutex::default() })
+    }
+
+    /// The verbs since this was asked last.
+    pub fn calls(&self) -> Vec<Call> {
+        std::mem::take(&mut *self.calls.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn note(&self, call: Call) {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner).push(call);
+    }
+}
+
+#[async_trait]
+impl<S: Store> Store for RecordingStore<S> {
+    async fn get(&self, sid: &Sid) -> Result<Option<Stored>, StoreError> {
+        self.note(Call::Get);
+        self.store.get(sid).await
+    }
+
+    async fn set(&self, sid: &Sid, record: &Record, expect: &Expect) -> Result<Set, StoreError> {
+        self.note(Call::Set);
+        self.store.set(sid, record, expect).await
+    }
+
+    async fn touch(&self, sid: &Sid, cookie: &Cookie) -> Result<Touched, StoreError> {
+        self.note(Call::Touch);
+        self.store.touch(sid, cookie).await
+    }
+
+    async fn destroy(&self, sid: &Sid) -> Result<(), StoreError> {
+        self.note(Call::Destroy);
+        self.store.destroy(sid).await
+    }
+}
+
+/// A store whose writes wait until it is opened.
+#[derive(Debug)]
+pub struct GatedStore<S> {
+    store: S,
+    gate: Semaphore,
+}
+
+impl<S: Store> GatedStore<S> {
+    /// Around a store, closed.
+    pub fn new(store: S) -> Arc<Self> {
+        Arc::new(Self { store, gate: Semaphore::new(0) })
+    }
+
+    /// Lets every write through that waits, and every later one.
+    pub fn open(&self) {
+        self.gate.close();
+    }
+
+    async fn pass(&self) {
+        // A closed semaphore is an open gate.
+        _ = self.gate.acquire().await;
+    }
+}
+
+#[async_trait]
+impl<S: Store> Store for GatedStore<S> {
+    async fn get(&self, sid: &Sid) -> Result<Option<Stored>, StoreError> {
+        self.store.get(sid).await
+    }
+
+    async fn set(&self, sid: &Sid, record: &Record, expect: &Expect) -> Result<Set, StoreError> {
+        self.pass().await;
+        self.store.set(sid, record, expect).await
+    }
+
+    async fn touch(&self, sid: &Sid, cookie: &Cookie) -> Result<Touched, StoreError> {
+        self.pass().await;
+        self.store.touch(sid, cookie).await
+    }
+
+    async fn destroy(&self, sid: &Sid) -> Result<(), StoreError> {
+        self.pass().await;
+        self.store.destroy(sid).await
+    }
+}
