@@ -6,12 +6,14 @@ pub mod admin;
 mod browser;
 pub mod concurrency;
 mod fixture;
+mod service;
 mod stores;
 pub mod verbs;
 
 pub use self::{
     browser::{App, Browser, Request, Response},
     fixture::{Fixture, ManualClock, run},
+    service::service_url,
     stores::{CANARY, Call, FailingStore, GatedStore, RecordingStore},
 };
 
