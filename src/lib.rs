@@ -11,3 +11,19 @@ pub mod axum {
     #[doc(inline)]
     pub use session_axum::*;
 }
+
+/// The middleware and the extractor for actix-web.
+#[cfg(feature = "actix")]
+#[cfg_attr(docsrs, doc(cfg(feature = "actix")))]
+pub mod actix {
+    #[doc(inline)]
+    pub use session_actix::*;
+}
+
+/// The fairing and the request guard for Rocket.
+#[cfg(feature = "rocket")]
+#[cfg_attr(docsrs, doc(cfg(feature = "rocket")))]
+pub mod rocket {
+    #[doc(inline)]
+    pub use session_rocket::*;
+}

@@ -46,6 +46,16 @@ fn axum_answers_as_express_does() {
 }
 
 #[test]
+fn actix_answers_as_express_does() {
+    answers_as_express_does(env!("CARGO_BIN_EXE_probe-actix"));
+}
+
+#[test]
+fn rocket_answers_as_express_does() {
+    answers_as_express_does(env!("CARGO_BIN_EXE_probe-rocket"));
+}
+
+#[test]
 fn express_agrees_with_itself() {
     let Some(oracle) = oracle() else { return };
     let run = Differential::new(Side::of(oracle.clone()), Side::of(oracle))

@@ -88,10 +88,14 @@ where
     }
 
     fn call(&mut self, mut request: Request<RequestBody>) -> Self::Future {
+        // Below another layer this one does nothing, as in Express.
+        if request.extensions().get::<Exchange>().is_some() {
+            return ResponseFuture::Handling { handler: self.inner.call(request), exchange: None };
+        }
         let exchange = self.sessions.exchange();
         request.extensions_mut().insert(exchange.clone());
         if !self.sessions.reads_on_arrival() {
-            return ResponseFuture::Handling { handler: self.inner.call(request), exchange };
+            return ResponseFuture::Handling { handler: self.inner.call(request), exchange: Some(exchange) };
         }
         let session = ask(&exchange, request.uri(), request.headers(), request.extensions());
         // The service that is ready is this one; its clone may not be.
@@ -115,7 +119,7 @@ pin_project! {
     pub enum ResponseFuture<F, B, E> {
         /// The handler is at work.
         #[allow(missing_docs)]
-        Handling { #[pin] handler: F, exchange: Exchange },
+        Handling { #[pin] handler: F, exchange: Option<Exchange> },
         /// The session is being read or written.
         #[allow(missing_docs)]
         Boxed { future: Pin<Box<dyn Future<Output = Result<Response<B>, E>> + Send>> },
@@ -136,10 +140,10 @@ where
                 Step::Boxed { future } => return future.as_mut().poll(context),
                 Step::Handling { handler, exchange } => {
                     let response = ready!(handler.poll(context));
-                    if !exchange.is_asked() {
-                        return Poll::Ready(response);
+                    match exchange.take().filter(Exchange::is_asked) {
+                        None => return Poll::Ready(response),
+                        Some(exchange) => Box::pin(end(exchange, response)),
                     }
-                    Box::pin(end(exchange.clone(), response))
                 }
             };
             self.set(Self::Boxed { future: next });

@@ -1,0 +1,31 @@
+//! The page counter on Rocket: `cargo run --example rocket --features rocket`, then open http://127.0.0.1:3000.
+
+use std::{env, error::Error, time::Duration};
+
+use express_session::{
+    CookieOptions, Options,
+    rocket::{Session, SessionError, SessionFairing},
+};
+use rocket::{Config, get, response::content::RawHtml, routes};
+
+#[path = "page/mod.rs"]
+mod page;
+
+#[rocket::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let secret = env::var("SECRET").unwrap_or_else(|_| "keyboard cat".into());
+    let a_day = CookieOptions::new().max_age(Duration::from_secs(86_400));
+    let sessions = SessionFairing::new(Options::new(secret).cookie(a_day))?;
+
+    let port = env::var("PORT").map_or(Ok(3000), |port| port.parse())?;
+    let config = Config { port, log_level: rocket::config::LogLevel::Off, ..Config::default() };
+    println!("listening on http://127.0.0.1:{port}");
+    rocket::custom(config).mount("/", routes![count]).attach(sessions).launch().await?;
+    Ok(())
+}
+
+#[get("/")]
+async fn count(session: Session) -> Result<RawHtml<String>, SessionError> {
+    let views = session.update("views", |views: Option<u32>| views.unwrap_or(0) + 1).await?;
+    Ok(RawHtml(page::counter(views)))
+}

@@ -1,0 +1,264 @@
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+use std::{
+    fmt,
+    future::{Future, Ready, ready},
+    ops::Deref,
+    pin::Pin,
+    rc::Rc,
+};
+
+use actix_web::{
+    FromRequest, HttpMessage, HttpRequest, HttpResponse, ResponseError,
+    body::{BoxBody, EitherBody, MessageBody},
+    dev::{Payload, Service, ServiceRequest, ServiceResponse, Transform, forward_ready},
+    error::InternalError,
+    http::{
+        StatusCode,
+        header::{HeaderMap, HeaderValue, SET_COOKIE},
+    },
+};
+use session_core::{Error, Exchange, Options, OptionsError, RequestInfo, Sessions};
+
+/// The middleware that gives every request below it its session.
+///
+/// ```
+/// use actix_web::{App, web};
+/// use session_actix::{Session, SessionError, SessionMiddleware};
+/// use session_core::Options;
+///
+/// async fn views(session: Session) -> Result<String, SessionError> {
+///     let views = session.get::<u32>("views")?.unwrap_or(0) + 1;
+///     session.insert("views", views)?;
+///     Ok(format!("{views} views"))
+/// }
+///
+/// // Once, outside the closure that makes an `App` for each worker: they share the store and its locks.
+/// let sessions = SessionMiddleware::new(Options::new("keyboard cat"))?;
+/// let app = App::new().route("/", web::get().to(views)).wrap(sessions.clone());
+/// # Ok::<(), session_core::OptionsError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct SessionMiddleware {
+    sessions: Sessions,
+}
+
+impl SessionMiddleware {
+    /// From options, which are checked here.
+    ///
+    /// # Errors
+    /// Options that cannot work; the error names the option.
+    pub fn new(options: Options) -> Result<Self, OptionsError> {
+        options.build().map(Self::from)
+    }
+}
+
+/// From sessions that something else shares.
+impl From<Sessions> for SessionMiddleware {
+    fn from(sessions: Sessions) -> Self {
+        Self { sessions }
+    }
+}
+
+impl<S, B> Transform<S, ServiceRequest> for SessionMiddleware
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = actix_web::Error> + 'static,
+    B: MessageBody + 'static,
+{
+    type Response = ServiceResponse<EitherBody<B>>;
+    type Error = actix_web::Error;
+    type Transform = SessionService<S>;
+    type InitError = ();
+    type Future = Ready<Result<SessionService<S>, ()>>;
+
+    fn new_transform(&self, inner: S) -> Self::Future {
+        ready(Ok(SessionService { inner: Rc::new(inner), sessions: self.sessions.clone() }))
+    }
+}
+
+/// The service that [`SessionMiddleware`] makes.
+#[derive(Debug)]
+pub struct SessionService<S> {
+    inner: Rc<S>,
+    sessions: Sessions,
+}
+
+impl<S, B> Service<ServiceRequest> for SessionService<S>
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = actix_web::Error> + 'static,
+    B: MessageBody + 'static,
+{
+    type Response = ServiceResponse<EitherBody<B>>;
+    type Error = actix_web::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, actix_web::Error>>>>;
+
+    forward_ready!(inner);
+
+    fn call(&self, request: ServiceRequest) -> Self::Future {
+        let inner = Rc::clone(&self.inner);
+        // Below another of its kind this one does nothing, as in Express.
+        if request.extensions().contains::<Exchange>() {
+            return Box::pin(async move { Ok(inner.call(request).await?.map_into_left_body()) });
+        }
+        let exchange = self.sessions.exchange();
+        request.extensions_mut().insert(exchange.clone());
+        let session = self.sessions.reads_on_arrival().then(|| ask(&exchange, request.request()));
+        Box::pin(async move {
+            if let Some(session) = session
+                && session.await.is_err()
+            {
+                return Ok(request.into_response(failure()).map_into_right_body());
+            }
+            end(exchange, inner.call(request).await).await
+        })
+    }
+}
+
+/// Writes the session and appends its cookie; also when the service below failed.
+async fn end<B>(
+    exchange: Exchange,
+    response: Result<ServiceResponse<B>, actix_web::Error>,
+) -> Result<ServiceResponse<EitherBody<B>>, actix_web::Error> {
+    let cookies = exchange.end().await;
+    match (response, cookies) {
+        (Ok(response), Err(_)) => Ok(response.into_response(failure()).map_into_right_body()),
+        (Err(_), Err(error)) => Err(SessionError::Session(error).into()),
+        (Ok(mut response), Ok(cookies)) => {
+            append(response.headers_mut(), cookies);
+            Ok(response.map_into_left_body())
+        }
+        (Err(error), Ok(cookies)) if cookies.is_empty() => Err(error),
+        (Err(error), Ok(cookies)) => {
+            let mut response = error.error_response();
+            append(response.headers_mut(), cookies);
+            Err(InternalError::from_response(error, response).into())
+        }
+    }
+}
+
+fn append(headers: &mut HeaderMap, cookies: Vec<String>) {
+    for cookie in cookies {
+        if let Ok(value) = HeaderValue::try_from(cookie) {
+            headers.append(SET_COOKIE, value);
+        }
+    }
+}
+
+/// Describes the request, and asks for its session.
+fn ask(
+    exchange: &Exchange,
+    request: &HttpRequest,
+) -> impl Future<Output = Result<Option<session_core::Session>, Error>> + Send + use<> {
+    let headers = request.headers();
+    let each = |visit: &mut dyn FnMut(&str, &[u8])| {
+        headers.iter().for_each(|(name, value)| visit(name.as_str(), value.as_bytes()));
+    };
+    exchange.session(&RequestInfo::new(request.uri().path(), request.app_config().secure(), &each))
+}
+
+/// What a client learns of a store that failed: nothing.
+fn failure() -> HttpResponse<BoxBody> {
+    HttpResponse::InternalServerError().finish()
+}
+
+/// The session of the request, as an extractor. All that it can do stands at [`session_core::Session`].
+///
+/// Beware of `Option<Session>`, which actix-web makes of every extractor: it is `None` also when the store failed. Where
+/// a request may be outside the cookie's path, ask with [`SessionExt::session`].
+#[derive(Clone, Debug)]
+pub struct Session(pub session_core::Session);
+
+impl Deref for Session {
+    type Target = session_core::Session;
+
+    fn deref(&self) -> &session_core::Session {
+        &self.0
+    }
+}
+
+impl FromRequest for Session {
+    type Error = SessionError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, SessionError>>>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let session = request.session();
+        Box::pin(async { session.await?.ok_or(SessionError::OutsidePath) })
+    }
+}
+
+/// The session of a request in a middleware of your own, below the session's: for [`HttpRequest`] and [`ServiceRequest`].
+pub trait SessionExt {
+    /// The session; `None` outside the cookie's path.
+    ///
+    /// # Errors
+    /// There is no [`SessionMiddleware`] around, or the store failed.
+    fn session(&self) -> impl Future<Output = Result<Option<Session>, SessionError>> + use<Self>;
+}
+
+impl SessionExt for HttpRequest {
+    fn session(&self) -> impl Future<Output = Result<Option<Session>, SessionError>> + use<> {
+        let exchange = self.extensions().get::<Exchange>().cloned();
+        let session = exchange.map(|exchange| ask(&exchange, self));
+        async { Ok(session.ok_or(SessionError::MissingMiddleware)?.await?.map(Session)) }
+    }
+}
+
+impl SessionExt for ServiceRequest {
+    fn session(&self) -> impl Future<Output = Result<Option<Session>, SessionError>> + use<> {
+        self.request().session()
+    }
+}
+
+/// Why there is no session, or what a call on it failed with: for the `?` of a handler. The client gets a 500, with a text
+/// only where it is the developer's doing.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum SessionError {
+    /// No [`SessionMiddleware`] is around this route.
+    MissingMiddleware,
+    /// The request's path is outside the cookie's path.
+    OutsidePath,
+    /// A call on the session, or reading it, failed.
+    Session(Error),
+}
+
+impl From<Error> for SessionError {
+    fn from(error: Error) -> Self {
+        Self::Session(error)
+    }
+}
+
+impl fmt::Display for SessionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::MissingMiddleware => "no session: add .wrap(SessionMiddleware::new(options)?) around this route",
+            Self::OutsidePath => {
+                "no session: this path is outside the cookie's; widen cookie.path, or ask with request.session()"
+            }
+            Self::Session(error) => return error.fmt(f),
+        })
+    }
+}
+
+impl std::error::Error for SessionError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Session(error) => error.source(),
+            _ => None,
+        }
+    }
+}
+
+impl ResponseError for SessionError {
+    fn status_code(&self) -> StatusCode {
+        StatusCode::INTERNAL_SERVER_ERROR
+    }
+
+    fn error_response(&self) -> HttpResponse<BoxBody> {
+        match self {
+            Self::Session(_) => failure(),
+            missing => HttpResponse::InternalServerError().body(missing.to_string()),
+        }
+    }
+}

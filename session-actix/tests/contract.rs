@@ -1,0 +1,148 @@
+//! The adapter contract on actix-web.
+
+use actix_web::{
+    App as Application, Error as ActixError, HttpRequest, HttpResponse,
+    body::MessageBody,
+    cookie::Cookie,
+    dev::{Service, ServiceResponse},
+    error, test as server,
+    web::{self, Bytes, ServiceConfig},
+};
+use session_actix::{Session, SessionError, SessionExt, SessionMiddleware};
+use session_core::Sessions;
+use session_testkit::{
+    App, Request, Response,
+    adapter::{answer, later, twice},
+};
+
+struct Actix<S>(S);
+
+#[session_core::async_trait(?Send)]
+impl<S, B> App for Actix<S>
+where
+    S: Service<actix_http::Request, Response = ServiceResponse<B>, Error = ActixError>,
+    B: MessageBody,
+{
+    async fn send(&self, request: Request) -> Response {
+        let builder = server::TestRequest::with_uri(&request.path).method(request.method.parse().unwrap());
+        let add = |builder: server::TestRequest, (name, value): (_, Vec<u8>)| {
+            builder.append_header((name, actix_web::http::header::HeaderValue::from_bytes(&value).unwrap()))
+        };
+        let request = request.headers.into_iter().fold(builder, add).to_request();
+        match self.0.call(request).await {
+            Ok(response) => read(response.into_parts().1).await,
+            Err(error) => read(error.error_response()).await,
+        }
+    }
+}
+
+async fn read<B: MessageBody>(response: HttpResponse<B>) -> Response {
+    let cookies = response.headers().get_all("set-cookie");
+    let set_cookie = cookies.map(|value| value.to_str().unwrap().into()).collect();
+    let status = response.status().as_u16();
+    let body = actix_web::body::to_bytes(response.into_body()).await.unwrap_or_else(|_| panic!("a body"));
+    Response { status, set_cookie, body: String::from_utf8(body.into()).unwrap() }
+}
+
+async fn app(sessions: Sessions) -> impl App {
+    let app = Application::new().configure(routes).wrap(SessionMiddleware::from(sessions));
+    Actix(server::init_service(app).await)
+}
+
+fn routes(config: &mut ServiceConfig) {
+    config
+        .route("/none", web::get().to(async || "none"))
+        .route("/optional", web::get().to(optional))
+        .route("/twice/{rest:.*}", web::get().to(both))
+        .route("/stream/{rest:.*}", web::get().to(stream))
+        .route("/error/{rest:.*}", web::get().to(error))
+        .route("/cookie/{rest:.*}", web::get().to(cookie))
+        .route("/later/{rest:.*}", web::get().to(spawn))
+        .service(
+            web::scope("/mounted").route("/optional", web::get().to(optional)).default_service(web::to(plain)),
+        )
+        .default_service(web::to(plain));
+}
+
+type Answer<T = String> = Result<T, SessionError>;
+
+async fn plain(session: Session, request: HttpRequest) -> Answer {
+    Ok(answer(&session, request.path()).await?)
+}
+
+async fn optional(request: HttpRequest) -> Answer<&'static str> {
+    Ok(if request.session().await?.is_some() { "some" } else { "none" })
+}
+
+async fn both(one: Session, other: Session, request: HttpRequest) -> Answer {
+    answer(&one, request.path()).await?;
+    Ok(twice(&one, &other))
+}
+
+async fn stream(session: Session, request: HttpRequest) -> Answer<HttpResponse> {
+    let text = answer(&session, request.path()).await?;
+    let pieces = text.into_bytes().into_iter().map(|byte| Ok::<_, ActixError>(Bytes::from(vec![byte])));
+    Ok(HttpResponse::Ok().streaming(futures_util::stream::iter(pieces.collect::<Vec<_>>())))
+}
+
+async fn error(session: Session, request: HttpRequest) -> Result<String, ActixError> {
+    Err(error::ErrorBadRequest(answer(&session, request.path()).await.map_err(SessionError::from)?))
+}
+
+async fn cookie(session: Session, request: HttpRequest) -> Answer<HttpResponse> {
+    let text = answer(&session, request.path()).await?;
+    Ok(HttpResponse::Ok().cookie(Cookie::new("own", "1")).body(text))
+}
+
+async fn spawn(session: Session, request: HttpRequest) -> Answer {
+    let text = answer(&session, request.path()).await?;
+    actix_web::rt::spawn(later(session.0));
+    Ok(text)
+}
+
+session_testkit::adapter_contract!(app);
+
+#[test]
+fn a_missing_layer_is_an_error_that_says_what_to_add() {
+    session_testkit::run(async {
+        let app = Actix(server::init_service(Application::new().configure(routes)).await);
+        let response = app.send(Request::get("/count")).await;
+        assert_eq!(response.status, 500);
+        assert!(response.body.contains("SessionMiddleware"), "{response:?}");
+        assert_eq!(app.send(Request::get("/none")).await.body, "none");
+    });
+}
+
+#[test]
+fn handles_are_usable_on_every_thread() {
+    fn assert<T: Clone + Send + Sync + 'static>() {}
+    assert::<Session>();
+    assert::<SessionMiddleware>();
+}
+
+/// actix-web gives errors of inner middleware back as errors, not as responses.
+#[test]
+fn an_error_of_an_inner_middleware_is_no_reason_not_to_save() {
+    session_testkit::run(async {
+        let sessions = SessionMiddleware::new(session_core::Options::new("keyboard cat")).unwrap();
+        let app = Application::new()
+            .configure(routes)
+            .wrap_fn(|request, service| {
+                let session = request.session();
+                let response = service.call(request);
+                async move {
+                    session.await?.unwrap().insert("count", 1).map_err(SessionError::from)?;
+                    response.await?;
+                    Err::<ServiceResponse, _>(error::ErrorBadRequest("no"))
+                }
+            })
+            .wrap(sessions);
+        let app = Actix(server::init_service(app).await);
+        let mut browser = session_testkit::Browser::new();
+        for _ in 0..2 {
+            let response = browser.get(&app, "/none").await;
+            assert_eq!((response.status, response.body.as_str()), (400, "no"));
+            assert!(browser.cookie("sid").is_some());
+        }
+    });
+}

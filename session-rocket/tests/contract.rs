@@ -1,0 +1,161 @@
+//! The adapter contract on Rocket.
+
+use rocket::{
+    Build, Rocket, catch, catchers, get,
+    http::{Cookie, CookieJar, Header, Method, Status, uri::Origin},
+    local::asynchronous::Client,
+    response::stream::TextStream,
+    routes,
+};
+use session_core::{Options, Sessions};
+use session_rocket::{Session, SessionError, SessionFairing};
+use session_testkit::{
+    App, Browser, Request, Response,
+    adapter::{answer, later, twice},
+};
+
+struct Local(Client);
+
+#[session_core::async_trait(?Send)]
+impl App for Local {
+    async fn send(&self, request: Request) -> Response {
+        let method: Method = request.method.parse().unwrap();
+        let mut sent = self.0.req(method, request.path);
+        for (name, value) in request.headers {
+            sent.add_header(Header::new(name, String::from_utf8_lossy(&value).into_owned()));
+        }
+        let response = sent.dispatch().await;
+        Response {
+            status: response.status().code,
+            set_cookie: response.headers().get("set-cookie").map(Into::into).collect(),
+            body: response.into_string().await.unwrap_or_default(),
+        }
+    }
+}
+
+async fn app(sessions: Sessions) -> Local {
+    local(rocket().attach(SessionFairing::from(sessions))).await
+}
+
+async fn local(rocket: Rocket<Build>) -> Local {
+    Local(Client::untracked(rocket).await.unwrap())
+}
+
+fn rocket() -> Rocket<Build> {
+    let quiet = rocket::Config { log_level: rocket::config::LogLevel::Off, ..rocket::Config::default() };
+    rocket::custom(quiet)
+        .mount("/", routes![none, optional, both, stream, error, cookie, spawn, plain])
+        .mount("/mounted", routes![optional])
+        .register("/", catchers![teapot])
+}
+
+type Answer<T = String> = Result<T, SessionError>;
+
+#[get("/none")]
+fn none() -> &'static str {
+    "none"
+}
+
+#[get("/<_..>", rank = 20)]
+async fn plain(session: Session, uri: &Origin<'_>) -> Answer {
+    Ok(answer(&session, uri.path().as_str()).await?)
+}
+
+#[get("/optional")]
+fn optional(session: Answer<Session>) -> Answer<&'static str> {
+    match session {
+        Ok(_) => Ok("some"),
+        Err(SessionError::OutsidePath) => Ok("none"),
+        Err(error) => Err(error),
+    }
+}
+
+#[get("/twice/<_..>")]
+async fn both(one: Session, other: Session, uri: &Origin<'_>) -> Answer {
+    answer(&one, uri.path().as_str()).await?;
+    Ok(twice(&one, &other))
+}
+
+#[get("/stream/<_..>")]
+async fn stream(session: Session, uri: &Origin<'_>) -> Answer<TextStream![String]> {
+    let text = answer(&session, uri.path().as_str()).await?;
+    Ok(TextStream! {
+        for piece in text.chars() {
+            yield piece.to_string();
+        }
+    })
+}
+
+#[get("/error/<_..>")]
+async fn error(session: Session, uri: &Origin<'_>) -> Answer<(Status, String)> {
+    Ok((Status::BadRequest, answer(&session, uri.path().as_str()).await?))
+}
+
+#[get("/cookie/<_..>")]
+async fn cookie(session: Session, jar: &CookieJar<'_>, uri: &Origin<'_>) -> Answer {
+    jar.add(Cookie::new("own", "1"));
+    Ok(answer(&session, uri.path().as_str()).await?)
+}
+
+#[get("/later/<_..>")]
+async fn spawn(session: Session, uri: &Origin<'_>) -> Answer {
+    let text = answer(&session, uri.path().as_str()).await?;
+    rocket::tokio::spawn(later(session.0));
+    Ok(text)
+}
+
+#[catch(418)]
+async fn teapot(request: &rocket::Request<'_>) -> String {
+    let session = request.guard::<Session>().await.unwrap();
+    answer(&session, "/count").await.unwrap()
+}
+
+#[get("/teapot")]
+fn brew() -> Status {
+    Status::ImATeapot
+}
+
+session_testkit::adapter_contract!(app);
+
+#[test]
+fn a_missing_layer_is_an_error_that_says_what_to_add() {
+    session_testkit::run(async {
+        let app = local(rocket()).await;
+        assert_eq!(app.send(Request::get("/count")).await.status, 500);
+        assert_eq!(app.send(Request::get("/none")).await.body, "none");
+        // Rocket logs a guard's error, and tells the client nothing.
+        assert!(format!("{:?}", SessionError::MissingFairing).contains("SessionFairing"));
+    });
+}
+
+#[test]
+fn handles_are_usable_on_every_thread() {
+    fn assert<T: Clone + Send + Sync + 'static>() {}
+    assert::<Session>();
+    assert::<SessionFairing>();
+}
+
+#[test]
+fn catchers_see_the_session() {
+    session_testkit::run(async {
+        let sessions = SessionFairing::new(Options::new("keyboard cat")).unwrap();
+        let app = local(rocket().mount("/", routes![brew]).attach(sessions)).await;
+        let mut browser = Browser::new();
+        for count in ["1", "2", "3"] {
+            let response = browser.get(&app, "/teapot").await;
+            assert_eq!((response.status, response.body.as_str()), (418, count));
+        }
+    });
+}
+
+/// Rocket's local client puts its cookies into the jar, without a header.
+#[test]
+fn cookies_of_the_local_client_are_found() {
+    session_testkit::run(async {
+        let sessions = SessionFairing::new(Options::new("keyboard cat")).unwrap();
+        let client = Client::tracked(rocket().attach(sessions)).await.unwrap();
+        for count in ["1", "2", "3"] {
+            assert_eq!(client.get("/count").dispatch().await.into_string().await.unwrap(), count);
+        }
+    });
+}

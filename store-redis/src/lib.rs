@@ -1,0 +1,16 @@
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod admin;
+mod call;
+mod connection;
+mod error;
+mod lazy;
+mod options;
+mod script;
+mod store;
+
+/// The client library, for what [`RedisStore::new`] takes.
+pub use redis;
+
+pub use crate::{connection::Connection, store::RedisStore};

@@ -1,0 +1,145 @@
+//! Children: run in the foreground, asked quickly, started in the background, stopped by process id.
+//!
+//! Each child leads a process group of its own, so that an interrupt reaches it, and all it started, through us alone:
+//! the servers must outlive the tests that are being interrupted.
+
+use std::fs::{self, File};
+use std::path::Path;
+use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use crate::{Result, workspace};
+
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+/// The child in the foreground, 0 for none.
+static FOREGROUND: AtomicU32 = AtomicU32::new(0);
+
+/// From now on an interrupt ends the child in the foreground, and what waits for it returns an error: the way out is the
+/// same as after any failure, past everything that has to be stopped.
+pub(crate) fn catch_interrupts() -> Result<()> {
+    ctrlc::set_handler(|| {
+        let again = INTERRUPTED.swap(true, SeqCst);
+        signal_foreground(if again { "KILL" } else { "INT" });
+    })
+    .map_err(|error| format!("cannot handle Ctrl-C: {error}"))
+}
+
+pub(crate) fn not_interrupted() -> Result<()> {
+    if INTERRUPTED.load(SeqCst) { Err("interrupted".into()) } else { Ok(()) }
+}
+
+/// Of a failure: 130 is what shells make of an interrupt.
+pub(crate) fn exit_code() -> ExitCode {
+    ExitCode::from(if INTERRUPTED.load(SeqCst) { 130 } else { 1 })
+}
+
+/// Runs to the end, without a word: all output goes to the log, whose end is in the error.
+pub(crate) fn run(command: &mut Command, log: &Path) -> Result<()> {
+    let status = wait(&mut foreground(to_log(command, log)?)?)?;
+    if status.success() { Ok(()) } else { Err(format!("{}: {status}\n{}", name(command), tail(log))) }
+}
+
+/// Starts a child that an interrupt will end. `wait` for it next.
+pub(crate) fn foreground(command: &mut Command) -> Result<Child> {
+    not_interrupted()?;
+    let child = spawn(command)?;
+    FOREGROUND.store(child.id(), SeqCst);
+    if not_interrupted().is_err() {
+        signal_foreground("INT");
+    }
+    Ok(child)
+}
+
+/// Waits for the child in the foreground, and ends what it left behind.
+pub(crate) fn wait(child: &mut Child) -> Result<ExitStatus> {
+    let status = child.wait();
+    signal_foreground("KILL");
+    FOREGROUND.store(0, SeqCst);
+    not_interrupted()?;
+    status.map_err(|error| format!("cannot wait for a child: {error}"))
+}
+
+/// What a quick question answers on stdout, or none if it fails or takes more than 10 seconds.
+pub(crate) fn ask(command: &mut Command) -> Option<String> {
+    let mut child = spawn(command.stdout(Stdio::piped()).stderr(Stdio::null())).ok()?;
+    let end = Instant::now() + Duration::from_secs(10);
+    while child.try_wait().ok()?.is_none() {
+        if Instant::now() > end || not_interrupted().is_err() {
+            child.kill().ok();
+            child.wait().ok();
+            return None;
+        }
+        sleep(Duration::from_millis(10));
+    }
+    let output = child.wait_with_output().ok()?;
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+/// Starts a server, which goes on until it is stopped.
+pub(crate) fn background(command: &mut Command, log: &Path) -> Result<Child> {
+    not_interrupted()?;
+    spawn(to_log(command, log)?)
+}
+
+/// Asks a process to end, by its id.
+pub(crate) fn signal(signal: &str, pid: u32) {
+    send(signal, &pid.to_string());
+}
+
+/// Whether a process with this id runs and has this word in its command line: an id may have been given to another since.
+pub(crate) fn runs(pid: u32, word: &str) -> bool {
+    // Empty for a process that has ended and is not yet waited for.
+    let line = match fs::read(format!("/proc/{pid}/cmdline")) {
+        Ok(line) => Some(String::from_utf8_lossy(&line).into_owned()),
+        Err(_) if Path::new("/proc/self").exists() => None,
+        Err(_) => ask(Command::new("ps").args(["-o", "command=", "-p", &pid.to_string()])),
+    };
+    line.is_some_and(|line| line.contains(word))
+}
+
+/// The last lines of a log.
+pub(crate) fn tail(log: &Path) -> String {
+    let text = fs::read(log).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(20)..].join("\n")
+}
+
+fn spawn(command: &mut Command) -> Result<Child> {
+    #[cfg(unix)]
+    std::os::unix::process::CommandExt::process_group(command, 0);
+    command.stdin(Stdio::null()).spawn().map_err(|error| format!("cannot run {}: {error}", name(command)))
+}
+
+fn to_log<'a>(command: &'a mut Command, log: &Path) -> Result<&'a mut Command> {
+    if let Some(folder) = log.parent() {
+        workspace::create(folder)?;
+    }
+    let cannot = |error| format!("cannot write {}: {error}", log.display());
+    let file = File::options().create(true).append(true).open(log).map_err(cannot)?;
+    let twin = file.try_clone().map_err(cannot)?;
+    Ok(command.stdout(file).stderr(twin))
+}
+
+fn signal_foreground(signal: &str) {
+    match FOREGROUND.load(SeqCst) {
+        0 => {}
+        group => send(signal, &format!("-{group}")),
+    }
+}
+
+/// The shell's own `kill`: the program is not on every machine.
+fn send(signal: &str, target: &str) {
+    Command::new("sh")
+        .args(["-c", &format!("kill -s {signal} -- {target}")])
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .ok();
+}
+
+fn name(command: &Command) -> String {
+    command.get_program().to_string_lossy().into_owned()
+}

@@ -1,0 +1,64 @@
+//! MySQL, in the shape of MariaDB: `mariadb-install-db`, then `mariadbd`.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::{Service, ping};
+use crate::workspace::{Workspace, create, program, write};
+use crate::{Result, install, process};
+
+pub(super) const MYSQL: Service = Service {
+    name: "mysql",
+    variable: "MYSQL_URL",
+    member: "store-sqlx",
+    port: 3306,
+    url: |port| format!("mysql://root@127.0.0.1:{port}/sessions"),
+    find,
+    install: |workspace| install::debian(workspace, &["mariadb-server"]),
+    command,
+    greets: ping::mysql,
+    stop: "TERM",
+    refuses_root: false,
+};
+
+/// A server whose installer is there: MySQL's own has another.
+fn find(_: &Workspace) -> Option<PathBuf> {
+    install_db()?;
+    program("mariadbd").or_else(|| program("mysqld"))
+}
+
+fn install_db() -> Option<PathBuf> {
+    program("mariadb-install-db").or_else(|| program("mysql_install_db"))
+}
+
+fn command(mariadbd: &Path, folder: &Path, port: u16) -> Result<Command> {
+    let data = folder.join("data");
+    create(&data)?;
+    let mut init = Command::new(install_db().ok_or("no mariadb-install-db")?);
+    init.args(["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db"]);
+    init.args(me()).arg(option("--datadir=", &data));
+    process::run(&mut init, &folder.join("log"))?;
+
+    let first = folder.join("first.sql");
+    write(&first, "CREATE DATABASE sessions;\n")?;
+    let mut command = Command::new(mariadbd);
+    command.arg("--no-defaults").args(me());
+    command.arg(option("--datadir=", &data)).arg(option("--init-file=", &first));
+    command.args([&format!("--port={port}"), "--bind-address=127.0.0.1", "--skip-name-resolve"]);
+    // Both relative to the data: the path of a socket may be too long.
+    command.args(["--socket=socket", "--pid-file=pid"]);
+    // No waiting for the disk.
+    command.arg("--innodb-flush-log-at-trx-commit=0");
+    Ok(command)
+}
+
+/// It runs as root only when it is told to.
+fn me() -> Option<String> {
+    Some(format!("--user={}", process::ask(Command::new("id").arg("-un"))?))
+}
+
+fn option(name: &str, path: &Path) -> std::ffi::OsString {
+    let mut option = std::ffi::OsString::from(name);
+    option.push(path);
+    option
+}
