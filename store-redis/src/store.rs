@@ -2,15 +2,15 @@
 
 use std::fmt;
 
-use redis::{Pipeline, RedisResult, cmd, pipe};
-use session_core::{Cookie, Expect, Record, Set, Sid, Store, StoreError, Stored, Touched, Version, async_trait};
+use redis::{Cmd, RedisResult, cmd, pipe};
+use session_core::{Cookie, Expect, Record, Set, Sid, Store, StoreError, Stored, Touched, async_trait};
 
 use crate::{
     call::{Call, broke},
     connection::Connection,
-    error::{corrupt, failed},
+    error::failed,
     options::{Hold, Settings},
-    script,
+    script::{self, version_of},
 };
 
 /// Sessions in Redis, as connect-redis keeps them: a string under `sess:` and the sid, with the JSON text of the record
@@ -60,46 +60,87 @@ impl RedisStore {
 impl Store for RedisStore {
     async fn get(&self, sid: &Sid) -> Result<Option<Stored>, StoreError> {
         let key = self.key(sid);
-        let commands = pipe().cmd("GET").arg(&key).cmd("PTTL").arg(&key).to_owned();
-        let (held, left): (Option<Vec<u8>>, i64) = self.call().send(&commands).await.map_err(failed)?;
-        match held {
+        let mut commands = pipe();
+        commands.cmd("GET").arg(&key).cmd("PTTL").arg(&key);
+        let (text, left): (Option<Vec<u8>>, i64) = self.call().send(&commands).await.map_err(failed)?;
+        match text {
+            // Gone in between the two commands.
+            Some(_) if left == NO_KEY => Ok(None),
             Some(text) if !text.is_empty() => self.settings.stored(text, left).map(Some),
             _ => Ok(None),
         }
     }
 
     async fn set(&self, sid: &Sid, record: &Record, expect: &Expect) -> Result<Set, StoreError> {
-        let (call, key) = (self.call(), self.key(sid));
-        let (hold, text) = (self.settings.hold(&record.cookie), record.to_json());
-        let written = match (expect, hold.expiry()) {
-            (Expect::Anything, Some(expiry)) => call.send(&set(&key, &text, expiry, None)).await.map(|()| true),
-            (Expect::Anything, None) => call.send(&del(&key)).await.map(|()| true),
-            (Expect::Nothing, Some(expiry)) => create(&call, &key, &text, expiry).await,
-            (Expect::Nothing, None) => exists(&call, &key).await.map(|exists| !exists),
-            (Expect::Version(version), Some(expiry)) => {
-                script::set_if(&call, &key, version, Some((&text, expiry))).await
-            }
-            (Expect::Version(version), None) => script::set_if(&call, &key, version, None).await,
+        let (call, key, text) = (self.call(), self.key(sid), record.to_json());
+        let written = match (expect, self.settings.hold(&record.cookie)) {
+            (Expect::Anything, Hold::Over) => call.send(&del(&key)).await.map(|()| true),
+            (Expect::Anything, hold) => call.send(&set(&key, &text, hold)).await.map(|()| true),
+            (Expect::Nothing, Hold::Over) => call.send(cmd("EXISTS").arg(&key)).await.map(|held: bool| !held),
+            (Expect::Nothing, hold) => create(&call, &key, &text, hold).await,
+            (Expect::Version(version), hold) => script::set_if(&call, &key, version, &text, hold).await,
         };
         Ok(match written.map_err(failed)? {
-            true => Set::Written(script::version(text.as_bytes())),
+            true => Set::Written(version_of(text.as_bytes())),
             false => Set::Conflict,
         })
     }
 
     async fn touch(&self, sid: &Sid, cookie: &Cookie) -> Result<Touched, StoreError> {
-        let seconds = match self.settings.touch(cookie) {
-            // Whether the session is still there would be a round trip, to save which is what the option is for.
-            None | Some(Hold::ForEver) => return Ok(Touched::Moved),
-            Some(Hold::Over) => 0,
-            Some(Hold::Seconds(seconds)) => seconds,
+        let seconds = match self.settings.hold(cookie) {
+            // Whether the session is there at all would be a round trip, to save which these options are for.
+            _ if !self.settings.touches() => return Ok(Touched::Moved),
+            Hold::Over | Hold::ForEver => 0,
+            Hold::Seconds(seconds) => seconds,
         };
-        let expire = pipe().cmd("EXPIRE").arg(self.key(sid)).arg(seconds).to_owned();
-        let (moved,): (bool,) = self.call().send(&expire).await.map_err(failed)?;
-        Ok(if moved { Touched::Moved } else { Touched::Unknown })
+        let expire: RedisResult<bool> = self.call().send(cmd("EXPIRE").arg(self.key(sid)).arg(seconds)).await;
+        Ok(if expire.map_err(failed)? { Touched::Moved } else { Touched::Unknown })
     }
 
     async fn destroy(&self, sid: &Sid) -> Result<(), StoreError> {
         self.call().send(&del(&self.key(sid))).await.map_err(failed)
+    }
+}
+
+/// What `PTTL` answers for a key that is not there.
+const NO_KEY: i64 = -2;
+
+fn set(key: &str, text: &str, hold: Hold) -> Cmd {
+    let mut command = cmd("SET");
+    command.arg(key).arg(text);
+    if let Hold::Seconds(seconds) = hold {
+        command.arg("EX").arg(seconds);
+    }
+    command
+}
+
+fn del(key: &str) -> Cmd {
+    let mut command = cmd("DEL");
+    command.arg(key);
+    command
+}
+
+/// Writes where nothing is held.
+async fn create(call: &Call<'_>, key: &str, text: &str, hold: Hold) -> RedisResult<bool> {
+    let mut command = set(key, text, hold);
+    command.arg("NX");
+    match call.send_once(&command).await {
+        // An idle connection that the server had closed is found out by the first command on it, and nobody knows then
+        // whether that was done. A new id is nobody else's: the text under it is ours.
+        Err(error) if broke(&error) => {
+            let written: bool = call.send_once(&command).await?;
+            Ok(written || call.send::<Option<Vec<u8>>>(cmd("GET").arg(key)).await?.as_deref() == Some(text.as_bytes()))
+        }
+        written => written,
+    }
+}
+
+/// Shows neither address nor password.
+impl fmt::Debug for RedisStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisStore")
+            .field("connection", &self.connection)
+            .field("settings", &self.settings)
+            .finish()
     }
 }

@@ -37,8 +37,9 @@ pub(crate) fn exit_code() -> ExitCode {
 
 /// Runs to the end, without a word: all output goes to the log, whose end is in the error.
 pub(crate) fn run(command: &mut Command, log: &Path) -> Result<()> {
+    let before = fs::metadata(log).map_or(0, |log| log.len());
     let status = wait(&mut foreground(to_log(command, log)?)?)?;
-    if status.success() { Ok(()) } else { Err(format!("{}: {status}\n{}", name(command), tail(log))) }
+    if status.success() { Ok(()) } else { Err(format!("{}: {status}\n{}", name(command), tail(log, before))) }
 }
 
 /// Starts a child that an interrupt will end. `wait` for it next.
@@ -66,7 +67,7 @@ pub(crate) fn ask(command: &mut Command) -> Option<String> {
     let mut child = spawn(command.stdout(Stdio::piped()).stderr(Stdio::null())).ok()?;
     let end = Instant::now() + Duration::from_secs(10);
     while child.try_wait().ok()?.is_none() {
-        if Instant::now() > end || not_interrupted().is_err() {
+        if Instant::now() > end {
             child.kill().ok();
             child.wait().ok();
             return None;
@@ -75,6 +76,13 @@ pub(crate) fn ask(command: &mut Command) -> Option<String> {
     }
     let output = child.wait_with_output().ok()?;
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+/// Runs to the end, whatever comes of it, and whatever is interrupted: for cleaning up.
+pub(crate) fn quietly(command: &mut Command) {
+    if let Ok(mut child) = spawn(command.stdout(Stdio::null()).stderr(Stdio::null())) {
+        child.wait().ok();
+    }
 }
 
 /// Starts a server, which goes on until it is stopped.
@@ -99,10 +107,10 @@ pub(crate) fn runs(pid: u32, word: &str) -> bool {
     line.is_some_and(|line| line.contains(word))
 }
 
-/// The last lines of a log.
-pub(crate) fn tail(log: &Path) -> String {
+/// The last lines of a log, of what stands after so many bytes.
+pub(crate) fn tail(log: &Path, after: u64) -> String {
     let text = fs::read(log).unwrap_or_default();
-    let text = String::from_utf8_lossy(&text);
+    let text = String::from_utf8_lossy(text.get(after as usize..).unwrap_or_default());
     let lines: Vec<&str> = text.lines().collect();
     lines[lines.len().saturating_sub(20)..].join("\n")
 }
@@ -132,14 +140,58 @@ fn signal_foreground(signal: &str) {
 
 /// The shell's own `kill`: the program is not on every machine.
 fn send(signal: &str, target: &str) {
-    Command::new("sh")
-        .args(["-c", &format!("kill -s {signal} -- {target}")])
-        .stdin(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .ok();
+    quietly(Command::new("sh").args(["-c", &format!("kill -s {signal} -- {target}")]));
 }
 
 fn name(command: &Command) -> String {
     command.get_program().to_string_lossy().into_owned()
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::path::PathBuf;
+    use std::process::{self, Command};
+    use std::{env, fs};
+
+    use super::{ask, background, run, runs, signal, tail};
+
+    fn log(name: &str) -> PathBuf {
+        env::temp_dir().join(format!("xtask-{}-{name}.log", process::id()))
+    }
+
+    fn shell(script: &str) -> Command {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]);
+        command
+    }
+
+    #[test]
+    fn answers() {
+        assert_eq!(ask(&mut shell("echo ' v22.20.0'")).as_deref(), Some("v22.20.0"));
+        assert_eq!(ask(&mut shell("echo no; exit 1")), None);
+        assert_eq!(ask(&mut Command::new("no-such-program")), None);
+    }
+
+    #[test]
+    fn a_failure_shows_the_end_of_its_own_log() {
+        let log = log("run");
+        run(&mut shell("echo before"), &log).unwrap();
+        let error = run(&mut shell("seq 100; echo why >&2; exit 3"), &log).unwrap_err();
+        assert!(error.starts_with("sh: exit status: 3") && error.ends_with("100\nwhy"), "{error}");
+        assert!(!error.contains("before"));
+        assert_eq!(tail(&log, 0).lines().count(), 20);
+        fs::remove_file(&log).unwrap();
+    }
+
+    #[test]
+    fn a_server_is_stopped_by_its_id() {
+        let log = log("server");
+        let mut server = background(&mut shell("exec sleep 54321"), &log).unwrap();
+        assert!(runs(server.id(), "54321"));
+        assert!(!runs(server.id(), "6379"), "another process");
+        signal("TERM", server.id());
+        server.wait().unwrap();
+        assert!(!runs(server.id(), "54321"));
+        fs::remove_file(&log).unwrap();
+    }
 }

@@ -20,6 +20,7 @@ pub struct Side {
     programs: Vec<Program>,
     store: Value,
     clear: bool,
+    utf8: bool,
     overrides: Map<String, Value>,
 }
 
@@ -35,6 +36,7 @@ impl Side {
             programs: programs.into_iter().collect(),
             store: json!({ "kind": "memory" }),
             clear: false,
+            utf8: false,
             overrides: Map::new(),
         }
     }
@@ -51,6 +53,14 @@ impl Side {
     #[must_use]
     pub fn cleared(mut self) -> Self {
         self.clear = true;
+        self
+    }
+
+    /// Sends cookies that are not UTF-8 as UTF-8: a server that drops such a header whole, before any of our code sees it,
+    /// cannot find the good cookie beside them. Both sides need it.
+    #[must_use]
+    pub fn utf8_headers(mut self) -> Self {
+        self.utf8 = true;
         self
     }
 
@@ -102,6 +112,7 @@ impl<'a> Starting<'a> {
         let programs = self.programs.into_iter().map(super::process::Starting::ready);
         let running = Running {
             case: self.case,
+            utf8: self.side.utf8,
             programs: programs.collect::<Result<_, _>>()?,
             agent: agent(),
             jars: Vec::new(),
@@ -117,6 +128,7 @@ impl<'a> Starting<'a> {
 /// A side while a case runs.
 pub(super) struct Running<'a> {
     case: &'a Case,
+    utf8: bool,
     programs: Vec<(Process, String)>,
     agent: Agent,
     jars: Vec<Jar>,
@@ -140,8 +152,10 @@ impl Running<'_> {
 
         let mut headers = vec![("x-ops", encode(&operations).into_bytes())];
         headers.extend(request.forwarded.map(|scheme| ("x-forwarded-proto", scheme.as_bytes().to_vec())));
-        headers
-            .extend(request.cookies.lines(request.client, &wallet).into_iter().map(|line| ("cookie", line)));
+        for line in request.cookies.lines(request.client, &wallet) {
+            let line = if self.utf8 { String::from_utf8_lossy(&line).into_owned().into_bytes() } else { line };
+            headers.push(("cookie", line));
+        }
 
         let (_, base) = &self.programs[request.turn % self.programs.len()];
         let url = format!("{base}{}", request.path);

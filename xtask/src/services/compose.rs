@@ -2,31 +2,44 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
 use super::Service;
 use super::running::{Origin, Running};
 use crate::workspace::Workspace;
-use crate::{Result, process};
+use crate::{Result, process, say};
+
+static GIVEN_UP: AtomicBool = AtomicBool::new(false);
 
 /// The client alone, without an engine or without its compose plugin, is of no use.
-pub(super) fn engine_answers() -> bool {
-    process::ask(Command::new("docker").args(["info", "--format", "{{.ServerVersion}}"])).is_some()
-        && process::ask(Command::new("docker").args(["compose", "version"])).is_some()
+pub(super) fn usable() -> bool {
+    static ANSWERS: OnceLock<bool> = OnceLock::new();
+    let asked = |words: &[&str]| process::ask(Command::new("docker").args(words)).is_some();
+    !GIVEN_UP.load(SeqCst)
+        && *ANSWERS.get_or_init(|| {
+            asked(&["info", "--format", "{{.ServerVersion}}"]) && asked(&["compose", "version"])
+        })
+}
+
+/// What fails once, an image that cannot be had, most likely fails again, and slowly.
+pub(super) fn give_up(error: &str) {
+    GIVEN_UP.store(true, SeqCst);
+    say(&format!("going on without containers: {}", error.lines().last().unwrap_or(error)));
 }
 
 pub(super) fn up(service: &'static Service, workspace: &Workspace) -> Result<Running> {
     let root = &workspace.root;
-    process::run(compose(root).args(["up", "--detach", service.name]), &workspace.kept.join("compose.log"))?;
+    let log = workspace.kept.join("compose.log");
+    let port = process::run(compose(root).args(["up", "--detach", service.name]), &log)
+        .and_then(|()| port(service, root).ok_or("it has no port".into()))
+        .inspect_err(|_| down(service, root))?;
     let origin = Origin::Compose { root: root.clone() };
-    let Some(port) = port(service, root) else {
-        down(service, root);
-        return Err("it has no port".into());
-    };
     Ok(Running { service, port, url: (service.url)(port), origin })
 }
 
 pub(super) fn down(service: &Service, root: &Path) {
-    compose(root).args(["rm", "--stop", "--force", "--volumes", service.name]).output().ok();
+    process::quietly(compose(root).args(["rm", "--stop", "--force", "--volumes", service.name]));
 }
 
 /// The port that Docker chose on this machine: `127.0.0.1:32768`.

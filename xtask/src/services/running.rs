@@ -35,12 +35,11 @@ pub(super) enum Origin {
 /// In this order: a container, the program that is installed, the program that is then installed.
 pub(super) fn start(service: &'static Service, workspace: &Workspace) -> Result<Running> {
     let name = service.name;
-    if compose::engine_answers() {
+    if compose::usable() {
         say(&format!("{name}: starting a container"));
-        let started = compose::up(service, workspace);
-        match started.and_then(|running| running.ready()) {
+        match compose::up(service, workspace).and_then(Running::ready) {
             Ok(running) => return Ok(running),
-            Err(error) => say(&format!("{name}: no container ({error})")),
+            Err(error) => compose::give_up(&error),
         }
     }
     process::not_interrupted()?;
@@ -172,7 +171,7 @@ impl Origin {
     fn log(&self) -> String {
         match self {
             Self::Compose { .. } => String::new(),
-            Self::Process { folder, .. } => process::tail(&folder.join("log")),
+            Self::Process { folder, .. } => process::tail(&folder.join("log"), 0),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What `services up` started, kept in a file, so that another run can find and stop it.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
@@ -65,7 +65,7 @@ fn entry(running: &Running) -> Value {
     entry
 }
 
-fn parse(entry: &Value, root: &std::path::Path) -> Option<Running> {
+fn parse(entry: &Value, root: &Path) -> Option<Running> {
     let service = ALL.into_iter().find(|service| entry["name"] == service.name)?;
     let port = entry["port"].as_u64()?.try_into().ok()?;
     let origin = match entry.get("pid") {
@@ -77,4 +77,64 @@ fn parse(entry: &Value, root: &std::path::Path) -> Option<Running> {
         },
     };
     Some(Running { service, port, url: (service.url)(port), origin })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{env, fs, process};
+
+    use super::super::{mongo::MONGO, redis::REDIS};
+    use super::{Origin, Path, Running, Service, State, Workspace};
+
+    fn workspace(name: &str) -> Workspace {
+        let folder = env::temp_dir().join(format!("xtask-{}-{name}", process::id()));
+        Workspace { root: folder.clone(), kept: folder.join("services") }
+    }
+
+    fn running(service: &'static Service, port: u16, origin: Origin) -> Running {
+        Running { service, port, url: (service.url)(port), origin }
+    }
+
+    #[test]
+    fn another_run_finds_what_was_kept() {
+        let workspace = workspace("kept");
+        let mut state = State::load(&workspace);
+        assert!(state.get(&REDIS).is_none());
+        let folder = workspace.kept.join("redis-4001");
+        state.keep(running(&REDIS, 4001, Origin::Process { pid: 17, folder, child: None })).unwrap();
+        state.keep(running(&MONGO, 4002, Origin::Compose { root: workspace.root.clone() })).unwrap();
+
+        let mut state = State::load(&workspace);
+        let redis = state.get(&REDIS).unwrap();
+        assert_eq!((redis.port, redis.url.as_str()), (4001, "redis://127.0.0.1:4001"));
+        let Origin::Process { pid: 17, folder, child: None } = &redis.origin else { panic!("{redis:?}") };
+        assert_eq!(*folder, workspace.kept.join("redis-4001"));
+        let mongo = state.get(&MONGO).unwrap();
+        assert_eq!(mongo.url, "mongodb://127.0.0.1:4002");
+        assert!(matches!(&mongo.origin, Origin::Compose { root } if *root == workspace.root));
+
+        assert_eq!(state.take_all().unwrap().len(), 2);
+        assert!(State::load(&workspace).running.is_empty());
+        fs::remove_dir_all(&workspace.root).unwrap();
+    }
+
+    #[test]
+    fn what_nobody_can_read_is_nothing() {
+        let entries = [
+            r#"{"name":"redis","port":4001,"pid":17}"#,
+            r#"{"name":"redis","port":70000}"#,
+            r#"{"name":"redis"}"#,
+            r#"{"name":"oracle","port":4001}"#,
+            "17",
+        ];
+        for entry in entries {
+            let entry = serde_json::from_str(entry).unwrap();
+            assert!(super::parse(&entry, Path::new("")).is_none(), "{entry}");
+        }
+        let workspace = workspace("broken");
+        fs::create_dir_all(&workspace.kept).unwrap();
+        fs::write(workspace.kept.join("state.json"), "[{").unwrap();
+        assert!(State::load(&workspace).running.is_empty());
+        fs::remove_dir_all(&workspace.root).unwrap();
+    }
 }

@@ -1,0 +1,178 @@
+//! The optional powers: everything by SCAN, never by KEYS or FLUSHALL, and one key a command, which a cluster takes as well.
+
+use std::collections::HashSet;
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+use redis::{Cmd, RedisResult, cmd};
+use session_core::{AdminStore, Record, Sid, Store, StoreError, async_trait};
+
+use crate::{
+    call::Commands,
+    connection::Live,
+    error::failed,
+    store::RedisStore,
+};
+
+/// So many commands are under way at a time.
+const AT_ONCE: usize = 64;
+
+#[async_trait]
+impl AdminStore for RedisStore {
+    async fn length(&self) -> Result<u64, StoreError> {
+        let mut scan = Scan::of(self);
+        let mut length = 0;
+        while let Some(sids) = scan.step().await? {
+            length += sids.len() as u64;
+        }
+        Ok(length)
+    }
+
+    async fn ids(&self, visit: &mut (dyn FnMut(Sid) + Send)) -> Result<(), StoreError> {
+        let mut scan = Scan::of(self);
+        while let Some(sids) = scan.step().await? {
+            sids.into_iter().for_each(&mut *visit);
+        }
+        Ok(())
+    }
+
+    async fn all(&self, visit: &mut (dyn FnMut(Sid, Record) + Send)) -> Result<(), StoreError> {
+        let mut scan = Scan::of(self);
+        while let Some(sids) = scan.step().await? {
+            let reads = sids.into_iter().map(|sid| async move { (self.get(&sid).await, sid) });
+            let mut reads = stream::iter(reads).buffer_unordered(AT_ONCE);
+            while let Some((read, sid)) = reads.next().await {
+                match read {
+                    Ok(Some(stored)) => visit(sid, stored.record),
+                    Ok(None) | Err(StoreError::Corrupt { .. }) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn clear(&self) -> Result<(), StoreError> {
+        let mut scan = Scan::of(self);
+        while let Some(sids) = scan.step().await? {
+            let ends = sids.into_iter().map(|sid| async move { self.destroy(&sid).await });
+            stream::iter(ends).buffer_unordered(AT_ONCE).try_collect::<()>().await?;
+        }
+        Ok(())
+    }
+
+    /// Redis does it by itself.
+    async fn prune(&self) -> Result<u64, StoreError> {
+        Ok(0)
+    }
+}
+
+/// A walk over the keys of all masters.
+struct Scan<'a> {
+    store: &'a RedisStore,
+    pattern: String,
+    /// SCAN may show a key more than once.
+    seen: HashSet<Sid>,
+    ahead: Vec<(Node, u64)>,
+}
+
+impl<'a> Scan<'a> {
+    fn of(store: &'a RedisStore) -> Self {
+        let pattern = format!("{}*", glob_escaped(&store.settings.prefix));
+        Self { store, pattern, seen: HashSet::new(), ahead: vec![(Node::Masters, 0)] }
+    }
+
+    /// Some sids more, perhaps none; `None` at the end.
+    async fn step(&mut self) -> Result<Option<Vec<Sid>>, StoreError> {
+        let Some((node, cursor)) = self.ahead.pop() else { return Ok(None) };
+        let mut command = cmd("SCAN");
+        command.arg(cursor).arg("MATCH").arg(&self.pattern).arg("COUNT").arg(self.store.settings.scan_count);
+        let pages = self.store.call().send(&OnNode { command, node }).await.map_err(failed)?;
+        let mut sids = Vec::new();
+        for (node, (cursor, keys)) in pages {
+            if cursor != 0 {
+                self.ahead.push((node, cursor));
+            }
+            sids.extend(keys.into_iter().filter_map(|key| self.new_sid(&key)));
+        }
+        Ok(Some(sids))
+    }
+
+    fn new_sid(&mut self, key: &[u8]) -> Option<Sid> {
+        let sid = Sid::from(std::str::from_utf8(key).ok()?.strip_prefix(&self.store.settings.prefix)?);
+        self.seen.insert(sid.clone()).then_some(sid)
+    }
+}
+
+/// What SCAN answers: the next cursor, and keys.
+type Page = (u64, Vec<Vec<u8>>);
+
+#[derive(Clone)]
+enum Node {
+    /// All of a cluster, or the only server.
+    Masters,
+    #[cfg(feature = "cluster")]
+    At { host: String, port: u16 },
+}
+
+struct OnNode {
+    command: Cmd,
+    node: Node,
+}
+
+impl Commands<Vec<(Node, Page)>> for OnNode {
+    async fn run(&self, live: &mut Live) -> RedisResult<Vec<(Node, Page)>> {
+        match live {
+            #[cfg(feature = "cluster")]
+            Live::Cluster(connection) => cluster::scan(connection, self).await,
+            live => Ok(vec![(self.node.clone(), self.command.query_async(live).await?)]),
+        }
+    }
+}
+
+#[cfg(feature = "cluster")]
+mod cluster {
+    use redis::{
+        FromRedisValue, RedisResult, Value,
+        cluster_async::ClusterConnection,
+        cluster_routing::{MultipleNodeRoutingInfo, RoutingInfo, SingleNodeRoutingInfo},
+    };
+
+    use super::{Node, OnNode, Page};
+
+    pub(super) async fn scan(
+        connection: &mut ClusterConnection,
+        OnNode { command, node }: &OnNode,
+    ) -> RedisResult<Vec<(Node, Page)>> {
+        let routing = match node.clone() {
+            Node::Masters => RoutingInfo::MultiNode((MultipleNodeRoutingInfo::AllMasters, None)),
+            Node::At { host, port } => RoutingInfo::SingleNode(SingleNodeRoutingInfo::ByAddress { host, port }),
+        };
+        match (connection.route_command(command.clone(), routing).await?, node) {
+            (Value::Map(answers), Node::Masters) => answers.into_iter().map(answer_of).collect(),
+            (answer, node) => Ok(vec![(node.clone(), Page::from_redis_value(answer)?)]),
+        }
+    }
+
+    /// An answer of a multi-node command: the node's address, and its page.
+    fn answer_of((address, answer): (Value, Value)) -> RedisResult<(Node, Page)> {
+        if let Value::ServerError(error) = answer {
+            return Err(error.into());
+        }
+        let address = String::from_redis_value(address)?;
+        let (host, port) = address.rsplit_once(':').unwrap_or((&address, ""));
+        let node = Node::At { host: host.to_owned(), port: port.parse().unwrap_or_default() };
+        Ok((node, Page::from_redis_value(answer)?))
+    }
+}
+
+/// The text as a pattern that matches it and nothing else.
+fn glob_escaped(text: &str) -> String {
+    let mut pattern = String::with_capacity(text.len());
+    for character in text.chars() {
+        if matches!(character, '*' | '?' | '[' | ']' | '\\') {
+            pattern.push('\\');
+        }
+        pattern.push(character);
+    }
+    pattern
+}

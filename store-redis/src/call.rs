@@ -1,0 +1,78 @@
+//! One call of the store: what is sent, when it is sent again, and how long all of it may take.
+
+use std::{future::Future, io, time::Duration};
+
+use redis::{Cmd, ErrorKind, FromRedisValue, Pipeline, RedisError, RedisResult, ServerErrorKind};
+use tokio::time::{Instant, error::Elapsed, timeout_at};
+
+use crate::connection::{Connection, Live};
+
+pub(crate) struct Call<'a> {
+    connection: &'a Connection,
+    timeout: Duration,
+    deadline: Instant,
+}
+
+/// One command, or several in one round trip.
+pub(crate) trait Commands<T>: Sync {
+    fn run(&self, live: &mut Live) -> impl Future<Output = RedisResult<T>> + Send;
+}
+
+impl<'a> Call<'a> {
+    pub(crate) fn new(connection: &'a Connection, timeout: Duration) -> Self {
+        Self { connection, timeout, deadline: Instant::now() + timeout }
+    }
+
+    /// For commands that may be done twice: sent again when the connection broke, so that an idle one that the server had
+    /// closed costs nobody an error.
+    pub(crate) async fn send<T>(&self, commands: &impl Commands<T>) -> RedisResult<T> {
+        match self.send_once(commands).await {
+            Err(error) if broke(&error) => self.send_once(commands).await,
+            answer => answer,
+        }
+    }
+
+    /// Sent again only when the server says that it did not do it.
+    pub(crate) async fn send_once<T>(&self, commands: &impl Commands<T>) -> RedisResult<T> {
+        match self.attempt(commands).await {
+            Err(error) if is_replica(&error) => self.attempt(commands).await,
+            answer => answer,
+        }
+    }
+
+    async fn attempt<T>(&self, commands: &impl Commands<T>) -> RedisResult<T> {
+        let connecting = self.connection.lease(self.timeout);
+        let (mut live, lease) = timeout_at(self.deadline, connecting).await.map_err(late)??;
+        let answer = timeout_at(self.deadline, commands.run(&mut live)).await.map_err(late).flatten();
+        if let Err(error) = &answer {
+            lease.report(error);
+        }
+        answer
+    }
+}
+
+impl<T: FromRedisValue> Commands<T> for Cmd {
+    async fn run(&self, live: &mut Live) -> RedisResult<T> {
+        self.query_async(live).await
+    }
+}
+
+impl<T: FromRedisValue> Commands<T> for Pipeline {
+    async fn run(&self, live: &mut Live) -> RedisResult<T> {
+        self.query_async(live).await
+    }
+}
+
+/// Whether the connection was lost after it had been there. What was under way is done or not.
+pub(crate) fn broke(error: &RedisError) -> bool {
+    error.is_connection_dropped() && !error.is_connection_refusal()
+}
+
+/// Whether the master that we were connected to has been made a replica.
+pub(crate) fn is_replica(error: &RedisError) -> bool {
+    error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly)
+}
+
+fn late(_: Elapsed) -> RedisError {
+    io::Error::from(io::ErrorKind::TimedOut).into()
+}

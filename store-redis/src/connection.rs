@@ -1,0 +1,137 @@
+//! What the store talks to.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use redis::{
+    Cmd, Pipeline, RedisFuture, RedisResult, Value,
+    aio::{ConnectionLike, MultiplexedConnection},
+};
+
+use crate::lazy::{Lazy, Lease, Server};
+
+/// What a [`RedisStore`](crate::RedisStore) is made on: a client or a connection that the application already has, by
+/// `From`.
+///
+/// A client is connected when it is needed and whenever its connection broke: [`redis::Client`], with the feature `sentinel`
+/// `SentinelClient`, with `cluster` `ClusterClient`. A connection is shared with the application and takes care of itself:
+/// `ClusterConnection`, with the feature `connection-manager` `ConnectionManager`; a [`MultiplexedConnection`] does not
+/// reconnect.
+#[derive(Clone)]
+pub struct Connection(Source);
+
+#[derive(Clone)]
+enum Source {
+    Opened(Arc<Lazy>),
+    Given(Live),
+}
+
+/// A connection that is there.
+#[derive(Clone)]
+pub(crate) enum Live {
+    Multiplexed(MultiplexedConnection),
+    #[cfg(feature = "connection-manager")]
+    Managed(redis::aio::ConnectionManager),
+    #[cfg(feature = "cluster")]
+    Cluster(redis::cluster_async::ClusterConnection),
+}
+
+impl Connection {
+    /// The connection, connected if it is not; `patience`: how long an attempt may take.
+    pub(crate) async fn lease(&self, patience: Duration) -> RedisResult<(Live, Lease<'_>)> {
+        match &self.0 {
+            Source::Opened(lazy) => lazy.lease(patience).await,
+            Source::Given(live) => Ok((live.clone(), Lease::none())),
+        }
+    }
+}
+
+impl From<redis::Client> for Connection {
+    fn from(client: redis::Client) -> Self {
+        Self(Source::Opened(Lazy::new(Server::One(client))))
+    }
+}
+
+impl From<MultiplexedConnection> for Connection {
+    fn from(connection: MultiplexedConnection) -> Self {
+        Self(Source::Given(Live::Multiplexed(connection)))
+    }
+}
+
+#[cfg(feature = "connection-manager")]
+#[cfg_attr(docsrs, doc(cfg(feature = "connection-manager")))]
+impl From<redis::aio::ConnectionManager> for Connection {
+    fn from(connection: redis::aio::ConnectionManager) -> Self {
+        Self(Source::Given(Live::Managed(connection)))
+    }
+}
+
+#[cfg(feature = "sentinel")]
+#[cfg_attr(docsrs, doc(cfg(feature = "sentinel")))]
+impl From<redis::sentinel::SentinelClient> for Connection {
+    fn from(client: redis::sentinel::SentinelClient) -> Self {
+        Self(Source::Opened(Lazy::new(Server::Sentinel(tokio::sync::Mutex::new(client)))))
+    }
+}
+
+#[cfg(feature = "cluster")]
+#[cfg_attr(docsrs, doc(cfg(feature = "cluster")))]
+impl From<redis::cluster::ClusterClient> for Connection {
+    fn from(client: redis::cluster::ClusterClient) -> Self {
+        Self(Source::Opened(Lazy::new(Server::Cluster(client))))
+    }
+}
+
+#[cfg(feature = "cluster")]
+#[cfg_attr(docsrs, doc(cfg(feature = "cluster")))]
+impl From<redis::cluster_async::ClusterConnection> for Connection {
+    fn from(connection: redis::cluster_async::ClusterConnection) -> Self {
+        Self(Source::Given(Live::Cluster(connection)))
+    }
+}
+
+impl ConnectionLike for Live {
+    fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
+        match self {
+            Self::Multiplexed(connection) => connection.req_packed_command(command),
+            #[cfg(feature = "connection-manager")]
+            Self::Managed(connection) => connection.req_packed_command(command),
+            #[cfg(feature = "cluster")]
+            Self::Cluster(connection) => connection.req_packed_command(command),
+        }
+    }
+
+    fn req_packed_commands<'a>(
+        &'a mut self,
+        commands: &'a Pipeline,
+        offset: usize,
+        count: usize,
+    ) -> RedisFuture<'a, Vec<Value>> {
+        match self {
+            Self::Multiplexed(connection) => connection.req_packed_commands(commands, offset, count),
+            #[cfg(feature = "connection-manager")]
+            Self::Managed(connection) => connection.req_packed_commands(commands, offset, count),
+            #[cfg(feature = "cluster")]
+            Self::Cluster(connection) => connection.req_packed_commands(commands, offset, count),
+        }
+    }
+
+    fn get_db(&self) -> i64 {
+        match self {
+            Self::Multiplexed(connection) => connection.get_db(),
+            #[cfg(feature = "connection-manager")]
+            Self::Managed(connection) => connection.get_db(),
+            #[cfg(feature = "cluster")]
+            Self::Cluster(connection) => connection.get_db(),
+        }
+    }
+}
+
+/// Shows neither address nor password.
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match &self.0 {
+            Source::Opened(lazy) => lazy.kind(),
+            Source::Given(_) => "Connection(given)",
+        })
+    }
+}

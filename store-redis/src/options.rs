@@ -1,0 +1,208 @@
+//! The options, and what follows from them for a record.
+
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use session_core::{Cookie, Record, StoreError, Stored};
+
+use crate::{
+    error::corrupt,
+    script::version_of,
+    store::RedisStore,
+};
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// A thousand years of seconds. Longer ones overflow in Redis.
+const LONGEST: u64 = 1_000 * 31_556_952;
+
+/// connect-redis's options, under their own names.
+impl RedisStore {
+    /// What every key begins with. Default: `sess:`.
+    ///
+    /// Change it where two applications share a database, or sessions share it with other keys: `length`, `clear` and the
+    /// like take every key that begins so. May be empty. connect-redis: `prefix`.
+    #[must_use]
+    pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.settings.prefix = prefix.into();
+        self
+    }
+
+    /// How long a session is held whose cookie lives until the browser closes. Default: one day.
+    ///
+    /// Kept in whole seconds, rounded up. Zero: such sessions are not kept at all. connect-redis: `ttl`, in seconds.
+    #[must_use]
+    pub fn ttl(mut self, ttl: Duration) -> Self {
+        self.settings.ttl = Ttl::Fixed(ttl);
+        self
+    }
+
+    /// How long a session is held, whatever its cookie's own lifetime; only a cookie that is over still ends it. Zero ends
+    /// it as well. Default: the cookie's lifetime, else [`ttl`](Self::ttl).
+    ///
+    /// For records that shall outlive their cookie, or that shall not last as long. connect-redis: `ttl`, as a function.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// # fn store(store: store_redis::RedisStore) -> store_redis::RedisStore {
+    /// // A minute more than the cookie, for slow clients.
+    /// let grace = Duration::from_secs(60);
+    /// store.ttl_with(move |cookie| cookie.original_max_age().unwrap_or(Duration::from_secs(86_400)) + grace)
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn ttl_with(mut self, ttl: impl Fn(&Cookie) -> Duration + Send + Sync + 'static) -> Self {
+        self.settings.ttl = Ttl::Computed(Arc::new(ttl));
+        self
+    }
+
+    /// Whether a touch is left out, so that a session ends a lifetime after it was last written, in use or not. Default:
+    /// `false`.
+    ///
+    /// A touch then costs nothing, and cannot tell whether there is such a session. connect-redis: `disableTouch`.
+    #[must_use]
+    pub fn disable_touch(mut self, disable: bool) -> Self {
+        self.settings.disable_touch = disable;
+        self
+    }
+
+    /// Whether keys are written without a time to live, for a Redis that evicts what it has no room for
+    /// (`maxmemory-policy allkeys-lru`) or for somebody else who cleans up. Default: `false`.
+    ///
+    /// Nothing is touched then. connect-redis: `disableTTL`.
+    #[must_use]
+    pub fn disable_ttl(mut self, disable: bool) -> Self {
+        self.settings.disable_ttl = disable;
+        self
+    }
+
+    /// How many keys the server looks at in one step of `length`, `ids`, `all` and `clear`. Default: 100; at least 1.
+    ///
+    /// More makes them faster and everybody else wait longer. connect-redis: `scanCount`.
+    #[must_use]
+    pub fn scan_count(mut self, count: u32) -> Self {
+        self.settings.scan_count = count.max(1);
+        self
+    }
+
+    /// How long any call may take, connecting and repeating included; then it is an error. Default: two seconds. Of
+    /// `length`, `ids`, `all` and `clear`, each step.
+    ///
+    /// connect-redis has no such option: while the server does not answer, neither does the application.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.settings.timeout = timeout;
+        self
+    }
+}
+
+pub(crate) struct Settings {
+    pub(crate) prefix: String,
+    ttl: Ttl,
+    disable_touch: bool,
+    disable_ttl: bool,
+    pub(crate) scan_count: u32,
+    pub(crate) timeout: Duration,
+}
+
+enum Ttl {
+    Fixed(Duration),
+    Computed(Arc<dyn Fn(&Cookie) -> Duration + Send + Sync>),
+}
+
+/// What a write says about the expiry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Hold {
+    /// Not at all: the record is over.
+    Over,
+    Seconds(u64),
+    ForEver,
+}
+
+impl Settings {
+    /// How long a record with this cookie is held from now on.
+    pub(crate) fn hold(&self, cookie: &Cookie) -> Hold {
+        // SystemTime's difference is an error where it would be negative.
+        let left = cookie.expires().map(|at| at.duration_since(SystemTime::now()).unwrap_or_default());
+        let held = match (left, &self.ttl) {
+            (Some(Duration::ZERO), _) => Duration::ZERO,
+            (_, Ttl::Computed(ttl)) => ttl(cookie),
+            (Some(left), Ttl::Fixed(_)) => left,
+            (None, Ttl::Fixed(ttl)) => *ttl,
+        };
+        match whole_seconds(held) {
+            0 => Hold::Over,
+            _ if self.disable_ttl => Hold::ForEver,
+            seconds => Hold::Seconds(seconds),
+        }
+    }
+
+    /// Whether a touch does anything.
+    pub(crate) fn touches(&self) -> bool {
+        !self.disable_touch && !self.disable_ttl
+    }
+
+    /// What was read: the text, and Redis's word for what is left of it, negative for ever.
+    pub(crate) fn stored(&self, text: Vec<u8>, left: i64) -> Result<Stored, StoreError> {
+        let version = version_of(&text);
+        let text = String::from_utf8(text).map_err(|_| corrupt("it is no text"))?;
+        let record = Record::parse(text).map_err(corrupt)?;
+        let left = u64::try_from(left).ok().map(Duration::from_millis);
+        // Where a touch moves nothing, none is ever due.
+        let lifetime = if self.touches() { self.lifetime(&record.cookie) } else { left };
+        Ok(Stored { record, version, left, lifetime })
+    }
+
+    fn lifetime(&self, cookie: &Cookie) -> Option<Duration> {
+        let mut touched = cookie.clone();
+        touched.set_max_age(cookie.original_max_age(), SystemTime::now());
+        match self.hold(&touched) {
+            Hold::Over => Some(Duration::ZERO),
+            Hold::Seconds(seconds) => Some(Duration::from_secs(seconds)),
+            Hold::ForEver => None,
+        }
+    }
+}
+
+fn whole_seconds(time: Duration) -> u64 {
+    time.as_secs().saturating_add(u64::from(time.subsec_nanos() > 0)).min(LONGEST)
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            prefix: "sess:".into(),
+            ttl: Ttl::Fixed(DAY),
+            disable_touch: false,
+            disable_ttl: false,
+            scan_count: 100,
+            timeout: Duration::from_secs(2),
+        }
+    }
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings")
+            .field("prefix", &self.prefix)
+            .field("ttl", &self.ttl)
+            .field("disable_touch", &self.disable_touch)
+            .field("disable_ttl", &self.disable_ttl)
+            .field("scan_count", &self.scan_count)
+            .field("timeout", &self.timeout)
+            .finish()
+    }
+}
+
+impl fmt::Debug for Ttl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fixed(ttl) => ttl.fmt(f),
+            Self::Computed(_) => f.write_str("computed"),
+        }
+    }
+}
