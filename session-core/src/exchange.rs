@@ -48,7 +48,8 @@ impl Exchange {
                     Some(begun) => exchange.sessions.load(begun).await.map(Some),
                 }
             };
-            exchange.session.get_or_try_init(|| load.instrument(exchange.span.clone())).await.cloned()
+            let loaded = exchange.session.get_or_try_init(|| load.instrument(exchange.span.clone())).await;
+            loaded.cloned().inspect_err(|error| log(&exchange.span, error))
         }
     }
 
@@ -66,11 +67,20 @@ impl Exchange {
     pub async fn end(&self) -> Result<Vec<String>, Error> {
         match self.0.session.get() {
             Some(Some(session)) => {
-                Ok(session.end().instrument(self.0.span.clone()).await?.into_iter().collect())
+                let ended = session.end().instrument(self.0.span.clone()).await;
+                let cookie = ended.inspect_err(|error| log(&self.0.span, error))?;
+                Ok(cookie.into_iter().collect())
             }
             _ => Ok(Vec::new()),
         }
     }
+}
+
+/// The client gets an opaque answer; this is where the cause is told, once.
+fn log(span: &Span, error: &Error) {
+    span.in_scope(|| {
+        tracing::error!(error = error as &dyn std::error::Error, "the request fails for want of its session");
+    });
 }
 
 impl fmt::Debug for Exchange {

@@ -2,7 +2,7 @@
 
 use std::{fmt::Write, sync::LazyLock};
 
-use redis::{Cmd, ErrorKind, RedisResult, ServerErrorKind, cmd};
+use redis::{ErrorKind, RedisResult, ServerErrorKind, cmd};
 use session_core::Version;
 use sha1::{Digest, Sha1};
 

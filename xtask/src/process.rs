@@ -186,7 +186,9 @@ mod tests {
     #[test]
     fn a_server_is_stopped_by_its_id() {
         let log = log("server");
-        let mut server = background(&mut shell("exec sleep 54321"), &log).unwrap();
+        let script = "echo ready; while sleep 0.05; do :; done # port 54321";
+        let mut server = background(&mut shell(script), &log).unwrap();
+        while tail(&log, 0) != "ready" {}
         assert!(runs(server.id(), "54321"));
         assert!(!runs(server.id(), "6379"), "another process");
         signal("TERM", server.id());

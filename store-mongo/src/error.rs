@@ -1,0 +1,102 @@
+//! What the driver says, without what it quotes: its messages carry keys (`E11000 … dup key: { _id: "…" }`), documents and
+//! whole replies of the server.
+
+use std::{error::Error as StdError, fmt, io, sync::Arc, time::Duration};
+
+use mongodb::error::{Error, ErrorKind, WriteFailure};
+use session_core::StoreError;
+
+pub(crate) const STORE: &str = "mongo";
+
+/// A unique key is taken.
+const DUPLICATE_KEY: i32 = 11_000;
+
+/// What a server says that is on its way down, or is not the primary any more: another one will answer.
+const PASSING: [i32; 9] = [6, 7, 89, 91, 189, 10_107, 11_600, 13_435, 13_436];
+
+/// What went wrong with MongoDB: the kind of failure and the server's code, and nothing that the server or the driver
+/// quoted. The source of [`StoreError::Unavailable`].
+#[derive(Clone, Debug)]
+pub struct MongoError {
+    what: String,
+    code: Option<i32>,
+    refused: bool,
+    source: Option<Arc<io::Error>>,
+}
+
+impl MongoError {
+    /// The server's code, when it was the server that refused: 13 for a right that is missing.
+    #[must_use]
+    pub fn code(&self) -> Option<i32> {
+        self.code
+    }
+
+    pub(crate) fn timeout(after: Duration) -> Self {
+        Self::plain(format!("no answer within {after:?}"))
+    }
+
+    pub(crate) fn plain(what: impl Into<String>) -> Self {
+        Self { what: what.into(), code: None, refused: false, source: None }
+    }
+
+    pub(crate) fn is_duplicate_key(&self) -> bool {
+        self.code == Some(DUPLICATE_KEY)
+    }
+
+    /// The server understood and will say the same next time.
+    pub(crate) fn is_refused(&self) -> bool {
+        self.refused && self.code.is_none_or(|code| !PASSING.contains(&code))
+    }
+
+    fn answered(what: &str, code: i32, name: &str) -> Self {
+        let name = if name.is_empty() { String::new() } else { format!(" ({name})") };
+        Self { what: format!("{what} code {code}{name}"), code: Some(code), refused: true, source: None }
+    }
+}
+
+impl From<Error> for MongoError {
+    fn from(error: Error) -> Self {
+        match *error.kind {
+            ErrorKind::Command(error) => Self::answered("the server refused:", error.code, &error.code_name),
+            ErrorKind::Write(WriteFailure::WriteError(error)) => {
+                Self::answered("the server refused the write:", error.code, error.code_name.as_deref().unwrap_or(""))
+            }
+            ErrorKind::Write(WriteFailure::WriteConcernError(error)) => {
+                Self::answered("the write is not acknowledged as asked for:", error.code, &error.code_name)
+            }
+            ErrorKind::Io(error) => {
+                Self { source: Some(error), ..Self::plain("the connection to the server failed") }
+            }
+            ErrorKind::ServerSelection { .. } => Self::plain("no server is reachable"),
+            ErrorKind::ConnectionPoolCleared { .. } => {
+                Self::plain("the connection was given up after another one failed")
+            }
+            ErrorKind::Authentication { .. } => Self::plain("the server refused the credentials"),
+            ErrorKind::DnsResolve { message } => Self::plain(format!("the name is not resolved: {message}")),
+            ErrorKind::InvalidTlsConfig { message } => Self::plain(format!("TLS: {message}")),
+            ErrorKind::IncompatibleServer { message } => Self::plain(format!("this server cannot: {message}")),
+            ErrorKind::Shutdown => Self::plain("the client is shut down"),
+            ErrorKind::InvalidResponse { .. } => Self::plain("the server's answer makes no sense"),
+            ErrorKind::InvalidArgument { .. } => Self::plain("the driver refused its arguments"),
+            _ => Self::plain("the driver failed"),
+        }
+    }
+}
+
+impl fmt::Display for MongoError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)
+    }
+}
+
+impl StdError for MongoError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.source.as_deref().map(|source| source as _)
+    }
+}
+
+impl From<MongoError> for StoreError {
+    fn from(error: MongoError) -> Self {
+        Self::unavailable(STORE, error)
+    }
+}

@@ -1,0 +1,45 @@
+//! Which documents are held and which are over, and until when.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use mongodb::bson::{DateTime, Document, doc};
+use session_core::Cookie;
+
+/// Milliseconds since 1970, as a BSON date has them.
+pub(crate) type Millis = i64;
+
+pub(crate) fn millis(time: SystemTime) -> Millis {
+    let whole = |time: Duration| Millis::try_from(time.as_millis()).unwrap_or(Millis::MAX);
+    match time.duration_since(UNIX_EPOCH) {
+        Ok(since) => whole(since),
+        Err(before) => -whole(before.duration()),
+    }
+}
+
+pub(crate) fn date(millis: Millis) -> DateTime {
+    DateTime::from_millis(millis)
+}
+
+pub(crate) fn after(now: Millis, time: Duration) -> Millis {
+    now.saturating_add(Millis::try_from(time.as_millis()).unwrap_or(Millis::MAX))
+}
+
+/// From `now` to `until`, nothing when that has passed.
+pub(crate) fn left(now: Millis, until: Millis) -> Duration {
+    Duration::from_millis(u64::try_from(until.saturating_sub(now)).unwrap_or_default())
+}
+
+/// The cookie's `expires`, or the time to live from now on.
+pub(crate) fn expires(cookie: &Cookie, now: Millis, ttl: Duration) -> Millis {
+    cookie.expires().map_or_else(|| after(now, ttl), millis)
+}
+
+/// What connect-mongo finds: without `expires` a session is held for ever.
+pub(crate) fn held(now: Millis) -> Document {
+    doc! { "$or": [{ "expires": { "$exists": false } }, { "expires": { "$gt": date(now) } }] }
+}
+
+/// All that [`held`] is not, `null` included.
+pub(crate) fn over(now: Millis) -> Document {
+    doc! { "expires": { "$exists": true, "$not": { "$gt": date(now) } } }
+}

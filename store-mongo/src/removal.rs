@@ -1,0 +1,144 @@
+//! How expired documents go: by MongoDB itself, or every few minutes by this process.
+
+use std::{
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicU8, Ordering},
+    },
+    time::Duration,
+};
+
+use mongodb::{
+    Collection, IndexModel,
+    bson::{Document, doc},
+    options::IndexOptions,
+};
+use session_core::Clock;
+
+use crate::{
+    error::MongoError,
+    expiry::{millis, over},
+    options::AutoRemove,
+};
+
+/// Between two attempts to make the index while the server is down.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// Nothing is under way; the next request begins it.
+const IDLE: u8 = 0;
+const RUNNING: u8 = 1;
+const DONE: u8 = 2;
+
+/// Begins with the first request and never keeps one waiting. It ends with the store, and begins again when the runtime
+/// that it ran on is gone.
+#[derive(Debug)]
+pub(crate) struct Removal {
+    how: AutoRemove,
+    interval: Duration,
+    state: Arc<AtomicU8>,
+    /// Gone with the store.
+    alive: Arc<()>,
+}
+
+impl Removal {
+    pub(crate) fn new(how: AutoRemove, interval: Duration) -> Self {
+        let state = if how == AutoRemove::Disabled { DONE } else { IDLE };
+        Self { how, interval, state: Arc::new(AtomicU8::new(state)), alive: Arc::new(()) }
+    }
+
+    pub(crate) fn begin(&self, collection: &Collection<Document>, clock: &Clock) {
+        if self.state.load(Ordering::Relaxed) != IDLE {
+            return;
+        }
+        let begun = self.state.compare_exchange(IDLE, RUNNING, Ordering::AcqRel, Ordering::Relaxed).is_ok();
+        // Without a runtime of tokio's, the driver will not work either, and says so.
+        let (true, Ok(runtime)) = (begun, tokio::runtime::Handle::try_current()) else { return };
+        let task = Task {
+            collection: collection.clone(),
+            clock: clock.clone(),
+            interval: self.interval,
+            alive: Arc::downgrade(&self.alive),
+            state: Arc::clone(&self.state),
+        };
+        runtime.spawn(task.run(self.how));
+    }
+}
+
+struct Task {
+    collection: Collection<Document>,
+    clock: Clock,
+    interval: Duration,
+    alive: Weak<()>,
+    state: Arc<AtomicU8>,
+}
+
+/// Also when the runtime drops the task in the middle.
+impl Drop for Task {
+    fn drop(&mut self) {
+        _ = self.state.compare_exchange(RUNNING, IDLE, Ordering::AcqRel, Ordering::Relaxed);
+    }
+}
+
+impl Task {
+    async fn run(self, how: AutoRemove) {
+        if how == AutoRemove::Native && self.index().await {
+            self.state.store(DONE, Ordering::Release);
+            return;
+        }
+        while self.sleeps(self.interval).await {
+            self.remove().await;
+        }
+    }
+
+    /// connect-mongo's index; answers whether it is there.
+    async fn index(&self) -> bool {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let index = self.collection.create_index(expires_1()).await;
+            match index.map_err(MongoError::from) {
+                Ok(_) => return true,
+                Err(error) if error.is_refused() => {
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        "no TTL index on `expires`: this process removes expired sessions every {:?} instead",
+                        self.interval
+                    );
+                    return false;
+                }
+                Err(error) => {
+                    tracing::debug!(error = &error as &dyn std::error::Error, "the TTL index has to wait");
+                }
+            }
+            if !self.sleeps(pause).await {
+                return true;
+            }
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    async fn remove(&self) {
+        let removed = self.collection.delete_many(over(millis(self.clock.now()))).await;
+        match removed.map_err(MongoError::from) {
+            Ok(removed) => tracing::debug!(removed.deleted_count, "expired sessions removed"),
+            Err(error) => {
+                tracing::debug!(error = &error as &dyn std::error::Error, "expired sessions not removed");
+            }
+        }
+    }
+
+    /// Answers whether there is still a store.
+    async fn sleeps(&self, time: Duration) -> bool {
+        tokio::time::sleep(time).await;
+        self.alive.strong_count() > 0
+    }
+}
+
+fn expires_1() -> IndexModel {
+    let options = IndexOptions::builder()
+        .name("expires_1".to_owned())
+        .background(true)
+        .expire_after(Duration::ZERO)
+        .build();
+    IndexModel::builder().keys(doc! { "expires": 1 }).options(options).build()
+}

@@ -1,0 +1,56 @@
+//! What stands in a document's `session`: a string (`stringify: true`, or encrypted) or a document (`stringify: false`). It
+//! is also the version that a conditional write names.
+
+use std::sync::Arc;
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use mongodb::bson::{Bson, Document};
+use session_core::Version;
+
+use crate::error::MongoError;
+
+/// No string that can be read as a session begins with it.
+const OBJECT: char = '\0';
+
+pub(crate) enum SessionField {
+    Text(Arc<str>),
+    Object(Document),
+}
+
+impl SessionField {
+    pub(crate) fn to_bson(&self) -> Bson {
+        match self {
+            Self::Text(text) => Bson::String((**text).to_owned()),
+            Self::Object(document) => Bson::Document(document.clone()),
+        }
+    }
+
+    /// The string itself, or the document's bytes: only they say what a `Date` was.
+    pub(crate) fn version(&self) -> Result<Version, MongoError> {
+        let bytes = match self {
+            Self::Text(text) => return Ok(Version::from_text(Arc::clone(text))),
+            Self::Object(document) => {
+                let mut bytes = Vec::new();
+                let written = document.to_writer(&mut bytes);
+                written.map_err(|_| MongoError::plain("the session has a key that BSON cannot hold"))?;
+                bytes
+            }
+        };
+        let mut text = String::with_capacity(1 + bytes.len().div_ceil(3) * 4);
+        text.push(OBJECT);
+        STANDARD.encode_string(bytes, &mut text);
+        Ok(Version::from_text(text))
+    }
+
+    /// `None` for a version of another store.
+    pub(crate) fn from_version(version: &Version) -> Option<Self> {
+        let text = version.text()?;
+        match text.strip_prefix(OBJECT) {
+            None => Some(Self::Text(text.into())),
+            Some(bytes) => {
+                let bytes = STANDARD.decode(bytes).ok()?;
+                Document::from_reader(bytes.as_slice()).ok().map(Self::Object)
+            }
+        }
+    }
+}

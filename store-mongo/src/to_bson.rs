@@ -1,0 +1,159 @@
+//! JSON text as the BSON that Node's driver makes of what `JSON.parse` reads.
+
+use std::{borrow::Cow, fmt};
+
+use mongodb::bson::{Bson, Document};
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+
+/// `None` when the text is no JSON that BSON could hold: nested too deep, or a number beyond all doubles.
+pub(crate) fn parse(json: &str) -> Option<Bson> {
+    serde_json::from_str::<Value>(&whole(json)).ok().map(|value| value.0)
+}
+
+/// The text with U+FFFD for every half of a surrogate pair, which a BSON string cannot hold and Node replaces likewise.
+pub(crate) fn whole(json: &str) -> Cow<'_, str> {
+    let mut text = Cow::Borrowed(json);
+    let mut at = 0;
+    while let Some(found) = json.get(at..).and_then(|rest| rest.find('\\')) {
+        let escape = at + found;
+        at = escape + 2;
+        match unit(json, escape) {
+            Some(0xD800..=0xDBFF) if matches!(unit(json, escape + 6), Some(0xDC00..=0xDFFF)) => at = escape + 12,
+            Some(0xD800..=0xDFFF) => {
+                at = escape + 6;
+                // As long as what it replaces, so that places stay the same.
+                text.to_mut().replace_range(escape..at, "\\ufffd");
+            }
+            _ => {}
+        }
+    }
+    text
+}
+
+/// The code unit of an escape `\uXXXX` that begins at this place.
+fn unit(json: &str, at: usize) -> Option<u16> {
+    let digits = json.get(at..at + 6)?.strip_prefix("\\u")?;
+    u16::from_str_radix(digits, 16).ok()
+}
+
+struct Value(Bson);
+
+impl<'de> Deserialize<'de> for Value {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ValueVisitor).map(Self)
+    }
+}
+
+struct ValueVisitor;
+
+impl<'de> Visitor<'de> for ValueVisitor {
+    type Value = Bson;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Bson, E> {
+        Ok(Bson::Null)
+    }
+
+    fn visit_bool<E: Error>(self, value: bool) -> Result<Bson, E> {
+        Ok(Bson::Boolean(value))
+    }
+
+    fn visit_i64<E: Error>(self, value: i64) -> Result<Bson, E> {
+        Ok(integer(value))
+    }
+
+    fn visit_u64<E: Error>(self, value: u64) -> Result<Bson, E> {
+        // Beyond the largest BSON integer only a double is left, as in JavaScript.
+        #[expect(clippy::cast_precision_loss, reason = "what a JavaScript number does")]
+        let double = || Bson::Double(value as f64);
+        Ok(i64::try_from(value).map_or_else(|_| double(), integer))
+    }
+
+    fn visit_f64<E: Error>(self, value: f64) -> Result<Bson, E> {
+        Ok(double(value))
+    }
+
+    fn visit_str<E: Error>(self, value: &str) -> Result<Bson, E> {
+        Ok(Bson::String(value.into()))
+    }
+
+    fn visit_string<E: Error>(self, value: String) -> Result<Bson, E> {
+        Ok(Bson::String(value))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut values: A) -> Result<Bson, A::Error> {
+        let mut array = Vec::new();
+        while let Some(Value(value)) = values.next_element()? {
+            array.push(value);
+        }
+        Ok(Bson::Array(array))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Bson, A::Error> {
+        let mut document = Document::new();
+        while let Some((key, Value(value))) = members.next_entry::<String, Value>()? {
+            document.insert(key, value);
+        }
+        Ok(Bson::Document(document))
+    }
+}
+
+/// Node's rule: what fits into 32 bits is an int32, every other number a double. An integer that a double would round, which
+/// no Node app writes, is an int64 instead.
+fn integer(value: i64) -> Bson {
+    #[expect(clippy::cast_precision_loss, reason = "only where it is exact")]
+    let double = value as f64;
+    match i32::try_from(value) {
+        Ok(small) => Bson::Int32(small),
+        #[expect(clippy::cast_possible_truncation, reason = "back again, to compare")]
+        Err(_) if double as i128 == i128::from(value) => Bson::Double(double),
+        Err(_) => Bson::Int64(value),
+    }
+}
+
+fn double(value: f64) -> Bson {
+    #[expect(clippy::cast_possible_truncation, reason = "saturates, and then differs")]
+    let small = value as i32;
+    let same = f64::from(small).to_bits() == value.to_bits();
+    if same { Bson::Int32(small) } else { Bson::Double(value) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_become_what_node_makes_of_them() {
+        for (json, bson) in [
+            ("0", Bson::Int32(0)),
+            ("-0", Bson::Double(-0.0)),
+            ("1.0", Bson::Int32(1)),
+            ("1e5", Bson::Int32(100_000)),
+            ("2147483647", Bson::Int32(i32::MAX)),
+            ("2147483648", Bson::Double(2_147_483_648.0)),
+            ("1099511627776", Bson::Double(1_099_511_627_776.0)),
+            ("5.5", Bson::Double(5.5)),
+            ("9007199254740993", Bson::Int64(9_007_199_254_740_993)),
+            ("18446744073709551615", Bson::Double(18_446_744_073_709_551_615.0)),
+        ] {
+            // -0 equals 0: the text tells them apart.
+            assert_eq!(format!("{:?}", parse(json).unwrap()), format!("{bson:?}"), "{json}");
+        }
+        assert!(parse("1e999").is_none());
+    }
+
+    #[test]
+    fn halves_of_surrogate_pairs_become_what_node_makes_of_them() {
+        for (json, text) in [
+            (r#""\ud83d\ude00""#, "😀"),
+            (r#""\uD83D""#, "\u{fffd}"),
+            (r#""\ud83d\ud83d\ude00\udc00x""#, "\u{fffd}😀\u{fffd}x"),
+            (r#""\\ud83d é\\\udead""#, "\\ud83d é\\\u{fffd}"),
+        ] {
+            assert_eq!(parse(json), Some(Bson::String(text.into())), "{json}");
+        }
+    }
+}
