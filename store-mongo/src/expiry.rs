@@ -43,3 +43,8 @@ pub(crate) fn held(now: Millis) -> Document {
 pub(crate) fn over(now: Millis) -> Document {
     doc! { "expires": { "$exists": true, "$not": { "$gt": date(now) } } }
 }
+
+/// What may be removed for good: only what bears a date.
+pub(crate) fn past(now: Millis) -> Document {
+    doc! { "expires": { "$lte": date(now) } }
+}

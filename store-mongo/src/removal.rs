@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc, Weak,
+        Arc,
         atomic::{AtomicU8, Ordering},
     },
     time::Duration,
@@ -14,10 +14,11 @@ use mongodb::{
     options::IndexOptions,
 };
 use session_core::Clock;
+use tokio::sync::watch;
 
 use crate::{
     error::MongoError,
-    expiry::{millis, over},
+    expiry::{millis, past},
     options::AutoRemove,
 };
 
@@ -37,14 +38,14 @@ pub(crate) struct Removal {
     how: AutoRemove,
     interval: Duration,
     state: Arc<AtomicU8>,
-    /// Gone with the store.
-    alive: Arc<()>,
+    /// Gone with the store, which the task then sees.
+    alive: watch::Sender<()>,
 }
 
 impl Removal {
     pub(crate) fn new(how: AutoRemove, interval: Duration) -> Self {
         let state = if how == AutoRemove::Disabled { DONE } else { IDLE };
-        Self { how, interval, state: Arc::new(AtomicU8::new(state)), alive: Arc::new(()) }
+        Self { how, interval, state: Arc::new(AtomicU8::new(state)), alive: watch::Sender::new(()) }
     }
 
     pub(crate) fn begin(&self, collection: &Collection<Document>, clock: &Clock) {
@@ -58,7 +59,7 @@ impl Removal {
             collection: collection.clone(),
             clock: clock.clone(),
             interval: self.interval,
-            alive: Arc::downgrade(&self.alive),
+            alive: self.alive.subscribe(),
             state: Arc::clone(&self.state),
         };
         runtime.spawn(task.run(self.how));
@@ -69,7 +70,7 @@ struct Task {
     collection: Collection<Document>,
     clock: Clock,
     interval: Duration,
-    alive: Weak<()>,
+    alive: watch::Receiver<()>,
     state: Arc<AtomicU8>,
 }
 
@@ -81,7 +82,7 @@ impl Drop for Task {
 }
 
 impl Task {
-    async fn run(self, how: AutoRemove) {
+    async fn run(mut self, how: AutoRemove) {
         if how == AutoRemove::Native && self.index().await {
             self.state.store(DONE, Ordering::Release);
             return;
@@ -92,7 +93,7 @@ impl Task {
     }
 
     /// connect-mongo's index; answers whether it is there.
-    async fn index(&self) -> bool {
+    async fn index(&mut self) -> bool {
         let mut pause = FIRST_PAUSE;
         loop {
             let index = self.collection.create_index(expires_1()).await;
@@ -118,7 +119,7 @@ impl Task {
     }
 
     async fn remove(&self) {
-        let removed = self.collection.delete_many(over(millis(self.clock.now()))).await;
+        let removed = self.collection.delete_many(past(millis(self.clock.now()))).await;
         match removed.map_err(MongoError::from) {
             Ok(removed) => tracing::debug!(removed.deleted_count, "expired sessions removed"),
             Err(error) => {
@@ -128,9 +129,9 @@ impl Task {
     }
 
     /// Answers whether there is still a store.
-    async fn sleeps(&self, time: Duration) -> bool {
-        tokio::time::sleep(time).await;
-        self.alive.strong_count() > 0
+    async fn sleeps(&mut self, time: Duration) -> bool {
+        // Nothing is ever sent: only the sender's end is an answer.
+        tokio::time::timeout(time, self.alive.changed()).await.is_err()
     }
 }
 

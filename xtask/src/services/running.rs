@@ -39,10 +39,12 @@ pub(super) fn start(service: &'static Service, workspace: &Workspace) -> Result<
         say(&format!("{name}: starting a container"));
         match compose::up(service, workspace).and_then(Running::ready) {
             Ok(running) => return Ok(running),
-            Err(error) => compose::give_up(&error),
+            Err(error) => {
+                process::not_interrupted()?;
+                compose::give_up(&error);
+            }
         }
     }
-    process::not_interrupted()?;
     let program = match (service.find)(workspace) {
         Some(program) => program,
         None => {
@@ -99,7 +101,7 @@ impl Running {
             }
             let error = match process::not_interrupted() {
                 Err(error) => error,
-                Ok(()) if self.ended() => format!("it ended at once\n{}", self.origin.log()),
+                Ok(()) if self.ended() => format!("it ended\n{}", self.origin.log()),
                 Ok(()) if Instant::now() > end => format!("it does not answer\n{}", self.origin.log()),
                 Ok(()) => {
                     sleep(Duration::from_millis(50));

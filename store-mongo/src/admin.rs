@@ -1,0 +1,77 @@
+//! The optional powers on MongoDB. They may take as long as the collection is large: no timeout but the client's.
+
+use mongodb::bson::{Bson, Document, doc};
+use session_core::{AdminStore, Record, Sid, StoreError, async_trait};
+
+use crate::{
+    error::MongoError,
+    expiry::{held, past},
+    session_field::SessionField,
+    store::MongoStore,
+};
+
+/// A collection that is not there is empty.
+const NAMESPACE_NOT_FOUND: i32 = 26;
+
+#[async_trait]
+impl AdminStore for MongoStore {
+    async fn length(&self) -> Result<u64, StoreError> {
+        Ok(self.collection().count_documents(held(self.now())).await.map_err(MongoError::from)?)
+    }
+
+    async fn ids(&self, visit: &mut (dyn FnMut(Sid) + Send)) -> Result<(), StoreError> {
+        self.refuse_transformed()?;
+        let found = self.collection().find(held(self.now())).projection(doc! { "_id": 1 });
+        let mut found = found.await.map_err(MongoError::from)?;
+        while found.advance().await.map_err(MongoError::from)? {
+            // A document that is none of a session has another kind of id.
+            if let Some(sid) = found.deserialize_current().ok().as_ref().and_then(sid) {
+                visit(sid);
+            }
+        }
+        Ok(())
+    }
+
+    async fn all(&self, visit: &mut (dyn FnMut(Sid, Record) + Send)) -> Result<(), StoreError> {
+        self.refuse_transformed()?;
+        let mut found = self.collection().find(held(self.now())).await.map_err(MongoError::from)?;
+        while found.advance().await.map_err(MongoError::from)? {
+            let Ok(document) = found.deserialize_current() else { continue };
+            let Some(sid) = sid(&document) else { continue };
+            let session = match document.get("session") {
+                Some(Bson::String(text)) => SessionField::Text(text.as_str().into()),
+                Some(Bson::Document(session)) => SessionField::Object(session.clone()),
+                _ => continue,
+            };
+            if let Ok(record) = self.record(&session).await {
+                visit(sid, record);
+            }
+        }
+        Ok(())
+    }
+
+    async fn clear(&self) -> Result<(), StoreError> {
+        match self.collection().delete_many(doc! {}).await.map_err(MongoError::from) {
+            Err(error) if error.code() != Some(NAMESPACE_NOT_FOUND) => Err(error.into()),
+            _ => Ok(()),
+        }
+    }
+
+    async fn prune(&self) -> Result<u64, StoreError> {
+        let removed = self.collection().delete_many(past(self.now())).await;
+        Ok(removed.map_err(MongoError::from)?.deleted_count)
+    }
+}
+
+impl MongoStore {
+    fn refuse_transformed(&self) -> Result<(), MongoError> {
+        match self.options().transform_id {
+            Some(_) => Err(MongoError::plain("there is no way back from transform_id to the sids")),
+            None => Ok(()),
+        }
+    }
+}
+
+fn sid(document: &Document) -> Option<Sid> {
+    document.get_str("_id").ok().map(Sid::from)
+}

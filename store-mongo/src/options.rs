@@ -1,0 +1,330 @@
+//! The options, by connect-mongo's names.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use mongodb::{
+    Client, Collection, Database,
+    bson::Document,
+    options::{Acknowledgment, ClientOptions, CollectionOptions, WriteConcern},
+};
+use session_core::Clock;
+
+use crate::{crypto::Crypto, store::MongoStore};
+
+const DAY: Duration = Duration::from_secs(86_400);
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// What connect-mongo allows: longer ones do not fit into Node's timers.
+const LONGEST_INTERVAL: Duration = Duration::from_secs(71_582 * 60);
+
+/// Longer than anybody means.
+const LONGEST_TTL: Duration = Duration::from_secs(100 * 365 * 86_400);
+
+/// The driver's own 30 seconds would keep every request waiting while the database is down.
+const SELECTION_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// The options of a [`MongoStore`], by connect-mongo's names. Times are `Duration`s: connect-mongo has seconds for some of
+/// them and minutes for others.
+///
+/// ```no_run
+/// use std::time::Duration;
+///
+/// use store_mongo::{MongoOptions, mongodb::Client};
+///
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let client = Client::with_uri_str("mongodb://localhost").await?;
+/// let store = MongoOptions::new(client)
+///     .db_name("shop")
+///     .touch_after(Duration::from_secs(24 * 3600))
+///     .timestamps(true)
+///     .build()?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct MongoOptions {
+    source: MongoSource,
+    db_name: Option<String>,
+    collection_name: Option<String>,
+    write_concern: Option<WriteConcern>,
+    auto_remove: AutoRemove,
+    auto_remove_interval: Duration,
+    pub(crate) ttl: Duration,
+    pub(crate) touch_after: Duration,
+    pub(crate) stringify: bool,
+    pub(crate) timestamps: bool,
+    pub(crate) transform_id: Option<TransformId>,
+    pub(crate) crypto: Option<Crypto>,
+    pub(crate) timeout: Duration,
+    pub(crate) clock: Clock,
+}
+
+/// What a store is made from: a client, a database or a collection that the application already has.
+#[derive(Clone, Debug)]
+pub struct MongoSource(Source);
+
+#[derive(Clone, Debug)]
+enum Source {
+    Client(Client),
+    Database(Database),
+    Collection(Collection<Document>),
+}
+
+/// How expired sessions go. Node: `autoRemove`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AutoRemove {
+    /// By MongoDB, about once a minute, with the TTL index `expires_1` that connect-mongo makes.
+    Native,
+    /// By this process, every [`auto_remove_interval`](MongoOptions::auto_remove_interval).
+    Interval,
+    /// By others. [`prune`](session_core::AdminStore::prune) does it at any time.
+    Disabled,
+}
+
+#[derive(Clone)]
+pub(crate) struct TransformId(pub(crate) Arc<dyn Fn(&str) -> String + Send + Sync>);
+
+impl fmt::Debug for TransformId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TransformId(…)")
+    }
+}
+
+/// Options that cannot work. It names the option, and says what would.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("option {option}: {reason}")]
+pub struct MongoOptionsError {
+    option: &'static str,
+    reason: String,
+}
+
+impl MongoOptionsError {
+    /// The option that is at fault, by its name in [`MongoOptions`]: `"ttl"`.
+    #[must_use]
+    pub fn option(&self) -> &'static str {
+        self.option
+    }
+}
+
+impl MongoOptions {
+    /// The defaults, on what the application already has. Its timeouts, its read preference (leave it at `primary`: a
+    /// session that was just written has to be read) and its credentials hold for the store. Node: `client`.
+    pub fn new(source: impl Into<MongoSource>) -> Self {
+        Self {
+            source: source.into(),
+            db_name: None,
+            collection_name: None,
+            write_concern: None,
+            auto_remove: AutoRemove::Native,
+            auto_remove_interval: 10 * MINUTE,
+            ttl: 14 * DAY,
+            touch_after: Duration::ZERO,
+            stringify: true,
+            timestamps: false,
+            transform_id: None,
+            crypto: None,
+            timeout: Duration::from_secs(10),
+            clock: Clock::system(),
+        }
+    }
+
+    /// The defaults, on a client of its own. It connects when it is first used, so that a database that is down does not
+    /// keep the application from starting; while it is down, requests fail within three seconds, unless the URL sets
+    /// `serverSelectionTimeoutMS` and `connectTimeoutMS`. Node: `mongoUrl`.
+    ///
+    /// # Errors
+    /// The URL is none that the driver takes: `mongodb+srv://` needs the feature `srv`, and DNS.
+    pub async fn open(url: &str) -> Result<Self, MongoOptionsError> {
+        let parsed = ClientOptions::parse(url).await.and_then(|mut options| {
+            options.server_selection_timeout.get_or_insert(SELECTION_TIMEOUT);
+            options.connect_timeout.get_or_insert(SELECTION_TIMEOUT);
+            Client::with_options(options)
+        });
+        // The driver's own words could quote the password.
+        let reason = if url.starts_with("mongodb+srv://") {
+            "not a URL that the driver takes; mongodb+srv:// needs DNS and the feature `srv`"
+        } else {
+            "not a URL that the driver takes: mongodb://user:password@host:27017/database?options, percent-encoded"
+        };
+        parsed.map(Self::new).or_else(|_| refuse("url", reason))
+    }
+
+    /// The database. Default: the one in the client's URL, else `test`. Refused where the application gave a database or a
+    /// collection. Node: `dbName`.
+    pub fn db_name(self, name: impl Into<String>) -> Self {
+        Self { db_name: Some(name.into()), ..self }
+    }
+
+    /// The collection. Default: `sessions`. Refused where the application gave a collection. Node: `collectionName`.
+    pub fn collection_name(self, name: impl Into<String>) -> Self {
+        Self { collection_name: Some(name.into()), ..self }
+    }
+
+    /// How long a session is held whose cookie lives until the browser closes. Default: 14 days. Node: `ttl`, in seconds.
+    pub fn ttl(self, ttl: Duration) -> Self {
+        Self { ttl, ..self }
+    }
+
+    /// An unchanged session's expiry is moved at most once in this time, which spares the database a write with every
+    /// request. Default: zero, which is no limit. It has to be shorter than sessions live. All applications that share
+    /// the collection should have the same. Node: `touchAfter`, in seconds.
+    pub fn touch_after(self, touch_after: Duration) -> Self {
+        Self { touch_after, ..self }
+    }
+
+    /// Whether sessions are stored as strings, or as documents that queries can look into. Default: strings. Both are read,
+    /// whatever it says here; a session changes its form when it is next written. Encrypted sessions are always strings.
+    /// Node: `stringify`.
+    pub fn stringify(self, stringify: bool) -> Self {
+        Self { stringify, ..self }
+    }
+
+    /// How expired sessions go. Default: MongoDB removes them. Node: `autoRemove`.
+    pub fn auto_remove(self, auto_remove: AutoRemove) -> Self {
+        Self { auto_remove, ..self }
+    }
+
+    /// How often this process removes expired sessions: with [`AutoRemove::Interval`], and where the TTL index cannot be
+    /// made. Default: 10 minutes. Node: `autoRemoveInterval`, in minutes.
+    pub fn auto_remove_interval(self, interval: Duration) -> Self {
+        Self { auto_remove_interval: interval, ..self }
+    }
+
+    /// Whether documents say when they were created and last written (`createdAt`, `updatedAt`). Default: no. Node:
+    /// `timestamps`.
+    pub fn timestamps(self, timestamps: bool) -> Self {
+        Self { timestamps, ..self }
+    }
+
+    /// What the document of a sid is called: a prefix for one of several applications, or a digest, so that who reads the
+    /// database learns no sid. Default: the sid itself. There is no way back from it, so that
+    /// [`ids`](session_core::AdminStore::ids) and [`all`](session_core::AdminStore::all) are refused. Node: `transformId`.
+    pub fn transform_id(self, transform_id: impl Fn(&str) -> String + Send + Sync + 'static) -> Self {
+        Self { transform_id: Some(TransformId(Arc::new(transform_id))), ..self }
+    }
+
+    /// What a write has to wait for. Default: what the client, database or collection says, and that is a majority of the
+    /// replica set unless somebody changed it. A concern of zero is refused: it would not say whether anything was
+    /// written. Node: `writeOperationOptions`.
+    pub fn write_concern(self, write_concern: WriteConcern) -> Self {
+        Self { write_concern: Some(write_concern), ..self }
+    }
+
+    /// How sessions are encrypted: a [`Kruptein`](crate::Kruptein), a [`WebCrypto`](crate::WebCrypto), or a [`Crypto`] with
+    /// several secrets. Default: not at all. Node: `crypto`, `cryptoAdapter`.
+    pub fn crypto(self, crypto: impl Into<Crypto>) -> Self {
+        Self { crypto: Some(crypto.into()), ..self }
+    }
+
+    /// How long each of the four verbs may take before it fails, whatever the client's own timeouts are. Default: 10
+    /// seconds.
+    pub fn timeout(self, timeout: Duration) -> Self {
+        Self { timeout, ..self }
+    }
+
+    /// The clock that expiry goes by, for tests. Default: the system's. MongoDB's own removal goes by the server's.
+    pub fn clock(self, clock: Clock) -> Self {
+        Self { clock, ..self }
+    }
+
+    /// Checks the options and makes the store. Nothing is sent to the database yet.
+    ///
+    /// # Errors
+    /// An option that cannot work.
+    pub fn build(self) -> Result<MongoStore, MongoOptionsError> {
+        self.check()?;
+        Ok(self.unchecked())
+    }
+
+    pub(crate) fn unchecked(self) -> MongoStore {
+        let collection = self.collection();
+        MongoStore::from_options(self, collection)
+    }
+
+    fn check(&self) -> Result<(), MongoOptionsError> {
+        if self.db_name.is_some() && !matches!(self.source.0, Source::Client(_)) {
+            return refuse("db_name", "the database is given already");
+        }
+        if self.collection_name.is_some() && matches!(self.source.0, Source::Collection(_)) {
+            return refuse("collection_name", "the collection is given already");
+        }
+        if self.db_name.as_ref().is_some_and(|name| name.is_empty() || name.contains(['/', '\\', '.', ' ', '"', '$', '\0'])) {
+            return refuse("db_name", "not a name that MongoDB takes");
+        }
+        let refused = |name: &String| name.is_empty() || name.starts_with("system.") || name.contains(['$', '\0']);
+        if self.collection_name.as_ref().is_some_and(refused) {
+            return refuse("collection_name", "not a name that MongoDB takes");
+        }
+        if self.ttl.as_millis() == 0 {
+            return refuse("ttl", "sessions that are over at once");
+        }
+        if self.ttl > LONGEST_TTL {
+            return refuse("ttl", "longer than a hundred years: connect-mongo's number is in seconds");
+        }
+        if self.touch_after >= self.ttl {
+            return refuse("touch_after", "sessions would expire before they are touched: make it shorter than ttl");
+        }
+        if self.auto_remove_interval < Duration::from_secs(1) {
+            return refuse("auto_remove_interval", "at least a second: connect-mongo's number is in minutes");
+        }
+        if self.auto_remove_interval > LONGEST_INTERVAL {
+            return refuse("auto_remove_interval", "at most 71582 minutes, as in connect-mongo");
+        }
+        if self.timeout.is_zero() {
+            return refuse("timeout", "nothing could be done in no time");
+        }
+        if self.collection().write_concern().is_some_and(|concern| concern.w == Some(Acknowledgment::Nodes(0))) {
+            return refuse("write_concern", "with zero, nobody would know whether a session was written");
+        }
+        self.crypto.as_ref().map_or(Ok(()), |crypto| crypto.check().or_else(|reason| refuse("crypto", reason)))
+    }
+
+    pub(crate) fn auto_remove_settings(&self) -> (AutoRemove, Duration) {
+        (self.auto_remove, self.auto_remove_interval)
+    }
+
+    fn collection(&self) -> Collection<Document> {
+        let name = self.collection_name.as_deref().unwrap_or("sessions");
+        let collection: Collection<Document> = match &self.source.0 {
+            Source::Client(client) => match &self.db_name {
+                Some(database) => client.database(database).collection(name),
+                None => {
+                    client.default_database().unwrap_or_else(|| client.database("test")).collection(name)
+                }
+            },
+            Source::Database(database) => database.collection(name),
+            Source::Collection(collection) => collection.clone(),
+        };
+        let Some(concern) = &self.write_concern else { return collection };
+        let options = CollectionOptions::builder()
+            .selection_criteria(collection.selection_criteria().cloned())
+            .read_concern(collection.read_concern().cloned())
+            .write_concern(concern.clone())
+            .build();
+        let namespace = collection.namespace();
+        collection.client().database(&namespace.db).collection_with_options(&namespace.coll, options)
+    }
+}
+
+impl From<Client> for MongoSource {
+    fn from(client: Client) -> Self {
+        Self(Source::Client(client))
+    }
+}
+
+impl From<Database> for MongoSource {
+    fn from(database: Database) -> Self {
+        Self(Source::Database(database))
+    }
+}
+
+impl<T: Send + Sync> From<Collection<T>> for MongoSource {
+    fn from(collection: Collection<T>) -> Self {
+        Self(Source::Collection(collection.clone_with_type()))
+    }
+}
+
+fn refuse<T>(option: &'static str, reason: impl Into<String>) -> Result<T, MongoOptionsError> {
+    Err(MongoOptionsError { option, reason: reason.into() })
+}

@@ -1,0 +1,302 @@
+//! The four verbs on MongoDB.
+
+use std::{fmt, future::IntoFuture, sync::Arc};
+
+use mongodb::{
+    Collection,
+    bson::{Bson, Document, doc},
+};
+use session_core::{
+    Cookie, Expect, Record, Set, Sid, Store, StoreError, Stored, Touched, async_trait,
+};
+
+use crate::{
+    error::{MongoError, STORE},
+    expiry::{self, Millis, date, held, left, millis, over},
+    object,
+    options::{MongoOptions, MongoOptionsError, MongoSource},
+    removal::Removal,
+    session_field::SessionField,
+};
+
+/// MongoDB takes one of two inserts of one key at the same moment for a duplicate: the next attempt finds the document.
+const ATTEMPTS: usize = 3;
+
+/// Sessions in a MongoDB collection, which an Express app with connect-mongo can share.
+///
+/// ```no_run
+/// use session_core::Options;
+/// use store_mongo::MongoStore;
+///
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let store = MongoStore::open("mongodb://localhost/shop").await?;
+/// let sessions = Options::new("keyboard cat").store(store).build()?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct MongoStore(Arc<Inner>);
+
+struct Inner {
+    pub(crate) options: MongoOptions,
+    pub(crate) collection: Collection<Document>,
+    removal: Removal,
+}
+
+impl MongoStore {
+    /// On the client, database or collection that the application already has, with connect-mongo's defaults. For others:
+    /// [`MongoOptions`].
+    pub fn new(source: impl Into<MongoSource>) -> Self {
+        MongoOptions::new(source).unchecked()
+    }
+
+    /// On a client of its own, with connect-mongo's defaults. See [`MongoOptions::open`].
+    ///
+    /// # Errors
+    /// The URL is none that the driver takes.
+    pub async fn open(url: &str) -> Result<Self, MongoOptionsError> {
+        MongoOptions::open(url).await?.build()
+    }
+
+    pub(crate) fn from_options(options: MongoOptions, collection: Collection<Document>) -> Self {
+        let (how, interval) = options.auto_remove_settings();
+        Self(Arc::new(Inner { options, collection, removal: Removal::new(how, interval) }))
+    }
+}
+
+#[async_trait]
+impl Store for MongoStore {
+    async fn get(&self, sid: &Sid) -> Result<Option<Stored>, StoreError> {
+        let now = self.now();
+        let filter = self.filter(sid, held(now));
+        match self.run(self.collection().find_one(filter)).await? {
+            Some(document) => self.stored(document, now).await,
+            None => Ok(None),
+        }
+    }
+
+    async fn set(&self, sid: &Sid, record: &Record, expect: &Expect) -> Result<Set, StoreError> {
+        let now = self.now();
+        let expires = expiry::expires(&record.cookie, now, self.options().ttl);
+        let before = match expect {
+            Expect::Version(version) => match SessionField::from_version(version) {
+                None => return Ok(Set::Conflict),
+                before => before,
+            },
+            Expect::Anything | Expect::Nothing => None,
+        };
+        let filter = match (expect, &before) {
+            (_, Some(before)) => {
+                let mut filter = self.filter(sid, held(now));
+                filter.insert("session", doc! { "$eq": before.to_bson() });
+                filter
+            }
+            (Expect::Nothing, _) => self.filter(sid, over(now)),
+            _ => self.filter(sid, Document::new()),
+        };
+        let session = self.session_field(record, before.as_ref()).await?;
+        let written = Set::Written(session.version()?);
+        if expires <= now {
+            return Ok(if self.remove(sid, filter, expect, now).await? { written } else { Set::Conflict });
+        }
+        let update = self.update(&session, expires, now, expect);
+        Ok(if self.write(filter, update, expect).await? { written } else { Set::Conflict })
+    }
+
+    async fn touch(&self, sid: &Sid, cookie: &Cookie) -> Result<Touched, StoreError> {
+        let now = self.now();
+        let expires = expiry::expires(cookie, now, self.options().ttl);
+        let filter = self.filter(sid, held(now));
+        let found = if expires <= now {
+            self.run(self.collection().delete_one(filter)).await?.deleted_count
+        } else if self.options().touch_after.is_zero() {
+            let mut update = doc! { "$set": { "expires": date(expires) } };
+            self.stamp(&mut update);
+            self.run(self.collection().update_one(filter, update)).await?.matched_count
+        } else {
+            let update = vec![self.touch_if_due(expires, now)];
+            self.run(self.collection().update_one(filter, update)).await?.matched_count
+        };
+        Ok(if found > 0 { Touched::Moved } else { Touched::Unknown })
+    }
+
+    async fn destroy(&self, sid: &Sid) -> Result<(), StoreError> {
+        let filter = self.filter(sid, Document::new());
+        self.run(self.collection().delete_one(filter)).await?;
+        Ok(())
+    }
+}
+
+impl MongoStore {
+    pub(crate) fn options(&self) -> &MongoOptions {
+        &self.0.options
+    }
+
+    pub(crate) fn collection(&self) -> &Collection<Document> {
+        self.0.removal.begin(&self.0.collection, &self.0.options.clock);
+        &self.0.collection
+    }
+
+    pub(crate) fn now(&self) -> Millis {
+        millis(self.options().clock.now())
+    }
+
+    /// The document of a sid, if all this holds of it.
+    fn filter(&self, sid: &Sid, condition: Document) -> Document {
+        let id = match &self.options().transform_id {
+            Some(transform) => (transform.0)(sid.as_str()),
+            None => sid.as_str().to_owned(),
+        };
+        let mut filter = doc! { "_id": id };
+        filter.extend(condition);
+        filter
+    }
+
+    /// One round trip, or an error before the time is over.
+    async fn run<T>(
+        &self,
+        action: impl IntoFuture<Output = mongodb::error::Result<T>, IntoFuture: Send> + Send,
+    ) -> Result<T, MongoError> {
+        let timeout = self.options().timeout;
+        let done = tokio::time::timeout(timeout, action.into_future()).await;
+        done.map_err(|_| MongoError::timeout(timeout))?.map_err(MongoError::from)
+    }
+
+    async fn stored(&self, mut document: Document, now: Millis) -> Result<Option<Stored>, StoreError> {
+        let session = match document.remove("session") {
+            Some(Bson::String(text)) => SessionField::Text(text.into()),
+            Some(Bson::Document(session)) => SessionField::Object(session),
+            // In Node, `null` is no session.
+            Some(Bson::Null) => return Ok(None),
+            _ => return Err(StoreError::corrupt(STORE, "its `session` is neither a string nor a document")),
+        };
+        let record = self.record(&session).await?;
+        let left = document.get_datetime("expires").ok().map(|at| left(now, at.timestamp_millis()));
+        let lifetime = if self.is_touched(&document, now) {
+            left
+        } else {
+            Some(record.cookie.original_max_age().unwrap_or(self.options().ttl))
+        };
+        Ok(Some(Stored { version: session.version()?, record, left, lifetime }))
+    }
+
+    pub(crate) async fn record(&self, session: &SessionField) -> Result<Record, StoreError> {
+        let text: Arc<str> = match (session, &self.options().crypto) {
+            (SessionField::Text(text), None) => Arc::clone(text),
+            (SessionField::Text(text), Some(crypto)) => crypto.decrypt(text).await?.into(),
+            (SessionField::Object(session), None) => object::to_text(session).into(),
+            (SessionField::Object(session), Some(crypto)) => {
+                crypto.allow_plaintext()?;
+                object::to_text(session).into()
+            }
+        };
+        Record::parse(text).map_err(|error| StoreError::corrupt(STORE, error))
+    }
+
+    /// What this store writes for a record, over what was read.
+    async fn session_field(
+        &self,
+        record: &Record,
+        before: Option<&SessionField>,
+    ) -> Result<SessionField, StoreError> {
+        let before = before.and_then(|before| match before {
+            SessionField::Object(document) => Some(document),
+            SessionField::Text(_) => None,
+        });
+        match &self.options().crypto {
+            Some(crypto) => Ok(SessionField::Text(crypto.encrypt(&record.to_json()).await?.into())),
+            None if self.options().stringify => Ok(SessionField::Text(record.to_json().into())),
+            None => Ok(SessionField::Object(object::from_record(record, before)?)),
+        }
+    }
+
+    /// connect-mongo's update.
+    fn update(&self, session: &SessionField, expires: Millis, now: Millis, expect: &Expect) -> Document {
+        let mut set = doc! { "expires": date(expires), "session": session.to_bson() };
+        if !self.options().touch_after.is_zero() {
+            set.insert("lastModified", date(now));
+        }
+        let mut update = Document::new();
+        if self.options().timestamps {
+            // What has expired is overwritten by what is new.
+            if *expect == Expect::Nothing {
+                set.insert("createdAt", date(now));
+            } else {
+                update.insert("$setOnInsert", doc! { "createdAt": date(now) });
+            }
+        }
+        update.insert("$set", set);
+        self.stamp(&mut update);
+        update
+    }
+
+    fn stamp(&self, update: &mut Document) {
+        if self.options().timestamps {
+            update.insert("$currentDate", doc! { "updatedAt": true });
+        }
+    }
+
+    /// Answers whether it is written.
+    async fn write(&self, filter: Document, update: Document, expect: &Expect) -> Result<bool, MongoError> {
+        let mut attempt = 1;
+        loop {
+            let upsert = !matches!(expect, Expect::Version(_));
+            let action = self.collection().update_one(filter.clone(), update.clone()).upsert(upsert);
+            match self.run(action).await {
+                Ok(written) => return Ok(upsert || written.matched_count > 0),
+                Err(error) if error.is_duplicate_key() && *expect == Expect::Nothing => return Ok(false),
+                Err(error) if error.is_duplicate_key() && attempt < ATTEMPTS => attempt += 1,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Destroys what a record that is over already is written over; answers whether it may.
+    async fn remove(
+        &self,
+        sid: &Sid,
+        filter: Document,
+        expect: &Expect,
+        now: Millis,
+    ) -> Result<bool, MongoError> {
+        if *expect == Expect::Nothing {
+            let held = self.collection().find_one(self.filter(sid, held(now))).projection(doc! { "_id": 1 });
+            return Ok(self.run(held).await?.is_none());
+        }
+        let deleted = self.run(self.collection().delete_one(filter)).await?.deleted_count;
+        Ok(deleted > 0 || *expect == Expect::Anything)
+    }
+
+    /// connect-mongo's `touchAfter`, which goes by the `lastModified` that it has read. Here the server looks: a touch that is
+    /// not due writes nothing. A document without `lastModified` is always due and gets none.
+    fn touch_if_due(&self, expires: Millis, now: Millis) -> Document {
+        let limit = now.saturating_sub(expiry::after(0, self.options().touch_after));
+        // What is missing comes before all dates.
+        let due = doc! { "$lte": ["$lastModified", date(limit)] };
+        let dated = doc! { "$eq": [{ "$type": "$lastModified" }, "date"] };
+        let mut set = doc! {
+            "expires": { "$cond": [due.clone(), date(expires), "$expires"] },
+            "lastModified": { "$cond": [{ "$and": [dated, due.clone()] }, date(now), "$lastModified"] },
+        };
+        if self.options().timestamps {
+            set.insert("updatedAt", doc! { "$cond": [due, "$$NOW", "$updatedAt"] });
+        }
+        doc! { "$set": set }
+    }
+
+    /// Whether a touch would be too early to move anything.
+    fn is_touched(&self, document: &Document, now: Millis) -> bool {
+        let after = self.options().touch_after;
+        !after.is_zero()
+            && document
+                .get_datetime("lastModified")
+                .is_ok_and(|at| now < expiry::after(at.timestamp_millis(), after))
+    }
+}
+
+impl fmt::Debug for MongoStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let collection = self.0.collection.namespace().to_string();
+        f.debug_struct("MongoStore").field("collection", &collection).finish_non_exhaustive()
+    }
+}
