@@ -204,3 +204,76 @@ impl Slot {
         !self.text.is_empty() && self.expires <= now
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hash(sid: &str) -> u64 {
+        sid.bytes().fold(7, |hash, byte| hash * 31 + u64::from(byte))
+    }
+
+    fn put(shard: &mut Shard, sid: &str, expires: Millis) {
+        shard.put(hash(sid), sid, "record", expires, 0, &hash);
+    }
+
+    fn holds(shard: &mut Shard, sid: &str, now: Millis) -> bool {
+        shard.get(hash(sid), sid, now).is_some()
+    }
+
+    #[test]
+    fn the_least_recently_used_goes_when_it_is_full() {
+        let mut shard = Shard::new(3);
+        ["a", "b", "c"].iter().for_each(|sid| put(&mut shard, sid, NEVER));
+        assert!(holds(&mut shard, "a", 0), "a read is a use");
+        put(&mut shard, "d", NEVER);
+        assert!(!holds(&mut shard, "b", 0));
+        put(&mut shard, "e", NEVER);
+        assert!(!holds(&mut shard, "c", 0));
+        assert_eq!(shard.iter(0).count(), 3);
+        assert!(["a", "d", "e"].iter().all(|sid| holds(&mut shard, sid, 0)));
+    }
+
+    #[test]
+    fn what_has_expired_is_swept_as_others_are_written_and_its_room_is_used_again() {
+        let mut shard = Shard::new(usize::MAX);
+        (0..100).for_each(|at| put(&mut shard, &format!("short{at}"), 10));
+        for at in 0..50 {
+            shard.sweep(2, 20, &hash);
+            put(&mut shard, &format!("long{at}"), NEVER);
+        }
+        assert_eq!(shard.index.len(), 50);
+        assert_eq!(shard.slots.len(), 100);
+        assert!((0..50).all(|at| holds(&mut shard, &format!("long{at}"), 20)));
+    }
+
+    /// Against a plain map: whatever is put, read, removed and swept in whatever order.
+    #[test]
+    fn it_holds_what_a_map_would_hold() {
+        let mut shard = Shard::new(usize::MAX);
+        let mut map = std::collections::HashMap::new();
+        let mut random = 1_u64;
+        for now in 0..20_000 {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let sid = (random >> 33).rem_euclid(200).to_string();
+            match (random >> 50) % 4 {
+                0 | 1 => {
+                    put(&mut shard, &sid, now + 500);
+                    map.insert(sid, now + 500);
+                }
+                2 => {
+                    shard.remove(hash(&sid), &sid);
+                    map.remove(&sid);
+                }
+                _ => {
+                    shard.sweep(2, now, &hash);
+                    assert_eq!(holds(&mut shard, &sid, now), map.get(&sid).is_some_and(|end| *end > now));
+                }
+            }
+        }
+        map.retain(|_, end| *end > 20_000);
+        assert_eq!(shard.iter(20_000).count(), map.len());
+        shard.prune(20_000, &hash);
+        assert_eq!(shard.index.len(), map.len());
+    }
+}

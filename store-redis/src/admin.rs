@@ -6,12 +6,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use redis::{Cmd, RedisResult, cmd};
 use session_core::{AdminStore, Record, Sid, Store, StoreError, async_trait};
 
-use crate::{
-    call::Commands,
-    connection::Live,
-    error::failed,
-    store::RedisStore,
-};
+use crate::{call::Commands, connection::Live, error::failed, store::RedisStore};
 
 /// So many commands are under way at a time.
 const AT_ONCE: usize = 64;
@@ -145,7 +140,9 @@ mod cluster {
     ) -> RedisResult<Vec<(Node, Page)>> {
         let routing = match node.clone() {
             Node::Masters => RoutingInfo::MultiNode((MultipleNodeRoutingInfo::AllMasters, None)),
-            Node::At { host, port } => RoutingInfo::SingleNode(SingleNodeRoutingInfo::ByAddress { host, port }),
+            Node::At { host, port } => {
+                RoutingInfo::SingleNode(SingleNodeRoutingInfo::ByAddress { host, port })
+            }
         };
         match (connection.route_command(command.clone(), routing).await?, node) {
             (Value::Map(answers), Node::Masters) => answers.into_iter().map(answer_of).collect(),

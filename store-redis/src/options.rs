@@ -8,11 +8,7 @@ use std::{
 
 use session_core::{Cookie, Record, StoreError, Stored};
 
-use crate::{
-    error::corrupt,
-    script::version_of,
-    store::RedisStore,
-};
+use crate::{error::corrupt, script::version_of, store::RedisStore};
 
 const DAY: Duration = Duration::from_secs(86_400);
 

@@ -129,7 +129,9 @@ async fn create(call: &Call<'_>, key: &str, text: &str, hold: Hold) -> RedisResu
         // whether that was done. A new id is nobody else's: the text under it is ours.
         Err(error) if broke(&error) => {
             let written: bool = call.send_once(&command).await?;
-            Ok(written || call.send::<Option<Vec<u8>>>(cmd("GET").arg(key)).await?.as_deref() == Some(text.as_bytes()))
+            Ok(written
+                || call.send::<Option<Vec<u8>>>(cmd("GET").arg(key)).await?.as_deref()
+                    == Some(text.as_bytes()))
         }
         written => written,
     }

@@ -4,9 +4,9 @@ mod common;
 
 session_testkit::store_contract!({
     let Some(url) = common::redis_url() else { return };
-    async move || common::fixture(common::store(&url), &url)
+    async move || common::fixture(&url)
 });
 session_testkit::admin_contract!({
     let Some(url) = common::redis_url() else { return };
-    async move || common::fixture(common::store(&url), &url)
+    async move || common::fixture(&url)
 });

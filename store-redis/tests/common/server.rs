@@ -1,0 +1,235 @@
+//! Redis servers that a test starts itself, on free ports of the loopback interface.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Write},
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+use store_redis::redis::{self, Client, FromRedisValue, RedisResult};
+
+/// Long enough for a slow machine; what takes longer has failed.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Whether there is a `redis-server` to start. Without one the test shall return: a sentence says what was skipped.
+pub fn installed() -> bool {
+    let installed = Command::new("redis-server").arg("--version").stdout(Stdio::null()).status().is_ok();
+    if !installed {
+        assert!(std::env::var_os("CI").is_none(), "redis-server is not on the PATH");
+        println!("skipped: redis-server is not on the PATH; with Debian it is the package redis-server");
+    }
+    installed
+}
+
+/// A server. It ends with this value, and however the test's process ends.
+pub struct Server {
+    pub port: u16,
+    pid: String,
+    guard: Child,
+    dir: PathBuf,
+}
+
+impl Server {
+    /// In memory only.
+    pub fn start(arguments: &[&str]) -> Self {
+        let dir = new_dir();
+        Self::start_at(free_port(), dir, &[&["--save", "", "--appendonly", "no"], arguments].concat())
+    }
+
+    /// What it acknowledges is on the disk.
+    pub fn start_durable() -> Self {
+        Self::start_at(free_port(), new_dir(), &DURABLE)
+    }
+
+    fn start_at(port: u16, dir: PathBuf, arguments: &[&str]) -> Self {
+        let port_text = port.to_string();
+        let bound = ["--port", &port_text, "--bind", "127.0.0.1", "--daemonize", "no"];
+        Self::run(port, dir, &[&bound, arguments].concat())
+    }
+
+    /// By a shell that waits for the end of its input, which comes with ours, and then kills it.
+    pub fn run(port: u16, dir: PathBuf, arguments: &[&str]) -> Self {
+        const GUARD: &str = r#"redis-server "$@" >log 2>&1 & echo $!
+            read -r last; kill -9 $!; wait; [ "$last" = keep ] || rm -rf "$PWD""#;
+        let mut guard = Command::new("sh")
+            .args(["-c", GUARD, "guard"])
+            .args(arguments)
+            .current_dir(&dir)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut pid = String::new();
+        BufReader::new(guard.stdout.take().unwrap()).read_line(&mut pid).unwrap();
+        let server = Self { port, pid: pid.trim().to_owned(), guard, dir };
+        until("the server answers", || {
+            server.try_ask::<String>(&["PING"]).is_ok_and(|answer| answer == "PONG")
+        });
+        server
+    }
+
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// One command, past the store.
+    pub fn ask<T: FromRedisValue>(&self, command: &[&str]) -> T {
+        self.try_ask(command).unwrap()
+    }
+
+    fn try_ask<T: FromRedisValue>(&self, command: &[&str]) -> RedisResult<T> {
+        let mut connection = Client::open(self.url())?.get_connection_with_timeout(Duration::from_secs(1))?;
+        redis::cmd(command[0]).arg(&command[1..]).query(&mut connection)
+    }
+
+    pub fn signal(&self, name: &str) {
+        assert!(Command::new("kill").args(["-s", name, &self.pid]).status().unwrap().success());
+    }
+
+    /// Kills it without warning, and keeps its disk and its port.
+    pub fn kill(mut self) -> Killed {
+        self.guard.stdin.take().unwrap().write_all(b"keep\n").unwrap();
+        self.guard.wait().unwrap();
+        Killed { port: self.port, dir: self.dir.clone() }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.guard.stdin.take());
+        _ = self.guard.wait();
+    }
+}
+
+pub struct Killed {
+    port: u16,
+    dir: PathBuf,
+}
+
+impl Killed {
+    pub fn restart_durable(self) -> Server {
+        Server::start_at(self.port, self.dir, &DURABLE)
+    }
+}
+
+const DURABLE: [&str; 6] = ["--save", "", "--appendonly", "yes", "--appendfsync", "always"];
+
+/// Three masters with a replica each.
+pub struct Cluster(pub Vec<Server>);
+
+impl Cluster {
+    pub fn start() -> Self {
+        let start = |_| {
+            let bus = free_port().to_string();
+            let options =
+                ["--cluster-enabled", "yes", "--cluster-node-timeout", "1500", "--cluster-port", &bus];
+            Server::start(&[&options[..], &["--repl-diskless-sync-delay", "0"]].concat())
+        };
+        let cluster = Self((0..6).map(start).collect());
+        let nodes = cluster.0.iter().map(|server| format!("127.0.0.1:{}", server.port));
+        let created = Command::new("redis-cli")
+            .args(["--cluster", "create"])
+            .args(nodes)
+            .args(["--cluster-replicas", "1", "--cluster-yes"])
+            .stdout(Stdio::null())
+            .status();
+        assert!(created.unwrap().success(), "redis-cli --cluster create");
+        until("the cluster is whole", || {
+            cluster.0.iter().all(|server| is_whole(&server.ask::<String>(&["CLUSTER", "INFO"])))
+        });
+        until("replicas are in step", || cluster.0.iter().all(in_step));
+        cluster
+    }
+
+    pub fn urls(&self) -> Vec<String> {
+        self.0.iter().map(Server::url).collect()
+    }
+}
+
+fn is_whole(info: &str) -> bool {
+    info.contains("cluster_state:ok")
+        && info.contains("cluster_slots_ok:16384")
+        && info.contains("cluster_size:3")
+}
+
+/// A master that has its replica, or a replica that has its master.
+fn in_step(server: &Server) -> bool {
+    let info: String = server.ask(&["INFO", "replication"]);
+    info.contains("master_link_status:up") || info.contains("state=online")
+}
+
+/// A master, two replicas and three sentinels.
+pub struct Watched {
+    pub servers: Vec<Server>,
+    pub sentinels: Vec<Server>,
+}
+
+impl Watched {
+    pub const NAME: &str = "mymaster";
+
+    pub fn start() -> Self {
+        let quick = ["--repl-diskless-sync-delay", "0"];
+        let master = Server::start(&quick);
+        let port = master.port.to_string();
+        let replica = |_| Server::start(&[&quick[..], &["--replicaof", "127.0.0.1", &port]].concat());
+        let servers: Vec<Server> = std::iter::once(master).chain((0..2).map(replica)).collect();
+        until("replicas are in step", || servers.iter().all(in_step));
+        let sentinels: Vec<Server> = (0..3).map(|_| sentinel(&port)).collect();
+        until("the sentinels know each other", || {
+            sentinels.iter().all(|sentinel| {
+                let info: String = sentinel.ask(&["INFO", "sentinel"]);
+                info.contains("slaves=2,sentinels=3")
+            })
+        });
+        Self { servers, sentinels }
+    }
+
+    pub fn urls(&self) -> Vec<String> {
+        self.sentinels.iter().map(Server::url).collect()
+    }
+}
+
+fn sentinel(master: &str) -> Server {
+    let (port, dir, name) = (free_port(), new_dir(), Watched::NAME);
+    let config = format!(
+        "port {port}\nbind 127.0.0.1\nsentinel monitor {name} 127.0.0.1 {master} 2\n\
+         sentinel down-after-milliseconds {name} 1000\nsentinel failover-timeout {name} 5000\n"
+    );
+    let file = dir.join("sentinel.conf");
+    fs::write(&file, config).unwrap();
+    Server::run(port, dir, &[file.to_str().unwrap(), "--sentinel"])
+}
+
+pub fn until(what: &str, mut done: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !done() {
+        assert!(start.elapsed() < PATIENCE, "waited in vain: {what}");
+        sleep(Duration::from_millis(20));
+    }
+}
+
+/// Below the ports that outgoing connections get.
+pub fn free_port() -> u16 {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    loop {
+        let at = std::process::id() * 61 + NEXT.fetch_add(1, Ordering::Relaxed);
+        let port = u16::try_from(at % 10_000).unwrap() + 20_000;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+}
+
+fn new_dir() -> PathBuf {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let name = format!("store-redis-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+    let dir = Path::new(&std::env::temp_dir()).join(name);
+    fs::create_dir_all(&dir).unwrap();
+    dir
+}

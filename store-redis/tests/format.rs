@@ -1,0 +1,245 @@
+//! What stands in Redis is what connect-redis writes there, to the byte.
+
+mod common;
+
+use std::time::{Duration, SystemTime};
+
+use common::{
+    ask, record, redis_url,
+    server::{Server, installed},
+    store,
+};
+use session_core::{AdminStore, Cookie, Expect, Record, Set, Sid, Store, StoreError, Touched};
+use store_redis::RedisStore;
+
+const HOUR: Duration = Duration::from_secs(3_600);
+
+/// `user`, `csrf` and so on as in a record that an Express app wrote, with a raw U+2028.
+const GOLDEN: &str = "{\"cookie\":{\"originalMaxAge\":null,\"expires\":null,\"httpOnly\":true,\"path\":\"/\"},\
+    \"user\":{\"id\":42,\"name\":\"Zoë Ünïcode 日本語 😀\",\"roles\":[\"admin\",\"user\"],\
+    \"nested\":{\"a\":{\"b\":[1,2.5,null,true]}}},\"csrf\":\"a/b+c=\\\"<&>\u{2028}\",\"views\":1,\
+    \"passport\":{\"user\":\"5f1\"}}";
+
+fn lasting(lifetime: Duration) -> Record {
+    let mut record = record("");
+    record.cookie.set_max_age(Some(lifetime), SystemTime::now());
+    record
+}
+
+fn over() -> Record {
+    let mut record = record("");
+    record.cookie.set_expires(Some(SystemTime::now() - HOUR), SystemTime::now());
+    record
+}
+
+async fn put(store: &RedisStore, record: &Record) -> Sid {
+    let sid = Sid::random();
+    let written = store.set(&sid, record, &Expect::Nothing).await.unwrap();
+    assert!(matches!(written, Set::Written(_)));
+    sid
+}
+
+/// The key's time to live in seconds; -1 for ever, -2 when it is not there.
+fn ttl(url: &str, prefix: &str, sid: &Sid) -> i64 {
+    // Rounded by Redis to the nearest second, so that what was just written has what it was written with.
+    ask(url, &["TTL", &format!("{prefix}{}", sid.as_str())])
+}
+
+#[test]
+fn key_value_and_time_to_live_are_those_of_connect_redis() {
+    let Some(url) = redis_url() else { return };
+    session_testkit::run(async {
+        let (store, prefix) = store(&url);
+        let sid = put(&store, &Record::parse(GOLDEN).unwrap()).await;
+        let key = format!("{prefix}{}", sid.as_str());
+        assert_eq!(ask::<String>(&url, &["TYPE", &key]), "string");
+        assert_eq!(ask::<String>(&url, &["GET", &key]), GOLDEN);
+        assert_eq!(ttl(&url, &prefix, &sid), 86_400);
+        assert_eq!(ttl(&url, &prefix, &put(&store, &lasting(HOUR)).await), 3_600);
+        assert_eq!(ttl(&url, &prefix, &put(&store, &lasting(Duration::from_millis(3_600_500))).await), 3_601);
+        assert_eq!(ttl(&url, &prefix, &put(&store, &over()).await), -2);
+    });
+}
+
+#[test]
+fn the_prefix_is_sess_unless_another_is_set() {
+    if !installed() {
+        return;
+    }
+    session_testkit::run(async {
+        let server = Server::start(&[]);
+        let store = RedisStore::open(&server.url()).unwrap();
+        let sid = put(&store, &record("")).await;
+        assert_eq!(server.ask::<Vec<String>>(&["KEYS", "*"]), [format!("sess:{}", sid.as_str())]);
+        let bare = put(&store.prefix(""), &record("")).await;
+        assert_eq!(server.ask::<i64>(&["EXISTS", bare.as_str()]), 1);
+    });
+}
+
+#[test]
+fn the_options_change_the_time_to_live_as_in_connect_redis() {
+    let Some(url) = redis_url() else { return };
+    session_testkit::run(async {
+        let open = || store(&url);
+        let (store, prefix) = open();
+        let store = store.ttl(Duration::from_millis(59_001));
+        assert_eq!(ttl(&url, &prefix, &put(&store, &record("")).await), 60);
+        assert_eq!(ttl(&url, &prefix, &put(&store, &lasting(HOUR)).await), 3_600);
+
+        let (store, prefix) = open();
+        let store = store.ttl(Duration::ZERO);
+        assert_eq!(ttl(&url, &prefix, &put(&store, &record("")).await), -2);
+        let store = store.ttl(Duration::MAX);
+        assert_eq!(ttl(&url, &prefix, &put(&store, &record("")).await), 31_556_952_000);
+
+        let (store, prefix) = open();
+        let store = store.ttl_with(|cookie| cookie.original_max_age().unwrap_or_default() / 2);
+        let sid = put(&store, &lasting(HOUR)).await;
+        assert_eq!(ttl(&url, &prefix, &sid), 1_800);
+        store.touch(&sid, &lasting(2 * HOUR).cookie).await.unwrap();
+        assert_eq!(ttl(&url, &prefix, &sid), 3_600);
+        assert_eq!(store.get(&sid).await.unwrap().unwrap().lifetime, Some(HOUR / 2));
+        assert_eq!(ttl(&url, &prefix, &put(&store, &record("")).await), -2);
+        let store = store.ttl_with(|_| HOUR);
+        assert_eq!(
+            ttl(&url, &prefix, &put(&store, &over()).await),
+            -2,
+            "a cookie that is over ends it all the same"
+        );
+    });
+}
+
+#[test]
+fn a_touch_is_an_expire_and_a_past_one_ends_the_session() {
+    let Some(url) = redis_url() else { return };
+    session_testkit::run(async {
+        let (store, prefix) = store(&url);
+        let sid = put(&store, &lasting(HOUR)).await;
+        assert_eq!(store.touch(&sid, &lasting(2 * HOUR).cookie).await.unwrap(), Touched::Moved);
+        assert_eq!(ttl(&url, &prefix, &sid), 7_200);
+        assert_eq!(store.touch(&sid, &Cookie::default()).await.unwrap(), Touched::Moved);
+        assert_eq!(ttl(&url, &prefix, &sid), 86_400);
+        assert_eq!(store.touch(&sid, &over().cookie).await.unwrap(), Touched::Moved);
+        assert_eq!(ttl(&url, &prefix, &sid), -2);
+    });
+}
+
+#[test]
+fn without_touch_the_expiry_stays_and_none_is_ever_due() {
+    let Some(url) = redis_url() else { return };
+    session_testkit::run(async {
+        let (store, prefix) = store(&url);
+        let store = store.disable_touch(true);
+        let sid = put(&store, &lasting(HOUR)).await;
+        let _: i64 = ask(&url, &["EXPIRE", &format!("{prefix}{}", sid.as_str()), "60"]);
+        assert_eq!(store.touch(&sid, &lasting(HOUR).cookie).await.unwrap(), Touched::Moved);
+        assert_eq!(ttl(&url, &prefix, &sid), 60);
+        let stored = store.get(&sid).await.unwrap().unwrap();
+        assert!(stored.left.is_some() && stored.left == stored.lifetime);
+    });
+}
+
+#[test]
+fn without_a_time_to_live_keys_stay_until_they_are_destroyed() {
+    let Some(url) = redis_url() else { return };
+    session_testkit::run(async {
+        let (store, prefix) = store(&url);
+        let store = store.disable_ttl(true);
+        for record in [record(""), lasting(HOUR)] {
+            let sid = put(&store, &record).await;
+            assert_eq!(ttl(&url, &prefix, &sid), -1);
+            let stored = store.get(&sid).await.unwrap().unwrap();
+            assert_eq!((stored.left, stored.lifetime), (None, None));
+            assert_eq!(store.touch(&sid, &record.cookie).await.unwrap(), Touched::Moved);
+            let written = store.set(&sid, &record, &Expect::Version(stored.version.clone())).await.unwrap();
+            assert!(matches!(written, Set::Written(_)));
+            assert_eq!(ttl(&url, &prefix, &sid), -1);
+            store.set(&sid, &over(), &Expect::Version(stored.version)).await.unwrap();
+            assert_eq!(ttl(&url, &prefix, &sid), -2);
+        }
+    });
+}
+
+#[test]
+fn an_empty_value_is_none_and_another_type_or_no_text_is_corrupt() {
+    let Some(url) = redis_url() else { return };
+    session_testkit::run(async {
+        let (store, prefix) = store(&url);
+        let key = |sid: &Sid| format!("{prefix}{}", sid.as_str());
+        let (empty, list, bytes, good) =
+            (Sid::random(), Sid::random(), Sid::random(), put(&store, &record("")).await);
+        let _: String = ask(&url, &["SET", &key(&empty), ""]);
+        let _: i64 = ask(&url, &["RPUSH", &key(&list), "hunter2"]);
+        let _: i64 = ask(&url, &["SETBIT", &key(&bytes), "0", "1"]);
+        assert!(store.get(&empty).await.unwrap().is_none());
+        for sid in [&list, &bytes] {
+            let error = store.get(sid).await.unwrap_err();
+            assert!(matches!(error, StoreError::Corrupt { .. }), "{error:?}");
+            assert!(!format!("{error:?} {error}").contains("hunter2"));
+        }
+        let mut shown = Vec::new();
+        store.all(&mut |sid, _| shown.push(sid)).await.unwrap();
+        assert_eq!(shown, [good], "what cannot be read is passed over");
+        store.clear().await.unwrap();
+        assert_eq!(store.length().await.unwrap(), 0);
+    });
+}
+
+#[test]
+fn a_prefix_is_taken_literally_and_other_keys_are_left_alone() {
+    let Some(url) = redis_url() else { return };
+    session_testkit::run(async {
+        let (_, unique) = store(&url);
+        for odd in ["*", "s[ab]*:", "?", "\\", "[^a]", "a]", "é\u{1F600}\"'"] {
+            let prefix = format!("{unique}{odd}");
+            let store = RedisStore::open(&url).unwrap().prefix(&prefix).scan_count(1);
+            let sid = put(&store, &record("")).await;
+            let other = format!("{unique}sa:{}", sid.as_str());
+            let _: String = ask(&url, &["SET", &other, "other"]);
+            let mut shown = Vec::new();
+            store.ids(&mut |sid| shown.push(sid)).await.unwrap();
+            assert_eq!(shown, [sid.clone()], "{odd}");
+            store.clear().await.unwrap();
+            assert!(store.get(&sid).await.unwrap().is_none());
+            assert_eq!(ask::<i64>(&url, &["DEL", &other]), 1);
+        }
+    });
+}
+
+#[test]
+fn no_error_shows_sid_data_or_password() {
+    if !installed() {
+        return;
+    }
+    session_testkit::run(async {
+        // What the server does not know, it repeats with its arguments.
+        let renamed =
+            ["EVALSHA", "SET", "GET", "EXPIRE", "DEL", "SCAN"].map(|name| ["--rename-command", name, ""]);
+        let server = Server::start(&renamed.concat());
+        let store = RedisStore::open(&server.url()).unwrap();
+        let (sid, secret) = (Sid::random(), record(r#""password":"hunter2""#));
+        let version = Expect::Version(session_core::Version::from_text("0".repeat(40)));
+        let errors = [
+            store.get(&sid).await.map(drop).unwrap_err(),
+            store.set(&sid, &secret, &version).await.map(drop).unwrap_err(),
+            store.set(&sid, &secret, &Expect::Anything).await.map(drop).unwrap_err(),
+            store.set(&sid, &secret, &Expect::Nothing).await.map(drop).unwrap_err(),
+            store.touch(&sid, &secret.cookie).await.map(drop).unwrap_err(),
+            store.destroy(&sid).await.unwrap_err(),
+            store.length().await.map(drop).unwrap_err(),
+        ];
+        for error in errors {
+            let source = std::error::Error::source(&error).unwrap();
+            assert!(source.to_string().contains("unknown command"), "{source}");
+            let shown = format!("{error:?} {error} {source:?} {source}");
+            assert!(!shown.contains(sid.as_str()) && !shown.contains("hunter2"), "{shown}");
+        }
+
+        let url = format!("redis://tj:hunter2@127.0.0.1:{}", server.port);
+        let store = RedisStore::open(&url).unwrap();
+        let refused = store.get(&sid).await.map(drop).unwrap_err();
+        let garbled = RedisStore::open("http://tj:hunter2@127.0.0.1").unwrap_err();
+        let shown = format!("{store:?} {refused:?} {garbled:?}");
+        assert!(!shown.contains("hunter2"), "{shown}");
+    });
+}
