@@ -1,8 +1,12 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod open;
+
 #[doc(inline)]
 pub use session_core::*;
+
+pub use crate::open::{OpenStoreError, open_store};
 
 /// The layer and the extractor for axum and every tower HTTP service.
 #[cfg(feature = "axum")]
@@ -26,4 +30,12 @@ pub mod actix {
 pub mod rocket {
     #[doc(inline)]
     pub use session_rocket::*;
+}
+
+/// The Redis store, sharing records with connect-redis.
+#[cfg(feature = "redis")]
+#[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
+pub mod redis {
+    #[doc(inline)]
+    pub use store_redis::*;
 }

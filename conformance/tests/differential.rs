@@ -2,35 +2,14 @@
 
 #![allow(clippy::panic, clippy::print_stdout, reason = "helpers of tests")]
 
-use std::env;
-use std::path::Path;
+mod common;
 
+use common::{ACTIX, AXUM, ROCKET, oracle, setting};
 use conformance::differential::{Differential, Failure, Program, Side};
-
-/// The oracle, or none where it cannot run and need not: only CI insists on it.
-fn oracle() -> Option<Program> {
-    match Program::oracle() {
-        Ok(oracle) => Some(oracle),
-        Err(missing) if env::var_os("CI").is_some() => panic!("{missing}"),
-        Err(missing) => {
-            println!("skipped: {missing}");
-            None
-        }
-    }
-}
-
-/// A number from the environment.
-fn setting<T: std::str::FromStr>(variable: &str, default: T) -> T {
-    match env::var(variable) {
-        Ok(text) => text.parse().unwrap_or_else(|_| panic!("{variable} is not a number: {text:?}")),
-        Err(_) => default,
-    }
-}
 
 /// At least 2,000 requests over 150 configurations; more with `DIFFERENTIAL_CONFIGS`, others with `DIFFERENTIAL_SEED`.
 fn answers_as_express_does(probe: &str, adapt: impl Fn(Side) -> Side) {
     let Some(oracle) = oracle() else { return };
-    assert!(Path::new(probe).exists(), "{probe} is missing");
     let run = Differential::new(adapt(Side::of(oracle)), adapt(Side::of(Program::probe(probe))))
         .configs(setting("DIFFERENTIAL_CONFIGS", 160))
         .seed(setting("DIFFERENTIAL_SEED", 20_260_101));
@@ -42,19 +21,19 @@ fn answers_as_express_does(probe: &str, adapt: impl Fn(Side) -> Side) {
 
 #[test]
 fn axum_answers_as_express_does() {
-    answers_as_express_does(env!("CARGO_BIN_EXE_probe-axum"), |side| side);
+    answers_as_express_does(AXUM, |side| side);
 }
 
 #[test]
 fn actix_answers_as_express_does() {
-    answers_as_express_does(env!("CARGO_BIN_EXE_probe-actix"), |side| side);
+    answers_as_express_does(ACTIX, |side| side);
 }
 
 /// Rocket drops a header that is not UTF-8 before any fairing or guard sees it: the same requests, with such cookies made
 /// UTF-8.
 #[test]
 fn rocket_answers_as_express_does() {
-    answers_as_express_does(env!("CARGO_BIN_EXE_probe-rocket"), Side::utf8_headers);
+    answers_as_express_does(ROCKET, Side::utf8_headers);
 }
 
 #[test]

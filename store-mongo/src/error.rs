@@ -72,9 +72,9 @@ impl From<Error> for MongoError {
                 Self::plain("the connection was given up after another one failed")
             }
             ErrorKind::Authentication { .. } => Self::plain("the server refused the credentials"),
-            ErrorKind::DnsResolve { message } => Self::plain(format!("the name is not resolved: {message}")),
-            ErrorKind::InvalidTlsConfig { message } => Self::plain(format!("TLS: {message}")),
-            ErrorKind::IncompatibleServer { message } => Self::plain(format!("this server cannot: {message}")),
+            ErrorKind::DnsResolve { message, .. } => Self::plain(format!("the name is not resolved: {message}")),
+            ErrorKind::InvalidTlsConfig { message, .. } => Self::plain(format!("TLS: {message}")),
+            ErrorKind::IncompatibleServer { message, .. } => Self::plain(format!("this server cannot: {message}")),
             ErrorKind::Shutdown => Self::plain("the client is shut down"),
             ErrorKind::InvalidResponse { .. } => Self::plain("the server's answer makes no sense"),
             ErrorKind::InvalidArgument { .. } => Self::plain("the driver refused its arguments"),

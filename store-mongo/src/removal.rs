@@ -52,9 +52,11 @@ impl Removal {
         if self.state.load(Ordering::Relaxed) != IDLE {
             return;
         }
-        let begun = self.state.compare_exchange(IDLE, RUNNING, Ordering::AcqRel, Ordering::Relaxed).is_ok();
         // Without a runtime of tokio's, the driver will not work either, and says so.
-        let (true, Ok(runtime)) = (begun, tokio::runtime::Handle::try_current()) else { return };
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        if self.state.compare_exchange(IDLE, RUNNING, Ordering::AcqRel, Ordering::Relaxed).is_err() {
+            return;
+        }
         let task = Task {
             collection: collection.clone(),
             clock: clock.clone(),
@@ -136,6 +138,7 @@ impl Task {
 }
 
 fn expires_1() -> IndexModel {
+    #[expect(deprecated, reason = "MongoDB ignores `background` and lists it, as in the index that connect-mongo makes")]
     let options = IndexOptions::builder()
         .name("expires_1".to_owned())
         .background(true)

@@ -1,10 +1,10 @@
 //! The four verbs on MongoDB.
 
-use std::{fmt, future::IntoFuture, sync::Arc};
+use std::{fmt, future::IntoFuture, sync::Arc, time::Duration};
 
 use mongodb::{
     Collection,
-    bson::{Bson, Document, doc},
+    bson::{Bson, DateTime, Document, doc},
 };
 use session_core::{
     Cookie, Expect, Record, Set, Sid, Store, StoreError, Stored, Touched, async_trait,
@@ -38,8 +38,8 @@ const ATTEMPTS: usize = 3;
 pub struct MongoStore(Arc<Inner>);
 
 struct Inner {
-    pub(crate) options: MongoOptions,
-    pub(crate) collection: Collection<Document>,
+    options: MongoOptions,
+    collection: Collection<Document>,
     removal: Removal,
 }
 
@@ -172,7 +172,7 @@ impl MongoStore {
         };
         let record = self.record(&session).await?;
         let left = document.get_datetime("expires").ok().map(|at| left(now, at.timestamp_millis()));
-        let lifetime = if self.is_touched(&document, now) {
+        let lifetime = if self.is_touched(&document, left, now) {
             left
         } else {
             Some(record.cookie.original_max_age().unwrap_or(self.options().ttl))
@@ -268,11 +268,15 @@ impl MongoStore {
     }
 
     /// connect-mongo's `touchAfter`, which goes by the `lastModified` that it has read. Here the server looks: a touch that is
-    /// not due writes nothing. A document without `lastModified` is always due and gets none.
+    /// not due writes nothing. A document without `lastModified` is always due and gets none. One that would be over before
+    /// the next touch is due as well: connect-mongo lets it expire.
     fn touch_if_due(&self, expires: Millis, now: Millis) -> Document {
-        let limit = now.saturating_sub(expiry::after(0, self.options().touch_after));
+        let touch_after = expiry::after(0, self.options().touch_after);
         // What is missing comes before all dates.
-        let due = doc! { "$lte": ["$lastModified", date(limit)] };
+        let due = doc! { "$or": [
+            { "$lte": ["$lastModified", date(now.saturating_sub(touch_after))] },
+            { "$lte": ["$expires", date(now.saturating_add(touch_after))] },
+        ] };
         let dated = doc! { "$eq": [{ "$type": "$lastModified" }, "date"] };
         let mut set = doc! {
             "expires": { "$cond": [due.clone(), date(expires), "$expires"] },
@@ -284,13 +288,13 @@ impl MongoStore {
         doc! { "$set": set }
     }
 
-    /// Whether a touch would be too early to move anything.
-    fn is_touched(&self, document: &Document, now: Millis) -> bool {
-        let after = self.options().touch_after;
-        !after.is_zero()
-            && document
-                .get_datetime("lastModified")
-                .is_ok_and(|at| now < expiry::after(at.timestamp_millis(), after))
+    /// Whether a touch now would be too early to move anything.
+    fn is_touched(&self, document: &Document, left: Option<Duration>, now: Millis) -> bool {
+        let touch_after = self.options().touch_after;
+        let recently =
+            |at: &DateTime| now < expiry::after(at.timestamp_millis(), touch_after);
+        left.is_some_and(|left| left > touch_after)
+            && document.get_datetime("lastModified").is_ok_and(recently)
     }
 }
 

@@ -5,7 +5,7 @@ mod common;
 use std::time::{Duration, SystemTime};
 
 use common::{
-    ask, record, redis_url,
+    ask, put, record, redis_url,
     server::{Server, installed},
     store,
 };
@@ -30,13 +30,6 @@ fn over() -> Record {
     let mut record = record("");
     record.cookie.set_expires(Some(SystemTime::now() - HOUR), SystemTime::now());
     record
-}
-
-async fn put(store: &RedisStore, record: &Record) -> Sid {
-    let sid = Sid::random();
-    let written = store.set(&sid, record, &Expect::Nothing).await.unwrap();
-    assert!(matches!(written, Set::Written(_)));
-    sid
 }
 
 /// The key's time to live in seconds; -1 for ever, -2 when it is not there.

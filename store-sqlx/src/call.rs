@@ -30,8 +30,3 @@ where
         Err(_) => Err(Failure::Late(limit)),
     }
 }
-
-/// The database's own code of an error: SQLSTATE, or SQLite's extended result code.
-pub(crate) fn code(error: &sqlx::Error) -> Option<String> {
-    error.as_database_error()?.code().map(Into::into)
-}

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use session_core::{RecordError, StoreError};
+use session_core::StoreError;
+use sqlx::error::DatabaseError;
+#[cfg(feature = "mysql")]
+use sqlx::mysql::MySqlDatabaseError;
 
 /// The cause of a [`StoreError`]. Databases like to quote the key or the value at fault, in details above all: neither
 /// comes this far.
@@ -20,19 +23,54 @@ pub(crate) enum Failure {
     #[error(transparent)]
     Driver(sqlx::Error),
     #[cfg(feature = "mysql")]
-    #[error("the sid is another one's to the collation of its column, which must tell all apart: see the README")]
+    #[error(
+        "the sid is another one's to the collation of its column, which must tell all apart: see the README"
+    )]
     SameSid,
 }
 
 impl From<sqlx::Error> for Failure {
     fn from(error: sqlx::Error) -> Self {
         match error.as_database_error() {
-            Some(said) => Self::Database {
-                code: said.code().unwrap_or_default().into(),
-                message: said.message().to_owned(),
-            },
+            Some(said) => Self::Database { code: code_of(said), message: message_of(said) },
             None => Self::Driver(error),
         }
+    }
+}
+
+/// The database's own code of an error: SQLSTATE, MySQL's number, SQLite's extended result code.
+pub(crate) fn code(error: &sqlx::Error) -> Option<String> {
+    error.as_database_error().map(code_of)
+}
+
+fn code_of(said: &dyn DatabaseError) -> String {
+    #[cfg(feature = "mysql")]
+    if let Some(said) = said.try_downcast_ref::<MySqlDatabaseError>() {
+        return said.number().to_string();
+    }
+    said.code().unwrap_or_default().into()
+}
+
+/// PostgreSQL keeps values out of the message itself, and SQLite has none in its own. MySQL quotes keys and values as it
+/// quotes names.
+fn message_of(said: &dyn DatabaseError) -> String {
+    #[cfg(feature = "mysql")]
+    if let Some(said) = said.try_downcast_ref::<MySqlDatabaseError>() {
+        // Access denied (three), no such database, column, right (two), table: of names only.
+        let names = matches!(said.number(), 1044 | 1045 | 1698 | 1049 | 1054 | 1142 | 1143 | 1146);
+        return if names { said.message().into() } else { without_quotes(said.message()) };
+    }
+    said.message().into()
+}
+
+/// With `'…'` for whatever stands between the first quote and the last: a value may hold quotes of its own.
+#[cfg(feature = "mysql")]
+fn without_quotes(message: &str) -> String {
+    match (message.find('\''), message.rfind('\'')) {
+        (Some(first), Some(last)) => {
+            format!("{}'…'{}", &message[..first], message.get(last + 1..).unwrap_or(""))
+        }
+        _ => message.into(),
     }
 }
 
@@ -42,6 +80,22 @@ impl Failure {
     }
 }
 
-pub(crate) fn corrupt(store: &'static str, error: RecordError) -> StoreError {
-    StoreError::corrupt(store, error)
+#[cfg(all(test, feature = "mysql"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_mysql_quotes_may_be_a_key_and_is_left_out() {
+        for (said, kept) in [
+            ("Duplicate entry 'hunter2' for key 'PRIMARY'", "Duplicate entry '…'"),
+            (
+                "Incorrect string value: '\\xF0'hunter2' for column x",
+                "Incorrect string value: '…' for column x",
+            ),
+            ("Lock wait timeout exceeded", "Lock wait timeout exceeded"),
+            ("near 'hunter2", "near '…'"),
+        ] {
+            assert_eq!(without_quotes(said), kept);
+        }
+    }
 }

@@ -15,8 +15,8 @@ use sqlx::{
 use tokio::sync::OnceCell;
 
 use crate::{
-    call::{call, code},
-    error::Failure,
+    call::call,
+    error::{Failure, code},
     settings::{BATCH, QUARTER, Schedule, Settings, gone, parse},
     sql::{Statement, identifier, quoted},
     time::{Millis, ceil_seconds, left},
@@ -126,7 +126,8 @@ impl PostgresStore {
     #[must_use]
     pub fn new(pool: PgPool) -> Self {
         let table = Table { schema: None, name: "session".into(), time_zone: None };
-        let pruning = Schedule { randomized: true, ..Schedule::every(QUARTER) };
+        let mut pruning = Schedule::every(QUARTER);
+        pruning.randomized = true;
         Self {
             pool,
             sql: Arc::new(Sql::of(&table)),
@@ -275,6 +276,12 @@ impl PostgresStore {
         call(self.settings.timeout, gave_way, send).await.map_err(|failure| self.failed(failure))
     }
 
+    /// What is not for a request has no time limit.
+    async fn take_time<T>(&self, sent: impl Future<Output = sqlx::Result<T>>) -> Result<T, StoreError> {
+        self.ready().await?;
+        sent.await.map_err(|error| self.failed(error.into()))
+    }
+
     /// Creates the table, once; a failure is no reason not to try again.
     async fn ready(&self) -> Result<(), StoreError> {
         if !self.create_table_if_missing {
@@ -328,7 +335,9 @@ impl Store for PostgresStore {
     async fn get(&self, sid: &Sid) -> Result<Option<Stored>, StoreError> {
         let now = self.settings.now();
         let held: Option<(Option<String>, String, f64)> = self
-            .call(|| query_as(self.sql.get.text()).bind(sid.as_str()).bind(at(now)).fetch_optional(&self.pool))
+            .call(|| {
+                query_as(self.sql.get.text()).bind(sid.as_str()).bind(at(now)).fetch_optional(&self.pool)
+            })
             .await?;
         let Some((text, version, expire)) = held else { return Ok(None) };
         let record = parse(STORE, text.unwrap_or_default())?;
@@ -403,7 +412,8 @@ impl PostgresStore {
                 self.call(holds).await?.is_none()
             }
             Expect::Version(version) => {
-                let destroy = || query(sql.destroy_version.text()).bind(sid).bind(at(now)).bind(version.text());
+                let destroy =
+                    || query(sql.destroy_version.text()).bind(sid).bind(at(now)).bind(version.text());
                 self.call(|| destroy().execute(&self.pool)).await?.rows_affected() > 0
             }
         };
@@ -414,43 +424,40 @@ impl PostgresStore {
 #[async_trait]
 impl AdminStore for PostgresStore {
     async fn length(&self) -> Result<u64, StoreError> {
-        let now = at(self.settings.now());
-        let count = || query_scalar(self.sql.length.text()).bind(now).fetch_one(&self.pool);
-        self.call(count).await.map(|count: i64| count.unsigned_abs())
+        let count = query_scalar(self.sql.length.text()).bind(at(self.settings.now()));
+        let count: i64 = self.take_time(count.fetch_one(&self.pool)).await?;
+        Ok(count.unsigned_abs())
     }
 
     async fn ids(&self, visit: &mut (dyn FnMut(Sid) + Send)) -> Result<(), StoreError> {
         self.ready().await?;
-        let ids = query_scalar(self.sql.ids.text()).bind(at(self.settings.now()));
+        let ids = query_scalar::<_, String>(self.sql.ids.text()).bind(at(self.settings.now()));
         let mut ids = ids.fetch(&self.pool);
         while let Some(sid) = ids.try_next().await.map_err(|error| self.failed(error.into()))? {
-            visit(Sid::from(sid as String));
+            visit(Sid::from(sid));
         }
         Ok(())
     }
 
     async fn all(&self, visit: &mut (dyn FnMut(Sid, Record) + Send)) -> Result<(), StoreError> {
         self.ready().await?;
-        let all = query_as(self.sql.all.text()).bind(at(self.settings.now()));
+        let all = query_as::<_, (String, Option<String>)>(self.sql.all.text()).bind(at(self.settings.now()));
         let mut all = all.fetch(&self.pool);
         let next = |error: sqlx::Error| self.failed(error.into());
         while let Some((sid, text)) = all.try_next().await.map_err(next)? {
-            let text: Option<String> = text;
             if let Ok(record) = Record::parse(text.unwrap_or_default()) {
-                visit(Sid::from(sid as String), record);
+                visit(Sid::from(sid), record);
             }
         }
         Ok(())
     }
 
     async fn clear(&self) -> Result<(), StoreError> {
-        self.call(|| query(self.sql.clear.text()).execute(&self.pool)).await.map(|_| ())
+        self.take_time(query(self.sql.clear.text()).execute(&self.pool)).await.map(|_| ())
     }
 
     async fn prune(&self) -> Result<u64, StoreError> {
-        self.ready().await?;
-        let pruned = prune(&self.pool, &self.sql, self.settings.now()).await;
-        pruned.map_err(|error| self.failed(error.into()))
+        self.take_time(prune(&self.pool, &self.sql, self.settings.now())).await
     }
 }
 
@@ -493,8 +500,13 @@ impl Sql {
         };
         let index = quoted(&format!("IDX_{}_expire", table.name), '"');
         let name = table.to_string();
-        let names =
-            [("table", &*name), ("index", &index), ("version", VERSION), ("zone", &zone), ("instant", &instant)];
+        let names = [
+            ("table", &*name),
+            ("index", &index),
+            ("version", VERSION),
+            ("zone", &zone),
+            ("instant", &instant),
+        ];
         let fill = |template| Statement::fill(template, &names);
         Self {
             get: fill(GET),

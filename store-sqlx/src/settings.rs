@@ -10,10 +10,7 @@ use std::{
 
 use session_core::{Clock, Cookie, Record, StoreError, Stored, Version};
 
-use crate::{
-    error::corrupt,
-    time::{self, Millis},
-};
+use crate::time::{self, Millis};
 
 pub(crate) const DAY: Duration = Duration::from_secs(86_400);
 pub(crate) const QUARTER: Duration = Duration::from_secs(900);
@@ -50,7 +47,7 @@ impl Settings {
 
 /// The record of a text, or the error that says that it is none.
 pub(crate) fn parse(store: &'static str, text: impl Into<Arc<str>>) -> Result<Record, StoreError> {
-    Record::parse(text).map_err(|error| corrupt(store, error))
+    Record::parse(text).map_err(|error| StoreError::corrupt(store, error))
 }
 
 /// What a write answers that destroyed: the version of nothing, which is never held.
@@ -98,7 +95,8 @@ mod tests {
     #[test]
     fn it_is_due_once_an_interval_and_not_at_once() {
         let schedule = Schedule::every(Duration::from_secs(10));
-        let due = [5, 6, 10_004, 10_005, 10_006, 20_004, 20_005, 90_000, 90_001].map(|now| schedule.is_due(now));
+        let due =
+            [5, 6, 10_004, 10_005, 10_006, 20_004, 20_005, 90_000, 90_001].map(|now| schedule.is_due(now));
         assert_eq!(due, [false, false, false, true, false, false, true, true, false]);
     }
 

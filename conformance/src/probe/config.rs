@@ -1,8 +1,10 @@
 //! Reads `PROBE_CONFIG` by this project's public options.
 
-use std::{collections::HashSet, fmt, sync::Arc};
+use std::{collections::HashSet, fmt, sync::Arc, time::Duration};
 
-use express_session::{AdminStore, CookieOptions, MemoryStore, Options, Priority, SameSite, Secure, Secrets, Unset};
+use express_session::{
+    AdminStore, CookieOptions, MemoryStore, Options, Priority, SameSite, Secrets, Secure, Unset, redis::RedisStore,
+};
 use serde_json::{Map, Value};
 
 /// A probe's configuration.
@@ -119,16 +121,35 @@ fn cookie(object: &Map<String, Value>) -> Parsed<CookieOptions> {
 fn store(object: &Map<String, Value>) -> Parsed<Arc<dyn AdminStore>> {
     let mut keys = Keys::of("store.", object);
     let kind = keys.text("kind")?.unwrap_or_else(|| "memory".into());
-    let _url = keys.text("url")?;
+    let url = keys.text("url")?.unwrap_or_default();
     let options = keys.object("options")?.unwrap_or_default();
     keys.finish()?;
-    match kind.as_str() {
-        "memory" => {
-            Keys::of("store.options.", &options).finish()?;
-            Ok(Arc::new(MemoryStore::new()))
-        }
-        _ => Err(refusal("store.kind", "no such store")),
+    let mut keys = Keys::of("store.options.", &options);
+    let store: Arc<dyn AdminStore> = match kind.as_str() {
+        "memory" => Arc::new(MemoryStore::new()),
+        "redis" => Arc::new(redis(&url, &mut keys)?),
+        _ => return Err(refusal("store.kind", "no such store")),
+    };
+    keys.finish()?;
+    Ok(store)
+}
+
+fn redis(url: &str, keys: &mut Keys<'_>) -> Parsed<RedisStore> {
+    let mut store = RedisStore::open(url).map_err(|_| refusal("store.url", "no Redis URL"))?;
+    if let Some(prefix) = keys.text("prefix")? {
+        store = store.prefix(prefix);
     }
+    // connect-redis takes its default for 0.
+    if let Some(ttl) = keys.duration("ttl", Duration::from_secs_f64)?.filter(|ttl| !ttl.is_zero()) {
+        store = store.ttl(ttl);
+    }
+    if let Some(disable) = keys.boolean("disableTouch")? {
+        store = store.disable_touch(disable);
+    }
+    if let Some(disable) = keys.boolean("disableTTL")? {
+        store = store.disable_ttl(disable);
+    }
+    Ok(store)
 }
 
 fn secrets(value: &Value) -> Option<Secrets> {
@@ -180,6 +201,10 @@ impl<'a> Keys<'a> {
 
     fn boolean(&mut self, key: &'static str) -> Parsed<Option<bool>> {
         self.take(key, "true or false", Value::as_bool)
+    }
+
+    fn duration(&mut self, key: &'static str, of: fn(f64) -> Duration) -> Parsed<Option<Duration>> {
+        self.take(key, "a number that is not negative", |value| value.as_f64().filter(|n| *n >= 0.0).map(of))
     }
 
     fn object(&mut self, key: &'static str) -> Parsed<Option<Map<String, Value>>> {

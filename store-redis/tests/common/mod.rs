@@ -2,10 +2,11 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each test file takes its part")]
 
+pub mod load;
 pub mod server;
 
 use redis::{Client, FromRedisValue};
-use session_core::{Record, Sid};
+use session_core::{Expect, Record, Set, Sid, Store};
 use session_testkit::Fixture;
 use store_redis::{RedisStore, redis};
 
@@ -42,4 +43,12 @@ pub fn record(data: &str) -> Record {
     let cookie = r#""cookie":{"originalMaxAge":null,"expires":null,"httpOnly":true,"path":"/"}"#;
     let comma = if data.is_empty() { "" } else { "," };
     Record::parse(format!("{{{cookie}{comma}{data}}}")).unwrap()
+}
+
+/// A new session with the record.
+pub async fn put(store: &RedisStore, record: &Record) -> Sid {
+    let sid = Sid::random();
+    let written = store.set(&sid, record, &Expect::Nothing).await.unwrap();
+    assert!(matches!(written, Set::Written(_)));
+    sid
 }

@@ -74,6 +74,32 @@ impl Server {
         server
     }
 
+    /// One that speaks TLS as well, with a certificate for `localhost` that it signed itself; answers that port.
+    pub fn start_tls() -> (u16, Self) {
+        let (port, dir) = (free_port(), new_dir());
+        let made = Command::new("openssl")
+            .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"])
+            .args(["-keyout", "key.pem", "-out", "cert.pem", "-days", "2", "-subj", "/CN=localhost"])
+            .args([
+                "-addext",
+                "subjectAltName=DNS:localhost",
+                "-addext",
+                "basicConstraints=critical,CA:FALSE",
+            ])
+            .current_dir(&dir)
+            .stderr(Stdio::null())
+            .status();
+        assert!(made.unwrap().success(), "openssl req");
+        let tls_port = port.to_string();
+        let tls = ["--tls-port", &tls_port, "--tls-cert-file", "cert.pem", "--tls-key-file", "key.pem"];
+        let options = [&tls[..], &["--tls-ca-cert-file", "cert.pem", "--tls-auth-clients", "no"]].concat();
+        (port, Self::start_at(free_port(), dir, &options))
+    }
+
+    pub fn file(&self, name: &str) -> Vec<u8> {
+        fs::read(self.dir.join(name)).unwrap()
+    }
+
     pub fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
     }
@@ -107,14 +133,25 @@ impl Drop for Server {
     }
 }
 
+/// A server that was killed. Its disk goes with this value, unless it is started again.
 pub struct Killed {
     port: u16,
     dir: PathBuf,
 }
 
 impl Killed {
-    pub fn restart_durable(self) -> Server {
-        Server::start_at(self.port, self.dir, &DURABLE)
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    pub fn restart_durable(mut self) -> Server {
+        Server::start_at(self.port, std::mem::take(&mut self.dir), &DURABLE)
+    }
+}
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        _ = fs::remove_dir_all(&self.dir);
     }
 }
 

@@ -1,0 +1,87 @@
+//! A store by its URL.
+
+use std::{error::Error, sync::Arc};
+
+use session_core::{AdminStore, MemoryStore};
+
+/// Opens the store at a URL, with that store's default options: `redis://…` (feature `redis`), and `memory:` for a
+/// [`MemoryStore`]. For programs that are told by their environment where sessions live; a store with options of its own
+/// is made by its own type.
+///
+/// ```
+/// # fn main() { let _ = async {
+/// use express_session::{Options, open_store};
+///
+/// let url = std::env::var("STORE_URL").unwrap_or_else(|_| "memory:".into());
+/// let sessions = Options::new("keyboard cat").store(open_store(&url).await?).build()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(()) }; }
+/// ```
+///
+/// # Errors
+/// No store has such URLs; the feature of the one that has is off; or the store refuses the URL.
+#[allow(clippy::unused_async, reason = "which stores must wait depends on the features")]
+pub async fn open_store(url: &str) -> Result<Arc<dyn AdminStore>, OpenStoreError> {
+    let scheme = url.split(':').next().unwrap_or_default();
+    match scheme {
+        "memory" => Ok(Arc::new(MemoryStore::new())),
+        #[cfg(feature = "redis")]
+        "redis" | "rediss" | "redis+unix" | "unix" => opened(store_redis::RedisStore::open(url)),
+        _ => Err(without(scheme)),
+    }
+}
+
+/// Why [`open_store`] has no store. It never shows the URL, which may carry a password.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum OpenStoreError {
+    /// The store exists, and its feature is off.
+    MissingFeature {
+        /// The feature to add.
+        feature: &'static str,
+    },
+    /// No store has URLs that begin so.
+    UnknownScheme,
+    /// The store refused the URL.
+    Refused(Box<dyn Error + Send + Sync>),
+}
+
+impl std::fmt::Display for OpenStoreError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::MissingFeature { feature } => write!(
+                f,
+                "this store needs the feature `{feature}`: express-session = {{ features = [\"{feature}\", …] }}, \
+                 or cargo run --features {feature},…"
+            ),
+            Self::UnknownScheme => f.write_str("no store has such a URL: memory:, redis:// are known"),
+            Self::Refused(error) => write!(f, "the store refuses the URL: {error}"),
+        }
+    }
+}
+
+impl Error for OpenStoreError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Refused(error) => Some(error.as_ref()),
+            _ => None,
+        }
+    }
+}
+
+#[allow(dead_code, reason = "without stores there is nothing to open")]
+fn opened<S: AdminStore, E: Into<Box<dyn Error + Send + Sync>>>(
+    store: Result<S, E>,
+) -> Result<Arc<dyn AdminStore>, OpenStoreError> {
+    match store {
+        Ok(store) => Ok(Arc::new(store)),
+        Err(error) => Err(OpenStoreError::Refused(error.into())),
+    }
+}
+
+fn without(scheme: &str) -> OpenStoreError {
+    let feature = match scheme {
+        "redis" | "rediss" | "redis+unix" | "unix" => "redis",
+        _ => return OpenStoreError::UnknownScheme,
+    };
+    OpenStoreError::MissingFeature { feature }
+}

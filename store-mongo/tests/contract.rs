@@ -1,0 +1,51 @@
+//! The store contract on a MongoDB server, in every form that documents have.
+
+mod common;
+
+use std::time::Duration;
+
+use mongodb::bson::{DateTime, doc};
+use session_testkit::{Fixture, ManualClock};
+use store_mongo::{Kruptein, MongoOptions, WebCrypto, mongodb};
+
+/// The clock is moved, so that the server, which goes by its own, must not remove anything.
+async fn open(url: &str, options: impl FnOnce(MongoOptions) -> MongoOptions) -> Fixture {
+    let (collection, clock) = (common::collection(url).await, ManualClock::new());
+    let store = options(common::quiet(&collection).clock(clock.clock())).build().unwrap();
+    let fixture = Fixture::new(store).clock(clock.clone());
+    fixture.plant(move |sid, text| {
+        let expires = DateTime::from_millis(common::millis(clock.clock().now()) + 3_600_000);
+        let document = doc! { "_id": sid.as_str(), "expires": expires, "session": text };
+        let collection = collection.clone();
+        async move { _ = collection.insert_one(document).await.unwrap() }
+    })
+}
+
+macro_rules! contract {
+    ($($name:ident: $options:expr;)+) => {
+        $(mod $name {
+            use super::*;
+
+            session_testkit::store_contract!({
+                let Some(url) = common::mongodb_url() else { return };
+                async move || open(&url, $options).await
+            });
+            session_testkit::admin_contract!({
+                let Some(url) = common::mongodb_url() else { return };
+                async move || open(&url, $options).await
+            });
+        })+
+    };
+}
+
+const MINUTE: Duration = Duration::from_secs(60);
+const DAY: Duration = Duration::from_secs(86_400);
+
+contract! {
+    strings: |options| options;
+    documents: |options| options.stringify(false);
+    touched_once_a_minute: |options| options.touch_after(MINUTE).timestamps(true);
+    touched_once_a_day: |options| options.touch_after(DAY).timestamps(true).stringify(false);
+    encrypted: |options| options.crypto(Kruptein::new("AAbb11!!squirrel"));
+    web_encrypted: |options| options.stringify(false).crypto(WebCrypto::new("AAbb11!!squirrel").iterations(1_000));
+}

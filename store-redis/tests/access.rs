@@ -1,0 +1,60 @@
+//! A server that lets in whom it knows, and one that speaks TLS.
+
+mod common;
+
+use common::{
+    put, record,
+    server::{Server, installed},
+};
+use session_core::{AdminStore, Expect, Store};
+use store_redis::{
+    RedisStore,
+    redis::{Client, TlsCertificates},
+};
+
+#[test]
+fn the_permissions_that_the_readme_names_are_enough() {
+    if !installed() {
+        return;
+    }
+    session_testkit::run(async {
+        let server = Server::start(&[]);
+        let readme = include_str!("../README.md");
+        let acl = readme.lines().find_map(|line| line.strip_prefix("ACL SETUSER web ")).unwrap();
+        let setuser: Vec<&str> = ["ACL", "SETUSER", "web"].into_iter().chain(acl.split(' ')).collect();
+        let _: String = server.ask(&setuser);
+        let url = format!("redis://web:password@127.0.0.1:{}", server.port);
+        let store = RedisStore::open(&url).unwrap();
+        let sid = put(&store, &record("")).await;
+        let version = store.get(&sid).await.unwrap().unwrap().version;
+        store.set(&sid, &record("\"a\":1"), &Expect::Version(version)).await.unwrap();
+        store.touch(&sid, &record("").cookie).await.unwrap();
+        assert_eq!(store.length().await.unwrap(), 1);
+        let mut over = record("");
+        over.cookie.set_expires(Some(std::time::UNIX_EPOCH), std::time::UNIX_EPOCH);
+        store.set(&sid, &over, &Expect::Nothing).await.unwrap();
+        store.clear().await.unwrap();
+        assert!(store.get(&sid).await.unwrap().is_none());
+        let other = RedisStore::open(&url).unwrap().prefix("other:");
+        let error = other.get(&sid).await.unwrap_err();
+        let source = std::error::Error::source(&error).unwrap().to_string();
+        assert!(source.contains("NOPERM"), "{source}");
+    });
+}
+
+#[test]
+fn sessions_travel_over_tls_to_a_server_that_proves_who_it_is() {
+    if !installed() {
+        return;
+    }
+    session_testkit::run(async {
+        let (port, server) = Server::start_tls();
+        let url = format!("rediss://localhost:{port}");
+        let root_cert = Some(server.file("cert.pem"));
+        let trusting = Client::build_with_tls(url.as_str(), TlsCertificates { client_tls: None, root_cert });
+        let store = RedisStore::new(trusting.unwrap());
+        let sid = put(&store, &record("")).await;
+        assert!(store.get(&sid).await.unwrap().is_some());
+        assert!(RedisStore::open(&url).unwrap().get(&sid).await.is_err(), "nobody vouches for this server");
+    });
+}

@@ -1,0 +1,43 @@
+//! The store contract on a Redis Cluster of three masters and three replicas.
+
+mod common;
+
+use std::sync::LazyLock;
+
+use common::{
+    new_prefix,
+    server::{Cluster, installed},
+};
+use session_testkit::Fixture;
+use store_redis::{
+    RedisStore,
+    redis::{cluster::ClusterClient, cmd},
+};
+
+static CLUSTER: LazyLock<Cluster> = LazyLock::new(Cluster::start);
+
+fn fixture() -> Fixture {
+    let prefix = new_prefix();
+    let client = ClusterClient::new(CLUSTER.urls()).unwrap();
+    let store = RedisStore::new(client.clone()).prefix(&prefix);
+    Fixture::new(store).plant(move |sid, text| {
+        let (key, client) = (format!("{prefix}{}", sid.as_str()), client.clone());
+        async move {
+            let mut connection = client.get_async_connection().await.unwrap();
+            cmd("SET").arg(key).arg(text).exec_async(&mut connection).await.unwrap();
+        }
+    })
+}
+
+session_testkit::store_contract!({
+    if !installed() {
+        return;
+    }
+    async || fixture()
+});
+session_testkit::admin_contract!({
+    if !installed() {
+        return;
+    }
+    async || fixture()
+});

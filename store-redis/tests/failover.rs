@@ -1,0 +1,136 @@
+//! A master that is killed, in a cluster and under sentinels: another takes over, and the store finds it.
+
+mod common;
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use common::{
+    load::{Load, Outcome},
+    put, record,
+    server::{Cluster, Server, Watched, installed, until},
+};
+use session_core::{AdminStore, Sid, Store};
+use store_redis::{
+    RedisStore,
+    redis::{
+        cluster::ClusterClient,
+        sentinel::{SentinelClient, SentinelServerType},
+    },
+};
+
+const TIMEOUT: Duration = Duration::from_secs(2);
+const SLACK: Duration = Duration::from_millis(1_000);
+
+#[test]
+fn in_a_cluster_a_killed_master_costs_bounded_errors_and_no_replicated_session() {
+    if !installed() {
+        return;
+    }
+    session_testkit::run(async {
+        let mut cluster = Cluster::start();
+        let store = RedisStore::new(ClusterClient::new(cluster.urls()).unwrap()).timeout(TIMEOUT);
+        let store = Arc::new(store);
+        let before = sessions(&store).await;
+        replicated(&cluster.0);
+        let load = Load::start(&store);
+        load.until_acknowledged(300).await;
+        let master = cluster.0.iter().position(is_master).unwrap();
+        let killed = cluster.0.remove(master).kill();
+        let took = all_back(&store, &before).await;
+        load.until_acknowledged(300).await;
+        let outcome = load.stop().await;
+        report("cluster", &outcome, took);
+        assert_eq!(store.length().await.unwrap(), before.len() as u64 + stored(&store, &outcome).await);
+        drop(killed);
+    });
+}
+
+#[test]
+fn under_sentinels_a_killed_master_costs_bounded_errors_and_no_replicated_session() {
+    if !installed() {
+        return;
+    }
+    session_testkit::run(async {
+        let mut watched = Watched::start();
+        let client =
+            SentinelClient::build(watched.urls(), Watched::NAME, None, SentinelServerType::Master).unwrap();
+        let store = Arc::new(RedisStore::new(client).timeout(TIMEOUT));
+        let before = sessions(&store).await;
+        replicated(&watched.servers);
+        let load = Load::start(&store);
+        load.until_acknowledged(300).await;
+        let killed = watched.servers.remove(0).kill();
+        let took = all_back(&store, &before).await;
+        load.until_acknowledged(300).await;
+        let outcome = load.stop().await;
+        report("sentinel", &outcome, took);
+        drop(killed);
+    });
+}
+
+async fn sessions(store: &RedisStore) -> Vec<Sid> {
+    let mut sids = Vec::new();
+    for n in 0..200 {
+        sids.push(put(store, &record(&format!("\"n\":{n}"))).await);
+    }
+    sids
+}
+
+/// Until what the masters have by now has reached a replica: Redis acknowledges writes before that.
+fn replicated(servers: &[Server]) {
+    for master in servers.iter().filter(|server| is_master(server)) {
+        let written = offsets(master, "master_repl_offset:")[0];
+        until("a replica has it", || offsets(master, ",offset=").iter().any(|read| *read >= written));
+    }
+}
+
+fn is_master(server: &Server) -> bool {
+    server.ask::<String>(&["INFO", "replication"]).contains("role:master")
+}
+
+fn offsets(master: &Server, label: &str) -> Vec<u64> {
+    let info: String = master.ask(&["INFO", "replication"]);
+    let number = |rest: &str| rest.split(|c: char| !c.is_ascii_digit()).next().unwrap().parse().unwrap();
+    info.split(label).skip(1).map(number).collect()
+}
+
+/// Until every session can be read and written again; answers how long that took.
+async fn all_back(store: &RedisStore, sids: &[Sid]) -> Duration {
+    let start = Instant::now();
+    'again: loop {
+        assert!(start.elapsed() < Duration::from_secs(60), "no new master");
+        for (n, sid) in sids.iter().enumerate() {
+            match store.get(sid).await {
+                Ok(stored) => {
+                    let record = stored.expect("a replicated session is there").record;
+                    assert_eq!(record.data.get("n"), Some(n.to_string().as_str()));
+                }
+                Err(_) => {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                    continue 'again;
+                }
+            }
+            if store.touch(sid, &record("").cookie).await.is_err() {
+                continue 'again;
+            }
+        }
+        return start.elapsed();
+    }
+}
+
+/// How many of the load's sessions are there: those of the last moment may not have been replicated.
+async fn stored(store: &RedisStore, outcome: &Outcome) -> u64 {
+    let mut there = 0;
+    for (sid, _) in &outcome.acknowledged {
+        there += u64::from(store.get(sid).await.unwrap().is_some());
+    }
+    there
+}
+
+fn report(what: &str, outcome: &Outcome, took: Duration) {
+    assert!(outcome.slowest < TIMEOUT + SLACK, "an error took {:?}", outcome.slowest);
+    println!("{what}: {outcome}; every session back after {took:?}");
+}

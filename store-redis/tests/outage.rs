@@ -1,0 +1,162 @@
+//! A server that is down, hangs, forgets its scripts, closes idle connections or is killed under load: errors are quick, and
+//! nobody has to restart anything.
+
+mod common;
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use common::{
+    load::{Load, recovered},
+    put, record,
+    server::{Server, installed},
+};
+use session_core::{AdminStore, Expect, Set, Sid, Store, StoreError, Touched};
+use store_redis::{RedisStore, redis};
+
+/// What an error may take longer than the option says, on a machine with other things to do.
+const SLACK: Duration = Duration::from_millis(500);
+
+fn assert_unavailable(error: &StoreError) {
+    assert!(matches!(error, StoreError::Unavailable { store: "redis", .. }), "{error:?}");
+}
+
+#[test]
+fn a_server_that_is_down_at_the_start_is_a_quick_error_until_it_is_there() {
+    if !installed() {
+        return;
+    }
+    session_testkit::run(async {
+        let killed = Server::start_durable().kill();
+        let store = RedisStore::open(&killed.url()).unwrap();
+        for _ in 0..3 {
+            let start = Instant::now();
+            assert_unavailable(&store.get(&Sid::random()).await.map(drop).unwrap_err());
+            assert!(start.elapsed() < SLACK, "a refused connection is known at once");
+        }
+        let _server = killed.restart_durable();
+        let sid = put(&store, &record("")).await;
+        assert!(store.get(&sid).await.unwrap().is_some(), "the first call already");
+    });
+}
+
+#[test]
+fn a_server_that_hangs_is_an_error_in_bounded_time() {
+    if !installed() {
+        return;
+    }
+    session_testkit::run(async {
+        let server = Server::start(&[]);
+        let timeout = Duration::from_millis(300);
+        let store = RedisStore::open(&server.url()).unwrap().timeout(timeout);
+        let unconnected = RedisStore::open(&server.url()).unwrap().timeout(timeout);
+        let sid = put(&store, &record("")).await;
+        server.signal("STOP");
+        for store in [&store, &store, &unconnected] {
+            let start = Instant::now();
+            let calls = (0..50).map(|_| store.get(&sid));
+            for error in futures_util::future::join_all(calls).await {
+                assert_unavailable(&error.map(drop).unwrap_err());
+            }
+            assert!(start.elapsed() < timeout + SLACK, "fifty calls wait side by side");
+        }
+        server.signal("CONT");
+        recovered(&store).await;
+        assert!(store.get(&sid).await.unwrap().is_some());
+    });
+}
+
+#[test]
+fn an_idle_connection_that_the_server_closed_costs_nobody_an_error() {
+    if !installed() {
+        return;
+    }
+    session_testkit::run(async {
+        let server = Server::start(&[]);
+        let store = RedisStore::open(&server.url()).unwrap();
+        let sid = put(&store, &record("")).await;
+        let close = || server.ask::<i64>(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
+        close();
+        assert!(store.get(&sid).await.unwrap().is_some());
+        close();
+        assert_eq!(store.touch(&sid, &record("").cookie).await.unwrap(), Touched::Moved);
+        close();
+        put(&store, &record("")).await;
+        close();
+        store.set(&sid, &record(""), &Expect::Anything).await.unwrap();
+        close();
+        assert_eq!(store.length().await.unwrap(), 2);
+        close();
+        store.destroy(&sid).await.unwrap();
+    });
+}
+
+#[test]
+fn a_server_that_forgot_its_scripts_is_told_again() {
+    if !installed() {
+        return;
+    }
+    session_testkit::run(async {
+        let server = Server::start(&[]);
+        let store = RedisStore::open(&server.url()).unwrap();
+        let sid = put(&store, &record("")).await;
+        for _ in 0..3 {
+            let _: String = server.ask(&["SCRIPT", "FLUSH"]);
+            for _ in 0..2 {
+                let version = store.get(&sid).await.unwrap().unwrap().version;
+                let set = store.set(&sid, &record("\"a\":1"), &Expect::Version(version)).await.unwrap();
+                assert!(matches!(set, Set::Written(_)));
+            }
+        }
+        let calls: String = server.ask(&["INFO", "commandstats"]);
+        assert!(
+            calls.contains("cmdstat_eval:calls=3,") && calls.contains("cmdstat_evalsha:calls=6,"),
+            "{calls}"
+        );
+    });
+}
+
+#[test]
+fn an_applications_own_connection_serves_as_well() {
+    if !installed() {
+        return;
+    }
+    session_testkit::run(async {
+        let server = Server::start_durable();
+        let client = redis::Client::open(server.url()).unwrap();
+        let multiplexed = RedisStore::new(client.get_multiplexed_async_connection().await.unwrap());
+        let managed = RedisStore::new(client.get_connection_manager().await.unwrap());
+        for store in [&multiplexed, &managed] {
+            let sid = put(store, &record("")).await;
+            assert!(store.get(&sid).await.unwrap().is_some());
+        }
+        let killed = server.kill();
+        assert_unavailable(&managed.get(&Sid::random()).await.map(drop).unwrap_err());
+        let _server = killed.restart_durable();
+        recovered(&managed).await;
+    });
+}
+
+#[test]
+fn a_kill_under_load_costs_quick_errors_and_no_acknowledged_session() {
+    if !installed() {
+        return;
+    }
+    session_testkit::run(async {
+        let server = Server::start_durable();
+        let store = Arc::new(RedisStore::open(&server.url()).unwrap());
+        let load = Load::start(&store);
+        load.until_acknowledged(500).await;
+        let killed = server.kill();
+        load.until_failed(50).await;
+        let server = killed.restart_durable();
+        let took = recovered(&store).await;
+        load.until_acknowledged(500).await;
+        let outcome = load.stop().await;
+        outcome.assert_all_kept(&store).await;
+        assert!(outcome.slowest < SLACK, "an error took {:?}", outcome.slowest);
+        println!("{outcome}; back {took:?} after the server, on {}", server.port);
+    });
+}

@@ -1,0 +1,90 @@
+//! What the tests of the three stores share.
+
+#![allow(dead_code, unreachable_pub, reason = "each test file takes its part")]
+
+pub mod load;
+pub mod requests;
+pub mod server;
+
+use std::{
+    error::Error,
+    fs,
+    path::PathBuf,
+    process,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, SystemTime},
+};
+
+use session_core::{Expect, Record, Set, Sid, Store, StoreError};
+
+/// A name of a table that no other test has.
+pub fn new_name() -> String {
+    static NUMBER: AtomicUsize = AtomicUsize::new(0);
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    format!("test_{}_{}_{}", since.as_millis(), process::id(), NUMBER.fetch_add(1, Ordering::Relaxed))
+}
+
+/// A record with this data that lives until the browser closes.
+pub fn record(data: &str) -> Record {
+    let cookie = r#""cookie":{"originalMaxAge":null,"expires":null,"httpOnly":true,"path":"/"}"#;
+    let comma = if data.is_empty() { "" } else { "," };
+    Record::parse(format!("{{{cookie}{comma}{data}}}")).unwrap()
+}
+
+/// A record that is held until then, in milliseconds since 1970.
+pub fn until(ms: u64, data: &str) -> Record {
+    let mut record = record(data);
+    record.cookie.set_expires(Some(SystemTime::UNIX_EPOCH + Duration::from_millis(ms)), SystemTime::now());
+    record
+}
+
+/// A new session with the record.
+pub async fn put(store: &impl Store, record: &Record) -> Sid {
+    let sid = Sid::random();
+    let written = store.set(&sid, record, &Expect::Nothing).await.unwrap();
+    assert!(matches!(written, Set::Written(_)));
+    sid
+}
+
+/// All that an error says, in every way that it could be printed.
+pub fn shown(error: &StoreError) -> String {
+    let mut shown = format!("{error} {error:?}");
+    let mut cause: Option<&dyn Error> = error.source();
+    while let Some(error) = cause {
+        shown += &format!(" {error} {error:?}");
+        cause = error.source();
+    }
+    shown
+}
+
+/// A folder that is removed with the last that holds it.
+#[derive(Clone)]
+pub struct TempDir(Arc<Folder>);
+
+struct Folder(PathBuf);
+
+impl TempDir {
+    pub fn new() -> Self {
+        let folder = std::env::temp_dir().join(format!("store-sqlx-{}", new_name()));
+        fs::create_dir_all(&folder).unwrap();
+        Self(Arc::new(Folder(folder)))
+    }
+
+    pub fn path(&self) -> &PathBuf {
+        &self.0.0
+    }
+
+    /// The URL of a file of SQLite in it.
+    pub fn url(&self) -> String {
+        format!("sqlite:{}", self.path().join("sessions.db").display())
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        fs::remove_dir_all(&self.0).ok();
+    }
+}

@@ -1,0 +1,576 @@
+//! PostgreSQL: the store contract on every kind of table, and what is PostgreSQL's own.
+
+mod common;
+
+use std::time::{Duration, Instant};
+
+use common::{new_name, put, record, requests::App, shown, until};
+use futures_util::future::join_all;
+use session_core::{AdminStore, Expect, Record, Set, Sid, Store, StoreError, Touched};
+use session_testkit::{Fixture, ManualClock, service_url};
+use store_sqlx::{
+    PostgresStore,
+    sqlx::{self, AssertSqlSafe, Executor, PgPool, postgres::PgPoolOptions},
+};
+
+/// What the manual clock starts at.
+const START: u64 = 1_767_323_045_678;
+
+fn url() -> Option<String> {
+    service_url("POSTGRES_URL")
+}
+
+/// Few connections: the server has a hundred for all tests together.
+fn pool(url: &str) -> PgPool {
+    PgPoolOptions::new().max_connections(4).connect_lazy(url).unwrap()
+}
+
+/// Connections of which each begins with this statement.
+fn pool_with(url: &str, first: &'static str) -> PgPool {
+    let begin = PgPoolOptions::new().max_connections(4);
+    let begin = begin.after_connect(move |connection, _| {
+        Box::pin(async move { connection.execute(first).await.map(|_| ()) })
+    });
+    begin.connect_lazy(url).unwrap()
+}
+
+/// Past the store.
+async fn run(pool: &PgPool, sql: &str) {
+    pool.execute(sqlx::raw_sql(AssertSqlSafe(sql))).await.unwrap();
+}
+
+async fn ask(pool: &PgPool, sql: String) -> String {
+    sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(pool).await.unwrap()
+}
+
+/// A store on a table of its own, that it creates.
+fn store(pool: &PgPool) -> (PostgresStore, String) {
+    let table = new_name();
+    let store = PostgresStore::new(pool.clone()).table_name(&table).unwrap().create_table_if_missing(true);
+    (store, table)
+}
+
+fn fixture(pool: &PgPool) -> Fixture {
+    let clock = ManualClock::new();
+    Fixture::new(store(pool).0.clock(clock.clock())).clock(clock)
+}
+
+/// A store on a table whose columns have these types.
+async fn fixture_on(pool: &PgPool, sess: &str, expire: &str) -> Fixture {
+    let (store, table) = store(pool);
+    let clock = ManualClock::new();
+    let create = format!(r#"CREATE TABLE "{table}" (sid varchar PRIMARY KEY, sess {sess}, expire {expire})"#);
+    run(pool, &create).await;
+    let fixture = Fixture::new(store.clock(clock.clock())).clock(clock);
+    if sess != "text" {
+        return fixture;
+    }
+    let pool = pool.clone();
+    fixture.plant(move |sid, text| {
+        let insert = format!(r#"INSERT INTO "{table}" (sid, sess, expire) VALUES ($1, $2, '9999-01-01')"#);
+        let pool = pool.clone();
+        async move {
+            let insert =
+                sqlx::query(AssertSqlSafe(insert)).bind(sid.as_str()).bind(text).execute(&pool).await;
+            insert.unwrap();
+        }
+    })
+}
+
+mod json {
+    use super::*;
+
+    session_testkit::store_contract!({
+        let Some(url) = url() else { return };
+        async move || fixture(&pool(&url))
+    });
+    session_testkit::admin_contract!({
+        let Some(url) = url() else { return };
+        async move || fixture(&pool(&url))
+    });
+}
+
+mod text_and_timestamptz {
+    use super::*;
+
+    session_testkit::store_contract!({
+        let Some(url) = url() else { return };
+        async move || fixture_on(&pool(&url), "text", "timestamptz").await
+    });
+    session_testkit::admin_contract!({
+        let Some(url) = url() else { return };
+        async move || fixture_on(&pool(&url), "text", "timestamptz").await
+    });
+}
+
+/// All but the tests that want keys in their order back.
+mod jsonb {
+    use super::*;
+
+    session_testkit::contract_tests!({
+            let Some(url) = url() else { return };
+            async move || fixture_on(&pool(&url), "jsonb", "timestamp(6)").await
+        };
+        verbs:
+            get_of_an_absent_sid_is_none_and_creates_nothing,
+            get_of_an_expired_record_is_none,
+            get_tells_how_long_the_record_is_held,
+            set_expecting_anything_writes_over_anything,
+            set_expecting_nothing_writes_only_where_nothing_is_held,
+            set_expecting_a_version_writes_only_over_that_version,
+            set_expecting_a_version_creates_nothing,
+            set_answers_the_version_that_get_answers,
+            set_holds_the_record_until_its_cookie_expires,
+            set_of_a_record_that_is_over_destroys_it_under_the_same_condition,
+            what_has_expired_counts_as_nothing_held,
+            touch_moves_the_expiry_and_nothing_else,
+            touch_of_an_unknown_sid_says_so_and_creates_nothing,
+            touch_of_an_expired_record_does_not_revive_it,
+            destroy_forgets_and_twice_is_fine,
+            sids_are_told_apart_to_the_byte);
+    session_testkit::contract_tests!({
+            let Some(url) = url() else { return };
+            async move || fixture_on(&pool(&url), "jsonb", "timestamp(6)").await
+        };
+        concurrency:
+            of_parallel_writes_that_expect_nothing_one_is_written,
+            of_parallel_writes_that_expect_one_version_one_is_written,
+            parallel_increments_are_all_kept,
+            parallel_requests_keep_each_others_keys,
+            a_logout_stays_a_logout,
+            a_regenerated_session_stays_under_its_new_id,
+            an_expired_session_is_not_brought_back);
+}
+
+/// Connections in one zone, the table in another.
+mod in_another_time_zone {
+    use super::*;
+
+    fn fixture(url: &str) -> Fixture {
+        let pool = pool_with(url, "SET TIME ZONE 'Asia/Kolkata'");
+        let clock = ManualClock::new();
+        let store = store(&pool).0.time_zone("America/New_York").unwrap().clock(clock.clock());
+        Fixture::new(store).clock(clock)
+    }
+
+    session_testkit::store_contract!({
+        let Some(url) = url() else { return };
+        async move || fixture(&url)
+    });
+    session_testkit::admin_contract!({
+        let Some(url) = url() else { return };
+        async move || fixture(&url)
+    });
+}
+
+/// The strictest isolation: writers are told to give way, and write again.
+mod serializable {
+    use super::*;
+
+    session_testkit::contract_tests!({
+            let Some(url) = url() else { return };
+            async move || fixture(&pool_with(&url, "SET default_transaction_isolation = 'serializable'"))
+        };
+        concurrency:
+            of_parallel_writes_that_expect_nothing_one_is_written,
+            of_parallel_writes_that_expect_one_version_one_is_written,
+            parallel_increments_are_all_kept,
+            parallel_requests_keep_each_others_keys,
+            a_logout_stays_a_logout,
+            a_renewed_session_takes_along_what_others_wrote);
+}
+
+#[test]
+fn the_columns_hold_what_connect_pg_simple_writes() {
+    let Some(url) = url() else { return };
+    session_testkit::run(async {
+        let (pool, clock) = (pool(&url), ManualClock::new());
+        let (store, table) = store(&pool);
+        let store = store.clock(clock.clock());
+        let row = async |sid: Sid| {
+            let row = format!(
+                r#"SELECT sess::text || ' ' || expire FROM "{table}" WHERE sid = '{}'"#,
+                sid.as_str()
+            );
+            ask(&pool, row).await
+        };
+        let text = record(r#""user":"tj""#).to_json();
+        // To the second begun: 2026-01-02T03:04:05.678Z and a day; 04:00:00.001Z.
+        let sid = put(&store, &record(r#""user":"tj""#)).await;
+        assert_eq!(row(sid).await, format!("{text} 2026-01-03 03:04:06"));
+        let until = until(1_767_326_400_001, "");
+        let sid = put(&store, &until).await;
+        assert_eq!(row(sid.clone()).await, format!("{} 2026-01-02 04:00:01", until.to_json()));
+        assert_eq!(store.touch(&sid, &record("").cookie).await.unwrap(), Touched::Moved);
+        assert_eq!(
+            row(sid).await,
+            format!("{} 2026-01-03 03:04:06", until.to_json()),
+            "a touch moves the column only"
+        );
+    });
+}
+
+#[test]
+fn what_node_wrote_in_its_time_zone_is_read() {
+    let Some(url) = url() else { return };
+    session_testkit::run(async {
+        let node = pool_with(&url, "SET TIME ZONE 'America/New_York'");
+        let (pool, clock) = (pool(&url), ManualClock::new());
+        let (store, table) = store(&pool);
+        let store = store.time_zone("America/New_York").unwrap().clock(clock.clock());
+        assert_eq!(store.length().await.unwrap(), 0);
+        let text = record(r#""user":"tj""#).to_json();
+        let expire = START / 1_000 + 3_600;
+        let insert = format!(
+            r#"INSERT INTO "{table}" (sess, expire, sid) SELECT '{text}', to_timestamp({expire}), 'HefWVFVJT0Yb-JBDdjy2IWCHk-TbiSgv'
+            ON CONFLICT (sid) DO UPDATE SET sess = '{text}', expire = to_timestamp({expire}) RETURNING sid"#
+        );
+        run(&node, &insert).await;
+        let sid = Sid::from("HefWVFVJT0Yb-JBDdjy2IWCHk-TbiSgv");
+        let stored = store.get(&sid).await.unwrap().expect("it has not expired");
+        assert_eq!(stored.record.to_json(), text);
+        assert_eq!(stored.left, Some(Duration::from_millis(3_599_322)));
+
+        let sid = put(&store, &until(START + 60_000, "")).await;
+        let select = format!(
+            r#"SELECT sess::text FROM "{table}" WHERE sid = '{}' AND expire >= to_timestamp({})"#,
+            sid.as_str(),
+            START / 1_000 + 61
+        );
+        assert!(ask(&node, select).await.contains("cookie"), "Node reads it up to the same second");
+        clock.pass(Duration::from_secs(3_598));
+        assert_eq!(store.length().await.unwrap(), 1);
+        clock.pass(Duration::from_secs(2));
+        assert_eq!(store.length().await.unwrap(), 0);
+    });
+}
+
+#[test]
+fn many_that_start_at_once_create_one_table() {
+    let Some(url) = url() else { return };
+    session_testkit::run(async {
+        let table = new_name();
+        let start = |_| {
+            let pool = PgPoolOptions::new().max_connections(1).connect_lazy(&url).unwrap();
+            let store = PostgresStore::new(pool).table_name(&table).unwrap().create_table_if_missing(true);
+            tokio::spawn(async move { put(&store, &record("")).await })
+        };
+        join_all((0..16).map(start)).await.into_iter().for_each(|put| drop(put.unwrap()));
+        let pool = pool(&url);
+        let store = PostgresStore::new(pool.clone()).table_name(&table).unwrap();
+        assert_eq!(store.length().await.unwrap(), 16);
+        let index = format!(
+            r#"SELECT string_agg(indexname, ' ' ORDER BY indexname) FROM pg_indexes WHERE tablename = '{table}'"#
+        );
+        assert_eq!(ask(&pool, index).await, format!("IDX_{table}_expire {table}_pkey"));
+    });
+}
+
+#[test]
+fn several_tables_fit_into_one_schema_and_several_schemas() {
+    let Some(url) = url() else { return };
+    session_testkit::run(async {
+        let (pool, schema, odd) = (pool(&url), new_name(), format!("odd \"{{sid}}\" {}", new_name()));
+        run(&pool, &format!(r#"CREATE SCHEMA "{schema}""#)).await;
+        let named = |name: &str| {
+            PostgresStore::new(pool.clone()).table_name(name).unwrap().create_table_if_missing(true)
+        };
+        let stores = [
+            named("session").schema_name(&schema).unwrap(),
+            named("admin_session").schema_name(&schema).unwrap(),
+            named(&odd).schema_name(&schema).unwrap(),
+            named(&odd),
+        ];
+        let sid = Sid::random();
+        for (at, store) in stores.iter().enumerate() {
+            let written = store.set(&sid, &record(&format!("\"at\":{at}")), &Expect::Nothing).await.unwrap();
+            assert!(matches!(written, Set::Written(_)));
+        }
+        for (at, store) in stores.iter().enumerate() {
+            let stored = store.get(&sid).await.unwrap().unwrap();
+            assert_eq!(stored.record.data.get("at"), Some(&*at.to_string()));
+        }
+    });
+}
+
+#[test]
+fn a_table_that_is_there_needs_no_right_to_create_one() {
+    let Some(url) = url() else { return };
+    session_testkit::run(async {
+        let admin = pool(&url);
+        let (store, table) = store(&admin);
+        put(&store, &record("")).await;
+        let role = new_name();
+        run(
+            &admin,
+            &format!(
+                r#"CREATE ROLE "{role}"; GRANT SELECT, INSERT, UPDATE, DELETE ON "{table}" TO "{role}""#
+            ),
+        )
+        .await;
+        let become_it: &'static str = format!(r#"SET ROLE "{role}""#).leak();
+        let poor = pool_with(&url, become_it);
+        let store =
+            PostgresStore::new(poor.clone()).table_name(&table).unwrap().create_table_if_missing(true);
+        let sid = put(&store, &record("")).await;
+        assert_eq!(store.touch(&sid, &record("").cookie).await.unwrap(), Touched::Moved);
+        store.destroy(&sid).await.unwrap();
+        assert_eq!(store.prune().await.unwrap(), 0);
+
+        let elsewhere =
+            PostgresStore::new(poor).table_name("elsewhere").unwrap().create_table_if_missing(true);
+        if let Err(error) = elsewhere.schema_name("pg_catalog").unwrap().destroy(&sid).await {
+            assert!(shown(&error).contains("42501"), "{error:?}");
+        }
+    });
+}
+
+#[test]
+fn a_missing_table_is_an_error_that_names_the_option() {
+    let Some(url) = url() else { return };
+    session_testkit::run(async {
+        let table = new_name();
+        let store = PostgresStore::new(pool(&url)).table_name(&table).unwrap();
+        let (sid, record) = (Sid::random(), record(""));
+        let errors = [
+            store.get(&sid).await.map(drop).unwrap_err(),
+            store.set(&sid, &record, &Expect::Nothing).await.map(drop).unwrap_err(),
+            store.touch(&sid, &record.cookie).await.map(drop).unwrap_err(),
+            store.destroy(&sid).await.unwrap_err(),
+            store.length().await.map(drop).unwrap_err(),
+            store.ids(&mut |_| ()).await.unwrap_err(),
+            store.all(&mut |_, _| ()).await.unwrap_err(),
+            store.clear().await.unwrap_err(),
+            store.prune().await.map(drop).unwrap_err(),
+        ];
+        for error in errors {
+            let shown = shown(&error);
+            assert!(matches!(error, StoreError::Unavailable { store: "postgres", .. }));
+            assert!(shown.contains(&table) && shown.contains("create_table_if_missing"), "{shown}");
+        }
+    });
+}
+
+#[test]
+fn what_jsonb_cannot_hold_is_an_error_without_data() {
+    let Some(url) = url() else { return };
+    session_testkit::run(async {
+        let pool = pool(&url);
+        let data = [r#""hunter2":"\u0000""#, r#""hunter2":"\ud800""#];
+        let (plain, _) = store(&pool);
+        for data in data {
+            let sid = put(&plain, &record(data)).await;
+            let stored = plain.get(&sid).await.unwrap().unwrap();
+            assert_eq!(stored.record, record(data), "json holds it");
+        }
+        let (store, table) = store(&pool);
+        run(
+            &pool,
+            &format!(r#"CREATE TABLE "{table}" (sid varchar PRIMARY KEY, sess jsonb, expire timestamp)"#),
+        )
+        .await;
+        for data in data {
+            let sid = Sid::random();
+            let error = store.set(&sid, &record(data), &Expect::Nothing).await.unwrap_err();
+            assert!(matches!(error, StoreError::Unavailable { .. }));
+            let shown = shown(&error);
+            assert!(!shown.contains("hunter2") && !shown.contains(sid.as_str()), "{shown}");
+            assert!(store.get(&sid).await.unwrap().is_none());
+        }
+        let large = record(&format!(r#""l":"{}","é":{{"n":[1.5,null,true]}}"#, "x".repeat(1 << 20)));
+        let sid = put(&store, &large).await;
+        let held = store.get(&sid).await.unwrap().unwrap().record;
+        assert!(held.data.get("l") == large.data.get("l"));
+        assert_eq!(held.data.get("é"), Some(r#"{"n": [1.5, null, true]}"#));
+    });
+}
+
+#[test]
+fn a_row_that_is_no_record_is_left_alone_and_passed_over() {
+    let Some(url) = url() else { return };
+    session_testkit::run(async {
+        let pool = pool(&url);
+        let (store, table) = store(&pool);
+        let good = put(&store, &record("")).await;
+        for (at, text) in
+            ["[]", "\"hunter2\"", "null", "{\"hunter2\":1}", "{\"cookie\":null}"].iter().enumerate()
+        {
+            run(&pool, &format!(r#"INSERT INTO "{table}" VALUES ('corrupt{at}', '{text}', '9999-01-01')"#))
+                .await;
+            let error = store.get(&Sid::from(format!("corrupt{at}"))).await.unwrap_err();
+            assert!(matches!(error, StoreError::Corrupt { store: "postgres", .. }), "{text}");
+            assert!(!shown(&error).contains("hunter2") && !shown(&error).contains("corrupt{at}"));
+        }
+        let mut seen = Vec::new();
+        store.all(&mut |sid, _| seen.push(sid)).await.unwrap();
+        assert!(seen == [good]);
+        assert_eq!(store.length().await.unwrap(), 6);
+    });
+}
+
+#[test]
+fn an_exhausted_pool_is_a_quick_error() {
+    let Some(url) = url() else { return };
+    session_testkit::run(async {
+        let pool = PgPoolOptions::new().max_connections(1).connect_lazy(&url).unwrap();
+        let (store, _) = store(&pool);
+        let store = store.timeout(Duration::from_millis(200));
+        let sid = put(&store, &record("")).await;
+        let taken = pool.acquire().await.unwrap();
+        let start = Instant::now();
+        let error = store.get(&sid).await.unwrap_err();
+        assert!(start.elapsed() < Duration::from_secs(2) && shown(&error).contains("200ms"), "{error:?}");
+        drop(taken);
+        assert!(store.get(&sid).await.unwrap().is_some());
+    });
+}
+
+#[test]
+fn a_statement_that_must_wait_is_an_error_in_bounded_time() {
+    let Some(url) = url() else { return };
+    session_testkit::run(async {
+        let pool = pool(&url);
+        let (store, table) = store(&pool);
+        let store = store.timeout(Duration::from_millis(200));
+        let sid = put(&store, &record("")).await;
+        let mut other = pool.begin().await.unwrap();
+        let lock = format!(r#"SELECT 1 FROM "{table}" FOR UPDATE"#);
+        other.execute(AssertSqlSafe(lock)).await.unwrap();
+        let start = Instant::now();
+        let error = store.set(&sid, &record("\"a\":1"), &Expect::Anything).await.unwrap_err();
+        assert!(start.elapsed() < Duration::from_secs(2) && shown(&error).contains("200ms"), "{error:?}");
+        assert!(store.get(&sid).await.unwrap().is_some(), "who only reads does not wait");
+        other.rollback().await.unwrap();
+        let written = store.set(&sid, &record("\"a\":2"), &Expect::Anything).await.unwrap();
+        assert!(matches!(written, Set::Written(_)));
+    });
+}
+
+#[test]
+fn without_touch_the_expiry_stays() {
+    let Some(url) = url() else { return };
+    session_testkit::run(async {
+        let (pool, clock) = (pool(&url), ManualClock::new());
+        let store = store(&pool).0.disable_touch(true).clock(clock.clock());
+        let sid = put(&store, &record("")).await;
+        clock.pass(Duration::from_secs(80_000));
+        assert_eq!(store.touch(&sid, &record("").cookie).await.unwrap(), Touched::Moved);
+        clock.pass(Duration::from_secs(10_000));
+        assert!(store.get(&sid).await.unwrap().is_none());
+    });
+}
+
+#[test]
+fn the_time_to_live_holds_what_has_no_lifetime() {
+    let Some(url) = url() else { return };
+    session_testkit::run(async {
+        let (pool, clock) = (pool(&url), ManualClock::new());
+        let store = store(&pool).0.ttl(Duration::from_secs(60)).clock(clock.clock());
+        let sid = put(&store, &record("")).await;
+        let stored = store.get(&sid).await.unwrap().unwrap();
+        assert_eq!(stored.lifetime, Some(Duration::from_secs(60)));
+        assert!(stored.left.unwrap() <= Duration::from_secs(61));
+        clock.pass(Duration::from_secs(62));
+        assert!(store.get(&sid).await.unwrap().is_none());
+    });
+}
+
+#[test]
+fn expired_rows_are_pruned_in_batches_by_who_writes_when_it_is_due() {
+    let Some(url) = url() else { return };
+    session_testkit::run(async {
+        let (pool, clock) = (pool(&url), ManualClock::new());
+        let (store, table) = store(&pool);
+        let store =
+            store.prune_session_interval(Duration::from_secs(60)).prune_session_randomized_interval(false);
+        let store = store.clock(clock.clock());
+        put(&store, &record("")).await;
+        let fill = format!(
+            r#"INSERT INTO "{table}" SELECT n, '{{"cookie":{{}}}}', '2020-01-01' FROM generate_series(1, 2500) n"#
+        );
+        run(&pool, &fill).await;
+        let rows = async || {
+            let count = format!(r#"SELECT count(*)::text FROM "{table}""#);
+            ask(&pool, count).await.parse::<u64>().unwrap()
+        };
+        put(&store, &record("")).await;
+        assert_eq!(rows().await, 2_502, "not yet");
+        clock.pass(Duration::from_secs(61));
+        put(&store, &record("")).await;
+        let start = Instant::now();
+        while rows().await > 3 {
+            assert!(start.elapsed() < Duration::from_secs(30), "nobody prunes");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        run(&pool, &fill).await;
+        assert_eq!(store.prune().await.unwrap(), 2_500);
+        assert_eq!(rows().await, 3);
+    });
+}
+
+#[test]
+fn a_request_costs_no_more_statements_than_it_must() {
+    let Some(url) = url() else { return };
+    session_testkit::run(async {
+        let pool = PgPoolOptions::new().max_connections(1).connect_lazy(&url).unwrap();
+        let (store, table) = store(&pool);
+        // What the server itself counts of this connection.
+        let count = || async {
+            let count = "SELECT coalesce(sum(generic_plans + custom_plans), 0)::bigint FROM pg_prepared_statements \
+                WHERE statement NOT LIKE '%pg_prepared_statements%'";
+            sqlx::query_scalar(count).fetch_one(&pool).await.unwrap()
+        };
+        let age =
+            || run_owned(&pool, format!(r#"UPDATE "{table}" SET expire = expire - interval '50 minutes'"#));
+        App::new(store, count).a_request_costs_no_more_statements_than_it_must(age).await;
+    });
+}
+
+async fn run_owned(pool: &PgPool, sql: String) {
+    run(pool, &sql).await;
+}
+
+#[test]
+fn names_are_checked_when_they_are_given_and_urls_when_they_are_opened() {
+    session_testkit::run(async {
+        let open = || PostgresStore::open("postgres://nobody@127.0.0.1:1/none").unwrap();
+        for (option, error) in [
+            ("table_name", open().table_name("")),
+            ("table_name", open().table_name(&"x".repeat(64))),
+            ("schema_name", open().schema_name("a\0b")),
+            ("time_zone", open().time_zone("\n")),
+        ] {
+            let shown = shown(&error.unwrap_err());
+            assert!(shown.contains(&format!("option {option}")), "{shown}");
+        }
+        let secret = "postgres://user:hunter2@:port/x";
+        assert!(!shown(&PostgresStore::open(secret).unwrap_err()).contains("hunter2"));
+        let store = PostgresStore::open("postgres://user:hunter2@127.0.0.1:1/none").unwrap();
+        assert_eq!(format!("{store:?}"), r#"PostgresStore { table: "\"session\"", .. }"#);
+    });
+}
+
+#[test]
+fn an_expired_row_is_nobodys_until_it_is_replaced() {
+    let Some(url) = url() else { return };
+    session_testkit::run(async {
+        let (pool, clock) = (pool(&url), ManualClock::new());
+        let (store, table) = store(&pool);
+        let store = store.clock(clock.clock());
+        let sid = put(&store, &until(START + 60_000, "\"a\":1")).await;
+        let version = store.get(&sid).await.unwrap().unwrap().version;
+        clock.pass(Duration::from_secs(62));
+        let over: Record = until(START, "");
+        for expect in [Expect::Version(version.clone()), Expect::Version(version)] {
+            assert_eq!(store.set(&sid, &over, &expect).await.unwrap(), Set::Conflict);
+        }
+        assert_eq!(store.touch(&sid, &over.cookie).await.unwrap(), Touched::Unknown);
+        let written = store.set(&sid, &over, &Expect::Nothing).await.unwrap();
+        assert!(matches!(written, Set::Written(_)), "over already, and nothing was held");
+        let rows = format!(r#"SELECT count(*)::text FROM "{table}""#);
+        assert_eq!(ask(&pool, rows).await, "1", "the row is still there, for a pruning to remove");
+        put(&store, &record("")).await;
+        assert!(matches!(store.set(&sid, &record(""), &Expect::Nothing).await.unwrap(), Set::Written(_)));
+        assert!(matches!(store.set(&sid, &over, &Expect::Nothing).await.unwrap(), Set::Conflict));
+    });
+}
