@@ -5,28 +5,13 @@
 
 mod common;
 
-use common::{ACTIX, AXUM, ROCKET, oracle, setting};
+use common::{ACTIX, AXUM, Database, REDIS, ROCKET, oracle, setting};
 use conformance::differential::{Differential, Program, Side};
-use serde_json::{Value, json};
-
-/// A database, and how the runner keeps its cases apart.
-struct Database {
-    url: &'static str,
-    store: fn(&str) -> Value,
-    /// Cases cannot be kept apart by a name: they are run one by one, on an emptied store.
-    cleared: bool,
-}
-
-const REDIS: Database = Database {
-    url: "REDIS_URL",
-    store: |url| json!({ "kind": "redis", "url": url, "options": { "prefix": "{case}:" } }),
-    cleared: false,
-};
 
 /// At least 2,000 requests; more with `DIFFERENTIAL_CONFIGS`, others with `DIFFERENTIAL_SEED`.
 fn compare(database: &Database, probe: &str, alternating: bool) {
     let Some(oracle) = oracle() else { return };
-    let Some(url) = session_testkit::service_url(database.url) else { return };
+    let Some(store) = database.store() else { return };
     let tested = Program::probe(probe);
     let sides = if alternating {
         [Side::of(oracle.clone()), Side::alternating([oracle, tested])]
@@ -34,7 +19,7 @@ fn compare(database: &Database, probe: &str, alternating: bool) {
         [Side::of(oracle), Side::of(tested)]
     };
     let [reference, tested] = sides.map(|side| {
-        let side = side.store((database.store)(&url));
+        let side = side.store(store.clone());
         let side = if database.cleared { side.cleared() } else { side };
         if probe == ROCKET { side.utf8_headers() } else { side }
     });

@@ -59,7 +59,9 @@ fn routes(config: &mut ServiceConfig) {
         .route("/cookie/{rest:.*}", web::get().to(cookie))
         .route("/later/{rest:.*}", web::get().to(spawn))
         .service(
-            web::scope("/mounted").route("/optional", web::get().to(optional)).default_service(web::to(plain)),
+            web::scope("/mounted")
+                .route("/optional", web::get().to(optional))
+                .default_service(web::to(plain)),
         )
         .default_service(web::to(plain));
 }

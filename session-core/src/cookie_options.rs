@@ -126,7 +126,8 @@ impl CookieOptions {
     /// `max_age`, `max_age_millis` and `expires` counts. Node: `cookie.maxAge`, there in milliseconds.
     #[must_use]
     pub fn max_age(self, max_age: impl Into<Option<Duration>>) -> Self {
-        let millis = |age: Duration| Lifetime::MaxAge(Millis::try_from(age.as_millis()).unwrap_or(Millis::MAX));
+        let millis =
+            |age: Duration| Lifetime::MaxAge(Millis::try_from(age.as_millis()).unwrap_or(Millis::MAX));
         Self { lifetime: Some(max_age.into().map_or(Lifetime::Browser, millis)), ..self }
     }
 

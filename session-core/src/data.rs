@@ -175,7 +175,8 @@ impl Data {
 
 /// A canonical array index: "0", "17", at most 2³² − 2.
 pub(crate) fn array_index(key: &str) -> Option<u32> {
-    let canonical = key == "0" || (key.starts_with(|first: char| first.is_ascii_digit()) && !key.starts_with('0'));
+    let canonical =
+        key == "0" || (key.starts_with(|first: char| first.is_ascii_digit()) && !key.starts_with('0'));
     key.parse().ok().filter(|&index| canonical && index != u32::MAX)
 }
 
@@ -205,8 +206,10 @@ mod tests {
 
     #[test]
     fn keys_come_as_javascript_enumerates_them() {
-        let keys: Vec<String> =
-            data(&["b", "10", "a", "2", "01", "4294967294", "4294967295", "-1", "0"]).keys().map(String::from).collect();
+        let keys: Vec<String> = data(&["b", "10", "a", "2", "01", "4294967294", "4294967295", "-1", "0"])
+            .keys()
+            .map(String::from)
+            .collect();
         assert_eq!(keys, ["0", "2", "10", "4294967294", "b", "a", "01", "4294967295", "-1"]);
     }
 

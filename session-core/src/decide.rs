@@ -117,8 +117,7 @@ fn without_session(gone: Presence, facts: &Facts, policies: &Policies) -> Decisi
 fn write(facts: &Facts, policies: &Policies) -> Write {
     let cookie_counts = policies.cookie_change == CookieChange::Counts;
     let modified = is_modified(facts, policies);
-    let in_store =
-        facts.same_id && facts.saved == Saved::Current && !(cookie_counts && facts.cookie_unsaved);
+    let in_store = facts.same_id && facts.saved == Saved::Current && !(cookie_counts && facts.cookie_unsaved);
     let uninitialized = facts.saved == Saved::Never && !facts.cookie_matches;
     let save = if uninitialized && !policies.save_uninitialized { modified } else { !in_store };
     match (save, facts.cookie_matches && facts.touch_due) {
@@ -318,7 +317,8 @@ mod tests {
 
     #[test]
     fn with_the_new_policies_a_record_and_its_cookie_come_together() {
-        for express in combinations().iter().filter(|express| express.session && !express.save_uninitialized) {
+        for express in combinations().iter().filter(|express| express.session && !express.save_uninitialized)
+        {
             for (cookie_changed, cookie_unsaved) in [(false, false), (true, true), (true, false)] {
                 let policies = Policies {
                     cookie_change: CookieChange::Counts,
@@ -333,7 +333,11 @@ mod tests {
                     assert_eq!(decision.cookie == SetCookie::Send, stored, "{facts:?}");
                 }
                 if cookie_unsaved {
-                    assert_eq!(decision, Decision { write: Write::Set, cookie: SetCookie::Send }, "{facts:?}");
+                    assert_eq!(
+                        decision,
+                        Decision { write: Write::Set, cookie: SetCookie::Send },
+                        "{facts:?}"
+                    );
                 }
             }
         }

@@ -168,7 +168,10 @@ impl Options {
     /// The attributes computed for each request, for a domain or path per tenant, say; what is not set in them is as
     /// [`cookie`](Self::cookie) has it. Asked once a request, and *auto* works in it. Node: `cookie` as a function.
     #[must_use]
-    pub fn cookie_with(self, cookie: impl Fn(&RequestInfo<'_>) -> CookieOptions + Send + Sync + 'static) -> Self {
+    pub fn cookie_with(
+        self,
+        cookie: impl Fn(&RequestInfo<'_>) -> CookieOptions + Send + Sync + 'static,
+    ) -> Self {
         Self { cookie_of: Some(Arc::new(cookie)), ..self }
     }
 
@@ -342,7 +345,9 @@ impl Options {
         match set_cookie::check_attributes(&cookie.cookie(true, 0)) {
             Err(CookieError::Domain) => refuse("cookie.domain", "it is not a host name"),
             Err(_) => refuse("cookie.path", "it has a character that would end the attribute"),
-            Ok(()) if !cookie.match_path().starts_with('/') && self.browser_rules == BrowserRules::Enforce => {
+            Ok(())
+                if !cookie.match_path().starts_with('/') && self.browser_rules == BrowserRules::Enforce =>
+            {
                 refuse("cookie.path", "it must begin with /")
             }
             Ok(()) => Ok(()),
@@ -362,8 +367,16 @@ impl Options {
         let prefixed = host || self.name.starts_with("__Secure-");
         let rules = [
             (same_site_none && insecure, "cookie.same_site", "SameSite=None needs secure: set cookie.secure"),
-            (sample.partitioned() && insecure, "cookie.partitioned", "Partitioned needs secure: set cookie.secure"),
-            (prefixed && insecure, "name", "the prefixes __Host- and __Secure- need secure: set cookie.secure"),
+            (
+                sample.partitioned() && insecure,
+                "cookie.partitioned",
+                "Partitioned needs secure: set cookie.secure",
+            ),
+            (
+                prefixed && insecure,
+                "name",
+                "the prefixes __Host- and __Secure- need secure: set cookie.secure",
+            ),
             (host && sample.domain().is_some(), "cookie.domain", "a __Host- cookie has no domain"),
             (host && sample.path() != Some("/"), "cookie.path", "a __Host- cookie has the path /"),
         ];

@@ -5,11 +5,7 @@ use std::{borrow::Cow, fmt, sync::Arc, time::SystemTime};
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::{
-    cookie::Cookie,
-    data::Data,
-    json,
-};
+use crate::{cookie::Cookie, data::Data, json};
 
 /// **Record**: the session's cookie settings and its data; the JSON object that express-session writes.
 ///
@@ -50,7 +46,8 @@ impl Record {
     pub fn parse(text: impl Into<Arc<str>>) -> Result<Self, RecordError> {
         let text = text.into();
         let mut reader = serde_json::Deserializer::from_str(&text);
-        let record = RecordSeed(&text).deserialize(&mut reader).and_then(|record| reader.end().map(|()| record));
+        let record =
+            RecordSeed(&text).deserialize(&mut reader).and_then(|record| reader.end().map(|()| record));
         record.map_err(RecordError::from)
     }
 
@@ -209,8 +206,14 @@ mod tests {
 
     #[test]
     fn members_are_read_as_node_reads_them() {
-        assert_eq!(rewritten(r#"{"cookie":{}}"#), r#"{"cookie":{"expires":null,"httpOnly":true,"path":"/"}}"#);
-        assert_eq!(rewritten(&format!(r#"{{{COOKIE},"a":1,"b":2,"a":3}}"#)), format!(r#"{{{COOKIE},"a":3,"b":2}}"#));
+        assert_eq!(
+            rewritten(r#"{"cookie":{}}"#),
+            r#"{"cookie":{"expires":null,"httpOnly":true,"path":"/"}}"#
+        );
+        assert_eq!(
+            rewritten(&format!(r#"{{{COOKIE},"a":1,"b":2,"a":3}}"#)),
+            format!(r#"{{{COOKIE},"a":3,"b":2}}"#)
+        );
         let unknown = r#"{"cookie":{"foo":1,"path":"/x","expires":"nonsense"}}"#;
         assert_eq!(rewritten(unknown), r#"{"cookie":{"expires":"nonsense","httpOnly":true,"path":"/x"}}"#);
     }

@@ -86,9 +86,27 @@ pub(crate) enum Held {
 
 /// express-session's `in` test: the session's own properties and methods, and those of every object.
 const RESERVED: [&str; 21] = [
-    "cookie", "id", "req", "touch", "resetMaxAge", "save", "reload", "destroy", "regenerate", "constructor",
-    "toString", "toLocaleString", "valueOf", "hasOwnProperty", "isPrototypeOf", "propertyIsEnumerable", "__proto__",
-    "__defineGetter__", "__defineSetter__", "__lookupGetter__", "__lookupSetter__",
+    "cookie",
+    "id",
+    "req",
+    "touch",
+    "resetMaxAge",
+    "save",
+    "reload",
+    "destroy",
+    "regenerate",
+    "constructor",
+    "toString",
+    "toLocaleString",
+    "valueOf",
+    "hasOwnProperty",
+    "isPrototypeOf",
+    "propertyIsEnumerable",
+    "__proto__",
+    "__defineGetter__",
+    "__defineSetter__",
+    "__lookupGetter__",
+    "__lookupSetter__",
 ];
 
 /// What a handler asks and tells. Nothing here waits.
@@ -313,7 +331,8 @@ impl Session {
     /// `store.generate`: another id, no data, the cookie as configured. What the request began with stays what it was.
     pub(crate) fn start_over(&self, sid: Sid) {
         let options = self.options();
-        let cookie = self.0.origin.cookie_options(options).cookie(self.0.origin.secure, options.clock.millis());
+        let cookie =
+            self.0.origin.cookie_options(options).cookie(self.0.origin.secure, options.clock.millis());
         let mut state = self.state();
         state.sid = sid;
         state.is_new = true;

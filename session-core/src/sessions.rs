@@ -106,7 +106,8 @@ impl Sessions {
             set_cookie::check_attributes(&computed.cookie(secure, options.clock.millis()))?;
         }
         let presented = self.presented(request);
-        let origin = Origin { request: options.genid.is_some().then(|| request.to_owned()), computed, secure };
+        let origin =
+            Origin { request: options.genid.is_some().then(|| request.to_owned()), computed, secure };
         // With a cookie it is made only when the store has no such session.
         let new_sid = presented.is_none().then(|| origin.new_sid(options));
         Ok(Some(Begun { presented, origin, new_sid }))
@@ -123,8 +124,14 @@ impl Sessions {
                     return Ok(Session::loaded(self.clone(), origin, sid.clone(), stored));
                 }
                 Ok(None) => tracing::debug!(why = "unknown to the store, or expired", "session refused"),
-                Err(StoreError::Corrupt { store, source }) if options.corrupt == CorruptRecord::TreatAsMissing => {
-                    tracing::error!(store, error = source, "a stored record cannot be read: it is left alone");
+                Err(StoreError::Corrupt { store, source })
+                    if options.corrupt == CorruptRecord::TreatAsMissing =>
+                {
+                    tracing::error!(
+                        store,
+                        error = source,
+                        "a stored record cannot be read: it is left alone"
+                    );
                 }
                 Err(error) => return Err(error.into()),
             }

@@ -6,7 +6,8 @@ use std::{
 };
 
 use session_core::{
-    CorruptRecord, Exchange, MemoryStore, Options, RequestInfo, Secret, Session, Sessions, Sid, Store, StoreRead,
+    CorruptRecord, Exchange, MemoryStore, Options, RequestInfo, Secret, Session, Sessions, Sid, Store,
+    StoreRead,
 };
 use session_testkit::{CANARY, FailingStore};
 use tracing_subscriber::fmt::{MakeWriter, format::FmtSpan};
@@ -139,7 +140,8 @@ fn the_cause_of_a_failed_request_is_logged_once() {
     session_testkit::run(async {
         for store_read in [StoreRead::WhenAsked, StoreRead::OnArrival] {
             let store = FailingStore::new(MemoryStore::new());
-            let options = options(Arc::clone(&store)).store_read(store_read).corrupt_record(CorruptRecord::Fail);
+            let options =
+                options(Arc::clone(&store)).store_read(store_read).corrupt_record(CorruptRecord::Fail);
             let sessions = options.build().unwrap();
             let sid = Sid::random();
             store.fail_reads(true);

@@ -90,10 +90,17 @@ fn ask(
         headers.iter().for_each(|header| visit(header.name().as_str(), header.value().as_bytes()));
         // Rocket's local client puts cookies into the jar alone.
         if !headers.contains("cookie") {
-            request.cookies().iter().for_each(|cookie| visit("cookie", cookie.encoded().to_string().as_bytes()));
+            request
+                .cookies()
+                .iter()
+                .for_each(|cookie| visit("cookie", cookie.encoded().to_string().as_bytes()));
         }
     };
-    exchange.session(&RequestInfo::new(request.uri().path().as_str(), request.rocket().config().tls_enabled(), &each))
+    exchange.session(&RequestInfo::new(
+        request.uri().path().as_str(),
+        request.rocket().config().tls_enabled(),
+        &each,
+    ))
 }
 
 /// What a client learns of a store that failed: nothing.

@@ -90,7 +90,8 @@ pub async fn get_tells_how_long_the_record_is_held(fixture: &Fixture) {
     let stored = get(fixture, &sid).await.unwrap();
     let (left, lifetime) = (stored.left.expect("it expires"), stored.lifetime.expect("it expires"));
     // Stores round to whole seconds.
-    let about = |time: Duration| HOUR - Duration::from_secs(5) <= time && time <= HOUR + Duration::from_secs(1);
+    let about =
+        |time: Duration| HOUR - Duration::from_secs(5) <= time && time <= HOUR + Duration::from_secs(1);
     assert!(about(left) && about(lifetime), "{left:?} of {lifetime:?}");
 }
 
@@ -245,9 +246,13 @@ pub async fn destroy_forgets_and_twice_is_fine(fixture: &Fixture) {
 
 #[allow(missing_docs)]
 pub async fn sids_are_told_apart_to_the_byte(fixture: &Fixture) {
-    let sids = ["a", "A", "a ", " a", "ä", "a'", "a\"", "a`--", "a\\", "a*", "a?", "a[b]", "a%", "a_", "😀", "a/b", "a:b"];
+    let sids = [
+        "a", "A", "a ", " a", "ä", "a'", "a\"", "a`--", "a\\", "a*", "a?", "a[b]", "a%", "a_", "😀", "a/b",
+        "a:b",
+    ];
     for (at, sid) in sids.iter().enumerate() {
-        let written = set(fixture, &Sid::from(*sid), &record(fixture, &format!("\"at\":{at}")), Expect::Nothing).await;
+        let written =
+            set(fixture, &Sid::from(*sid), &record(fixture, &format!("\"at\":{at}")), Expect::Nothing).await;
         assert!(matches!(written, Set::Written(_)), "{sid:?} is another sid");
     }
     for (at, sid) in sids.iter().enumerate() {

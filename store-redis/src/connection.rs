@@ -77,7 +77,7 @@ impl From<redis::sentinel::SentinelClient> for Connection {
 #[cfg_attr(docsrs, doc(cfg(feature = "cluster")))]
 impl From<redis::cluster::ClusterClient> for Connection {
     fn from(client: redis::cluster::ClusterClient) -> Self {
-        Self(Source::Opened(Lazy::new(Server::Cluster(client))))
+        Self(Source::Opened(Lazy::new(Server::Cluster(Box::new(client)))))
     }
 }
 

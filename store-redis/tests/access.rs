@@ -1,5 +1,13 @@
 //! A server that lets in whom it knows, and one that speaks TLS.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "helpers of tests"
+)]
+
 mod common;
 
 use common::{

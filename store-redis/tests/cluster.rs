@@ -1,5 +1,13 @@
 //! The store contract on a Redis Cluster of three masters and three replicas.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "helpers of tests"
+)]
+
 mod common;
 
 use std::sync::LazyLock;

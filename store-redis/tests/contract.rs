@@ -1,5 +1,13 @@
 //! The store contract on a Redis server.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "helpers of tests"
+)]
+
 mod common;
 
 session_testkit::store_contract!({

@@ -1,5 +1,13 @@
 //! A master that is killed, in a cluster and under sentinels: another takes over, and the store finds it.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "helpers of tests"
+)]
+
 mod common;
 
 use std::{

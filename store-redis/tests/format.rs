@@ -1,5 +1,13 @@
 //! What stands in Redis is what connect-redis writes there, to the byte.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "helpers of tests"
+)]
+
 mod common;
 
 use std::time::{Duration, SystemTime};
@@ -191,7 +199,7 @@ fn a_prefix_is_taken_literally_and_other_keys_are_left_alone() {
             let _: String = ask(&url, &["SET", &other, "other"]);
             let mut shown = Vec::new();
             store.ids(&mut |sid| shown.push(sid)).await.unwrap();
-            assert_eq!(shown, [sid.clone()], "{odd}");
+            assert_eq!(shown, std::slice::from_ref(&sid), "{odd}");
             store.clear().await.unwrap();
             assert!(store.get(&sid).await.unwrap().is_none());
             assert_eq!(ask::<i64>(&url, &["DEL", &other]), 1);

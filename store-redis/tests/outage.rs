@@ -1,6 +1,14 @@
 //! A server that is down, hangs, forgets its scripts, closes idle connections or is killed under load: errors are quick, and
 //! nobody has to restart anything.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "helpers of tests"
+)]
+
 mod common;
 
 use std::{

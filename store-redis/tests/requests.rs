@@ -1,5 +1,13 @@
 //! What a request costs, counted by MONITOR.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "helpers of tests"
+)]
+
 mod common;
 
 use std::time::Duration;

@@ -34,7 +34,10 @@ async fn main() -> io::Result<()> {
     let settings = RocketConfig { port: config.port, log_level: LogLevel::Off, ..RocketConfig::default() };
     let rocket = rocket::custom(settings)
         .mount("/", methods.map(|method| Route::new(method, "/none", NoSession)))
-        .mount("/", methods.map(|method| Route::ranked(20, method, "/<path..>", Perform(Arc::clone(&config)))))
+        .mount(
+            "/",
+            methods.map(|method| Route::ranked(20, method, "/<path..>", Perform(Arc::clone(&config)))),
+        )
         // Rocket's own security headers are not what is compared.
         .attach(Shield::new())
         .attach(sessions)

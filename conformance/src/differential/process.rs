@@ -82,6 +82,7 @@ impl Starting {
 }
 
 /// A running probe.
+#[derive(Debug)]
 pub(super) struct Process {
     child: Child,
 }

@@ -153,7 +153,8 @@ impl Running<'_> {
         let mut headers = vec![("x-ops", encode(&operations).into_bytes())];
         headers.extend(request.forwarded.map(|scheme| ("x-forwarded-proto", scheme.as_bytes().to_vec())));
         for line in request.cookies.lines(request.client, &wallet) {
-            let line = if self.utf8 { String::from_utf8_lossy(&line).into_owned().into_bytes() } else { line };
+            let line =
+                if self.utf8 { String::from_utf8_lossy(&line).into_owned().into_bytes() } else { line };
             headers.push(("cookie", line));
         }
 

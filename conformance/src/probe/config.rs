@@ -3,7 +3,8 @@
 use std::{collections::HashSet, fmt, sync::Arc, time::Duration};
 
 use express_session::{
-    AdminStore, CookieOptions, MemoryStore, Options, Priority, SameSite, Secrets, Secure, Unset, redis::RedisStore,
+    AdminStore, CookieOptions, MemoryStore, Options, Priority, SameSite, Secrets, Secure, Unset,
+    redis::RedisStore,
 };
 use serde_json::{Map, Value};
 
@@ -52,9 +53,9 @@ impl Config {
 }
 
 fn options(keys: &mut Keys<'_>) -> Parsed<Options> {
-    let secret: Secrets = keys.take("secret", "a string or an array of strings", secrets)?.ok_or_else(|| {
-        refusal("secret", "missing")
-    })?;
+    let secret: Secrets = keys
+        .take("secret", "a string or an array of strings", secrets)?
+        .ok_or_else(|| refusal("secret", "missing"))?;
     let profile = keys.word("profile", &[("express", true), ("new", false)])?.unwrap_or(true);
     let mut options = if profile { Options::express(secret) } else { Options::new(secret) };
     if let Some(name) = keys.text("name")? {
@@ -155,7 +156,9 @@ fn redis(url: &str, keys: &mut Keys<'_>) -> Parsed<RedisStore> {
 fn secrets(value: &Value) -> Option<Secrets> {
     match value {
         Value::String(secret) => Some(secret.as_str().into()),
-        Value::Array(secrets) => secrets.iter().map(Value::as_str).collect::<Option<Vec<_>>>().map(Into::into),
+        Value::Array(secrets) => {
+            secrets.iter().map(Value::as_str).collect::<Option<Vec<_>>>().map(Into::into)
+        }
         _ => None,
     }
 }
@@ -189,7 +192,12 @@ impl<'a> Keys<'a> {
         Self { prefix, object, asked: HashSet::new() }
     }
 
-    fn take<T>(&mut self, key: &'static str, what: &str, read: impl FnOnce(&Value) -> Option<T>) -> Parsed<Option<T>> {
+    fn take<T>(
+        &mut self,
+        key: &'static str,
+        what: &str,
+        read: impl FnOnce(&Value) -> Option<T>,
+    ) -> Parsed<Option<T>> {
         self.asked.insert(key);
         let wrong = || refusal(&format!("{}{key}", self.prefix), &format!("must be {what}"));
         self.object.get(key).map(|value| read(value).ok_or_else(wrong)).transpose()

@@ -79,7 +79,9 @@ fn max_age(session: &Session, argument: &Value) -> Result<(), Error> {
     match argument.as_number() {
         None => session.set_max_age(None),
         // A lifetime that is over already has no Duration.
-        Some(ms) if ms < 0.0 => session.set_expires(Some(SystemTime::now() - Duration::from_millis(whole(-ms)))),
+        Some(ms) if ms < 0.0 => {
+            session.set_expires(Some(SystemTime::now() - Duration::from_millis(whole(-ms))))
+        }
         Some(ms) => session.set_max_age(Some(Duration::from_millis(whole(ms)))),
     }
 }

@@ -5,6 +5,7 @@
 use std::env;
 
 use conformance::differential::Program;
+use serde_json::{Value, json};
 
 pub(crate) const AXUM: &str = env!("CARGO_BIN_EXE_probe-axum");
 pub(crate) const ACTIX: &str = env!("CARGO_BIN_EXE_probe-actix");
@@ -27,5 +28,26 @@ pub(crate) fn setting<T: std::str::FromStr>(variable: &str, default: T) -> T {
     match env::var(variable) {
         Ok(text) => text.parse().unwrap_or_else(|_| panic!("{variable} is not a number: {text:?}")),
         Err(_) => default,
+    }
+}
+
+/// A database, and how tests keep their sessions apart on it.
+pub(crate) struct Database {
+    url: &'static str,
+    store: fn(&str) -> Value,
+    /// They cannot be kept apart by a name: the store is emptied, and nothing runs beside.
+    pub(crate) cleared: bool,
+}
+
+pub(crate) const REDIS: Database = Database {
+    url: "REDIS_URL",
+    store: |url| json!({ "kind": "redis", "url": url, "options": { "prefix": "{case}:" } }),
+    cleared: false,
+};
+
+impl Database {
+    /// The `store` of the probe protocol, with `{case}` for a name; none where there is no server and need not be.
+    pub(crate) fn store(&self) -> Option<Value> {
+        session_testkit::service_url(self.url).map(|url| (self.store)(&url))
     }
 }

@@ -1,0 +1,57 @@
+//! One running probe, for tests that send it requests of their own.
+
+use serde_json::Value;
+use ureq::Agent;
+
+use super::http::{agent, exchange};
+use super::process::{Process, Program};
+use super::sign::encode;
+
+/// A running probe, ended when dropped.
+#[derive(Debug)]
+pub struct Server {
+    _process: Process,
+    base: String,
+    agent: Agent,
+}
+
+/// What a probe answered to a test.
+#[derive(Debug)]
+pub struct Sent {
+    /// The status.
+    pub status: u16,
+    /// `name=value` of the session cookie, if one was sent.
+    pub cookie: Option<String>,
+    /// The results of the operations; null where the body is no JSON.
+    pub results: Value,
+}
+
+impl Program {
+    /// Starts it, and waits until it listens.
+    ///
+    /// # Errors
+    /// What it said instead.
+    pub fn serve(&self, config: &Value) -> Result<Server, String> {
+        let (process, base) = self.start(config)?.ready()?;
+        Ok(Server { _process: process, base, agent: agent() })
+    }
+}
+
+impl Server {
+    /// Sends operations with a cookie. From any thread.
+    ///
+    /// # Errors
+    /// There was no answer.
+    pub fn send(&self, operations: &Value, cookie: Option<&str>) -> Result<Sent, String> {
+        let mut headers = vec![("x-ops", encode(&operations.to_string()).into_bytes())];
+        headers.extend(cookie.map(|cookie| ("cookie", cookie.as_bytes().to_vec())));
+        let reply = exchange(&self.agent, "GET", &format!("{}/", self.base), &headers)
+            .map_err(|error| error.to_string())?;
+        let cookie = reply.headers.get("set-cookie").and_then(|value| value.to_str().ok());
+        Ok(Sent {
+            status: reply.status,
+            cookie: cookie.and_then(|cookie| cookie.split(';').next()).map(str::to_owned),
+            results: serde_json::from_str(&reply.body).unwrap_or_default(),
+        })
+    }
+}

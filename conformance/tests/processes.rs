@@ -1,0 +1,162 @@
+//! Several processes on one database: nothing lost, nobody brought back, and Express writing in between.
+
+#![allow(clippy::panic, reason = "helpers of tests")]
+
+mod common;
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+use std::thread;
+
+use common::{ACTIX, AXUM, Database, REDIS, ROCKET, oracle};
+use conformance::differential::{Program, Sent, Server};
+use serde_json::{Value, json};
+
+/// How long a slow request takes: long enough for another one to be answered meanwhile, on a busy machine too.
+const SLOW: u32 = 1_500;
+
+/// Processes of the three adapters, and Express where it can run, on sessions that nothing else sees.
+struct Processes {
+    rust: Vec<Arc<Server>>,
+    express: Option<Arc<Server>>,
+}
+
+fn processes(database: &Database) -> Option<Processes> {
+    static CASES: AtomicUsize = AtomicUsize::new(0);
+    let case = format!("p{}_{}", std::process::id(), CASES.fetch_add(1, Ordering::Relaxed));
+    let store: Value = database.store()?.to_string().replace("{case}", &case).parse().unwrap();
+    let config = json!({
+        "secret": "keyboard cat", "resave": false, "saveUninitialized": false, "store": store,
+        "cookie": { "maxAge": 3_600_000 },
+    });
+    let serve = |program: Program| Arc::new(program.serve(&config).unwrap_or_else(|error| panic!("{error}")));
+    let rust = [AXUM, ACTIX, ROCKET].map(|probe| serve(Program::probe(probe)));
+    if database.cleared {
+        send(&rust[0], json!([["store", "clear"]]), None);
+    }
+    Some(Processes { rust: rust.into(), express: oracle().map(serve) })
+}
+
+fn send(server: &Server, operations: Value, cookie: Option<&str>) -> Sent {
+    let sent = server.send(&operations, cookie).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(sent.status, 200, "{operations}: {sent:?}");
+    sent
+}
+
+fn log_in(server: &Server) -> String {
+    send(server, json!([["set", "user", "tj"]]), None)
+        .cookie
+        .unwrap_or_else(|| panic!("a session has a cookie"))
+}
+
+/// A request that is still at work while the caller goes on.
+fn slow(server: &Arc<Server>, cookie: &str, mut then: Vec<Value>) -> thread::JoinHandle<Sent> {
+    // The session is read before the first operation, and written at the end.
+    then.insert(0, json!(["get", "user"]));
+    then.insert(1, json!(["sleep", SLOW]));
+    let (server, cookie) = (Arc::clone(server), cookie.to_owned());
+    let request = thread::spawn(move || send(&server, json!(then), Some(&cookie)));
+    thread::sleep(std::time::Duration::from_millis(u64::from(SLOW) / 3));
+    request
+}
+
+/// 32 requests at once, over all processes of ours.
+fn at_once(processes: &Processes, cookie: &str, operations: impl Fn(usize) -> Value) -> Vec<Sent> {
+    thread::scope(|scope| {
+        let request = |at: usize| {
+            let (server, operations) = (&processes.rust[at % processes.rust.len()], operations(at));
+            scope.spawn(move || send(server, operations, Some(cookie)))
+        };
+        let requests: Vec<_> = (0..32).map(request).collect();
+        requests
+            .into_iter()
+            .map(|request| request.join().unwrap_or_else(|_| panic!("a request failed")))
+            .collect()
+    })
+}
+
+fn counters_are_exact(database: &Database) {
+    let Some(processes) = processes(database) else { return };
+    let cookie = log_in(&processes.rust[0]);
+    let mut sums: Vec<u64> = at_once(&processes, &cookie, |_| json!([["add", "n", 1]]))
+        .iter()
+        .map(|sent| sent.results[0].as_u64().unwrap_or_else(|| panic!("{sent:?}")))
+        .collect();
+    sums.sort_unstable();
+    assert_eq!(sums, (1..=32).collect::<Vec<_>>());
+    let last = send(&processes.rust[1], json!([["get", "n"], ["get", "user"]]), Some(&cookie));
+    assert_eq!(last.results, json!([32, "tj"]));
+}
+
+fn keys_written_at_once_are_all_kept(database: &Database) {
+    let Some(processes) = processes(database) else { return };
+    let cookie = log_in(&processes.rust[0]);
+    at_once(&processes, &cookie, |at| json!([["set", format!("key{at}"), at]]));
+    let gets: Vec<Value> = (0..32).map(|at| json!(["get", format!("key{at}")])).collect();
+    let last = send(&processes.rust[2], json!(gets), Some(&cookie));
+    assert_eq!(last.results, json!((0..32).collect::<Vec<_>>()));
+}
+
+fn a_logout_stays_a_logout(database: &Database) {
+    let Some(processes) = processes(database) else { return };
+    let others = processes.rust.iter().chain(&processes.express);
+    for other in others {
+        let cookie = log_in(other);
+        let writes = slow(&processes.rust[0], &cookie, vec![json!(["set", "cart", 1])]);
+        let reads = slow(&processes.rust[1], &cookie, Vec::new());
+        send(other, json!([["destroy"]]), Some(&cookie));
+        for request in [writes, reads] {
+            assert!(request.join().unwrap_or_else(|_| panic!("a request failed")).cookie.is_none());
+        }
+        let after = send(&processes.rust[2], json!([["get", "user"], ["get", "cart"]]), Some(&cookie));
+        assert_eq!(after.results, json!([null, null]));
+        assert_eq!(send(other, json!([["store", "length"]]), None).results, json!([0]));
+    }
+}
+
+fn what_express_wrote_in_between_is_kept(database: &Database) {
+    let Some(processes) = processes(database) else { return };
+    let Some(express) = &processes.express else { return };
+    for rust in &processes.rust {
+        let cookie = log_in(express);
+        let ours = slow(rust, &cookie, vec![json!(["set", "ours", 1]), json!(["del", "user"])]);
+        send(express, json!([["set", "theirs", { "b": 1, "a": [1.5, null] }]]), Some(&cookie));
+        ours.join().unwrap_or_else(|_| panic!("a request failed"));
+        let after = send(express, json!([["keys"], ["get", "theirs"]]), Some(&cookie));
+        assert_eq!(after.results, json!([["theirs", "ours"], { "b": 1, "a": [1.5, null] }]));
+    }
+}
+
+macro_rules! databases {
+    ($($module:ident: $database:expr;)+) => {
+        $(mod $module {
+            use super::*;
+
+            #[test]
+            fn counters_are_exact() {
+                super::counters_are_exact(&$database);
+            }
+
+            #[test]
+            fn keys_written_at_once_are_all_kept() {
+                super::keys_written_at_once_are_all_kept(&$database);
+            }
+
+            #[test]
+            fn a_logout_stays_a_logout() {
+                super::a_logout_stays_a_logout(&$database);
+            }
+
+            #[test]
+            fn what_express_wrote_in_between_is_kept() {
+                super::what_express_wrote_in_between_is_kept(&$database);
+            }
+        })+
+    };
+}
+
+databases! {
+    redis: REDIS;
+}

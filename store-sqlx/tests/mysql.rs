@@ -1,0 +1,503 @@
+//! MySQL or MariaDB: the store contract, and what is MySQL's own.
+
+mod common;
+
+use std::time::{Duration, Instant};
+
+use common::{new_name, put, record, requests::App, shown, until};
+use futures_util::future::join_all;
+use session_core::{AdminStore, Expect, Set, Sid, Store, StoreError, Touched};
+use session_testkit::{Fixture, ManualClock, service_url};
+use store_sqlx::{
+    MySqlStore,
+    sqlx::{self, AssertSqlSafe, Executor, MySqlPool, mysql::MySqlPoolOptions},
+};
+
+/// What the manual clock starts at.
+const START: u64 = 1_767_323_045_678;
+
+fn url() -> Option<String> {
+    service_url("MYSQL_URL")
+}
+
+/// Few connections: the server has not many more than a hundred for all tests together.
+fn pool(url: &str) -> MySqlPool {
+    MySqlPoolOptions::new().max_connections(4).connect_lazy(url).unwrap()
+}
+
+/// Past the store.
+async fn run(pool: &MySqlPool, sql: &str) {
+    pool.execute(sqlx::raw_sql(AssertSqlSafe(sql))).await.unwrap();
+}
+
+async fn ask(pool: &MySqlPool, sql: String) -> String {
+    sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(pool).await.unwrap()
+}
+
+/// A store on a table of its own, that it creates.
+fn store(pool: &MySqlPool) -> (MySqlStore, String) {
+    let table = new_name();
+    (MySqlStore::new(pool.clone()).table_name(&table).unwrap(), table)
+}
+
+/// The table as express-mysql-session creates it.
+async fn create_as_node(pool: &MySqlPool, table: &str, data: &str) {
+    let create = format!(
+        "CREATE TABLE `{table}` (
+            `session_id` varchar(128) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+            `expires` int(11) unsigned NOT NULL,
+            `data` {data},
+            PRIMARY KEY (`session_id`)
+        ) ENGINE=InnoDB"
+    );
+    run(pool, &create).await;
+}
+
+const NODES_DATA: &str = "mediumtext CHARACTER SET utf8mb4 COLLATE utf8mb4_bin DEFAULT NULL";
+
+fn planted(store: MySqlStore, pool: &MySqlPool, insert: String) -> Fixture {
+    let (clock, pool) = (ManualClock::new(), pool.clone());
+    let store = store.clock(clock.clock());
+    Fixture::new(store).clock(clock).plant(move |sid, text| {
+        let (pool, insert) = (pool.clone(), insert.clone());
+        async move {
+            let insert =
+                sqlx::query(AssertSqlSafe(insert)).bind(sid.as_str()).bind(text).execute(&pool).await;
+            insert.unwrap();
+        }
+    })
+}
+
+mod created {
+    use super::*;
+
+    async fn fixture(url: &str) -> Fixture {
+        let pool = pool(url);
+        let (store, table) = store(&pool);
+        store.clear().await.unwrap();
+        let insert = format!("INSERT INTO `{table}` (session_id, expires, data) VALUES (?, 4294967295, ?)");
+        planted(store, &pool, insert)
+    }
+
+    session_testkit::store_contract!({
+        let Some(url) = url() else { return };
+        async move || fixture(&url).await
+    });
+    session_testkit::admin_contract!({
+        let Some(url) = url() else { return };
+        async move || fixture(&url).await
+    });
+}
+
+mod with_other_columns {
+    use super::*;
+
+    async fn fixture(url: &str) -> Fixture {
+        let pool = pool(url);
+        let (store, table) = store(&pool);
+        let store = store.column_names("the `key`", "{data}", "order").unwrap();
+        store.clear().await.unwrap();
+        let insert =
+            format!("INSERT INTO `{table}` (`the ``key```, `{{data}}`, `order`) VALUES (?, 4294967295, ?)");
+        planted(store, &pool, insert)
+    }
+
+    session_testkit::store_contract!({
+        let Some(url) = url() else { return };
+        async move || fixture(&url).await
+    });
+    session_testkit::admin_contract!({
+        let Some(url) = url() else { return };
+        async move || fixture(&url).await
+    });
+}
+
+/// All but `sids_are_told_apart_to_the_byte`: there, `a` and `a ` are one.
+mod created_by_node {
+    use super::*;
+
+    async fn fixture(url: &str) -> Fixture {
+        let pool = pool(url);
+        let (store, table) = store(&pool);
+        create_as_node(&pool, &table, NODES_DATA).await;
+        let insert = format!("INSERT INTO `{table}` (session_id, expires, data) VALUES (?, 4294967295, ?)");
+        planted(store.create_database_table(false), &pool, insert)
+    }
+
+    session_testkit::contract_tests!({
+            let Some(url) = url() else { return };
+            async move || fixture(&url).await
+        };
+        verbs:
+            get_answers_what_was_set,
+            get_of_a_record_that_cannot_be_read_is_an_error_that_says_so,
+            get_tells_how_long_the_record_is_held,
+            set_expecting_anything_writes_over_anything,
+            set_expecting_nothing_writes_only_where_nothing_is_held,
+            set_expecting_a_version_writes_only_over_that_version,
+            set_answers_the_version_that_get_answers,
+            set_of_a_record_that_is_over_destroys_it_under_the_same_condition,
+            what_has_expired_counts_as_nothing_held,
+            touch_moves_the_expiry_and_nothing_else,
+            touch_of_an_expired_record_does_not_revive_it,
+            values_of_a_megabyte_come_back);
+    session_testkit::contract_tests!({
+            let Some(url) = url() else { return };
+            async move || fixture(&url).await
+        };
+        concurrency:
+            of_parallel_writes_that_expect_nothing_one_is_written,
+            of_parallel_writes_that_expect_one_version_one_is_written,
+            parallel_increments_are_all_kept,
+            parallel_requests_keep_each_others_keys,
+            a_logout_stays_a_logout,
+            an_expired_session_is_not_brought_back);
+}
+
+#[test]
+fn the_columns_hold_what_express_mysql_session_writes() {
+    let Some(url) = url() else { return };
+    session_testkit::run(async {
+        let (pool, clock) = (pool(&url), ManualClock::new());
+        let (store, table) = store(&pool);
+        let store = store.clock(clock.clock());
+        let row = async |sid: &Sid| {
+            let row = format!(
+                "SELECT CONCAT(data, ' ', expires) FROM `{table}` WHERE session_id = '{}'",
+                sid.as_str()
+            );
+            ask(&pool, row).await
+        };
+        let data = r#""user":"é☃😀""#;
+        let text = record(data).to_json();
+        // To the nearest second.
+        let sid = put(&store, &record(data)).await;
+        assert_eq!(row(&sid).await, format!("{text} {}", 1_767_323_046 + 86_400));
+        for (ms, seconds) in [(1_767_326_400_499, 1_767_326_400), (1_767_326_400_500, 1_767_326_401)] {
+            let until = until(ms, "");
+            let sid = put(&store, &until).await;
+            assert_eq!(row(&sid).await, format!("{} {seconds}", until.to_json()));
+            assert_eq!(store.touch(&sid, &record("").cookie).await.unwrap(), Touched::Moved);
+            let moved = format!("{} {}", until.to_json(), 1_767_323_046 + 86_400);
+            assert_eq!(row(&sid).await, moved, "a touch moves the column only");
+        }
+        let ever = put(&store, &until(u64::from(u32::MAX) * 2_000, "")).await;
+        assert!(row(&ever).await.ends_with(" 4294967295"));
+    });
+}
+
+#[test]
+fn what_node_wrote_is_read() {
+    let Some(url) = url() else { return };
+    session_testkit::run(async {
+        let (pool, clock) = (pool(&url), ManualClock::new());
+        let (store, table) = store(&pool);
+        create_as_node(&pool, &table, NODES_DATA).await;
+        let store = store.clock(clock.clock());
+        let text = record(r#""user":{"name":"é😀"}"#).to_json();
+        let (sid, expires) = ("cRQf-o8lCwGoP7s3J_A2cNEJEGeGtmth", START / 1_000 + 3_600);
+        let insert = format!(
+            "INSERT INTO `{table}` (`session_id`, `expires`, `data`) VALUES ('{sid}', {expires}, '{text}'), \
+             ('null', {expires}, NULL), ('expired', 1, '{text}') \
+             ON DUPLICATE KEY UPDATE `expires` = VALUES(`expires`), `data` = VALUES(`data`)"
+        );
+        run(&pool, &insert).await;
+        let stored = store.get(&Sid::from(sid)).await.unwrap().expect("it has not expired");
+        assert_eq!(stored.record.to_json(), text);
+        assert_eq!(stored.left, Some(Duration::from_millis(3_599_322)));
+        for none in ["null", "expired"] {
+            assert!(store.get(&Sid::from(none)).await.unwrap().is_none(), "{none}");
+        }
+        clock.pass(Duration::from_secs(3_600));
+        assert!(store.get(&Sid::from(sid)).await.unwrap().is_none());
+    });
+}
+
+#[test]
+fn trailing_blanks_match_no_other_row_in_nodes_table() {
+    let Some(url) = url() else { return };
+    session_testkit::run(async {
+        let pool = pool(&url);
+        let (store, table) = store(&pool);
+        create_as_node(&pool, &table, NODES_DATA).await;
+        let (a, blank) = (Sid::from("a"), Sid::from("a "));
+        let Set::Written(version) = store.set(&a, &record("\"a\":1"), &Expect::Nothing).await.unwrap() else {
+            panic!("nothing was held")
+        };
+        assert!(store.get(&blank).await.unwrap().is_none());
+        assert_eq!(store.touch(&blank, &record("").cookie).await.unwrap(), Touched::Unknown);
+        store.destroy(&blank).await.unwrap();
+        let late = store.set(&blank, &record(""), &Expect::Version(version)).await.unwrap();
+        assert_eq!(late, Set::Conflict);
+        for expect in [Expect::Anything, Expect::Nothing] {
+            let error = store.set(&blank, &record(""), &expect).await.unwrap_err();
+            assert!(shown(&error).contains("collation"), "{error:?}");
+        }
+        assert_eq!(store.get(&a).await.unwrap().unwrap().record.data.get("a"), Some("1"));
+    });
+}
+
+#[test]
+fn what_is_written_twice_is_written_twice() {
+    let Some(url) = url() else { return };
+    session_testkit::run(async {
+        let (store, _) = store(&pool(&url));
+        let (sid, same) = (Sid::random(), until(4_000_000_000_000, "\"a\":1"));
+        let Set::Written(version) = store.set(&sid, &same, &Expect::Nothing).await.unwrap() else {
+            panic!("nothing was held")
+        };
+        // The server changes no row.
+        for expect in [Expect::Anything, Expect::Version(version.clone())] {
+            assert_eq!(store.set(&sid, &same, &expect).await.unwrap(), Set::Written(version.clone()));
+        }
+        assert_eq!(store.set(&sid, &same, &Expect::Nothing).await.unwrap(), Set::Conflict);
+        assert_eq!(store.touch(&sid, &same.cookie).await.unwrap(), Touched::Moved);
+    });
+}
+
+#[test]
+fn many_that_start_at_once_create_one_table() {
+    let Some(url) = url() else { return };
+    session_testkit::run(async {
+        let table = new_name();
+        let start = |_| {
+            let pool = MySqlPoolOptions::new().max_connections(1).connect_lazy(&url).unwrap();
+            let store = MySqlStore::new(pool).table_name(&table).unwrap();
+            tokio::spawn(async move { put(&store, &record("")).await })
+        };
+        join_all((0..16).map(start)).await.into_iter().for_each(|put| drop(put.unwrap()));
+        let store = MySqlStore::new(pool(&url)).table_name(&table).unwrap();
+        assert_eq!(store.length().await.unwrap(), 16);
+    });
+}
+
+#[test]
+fn a_table_that_is_there_needs_no_right_to_create_one() {
+    let Some(url) = url() else { return };
+    session_testkit::run(async {
+        let admin = pool(&url);
+        let (first, table) = store(&admin);
+        put(&first, &record("")).await;
+        let user = format!("u{}", new_name().rsplit('_').take(2).collect::<String>());
+        let grant = format!(
+            "CREATE USER '{user}'@'%' IDENTIFIED BY 'hunter2'; \
+             GRANT SELECT, INSERT, UPDATE, DELETE ON `{table}` TO '{user}'@'%'"
+        );
+        run(&admin, &grant).await;
+        let poor = url.replacen("root", &format!("{user}:hunter2"), 1);
+        assert_ne!(poor, url, "the URL is root's");
+        let store = MySqlStore::open(&poor).unwrap().table_name(&table).unwrap();
+        let sid = put(&store, &record("")).await;
+        assert_eq!(store.touch(&sid, &record("").cookie).await.unwrap(), Touched::Moved);
+        store.destroy(&sid).await.unwrap();
+        assert_eq!(store.prune().await.unwrap(), 0);
+
+        let elsewhere = MySqlStore::open(&poor).unwrap().table_name("elsewhere").unwrap();
+        let shown = shown(&elsewhere.destroy(&sid).await.unwrap_err());
+        assert!(shown.contains("1142") && !shown.contains("hunter2"), "{shown}");
+        run(&admin, &format!("DROP USER '{user}'@'%'")).await;
+    });
+}
+
+#[test]
+fn a_missing_table_is_an_error_that_names_the_option() {
+    let Some(url) = url() else { return };
+    session_testkit::run(async {
+        let (store, table) = store(&pool(&url));
+        let store = store.create_database_table(false);
+        let (sid, record) = (Sid::random(), record(""));
+        let errors = [
+            store.get(&sid).await.map(drop).unwrap_err(),
+            store.set(&sid, &record, &Expect::Nothing).await.map(drop).unwrap_err(),
+            store.touch(&sid, &record.cookie).await.map(drop).unwrap_err(),
+            store.destroy(&sid).await.unwrap_err(),
+            store.length().await.map(drop).unwrap_err(),
+            store.ids(&mut |_| ()).await.unwrap_err(),
+            store.all(&mut |_, _| ()).await.unwrap_err(),
+            store.clear().await.unwrap_err(),
+            store.prune().await.map(drop).unwrap_err(),
+        ];
+        for error in errors {
+            let shown = shown(&error);
+            assert!(matches!(error, StoreError::Unavailable { store: "mysql", .. }));
+            assert!(shown.contains(&table) && shown.contains("create_database_table"), "{shown}");
+        }
+    });
+}
+
+#[test]
+fn no_error_shows_a_sid_or_data() {
+    let Some(url) = url() else { return };
+    session_testkit::run(async {
+        let pool = pool(&url);
+        let (store, table) = store(&pool);
+        create_as_node(&pool, &table, "varchar(200) CHARACTER SET latin1 CHECK (JSON_VALID(`data`))").await;
+        let long = Sid::from("hunter2".repeat(100));
+        let sid = Sid::from("hunter2");
+        for (sid, data) in [
+            (&long, String::new()),
+            (&sid, r#""hunter2":"☃""#.into()),
+            (&sid, format!(r#""hunter2":"{}""#, "x".repeat(300))),
+        ] {
+            let error = store.set(sid, &record(&data), &Expect::Nothing).await.unwrap_err();
+            assert!(!shown(&error).contains("hunter2"), "{error:?}");
+        }
+        // A second unique key, which quotes what it holds.
+        run(&pool, &format!("ALTER TABLE `{table}` ADD UNIQUE (data)")).await;
+        let only = until(4_000_000_000_000, "\"hunter2\":1");
+        assert!(matches!(store.set(&sid, &only, &Expect::Nothing).await.unwrap(), Set::Written(_)));
+        let other = Sid::random();
+        let Set::Written(version) = store.set(&other, &record(""), &Expect::Nothing).await.unwrap() else {
+            panic!("nothing was held")
+        };
+        let error = store.set(&other, &only, &Expect::Version(version)).await.unwrap_err();
+        assert!(shown(&error).contains("1062") && !shown(&error).contains("hunter2"), "{error:?}");
+    });
+}
+
+#[test]
+fn a_row_that_is_no_record_is_left_alone_and_passed_over() {
+    let Some(url) = url() else { return };
+    session_testkit::run(async {
+        let pool = pool(&url);
+        let (store, table) = store(&pool);
+        let good = put(&store, &record("")).await;
+        for (at, text) in ["", "[]", "{\"hunter2\":", "null", "{\"hunter2\":1}"].iter().enumerate() {
+            run(&pool, &format!("INSERT INTO `{table}` VALUES ('corrupt{at}', 4294967295, '{text}')")).await;
+            let error = store.get(&Sid::from(format!("corrupt{at}"))).await.unwrap_err();
+            assert!(matches!(error, StoreError::Corrupt { store: "mysql", .. }), "{text}");
+            assert!(!shown(&error).contains("hunter2"));
+        }
+        let mut seen = Vec::new();
+        store.all(&mut |sid, _| seen.push(sid)).await.unwrap();
+        assert!(seen == [good]);
+        assert_eq!(store.length().await.unwrap(), 6);
+    });
+}
+
+#[test]
+fn an_exhausted_pool_is_a_quick_error() {
+    let Some(url) = url() else { return };
+    session_testkit::run(async {
+        let pool = MySqlPoolOptions::new().max_connections(1).connect_lazy(&url).unwrap();
+        let store = store(&pool).0.timeout(Duration::from_millis(200));
+        let sid = put(&store, &record("")).await;
+        let taken = pool.acquire().await.unwrap();
+        let start = Instant::now();
+        let error = store.get(&sid).await.unwrap_err();
+        assert!(start.elapsed() < Duration::from_secs(2) && shown(&error).contains("200ms"), "{error:?}");
+        drop(taken);
+        assert!(store.get(&sid).await.unwrap().is_some());
+    });
+}
+
+#[test]
+fn a_statement_that_must_wait_is_an_error_in_bounded_time() {
+    let Some(url) = url() else { return };
+    session_testkit::run(async {
+        let pool = pool(&url);
+        let (store, table) = store(&pool);
+        let store = store.timeout(Duration::from_millis(200));
+        let sid = put(&store, &record("")).await;
+        let mut other = pool.begin().await.unwrap();
+        other.execute(AssertSqlSafe(format!("SELECT 1 FROM `{table}` FOR UPDATE"))).await.unwrap();
+        let start = Instant::now();
+        let error = store.set(&sid, &record("\"a\":1"), &Expect::Anything).await.unwrap_err();
+        assert!(start.elapsed() < Duration::from_secs(2) && shown(&error).contains("200ms"), "{error:?}");
+        assert!(store.get(&sid).await.unwrap().is_some(), "who only reads does not wait");
+        other.rollback().await.unwrap();
+        let written = store.set(&sid, &record("\"a\":2"), &Expect::Anything).await.unwrap();
+        assert!(matches!(written, Set::Written(_)));
+    });
+}
+
+#[test]
+fn without_touch_the_expiry_stays() {
+    let Some(url) = url() else { return };
+    session_testkit::run(async {
+        let (pool, clock) = (pool(&url), ManualClock::new());
+        let store =
+            store(&pool).0.disable_touch(true).expiration(Duration::from_secs(60)).clock(clock.clock());
+        let sid = put(&store, &record("")).await;
+        assert_eq!(store.get(&sid).await.unwrap().unwrap().lifetime, Some(Duration::from_secs(60)));
+        clock.pass(Duration::from_secs(50));
+        assert_eq!(store.touch(&sid, &record("").cookie).await.unwrap(), Touched::Moved);
+        clock.pass(Duration::from_secs(20));
+        assert!(store.get(&sid).await.unwrap().is_none());
+    });
+}
+
+#[test]
+fn expired_rows_are_pruned_in_batches_by_who_writes_when_it_is_due() {
+    let Some(url) = url() else { return };
+    session_testkit::run(async {
+        let (pool, clock) = (pool(&url), ManualClock::new());
+        let (pruned, table) = store(&pool);
+        let pruned = pruned.check_expiration_interval(Duration::from_secs(60)).clock(clock.clock());
+        let never = MySqlStore::new(pool.clone()).table_name(&table).unwrap().clear_expired(false);
+        let never = never.check_expiration_interval(Duration::from_secs(60)).clock(clock.clock());
+        put(&pruned, &record("")).await;
+        put(&never, &record("")).await;
+        let rows: Vec<String> = (0..2_500).map(|at| format!("({at}, 1, '{{}}')")).collect();
+        let fill = format!("INSERT INTO `{table}` VALUES {}", rows.join(","));
+        run(&pool, &fill).await;
+        let rows = async || {
+            let count = format!("SELECT CONCAT(COUNT(*), '') FROM `{table}`");
+            ask(&pool, count).await.parse::<u64>().unwrap()
+        };
+        clock.pass(Duration::from_secs(61));
+        put(&never, &record("")).await;
+        assert_eq!(rows().await, 2_503);
+        put(&pruned, &record("")).await;
+        let start = Instant::now();
+        while rows().await > 4 {
+            assert!(start.elapsed() < Duration::from_secs(30), "nobody prunes");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        run(&pool, &fill).await;
+        assert_eq!(pruned.prune().await.unwrap(), 2_500);
+        assert_eq!(rows().await, 4);
+    });
+}
+
+#[test]
+fn a_request_costs_no_more_statements_than_it_must() {
+    let Some(url) = url() else { return };
+    session_testkit::run(async {
+        let pool = MySqlPoolOptions::new().max_connections(1).connect_lazy(&url).unwrap();
+        let (store, table) = store(&pool);
+        // What the server itself counts of this connection; this question is not counted.
+        let count = || async {
+            let count = "SELECT CAST(VARIABLE_VALUE AS SIGNED) FROM information_schema.SESSION_STATUS \
+                WHERE VARIABLE_NAME IN ('COM_SELECT', 'COM_INSERT', 'COM_UPDATE', 'COM_DELETE') ORDER BY VARIABLE_NAME";
+            let counts: Vec<i64> = sqlx::query_scalar(count).fetch_all(&pool).await.unwrap();
+            static ASKED: std::sync::atomic::AtomicI64 = std::sync::atomic::AtomicI64::new(0);
+            counts.iter().sum::<i64>() - ASKED.fetch_add(1, std::sync::atomic::Ordering::Relaxed)
+        };
+        let age = || run_owned(&pool, format!("UPDATE `{table}` SET expires = expires - 3000"));
+        App::new(store, count).a_request_costs_no_more_statements_than_it_must(age).await;
+    });
+}
+
+async fn run_owned(pool: &MySqlPool, sql: String) {
+    run(pool, &sql).await;
+}
+
+#[test]
+fn names_are_checked_when_they_are_given_and_urls_when_they_are_opened() {
+    session_testkit::run(async {
+        let open = || MySqlStore::open("mysql://nobody@127.0.0.1:1/none").unwrap();
+        for (option, error) in [
+            ("table_name", open().table_name("")),
+            ("table_name", open().table_name(&"x".repeat(65))),
+            ("column_names", open().column_names("a", "b ", "c")),
+            ("column_names", open().column_names("a", "b", "c\0")),
+        ] {
+            let shown = shown(&error.unwrap_err());
+            assert!(shown.contains(&format!("option {option}")), "{shown}");
+        }
+        assert!(!shown(&MySqlStore::open("mysql://user:hunter2@:port/x").unwrap_err()).contains("hunter2"));
+        let store = MySqlStore::open("mysql://user:hunter2@127.0.0.1:1/none").unwrap();
+        assert_eq!(format!("{store:?}"), r#"MySqlStore { table: "sessions", .. }"#);
+    });
+}
