@@ -1,6 +1,6 @@
 //! Several processes on one database: nothing lost, nobody brought back, and Express writing in between.
 
-#![allow(clippy::panic, reason = "helpers of tests")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::needless_pass_by_value, reason = "helpers of tests")]
 
 mod common;
 

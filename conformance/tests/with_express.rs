@@ -1,6 +1,6 @@
 //! The example `with-express`, used as a browser would: logged in on one half is logged in on the other.
 
-#![allow(clippy::print_stdout, reason = "a skipped test says so")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "helpers of tests")]
 
 mod common;
 

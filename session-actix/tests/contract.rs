@@ -1,5 +1,7 @@
 //! The adapter contract on actix-web.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
+
 use actix_web::{
     App as Application, Error as ActixError, HttpRequest, HttpResponse,
     body::MessageBody,

@@ -1,5 +1,7 @@
 //! A WebSocket keeps the session of the request that began it, and saves it for itself.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
+
 use std::sync::Arc;
 
 use actix_web::{App, Error, HttpRequest, HttpResponse, HttpServer, rt, web};

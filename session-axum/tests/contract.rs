@@ -1,5 +1,7 @@
 //! The adapter contract on axum.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
+
 use std::sync::Arc;
 
 use axum::{

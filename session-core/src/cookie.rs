@@ -237,15 +237,14 @@ impl Cookie {
         // Writing to a String cannot fail.
         let number = |text: &mut String, ms: &Millis| _ = write!(text, "{ms}");
         let boolean = |text: &mut String, value: &bool| _ = write!(text, "{value}");
-        let string = |text: &mut String, value: &Box<str>| json::push_string(text, value);
         object.member("originalMaxAge", &self.original_max_age, number);
         object.member("partitioned", &self.partitioned, boolean);
         object.member("priority", &self.priority, |text, word| json::push_string(text, word.as_str()));
         object.member("expires", &self.expires, |text, ms| json::push_string(text, &date::iso(*ms)));
         object.member("secure", &self.secure, boolean);
         object.member("httpOnly", &self.http_only, boolean);
-        object.member("domain", &self.domain, string);
-        object.member("path", &self.path, string);
+        object.member("domain", &self.domain, |text, value| json::push_string(text, value));
+        object.member("path", &self.path, |text, value| json::push_string(text, value));
         object.member("sameSite", &self.same_site, |text, word| json::push_string(text, word.as_str()));
         text.push('}');
     }

@@ -27,7 +27,7 @@ pub(crate) fn push_string(text: &mut String, value: &str) {
 
 /// ECMAScript truthiness of a JSON text: what `if (value)` does in Node.
 pub(crate) fn is_truthy(json: &str) -> bool {
-    !matches!(json, "null" | "false" | "\"\"") && json.parse::<f64>().map_or(true, |number| number != 0.0)
+    !matches!(json, "null" | "false" | "\"\"") && json.parse() != Ok(0.0_f64)
 }
 
 struct JavaScript;

@@ -1,5 +1,7 @@
 //! What is seen from outside: an event for everything that happens to a session, and never an id, a secret or data.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
+
 use std::{
     io,
     sync::{Arc, Mutex},

@@ -1,5 +1,7 @@
 //! The adapter contract on Rocket.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
+
 use rocket::{
     Build, Rocket, catch, catchers, get,
     http::{Cookie, CookieJar, Header, Method, Status, uri::Origin},

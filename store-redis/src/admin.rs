@@ -173,3 +173,23 @@ fn glob_escaped(text: &str) -> String {
     }
     pattern
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_that_is_shown_twice_counts_once() {
+        let store = RedisStore::open("redis://127.0.0.1").unwrap();
+        let mut scan = Scan::of(&store);
+        assert_eq!(scan.new_sid(b"sess:a"), Some("a".into()));
+        assert_eq!(scan.new_sid(b"sess:a"), None);
+        assert_eq!(scan.new_sid(b"other:a"), None);
+        assert_eq!(scan.new_sid(b"sess:\xff"), None);
+    }
+
+    #[test]
+    fn a_prefix_is_escaped_for_the_pattern() {
+        assert_eq!(glob_escaped(r"s[ab]*?\:"), r"s\[ab\]\*\?\\:");
+    }
+}

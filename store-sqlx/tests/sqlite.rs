@@ -2,13 +2,22 @@
 
 mod common;
 
-use common::TempDir;
-use session_core::{AdminStore, Sid};
+use std::time::{Duration, Instant};
+
+use common::{TempDir, put, record, shown, until};
+use futures_util::future::join_all;
+use session_core::{AdminStore, Expect, Set, Sid, Store, StoreError, Touched};
 use session_testkit::{Fixture, ManualClock};
 use store_sqlx::{
     SqliteStore, SqliteTable,
-    sqlx::{self, SqlitePool},
+    sqlx::{
+        self, SqlitePool,
+        sqlite::{SqliteConnectOptions, SqlitePoolOptions},
+    },
 };
+
+/// What the manual clock starts at.
+const START: u64 = 1_767_323_045_678;
 
 const FOREVER: i64 = 9_999_999_999_999;
 
@@ -18,7 +27,7 @@ async fn open(table: SqliteTable, plant: &'static str) -> Fixture {
     let clock = ManualClock::new();
     let store = SqliteStore::open(&folder.url()).unwrap().table(table).clock(clock.clock());
     store.clear().await.unwrap();
-    let pool = SqlitePool::connect_lazy(&folder.url()).unwrap();
+    let pool = in_folder(&folder);
     Fixture::new(store).clock(clock).plant(move |sid: Sid, text| {
         let (pool, _keep) = (pool.clone(), folder.clone());
         async move {
@@ -73,4 +82,269 @@ mod better_sqlite3 {
 
     session_testkit::store_contract!(open);
     session_testkit::admin_contract!(open);
+}
+
+fn in_folder(folder: &TempDir) -> SqlitePool {
+    SqlitePool::connect_lazy(&folder.url()).unwrap()
+}
+
+async fn ask(folder: &TempDir, sql: &'static str) -> String {
+    sqlx::query_scalar(sql).fetch_one(&in_folder(folder)).await.unwrap()
+}
+
+#[test]
+fn sessions_survive_a_restart() {
+    session_testkit::run(async {
+        let folder = TempDir::new();
+        for table in [SqliteTable::Native, SqliteTable::ConnectSqlite3, SqliteTable::BetterSqlite3] {
+            let name = format!("{table:?} \"{{sid}}\"");
+            let open = || SqliteStore::open(&folder.url()).unwrap().table(table).table_name(&name).unwrap();
+            let mut sids = Vec::new();
+            for run in 0..3 {
+                let store = open();
+                for (at, sid) in sids.iter().enumerate() {
+                    let stored = store.get(sid).await.unwrap().expect("an earlier run wrote it");
+                    assert_eq!(stored.record.data.get("run"), Some(&*at.to_string()));
+                }
+                sids.push(put(&store, &record(&format!("\"run\":{run}"))).await);
+            }
+        }
+        assert_eq!(ask(&folder, "PRAGMA journal_mode").await, "wal");
+        let native = "SELECT group_concat(name, ' ') FROM sqlite_schema WHERE tbl_name LIKE 'Native%'";
+        assert!(ask(&folder, native).await.contains("_expire"), "there is an index");
+    });
+}
+
+#[test]
+fn in_memory_every_store_is_on_its_own() {
+    session_testkit::run(async {
+        let [one, other] = [(); 2].map(|()| SqliteStore::open("sqlite::memory:").unwrap());
+        let sid = put(&one, &record("")).await;
+        assert!(one.get(&sid).await.unwrap().is_some() && other.get(&sid).await.unwrap().is_none());
+    });
+}
+
+#[test]
+fn many_that_start_at_once_create_one_file_and_one_table() {
+    session_testkit::run(async {
+        let folder = TempDir::new();
+        let start = |_| {
+            let store = SqliteStore::open(&folder.url()).unwrap();
+            tokio::spawn(async move { put(&store, &record("")).await })
+        };
+        join_all((0..16).map(start)).await.into_iter().for_each(|put| drop(put.unwrap()));
+        assert_eq!(SqliteStore::open(&folder.url()).unwrap().length().await.unwrap(), 16);
+    });
+}
+
+/// Adds one to a session's number, a hundred times, with the others that do.
+async fn count_to_a_hundred(url: &str, sid: &Sid) {
+    let store = SqliteStore::open(url).unwrap();
+    for _ in 0..100 {
+        loop {
+            let stored = store.get(sid).await.unwrap().expect("it is there");
+            let n: u64 = stored.record.data.get("n").unwrap().parse().unwrap();
+            let next = record(&format!("\"n\":{}", n + 1));
+            let set = store.set(sid, &next, &Expect::Version(stored.version)).await.unwrap();
+            if matches!(set, Set::Written(_)) {
+                break;
+            }
+        }
+    }
+}
+
+#[test]
+fn two_processes_share_one_file() {
+    const CHILD: &str = "STORE_SQLX_TEST_FILE";
+    let sid = Sid::from("shared");
+    session_testkit::run(async {
+        if let Ok(url) = std::env::var(CHILD) {
+            return count_to_a_hundred(&url, &sid).await;
+        }
+        let folder = TempDir::new();
+        let store = SqliteStore::open(&folder.url()).unwrap();
+        store.set(&sid, &record("\"n\":0"), &Expect::Nothing).await.unwrap();
+        let child = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "two_processes_share_one_file"])
+            .env(CHILD, folder.url())
+            .stdout(std::process::Stdio::null())
+            .spawn();
+        join_all([count_to_a_hundred(&folder.url(), &sid), count_to_a_hundred(&folder.url(), &sid)]).await;
+        let ended = tokio::task::spawn_blocking(|| child.unwrap().wait().unwrap()).await.unwrap();
+        assert!(ended.success());
+        assert_eq!(store.get(&sid).await.unwrap().unwrap().record.data.get("n"), Some("300"));
+    });
+}
+
+#[test]
+fn the_columns_hold_what_nodes_stores_write() {
+    session_testkit::run(async {
+        let (clock, until) = (ManualClock::new(), until(1_767_326_400_001, "\"user\":\"é😀\""));
+        for (table, row, expected) in [
+            (
+                SqliteTable::Native,
+                "SELECT sess || ' ' || typeof(expire) || ' ' || expire FROM session",
+                "integer 1767326400001",
+            ),
+            (
+                SqliteTable::ConnectSqlite3,
+                "SELECT sess || ' ' || typeof(expired) || ' ' || expired FROM sessions",
+                "real 1767326400001.0",
+            ),
+            (
+                SqliteTable::BetterSqlite3,
+                "SELECT sess || ' ' || typeof(expire) || ' ' || expire FROM sessions",
+                "text 2026-01-02T04:00:00.001Z",
+            ),
+        ] {
+            let folder = TempDir::new();
+            let store = SqliteStore::open(&folder.url()).unwrap().table(table).clock(clock.clock());
+            let sid = put(&store, &until).await;
+            assert_eq!(ask(&folder, row).await, format!("{} {expected}", until.to_json()));
+            let stored = store.get(&sid).await.unwrap().unwrap();
+            assert_eq!(stored.left, Some(Duration::from_millis(1_767_326_400_001 - START)));
+            assert_eq!(store.touch(&sid, &record("").cookie).await.unwrap(), Touched::Moved);
+            let left = store.get(&sid).await.unwrap().unwrap().left;
+            assert_eq!(left, Some(Duration::from_secs(86_400)), "a day, where the cookie has no end");
+        }
+    });
+}
+
+#[test]
+fn what_nodes_stores_wrote_is_read() {
+    session_testkit::run(async {
+        let clock = ManualClock::new();
+        let text = record(r#""user":{"name":"é😀"}"#).to_json();
+        for (table, create, insert) in [
+            (
+                SqliteTable::ConnectSqlite3,
+                "CREATE TABLE sessions (sid PRIMARY KEY, expired, sess)",
+                "INSERT OR REPLACE INTO sessions VALUES ('UBFGR_aHYI', 1767326400001.0, ?)",
+            ),
+            (
+                SqliteTable::BetterSqlite3,
+                "CREATE TABLE sessions (sid TEXT NOT NULL PRIMARY KEY, sess JSON NOT NULL, expire TEXT NOT NULL)",
+                "INSERT OR REPLACE INTO sessions VALUES ('UBFGR_aHYI', ?, '2026-01-02T04:00:00.001Z')",
+            ),
+        ] {
+            let folder = TempDir::new();
+            let store = SqliteStore::open(&folder.url()).unwrap();
+            store.clear().await.unwrap();
+            let pool = in_folder(&folder);
+            sqlx::query(create).execute(&pool).await.unwrap();
+            sqlx::query(insert).bind(&text).execute(&pool).await.unwrap();
+            let store = store.table(table).clock(clock.clock());
+            let sid = Sid::from("UBFGR_aHYI");
+            let stored = store.get(&sid).await.unwrap().expect("it has not expired");
+            assert_eq!(stored.record.to_json(), text);
+            assert_eq!(stored.left, Some(Duration::from_millis(1_767_326_400_001 - START)));
+            let written =
+                store.set(&sid, &record("\"n\":1"), &Expect::Version(stored.version)).await.unwrap();
+            assert!(matches!(written, Set::Written(_)));
+        }
+    });
+}
+
+#[test]
+fn a_row_that_is_no_record_is_left_alone_and_passed_over() {
+    session_testkit::run(async {
+        let folder = TempDir::new();
+        let store = SqliteStore::open(&folder.url()).unwrap().table(SqliteTable::ConnectSqlite3);
+        let good = put(&store, &record("")).await;
+        let rows = "INSERT INTO sessions VALUES ('0', 9e15, ''), ('1', 9e15, NULL), ('2', 9e15, 7), \
+            ('3', 9e15, x'7bff'), ('4', 9e15, '{\"hunter2\":'), ('5', 'soon', '{}'), ('6', NULL, '{}')";
+        sqlx::query(rows).execute(&in_folder(&folder)).await.unwrap();
+        for sid in ["0", "1", "2", "3", "4"] {
+            let error = store.get(&Sid::from(sid)).await.unwrap_err();
+            assert!(matches!(error, StoreError::Corrupt { store: "sqlite", .. }), "{sid}: {error:?}");
+            assert!(!shown(&error).contains("hunter2") && !shown(&error).contains("123, 255"), "{error:?}");
+        }
+        let mut seen = Vec::new();
+        store.all(&mut |sid, _| seen.push(sid)).await.unwrap();
+        assert!(seen == [good]);
+    });
+}
+
+#[test]
+fn an_exhausted_pool_and_a_locked_file_are_quick_errors() {
+    session_testkit::run(async {
+        let folder = TempDir::new();
+        let begin = SqlitePoolOptions::new().max_connections(1);
+        let options = folder.url().parse::<SqliteConnectOptions>().unwrap().create_if_missing(true);
+        let pool = begin.connect_lazy_with(options.busy_timeout(Duration::from_millis(50)));
+        let store = SqliteStore::new(pool.clone()).timeout(Duration::from_secs(1));
+        let sid = put(&store, &record("")).await;
+        let quick = async || {
+            let start = Instant::now();
+            let error = store.set(&sid, &record(""), &Expect::Anything).await.unwrap_err();
+            assert!(start.elapsed() < Duration::from_secs(3), "{error:?}");
+            shown(&error)
+        };
+        let taken = pool.acquire().await.unwrap();
+        assert!(quick().await.contains("1s"));
+        drop(taken);
+        let other = in_folder(&folder);
+        let mut writes = other.begin_with("BEGIN IMMEDIATE").await.unwrap();
+        sqlx::query("DELETE FROM session").execute(&mut *writes).await.unwrap();
+        assert!(quick().await.contains("locked"));
+        writes.rollback().await.unwrap();
+        assert!(store.get(&sid).await.unwrap().is_some());
+    });
+}
+
+#[test]
+fn expired_rows_are_pruned_in_batches_by_who_writes_when_it_is_due() {
+    session_testkit::run(async {
+        for (table, rows, fill) in [
+            (
+                SqliteTable::Native,
+                "SELECT CAST(count(*) AS TEXT) FROM session",
+                "WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n LIMIT 2500) \
+                    INSERT INTO session SELECT CAST(n AS TEXT), 1, '{}' FROM n",
+            ),
+            (
+                SqliteTable::BetterSqlite3,
+                "SELECT CAST(count(*) AS TEXT) FROM sessions",
+                "WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n LIMIT 2500) \
+                    INSERT INTO sessions SELECT CAST(n AS TEXT), '{}', '2020-01-01T00:00:00.000Z' FROM n",
+            ),
+        ] {
+            let (folder, clock) = (TempDir::new(), ManualClock::new());
+            let store = SqliteStore::open(&folder.url()).unwrap().table(table).clock(clock.clock());
+            let store = store.prune_interval(Duration::from_secs(60));
+            put(&store, &record("")).await;
+            sqlx::query(fill).execute(&in_folder(&folder)).await.unwrap();
+            assert_eq!(ask(&folder, rows).await, "2501");
+            clock.pass(Duration::from_secs(61));
+            put(&store, &record("")).await;
+            let start = Instant::now();
+            while ask(&folder, rows).await != "2" {
+                assert!(start.elapsed() < Duration::from_secs(30), "nobody prunes");
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            sqlx::query(fill).execute(&in_folder(&folder)).await.unwrap();
+            assert_eq!(store.prune().await.unwrap(), 2_500);
+        }
+    });
+}
+
+#[test]
+fn what_cannot_be_opened_is_an_error() {
+    session_testkit::run(async {
+        let folder = TempDir::new();
+        let nowhere = format!("sqlite:{}/no/such/folder/sessions.db", folder.path().display());
+        let store = SqliteStore::open(&nowhere).unwrap();
+        let error = store.get(&Sid::random()).await.unwrap_err();
+        assert!(matches!(error, StoreError::Unavailable { store: "sqlite", .. }), "{error:?}");
+        let read_write = format!("{}?mode=rw", folder.url());
+        assert!(
+            SqliteStore::open(&read_write).unwrap().length().await.is_err(),
+            "it was told not to create it"
+        );
+        assert!(SqliteStore::open("sqlite:x?nonsense=1").is_err());
+        let error = SqliteStore::open("sqlite::memory:").unwrap().table_name("a\n").unwrap_err();
+        assert!(shown(&error).contains("option table_name"));
+        let error = SqliteStore::open("sqlite::memory:").unwrap().table_name("sqlite_sessions").unwrap();
+        assert!(error.get(&Sid::random()).await.is_err(), "a name that SQLite keeps for itself");
+    });
 }

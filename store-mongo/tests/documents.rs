@@ -1,0 +1,340 @@
+//! The documents, to the byte: what connect-mongo 6 has written with the same options.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on stops")]
+
+mod common;
+
+use std::time::Duration;
+
+use common::{clock, collection, document, in_an_hour, mongodb_url, put, quiet, record, set};
+use mongodb::{
+    Collection,
+    bson::{Bson, DateTime, Document, doc, oid::ObjectId, spec::BinarySubtype, Binary},
+};
+use session_core::{AdminStore, Expect, Record, Set, Sid, Store, StoreError, Touched};
+use session_testkit::run;
+use store_mongo::{Kruptein, MongoOptions, mongodb};
+
+const USER: &str = r#""user":{"id":42,"name":"Zoë Ünïcode 日本語 😀","roles":["admin","user"],"nested":{"a":{"b":[1,2.5,null,true]}}}"#;
+const REST: &str = "\"csrf\":\"a/b+c=\\\"<&>\u{2028}\",\"views\":1,\"passport\":{\"user\":\"5f1\"}";
+const FOURTEEN_DAYS: u64 = 14 * 86_400_000;
+
+/// Canonical extended JSON as the server's tools print it.
+fn shown(document: Document) -> String {
+    Bson::Document(document).into_canonical_extjson().to_string()
+}
+
+fn string(session: &str) -> String {
+    serde_json::to_string(session).unwrap()
+}
+
+fn with_max_age(data: &str, original: u64, expires: &str) -> Record {
+    let cookie = format!(r#"{{"originalMaxAge":{original},"expires":"{expires}","secure":false,"httpOnly":true,"path":"/","sameSite":"lax"}}"#);
+    Record::parse(format!(r#"{{"cookie":{cookie},{data}}}"#)).unwrap()
+}
+
+async fn written(
+    url: &str,
+    now: u64,
+    record: &Record,
+    options: impl FnOnce(MongoOptions) -> MongoOptions,
+) -> (String, String) {
+    let collection = collection(url).await;
+    let store = options(quiet(&collection).clock(clock(now))).build().unwrap();
+    let sid = put(&store, record).await;
+    (shown(document(&collection, &sid).await), sid.as_str().to_owned())
+}
+
+#[test]
+fn a_string() {
+    let Some(url) = mongodb_url() else { return };
+    run(async {
+        let record = record(&format!("{USER},{REST}"));
+        let (shown, sid) = written(&url, 1_796_457_130_644 - FOURTEEN_DAYS, &record, |options| options).await;
+        let session = string(&format!(r#"{{"cookie":{{"originalMaxAge":null,"expires":null,"httpOnly":true,"path":"/"}},{USER},{REST}}}"#));
+        assert_eq!(
+            shown,
+            format!(r#"{{"_id":"{sid}","expires":{{"$date":{{"$numberLong":"1796457130644"}}}},"session":{session}}}"#)
+        );
+    });
+}
+
+#[test]
+fn a_string_whose_cookie_expires_and_the_touch_after() {
+    let Some(url) = mongodb_url() else { return };
+    run(async {
+        let collection = collection(&url).await;
+        let store = quiet(&collection).clock(clock(1_795_247_532_205)).build().unwrap();
+        let record = with_max_age(USER, 3_599_999, "2026-11-21T08:52:12.205Z");
+        let sid = put(&store, &record).await;
+        let expected = |expires: u64| {
+            let session = string(&format!(r#"{{"cookie":{{"originalMaxAge":3599999,"expires":"2026-11-21T08:52:12.205Z","secure":false,"httpOnly":true,"path":"/","sameSite":"lax"}},{USER}}}"#));
+            format!(r#"{{"_id":"{}","expires":{{"$date":{{"$numberLong":"{expires}"}}}},"session":{session}}}"#, sid.as_str())
+        };
+        assert_eq!(shown(document(&collection, &sid).await), expected(1_795_251_132_205));
+        let touched = with_max_age(USER, 3_599_999, "2026-11-21T08:52:12.239Z");
+        assert_eq!(store.touch(&sid, &touched.cookie).await.unwrap(), Touched::Moved);
+        assert_eq!(shown(document(&collection, &sid).await), expected(1_795_251_132_239));
+    });
+}
+
+#[test]
+fn last_modified_and_timestamps() {
+    let Some(url) = mongodb_url() else { return };
+    run(async {
+        let now = 1_795_247_536_455;
+        let record = with_max_age(USER, 3_600_000, "2026-11-21T08:52:16.455Z");
+        let session = string(&record.to_json());
+        let day = Duration::from_secs(86_400);
+        let (shown, sid) = written(&url, now, &record, |options| options.touch_after(day)).await;
+        assert_eq!(
+            shown,
+            format!(r#"{{"_id":"{sid}","expires":{{"$date":{{"$numberLong":"1795251136455"}}}},"lastModified":{{"$date":{{"$numberLong":"1795247536455"}}}},"session":{session}}}"#)
+        );
+        let (shown, sid) = written(&url, now, &record, |options| options.timestamps(true)).await;
+        let (before, updated) = shown.rsplit_once(r#","updatedAt":{"$date":{"$numberLong":"#).unwrap();
+        assert_eq!(
+            before,
+            format!(r#"{{"_id":"{sid}","createdAt":{{"$date":{{"$numberLong":"1795247536455"}}}},"expires":{{"$date":{{"$numberLong":"1795251136455"}}}},"session":{session}"#)
+        );
+        assert!(updated.trim_matches(['"', '}']).parse::<u64>().is_ok(), "the server's clock: {updated}");
+    });
+}
+
+#[test]
+fn a_document() {
+    let Some(url) = mongodb_url() else { return };
+    run(async {
+        let user = r#""user":{"id":{"$numberInt":"42"},"name":"Zoë Ünïcode 日本語 😀","roles":["admin","user"],"nested":{"a":{"b":[{"$numberInt":"1"},{"$numberDouble":"2.5"},null,true]}}}"#;
+        let rest = REST.replace(r#""views":1"#, r#""views":{"$numberInt":"1"}"#);
+        let (shown, sid) = written(
+            &url,
+            1_796_457_137_825 - FOURTEEN_DAYS,
+            &record(&format!("{USER},{REST}")),
+            |options| options.stringify(false),
+        )
+        .await;
+        assert_eq!(
+            shown,
+            format!(r#"{{"_id":"{sid}","expires":{{"$date":{{"$numberLong":"1796457137825"}}}},"session":{{"cookie":{{"originalMaxAge":null,"partitioned":null,"priority":null,"expires":null,"secure":null,"httpOnly":true,"domain":null,"path":"/","sameSite":null}},{user},{rest}}}}}"#)
+        );
+        let cookie = r#"{"originalMaxAge":3600000,"expires":"2026-11-21T08:52:17.995Z","httpOnly":true,"path":"/"}"#;
+        let record = Record::parse(format!(r#"{{"cookie":{cookie}}}"#)).unwrap();
+        let (shown, sid) = written(&url, 1_795_247_537_995, &record, |options| options.stringify(false)).await;
+        let date = r#"{"$date":{"$numberLong":"1795251137995"}}"#;
+        assert_eq!(
+            shown,
+            format!(r#"{{"_id":"{sid}","expires":{date},"session":{{"cookie":{{"originalMaxAge":{{"$numberInt":"3600000"}},"partitioned":null,"priority":null,"expires":{date},"secure":null,"httpOnly":true,"domain":null,"path":"/","sameSite":null}}}}}}"#)
+        );
+    });
+}
+
+#[test]
+fn a_name_of_its_own_and_a_time_to_live() {
+    let Some(url) = mongodb_url() else { return };
+    run(async {
+        let collection = collection(&url).await;
+        let options = quiet(&collection).clock(clock(1_795_247_537_000)).ttl(Duration::from_secs(60));
+        let store = options.transform_id(|sid| format!("app1:{sid}")).build().unwrap();
+        let sid = put(&store, &record("")).await;
+        assert!(store.get(&sid).await.unwrap().is_some());
+        let document = document(&collection, &Sid::from(format!("app1:{}", sid.as_str()))).await;
+        assert_eq!(document.get_datetime("expires").unwrap().timestamp_millis(), 1_795_247_597_000);
+        let error = store.ids(&mut |_| panic!("no sids to show")).await.unwrap_err();
+        assert!(matches!(error, StoreError::Unavailable { .. }));
+        assert_eq!(store.length().await.unwrap(), 1);
+        store.destroy(&sid).await.unwrap();
+        assert_eq!(store.length().await.unwrap(), 0);
+    });
+}
+
+/// What Express stored past JSON stays what it is while a Rust handler changes something else.
+#[test]
+fn dates_and_object_ids_stay_what_they_are() {
+    let Some(url) = mongodb_url() else { return };
+    run(async {
+        let collection = collection(&url).await;
+        let store = quiet(&collection).stringify(false).build().unwrap();
+        let (sid, id) = (Sid::random(), ObjectId::new());
+        let session = doc! {
+            "cookie": { "originalMaxAge": null, "partitioned": null, "priority": null, "expires": null, "secure": null,
+                "httpOnly": true, "domain": null, "path": "/", "sameSite": null },
+            "at": DateTime::from_millis(1), "id": id, "a.b": { "$x": DateTime::from_millis(2) }, "$y": [id], "views": 1,
+            "bytes": Binary { subtype: BinarySubtype::Generic, bytes: vec![1, 2] }, "gone": true, "": 1_i64 << 60,
+        };
+        let planted = doc! { "_id": sid.as_str(), "expires": in_an_hour(), "session": session.clone(), "owner": "kept" };
+        collection.insert_one(planted).await.unwrap();
+
+        let read = store.get(&sid).await.unwrap().unwrap();
+        let text = read.record.to_json();
+        assert!(text.contains(r#""at":"1970-01-01T00:00:00.001Z""#) && text.contains(&id.to_hex()), "{text}");
+        let text = text.replace(r#""views":1"#, r#""views":2"#).replace(r#""gone":true,"#, "");
+        let changed = Record::parse(text.replace(r#""bytes":"#, r#""new.key":{"$set":1},"bytes":"#)).unwrap();
+        let version = set(&store, &sid, &changed, Expect::Version(read.version.clone())).await;
+        assert!(store.get(&sid).await.unwrap().unwrap().version == version);
+
+        let after = document(&collection, &sid).await;
+        assert_eq!(after.get_str("owner").unwrap(), "kept", "unknown fields are");
+        let after = after.get_document("session").unwrap();
+        for key in ["cookie", "at", "id", "a.b", "$y", "bytes", ""] {
+            assert_eq!(after.get(key), session.get(key), "{key}");
+        }
+        assert_eq!(after.get("views"), Some(&Bson::Int32(2)));
+        let order = ["cookie", "at", "id", "a.b", "$y", "views", "new.key", "bytes", ""];
+        assert!(after.keys().eq(order), "{:?}", after.keys().collect::<Vec<_>>());
+
+        let late = store.set(&sid, &changed, &Expect::Version(read.version)).await.unwrap();
+        assert_eq!(late, Set::Conflict);
+    });
+}
+
+#[test]
+fn both_forms_are_read_and_change_over() {
+    let Some(url) = mongodb_url() else { return };
+    run(async {
+        let collection = collection(&url).await;
+        let strings = quiet(&collection).build().unwrap();
+        let documents = quiet(&collection).stringify(false).build().unwrap();
+        let record = record(&format!("{USER},{REST}"));
+        let sid = put(&strings, &record).await;
+        for (store, is_string) in [(&documents, false), (&strings, true), (&strings, true), (&documents, false)] {
+            let read = store.get(&sid).await.unwrap().unwrap();
+            assert_eq!(read.record.to_json(), record.to_json());
+            set(store, &sid, &read.record, Expect::Version(read.version)).await;
+            let stored = document(&collection, &sid).await;
+            assert_eq!(matches!(stored.get("session"), Some(Bson::String(_))), is_string);
+        }
+    });
+}
+
+async fn plant(collection: &Collection<Document>, session: impl Into<Bson>) -> Sid {
+    let sid = Sid::random();
+    let document = doc! { "_id": sid.as_str(), "expires": in_an_hour(), "session": session.into() };
+    collection.insert_one(document).await.unwrap();
+    sid
+}
+
+#[test]
+fn what_cannot_be_read_is_said_and_spoils_nothing_else() {
+    let Some(url) = mongodb_url() else { return };
+    run(async {
+        let collection = collection(&url).await;
+        let store = quiet(&collection).build().unwrap();
+        let encrypted = quiet(&collection).crypto(Kruptein::new("AAbb11!!squirrel")).build().unwrap();
+        let mut broken = Vec::new();
+        for session in [Bson::Int32(1), Bson::Boolean(true), "hunter2".into(), "{\"hunter2\":1}".into()] {
+            broken.push(plant(&collection, session).await);
+        }
+        broken.push(plant(&collection, doc! { "hunter2": 1 }).await);
+        broken.push(plant(&collection, doc! { "cookie": "hunter2" }).await);
+        collection.insert_one(doc! { "_id": ObjectId::new(), "expires": in_an_hour() }).await.unwrap();
+        for sid in &broken {
+            for store in [&store, &encrypted] {
+                let error = store.get(sid).await.unwrap_err();
+                let shown = format!("{error:?} {error}");
+                assert!(matches!(error, StoreError::Corrupt { .. }), "{shown}");
+                assert!(!shown.contains("hunter2") && !shown.contains(sid.as_str()), "{shown}");
+            }
+        }
+        let null = plant(&collection, Bson::Null).await;
+        assert!(store.get(&null).await.unwrap().is_none(), "as in Node");
+
+        let good = put(&store, &record("")).await;
+        let secret = put(&encrypted, &record("")).await;
+        for (store, readable) in [(&store, &good), (&encrypted, &secret)] {
+            let mut shown = Vec::new();
+            store.all(&mut |sid, _| shown.push(sid)).await.unwrap();
+            assert_eq!(shown, [readable.clone()]);
+            let mut ids = 0;
+            store.ids(&mut |_| ids += 1).await.unwrap();
+            assert_eq!(ids, broken.len() + 3);
+        }
+        store.clear().await.unwrap();
+        assert_eq!(store.length().await.unwrap(), 0);
+    });
+}
+
+#[test]
+fn without_expires_a_session_is_held_and_with_null_it_is_over() {
+    let Some(url) = mongodb_url() else { return };
+    run(async {
+        let collection = collection(&url).await;
+        let store = quiet(&collection).build().unwrap();
+        let text = record("").to_json();
+        for (at, expires) in [None, Some(Bson::Null), Some(DateTime::from_millis(0).into())].into_iter().enumerate() {
+            let sid = Sid::from(format!("{at}"));
+            let mut document = doc! { "_id": sid.as_str(), "session": &text };
+            document.extend(expires.map(|expires| ("expires".to_owned(), expires)));
+            collection.insert_one(document).await.unwrap();
+            let held = store.get(&sid).await.unwrap();
+            assert_eq!(held.is_some(), at == 0);
+            assert!(held.is_none_or(|held| held.left.is_none()));
+            let written = store.set(&sid, &record("\"a\":1"), &Expect::Nothing).await.unwrap();
+            assert_eq!(written == Set::Conflict, at == 0, "{at}");
+        }
+        assert_eq!(store.length().await.unwrap(), 3);
+    });
+}
+
+#[test]
+fn a_touch_is_throttled_as_touch_after_says() {
+    let Some(url) = mongodb_url() else { return };
+    run(async {
+        let collection = collection(&url).await;
+        let minute = Duration::from_secs(60);
+        let start = 1_795_247_000_000;
+        let at = |seconds: u64| {
+            let options = quiet(&collection).clock(clock(start + seconds * 1_000));
+            options.touch_after(minute).timestamps(true).build().unwrap()
+        };
+        let hour = |from: u64| {
+            let mut record = record("");
+            let now = clock(start + from * 1_000).now();
+            record.cookie.set_max_age(Some(Duration::from_secs(3_600)), now);
+            record
+        };
+        let sid = put(&at(0), &hour(0)).await;
+        let written = document(&collection, &sid).await;
+        assert_eq!(at(59).touch(&sid, &hour(59).cookie).await.unwrap(), Touched::Moved);
+        assert_eq!(shown(document(&collection, &sid).await), shown(written.clone()), "nothing is written");
+        let early = at(59).get(&sid).await.unwrap().unwrap();
+        assert_eq!(early.left, early.lifetime, "so that the core need not ask");
+
+        let due = at(60).get(&sid).await.unwrap().unwrap();
+        assert_eq!(due.lifetime.unwrap() - due.left.unwrap(), minute);
+        assert_eq!(at(60).touch(&sid, &hour(60).cookie).await.unwrap(), Touched::Moved);
+        let moved = document(&collection, &sid).await;
+        let millis = |document: &Document, key| document.get_datetime(key).unwrap().timestamp_millis();
+        for key in ["expires", "lastModified"] {
+            assert_eq!(millis(&moved, key) - millis(&written, key), 60_000, "{key}");
+        }
+        assert!(millis(&moved, "updatedAt") >= millis(&written, "updatedAt"));
+        assert!(moved.keys().eq(written.keys()));
+
+        // Without `lastModified`, as connect-mongo without the option writes it: moved, and none made up.
+        collection.update_one(doc! { "_id": sid.as_str() }, doc! { "$unset": { "lastModified": 1 } }).await.unwrap();
+        assert_eq!(at(61).touch(&sid, &hour(61).cookie).await.unwrap(), Touched::Moved);
+        let moved = document(&collection, &sid).await;
+        assert!(!moved.contains_key("lastModified"));
+        assert_eq!(millis(&moved, "expires") - millis(&written, "expires"), 61_000);
+        assert_eq!(at(4_000).touch(&sid, &hour(4_000).cookie).await.unwrap(), Touched::Unknown);
+    });
+}
+
+#[test]
+fn a_write_over_what_has_expired_is_a_new_session() {
+    let Some(url) = mongodb_url() else { return };
+    run(async {
+        let collection = collection(&url).await;
+        let store = quiet(&collection).timestamps(true).build().unwrap();
+        let sid = Sid::random();
+        let old = DateTime::from_millis(1);
+        let expired = doc! { "_id": sid.as_str(), "createdAt": old, "expires": old, "session": record("").to_json() };
+        collection.insert_one(expired).await.unwrap();
+        set(&store, &sid, &record("\"a\":1"), Expect::Nothing).await;
+        assert!(document(&collection, &sid).await.get_datetime("createdAt").unwrap() > &old);
+        let before = document(&collection, &sid).await;
+        set(&store, &sid, &record("\"a\":2"), Expect::Anything).await;
+        assert_eq!(document(&collection, &sid).await.get("createdAt"), before.get("createdAt"));
+    });
+}
