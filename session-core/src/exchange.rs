@@ -21,11 +21,16 @@ struct Inner {
     span: Span,
 }
 
-impl Exchange {
-    pub(crate) fn new(sessions: Sessions) -> Self {
-        Self(Arc::new(Inner { sessions, session: OnceCell::new(), span: tracing::debug_span!("session") }))
+impl Sessions {
+    /// Begins an exchange: one request and its response. Nothing is parsed or read yet.
+    #[must_use]
+    pub fn exchange(&self) -> Exchange {
+        let span = tracing::debug_span!("session");
+        Exchange(Arc::new(Inner { sessions: self.clone(), session: OnceCell::new(), span }))
     }
+}
 
+impl Exchange {
     /// The session of this request: loaded when it is asked for first, the same one ever after. `None`: the request's path
     /// is outside the cookie's, so that there is no session.
     ///

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod begin;
 mod clock;
 mod cookie;
 mod cookie_header;

@@ -15,13 +15,12 @@ use crate::{
     },
     request::RequestInfo,
     secret::Secrets,
-    sessions::Sessions,
     set_cookie,
     sid::Sid,
     store::Store,
 };
 
-/// The options, every one by express-session's own name. [`build`](Self::build) checks them.
+/// The options, every one by express-session's own name. [`build`](Self::build) checks them and makes the driver.
 ///
 /// There are two **profiles**, full sets of defaults from which each setter departs:
 ///
@@ -309,17 +308,7 @@ impl Options {
         Self { clock, ..self }
     }
 
-    /// Checks the options and makes the driver that adapters take.
-    ///
-    /// # Errors
-    /// What cannot work, with the name of the option: an empty secret, a name or attribute that no cookie can carry, and
-    /// under [`BrowserRules::Enforce`] attributes that browsers refuse.
-    pub fn build(self) -> Result<Sessions, OptionsError> {
-        self.check()?;
-        Ok(Sessions::new(self))
-    }
-
-    fn check(&self) -> Result<(), OptionsError> {
+    pub(crate) fn check(&self) -> Result<(), OptionsError> {
         if !self.secrets.is_usable() {
             return refuse("secret", "it is empty; give one secret, or several of which the first signs");
         }

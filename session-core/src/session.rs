@@ -382,6 +382,19 @@ fn current(stored: Cookie, origin: &Origin, options: &Options) -> Cookie {
     }
 }
 
+impl Origin {
+    pub(crate) fn new_sid(&self, options: &Options) -> Sid {
+        match (&options.genid, &self.request) {
+            (Some(genid), Some(request)) => genid(request),
+            _ => Sid::random(),
+        }
+    }
+
+    pub(crate) fn cookie_options<'a>(&'a self, options: &'a Options) -> &'a CookieOptions {
+        self.computed.as_ref().unwrap_or(&options.cookie)
+    }
+}
+
 impl State {
     pub(crate) fn record(&self) -> Record {
         Record::new(self.cookie.clone(), (*self.now).clone())

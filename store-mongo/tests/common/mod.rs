@@ -1,6 +1,16 @@
 //! What the tests of this store share.
 
 #![allow(dead_code, unreachable_pub, reason = "each test file takes its part")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test that cannot go on stops"
+)]
+
+pub mod node;
+pub mod server;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

@@ -1,0 +1,151 @@
+//! The driver's beginning: what a request's cookie says, and the session that follows from it.
+
+use crate::{
+    cookie_header::cookie_values,
+    error::{Error, StoreError},
+    policy::{CorruptRecord, DuplicateCookies, PathMatch},
+    request::RequestInfo,
+    session::{Origin, Session},
+    sessions::Sessions,
+    set_cookie,
+    sid::Sid,
+};
+
+/// Longer values are no cookies of ours: RFC 6265bis §5.5 lets a browser keep 4,096 bytes of name and value.
+const VALUE_LIMIT: usize = 4096;
+
+/// So many cookies of the name are looked at in one request.
+const DUPLICATES_LIMIT: usize = 8;
+
+/// What a request's cookie came to, before the store is asked.
+pub(crate) struct Begun {
+    presented: Option<Sid>,
+    origin: Origin,
+    new_sid: Option<Sid>,
+}
+
+impl Sessions {
+    /// Does the path match, is the connection secure, whose is the cookie? `None`: this path has no session.
+    pub(crate) fn begin(&self, request: &RequestInfo<'_>) -> Result<Option<Begun>, Error> {
+        let options = self.options();
+        let computed = options.cookie_of.as_ref().map(|cookie_of| cookie_of(request).or(&options.cookie));
+        let cookie_options = computed.as_ref().unwrap_or(&options.cookie);
+        if !path_matches(request.path(), cookie_options.match_path(), options.path_match) {
+            tracing::debug!("no session: the path is outside the cookie's");
+            return Ok(None);
+        }
+        let secure = request.is_secure(options.proxy);
+        if let Some(computed) = &computed {
+            set_cookie::check_attributes(&computed.cookie(secure, options.clock.millis()))?;
+        }
+        let presented = self.presented(request);
+        let origin =
+            Origin { request: options.genid.is_some().then(|| request.to_owned()), computed, secure };
+        // With a cookie it is made only when the store has no such session.
+        let new_sid = presented.is_none().then(|| origin.new_sid(options));
+        Ok(Some(Begun { presented, origin, new_sid }))
+    }
+
+    /// Reads the store where the cookie is ours; else, and for what is not there, a new session under a new id.
+    pub(crate) async fn load(&self, begun: Begun) -> Result<Session, Error> {
+        let Begun { presented, origin, new_sid } = begun;
+        let options = self.options();
+        if let Some(sid) = &presented {
+            match options.store.get(sid).await {
+                Ok(Some(stored)) => {
+                    tracing::debug!("session loaded");
+                    return Ok(Session::loaded(self.clone(), origin, sid.clone(), stored));
+                }
+                Ok(None) => tracing::debug!(why = "unknown to the store, or expired", "session refused"),
+                Err(StoreError::Corrupt { store, source })
+                    if options.corrupt == CorruptRecord::TreatAsMissing =>
+                {
+                    tracing::error!(
+                        store,
+                        error = source,
+                        "a stored record cannot be read: it is left alone"
+                    );
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        tracing::debug!("session created");
+        let sid = new_sid.unwrap_or_else(|| origin.new_sid(options));
+        Ok(Session::created(self.clone(), origin, sid, presented))
+    }
+
+    /// The id in the request's cookie, if we signed it.
+    fn presented(&self, request: &RequestInfo<'_>) -> Option<Sid> {
+        let options = self.options();
+        let candidates = match options.duplicates {
+            DuplicateCookies::First => 1,
+            DuplicateCookies::FirstVerified => DUPLICATES_LIMIT,
+        };
+        let mut seen = 0;
+        let mut sid = None;
+        request.each_header(&mut |name, header| {
+            if sid.is_some() || seen >= candidates || !name.eq_ignore_ascii_case("cookie") {
+                return;
+            }
+            for value in cookie_values(header, &options.name).take(candidates - seen) {
+                seen += 1;
+                sid = self.verify(&value);
+                if sid.is_some() {
+                    return;
+                }
+            }
+        });
+        sid
+    }
+
+    fn verify(&self, value: &str) -> Option<Sid> {
+        let refused = |why| {
+            tracing::debug!(why, "session cookie refused");
+            None
+        };
+        if value.len() > VALUE_LIMIT {
+            return refused("too long");
+        }
+        if !value.starts_with("s:") {
+            return refused("not signed");
+        }
+        match self.options().secrets.unseal(value) {
+            None => refused("the signature is not ours"),
+            Some("") => refused("the id is empty"),
+            Some(sid) => Some(sid.into()),
+        }
+    }
+}
+
+fn path_matches(path: &str, cookie_path: &str, rule: PathMatch) -> bool {
+    let Some(rest) = path.strip_prefix(cookie_path) else { return false };
+    match rule {
+        PathMatch::Prefix => true,
+        // RFC 6265 §5.1.4
+        PathMatch::Rfc6265 => rest.is_empty() || rest.starts_with('/') || cookie_path.ends_with('/'),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_match_by_prefix_or_by_segment() {
+        for (path, cookie_path, prefix, segment) in [
+            ("/", "/", true, true),
+            ("/any/thing", "/", true, true),
+            ("/admin", "/admin", true, true),
+            ("/admin/x", "/admin", true, true),
+            ("/administrator", "/admin", true, false),
+            ("/Admin", "/admin", false, false),
+            ("/admin", "/admin/", false, false),
+            ("/admin/", "/admin/", true, true),
+            ("/admin/x", "/admin/", true, true),
+            ("/", "/admin", false, false),
+        ] {
+            assert_eq!(path_matches(path, cookie_path, PathMatch::Prefix), prefix, "{path} {cookie_path}");
+            assert_eq!(path_matches(path, cookie_path, PathMatch::Rfc6265), segment, "{path} {cookie_path}");
+        }
+    }
+}
