@@ -39,3 +39,19 @@ pub mod redis {
     #[doc(inline)]
     pub use store_redis::*;
 }
+
+/// The MongoDB store, sharing documents with connect-mongo.
+#[cfg(feature = "mongo")]
+#[cfg_attr(docsrs, doc(cfg(feature = "mongo")))]
+pub mod mongo {
+    #[doc(inline)]
+    pub use store_mongo::*;
+}
+
+/// The PostgreSQL, MySQL and SQLite stores, sharing tables with Node's: each with its feature.
+#[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
+#[cfg_attr(docsrs, doc(cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))))]
+pub mod sql {
+    #[doc(inline)]
+    pub use store_sqlx::*;
+}

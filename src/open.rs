@@ -4,9 +4,20 @@ use std::{error::Error, sync::Arc};
 
 use session_core::{AdminStore, MemoryStore};
 
-/// Opens the store at a URL, with that store's default options: `redis://…` (feature `redis`), and `memory:` for a
-/// [`MemoryStore`]. For programs that are told by their environment where sessions live; a store with options of its own
-/// is made by its own type.
+/// Opens the store at a URL, with that store's default options. For programs that are told by their environment where
+/// sessions live; a store with options of its own is made by its own type. The table of a SQL database is created where it
+/// is missing.
+///
+/// | URL | store | feature |
+/// |---|---|---|
+/// | `memory:` | [`MemoryStore`] | none |
+/// | `redis://…`, `rediss://…` | Redis | `redis` |
+/// | `mongodb://…`, `mongodb+srv://…` | MongoDB | `mongo` |
+/// | `postgres://…` | PostgreSQL | `postgres` |
+/// | `mysql://…`, `mariadb://…` | MySQL and MariaDB | `mysql` |
+/// | `sqlite:sessions.db`, `sqlite::memory:` | SQLite | `sqlite` |
+///
+/// Nothing is connected yet: a database that is down harms only the requests that need a session.
 ///
 /// ```
 /// # fn main() { let _ = async {
@@ -26,6 +37,16 @@ pub async fn open_store(url: &str) -> Result<Arc<dyn AdminStore>, OpenStoreError
         "memory" => Ok(Arc::new(MemoryStore::new())),
         #[cfg(feature = "redis")]
         "redis" | "rediss" | "redis+unix" | "unix" => opened(store_redis::RedisStore::open(url)),
+        #[cfg(feature = "mongo")]
+        "mongodb" | "mongodb+srv" => opened(store_mongo::MongoStore::open(url).await),
+        #[cfg(feature = "postgres")]
+        "postgres" | "postgresql" => {
+            opened(store_sqlx::PostgresStore::open(url).map(|store| store.create_table_if_missing(true)))
+        }
+        #[cfg(feature = "mysql")]
+        "mysql" | "mariadb" => opened(store_sqlx::MySqlStore::open(url)),
+        #[cfg(feature = "sqlite")]
+        "sqlite" => opened(store_sqlx::SqliteStore::open(url)),
         _ => Err(without(scheme)),
     }
 }
@@ -53,7 +74,9 @@ impl std::fmt::Display for OpenStoreError {
                 "this store needs the feature `{feature}`: express-session = {{ features = [\"{feature}\", …] }}, \
                  or cargo run --features {feature},…"
             ),
-            Self::UnknownScheme => f.write_str("no store has such a URL: memory:, redis:// are known"),
+            Self::UnknownScheme => f.write_str(
+                "no store has such a URL: known are memory:, redis:, mongodb:, postgres:, mysql: and sqlite:",
+            ),
             Self::Refused(error) => write!(f, "the store refuses the URL: {error}"),
         }
     }
@@ -81,7 +104,25 @@ fn opened<S: AdminStore, E: Into<Box<dyn Error + Send + Sync>>>(
 fn without(scheme: &str) -> OpenStoreError {
     let feature = match scheme {
         "redis" | "rediss" | "redis+unix" | "unix" => "redis",
+        "mongodb" | "mongodb+srv" => "mongo",
+        "postgres" | "postgresql" => "postgres",
+        "mysql" | "mariadb" => "mysql",
+        "sqlite" => "sqlite",
         _ => return OpenStoreError::UnknownScheme,
     };
     OpenStoreError::MissingFeature { feature }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_opened_says_what_to_add() {
+        assert_eq!(
+            without("sqlite").to_string().split(':').next(),
+            Some("this store needs the feature `sqlite`")
+        );
+        assert!(without("ftp").to_string().starts_with("no store has such a URL"));
+    }
 }

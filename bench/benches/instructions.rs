@@ -15,7 +15,8 @@ const RUNNER: &str = "gungraun-runner";
 fn main() {
     // The runner starts this program once more under valgrind, without a PATH.
     let counting = env::args().nth(1).is_some_and(|argument| argument == "--gungraun-run");
-    let missing: Vec<&str> = [RUNNER, "valgrind"].into_iter().filter(|program| !is_installed(program)).collect();
+    let missing: Vec<&str> =
+        [RUNNER, "valgrind"].into_iter().filter(|program| !is_installed(program)).collect();
     if counting || missing.is_empty() {
         benches();
     } else {
@@ -41,7 +42,8 @@ mod counted {
         Callgrind, EventKind, LibraryBenchmarkConfig, library_benchmark, library_benchmark_group, main,
     };
     use session_core::{
-        Error, Expect, MemoryStore, Record, RecordError, Secret, Set, Sid, Store, StoreError, Stored, cookie_values,
+        Error, Expect, MemoryStore, Record, RecordError, Secret, Set, Sid, Store, StoreError, Stored,
+        cookie_values,
     };
 
     pub(crate) fn benches() {

@@ -85,7 +85,6 @@ impl App {
     }
 
     /// The app itself, its store empty.
-    #[must_use]
     pub fn router(self) -> Router {
         let peer = || SessionManagerLayer::new(MemoryStore::default());
         match self {

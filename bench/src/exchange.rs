@@ -45,18 +45,19 @@ impl Visitor {
     /// Those of the session.
     pub fn visit(&self, asks: Asks) -> Result<Vec<String>, Error> {
         let header = if asks == Asks::New { &self.unknown } else { &self.known };
-        match asks {
-            Asks::Nothing => self.exchange(header, None::<fn(Session) -> std::future::Ready<_>>),
-            Asks::Read => self.exchange(header, Some(async |session: Session| session.get::<u32>("views").map(drop))),
-            Asks::Write => self.exchange(header, Some(async |session: Session| {
+        let handler = async |session: Session| match asks {
+            Asks::Nothing => Ok(()),
+            Asks::Read => session.get::<u32>("views").map(drop),
+            Asks::Write => {
                 let views = session.get::<u32>("views")?.unwrap_or_default();
                 session.insert("views", views + 1)
-            })),
-            Asks::New => self.exchange(header, Some(async |session: Session| {
+            }
+            Asks::New => {
                 session.insert("views", 1)?;
                 session.insert("user", "u123456")
-            })),
-        }
+            }
+        };
+        self.exchange(header, (asks != Asks::Nothing).then_some(handler))
     }
 
     /// One exchange with a handler that asks for the session, or without one.

@@ -10,7 +10,7 @@ use std::sync::{
 };
 use std::thread;
 
-use common::{ACTIX, AXUM, Database, REDIS, ROCKET, oracle};
+use common::{ACTIX, AXUM, Database, MONGO, MONGO_OBJECTS, MYSQL, POSTGRES, REDIS, ROCKET, oracle};
 use conformance::differential::{Program, Sent, Server};
 use serde_json::{Value, json};
 
@@ -26,7 +26,7 @@ struct Processes {
 fn processes(database: &Database) -> Option<Processes> {
     static CASES: AtomicUsize = AtomicUsize::new(0);
     let case = format!("p{}_{}", std::process::id(), CASES.fetch_add(1, Ordering::Relaxed));
-    let store: Value = database.store()?.to_string().replace("{case}", &case).parse().unwrap();
+    let store: Value = database.store(&case)?.to_string().replace("{case}", &case).parse().unwrap();
     let config = json!({
         "secret": "keyboard cat", "resave": false, "saveUninitialized": false, "store": store,
         "cookie": { "maxAge": 3_600_000 },
@@ -159,4 +159,8 @@ macro_rules! databases {
 
 databases! {
     redis: REDIS;
+    mongo: MONGO;
+    mongo_objects: MONGO_OBJECTS;
+    postgres: POSTGRES;
+    mysql: MYSQL;
 }

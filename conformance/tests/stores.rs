@@ -5,24 +5,24 @@
 
 mod common;
 
-use common::{ACTIX, AXUM, Database, REDIS, ROCKET, oracle, setting};
+use common::{
+    ACTIX, AXUM, Database, MONGO, MONGO_ENCRYPTED, MONGO_OBJECTS, MONGO_TIMESTAMPS, MONGO_TOUCH_AFTER, MYSQL,
+    POSTGRES, REDIS, ROCKET, oracle, setting,
+};
 use conformance::differential::{Differential, Program, Side};
 
 /// At least 2,000 requests; more with `DIFFERENTIAL_CONFIGS`, others with `DIFFERENTIAL_SEED`.
-fn compare(database: &Database, probe: &str, alternating: bool) {
+fn compare(database: &Database, probe: &str, alternating: bool, name: &str) {
     let Some(oracle) = oracle() else { return };
-    let Some(store) = database.store() else { return };
     let tested = Program::probe(probe);
-    let sides = if alternating {
-        [Side::of(oracle.clone()), Side::alternating([oracle, tested])]
-    } else {
-        [Side::of(oracle), Side::of(tested)]
-    };
-    let [reference, tested] = sides.map(|side| {
-        let side = side.store(store.clone());
+    let programs = if alternating { vec![oracle.clone(), tested] } else { vec![tested] };
+    let on = |programs: Vec<Program>, name: String| {
+        let side = Side::alternating(programs).store(database.store(&name)?);
         let side = if database.cleared { side.cleared() } else { side };
-        if probe == ROCKET { side.utf8_headers() } else { side }
-    });
+        Some(if probe == ROCKET { side.utf8_headers() } else { side })
+    };
+    let Some(reference) = on(vec![oracle], format!("{name}_reference")) else { return };
+    let Some(tested) = on(programs, format!("{name}_tested")) else { return };
     let run = Differential::new(reference, tested)
         .configs(setting("DIFFERENTIAL_CONFIGS", 120))
         .seed(setting("DIFFERENTIAL_SEED", 20_260_404))
@@ -34,43 +34,46 @@ fn compare(database: &Database, probe: &str, alternating: bool) {
 }
 
 macro_rules! databases {
-    ($($module:ident: $database:expr;)+) => {
+    ($($module:ident: $database:expr, $($probe:ident)+;)+) => {
         $(mod $module {
             use super::*;
 
-            #[test]
-            fn axum_stores_what_express_stores() {
-                compare(&$database, AXUM, false);
-            }
+            $(mod $probe {
+                use super::*;
 
-            #[test]
-            fn actix_stores_what_express_stores() {
-                compare(&$database, ACTIX, false);
-            }
+                #[test]
+                fn stores_what_express_stores() {
+                    compare(&$database, $probe(), false, concat!(stringify!($module), "_", stringify!($probe), "_plain"));
+                }
 
-            #[test]
-            fn rocket_stores_what_express_stores() {
-                compare(&$database, ROCKET, false);
-            }
-
-            #[test]
-            fn axum_and_express_take_turns() {
-                compare(&$database, AXUM, true);
-            }
-
-            #[test]
-            fn actix_and_express_take_turns() {
-                compare(&$database, ACTIX, true);
-            }
-
-            #[test]
-            fn rocket_and_express_take_turns() {
-                compare(&$database, ROCKET, true);
-            }
+                #[test]
+                fn takes_turns_with_express() {
+                    compare(&$database, $probe(), true, concat!(stringify!($module), "_", stringify!($probe), "_turns"));
+                }
+            })+
         })+
     };
 }
 
 databases! {
-    redis: REDIS;
+    redis: REDIS, axum actix rocket;
+    mongo: MONGO, axum actix rocket;
+    mongo_objects: MONGO_OBJECTS, axum;
+    mongo_touch_after: MONGO_TOUCH_AFTER, axum;
+    mongo_timestamps: MONGO_TIMESTAMPS, axum;
+    mongo_encrypted: MONGO_ENCRYPTED, axum;
+    postgres: POSTGRES, axum actix rocket;
+    mysql: MYSQL, axum actix rocket;
+}
+
+fn axum() -> &'static str {
+    AXUM
+}
+
+fn actix() -> &'static str {
+    ACTIX
+}
+
+fn rocket() -> &'static str {
+    ROCKET
 }

@@ -58,9 +58,11 @@ impl From<Error> for MongoError {
     fn from(error: Error) -> Self {
         match *error.kind {
             ErrorKind::Command(error) => Self::answered("the server refused:", error.code, &error.code_name),
-            ErrorKind::Write(WriteFailure::WriteError(error)) => {
-                Self::answered("the server refused the write:", error.code, error.code_name.as_deref().unwrap_or(""))
-            }
+            ErrorKind::Write(WriteFailure::WriteError(error)) => Self::answered(
+                "the server refused the write:",
+                error.code,
+                error.code_name.as_deref().unwrap_or(""),
+            ),
             ErrorKind::Write(WriteFailure::WriteConcernError(error)) => {
                 Self::answered("the write is not acknowledged as asked for:", error.code, &error.code_name)
             }
@@ -72,9 +74,13 @@ impl From<Error> for MongoError {
                 Self::plain("the connection was given up after another one failed")
             }
             ErrorKind::Authentication { .. } => Self::plain("the server refused the credentials"),
-            ErrorKind::DnsResolve { message, .. } => Self::plain(format!("the name is not resolved: {message}")),
+            ErrorKind::DnsResolve { message, .. } => {
+                Self::plain(format!("the name is not resolved: {message}"))
+            }
             ErrorKind::InvalidTlsConfig { message, .. } => Self::plain(format!("TLS: {message}")),
-            ErrorKind::IncompatibleServer { message, .. } => Self::plain(format!("this server cannot: {message}")),
+            ErrorKind::IncompatibleServer { message, .. } => {
+                Self::plain(format!("this server cannot: {message}"))
+            }
             ErrorKind::Shutdown => Self::plain("the client is shut down"),
             ErrorKind::InvalidResponse { .. } => Self::plain("the server's answer makes no sense"),
             ErrorKind::InvalidArgument { .. } => Self::plain("the driver refused its arguments"),

@@ -126,7 +126,8 @@ mod tests {
     #[test]
     fn what_was_not_changed_keeps_its_type() {
         let id = ObjectId::new();
-        let before = doc! { "cookie": {}, "at": date(0), "ids": [id], "views": 1_i64, "nested": { "at": date(1) } };
+        let before =
+            doc! { "cookie": {}, "at": date(0), "ids": [id], "views": 1_i64, "nested": { "at": date(1) } };
         let mut text = to_text(&before).replace("\"views\":1", "\"views\":2");
         text = text.replace("\"cookie\":{}", "\"cookie\":{\"expires\":null},\"new\":true");
         let after = from_record(&Record::parse(text).unwrap(), Some(&before)).unwrap();
@@ -145,6 +146,9 @@ mod tests {
             assert_eq!(to_text(&document), record.to_json());
             assert_eq!(document.get_document("cookie").unwrap().len(), 9);
         }
-        assert_eq!(to_text(&doc! { "cookie": {}, "b": 1, "10": 2, "2": 3 }), r#"{"2":3,"10":2,"cookie":{},"b":1}"#);
+        assert_eq!(
+            to_text(&doc! { "cookie": {}, "b": 1, "10": 2, "2": 3 }),
+            r#"{"2":3,"10":2,"cookie":{},"b":1}"#
+        );
     }
 }

@@ -17,8 +17,8 @@ const MINUTE: Duration = Duration::from_secs(60);
 /// What connect-mongo allows: longer ones do not fit into Node's timers.
 const LONGEST_INTERVAL: Duration = Duration::from_secs(71_582 * 60);
 
-/// Longer than anybody means.
-const LONGEST_TTL: Duration = Duration::from_secs(100 * 365 * 86_400);
+/// Longer than anybody means: 14 days in milliseconds, taken for seconds, are 38 years.
+const LONGEST_TTL: Duration = Duration::from_secs(10 * 365 * 86_400);
 
 /// The driver's own 30 seconds would keep every request waiting while the database is down.
 const SELECTION_TIMEOUT: Duration = Duration::from_secs(3);
@@ -249,10 +249,15 @@ impl MongoOptions {
         if self.collection_name.is_some() && matches!(self.source.0, Source::Collection(_)) {
             return refuse("collection_name", "the collection is given already");
         }
-        if self.db_name.as_ref().is_some_and(|name| name.is_empty() || name.contains(['/', '\\', '.', ' ', '"', '$', '\0'])) {
+        if self
+            .db_name
+            .as_ref()
+            .is_some_and(|name| name.is_empty() || name.contains(['/', '\\', '.', ' ', '"', '$', '\0']))
+        {
             return refuse("db_name", "not a name that MongoDB takes");
         }
-        let refused = |name: &String| name.is_empty() || name.starts_with("system.") || name.contains(['$', '\0']);
+        let refused =
+            |name: &String| name.is_empty() || name.starts_with("system.") || name.contains(['$', '\0']);
         if self.collection_name.as_ref().is_some_and(refused) {
             return refuse("collection_name", "not a name that MongoDB takes");
         }
@@ -260,10 +265,13 @@ impl MongoOptions {
             return refuse("ttl", "sessions that are over at once");
         }
         if self.ttl > LONGEST_TTL {
-            return refuse("ttl", "longer than a hundred years: connect-mongo's number is in seconds");
+            return refuse("ttl", "longer than ten years: connect-mongo's number is in seconds");
         }
         if self.touch_after >= self.ttl {
-            return refuse("touch_after", "sessions would expire before they are touched: make it shorter than ttl");
+            return refuse(
+                "touch_after",
+                "sessions would expire before they are touched: make it shorter than ttl",
+            );
         }
         if self.auto_remove_interval < Duration::from_secs(1) {
             return refuse("auto_remove_interval", "at least a second: connect-mongo's number is in minutes");
@@ -274,10 +282,16 @@ impl MongoOptions {
         if self.timeout.is_zero() {
             return refuse("timeout", "nothing could be done in no time");
         }
-        if self.collection().write_concern().is_some_and(|concern| concern.w == Some(Acknowledgment::Nodes(0))) {
+        if self
+            .collection()
+            .write_concern()
+            .is_some_and(|concern| concern.w == Some(Acknowledgment::Nodes(0)))
+        {
             return refuse("write_concern", "with zero, nobody would know whether a session was written");
         }
-        self.crypto.as_ref().map_or(Ok(()), |crypto| crypto.check().or_else(|reason| refuse("crypto", reason)))
+        self.crypto
+            .as_ref()
+            .map_or(Ok(()), |crypto| crypto.check().or_else(|reason| refuse("crypto", reason)))
     }
 
     pub(crate) fn auto_remove_settings(&self) -> (AutoRemove, Duration) {
@@ -289,9 +303,7 @@ impl MongoOptions {
         let collection: Collection<Document> = match &self.source.0 {
             Source::Client(client) => match &self.db_name {
                 Some(database) => client.database(database).collection(name),
-                None => {
-                    client.default_database().unwrap_or_else(|| client.database("test")).collection(name)
-                }
+                None => client.default_database().unwrap_or_else(|| client.database("test")).collection(name),
             },
             Source::Database(database) => database.collection(name),
             Source::Collection(collection) => collection.clone(),

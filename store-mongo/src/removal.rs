@@ -138,7 +138,10 @@ impl Task {
 }
 
 fn expires_1() -> IndexModel {
-    #[expect(deprecated, reason = "MongoDB ignores `background` and lists it, as in the index that connect-mongo makes")]
+    #[expect(
+        deprecated,
+        reason = "MongoDB ignores `background` and lists it, as in the index that connect-mongo makes"
+    )]
     let options = IndexOptions::builder()
         .name("expires_1".to_owned())
         .background(true)

@@ -6,9 +6,7 @@ use mongodb::{
     Collection,
     bson::{Bson, DateTime, Document, doc},
 };
-use session_core::{
-    Cookie, Expect, Record, Set, Sid, Store, StoreError, Stored, Touched, async_trait,
-};
+use session_core::{Cookie, Expect, Record, Set, Sid, Store, StoreError, Stored, Touched, async_trait};
 
 use crate::{
     error::{MongoError, STORE},
@@ -291,8 +289,7 @@ impl MongoStore {
     /// Whether a touch now would be too early to move anything.
     fn is_touched(&self, document: &Document, left: Option<Duration>, now: Millis) -> bool {
         let touch_after = self.options().touch_after;
-        let recently =
-            |at: &DateTime| now < expiry::after(at.timestamp_millis(), touch_after);
+        let recently = |at: &DateTime| now < expiry::after(at.timestamp_millis(), touch_after);
         left.is_some_and(|left| left > touch_after)
             && document.get_datetime("lastModified").is_ok_and(recently)
     }

@@ -18,7 +18,9 @@ pub(crate) fn whole(json: &str) -> Cow<'_, str> {
         let escape = at + found;
         at = escape + 2;
         match unit(json, escape) {
-            Some(0xD800..=0xDBFF) if matches!(unit(json, escape + 6), Some(0xDC00..=0xDFFF)) => at = escape + 12,
+            Some(0xD800..=0xDBFF) if matches!(unit(json, escape + 6), Some(0xDC00..=0xDFFF)) => {
+                at = escape + 12;
+            }
             Some(0xD800..=0xDFFF) => {
                 at = escape + 6;
                 // As long as what it replaces, so that places stay the same.

@@ -27,7 +27,11 @@ pub(crate) fn push(text: &mut String, value: &Bson) -> bool {
         Bson::ObjectId(id) => push_string(text, &id.to_hex()),
         Bson::Decimal128(value) => push_wrapped(text, "$numberDecimal", &value.to_string()),
         Bson::Timestamp(at) => {
-            push_wrapped(text, "$timestamp", &(u64::from(at.time) << 32 | u64::from(at.increment)).to_string());
+            push_wrapped(
+                text,
+                "$timestamp",
+                &(u64::from(at.time) << 32 | u64::from(at.increment)).to_string(),
+            );
         }
         Bson::Binary(binary) => match binary.subtype {
             BinarySubtype::Uuid if binary.bytes.len() == 16 => push_string(text, &uuid(&binary.bytes)),
@@ -116,7 +120,8 @@ pub(crate) fn in_order(document: &Document) -> Vec<(&String, &Bson)> {
 }
 
 fn array_index(key: &str) -> Option<u32> {
-    let canonical = key == "0" || (key.starts_with(|first: char| first.is_ascii_digit()) && !key.starts_with('0'));
+    let canonical =
+        key == "0" || (key.starts_with(|first: char| first.is_ascii_digit()) && !key.starts_with('0'));
     key.parse().ok().filter(|&index| canonical && index != u32::MAX)
 }
 
@@ -173,8 +178,7 @@ fn push_date(text: &mut String, millis: i64) {
     let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
     let day = day - (153 * shifted + 2) / 5 + 1;
     let year = year_of_era + era * 400 + i64::from(month <= 2);
-    let (hour, minute, second, ms) =
-        (time / 3_600_000, time / 60_000 % 60, time / 1_000 % 60, time % 1_000);
+    let (hour, minute, second, ms) = (time / 3_600_000, time / 60_000 % 60, time / 1_000 % 60, time % 1_000);
     text.push('"');
     _ = match year {
         0..=9_999 => write!(text, "{year:04}"),

@@ -1,5 +1,7 @@
 //! The store contract on a MongoDB server, in every form that documents have.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
+
 mod common;
 
 use std::time::Duration;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use common::{clock, collection, document, in_an_hour, mongodb_url, put, quiet, record, set};
 use mongodb::{
     Collection,
-    bson::{Bson, DateTime, Document, doc, oid::ObjectId, spec::BinarySubtype, Binary},
+    bson::{Binary, Bson, DateTime, Document, doc, oid::ObjectId, spec::BinarySubtype},
 };
 use session_core::{AdminStore, Expect, Record, Set, Sid, Store, StoreError, Touched};
 use session_testkit::run;
@@ -29,7 +29,9 @@ fn string(session: &str) -> String {
 }
 
 fn with_max_age(data: &str, original: u64, expires: &str) -> Record {
-    let cookie = format!(r#"{{"originalMaxAge":{original},"expires":"{expires}","secure":false,"httpOnly":true,"path":"/","sameSite":"lax"}}"#);
+    let cookie = format!(
+        r#"{{"originalMaxAge":{original},"expires":"{expires}","secure":false,"httpOnly":true,"path":"/","sameSite":"lax"}}"#
+    );
     Record::parse(format!(r#"{{"cookie":{cookie},{data}}}"#)).unwrap()
 }
 
@@ -51,10 +53,14 @@ fn a_string() {
     run(async {
         let record = record(&format!("{USER},{REST}"));
         let (shown, sid) = written(&url, 1_796_457_130_644 - FOURTEEN_DAYS, &record, |options| options).await;
-        let session = string(&format!(r#"{{"cookie":{{"originalMaxAge":null,"expires":null,"httpOnly":true,"path":"/"}},{USER},{REST}}}"#));
+        let session = string(&format!(
+            r#"{{"cookie":{{"originalMaxAge":null,"expires":null,"httpOnly":true,"path":"/"}},{USER},{REST}}}"#
+        ));
         assert_eq!(
             shown,
-            format!(r#"{{"_id":"{sid}","expires":{{"$date":{{"$numberLong":"1796457130644"}}}},"session":{session}}}"#)
+            format!(
+                r#"{{"_id":"{sid}","expires":{{"$date":{{"$numberLong":"1796457130644"}}}},"session":{session}}}"#
+            )
         );
     });
 }
@@ -68,8 +74,13 @@ fn a_string_whose_cookie_expires_and_the_touch_after() {
         let record = with_max_age(USER, 3_599_999, "2026-11-21T08:52:12.205Z");
         let sid = put(&store, &record).await;
         let expected = |expires: u64| {
-            let session = string(&format!(r#"{{"cookie":{{"originalMaxAge":3599999,"expires":"2026-11-21T08:52:12.205Z","secure":false,"httpOnly":true,"path":"/","sameSite":"lax"}},{USER}}}"#));
-            format!(r#"{{"_id":"{}","expires":{{"$date":{{"$numberLong":"{expires}"}}}},"session":{session}}}"#, sid.as_str())
+            let session = string(&format!(
+                r#"{{"cookie":{{"originalMaxAge":3599999,"expires":"2026-11-21T08:52:12.205Z","secure":false,"httpOnly":true,"path":"/","sameSite":"lax"}},{USER}}}"#
+            ));
+            format!(
+                r#"{{"_id":"{}","expires":{{"$date":{{"$numberLong":"{expires}"}}}},"session":{session}}}"#,
+                sid.as_str()
+            )
         };
         assert_eq!(shown(document(&collection, &sid).await), expected(1_795_251_132_205));
         let touched = with_max_age(USER, 3_599_999, "2026-11-21T08:52:12.239Z");
@@ -89,13 +100,17 @@ fn last_modified_and_timestamps() {
         let (shown, sid) = written(&url, now, &record, |options| options.touch_after(day)).await;
         assert_eq!(
             shown,
-            format!(r#"{{"_id":"{sid}","expires":{{"$date":{{"$numberLong":"1795251136455"}}}},"lastModified":{{"$date":{{"$numberLong":"1795247536455"}}}},"session":{session}}}"#)
+            format!(
+                r#"{{"_id":"{sid}","expires":{{"$date":{{"$numberLong":"1795251136455"}}}},"lastModified":{{"$date":{{"$numberLong":"1795247536455"}}}},"session":{session}}}"#
+            )
         );
         let (shown, sid) = written(&url, now, &record, |options| options.timestamps(true)).await;
         let (before, updated) = shown.rsplit_once(r#","updatedAt":{"$date":{"$numberLong":"#).unwrap();
         assert_eq!(
             before,
-            format!(r#"{{"_id":"{sid}","createdAt":{{"$date":{{"$numberLong":"1795247536455"}}}},"expires":{{"$date":{{"$numberLong":"1795251136455"}}}},"session":{session}"#)
+            format!(
+                r#"{{"_id":"{sid}","createdAt":{{"$date":{{"$numberLong":"1795247536455"}}}},"expires":{{"$date":{{"$numberLong":"1795251136455"}}}},"session":{session}"#
+            )
         );
         assert!(updated.trim_matches(['"', '}']).parse::<u64>().is_ok(), "the server's clock: {updated}");
     });
@@ -107,24 +122,28 @@ fn a_document() {
     run(async {
         let user = r#""user":{"id":{"$numberInt":"42"},"name":"Zoë Ünïcode 日本語 😀","roles":["admin","user"],"nested":{"a":{"b":[{"$numberInt":"1"},{"$numberDouble":"2.5"},null,true]}}}"#;
         let rest = REST.replace(r#""views":1"#, r#""views":{"$numberInt":"1"}"#);
-        let (shown, sid) = written(
-            &url,
-            1_796_457_137_825 - FOURTEEN_DAYS,
-            &record(&format!("{USER},{REST}")),
-            |options| options.stringify(false),
-        )
-        .await;
+        let (shown, sid) =
+            written(&url, 1_796_457_137_825 - FOURTEEN_DAYS, &record(&format!("{USER},{REST}")), |options| {
+                options.stringify(false)
+            })
+            .await;
         assert_eq!(
             shown,
-            format!(r#"{{"_id":"{sid}","expires":{{"$date":{{"$numberLong":"1796457137825"}}}},"session":{{"cookie":{{"originalMaxAge":null,"partitioned":null,"priority":null,"expires":null,"secure":null,"httpOnly":true,"domain":null,"path":"/","sameSite":null}},{user},{rest}}}}}"#)
+            format!(
+                r#"{{"_id":"{sid}","expires":{{"$date":{{"$numberLong":"1796457137825"}}}},"session":{{"cookie":{{"originalMaxAge":null,"partitioned":null,"priority":null,"expires":null,"secure":null,"httpOnly":true,"domain":null,"path":"/","sameSite":null}},{user},{rest}}}}}"#
+            )
         );
-        let cookie = r#"{"originalMaxAge":3600000,"expires":"2026-11-21T08:52:17.995Z","httpOnly":true,"path":"/"}"#;
+        let cookie =
+            r#"{"originalMaxAge":3600000,"expires":"2026-11-21T08:52:17.995Z","httpOnly":true,"path":"/"}"#;
         let record = Record::parse(format!(r#"{{"cookie":{cookie}}}"#)).unwrap();
-        let (shown, sid) = written(&url, 1_795_247_537_995, &record, |options| options.stringify(false)).await;
+        let (shown, sid) =
+            written(&url, 1_795_247_537_995, &record, |options| options.stringify(false)).await;
         let date = r#"{"$date":{"$numberLong":"1795251137995"}}"#;
         assert_eq!(
             shown,
-            format!(r#"{{"_id":"{sid}","expires":{date},"session":{{"cookie":{{"originalMaxAge":{{"$numberInt":"3600000"}},"partitioned":null,"priority":null,"expires":{date},"secure":null,"httpOnly":true,"domain":null,"path":"/","sameSite":null}}}}}}"#)
+            format!(
+                r#"{{"_id":"{sid}","expires":{date},"session":{{"cookie":{{"originalMaxAge":{{"$numberInt":"3600000"}},"partitioned":null,"priority":null,"expires":{date},"secure":null,"httpOnly":true,"domain":null,"path":"/","sameSite":null}}}}}}"#
+            )
         );
     });
 }
@@ -197,7 +216,9 @@ fn both_forms_are_read_and_change_over() {
         let documents = quiet(&collection).stringify(false).build().unwrap();
         let record = record(&format!("{USER},{REST}"));
         let sid = put(&strings, &record).await;
-        for (store, is_string) in [(&documents, false), (&strings, true), (&strings, true), (&documents, false)] {
+        for (store, is_string) in
+            [(&documents, false), (&strings, true), (&strings, true), (&documents, false)]
+        {
             let read = store.get(&sid).await.unwrap().unwrap();
             assert_eq!(read.record.to_json(), record.to_json());
             set(store, &sid, &read.record, Expect::Version(read.version)).await;
@@ -244,7 +265,7 @@ fn what_cannot_be_read_is_said_and_spoils_nothing_else() {
         for (store, readable) in [(&store, &good), (&encrypted, &secret)] {
             let mut shown = Vec::new();
             store.all(&mut |sid, _| shown.push(sid)).await.unwrap();
-            assert_eq!(shown, [readable.clone()]);
+            assert_eq!(shown, std::slice::from_ref(readable));
             let mut ids = 0;
             store.ids(&mut |_| ids += 1).await.unwrap();
             assert_eq!(ids, broken.len() + 3);
@@ -261,7 +282,9 @@ fn without_expires_a_session_is_held_and_with_null_it_is_over() {
         let collection = collection(&url).await;
         let store = quiet(&collection).build().unwrap();
         let text = record("").to_json();
-        for (at, expires) in [None, Some(Bson::Null), Some(DateTime::from_millis(0).into())].into_iter().enumerate() {
+        for (at, expires) in
+            [None, Some(Bson::Null), Some(DateTime::from_millis(0).into())].into_iter().enumerate()
+        {
             let sid = Sid::from(format!("{at}"));
             let mut document = doc! { "_id": sid.as_str(), "session": &text };
             document.extend(expires.map(|expires| ("expires".to_owned(), expires)));
@@ -312,7 +335,10 @@ fn a_touch_is_throttled_as_touch_after_says() {
         assert!(moved.keys().eq(written.keys()));
 
         // Without `lastModified`, as connect-mongo without the option writes it: moved, and none made up.
-        collection.update_one(doc! { "_id": sid.as_str() }, doc! { "$unset": { "lastModified": 1 } }).await.unwrap();
+        collection
+            .update_one(doc! { "_id": sid.as_str() }, doc! { "$unset": { "lastModified": 1 } })
+            .await
+            .unwrap();
         assert_eq!(at(61).touch(&sid, &hour(61).cookie).await.unwrap(), Touched::Moved);
         let moved = document(&collection, &sid).await;
         assert!(!moved.contains_key("lastModified"));
@@ -329,7 +355,8 @@ fn a_write_over_what_has_expired_is_a_new_session() {
         let store = quiet(&collection).timestamps(true).build().unwrap();
         let sid = Sid::random();
         let old = DateTime::from_millis(1);
-        let expired = doc! { "_id": sid.as_str(), "createdAt": old, "expires": old, "session": record("").to_json() };
+        let expired =
+            doc! { "_id": sid.as_str(), "createdAt": old, "expires": old, "session": record("").to_json() };
         collection.insert_one(expired).await.unwrap();
         set(&store, &sid, &record("\"a\":1"), Expect::Nothing).await;
         assert!(document(&collection, &sid).await.get_datetime("createdAt").unwrap() > &old);

@@ -152,7 +152,10 @@ fn the_index_is_made_once_and_keeps_nobody_waiting() {
         }
         let made = || commands.lock().unwrap().iter().filter(|name| *name == "createIndexes").count();
         until(async || made() == 1).await;
-        until(async || collection.list_index_names().await.is_ok_and(|names| names.contains(&"expires_1".into()))).await;
+        until(async || {
+            collection.list_index_names().await.is_ok_and(|names| names.contains(&"expires_1".into()))
+        })
+        .await;
         assert_eq!(made(), 1);
         let (collection, commands) = counted(&url).await;
         let store = MongoOptions::new(collection).auto_remove(AutoRemove::Disabled).build().unwrap();

@@ -87,11 +87,14 @@ impl Store for RedisStore {
     }
 
     async fn touch(&self, sid: &Sid, cookie: &Cookie) -> Result<Touched, StoreError> {
+        // Whether the session is there at all would be a round trip, to save which these options are for.
+        if !self.settings.touches() {
+            return Ok(Touched::Moved);
+        }
         let seconds = match self.settings.hold(cookie) {
-            // Whether the session is there at all would be a round trip, to save which these options are for.
-            _ if !self.settings.touches() => return Ok(Touched::Moved),
-            Hold::Over | Hold::ForEver => 0,
+            Hold::Over => 0,
             Hold::Seconds(seconds) => seconds,
+            Hold::ForEver => return Ok(Touched::Moved),
         };
         let expire: RedisResult<bool> = self.call().send(cmd("EXPIRE").arg(self.key(sid)).arg(seconds)).await;
         Ok(if expire.map_err(failed)? { Touched::Moved } else { Touched::Unknown })
@@ -128,10 +131,11 @@ async fn create(call: &Call<'_>, key: &str, text: &str, hold: Hold) -> RedisResu
         // An idle connection that the server had closed is found out by the first command on it, and nobody knows then
         // whether that was done. A new id is nobody else's: the text under it is ours.
         Err(error) if broke(&error) => {
-            let written: bool = call.send_once(&command).await?;
-            Ok(written
-                || call.send::<Option<Vec<u8>>>(cmd("GET").arg(key)).await?.as_deref()
-                    == Some(text.as_bytes()))
+            if call.send_once(&command).await? {
+                return Ok(true);
+            }
+            let held: Option<Vec<u8>> = call.send(cmd("GET").arg(key)).await?;
+            Ok(held.as_deref() == Some(text.as_bytes()))
         }
         written => written,
     }

@@ -288,8 +288,8 @@ impl PostgresStore {
             return Ok(());
         }
         let create = || call(self.settings.timeout, gave_way, || self.create());
-        let ready = self.ready.get_or_try_init(create).await;
-        ready.map(|()| ()).map_err(|failure| self.failed(failure))
+        self.ready.get_or_try_init(create).await.map_err(|failure| self.failed(failure))?;
+        Ok(())
     }
 
     async fn create(&self) -> sqlx::Result<()> {

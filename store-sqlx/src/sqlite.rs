@@ -213,8 +213,8 @@ impl SqliteStore {
     async fn ready(&self) -> Result<(), StoreError> {
         let create = || self.pool.execute(sqlx::raw_sql(self.sql.create.text()));
         let create = || async { call(self.settings.timeout, is_locked, create).await.map(|_| ()) };
-        let ready = self.ready.get_or_try_init(create).await;
-        ready.map(|()| ()).map_err(|failure| failure.of(STORE))
+        self.ready.get_or_try_init(create).await.map_err(|failure| failure.of(STORE))?;
+        Ok(())
     }
 
     fn prune_when_due(&self, now: Millis) {

@@ -16,6 +16,7 @@ pub(crate) fn until(cookie: &Cookie, ttl: Duration, now: Millis) -> Option<Milli
     (until > now).then_some(until)
 }
 
+#[cfg(any(feature = "postgres", feature = "mysql"))]
 pub(crate) fn left(until: Millis, now: Millis) -> Duration {
     Duration::from_millis(u64::try_from(until.saturating_sub(now)).unwrap_or_default())
 }

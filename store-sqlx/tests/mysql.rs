@@ -1,5 +1,7 @@
 //! MySQL or MariaDB: the store contract, and what is MySQL's own.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on stops")]
+
 mod common;
 
 use std::time::{Duration, Instant};

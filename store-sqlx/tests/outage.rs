@@ -1,5 +1,13 @@
 //! A server that is down, hangs or is killed under load: errors are quick, and nobody has to restart anything.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test that cannot go on stops"
+)]
+
 mod common;
 
 use std::{

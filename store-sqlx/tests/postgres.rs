@@ -1,5 +1,7 @@
 //! PostgreSQL: the store contract on every kind of table, and what is PostgreSQL's own.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on stops")]
+
 mod common;
 
 use std::time::{Duration, Instant};

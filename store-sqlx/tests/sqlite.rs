@@ -1,5 +1,7 @@
 //! The store contract on SQLite, on each of the three tables.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on stops")]
+
 mod common;
 
 use std::time::{Duration, Instant};

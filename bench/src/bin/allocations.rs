@@ -16,7 +16,8 @@ static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 const REQUESTS: usize = 101;
 
 fn main() {
-    let mut rows = vec![[vec!["allocations a request".into()], App::ALL.map(|app| app.name().into()).to_vec()].concat()];
+    let mut rows =
+        vec![[vec!["allocations a request".into()], App::ALL.map(|app| app.name().into()).to_vec()].concat()];
     for asks in Asks::ALL {
         let mut row = vec![asks.name().to_owned()];
         for app in App::ALL {

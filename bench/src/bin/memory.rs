@@ -22,8 +22,10 @@ static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 const SESSIONS: u32 = 1_000_000;
 
-/// Names, and what fills them.
-const STORES: [(&str, fn() -> Box<dyn Any>); 3] =
+/// Fills a store, and answers it.
+type Fill = fn() -> Box<dyn Any>;
+
+const STORES: [(&str, Fill); 3] =
     [("MemoryStore", ours), ("`HashMap<String, String>`", bare), ("tower-sessions MemoryStore", peer)];
 
 fn main() {
@@ -61,7 +63,8 @@ fn measured(store: &str) -> String {
 /// Resident memory in bytes, as Linux has it; zero elsewhere.
 fn resident() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let kilobytes = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.strip_suffix("kB")?.trim().parse().ok());
+    let kilobytes =
+        status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.strip_suffix("kB")?.trim().parse().ok());
     kilobytes.unwrap_or(0_u64) * 1024
 }
 

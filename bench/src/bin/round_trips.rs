@@ -33,9 +33,12 @@ type Visit = fn(&Visitor) -> Result<Vec<String>, Error>;
 
 fn main() {
     let profiles = [Options::new, Options::express, |secret| Options::express(secret).resave(false)];
-    let mut rows = vec![["a request that", "new profile", "express profile", "with resave off"].map(String::from).to_vec()];
+    let mut rows = vec![
+        ["a request that", "new profile", "express profile", "with resave off"].map(String::from).to_vec(),
+    ];
     for (does, seconds, visit) in REQUESTS {
-        let trips = profiles.map(|options| counted(options("keyboard cat"), Duration::from_secs(seconds), visit));
+        let trips =
+            profiles.map(|options| counted(options("keyboard cat"), Duration::from_secs(seconds), visit));
         rows.push([does.to_owned()].into_iter().chain(trips.map(words)).collect());
     }
     println!("{}", table(&rows));
@@ -56,7 +59,10 @@ fn counted(options: Options, later: Duration, visit: Visit) -> Trips {
     store.take()
 }
 
-fn with(visitor: &Visitor, handler: impl AsyncFnOnce(Session) -> Result<(), Error>) -> Result<Vec<String>, Error> {
+fn with(
+    visitor: &Visitor,
+    handler: impl AsyncFnOnce(Session) -> Result<(), Error>,
+) -> Result<Vec<String>, Error> {
     visitor.exchange(visitor.cookie_header(), Some(handler))
 }
 

@@ -15,7 +15,7 @@ use express_session::actix::{SessionError, SessionExt, SessionMiddleware};
 
 #[actix_web::main]
 async fn main() -> io::Result<()> {
-    let config = Arc::new(probe::configure());
+    let config = Arc::new(probe::configure().await);
     let sessions = SessionMiddleware::new(config.options.clone()).map_err(io::Error::other)?;
     let port = config.port;
     let server = HttpServer::new(move || {

@@ -15,7 +15,7 @@ use express_session::axum::{Session, SessionLayer};
 
 #[tokio::main]
 async fn main() -> io::Result<()> {
-    let config = Arc::new(probe::configure());
+    let config = Arc::new(probe::configure().await);
     let sessions = SessionLayer::new(config.options.clone()).map_err(io::Error::other)?;
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", config.port)).await?;
     let port = listener.local_addr()?.port();

@@ -18,7 +18,7 @@ use rocket::{
 
 #[tokio::main]
 async fn main() -> io::Result<()> {
-    let config = Arc::new(probe::configure());
+    let config = Arc::new(probe::configure().await);
     let sessions = SessionFairing::new(config.options.clone()).map_err(io::Error::other)?;
     let methods = [
         Method::Get,

@@ -1,12 +1,12 @@
 //! Reads `PROBE_CONFIG` by this project's public options.
 
-use std::{collections::HashSet, fmt, sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use express_session::{
-    AdminStore, CookieOptions, MemoryStore, Options, Priority, SameSite, Secrets, Secure, Unset,
-    redis::RedisStore,
-};
+use express_session::{AdminStore, CookieOptions, Options, Priority, SameSite, Secrets, Secure, Unset};
 use serde_json::{Map, Value};
+
+use super::keys::{Either, Keys, Parsed, Refusal, refusal};
+use super::stores::store;
 
 /// A probe's configuration.
 #[derive(Debug)]
@@ -19,29 +19,17 @@ pub struct Config {
     pub store: Arc<dyn AdminStore>,
 }
 
-/// A configuration that cannot be honoured: the key, and why not.
-#[derive(Debug)]
-pub struct Refusal(String);
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-type Parsed<T> = Result<T, Refusal>;
-
 impl Config {
     /// From the JSON text of the protocol.
     ///
     /// # Errors
     /// Names the key that cannot be honoured.
-    pub fn parse(text: &str) -> Parsed<Self> {
+    pub async fn parse(text: &str) -> Parsed<Self> {
         let Ok(Value::Object(object)) = serde_json::from_str(text) else {
             return Err(refusal("PROBE_CONFIG", "must be a JSON object"));
         };
         let mut keys = Keys::of("", &object);
-        let store = store(&keys.object("store")?.unwrap_or_default())?;
+        let store = store(&keys.object("store")?.unwrap_or_default()).await?;
         let options = options(&mut keys)?.store(Arc::clone(&store));
         let port = keys.take("port", "a port", |value| u16::try_from(value.as_u64()?).ok())?.unwrap_or(0);
         keys.finish()?;
@@ -119,40 +107,6 @@ fn cookie(object: &Map<String, Value>) -> Parsed<CookieOptions> {
     Ok(cookie)
 }
 
-fn store(object: &Map<String, Value>) -> Parsed<Arc<dyn AdminStore>> {
-    let mut keys = Keys::of("store.", object);
-    let kind = keys.text("kind")?.unwrap_or_else(|| "memory".into());
-    let url = keys.text("url")?.unwrap_or_default();
-    let options = keys.object("options")?.unwrap_or_default();
-    keys.finish()?;
-    let mut keys = Keys::of("store.options.", &options);
-    let store: Arc<dyn AdminStore> = match kind.as_str() {
-        "memory" => Arc::new(MemoryStore::new()),
-        "redis" => Arc::new(redis(&url, &mut keys)?),
-        _ => return Err(refusal("store.kind", "no such store")),
-    };
-    keys.finish()?;
-    Ok(store)
-}
-
-fn redis(url: &str, keys: &mut Keys<'_>) -> Parsed<RedisStore> {
-    let mut store = RedisStore::open(url).map_err(|_| refusal("store.url", "no Redis URL"))?;
-    if let Some(prefix) = keys.text("prefix")? {
-        store = store.prefix(prefix);
-    }
-    // connect-redis takes its default for 0.
-    if let Some(ttl) = keys.duration("ttl", Duration::from_secs_f64)?.filter(|ttl| !ttl.is_zero()) {
-        store = store.ttl(ttl);
-    }
-    if let Some(disable) = keys.boolean("disableTouch")? {
-        store = store.disable_touch(disable);
-    }
-    if let Some(disable) = keys.boolean("disableTTL")? {
-        store = store.disable_ttl(disable);
-    }
-    Ok(store)
-}
-
 fn secrets(value: &Value) -> Option<Secrets> {
     match value {
         Value::String(secret) => Some(secret.as_str().into()),
@@ -173,76 +127,4 @@ fn secure(value: &Value) -> Option<Secure> {
 
 fn same_site() -> [(&'static str, SameSite); 3] {
     [("lax", SameSite::Lax), ("strict", SameSite::Strict), ("none", SameSite::None)]
-}
-
-enum Either<T> {
-    Boolean(bool),
-    Word(T),
-}
-
-/// The keys of one object, of which every one must be asked for.
-struct Keys<'a> {
-    prefix: &'static str,
-    object: &'a Map<String, Value>,
-    asked: HashSet<&'static str>,
-}
-
-impl<'a> Keys<'a> {
-    fn of(prefix: &'static str, object: &'a Map<String, Value>) -> Self {
-        Self { prefix, object, asked: HashSet::new() }
-    }
-
-    fn take<T>(
-        &mut self,
-        key: &'static str,
-        what: &str,
-        read: impl FnOnce(&Value) -> Option<T>,
-    ) -> Parsed<Option<T>> {
-        self.asked.insert(key);
-        let wrong = || refusal(&format!("{}{key}", self.prefix), &format!("must be {what}"));
-        self.object.get(key).map(|value| read(value).ok_or_else(wrong)).transpose()
-    }
-
-    fn text(&mut self, key: &'static str) -> Parsed<Option<String>> {
-        self.take(key, "a string", |value| value.as_str().map(Into::into))
-    }
-
-    fn boolean(&mut self, key: &'static str) -> Parsed<Option<bool>> {
-        self.take(key, "true or false", Value::as_bool)
-    }
-
-    fn duration(&mut self, key: &'static str, of: fn(f64) -> Duration) -> Parsed<Option<Duration>> {
-        self.take(key, "a number that is not negative", |value| value.as_f64().filter(|n| *n >= 0.0).map(of))
-    }
-
-    fn object(&mut self, key: &'static str) -> Parsed<Option<Map<String, Value>>> {
-        self.take(key, "an object", |value| value.as_object().cloned())
-    }
-
-    fn word<T: Copy>(&mut self, key: &'static str, words: &[(&str, T)]) -> Parsed<Option<T>> {
-        let known = words.iter().map(|(word, _)| *word).collect::<Vec<_>>().join(" or ");
-        self.take(key, &known, |value| find(words, value))
-    }
-
-    fn boolean_or<T: Copy>(&mut self, key: &'static str, words: &[(&str, T)]) -> Parsed<Option<Either<T>>> {
-        let known = words.iter().map(|(word, _)| *word).collect::<Vec<_>>().join(", ");
-        self.take(key, &format!("true, false, {known}"), |value| {
-            value.as_bool().map(Either::Boolean).or_else(|| find(words, value).map(Either::Word))
-        })
-    }
-
-    fn finish(&self) -> Parsed<()> {
-        match self.object.keys().find(|key| !self.asked.contains(key.as_str())) {
-            Some(key) => Err(refusal(&format!("{}{key}", self.prefix), "unknown key")),
-            None => Ok(()),
-        }
-    }
-}
-
-fn find<T: Copy>(words: &[(&str, T)], value: &Value) -> Option<T> {
-    words.iter().find(|(word, _)| value == word).map(|(_, meaning)| *meaning)
-}
-
-fn refusal(key: &str, reason: &str) -> Refusal {
-    Refusal(format!("{key}: {reason}"))
 }

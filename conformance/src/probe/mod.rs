@@ -2,14 +2,16 @@
 
 mod config;
 mod javascript;
+mod keys;
 mod operations;
+mod stores;
 
 use std::io::Write;
 
 use percent_encoding::percent_decode_str;
 
-pub use self::config::Config;
 use self::operations::Operation;
+pub use self::{config::Config, keys::Refusal};
 use express_session::Session;
 
 /// What a probe answers.
@@ -25,9 +27,9 @@ pub struct Reply {
 
 /// The configuration in `PROBE_CONFIG`. One that cannot be honoured ends the process with exit status 2.
 #[must_use]
-pub fn configure() -> Config {
+pub async fn configure() -> Config {
     let text = std::env::var("PROBE_CONFIG").unwrap_or_else(|_| "{}".into());
-    Config::parse(&text).unwrap_or_else(|refusal| {
+    Config::parse(&text).await.unwrap_or_else(|refusal| {
         _ = writeln!(std::io::stderr(), "{refusal}");
         std::process::exit(2)
     })

@@ -1,6 +1,12 @@
 //! What the tests with probes share.
 
-#![allow(dead_code, clippy::panic, clippy::print_stdout, reason = "each test file uses some of it")]
+#![allow(
+    dead_code,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "each test file uses some of it"
+)]
 
 use std::env;
 
@@ -34,20 +40,68 @@ pub(crate) fn setting<T: std::str::FromStr>(variable: &str, default: T) -> T {
 /// A database, and how tests keep their sessions apart on it.
 pub(crate) struct Database {
     url: &'static str,
-    store: fn(&str) -> Value,
-    /// They cannot be kept apart by a name: the store is emptied, and nothing runs beside.
+    /// The `store` of the probe protocol, by the server's URL and a name of the test's own; `{case}` in it becomes another
+    /// word for every case.
+    store: fn(&str, &str) -> Value,
+    /// Cases are not kept apart by `{case}`: the store is emptied for each.
     pub(crate) cleared: bool,
 }
 
 pub(crate) const REDIS: Database = Database {
     url: "REDIS_URL",
-    store: |url| json!({ "kind": "redis", "url": url, "options": { "prefix": "{case}:" } }),
+    store: |url, _| json!({ "kind": "redis", "url": url, "options": { "prefix": "{case}:" } }),
     cleared: false,
 };
 
+pub(crate) const MONGO: Database = mongo(|url, _| mongo_with(url, json!({})));
+pub(crate) const MONGO_OBJECTS: Database = mongo(|url, _| mongo_with(url, json!({ "stringify": false })));
+pub(crate) const MONGO_TOUCH_AFTER: Database =
+    mongo(|url, _| mongo_with(url, json!({ "touchAfter": 3_600 })));
+pub(crate) const MONGO_TIMESTAMPS: Database = mongo(|url, _| mongo_with(url, json!({ "timestamps": true })));
+pub(crate) const MONGO_ENCRYPTED: Database =
+    mongo(|url, _| mongo_with(url, json!({ "crypto": { "secret": "squirrel" } })));
+
+/// connect-pg-simple cannot have two tables in one schema: a schema a test.
+pub(crate) const POSTGRES: Database = Database {
+    url: "POSTGRES_URL",
+    store: |url, name| {
+        let schema = format!("express_session_{name}");
+        create_schema(url, &schema);
+        let options = json!({ "schemaName": schema, "createTableIfMissing": true });
+        json!({ "kind": "postgres", "url": url, "options": options })
+    },
+    cleared: true,
+};
+
+pub(crate) const MYSQL: Database = Database {
+    url: "MYSQL_URL",
+    store: |url, _| json!({ "kind": "mysql", "url": url, "options": { "schema": { "tableName": "sessions_{case}" } } }),
+    cleared: false,
+};
+
+const fn mongo(store: fn(&str, &str) -> Value) -> Database {
+    Database { url: "MONGODB_URL", store, cleared: false }
+}
+
+fn mongo_with(url: &str, mut options: Value) -> Value {
+    options["collectionName"] = "sessions_{case}".into();
+    json!({ "kind": "mongo", "url": url, "options": options })
+}
+
+fn create_schema(url: &str, schema: &str) {
+    use express_session::sql::sqlx::{Connection, Executor, PgConnection, raw_sql};
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let mut connection = PgConnection::connect(url).await.unwrap();
+        let sql = format!("DROP SCHEMA IF EXISTS {schema} CASCADE; CREATE SCHEMA {schema}");
+        connection.execute(raw_sql(express_session::sql::sqlx::AssertSqlSafe(sql))).await.unwrap();
+        connection.close().await.unwrap();
+    });
+}
+
 impl Database {
-    /// The `store` of the probe protocol, with `{case}` for a name; none where there is no server and need not be.
-    pub(crate) fn store(&self) -> Option<Value> {
-        session_testkit::service_url(self.url).map(|url| (self.store)(&url))
+    /// The store for a test, or for one side of it; none where there is no server and need not be.
+    pub(crate) fn store(&self, name: &str) -> Option<Value> {
+        session_testkit::service_url(self.url).map(|url| (self.store)(&url, name))
     }
 }

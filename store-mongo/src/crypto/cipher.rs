@@ -3,9 +3,14 @@
 use aes::{Aes128, Aes192, Aes256};
 use aes_gcm::{
     AesGcm,
-    aead::{Aead, Payload, consts::{U12, U16, U32}},
+    aead::{
+        Aead, Payload,
+        consts::{U12, U16, U32},
+    },
 };
-use cbc::cipher::{BlockModeDecrypt, BlockModeEncrypt, KeyInit, KeyIvInit, StreamCipher, block_padding::Pkcs7};
+use cbc::cipher::{
+    BlockModeDecrypt, BlockModeEncrypt, KeyInit, KeyIvInit, StreamCipher, block_padding::Pkcs7,
+};
 
 pub(crate) const TAG: usize = 16;
 
@@ -68,7 +73,12 @@ pub(crate) fn gcm_decrypt(key: &[u8], iv: &[u8], aad: &[u8], sealed: &[u8]) -> O
 }
 
 fn gcm(key: &[u8], iv: &[u8], payload: Payload<'_, '_>, encrypt: bool) -> Option<Vec<u8>> {
-    fn with<C: Aead + KeyInit>(key: &[u8], iv: &[u8], payload: Payload<'_, '_>, encrypt: bool) -> Option<Vec<u8>> {
+    fn with<C: Aead + KeyInit>(
+        key: &[u8],
+        iv: &[u8],
+        payload: Payload<'_, '_>,
+        encrypt: bool,
+    ) -> Option<Vec<u8>> {
         let cipher = C::new_from_slice(key).ok()?;
         let iv = iv.try_into().ok()?;
         if encrypt { cipher.encrypt(iv, payload) } else { cipher.decrypt(iv, payload) }.ok()

@@ -68,7 +68,9 @@ mod tests {
             }
         }
         assert_eq!(encode(&[b"ab"]), [0x30, 4, 4, 2, b'a', b'b']);
-        for broken in [&b""[..], &[0x30], &[0x30, 0x80], &[0x30, 2, 2, 0], &[0x30, 0, 0], &[0x30, 0x85, 1, 1, 1, 1, 1]] {
+        for broken in
+            [&b""[..], &[0x30], &[0x30, 0x80], &[0x30, 2, 2, 0], &[0x30, 0, 0], &[0x30, 0x85, 1, 1, 1, 1, 1]]
+        {
             assert_eq!(decode(broken), None);
         }
     }

@@ -31,7 +31,9 @@ impl Record {
     /// With `stringify`, the JSON was stringified once more.
     pub(super) fn parse(stored: &str) -> Option<Self> {
         if stored.starts_with('"') {
-            return Self::parse(&serde_json::from_str::<String>(stored).ok().filter(|text| text.starts_with('{'))?);
+            return Self::parse(
+                &serde_json::from_str::<String>(stored).ok().filter(|text| text.starts_with('{'))?,
+            );
         }
         if stored.starts_with('{') { serde_json::from_str(stored).ok() } else { None }
     }

@@ -106,7 +106,8 @@ impl Crypto {
             Format::Kruptein(kruptein) => kruptein.encrypt(record).await,
             Format::WebCrypto(webcrypto) => webcrypto.encrypt(record).await,
         };
-        encrypted.map_err(|_| MongoError::plain("the session is not encrypted: the runtime shuts down").into())
+        encrypted
+            .map_err(|_| MongoError::plain("the session is not encrypted: the runtime shuts down").into())
     }
 
     /// The record's text.
@@ -122,7 +123,9 @@ impl Crypto {
                 Err(Unread::Format) => {}
                 Err(Unread::Tampered) => error = CryptoError::Tampered,
                 Err(Unread::Interrupted) => {
-                    return Err(MongoError::plain("the session is not decrypted: the runtime shuts down").into());
+                    return Err(
+                        MongoError::plain("the session is not decrypted: the runtime shuts down").into()
+                    );
                 }
             }
         }

@@ -106,11 +106,14 @@ async fn refused(crypto: &Crypto, stored: &str) -> CryptoError {
 async fn what_was_changed_by_a_bit_is_refused() {
     let all = all();
     for (name, crypto, plaintext) in vectors() {
-        if !(name.starts_with("v6") || name.contains("3.4.0") || name.contains("hex") && name.starts_with("knob")) {
+        if !(name.starts_with("v6")
+            || name.contains("3.4.0")
+            || name.contains("hex") && name.starts_with("knob"))
+        {
             continue;
         }
         let stored = stored(&all, name);
-        for at in (0..stored.len()).step_by(29) {
+        for at in (0..stored.len()).step_by(97) {
             let digit = if stored.as_bytes()[at] == b'0' { "1" } else { "0" };
             let mut tampered = stored.clone();
             tampered.replace_range(at..=at, digit);
@@ -185,7 +188,11 @@ async fn a_key_is_derived_once() {
         crypto.decrypt(&first).await.unwrap();
         crypto.encrypt(RECORD).await.unwrap();
     }
-    assert!(started.elapsed() < derivation * 10, "{:?} for 40, {derivation:?} for the first", started.elapsed());
+    assert!(
+        started.elapsed() < derivation * 10,
+        "{:?} for 40, {derivation:?} for the first",
+        started.elapsed()
+    );
 }
 
 /// While keys are derived, the runtime's only thread goes on with other work.

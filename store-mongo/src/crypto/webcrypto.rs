@@ -114,7 +114,9 @@ impl WebCrypto {
         let opened = match self.algorithm {
             WebAlgorithm::AesGcm => cipher::gcm_decrypt(&key, iv, b"", encrypted),
             // Any key finds a padding now and then.
-            WebAlgorithm::AesCbc => cipher::cbc_decrypt(&key, iv, encrypted).filter(|opened| opened.starts_with(b"{")),
+            WebAlgorithm::AesCbc => {
+                cipher::cbc_decrypt(&key, iv, encrypted).filter(|opened| opened.starts_with(b"{"))
+            }
         };
         opened.and_then(plaintext::unwrap).ok_or(Unread::Tampered)
     }

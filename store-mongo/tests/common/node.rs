@@ -21,7 +21,8 @@ pub fn installed() -> Option<PathBuf> {
 /// What `tests/data/connect-mongo.js` answers.
 pub fn ask(folder: &Path, arguments: &Value) -> Value {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/connect-mongo.js");
-    let output = Command::new("node").arg(script).arg(arguments.to_string()).current_dir(folder).output().unwrap();
+    let output =
+        Command::new("node").arg(script).arg(arguments.to_string()).current_dir(folder).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).unwrap()
 }

@@ -172,13 +172,19 @@ pub fn new_dir() -> PathBuf {
 /// A certificate authority and a server's certificate for 127.0.0.1.
 pub fn certificates(dir: &Path) {
     let run = |arguments: &str| {
-        let made = Command::new("openssl").args(arguments.split(' ')).current_dir(dir).stderr(Stdio::null()).status();
+        let made = Command::new("openssl")
+            .args(arguments.split(' '))
+            .current_dir(dir)
+            .stderr(Stdio::null())
+            .status();
         assert!(made.unwrap().success(), "openssl {arguments}");
     };
     fs::write(dir.join("extensions"), "subjectAltName=IP:127.0.0.1\n").unwrap();
     run("req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -days 2 -subj /CN=authority");
     run("req -newkey rsa:2048 -nodes -keyout server.key -out server.csr -subj /CN=server");
-    run("x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -out server.crt -days 2 -extfile extensions");
+    run(
+        "x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -out server.crt -days 2 -extfile extensions",
+    );
     let parts = ["server.key", "server.crt"].map(|name| fs::read(dir.join(name)).unwrap());
     fs::write(dir.join("server.pem"), parts.concat()).unwrap();
 }

@@ -1,0 +1,155 @@
+//! The `store` of a probe's configuration, its options spelled as the Node store spells them.
+
+use std::{sync::Arc, time::Duration};
+
+use express_session::{
+    AdminStore, MemoryStore, StoreError,
+    mongo::{AutoRemove, Kruptein, MongoOptions},
+    redis::RedisStore,
+    sql::{MySqlStore, PostgresStore, SqliteStore},
+};
+use serde_json::{Map, Value};
+
+use super::keys::{Keys, Parsed, Refusal, refusal};
+
+pub(super) async fn store(object: &Map<String, Value>) -> Parsed<Arc<dyn AdminStore>> {
+    let mut keys = Keys::of("store.", object);
+    let kind = keys.text("kind")?.unwrap_or_else(|| "memory".into());
+    let url = keys.text("url")?.unwrap_or_default();
+    let options = keys.object("options")?.unwrap_or_default();
+    keys.finish()?;
+    let mut keys = Keys::of("store.options.", &options);
+    let store: Arc<dyn AdminStore> = match kind.as_str() {
+        "memory" => Arc::new(MemoryStore::new()),
+        "redis" => Arc::new(redis(&url, &mut keys)?),
+        "mongo" => {
+            Arc::new(mongo(&url, &mut keys).await?.build().map_err(|error| Refusal(error.to_string()))?)
+        }
+        "postgres" => Arc::new(postgres(&url, &mut keys)?),
+        "mysql" => Arc::new(mysql(&url, &mut keys)?),
+        "sqlite" => Arc::new(SqliteStore::open(&url).map_err(bad_url)?),
+        _ => return Err(refusal("store.kind", "no such store")),
+    };
+    keys.finish()?;
+    Ok(store)
+}
+
+fn redis(url: &str, keys: &mut Keys<'_>) -> Parsed<RedisStore> {
+    let mut store = RedisStore::open(url).map_err(bad_url)?;
+    if let Some(prefix) = keys.text("prefix")? {
+        store = store.prefix(prefix);
+    }
+    if let Some(ttl) = seconds(keys, "ttl")? {
+        store = store.ttl(ttl);
+    }
+    if let Some(disable) = keys.boolean("disableTouch")? {
+        store = store.disable_touch(disable);
+    }
+    if let Some(disable) = keys.boolean("disableTTL")? {
+        store = store.disable_ttl(disable);
+    }
+    Ok(store)
+}
+
+async fn mongo(url: &str, keys: &mut Keys<'_>) -> Parsed<MongoOptions> {
+    let mut store = MongoOptions::open(url).await.map_err(|_| refusal("store.url", "no MongoDB URL"))?;
+    if let Some(name) = keys.text("dbName")? {
+        store = store.db_name(name);
+    }
+    if let Some(name) = keys.text("collectionName")? {
+        store = store.collection_name(name);
+    }
+    if let Some(ttl) = seconds(keys, "ttl")? {
+        store = store.ttl(ttl);
+    }
+    if let Some(touch_after) = seconds(keys, "touchAfter")? {
+        store = store.touch_after(touch_after);
+    }
+    if let Some(stringify) = keys.boolean("stringify")? {
+        store = store.stringify(stringify);
+    }
+    if let Some(timestamps) = keys.boolean("timestamps")? {
+        store = store.timestamps(timestamps);
+    }
+    let words = [
+        ("native", AutoRemove::Native),
+        ("interval", AutoRemove::Interval),
+        ("disabled", AutoRemove::Disabled),
+    ];
+    if let Some(auto_remove) = keys.word("autoRemove", &words)? {
+        store = store.auto_remove(auto_remove);
+    }
+    if let Some(crypto) = keys.object("crypto")? {
+        let mut keys = Keys::of("store.options.crypto.", &crypto);
+        let secret = keys.text("secret")?.ok_or_else(|| refusal("store.options.crypto.secret", "missing"))?;
+        keys.finish()?;
+        store = store.crypto(Kruptein::new(secret));
+    }
+    Ok(store)
+}
+
+fn postgres(url: &str, keys: &mut Keys<'_>) -> Parsed<PostgresStore> {
+    let mut store = PostgresStore::open(url).map_err(bad_url)?;
+    if let Some(name) = keys.text("tableName")? {
+        store =
+            store.table_name(&name).map_err(|_| refusal("store.options.tableName", "no name of a table"))?;
+    }
+    if let Some(name) = keys.text("schemaName")? {
+        store = store
+            .schema_name(&name)
+            .map_err(|_| refusal("store.options.schemaName", "no name of a schema"))?;
+    }
+    if let Some(ttl) = seconds(keys, "ttl")? {
+        store = store.ttl(ttl);
+    }
+    if let Some(create) = keys.boolean("createTableIfMissing")? {
+        store = store.create_table_if_missing(create);
+    }
+    if let Some(disable) = keys.boolean("disableTouch")? {
+        store = store.disable_touch(disable);
+    }
+    Ok(store)
+}
+
+fn mysql(url: &str, keys: &mut Keys<'_>) -> Parsed<MySqlStore> {
+    let mut store = MySqlStore::open(url).map_err(bad_url)?;
+    if let Some(expiration) = keys.duration("expiration", |ms| Duration::from_secs_f64(ms / 1_000.0))? {
+        store = store.expiration(expiration);
+    }
+    if let Some(create) = keys.boolean("createDatabaseTable")? {
+        store = store.create_database_table(create);
+    }
+    if let Some(disable) = keys.boolean("disableTouch")? {
+        store = store.disable_touch(disable);
+    }
+    if let Some(schema) = keys.object("schema")? {
+        store = mysql_schema(store, &schema)?;
+    }
+    Ok(store)
+}
+
+fn mysql_schema(mut store: MySqlStore, schema: &Map<String, Value>) -> Parsed<MySqlStore> {
+    let refused = |_| refusal("store.options.schema", "no names of a table and columns");
+    let mut keys = Keys::of("store.options.schema.", schema);
+    if let Some(name) = keys.text("tableName")? {
+        store = store.table_name(&name).map_err(refused)?;
+    }
+    if let Some(columns) = keys.object("columnNames")? {
+        let mut columns = Keys::of("store.options.schema.columnNames.", &columns);
+        let mut name = |key: &'static str| Ok(columns.text(key)?.unwrap_or_else(|| key.into()));
+        let names = [name("session_id")?, name("expires")?, name("data")?];
+        columns.finish()?;
+        store = store.column_names(&names[0], &names[1], &names[2]).map_err(refused)?;
+    }
+    keys.finish()?;
+    Ok(store)
+}
+
+/// Node's stores take their default for 0.
+fn seconds(keys: &mut Keys<'_>, key: &'static str) -> Parsed<Option<Duration>> {
+    Ok(keys.duration(key, Duration::from_secs_f64)?.filter(|time| !time.is_zero()))
+}
+
+fn bad_url(_: StoreError) -> Refusal {
+    refusal("store.url", "no URL of this store")
+}

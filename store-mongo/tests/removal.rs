@@ -1,0 +1,157 @@
+//! How expired documents go, and what becomes of a server that has another index or gives no right to make one.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on stops")]
+
+mod common;
+
+use std::{
+    io::Write,
+    sync::{Arc, Mutex, OnceLock},
+    time::Duration,
+};
+
+use common::{collection, mongodb_url, put, quiet, record, until};
+use mongodb::{
+    Collection, IndexModel,
+    bson::{Bson, DateTime, Document, doc},
+    options::IndexOptions,
+};
+use session_core::{AdminStore, Store};
+use session_testkit::run;
+use store_mongo::{AutoRemove, MongoOptions, MongoStore, mongodb};
+
+async fn indexes(collection: &Collection<Document>) -> Vec<Document> {
+    let command = doc! { "listIndexes": collection.name() };
+    let database = collection.client().database(&collection.namespace().db);
+    // Without a collection there are none.
+    let Ok(answer) = database.run_command(command).await else { return Vec::new() };
+    let batch = answer.get_document("cursor").unwrap().get_array("firstBatch").unwrap();
+    batch.iter().filter_map(Bson::as_document).cloned().collect()
+}
+
+async fn plant_expired(collection: &Collection<Document>) {
+    let expired = doc! { "expires": DateTime::from_millis(0), "session": "{}" };
+    collection.insert_one(expired).await.unwrap();
+    collection.insert_one(doc! { "session": "without an expiry" }).await.unwrap();
+}
+
+async fn count(collection: &Collection<Document>) -> u64 {
+    collection.count_documents(doc! {}).await.unwrap()
+}
+
+#[test]
+fn the_index_is_connect_mongos() {
+    let Some(url) = mongodb_url() else { return };
+    run(async {
+        let collection = collection(&url).await;
+        let store = MongoStore::new(collection.clone());
+        put(&store, &record("")).await;
+        until(async || indexes(&collection).await.len() == 2).await;
+        let index = &indexes(&collection).await[1];
+        let shown = Bson::Document(index.clone()).into_relaxed_extjson().to_string();
+        assert_eq!(
+            shown,
+            r#"{"v":2,"key":{"expires":1},"name":"expires_1","background":true,"expireAfterSeconds":0}"#
+        );
+        // Another process finds it there.
+        let other = MongoStore::new(collection.clone());
+        put(&other, &record("")).await;
+        assert_eq!(indexes(&collection).await.len(), 2);
+    });
+}
+
+#[test]
+fn the_server_removes_what_has_expired() {
+    let Some(url) = mongodb_url() else { return };
+    run(async {
+        let collection = collection(&url).await;
+        plant_expired(&collection).await;
+        let store = MongoStore::new(collection.clone());
+        put(&store, &record("")).await;
+        // Once a minute, unless the server is told to do it more often.
+        for _ in 0..280 {
+            if count(&collection).await == 2 {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(250)).await;
+        }
+        panic!("not within 70 seconds");
+    });
+}
+
+#[test]
+fn another_index_is_left_alone_and_the_store_works_on() {
+    let Some(url) = mongodb_url() else { return };
+    run(async {
+        let plain = IndexModel::builder().keys(doc! { "expires": 1 }).build();
+        let hour = Duration::from_secs(3_600);
+        let later = IndexOptions::builder().expire_after(hour).build();
+        let later = IndexModel::builder().keys(doc! { "expires": 1 }).options(later).build();
+        let named = IndexOptions::builder().name("other".to_owned()).expire_after(Duration::ZERO).build();
+        let named = IndexModel::builder().keys(doc! { "expires": 1 }).options(named).build();
+        log();
+        for (at, index) in [plain, later, named].into_iter().enumerate() {
+            let collection = collection(&url).await;
+            collection.create_index(index).await.unwrap();
+            plant_expired(&collection).await;
+            let before = indexes(&collection).await;
+            let interval = Duration::from_millis(1_100 + at as u64);
+            let options = MongoOptions::new(collection.clone()).auto_remove_interval(interval);
+            let store = options.build().unwrap();
+            let sid = put(&store, &record("")).await;
+            assert!(store.get(&sid).await.unwrap().is_some());
+            until(async || count(&collection).await == 2).await;
+            assert_eq!(indexes(&collection).await, before);
+            assert!(store.get(&sid).await.unwrap().is_some());
+            assert_eq!(warnings(&format!("{interval:?}")), 1, "it says so once");
+        }
+    });
+}
+
+#[test]
+fn every_so_often_or_never() {
+    let Some(url) = mongodb_url() else { return };
+    run(async {
+        let (removed, kept) = (collection(&url).await, collection(&url).await);
+        plant_expired(&removed).await;
+        plant_expired(&kept).await;
+        let interval = MongoOptions::new(removed.clone()).auto_remove(AutoRemove::Interval);
+        let interval = interval.auto_remove_interval(Duration::from_secs(1)).build().unwrap();
+        let never = quiet(&kept).build().unwrap();
+        assert_eq!((interval.length().await.unwrap(), never.length().await.unwrap()), (1, 1));
+        until(async || count(&removed).await == 1).await;
+        assert_eq!(indexes(&removed).await.len(), 1);
+        assert_eq!(count(&kept).await, 2);
+        assert_eq!((never.prune().await.unwrap(), never.prune().await.unwrap()), (1, 0));
+        assert_eq!(count(&kept).await, 1);
+    });
+}
+
+/// How many warnings contain these words.
+fn warnings(words: &str) -> usize {
+    let log = log().lock().unwrap();
+    String::from_utf8_lossy(&log).lines().filter(|line| line.contains("WARN") && line.contains(words)).count()
+}
+
+fn log() -> &'static Arc<Mutex<Vec<u8>>> {
+    static LOG: OnceLock<Arc<Mutex<Vec<u8>>>> = OnceLock::new();
+    LOG.get_or_init(|| {
+        let log = Arc::<Mutex<Vec<u8>>>::default();
+        let written = Arc::clone(&log);
+        tracing_subscriber::fmt().with_ansi(false).with_writer(move || Log(Arc::clone(&written))).init();
+        log
+    })
+}
+
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
