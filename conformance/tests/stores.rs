@@ -18,6 +18,7 @@ fn compare(database: &Database, probe: &str, alternating: bool, name: &str) {
     let programs = if alternating { vec![oracle.clone(), tested] } else { vec![tested] };
     let on = |programs: Vec<Program>, name: String| {
         let side = Side::alternating(programs).store(database.store(&name)?);
+        let side = side.rewritten(database.rewrite);
         let side = if database.cleared { side.cleared() } else { side };
         Some(if probe == ROCKET { side.utf8_headers() } else { side })
     };
@@ -26,7 +27,8 @@ fn compare(database: &Database, probe: &str, alternating: bool, name: &str) {
     let run = Differential::new(reference, tested)
         .configs(setting("DIFFERENTIAL_CONFIGS", 120))
         .seed(setting("DIFFERENTIAL_SEED", 20_260_404))
-        .workers(if database.cleared { 1 } else { 2 });
+        .workers(if database.cleared { 1 } else { 2 })
+        .lasting();
     match run.run() {
         Ok(summary) => println!("{summary}"),
         Err(failure) => panic!("{failure}"),

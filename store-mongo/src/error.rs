@@ -69,7 +69,7 @@ impl From<Error> for MongoError {
             ErrorKind::Io(error) => {
                 Self { source: Some(error), ..Self::plain("the connection to the server failed") }
             }
-            ErrorKind::ServerSelection { .. } => Self::plain("no server is reachable"),
+            ErrorKind::ServerSelection { message, .. } => Self::plain(unreachable(&message)),
             ErrorKind::ConnectionPoolCleared { .. } => {
                 Self::plain("the connection was given up after another one failed")
             }
@@ -87,6 +87,12 @@ impl From<Error> for MongoError {
             _ => Self::plain("the driver failed"),
         }
     }
+}
+
+/// Of the state of all servers, which the driver tells with what they said last: why the first one is not reachable.
+fn unreachable(message: &str) -> String {
+    let why = message.split_once("Kind: I/O error: ").and_then(|(_, rest)| rest.split(", labels").next());
+    why.map_or_else(|| "no server is reachable".into(), |why| format!("no server is reachable: {why}"))
 }
 
 impl fmt::Display for MongoError {

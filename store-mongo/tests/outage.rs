@@ -64,6 +64,9 @@ fn a_server_that_is_down_at_the_start_harms_only_who_asks() {
         let sessions = Options::new("keyboard cat").store(store.clone()).build().unwrap();
         assert!(sessions.exchange().end().await.unwrap().is_empty(), "a route that never asks");
         println!("down: errors after {:?}", all_fail(&store).await);
+        let error = store.get(&Sid::from(CANARY)).await.unwrap_err();
+        let why = unavailable(&error).to_string();
+        assert!(why.starts_with("no server is reachable: Connection refused"), "{why}");
         let refused = MongoStore::open(&format!("mongodb://tj:{CANARY}@127.0.0.1:x/shop")).await.unwrap_err();
         assert_eq!(refused.option(), "url");
         assert!(!format!("{refused:?} {refused}").contains(CANARY));
@@ -81,6 +84,8 @@ fn a_server_that_comes_later_is_found_and_one_that_hangs_is_not_waited_for() {
         let store = options.timeout(Duration::from_secs(1)).build().unwrap();
         let sid = put(&store, &record("")).await;
         server.signal("STOP");
+        // Not all of its threads stop at once.
+        until(async || store.get(&sid).await.is_err()).await;
         println!("hanging: errors after {:?}", all_fail(&store).await);
         server.signal("CONT");
         until(async || store.get(&sid).await.is_ok_and(|held| held.is_some())).await;

@@ -30,6 +30,12 @@ pub(crate) enum Failure {
     SameSid,
 }
 
+impl Failure {
+    pub(crate) fn of(self, store: &'static str) -> StoreError {
+        StoreError::unavailable(store, self)
+    }
+}
+
 impl From<sqlx::Error> for Failure {
     fn from(error: sqlx::Error) -> Self {
         match error.as_database_error() {
@@ -67,18 +73,9 @@ fn message_of(said: &dyn DatabaseError) -> String {
 /// With `'…'` for whatever stands between the first quote and the last: a value may hold quotes of its own.
 #[cfg(feature = "mysql")]
 fn without_quotes(message: &str) -> String {
-    match (message.find('\''), message.rfind('\'')) {
-        (Some(first), Some(last)) => {
-            format!("{}'…'{}", &message[..first], message.get(last + 1..).unwrap_or(""))
-        }
-        _ => message.into(),
-    }
-}
-
-impl Failure {
-    pub(crate) fn of(self, store: &'static str) -> StoreError {
-        StoreError::unavailable(store, self)
-    }
+    let Some((before, quoted)) = message.split_once('\'') else { return message.into() };
+    let after = quoted.rsplit_once('\'').map_or("", |(_, after)| after);
+    format!("{before}'…'{after}")
 }
 
 #[cfg(all(test, feature = "mysql"))]

@@ -45,6 +45,23 @@ pub(super) enum Answers {
 }
 
 impl Case {
+    /// Lifetimes of zero or less become a minute.
+    pub(super) fn make_lasting(&mut self) {
+        const MINUTE: u32 = 60_000;
+        let over = |age: &Value| age.as_f64().is_some_and(|ms| ms <= 0.0);
+        if let Some(age) =
+            self.config.get_mut("cookie").and_then(|cookie| cookie.get_mut("maxAge")).filter(|age| over(age))
+        {
+            *age = MINUTE.into();
+        }
+        for op in self.requests.iter_mut().flat_map(|request| &mut request.ops) {
+            let parsed: Value = serde_json::from_str(&op.text).unwrap_or_default();
+            if parsed[0] == "maxAge" && over(&parsed[1]) {
+                op.text = format!("[\"maxAge\",{MINUTE}]");
+            }
+        }
+    }
+
     /// The cookie's name under this configuration.
     pub(super) fn cookie_name(&self) -> &str {
         self.config.get("name").and_then(Value::as_str).unwrap_or("connect.sid")

@@ -45,12 +45,15 @@ pub(crate) struct Database {
     store: fn(&str, &str) -> Value,
     /// Cases are not kept apart by `{case}`: the store is emptied for each.
     pub(crate) cleared: bool,
+    /// What Node's store shows and ours does not, taken out of its answers.
+    pub(crate) rewrite: fn(String) -> String,
 }
 
 pub(crate) const REDIS: Database = Database {
     url: "REDIS_URL",
     store: |url, _| json!({ "kind": "redis", "url": url, "options": { "prefix": "{case}:" } }),
     cleared: false,
+    rewrite: |body| body,
 };
 
 pub(crate) const MONGO: Database = mongo(|url, _| mongo_with(url, json!({})));
@@ -67,20 +70,22 @@ pub(crate) const POSTGRES: Database = Database {
     store: |url, name| {
         let schema = format!("express_session_{name}");
         create_schema(url, &schema);
-        let options = json!({ "schemaName": schema, "createTableIfMissing": true });
+        let options = json!({ "schemaName": schema });
         json!({ "kind": "postgres", "url": url, "options": options })
     },
     cleared: true,
+    rewrite: |body| body,
 };
 
 pub(crate) const MYSQL: Database = Database {
     url: "MYSQL_URL",
     store: |url, _| json!({ "kind": "mysql", "url": url, "options": { "schema": { "tableName": "sessions_{case}" } } }),
     cleared: false,
+    rewrite: |body| body,
 };
 
 const fn mongo(store: fn(&str, &str) -> Value) -> Database {
-    Database { url: "MONGODB_URL", store, cleared: false }
+    Database { url: "MONGODB_URL", store, cleared: false, rewrite: |body| body }
 }
 
 fn mongo_with(url: &str, mut options: Value) -> Value {
@@ -93,7 +98,11 @@ fn create_schema(url: &str, schema: &str) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let mut connection = PgConnection::connect(url).await.unwrap();
-        let sql = format!("DROP SCHEMA IF EXISTS {schema} CASCADE; CREATE SCHEMA {schema}");
+        let sql = format!(
+            "DROP SCHEMA IF EXISTS {schema} CASCADE; CREATE SCHEMA {schema}; \
+             CREATE TABLE {schema}.session (sid varchar NOT NULL COLLATE \"default\" PRIMARY KEY, \
+             sess json NOT NULL, expire timestamp(6) NOT NULL)"
+        );
         connection.execute(raw_sql(express_session::sql::sqlx::AssertSqlSafe(sql))).await.unwrap();
         connection.close().await.unwrap();
     });

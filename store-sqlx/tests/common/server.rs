@@ -16,6 +16,9 @@ use super::new_name;
 /// Long enough for a slow machine; what takes longer has failed.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// It takes locked memory, of which there may not be enough for several servers.
+const NO_IO_URING: &str = "--innodb-use-native-aio=0";
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Engine {
     Postgres,
@@ -54,26 +57,18 @@ impl Server {
         give_away(engine, &dir);
         let mut install = command(engine, &program, &dir);
         match engine {
-            Engine::Postgres => install.args([
-                "-A",
-                "trust",
-                "-U",
-                "postgres",
-                "-E",
-                "UTF8",
-                "--no-locale",
-                "--no-sync",
-                "-D",
-                "data",
-            ]),
+            Engine::Postgres => {
+                install.args(["--auth=trust", "--username=postgres", "--encoding=UTF8", "--no-locale"]);
+                install.args(["--no-sync", "-D", "data"])
+            }
             Engine::MariaDb => {
                 let data = format!("--datadir={}", dir.join("data").display());
                 install.args(["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db"]);
-                install.arg(me()).arg(data)
+                install.arg(NO_IO_URING).arg(me()).arg(data)
             }
         };
-        let installed = install.stdout(Stdio::null()).stderr(Stdio::null()).status();
-        assert!(installed.unwrap().success(), "{}", program.display());
+        let installed = install.stdin(Stdio::null()).output().unwrap();
+        assert!(installed.status.success(), "{}: {installed:?}", program.display());
         fs::write(dir.join("first.sql"), "CREATE DATABASE IF NOT EXISTS sessions;\n").unwrap();
         Some(Stopped { engine, dir, port: free_port() }.start())
     }
@@ -118,20 +113,14 @@ impl Stopped {
         guard.args(["-c", GUARD, "guard"]);
         match self.engine {
             // It has processes of its own to take along; this is the end without a checkpoint.
-            Engine::Postgres => guard.arg("QUIT").arg(postgres("postgres").unwrap()).args([
-                "-D",
-                "data",
-                "-h",
-                "127.0.0.1",
-                "-p",
-                &port,
-                "-c",
-                "unix_socket_directories=",
-                "-c",
-                "fsync=off",
-            ]),
+            Engine::Postgres => {
+                guard.arg("QUIT").arg(postgres("postgres").unwrap());
+                guard.args(["-D", "data", "-h", "127.0.0.1", "-p", &port]);
+                guard.args(["-c", "unix_socket_directories=", "-c", "fsync=off"])
+            }
             Engine::MariaDb => guard.arg("KILL").arg(program("mariadbd").unwrap()).args([
                 "--no-defaults".into(),
+                NO_IO_URING.into(),
                 me(),
                 format!("--datadir={}", self.dir.join("data").display()),
                 format!("--init-file={}", self.dir.join("first.sql").display()),
