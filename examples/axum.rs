@@ -1,4 +1,5 @@
 //! The page counter on axum: `cargo run --example axum --features axum`, then open http://127.0.0.1:3000.
+//! It forgets at the end, unless it is told where to keep sessions: `STORE_URL=sqlite:sessions.db` and the feature `sqlite`.
 
 use std::{env, error::Error, time::Duration};
 
@@ -6,6 +7,7 @@ use axum::{Router, response::Html, routing::get};
 use express_session::{
     CookieOptions, Options,
     axum::{Session, SessionError, SessionLayer},
+    open_store,
 };
 
 #[path = "page/mod.rs"]
@@ -14,8 +16,9 @@ mod page;
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let secret = env::var("SECRET").unwrap_or_else(|_| "keyboard cat".into());
+    let store = open_store(&env::var("STORE_URL").unwrap_or_else(|_| "memory:".into())).await?;
     let a_day = CookieOptions::new().max_age(Duration::from_secs(86_400));
-    let sessions = SessionLayer::new(Options::new(secret).cookie(a_day))?;
+    let sessions = SessionLayer::new(Options::new(secret).cookie(a_day).store(store))?;
     let app = Router::new().route("/", get(count)).layer(sessions);
 
     let address = format!("127.0.0.1:{}", env::var("PORT").unwrap_or_else(|_| "3000".into()));

@@ -6,8 +6,8 @@
 mod common;
 
 use common::{
-    ACTIX, AXUM, Database, MONGO, MONGO_ENCRYPTED, MONGO_OBJECTS, MONGO_TIMESTAMPS, MONGO_TOUCH_AFTER, MYSQL,
-    POSTGRES, REDIS, ROCKET, oracle, setting,
+    ACTIX, AXUM, Database, MONGO, MONGO_ENCRYPTED, MONGO_OBJECTS, MONGO_TIMESTAMPS, MYSQL, POSTGRES, REDIS,
+    ROCKET, oracle, setting,
 };
 use conformance::differential::{Differential, Program, Side};
 
@@ -61,7 +61,6 @@ databases! {
     redis: REDIS, axum actix rocket;
     mongo: MONGO, axum actix rocket;
     mongo_objects: MONGO_OBJECTS, axum;
-    mongo_touch_after: MONGO_TOUCH_AFTER, axum;
     mongo_timestamps: MONGO_TIMESTAMPS, axum;
     mongo_encrypted: MONGO_ENCRYPTED, axum;
     postgres: POSTGRES, axum actix rocket;

@@ -57,9 +57,17 @@ pub(crate) const REDIS: Database = Database {
 };
 
 pub(crate) const MONGO: Database = mongo(|url, _| mongo_with(url, json!({})));
-pub(crate) const MONGO_OBJECTS: Database = mongo(|url, _| mongo_with(url, json!({ "stringify": false })));
-pub(crate) const MONGO_TOUCH_AFTER: Database =
-    mongo(|url, _| mongo_with(url, json!({ "touchAfter": 3_600 })));
+/// Node's driver stores `undefined` as null, and connect-mongo shows it as it comes back.
+pub(crate) const MONGO_OBJECTS: Database = Database {
+    rewrite: |body| {
+        let unset = ["partitioned", "priority", "secure", "domain", "sameSite"];
+        unset.iter().fold(body, |body, name| {
+            body.replace(&format!("\"{name}\":null,"), "").replace(&format!(",\"{name}\":null}}"), "}")
+        })
+    },
+    ..mongo(|url, _| mongo_with(url, json!({ "stringify": false })))
+};
+
 pub(crate) const MONGO_TIMESTAMPS: Database = mongo(|url, _| mongo_with(url, json!({ "timestamps": true })));
 pub(crate) const MONGO_ENCRYPTED: Database =
     mongo(|url, _| mongo_with(url, json!({ "crypto": { "secret": "squirrel" } })));

@@ -16,9 +16,6 @@ use super::new_name;
 /// Long enough for a slow machine; what takes longer has failed.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// It takes locked memory, of which there may not be enough for several servers.
-const NO_IO_URING: &str = "--innodb-use-native-aio=0";
-
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Engine {
     Postgres,
@@ -64,7 +61,7 @@ impl Server {
             Engine::MariaDb => {
                 let data = format!("--datadir={}", dir.join("data").display());
                 install.args(["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db"]);
-                install.arg(NO_IO_URING).arg(me()).arg(data)
+                install.arg(me()).arg(data)
             }
         };
         let installed = install.stdin(Stdio::null()).output().unwrap();
@@ -120,7 +117,6 @@ impl Stopped {
             }
             Engine::MariaDb => guard.arg("KILL").arg(program("mariadbd").unwrap()).args([
                 "--no-defaults".into(),
-                NO_IO_URING.into(),
                 me(),
                 format!("--datadir={}", self.dir.join("data").display()),
                 format!("--init-file={}", self.dir.join("first.sql").display()),
@@ -182,7 +178,8 @@ fn command(engine: Engine, program: &Path, dir: &Path) -> Command {
         use std::os::unix::process::CommandExt;
         command.uid(uid).gid(gid);
     }
-    command.current_dir(dir);
+    // MariaDB, when it starts, removes temporary tables of others.
+    command.current_dir(dir).env("TMPDIR", dir);
     command
 }
 
