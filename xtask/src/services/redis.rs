@@ -12,8 +12,9 @@ pub(super) const REDIS: Service = Service {
     member: "store-redis",
     port: 6379,
     url: |port| format!("redis://127.0.0.1:{port}"),
-    find: |_| program("redis-server"),
-    install: |workspace| install::debian(workspace, &["redis-server"]),
+    // The tests of TLS make their certificates with openssl.
+    find: |_| program("redis-server").filter(|_| program("openssl").is_some()),
+    install: |workspace| install::debian(workspace, &["redis-server", "openssl"]),
     command: |program, folder, port| {
         let mut command = Command::new(program);
         command
