@@ -28,8 +28,9 @@ impl Sessions {
     /// Does the path match, is the connection secure, whose is the cookie? `None`: this path has no session.
     pub(crate) fn begin(&self, request: &RequestInfo<'_>) -> Result<Option<Begun>, Error> {
         let options = self.options();
-        let computed = options.cookie_of.as_ref().map(|cookie_of| cookie_of(request).or(&options.cookie));
-        let cookie_options = computed.as_ref().unwrap_or(&options.cookie);
+        let computed =
+            options.cookie_of.as_ref().map(|cookie_of| Box::new(cookie_of(request).or(&options.cookie)));
+        let cookie_options = computed.as_deref().unwrap_or(&options.cookie);
         if !path_matches(request.path(), cookie_options.match_path(), options.path_match) {
             tracing::debug!("no session: the path is outside the cookie's");
             return Ok(None);
@@ -39,8 +40,11 @@ impl Sessions {
             set_cookie::check_attributes(&computed.cookie(secure, options.clock.millis()))?;
         }
         let presented = self.presented(request);
-        let origin =
-            Origin { request: options.genid.is_some().then(|| request.to_owned()), computed, secure };
+        let origin = Origin {
+            request: options.genid.is_some().then(|| Box::new(request.to_owned())),
+            computed,
+            secure,
+        };
         // With a cookie it is made only when the store has no such session.
         let new_sid = presented.is_none().then(|| origin.new_sid(options));
         Ok(Some(Begun { presented, origin, new_sid }))
@@ -51,7 +55,7 @@ impl Sessions {
         let Begun { presented, origin, new_sid } = begun;
         let options = self.options();
         if let Some(sid) = &presented {
-            match options.store.get(sid).await {
+            match self.store().get(sid).await {
                 Ok(Some(stored)) => {
                     tracing::debug!("session loaded");
                     return Ok(Session::loaded(self.clone(), origin, sid.clone(), stored));

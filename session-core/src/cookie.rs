@@ -1,6 +1,7 @@
 //! The cookie settings that are kept with a session, as Node's `Cookie` object holds and stores them.
 
 use std::{
+    borrow::Cow,
     fmt::Write,
     time::{Duration, SystemTime},
 };
@@ -24,8 +25,8 @@ pub struct Cookie {
     pub(crate) expires: Field<Millis>,
     pub(crate) secure: Field<bool>,
     pub(crate) http_only: Field<bool>,
-    pub(crate) domain: Field<Box<str>>,
-    pub(crate) path: Field<Box<str>>,
+    pub(crate) domain: Field<Cow<'static, str>>,
+    pub(crate) path: Field<Cow<'static, str>>,
     pub(crate) same_site: Field<SameSite>,
 }
 
@@ -145,12 +146,12 @@ impl Cookie {
 
     /// Sets the `Path` attribute.
     pub fn set_path(&mut self, path: &str) {
-        self.path = Field::Known(path.into());
+        self.path = Field::Known(path.to_owned().into());
     }
 
     /// Sets the `Domain` attribute, or with `None` takes it away.
     pub fn set_domain(&mut self, domain: Option<&str>) {
-        self.domain = domain.map_or(Field::Absent, |domain| Field::Known(domain.into()));
+        self.domain = domain.map_or(Field::Absent, |domain| Field::Known(domain.to_owned().into()));
     }
 
     /// Sets whether the cookie is for secure connections only.
@@ -226,8 +227,8 @@ impl Cookie {
     }
 
     /// The attributes of `current`, the lifetime of this one.
-    pub(crate) fn with_attributes_of(self, current: &Self) -> Self {
-        Self { original_max_age: self.original_max_age, expires: self.expires, ..current.clone() }
+    pub(crate) fn with_attributes_of(self, current: Self) -> Self {
+        Self { original_max_age: self.original_max_age, expires: self.expires, ..current }
     }
 
     /// Appends the JSON object, its members in Node's order.
@@ -236,7 +237,7 @@ impl Cookie {
         let mut object = Object { text, first: true };
         // Writing to a String cannot fail.
         let number = |text: &mut String, ms: &Millis| _ = write!(text, "{ms}");
-        let boolean = |text: &mut String, value: &bool| _ = write!(text, "{value}");
+        let boolean = |text: &mut String, value: &bool| text.push_str(if *value { "true" } else { "false" });
         object.member("originalMaxAge", &self.original_max_age, number);
         object.member("partitioned", &self.partitioned, boolean);
         object.member("priority", &self.priority, |text, word| json::push_string(text, word.as_str()));
@@ -321,7 +322,9 @@ impl Object<'_> {
         if !std::mem::take(&mut self.first) {
             self.text.push(',');
         }
-        _ = write!(self.text, "\"{name}\":");
+        self.text.push('"');
+        self.text.push_str(name);
+        self.text.push_str("\":");
         match field {
             Field::Known(value) => push(self.text, value),
             Field::Other(json) => self.text.push_str(json),
@@ -347,8 +350,12 @@ fn plain_string(text: &str) -> Option<&str> {
     (!inside.contains('\\')).then_some(inside)
 }
 
-fn string_of(text: &str) -> Option<Box<str>> {
-    plain_string(text).map(Into::into).or_else(|| serde_json::from_str(text).ok())
+fn string_of(text: &str) -> Option<Cow<'static, str>> {
+    // The path of nearly every cookie.
+    if text == "\"/\"" {
+        return Some("/".into());
+    }
+    plain_string(text).map(|plain| plain.to_owned().into()).or_else(|| serde_json::from_str(text).ok())
 }
 
 impl SameSite {

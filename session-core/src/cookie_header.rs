@@ -18,13 +18,21 @@ use std::borrow::Cow;
 /// ```
 pub fn cookie_values<'a>(header: &'a [u8], name: &str) -> impl Iterator<Item = Cow<'a, str>> {
     header.split(|&byte| byte == b';').filter_map(move |pair| {
-        let equals = pair.iter().position(|&byte| byte == b'=')?;
-        (trim(&pair[..equals]) == name.as_bytes()).then(|| decode(unquote(trim(&pair[equals + 1..]))))
+        let after_name = trim_start(pair).strip_prefix(name.as_bytes())?;
+        let value = trim_start(after_name).strip_prefix(b"=")?;
+        Some(decode(unquote(trim(value))))
     })
 }
 
 fn trim(mut bytes: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = bytes {
+        bytes = rest;
+    }
+    bytes
+}
+
+fn trim_start(mut bytes: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] = bytes {
         bytes = rest;
     }
     bytes
@@ -48,21 +56,14 @@ fn decode(value: &[u8]) -> Cow<'_, str> {
 }
 
 fn percent_decode(text: &str) -> Option<String> {
+    let mut parts = text.split('%').map(str::as_bytes);
     let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, after @ ..] = rest {
-        rest = match (first, after) {
-            (b'%', [high, low, after @ ..]) => {
-                let digit = |hex: u8| char::from(hex).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-                bytes.push(digit(*high)? << 4 | digit(*low)?);
-                after
-            }
-            (b'%', _) => return None,
-            (plain, after) => {
-                bytes.push(*plain);
-                after
-            }
-        };
+    bytes.extend_from_slice(parts.next()?);
+    for part in parts {
+        let (&[high, low], plain) = part.split_first_chunk()?;
+        let digit = |hex: u8| char::from(hex).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+        bytes.push(digit(high)? << 4 | digit(low)?);
+        bytes.extend_from_slice(plain);
     }
     String::from_utf8(bytes).ok()
 }

@@ -177,12 +177,12 @@ impl CookieOptions {
             partitioned: field(self.partitioned),
             priority: field(self.priority),
             secure: field(self.secure.map(|secure| secure.resolve(connection_secure))),
-            domain: field(self.domain.clone()),
+            domain: field(self.domain.clone().map(|domain| domain.into_string().into())),
             same_site: self.same_site.map_or(Field::Absent, |option| option.resolve(connection_secure)),
             ..Cookie::plain()
         };
         if let Some(path) = &self.path {
-            cookie.path = Field::Known(path.clone());
+            cookie.path = Field::Known(path.clone().into_string().into());
         }
         if let Some(http_only) = self.http_only {
             cookie.http_only = Field::Known(http_only);

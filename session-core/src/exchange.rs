@@ -1,8 +1,10 @@
 //! One request and its response, as an adapter goes through them.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+};
 
-use async_lock::OnceCell;
 use tracing::{Instrument, Span};
 
 use crate::{error::Error, request::RequestInfo, session::Session, sessions::Sessions};
@@ -17,7 +19,7 @@ pub struct Exchange(Arc<Inner>);
 
 struct Inner {
     sessions: Sessions,
-    session: OnceCell<Option<Session>>,
+    session: OnceLock<Option<Session>>,
     span: Span,
 }
 
@@ -26,7 +28,7 @@ impl Sessions {
     #[must_use]
     pub fn exchange(&self) -> Exchange {
         let span = tracing::debug_span!("session");
-        Exchange(Arc::new(Inner { sessions: self.clone(), session: OnceCell::new(), span }))
+        Exchange(Arc::new(Inner { sessions: self.clone(), session: OnceLock::new(), span }))
     }
 }
 
@@ -46,22 +48,26 @@ impl Exchange {
             None => exchange.span.in_scope(|| exchange.sessions.begin(request)),
         };
         async move {
-            let begun = begun?;
-            let load = async {
-                match begun {
-                    None => Ok(None),
-                    Some(begun) => exchange.sessions.load(begun).await.map(Some),
+            if let Some(session) = exchange.session.get() {
+                return Ok(session.clone());
+            }
+            let loaded = match begun {
+                Ok(None) => Ok(None),
+                Ok(Some(begun)) => {
+                    exchange.sessions.load(begun).instrument(exchange.span.clone()).await.map(Some)
                 }
+                Err(error) => Err(error),
             };
-            let loaded = exchange.session.get_or_try_init(|| load.instrument(exchange.span.clone())).await;
-            loaded.cloned().inspect_err(|error| log(&exchange.span, error))
+            let session = loaded.inspect_err(|error| log(&exchange.span, error))?;
+            // Of two who asked at the same time, the slower takes the other's.
+            Ok(exchange.session.get_or_init(|| session).clone())
         }
     }
 
     /// Whether anybody asked for the session. If not, [`end`](Self::end) has nothing to do.
     #[must_use]
     pub fn is_asked(&self) -> bool {
-        self.0.session.is_initialized()
+        self.0.session.get().is_some()
     }
 
     /// Writes what is to be written, and answers the values of the `Set-Cookie` headers to append to the response, after

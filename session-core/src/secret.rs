@@ -54,7 +54,7 @@ impl Secret {
     pub fn unsign<'a>(&self, signed: &'a str) -> Option<&'a str> {
         let (value, signature) = signed.rsplit_once('.')?;
         let mut same = false;
-        self.with_signature(value, |ours| same = ours.as_bytes().ct_eq(signature.as_bytes()).into());
+        self.with_signature(value, |ours| same = equal(ours, signature));
         same.then_some(value)
     }
 
@@ -64,6 +64,18 @@ impl Secret {
         let length = STANDARD_NO_PAD.encode_slice(mac, &mut text).unwrap_or_default();
         take(std::str::from_utf8(&text[..length]).unwrap_or_default());
     }
+}
+
+/// In constant time, and eight bytes at once: one by one takes longer than all the rest but the hash.
+fn equal(ours: &str, theirs: &str) -> bool {
+    fn words(text: &str) -> [u64; SIGNATURE_LENGTH.div_ceil(8)] {
+        let mut padded = [0; SIGNATURE_LENGTH.next_multiple_of(8)];
+        padded[..SIGNATURE_LENGTH].copy_from_slice(text.as_bytes());
+        let (words, _) = padded.as_chunks();
+        std::array::from_fn(|at| u64::from_ne_bytes(words[at]))
+    }
+    let whole = [ours, theirs].iter().all(|text| text.len() == SIGNATURE_LENGTH);
+    whole && words(ours).ct_eq(&words(theirs)).into()
 }
 
 impl fmt::Debug for Secret {

@@ -49,8 +49,8 @@ pub(crate) struct Inner {
 /// What of the request is needed once more when the session gets a new id.
 pub(crate) struct Origin {
     /// Kept only for a `genid` of the application.
-    pub(crate) request: Option<RequestInfo<'static>>,
-    pub(crate) computed: Option<CookieOptions>,
+    pub(crate) request: Option<Box<RequestInfo<'static>>>,
+    pub(crate) computed: Option<Box<CookieOptions>>,
     pub(crate) secure: bool,
 }
 
@@ -285,7 +285,7 @@ impl Session {
     }
 
     pub(crate) fn loaded(sessions: Sessions, origin: Origin, sid: Sid, stored: Stored) -> Self {
-        let data = Arc::new(stored.record.data.clone());
+        let data = Arc::new(stored.record.data);
         let state = State {
             presented: Some(sid.clone()),
             sid,
@@ -377,7 +377,7 @@ fn current(stored: Cookie, origin: &Origin, options: &Options) -> Cookie {
         Attributes::Stored => stored,
         Attributes::Current => {
             let now = options.clock.millis();
-            stored.with_attributes_of(&origin.cookie_options(options).cookie(origin.secure, now))
+            stored.with_attributes_of(origin.cookie_options(options).cookie(origin.secure, now))
         }
     }
 }
@@ -391,7 +391,7 @@ impl Origin {
     }
 
     pub(crate) fn cookie_options<'a>(&'a self, options: &'a Options) -> &'a CookieOptions {
-        self.computed.as_ref().unwrap_or(&options.cookie)
+        self.computed.as_deref().unwrap_or(&options.cookie)
     }
 }
 

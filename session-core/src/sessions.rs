@@ -54,8 +54,8 @@ impl Sessions {
 
     /// The store.
     #[must_use]
-    pub fn store(&self) -> &Arc<dyn Store> {
-        &self.options().store
+    pub fn store(&self) -> &dyn Store {
+        &*self.options().store
     }
 
     pub(crate) fn options(&self) -> &Options {

@@ -90,7 +90,7 @@ impl Session {
     /// failed; [`Error::Destroyed`] when it is no more.
     pub async fn reload(&self) -> Result<(), Error> {
         let sid = self.present()?.sid.clone();
-        let read = self.options().store.get(&sid).await?.ok_or(Error::NotStored)?;
+        let read = self.0.sessions.store().get(&sid).await?.ok_or(Error::NotStored)?;
         self.take_over(read);
         Ok(())
     }
@@ -154,7 +154,10 @@ impl Session {
             }
             let facts = state.facts(self.connection_secure(), self.options());
             let decision = decide(&facts, &self.options().policies);
-            (decision, state.sid.clone(), state.cookie.clone())
+            if (decision.write, decision.cookie) == (Write::Nothing, SetCookie::Nothing) {
+                return Ok(None);
+            }
+            (decision, state.sid.clone(), Box::new(state.cookie.clone()))
         };
         let written = match decision.write {
             Write::Nothing => Ok(Outcome::Written),
@@ -232,7 +235,7 @@ impl Session {
             let Some(expect) = state.expect() else { return Ok(None) };
             (state.sid.clone(), state.record(), Arc::clone(&state.now), expect)
         };
-        let set = self.options().store.set(&sid, &record, &expect).await?;
+        let set = self.0.sessions.store().set(&sid, &record, &expect).await?;
         match &set {
             Set::Written(version) => {
                 let over = record.expires().is_some_and(|at| at <= self.options().clock.now());
@@ -258,7 +261,7 @@ impl Session {
     /// After a conflict: what the store has now, with what this request changed.
     async fn catch_up(&self) -> Result<Outcome, Error> {
         let sid = self.id();
-        match self.options().store.get(&sid).await? {
+        match self.0.sessions.store().get(&sid).await? {
             Some(latest) => {
                 self.rebase(latest);
                 Ok(Outcome::Written)
@@ -294,7 +297,7 @@ impl Session {
         if matches!(self.state().held, Held::Gone) {
             return Ok(Outcome::Gone);
         }
-        match self.options().store.touch(sid, cookie).await? {
+        match self.0.sessions.store().touch(sid, cookie).await? {
             Touched::Moved => Ok(Outcome::Written),
             Touched::Unknown => Ok(self.gone()),
         }
@@ -302,7 +305,7 @@ impl Session {
 
     async fn destroy_record(&self, sid: &Sid) -> Result<(), Error> {
         let _queue = self.0.sessions.lock(sid).await;
-        self.options().store.destroy(sid).await?;
+        self.0.sessions.store().destroy(sid).await?;
         tracing::debug!("session destroyed");
         Ok(())
     }
@@ -316,7 +319,7 @@ impl Session {
     /// The record under the new id first, then the end of the old one, on the condition that nobody wrote to it in
     /// between: a record that is over already destroys what it is written over.
     async fn move_to(&self, old: &Sid, new: &Sid) -> Result<(), Error> {
-        let store = &self.options().store;
+        let store = self.0.sessions.store();
         let mut expect = Expect::Nothing;
         for _ in 0..ATTEMPTS {
             if self.catch_up().await? == Outcome::Gone {
