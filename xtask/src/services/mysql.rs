@@ -34,16 +34,20 @@ fn install_db() -> Option<PathBuf> {
 fn command(mariadbd: &Path, folder: &Path, port: u16) -> Result<Command> {
     let data = folder.join("data");
     create(&data)?;
+    // A starting server clears its folder for temporary tables, which others would share.
+    let temporary = folder.join("temporary");
+    create(&temporary)?;
     let mut init = Command::new(install_db().ok_or("no mariadb-install-db")?);
     init.args(["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db"]);
-    init.args(me()).arg(option("--datadir=", &data));
+    init.args(me()).arg(option("--datadir=", &data)).arg(option("--tmpdir=", &temporary));
     process::run(&mut init, &folder.join("log"))?;
 
     let first = folder.join("first.sql");
     write(&first, "CREATE DATABASE sessions;\n")?;
     let mut command = Command::new(mariadbd);
     command.arg("--no-defaults").args(me());
-    command.arg(option("--datadir=", &data)).arg(option("--init-file=", &first));
+    command.arg(option("--datadir=", &data)).arg(option("--tmpdir=", &temporary));
+    command.arg(option("--init-file=", &first));
     command.args([&format!("--port={port}"), "--bind-address=127.0.0.1", "--skip-name-resolve"]);
     // Both relative to the data: the path of a socket may be too long.
     command.args(["--socket=socket", "--pid-file=pid"]);
