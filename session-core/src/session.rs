@@ -405,7 +405,7 @@ impl State {
     }
 
     /// What a write must find; `None`: the session is gone and is not written again.
-    pub(crate) fn expect(&self) -> Option<Expect> {
+    pub(crate) fn expectation(&self) -> Option<Expect> {
         match &self.held {
             Held::Nothing => Some(Expect::Nothing),
             Held::Version(version) => Some(Expect::Version(version.clone())),

@@ -232,7 +232,7 @@ impl Session {
     async fn try_set(&self) -> Result<Option<Set>, Error> {
         let (sid, record, snapshot, expect) = {
             let state = self.state();
-            let Some(expect) = state.expect() else { return Ok(None) };
+            let Some(expect) = state.expectation() else { return Ok(None) };
             (state.sid.clone(), state.record(), Arc::clone(&state.now), expect)
         };
         let set = self.0.sessions.store().set(&sid, &record, &expect).await?;
@@ -330,7 +330,7 @@ impl Session {
             }
             let (record, snapshot, held) = {
                 let state = self.state();
-                (state.record(), Arc::clone(&state.now), state.expect().unwrap_or(Expect::Nothing))
+                (state.record(), Arc::clone(&state.now), state.expectation().unwrap_or(Expect::Nothing))
             };
             let version = match store.set(new, &record, &expect).await? {
                 Set::Written(version) => version,
