@@ -16,7 +16,9 @@
 //! a changed cookie is a modification, an explicit save of a new session sends its cookie, a destroyed session's cookie
 //! is removed.
 
-use crate::policy::{CookieChange, ExplicitSave, RemovalCookie, Unset};
+use std::time::Duration;
+
+use crate::policy::{CookieChange, ExplicitSave, RemovalCookie, Touch, Unset};
 
 /// What is known at the end of a request.
 #[derive(Clone, Copy, Debug)]
@@ -146,6 +148,23 @@ fn cookie(facts: &Facts, policies: &Policies) -> SetCookie {
 fn is_modified(facts: &Facts, policies: &Policies) -> bool {
     let cookie_changed = facts.cookie_changed && policies.cookie_change == CookieChange::Counts;
     !facts.same_id || facts.changed || cookie_changed
+}
+
+impl Touch {
+    /// Whether a touch is due for a record that the store will drop after `left`, of a whole `lifetime`.
+    pub(crate) fn is_due(self, left: Option<Duration>, lifetime: Option<Duration>) -> bool {
+        match (self, left, lifetime) {
+            (Self::EveryRequest, ..) => true,
+            // Held for ever: there is nothing to move.
+            (Self::AfterPercent(_), None, None) => false,
+            (Self::AfterPercent(percent), Some(left), Some(lifetime)) => {
+                let passed = lifetime.saturating_sub(left);
+                passed.as_millis() * 100 >= lifetime.as_millis() * u128::from(percent)
+            }
+            // The two disagree about whether it ends at all: a touch settles it.
+            (Self::AfterPercent(_), ..) => true,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -302,6 +321,17 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_touch_is_due_after_its_part_of_the_lifetime() {
+        let seconds = |seconds| Some(Duration::from_secs(seconds));
+        let due = |left, lifetime| Touch::AfterPercent(20).is_due(left, lifetime);
+        assert!(!due(seconds(100), seconds(100)) && !due(seconds(81), seconds(100)));
+        assert!(due(seconds(80), seconds(100)) && due(seconds(0), seconds(100)));
+        assert!(!due(None, None), "held for ever: there is nothing to move");
+        assert!(due(None, seconds(100)) && due(seconds(100), None), "a touch settles it");
+        assert!(Touch::EveryRequest.is_due(None, None));
     }
 
     #[test]

@@ -1,7 +1,5 @@
 //! The rules of which express-session's choice is not the best one, as words: each profile takes its own.
 
-use std::time::Duration;
-
 /// When the store is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StoreRead {
@@ -72,23 +70,6 @@ pub enum Touch {
     EveryRequest,
     /// Once this part of the lifetime has passed, in percent (0 to 100).
     AfterPercent(u8),
-}
-
-impl Touch {
-    /// Whether a touch is due for a record that the store will drop after `left`, of a whole `lifetime`.
-    pub(crate) fn is_due(self, left: Option<Duration>, lifetime: Option<Duration>) -> bool {
-        match (self, left, lifetime) {
-            (Self::EveryRequest, ..) => true,
-            // Held for ever: there is nothing to move.
-            (Self::AfterPercent(_), None, None) => false,
-            (Self::AfterPercent(percent), Some(left), Some(lifetime)) => {
-                let passed = lifetime.saturating_sub(left);
-                passed.as_millis() * 100 >= lifetime.as_millis() * u128::from(percent)
-            }
-            // The two disagree about whether it ends at all: a touch settles it.
-            (Self::AfterPercent(_), ..) => true,
-        }
-    }
 }
 
 /// What a failed save does to the response.
