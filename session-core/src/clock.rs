@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc, time::SystemTime};
 
-use crate::date::{self, Millis};
+use crate::wire::date::{self, Millis};
 
 /// The clock that sessions and stores go by: the system's, unless a test brings its own.
 ///

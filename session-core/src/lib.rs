@@ -1,55 +1,38 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-mod begin;
 mod clock;
-mod cookie;
-mod cookie_header;
-mod cookie_options;
-mod data;
-mod date;
-mod decide;
+mod driver;
 mod error;
-mod exchange;
-mod json;
-mod keygrip;
-mod memory;
-mod merge;
+mod life;
 mod options;
-mod policy;
 mod record;
 mod request;
-mod secret;
-mod session;
-mod sessions;
-mod set_cookie;
-mod shard;
-mod sid;
 mod store;
-mod write;
+mod wire;
 
 pub use async_trait::async_trait;
 
 pub use crate::{
     clock::Clock,
-    cookie::{Cookie, Priority, SameSite},
-    cookie_header::cookie_values,
-    cookie_options::{CookieOptions, SameSiteOption, Secure},
-    data::Data,
+    driver::exchange::Exchange,
+    driver::session::Session,
+    driver::sessions::Sessions,
     error::{CookieError, Error, OptionsError, StoreError},
-    exchange::Exchange,
-    keygrip::{Keygrip, KeygripAlgorithm, KeygripEncoding, cookie_session_value},
-    memory::MemoryStore,
     options::Options,
-    policy::{
+    options::cookie_options::{CookieOptions, SameSiteOption, Secure},
+    options::policy::{
         Attributes, BrowserRules, CookieChange, CorruptRecord, DuplicateCookies, ExplicitSave, PathMatch,
         RemovalCookie, SaveError, StoreRead, Touch, Unset,
     },
+    options::secret::{Secret, Secrets},
+    record::cookie::{Cookie, Priority, SameSite},
+    record::data::Data,
     record::{Record, RecordError},
     request::RequestInfo,
-    secret::{Secret, Secrets},
-    session::Session,
-    sessions::Sessions,
-    sid::Sid,
+    store::memory::MemoryStore,
     store::{AdminStore, Expect, Set, Store, Stored, Touched, Version},
+    wire::cookie_header::cookie_values,
+    wire::keygrip::{Keygrip, KeygripAlgorithm, KeygripEncoding, cookie_session_value},
+    wire::sid::Sid,
 };

@@ -4,7 +4,7 @@
 
 use hashbrown::HashTable;
 
-use crate::date::Millis;
+use crate::wire::date::Millis;
 
 /// The expiry of what is held for ever.
 pub(crate) const NEVER: Millis = Millis::MAX;

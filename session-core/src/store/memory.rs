@@ -15,13 +15,13 @@ use hashbrown::DefaultHashBuilder;
 
 use crate::{
     clock::Clock,
-    cookie::Cookie,
-    date::{self, Millis},
     error::StoreError,
     record::Record,
-    shard::{Held, NEVER, Shard},
-    sid::Sid,
+    record::cookie::Cookie,
+    store::shard::{Held, NEVER, Shard},
     store::{AdminStore, Expect, Set, Store, Stored, Touched, Version},
+    wire::date::{self, Millis},
+    wire::sid::Sid,
 };
 
 const SHARDS: usize = 64;

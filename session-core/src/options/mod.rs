@@ -1,23 +1,27 @@
 //! The options, and the two profiles of their defaults.
 
+pub(crate) mod cookie_options;
+pub(crate) mod policy;
+pub(crate) mod secret;
+
 use std::{fmt, sync::Arc};
 
 use crate::{
     clock::Clock,
-    cookie::SameSite,
-    cookie_options::{CookieOptions, SameSiteOption, Secure},
-    decide::Policies,
     error::OptionsError,
-    memory::MemoryStore,
-    policy::{
+    life::decide::Policies,
+    options::cookie_options::{CookieOptions, SameSiteOption, Secure},
+    options::policy::{
         Attributes, BrowserRules, CookieChange, CorruptRecord, DuplicateCookies, ExplicitSave, PathMatch,
         RemovalCookie, SaveError, StoreRead, Touch, Unset,
     },
+    options::secret::Secrets,
+    record::cookie::SameSite,
     request::RequestInfo,
-    secret::Secrets,
-    set_cookie,
-    sid::Sid,
     store::Store,
+    store::memory::MemoryStore,
+    wire::set_cookie,
+    wire::sid::Sid,
 };
 
 /// The options, every one by express-session's own name. [`build`](Self::build) checks them and makes the driver.

@@ -9,8 +9,8 @@ use std::{
 use serde_json::value::RawValue;
 
 use crate::{
-    date::{self, Millis},
-    json,
+    wire::date::{self, Millis},
+    wire::json,
 };
 
 /// **Cookie**: the attributes kept with a session. They stand in the record under `cookie` and go out with `Set-Cookie`.

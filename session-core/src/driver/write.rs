@@ -5,16 +5,16 @@ use std::sync::Arc;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    cookie::Cookie,
-    decide::{Presence, SetCookie, Write, decide},
+    driver::session::{Held, Session, read, text_of},
     error::Error,
-    merge::difference,
-    policy::{ExplicitSave, SaveError},
+    life::decide::{Presence, SetCookie, Write, decide},
+    life::merge::difference,
+    options::policy::{ExplicitSave, SaveError},
     record::Record,
-    session::{Held, Session, read, text_of},
-    set_cookie,
-    sid::Sid,
+    record::cookie::Cookie,
     store::{Expect, Set, Stored, Touched},
+    wire::set_cookie,
+    wire::sid::Sid,
 };
 
 /// Conflicts come from other processes only, and each means that one of those got its write through.

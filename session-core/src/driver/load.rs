@@ -1,14 +1,14 @@
 //! The driver's beginning: what a request's cookie says, and the session that follows from it.
 
 use crate::{
-    cookie_header::cookie_values,
+    driver::session::{Origin, Session},
+    driver::sessions::Sessions,
     error::{Error, StoreError},
-    policy::{CorruptRecord, DuplicateCookies, PathMatch},
+    options::policy::{CorruptRecord, DuplicateCookies, PathMatch},
     request::RequestInfo,
-    session::{Origin, Session},
-    sessions::Sessions,
-    set_cookie,
-    sid::Sid,
+    wire::cookie_header::cookie_values,
+    wire::set_cookie,
+    wire::sid::Sid,
 };
 
 /// Longer values are no cookies of ours: RFC 6265bis §5.5 lets a browser keep 4,096 bytes of name and value.

@@ -9,19 +9,19 @@ use std::{
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    cookie::Cookie,
-    cookie_options::CookieOptions,
-    data::Data,
-    decide::{Facts, Presence, Saved},
+    driver::sessions::Sessions,
     error::Error,
-    json,
+    life::decide::{Facts, Presence, Saved},
     options::Options,
-    policy::Attributes,
+    options::cookie_options::CookieOptions,
+    options::policy::Attributes,
     record::Record,
+    record::cookie::Cookie,
+    record::data::Data,
     request::RequestInfo,
-    sessions::Sessions,
-    sid::Sid,
     store::{Expect, Stored, Version},
+    wire::json,
+    wire::sid::Sid,
 };
 
 /// **Session**: the handle that a request handler holds. Reading and writing its data touches no store; the end of the

@@ -18,7 +18,7 @@
 
 use std::time::Duration;
 
-use crate::policy::{CookieChange, ExplicitSave, RemovalCookie, Touch, Unset};
+use crate::options::policy::{CookieChange, ExplicitSave, RemovalCookie, Touch, Unset};
 
 /// What is known at the end of a request.
 #[derive(Clone, Copy, Debug)]

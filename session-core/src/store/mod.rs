@@ -1,10 +1,13 @@
 //! The store contract.
 
+pub(crate) mod memory;
+mod shard;
+
 use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 
-use crate::{cookie::Cookie, error::StoreError, record::Record, sid::Sid};
+use crate::{error::StoreError, record::Record, record::cookie::Cookie, wire::sid::Sid};
 
 /// **Store**: where records live. Four verbs, and these sentences are their contract; `session-testkit` has a test for each.
 ///

@@ -11,7 +11,9 @@ use std::{
 
 use async_lock::{Mutex, MutexGuard};
 
-use crate::{error::OptionsError, options::Options, policy::StoreRead, sid::Sid, store::Store};
+use crate::{
+    error::OptionsError, options::Options, options::policy::StoreRead, store::Store, wire::sid::Sid,
+};
 
 /// Writers of one session queue on one of so many locks.
 const STRIPES: usize = 64;

@@ -1,11 +1,14 @@
 //! The record: what a store holds under a sid.
 
+pub(crate) mod cookie;
+pub(crate) mod data;
+
 use std::{borrow::Cow, fmt, sync::Arc, time::SystemTime};
 
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::{cookie::Cookie, data::Data, json};
+use crate::{record::cookie::Cookie, record::data::Data, wire::json};
 
 /// **Record**: the session's cookie settings and its data; the JSON object that express-session writes.
 ///

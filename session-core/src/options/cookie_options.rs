@@ -3,8 +3,8 @@
 use std::time::{Duration, SystemTime};
 
 use crate::{
-    cookie::{Cookie, Field, Priority, SameSite},
-    date::{self, Millis},
+    record::cookie::{Cookie, Field, Priority, SameSite},
+    wire::date::{self, Millis},
 };
 
 /// The `cookie` option. What is not set stays the profile's: `path` `/` and `httpOnly` in both, `SameSite=Lax` and secure

@@ -7,7 +7,7 @@
 //! - of one same key, the later writer wins; a removal is a write like another;
 //! - keys keep the order of what is in the store, new ones come last.
 
-use crate::data::Data;
+use crate::record::data::Data;
 
 /// What one request did to the data.
 #[derive(Debug, Default, PartialEq)]

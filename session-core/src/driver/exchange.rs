@@ -7,7 +7,7 @@ use std::{
 
 use tracing::{Instrument, Span};
 
-use crate::{error::Error, request::RequestInfo, session::Session, sessions::Sessions};
+use crate::{driver::session::Session, driver::sessions::Sessions, error::Error, request::RequestInfo};
 
 /// An exchange: what an adapter keeps with a request until the response goes out. Cheap to clone.
 ///

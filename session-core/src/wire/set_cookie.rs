@@ -3,9 +3,9 @@
 use std::fmt::Write;
 
 use crate::{
-    cookie::{Cookie, Priority, SameSite},
-    date,
     error::CookieError,
+    record::cookie::{Cookie, Priority, SameSite},
+    wire::date,
 };
 
 /// `name=value` with the value percent-encoded, then the attributes in Node's order; never `Max-Age`.

@@ -1,0 +1,4 @@
+//! Every rule; pure.
+
+pub(crate) mod decide;
+pub(crate) mod merge;

@@ -1,0 +1,8 @@
+//! Text in and out: headers, ids, dates and JSON, to the byte as Node writes them.
+
+pub(crate) mod cookie_header;
+pub(crate) mod date;
+pub(crate) mod json;
+pub(crate) mod keygrip;
+pub(crate) mod set_cookie;
+pub(crate) mod sid;
