@@ -1,7 +1,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use session_core::{
-    Cookie, Expect, MemoryStore, Record, Set, Sid, Store, StoreError, Stored, Touched, async_trait,
+    Cookie, Destroyed, Expect, MemoryStore, Record, Set, Sid, Store, StoreError, Stored, Touched, async_trait,
 };
 
 /// A memory store that counts what it is asked: each is a round trip where the store is a database.
@@ -63,8 +63,8 @@ impl Store for Counting {
         self.store.touch(sid, cookie).await
     }
 
-    async fn destroy(&self, sid: &Sid) -> Result<(), StoreError> {
+    async fn destroy(&self, sid: &Sid, expect: &Expect) -> Result<Destroyed, StoreError> {
         self.destroy.fetch_add(1, Ordering::Relaxed);
-        self.store.destroy(sid).await
+        self.store.destroy(sid, expect).await
     }
 }

@@ -31,7 +31,7 @@ pub use crate::{
     record::{Record, RecordError},
     request::RequestInfo,
     store::memory::MemoryStore,
-    store::{AdminStore, Expect, Set, Store, Stored, Touched, Version},
+    store::{AdminStore, Destroyed, Expect, Set, Store, Stored, Touched, Version},
     wire::cookie_header::cookie_values,
     wire::keygrip::{Keygrip, KeygripAlgorithm, KeygripEncoding, cookie_session_value},
     wire::sid::Sid,

@@ -5,8 +5,8 @@
 use std::{sync::Arc, time::Duration};
 
 use session_core::{
-    Cookie, CookieOptions, Exchange, Expect, MemoryStore, Options, Record, RequestInfo, SameSite, Secret,
-    Secure, Session, Sessions, Set, Sid, Store, StoreError, Stored, Touched, async_trait,
+    Cookie, CookieOptions, Destroyed, Exchange, Expect, MemoryStore, Options, Record, RequestInfo, SameSite,
+    Secret, Secure, Session, Sessions, Set, Sid, Store, StoreError, Stored, Touched, async_trait,
 };
 use session_testkit::{Call, ManualClock, RecordingStore};
 
@@ -191,9 +191,9 @@ impl Store for Unreadable {
         self.0.touch(sid, cookie).await
     }
 
-    async fn destroy(&self, sid: &Sid) -> Result<(), StoreError> {
+    async fn destroy(&self, sid: &Sid, expect: &Expect) -> Result<Destroyed, StoreError> {
         assert_ne!(*sid, self.1, "the record is left alone");
-        self.0.destroy(sid).await
+        self.0.destroy(sid, expect).await
     }
 }
 

@@ -131,7 +131,7 @@ fn a_session_that_somebody_ended_is_told_to_be_gone() {
         exchange.end().await.unwrap();
         let (slow, session) = ask(&sessions, Some(&cookie(&sid))).await;
         session.insert("b", 1).unwrap();
-        sessions.store().destroy(&sid).await.unwrap();
+        sessions.store().destroy(&sid, &session_core::Expect::Anything).await.unwrap();
         assert!(slow.end().await.unwrap().is_empty());
         assert!(String::from_utf8_lossy(&log.0.lock().unwrap()).contains("session gone"));
     });

@@ -7,7 +7,9 @@ use std::sync::{
 
 use tokio::sync::Semaphore;
 
-use session_core::{Cookie, Expect, Record, Set, Sid, Store, StoreError, Stored, Touched, async_trait};
+use session_core::{
+    Cookie, Destroyed, Expect, Record, Set, Sid, Store, StoreError, Stored, Touched, async_trait,
+};
 
 /// What the errors of a [`FailingStore`] say: no response may contain it.
 pub const CANARY: &str = "canary: connection refused by sessions.internal";
@@ -58,9 +60,9 @@ impl<S: Store> Store for FailingStore<S> {
         self.store.touch(sid, cookie).await
     }
 
-    async fn destroy(&self, sid: &Sid) -> Result<(), StoreError> {
+    async fn destroy(&self, sid: &Sid, expect: &Expect) -> Result<Destroyed, StoreError> {
         Self::check(&self.writes)?;
-        self.store.destroy(sid).await
+        self.store.destroy(sid, expect).await
     }
 }
 
@@ -114,9 +116,9 @@ impl<S: Store> Store for RecordingStore<S> {
         self.store.touch(sid, cookie).await
     }
 
-    async fn destroy(&self, sid: &Sid) -> Result<(), StoreError> {
+    async fn destroy(&self, sid: &Sid, expect: &Expect) -> Result<Destroyed, StoreError> {
         self.note(Call::Destroy);
-        self.store.destroy(sid).await
+        self.store.destroy(sid, expect).await
     }
 }
 
@@ -160,8 +162,8 @@ impl<S: Store> Store for GatedStore<S> {
         self.store.touch(sid, cookie).await
     }
 
-    async fn destroy(&self, sid: &Sid) -> Result<(), StoreError> {
+    async fn destroy(&self, sid: &Sid, expect: &Expect) -> Result<Destroyed, StoreError> {
         self.pass().await;
-        self.store.destroy(sid).await
+        self.store.destroy(sid, expect).await
     }
 }

@@ -99,7 +99,7 @@ async fn on_store(store: &dyn AdminStore, verb: &str, sid: Option<&str>) -> Resu
         verb => {
             match verb {
                 "clear" => store.clear().await?,
-                "destroy" => store.destroy(&sid).await?,
+                "destroy" => _ = store.destroy(&sid, &express_session::Expect::Anything).await?,
                 _ => return Err(StoreError::unavailable("probe", "unknown store operation")),
             }
             NULL.into()

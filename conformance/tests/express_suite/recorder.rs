@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use express_session::{
-    Cookie, Expect, MemoryStore, Record, Set, Sid, Store, StoreError, Stored, Touched, async_trait,
+    Cookie, Destroyed, Expect, MemoryStore, Record, Set, Sid, Store, StoreError, Stored, Touched, async_trait,
 };
 
 /// Over a [`MemoryStore`].
@@ -55,8 +55,8 @@ impl Store for Recorder {
         self.memory.touch(sid, cookie).await
     }
 
-    async fn destroy(&self, sid: &Sid) -> Result<(), StoreError> {
+    async fn destroy(&self, sid: &Sid, expect: &Expect) -> Result<Destroyed, StoreError> {
         self.called("destroy");
-        self.memory.destroy(sid).await
+        self.memory.destroy(sid, expect).await
     }
 }

@@ -9,7 +9,8 @@ use std::{
 };
 
 use express_session::{
-    Cookie, Expect, MemoryStore, Record, Set, Sid, Store, StoreError, Stored, Touched, Version, async_trait,
+    Cookie, Destroyed, Expect, MemoryStore, Record, Set, Sid, Store, StoreError, Stored, Touched, Version,
+    async_trait,
 };
 
 /// A store whose verbs can be made to fail, all or one.
@@ -53,9 +54,9 @@ impl Store for Faulty {
         self.memory.touch(sid, cookie).await
     }
 
-    async fn destroy(&self, sid: &Sid) -> Result<(), StoreError> {
+    async fn destroy(&self, sid: &Sid, expect: &Expect) -> Result<Destroyed, StoreError> {
         self.called("destroy")?;
-        self.memory.destroy(sid).await
+        self.memory.destroy(sid, expect).await
     }
 }
 
@@ -118,8 +119,8 @@ impl Store for TextStore {
         Ok(if self.text(sid.as_str()).is_some() { Touched::Moved } else { Touched::Unknown })
     }
 
-    async fn destroy(&self, sid: &Sid) -> Result<(), StoreError> {
-        self.with(|texts| texts.remove(sid.as_str()));
-        Ok(())
+    async fn destroy(&self, sid: &Sid, _: &Expect) -> Result<Destroyed, StoreError> {
+        let removed = self.with(|texts| texts.remove(sid.as_str()));
+        Ok(if removed.is_some() { Destroyed::Destroyed } else { Destroyed::Unknown })
     }
 }

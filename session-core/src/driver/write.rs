@@ -10,7 +10,6 @@ use crate::{
     life::decide::{Presence, SetCookie, Write, decide},
     life::merge::difference,
     options::policy::{ExplicitSave, SaveError},
-    record::Record,
     record::cookie::Cookie,
     store::{Expect, Set, Stored, Touched},
     wire::set_cookie,
@@ -206,7 +205,7 @@ impl Session {
                     tracing::debug!("session saved");
                     return Ok(Outcome::Written);
                 }
-                Some(Set::Conflict) => {
+                Some(Set::Conflict | Set::Expired) => {
                     if self.catch_up().await? == Outcome::Gone {
                         return Ok(Outcome::Gone);
                     }
@@ -251,6 +250,14 @@ impl Session {
                 if state.same_id {
                     state.saved = Some(snapshot);
                 }
+            }
+            Set::Expired => {
+                self.0.sessions.store().destroy(&sid, &expect).await?;
+                let mut state = self.state();
+                state.held = Held::Nothing;
+                state.stored = Arc::clone(&snapshot);
+                state.saved = Some(snapshot);
+                return Ok(Some(Set::Written(crate::store::Version::from_number(0))));
             }
             Set::Conflict if expect == Expect::Nothing => return Err(Error::IdInUse),
             Set::Conflict => tracing::debug!("conflict: another request wrote the session first"),
@@ -300,12 +307,16 @@ impl Session {
         match self.0.sessions.store().touch(sid, cookie).await? {
             Touched::Moved => Ok(Outcome::Written),
             Touched::Unknown => Ok(self.gone()),
+            Touched::Expired => {
+                self.0.sessions.store().destroy(sid, &Expect::Anything).await?;
+                Ok(Outcome::Written)
+            }
         }
     }
 
     async fn destroy_record(&self, sid: &Sid) -> Result<(), Error> {
         let _queue = self.0.sessions.lock(sid).await;
-        self.0.sessions.store().destroy(sid).await?;
+        self.0.sessions.store().destroy(sid, &Expect::Anything).await?;
         tracing::debug!("session destroyed");
         Ok(())
     }
@@ -324,7 +335,7 @@ impl Session {
         for _ in 0..ATTEMPTS {
             if self.catch_up().await? == Outcome::Gone {
                 if expect != Expect::Nothing {
-                    store.destroy(new).await?;
+                    store.destroy(new, &Expect::Anything).await?;
                 }
                 return Err(Error::Gone);
             }
@@ -334,10 +345,10 @@ impl Session {
             };
             let version = match store.set(new, &record, &expect).await? {
                 Set::Written(version) => version,
-                Set::Conflict => return Err(Error::IdInUse),
+                Set::Conflict | Set::Expired => return Err(Error::IdInUse),
             };
             expect = Expect::Version(version.clone());
-            if store.set(old, &over(record), &held).await? == Set::Conflict {
+            if store.destroy(old, &held).await? == crate::store::Destroyed::Conflict {
                 continue;
             }
             let mut state = self.state();
@@ -352,10 +363,4 @@ impl Session {
         }
         Err(Error::Contended(ATTEMPTS))
     }
-}
-
-/// The record, over since 1970.
-fn over(mut record: Record) -> Record {
-    record.cookie.live_until(Some(0), 0);
-    record
 }

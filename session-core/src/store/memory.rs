@@ -19,7 +19,7 @@ use crate::{
     record::Record,
     record::cookie::Cookie,
     store::shard::{Held, NEVER, Shard},
-    store::{AdminStore, Expect, Set, Store, Stored, Touched, Version},
+    store::{AdminStore, Destroyed, Expect, Set, Store, Stored, Touched, Version},
     wire::date::{self, Millis},
     wire::sid::Sid,
 };
@@ -136,37 +136,29 @@ impl Store for MemoryStore {
     async fn set(&self, sid: &Sid, record: &Record, expect: &Expect) -> Result<Set, StoreError> {
         let now = self.clock.millis();
         let expires = self.expires(&record.cookie, now);
+        if expires <= now {
+            return Ok(Set::Expired);
+        }
         let text = record.to_json();
         let (mut shard, hash) = self.shard(sid);
         shard.sweep(SWEEP, now, &self.rehash());
-        let held = shard.get(hash, sid.as_str(), now).map(|held| held.version);
-        let expected = match expect {
-            Expect::Anything => true,
-            Expect::Nothing => held.is_none(),
-            Expect::Version(version) => held.is_some() && held == version.number(),
-        };
-        if !expected {
+        if !is_expected(shard.get(hash, sid.as_str(), now), expect) {
             return Ok(Set::Conflict);
         }
         let version = self.versions.fetch_add(1, Ordering::Relaxed);
-        if expires > now {
-            shard.put(hash, sid.as_str(), &text, expires, version, &self.rehash());
-        } else {
-            shard.remove(hash, sid.as_str());
-        }
+        shard.put(hash, sid.as_str(), &text, expires, version, &self.rehash());
         Ok(Set::Written(Version::from_number(version)))
     }
 
     async fn touch(&self, sid: &Sid, cookie: &Cookie) -> Result<Touched, StoreError> {
         let now = self.clock.millis();
         let expires = self.expires(cookie, now);
+        if expires <= now {
+            return Ok(Touched::Expired);
+        }
         let (mut shard, hash) = self.shard(sid);
         let Some(held) = shard.get(hash, sid.as_str(), now) else { return Ok(Touched::Unknown) };
         let version = held.version;
-        if expires <= now {
-            shard.remove(hash, sid.as_str());
-            return Ok(Touched::Moved);
-        }
         // express-session's MemoryStore writes the cookie into the record as well.
         let mut record = self.read(&held, now)?.record;
         record.cookie = cookie.clone();
@@ -174,10 +166,26 @@ impl Store for MemoryStore {
         Ok(Touched::Moved)
     }
 
-    async fn destroy(&self, sid: &Sid) -> Result<(), StoreError> {
+    async fn destroy(&self, sid: &Sid, expect: &Expect) -> Result<Destroyed, StoreError> {
+        let now = self.clock.millis();
         let (mut shard, hash) = self.shard(sid);
-        shard.remove(hash, sid.as_str());
-        Ok(())
+        let held = shard.get(hash, sid.as_str(), now);
+        match (held.is_some(), is_expected(held, expect)) {
+            (false, _) => Ok(Destroyed::Unknown),
+            (true, false) => Ok(Destroyed::Conflict),
+            (true, true) => {
+                shard.remove(hash, sid.as_str());
+                Ok(Destroyed::Destroyed)
+            }
+        }
+    }
+}
+
+fn is_expected(held: Option<Held<'_>>, expect: &Expect) -> bool {
+    match expect {
+        Expect::Anything => true,
+        Expect::Nothing => held.is_none(),
+        Expect::Version(version) => held.is_some_and(|held| Some(held.version) == version.number()),
     }
 }
 

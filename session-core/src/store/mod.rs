@@ -26,26 +26,29 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
 
     /// Writes, if what is held is still what `expect` says, in one atomic step; answers whether it was.
     ///
-    /// Held until the cookie's `expires`, or for the store's own time to live where the cookie has none. A record that is
-    /// over already is destroyed, under the same condition. What has expired counts as nothing held.
+    /// Held until the cookie's `expires`, or for the store's own time to live where the cookie has none. A store that
+    /// counts in whole seconds rounds up or to the nearest, never down. What has expired counts as nothing held. A record
+    /// that has expired itself is not written: nothing changes, and the answer is [`Set::Expired`].
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] when the database does not answer; it may then be written or not.
     async fn set(&self, sid: &Sid, record: &Record, expect: &Expect) -> Result<Set, StoreError>;
 
-    /// Moves the expiry as [`set`](Self::set) would, and nothing else: the data stay as they are, and so does the version.
+    /// Moves the expiry to where [`set`](Self::set) would put it, later or earlier, and nothing else: the data stay as
+    /// they are, and so does the version. One atomic step: a write that comes between is not undone.
     ///
-    /// Unknown sid: answers so, and creates nothing.
+    /// Unknown sid: answers so, and creates nothing. A cookie that has expired itself: nothing changes, and the answer is
+    /// [`Touched::Expired`].
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] when the database does not answer.
+    /// [`StoreError::Unavailable`] when the database does not answer; the expiry may then be moved or not.
     async fn touch(&self, sid: &Sid, cookie: &Cookie) -> Result<Touched, StoreError>;
 
-    /// Forgets the record; one that is not there is forgotten already.
+    /// Forgets the record, if what is held is still what `expect` says, in one atomic step; answers what became of it.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] when the database does not answer.
-    async fn destroy(&self, sid: &Sid) -> Result<(), StoreError>;
+    /// [`StoreError::Unavailable`] when the database does not answer; the record may then be gone or not.
+    async fn destroy(&self, sid: &Sid, expect: &Expect) -> Result<Destroyed, StoreError>;
 }
 
 /// Optional powers of a store, which sessions themselves never use: express-session's optional methods `length`, `all`,
@@ -144,7 +147,7 @@ impl fmt::Debug for Version {
     }
 }
 
-/// The condition of a write.
+/// The condition of a write or of a destruction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Expect {
     /// Whatever is held, or nothing.
@@ -162,6 +165,8 @@ pub enum Set {
     Written(Version),
     /// Something else is held than was expected; nothing was written.
     Conflict,
+    /// The record's cookie has expired by the store's clock; nothing was written, whatever is held.
+    Expired,
 }
 
 /// What became of a touch.
@@ -170,6 +175,19 @@ pub enum Touched {
     /// The expiry is moved.
     Moved,
     /// No such session.
+    Unknown,
+    /// The cookie has expired by the store's clock; nothing was moved, whatever is held.
+    Expired,
+}
+
+/// What became of a destruction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Destroyed {
+    /// The record that was held is gone. One that had expired and was not yet removed may be answered so as well.
+    Destroyed,
+    /// Something else is held than was expected, and it stays.
+    Conflict,
+    /// Nothing was held. Who asked for [`Expect::Nothing`] gets this answer when it is so.
     Unknown,
 }
 
@@ -187,7 +205,7 @@ impl<S: Store + ?Sized> Store for Arc<S> {
         (**self).touch(sid, cookie).await
     }
 
-    async fn destroy(&self, sid: &Sid) -> Result<(), StoreError> {
-        (**self).destroy(sid).await
+    async fn destroy(&self, sid: &Sid, expect: &Expect) -> Result<Destroyed, StoreError> {
+        (**self).destroy(sid, expect).await
     }
 }
