@@ -66,6 +66,25 @@ pub enum Error {
     /// Another request destroyed, renewed or regenerated this session, or it expired: it is not stored again.
     #[error("the session is gone from the store: another request ended it, or it expired")]
     Gone,
+    /// The response has gone out: its cookie can no longer carry the id of a session that the client does not have.
+    #[error(
+        "the response has gone out without the cookie of this session: nobody could find what is stored now"
+    )]
+    ResponseOut,
+    /// The key is longer than [`Options::max_key_length`](crate::Options::max_key_length).
+    #[error("a session key is longer than {limit} bytes (option max_key_length)")]
+    KeyTooLong {
+        /// The bound, in bytes.
+        limit: usize,
+    },
+    /// The record would be larger than [`Options::max_record_size`](crate::Options::max_record_size).
+    #[error("the session would have {size} bytes, more than {limit} (option max_record_size)")]
+    TooLarge {
+        /// What it would have, in bytes of its keys and values as JSON.
+        size: usize,
+        /// The bound, in bytes.
+        limit: usize,
+    },
     /// `reload`: the store has no record of this session. express-session's words.
     #[error("failed to load session")]
     NotStored,

@@ -15,6 +15,7 @@ pub use async_trait::async_trait;
 
 pub use crate::{
     clock::Clock,
+    driver::draft::Draft,
     driver::exchange::Exchange,
     driver::session::Session,
     driver::sessions::Sessions,
@@ -22,8 +23,8 @@ pub use crate::{
     options::Options,
     options::cookie_options::{CookieOptions, SameSiteOption, Secure},
     options::policy::{
-        Attributes, BrowserRules, CookieChange, CorruptRecord, DuplicateCookies, ExplicitSave, PathMatch,
-        RemovalCookie, SaveError, StoreRead, Touch, Unset,
+        Attributes, BrowserRules, CookieChange, CookieRenewal, CorruptRecord, DuplicateCookies, ExplicitSave,
+        PathMatch, RemovalCookie, SaveError, StoreRead, Touch, Unset,
     },
     options::secret::{Secret, Secrets},
     record::cookie::{Cookie, Priority, SameSite},

@@ -12,7 +12,7 @@ use crate::{driver::session::Session, driver::sessions::Sessions, error::Error, 
 /// An exchange: what an adapter keeps with a request until the response goes out. Cheap to clone.
 ///
 /// An adapter begins it ([`Sessions::exchange`]), lets the handler reach it, asks for the [`session`](Self::session) when the
-/// handler does (or at once, when [`Sessions::reads_on_arrival`]), and at the [`end`](Self::end) appends the headers that
+/// handler does (or immediately, when [`Sessions::reads_on_arrival`]), and at the [`end`](Self::end) appends the headers that
 /// it gets.
 #[derive(Clone)]
 pub struct Exchange(Arc<Inner>);
@@ -90,7 +90,7 @@ impl Exchange {
 /// The client gets an opaque answer; this is where the cause is told, once.
 fn log(span: &Span, error: &Error) {
     span.in_scope(|| {
-        tracing::error!(error = error as &dyn std::error::Error, "the request fails for want of its session");
+        tracing::error!(error = error as &dyn std::error::Error, "the request fails because of its session");
     });
 }
 

@@ -1,14 +1,16 @@
 //! The driver's beginning: what a request's cookie says, and the session that follows from it.
 
 use crate::{
-    driver::session::{Origin, Session},
-    driver::sessions::Sessions,
+    driver::{
+        session::{Origin, Session},
+        sessions::Sessions,
+    },
     error::{Error, StoreError},
+    life::Life,
     options::policy::{CorruptRecord, DuplicateCookies, PathMatch},
     request::RequestInfo,
-    wire::cookie_header::cookie_values,
-    wire::set_cookie,
-    wire::sid::Sid,
+    store::Stored,
+    wire::{cookie_header::cookie_values, set_cookie, sid::Sid},
 };
 
 /// Longer values are no cookies of ours: RFC 6265bis §5.5 lets a browser keep 4,096 bytes of name and value.
@@ -20,6 +22,8 @@ const DUPLICATES_LIMIT: usize = 8;
 /// What a request's cookie came to, before the store is asked.
 pub(crate) struct Begun {
     presented: Option<Sid>,
+    /// Further cookies of the name that are ours.
+    others: Vec<Sid>,
     origin: Origin,
     new_sid: Option<Sid>,
 }
@@ -39,7 +43,7 @@ impl Sessions {
         if let Some(computed) = &computed {
             set_cookie::check_attributes(&computed.cookie(secure, options.clock.millis()))?;
         }
-        let presented = self.presented(request);
+        let (presented, others) = self.presented(request);
         let origin = Origin {
             request: options.genid.is_some().then(|| Box::new(request.to_owned())),
             computed,
@@ -47,59 +51,67 @@ impl Sessions {
         };
         // With a cookie it is made only when the store has no such session.
         let new_sid = presented.is_none().then(|| origin.new_sid(options));
-        Ok(Some(Begun { presented, origin, new_sid }))
+        Ok(Some(Begun { presented, others, origin, new_sid }))
     }
 
-    /// Reads the store where the cookie is ours; else, and for what is not there, a new session under a new id.
+    /// Reads the store where a cookie is ours; else, and for what is not there, a new session under a new id.
     pub(crate) async fn load(&self, begun: Begun) -> Result<Session, Error> {
-        let Begun { presented, origin, new_sid } = begun;
-        let options = self.options();
-        if let Some(sid) = &presented {
-            match self.store().get(sid).await {
-                Ok(Some(stored)) => {
-                    tracing::debug!("session loaded");
-                    return Ok(Session::loaded(self.clone(), origin, sid.clone(), stored));
-                }
-                Ok(None) => tracing::debug!(why = "unknown to the store, or expired", "session refused"),
-                Err(StoreError::Corrupt { store, source })
-                    if options.corrupt == CorruptRecord::TreatAsMissing =>
-                {
-                    tracing::error!(
-                        store,
-                        error = source,
-                        "a stored record cannot be read: it is left alone"
-                    );
-                }
-                Err(error) => return Err(error.into()),
+        let Begun { presented, others, origin, new_sid } = begun;
+        // A stale cookie shall not hide a live one behind it.
+        for sid in presented.iter().chain(&others) {
+            if let Some(stored) = self.read(sid).await? {
+                tracing::debug!("session loaded");
+                return Ok(Session::new(self.clone(), origin, |context| {
+                    Life::loaded(sid.clone(), stored, context)
+                }));
             }
         }
         tracing::debug!("session created");
-        let sid = new_sid.unwrap_or_else(|| origin.new_sid(options));
-        Ok(Session::created(self.clone(), origin, sid, presented))
+        let sid = new_sid.unwrap_or_else(|| origin.new_sid(self.options()));
+        Ok(Session::new(self.clone(), origin, |context| Life::created(sid, presented, context)))
     }
 
-    /// The id in the request's cookie, if we signed it.
-    fn presented(&self, request: &RequestInfo<'_>) -> Option<Sid> {
+    async fn read(&self, sid: &Sid) -> Result<Option<Stored>, Error> {
+        match self.store().get(sid).await {
+            Ok(Some(stored)) => Ok(Some(stored)),
+            Ok(None) => {
+                tracing::debug!(why = "unknown to the store, or expired", "session refused");
+                Ok(None)
+            }
+            Err(StoreError::Corrupt { store, source })
+                if self.options().corrupt == CorruptRecord::TreatAsMissing =>
+            {
+                tracing::error!(store, error = source, "a stored record cannot be read: it is left alone");
+                Ok(None)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The ids in the request's cookies that we signed: the first, and under
+    /// [`DuplicateCookies::FirstVerified`] the others.
+    fn presented(&self, request: &RequestInfo<'_>) -> (Option<Sid>, Vec<Sid>) {
         let options = self.options();
         let candidates = match options.duplicates {
             DuplicateCookies::First => 1,
             DuplicateCookies::FirstVerified => DUPLICATES_LIMIT,
         };
         let mut seen = 0;
-        let mut sid = None;
+        let (mut first, mut others) = (None, Vec::new());
         request.each_header(&mut |name, header| {
-            if sid.is_some() || seen >= candidates || !name.eq_ignore_ascii_case("cookie") {
+            if seen >= candidates || !name.eq_ignore_ascii_case("cookie") {
                 return;
             }
             for value in cookie_values(header, &options.name).take(candidates - seen) {
                 seen += 1;
-                sid = self.verify(&value);
-                if sid.is_some() {
-                    return;
+                match self.verify(&value) {
+                    Some(sid) if first.is_none() => first = Some(sid),
+                    Some(sid) if first.as_ref() != Some(&sid) && !others.contains(&sid) => others.push(sid),
+                    _ => {}
                 }
             }
         });
-        sid
+        (first, others)
     }
 
     fn verify(&self, value: &str) -> Option<Sid> {

@@ -1,7 +1,9 @@
-//! The only async code.
+//! The only async code: it reads, asks the store what the life of a session wants to know, and holds nothing while it waits.
 
+pub(crate) mod draft;
 pub(crate) mod exchange;
 pub(crate) mod load;
+mod operations;
 pub(crate) mod session;
 pub(crate) mod sessions;
-mod write;
+mod turns;

@@ -2,31 +2,27 @@
 
 use std::{
     fmt,
-    hash::{BuildHasher, RandomState},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
 };
 
-use async_lock::{Mutex, MutexGuard};
-
 use crate::{
-    error::OptionsError, options::Options, options::policy::StoreRead, store::Store, wire::sid::Sid,
+    driver::turns::Turns,
+    error::OptionsError,
+    options::{Options, policy::StoreRead},
+    store::Store,
 };
 
-/// Writers of one session queue on one of so many locks.
-const STRIPES: usize = 64;
-
 /// The sessions of an application: the options, checked, and the driver that adapters use. Cheap to clone; give one to each
-/// adapter that shall share a store and its locks.
+/// adapter that shall share a store: writers of one session then take turns after a conflict.
 #[derive(Clone)]
 pub struct Sessions(Arc<Inner>);
 
 struct Inner {
     options: Options,
-    hasher: RandomState,
-    stripes: [Mutex<()>; STRIPES],
+    turns: Turns,
     warned_insecure: AtomicBool,
 }
 
@@ -40,8 +36,7 @@ impl Options {
         self.check()?;
         Ok(Sessions(Arc::new(Inner {
             options: self,
-            hasher: RandomState::new(),
-            stripes: [const { Mutex::new(()) }; STRIPES],
+            turns: Turns::default(),
             warned_insecure: AtomicBool::new(false),
         })))
     }
@@ -64,11 +59,9 @@ impl Sessions {
         &self.0.options
     }
 
-    /// Queues the writers of one session within this process.
-    pub(crate) async fn lock(&self, sid: &Sid) -> MutexGuard<'_, ()> {
-        // Fewer stripes than a usize has values: the cast back cannot lose anything.
-        let stripe = self.0.hasher.hash_one(sid) % STRIPES as u64;
-        self.0.stripes[usize::try_from(stripe).unwrap_or_default()].lock().await
+    /// The turns of writers that were in each other's way, within this process.
+    pub(super) fn turns(&self) -> &Turns {
+        &self.0.turns
     }
 
     /// A secure cookie over an insecure connection is most often a proxy that nobody told us of: said aloud once.

@@ -16,9 +16,10 @@
 //! a changed cookie is a modification, an explicit save of a new session sends its cookie, a destroyed session's cookie
 //! is removed.
 
-use std::time::Duration;
-
-use crate::options::policy::{CookieChange, ExplicitSave, RemovalCookie, Touch, Unset};
+use crate::{
+    options::policy::{CookieChange, CookieRenewal, ExplicitSave, RemovalCookie, Touch, Unset},
+    wire::date::Millis,
+};
 
 /// What is known at the end of a request.
 #[derive(Clone, Copy, Debug)]
@@ -44,15 +45,22 @@ pub(crate) struct Facts {
     pub(crate) connection_secure: bool,
     /// Enough of the lifetime has passed.
     pub(crate) touch_due: bool,
+    /// This request has moved the record's expiry already.
+    pub(crate) renewed: bool,
+    /// Another request ended the session.
+    pub(crate) ended_elsewhere: bool,
 }
 
 /// Whether the request still has its session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(test, derive(Hash))]
 pub(crate) enum Presence {
     Present,
     /// `req.session = null`
     Unset,
-    /// `req.session.destroy()`
+    /// `req.session.destroy()` was called, and is not known to be done.
+    Ending,
+    /// `req.session.destroy()` was done.
     Destroyed,
 }
 
@@ -74,15 +82,22 @@ pub(crate) struct Policies {
     pub(crate) cookie_change: CookieChange,
     pub(crate) explicit_save: ExplicitSave,
     pub(crate) removal: RemovalCookie,
+    pub(crate) cookie_renewal: CookieRenewal,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(test, derive(Hash))]
 pub(crate) struct Decision {
     pub(crate) write: Write,
     pub(crate) cookie: SetCookie,
 }
 
+impl Decision {
+    pub(crate) const NOTHING: Self = Self { write: Write::Nothing, cookie: SetCookie::Nothing };
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(test, derive(Hash))]
 pub(crate) enum Write {
     Nothing,
     Set,
@@ -91,6 +106,7 @@ pub(crate) enum Write {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(test, derive(Hash))]
 pub(crate) enum SetCookie {
     Nothing,
     Send,
@@ -101,7 +117,10 @@ pub(crate) enum SetCookie {
 
 pub(crate) fn decide(facts: &Facts, policies: &Policies) -> Decision {
     match facts.presence {
-        Presence::Present => Decision { write: write(facts, policies), cookie: cookie(facts, policies) },
+        Presence::Present => {
+            let write = write(facts, policies);
+            Decision { write, cookie: cookie(facts, policies, write) }
+        }
         gone => without_session(gone, facts, policies),
     }
 }
@@ -109,7 +128,11 @@ pub(crate) fn decide(facts: &Facts, policies: &Policies) -> Decision {
 fn without_session(gone: Presence, facts: &Facts, policies: &Policies) -> Decision {
     let destroy = policies.unset == Unset::Destroy;
     let destroyed = destroy || gone == Presence::Destroyed;
-    let remove = destroyed && facts.cookie_presented && policies.removal == RemovalCookie::OnDestroy;
+    // The client may have been given another cookie by the request that ended the session: that one shall stay.
+    let remove = destroyed
+        && facts.cookie_presented
+        && !facts.ended_elsewhere
+        && policies.removal == RemovalCookie::OnDestroy;
     Decision {
         write: if destroy { Write::Destroy } else { Write::Nothing },
         cookie: if remove { SetCookie::Remove } else { SetCookie::Nothing },
@@ -122,19 +145,22 @@ fn write(facts: &Facts, policies: &Policies) -> Write {
     let in_store = facts.same_id && facts.saved == Saved::Current && !(cookie_counts && facts.cookie_unsaved);
     let uninitialized = facts.saved == Saved::Never && !facts.cookie_matches;
     let save = if uninitialized && !policies.save_uninitialized { modified } else { !in_store };
-    match (save, facts.cookie_matches && facts.touch_due) {
+    let renewal = policies.cookie_renewal == CookieRenewal::WithRecord && policies.rolling;
+    match (save, facts.cookie_matches && (facts.touch_due || renewal)) {
         (true, _) => Write::Set,
         (false, true) => Write::Touch,
         (false, false) => Write::Nothing,
     }
 }
 
-fn cookie(facts: &Facts, policies: &Policies) -> SetCookie {
+fn cookie(facts: &Facts, policies: &Policies, write: Write) -> SetCookie {
     let cookie_changed = facts.cookie_changed && policies.cookie_change == CookieChange::Counts;
     let saved = facts.saved != Saved::Never && policies.explicit_save == ExplicitSave::Counts;
     let modified = is_modified(facts, policies);
+    let renewed =
+        policies.cookie_renewal == CookieRenewal::WithRecord && (facts.renewed || write != Write::Nothing);
     let send = if facts.cookie_matches {
-        policies.rolling || cookie_changed || (facts.expires && modified)
+        policies.rolling || cookie_changed || (facts.expires && (modified || renewed))
     } else {
         policies.save_uninitialized || modified || saved
     };
@@ -152,14 +178,14 @@ fn is_modified(facts: &Facts, policies: &Policies) -> bool {
 
 impl Touch {
     /// Whether a touch is due for a record that the store will drop after `left`, of a whole `lifetime`.
-    pub(crate) fn is_due(self, left: Option<Duration>, lifetime: Option<Duration>) -> bool {
+    pub(crate) fn is_due(self, left: Option<Millis>, lifetime: Option<Millis>) -> bool {
         match (self, left, lifetime) {
             (Self::EveryRequest, ..) => true,
             // Held for ever: there is nothing to move.
             (Self::AfterPercent(_), None, None) => false,
             (Self::AfterPercent(percent), Some(left), Some(lifetime)) => {
-                let passed = lifetime.saturating_sub(left);
-                passed.as_millis() * 100 >= lifetime.as_millis() * u128::from(percent)
+                let passed = lifetime.saturating_sub(left).max(0);
+                i128::from(passed) * 100 >= i128::from(lifetime) * i128::from(percent)
             }
             // The two disagree about whether it ends at all: a touch settles it.
             (Self::AfterPercent(_), ..) => true,
@@ -271,6 +297,8 @@ mod tests {
             cookie_secure: false,
             connection_secure: false,
             touch_due: true,
+            renewed: false,
+            ended_elsewhere: false,
         }
     }
 
@@ -282,6 +310,7 @@ mod tests {
             cookie_change: CookieChange::Ignored,
             explicit_save: ExplicitSave::Forgotten,
             removal: RemovalCookie::Never,
+            cookie_renewal: CookieRenewal::OnChange,
         }
     }
 
@@ -325,7 +354,7 @@ mod tests {
 
     #[test]
     fn a_touch_is_due_after_its_part_of_the_lifetime() {
-        let seconds = |seconds| Some(Duration::from_secs(seconds));
+        let seconds = |seconds: Millis| Some(seconds * 1_000);
         let due = |left, lifetime| Touch::AfterPercent(20).is_due(left, lifetime);
         assert!(!due(seconds(100), seconds(100)) && !due(seconds(81), seconds(100)));
         assert!(due(seconds(80), seconds(100)) && due(seconds(0), seconds(100)));

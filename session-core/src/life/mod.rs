@@ -1,4 +1,50 @@
-//! Every rule; pure.
+//! The life of a session: every rule, and no I/O, clock, lock or async.
+//!
+//! An [`Operation`] says what to ask the store next, gets the answer, and says what to ask after that, until it is done.
+//! What is known of the session stands in [`Life`], which changes when an answer comes and at no other time, but for the
+//! mark that a write is on its way. So whoever drives an operation may drop it anywhere: what was known before is still
+//! true.
+//!
+//! - `state`: what is known, and what each event changes
+//! - `operation`: which questions each operation asks, in which order
+//! - `decide`: what the end of a request writes and sends
+//! - `merge`: how two requests that changed one session both keep what they did
+//! - `limits`: how large a session may be
 
 pub(crate) mod decide;
+pub(crate) mod fault;
+pub(crate) mod limits;
 pub(crate) mod merge;
+pub(crate) mod operation;
+pub(crate) mod state;
+
+#[cfg(test)]
+mod simulation;
+
+use crate::{
+    options::{Options, cookie_options::CookieOptions},
+    record::cookie::Cookie,
+    wire::date::Millis,
+};
+
+pub(crate) use self::{
+    operation::{Answer, Ask, Changed, Done, Ended, Operation, Step},
+    state::Life,
+};
+
+/// What the rules go by: the options, this request's part of them, and the time.
+pub(crate) struct Context<'a> {
+    pub(crate) options: &'a Options,
+    /// The cookie options of this request.
+    pub(crate) cookie: &'a CookieOptions,
+    /// The connection is secure.
+    pub(crate) secure: bool,
+    pub(crate) now: Millis,
+}
+
+impl Context<'_> {
+    /// The cookie of a session that begins now.
+    fn new_cookie(&self) -> Cookie {
+        self.cookie.cookie(self.secure, self.now)
+    }
+}

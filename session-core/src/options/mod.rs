@@ -9,11 +9,11 @@ use std::{fmt, sync::Arc};
 use crate::{
     clock::Clock,
     error::OptionsError,
-    life::decide::Policies,
+    life::{decide::Policies, limits::Limits},
     options::cookie_options::{CookieOptions, SameSiteOption, Secure},
     options::policy::{
-        Attributes, BrowserRules, CookieChange, CorruptRecord, DuplicateCookies, ExplicitSave, PathMatch,
-        RemovalCookie, SaveError, StoreRead, Touch, Unset,
+        Attributes, BrowserRules, CookieChange, CookieRenewal, CorruptRecord, DuplicateCookies, ExplicitSave,
+        PathMatch, RemovalCookie, SaveError, StoreRead, Touch, Unset,
     },
     options::secret::Secrets,
     record::cookie::SameSite,
@@ -45,10 +45,13 @@ use crate::{
 /// | `attributes` | stored | current |
 /// | `cookie_change` | ignored | counts |
 /// | `explicit_save` | forgotten | counts |
+/// | `cookie_renewal` | on change | with the record |
 /// | `touch` | every request | after 20 percent |
 /// | `corrupt_record` | fail | treat as missing |
 /// | `browser_rules` | warn | enforce |
 /// | `save_error` | fail | fail |
+/// | `max_key_length` | none | 1 KiB |
+/// | `max_record_size` | none | 1 MiB |
 ///
 /// ```
 /// use std::time::Duration;
@@ -83,6 +86,7 @@ pub struct Options {
     pub(crate) corrupt: CorruptRecord,
     pub(crate) save_error: SaveError,
     pub(crate) browser_rules: BrowserRules,
+    pub(crate) limits: Limits,
     /// What `decide` goes by.
     pub(crate) policies: Policies,
 }
@@ -112,6 +116,7 @@ impl Options {
             corrupt: CorruptRecord::TreatAsMissing,
             save_error: SaveError::Fail,
             browser_rules: BrowserRules::Enforce,
+            limits: Limits { key: 1 << 10, record: 1 << 20 },
             policies: Policies {
                 save_uninitialized: false,
                 rolling: false,
@@ -119,6 +124,7 @@ impl Options {
                 cookie_change: CookieChange::Counts,
                 explicit_save: ExplicitSave::Counts,
                 removal: RemovalCookie::OnDestroy,
+                cookie_renewal: CookieRenewal::WithRecord,
             },
         }
     }
@@ -136,6 +142,7 @@ impl Options {
             touch: Touch::EveryRequest,
             corrupt: CorruptRecord::Fail,
             browser_rules: BrowserRules::Warn,
+            limits: Limits::NONE,
             policies: Policies {
                 save_uninitialized: true,
                 rolling: false,
@@ -143,6 +150,7 @@ impl Options {
                 cookie_change: CookieChange::Ignored,
                 explicit_save: ExplicitSave::Forgotten,
                 removal: RemovalCookie::Never,
+                cookie_renewal: CookieRenewal::OnChange,
             },
             ..Self::new(secret)
         }
@@ -276,6 +284,30 @@ impl Options {
     #[must_use]
     pub fn explicit_save(mut self, explicit_save: ExplicitSave) -> Self {
         self.policies.explicit_save = explicit_save;
+        self
+    }
+
+    /// When the cookie is sent again to a client that has it. Default: on change in the express profile, with the record in
+    /// the new one.
+    #[must_use]
+    pub fn cookie_renewal(mut self, cookie_renewal: CookieRenewal) -> Self {
+        self.policies.cookie_renewal = cookie_renewal;
+        self
+    }
+
+    /// How long a key may be, in bytes; a longer one is an error of [`Session::insert`](crate::Session::insert). Default:
+    /// none in the express profile, 1 KiB in the new one.
+    #[must_use]
+    pub fn max_key_length(mut self, bytes: usize) -> Self {
+        self.limits.key = bytes;
+        self
+    }
+
+    /// How large a record may be, in bytes of its keys and values as JSON; a larger one is an error before the store is
+    /// asked. Default: none in the express profile, 1 MiB in the new one.
+    #[must_use]
+    pub fn max_record_size(mut self, bytes: usize) -> Self {
+        self.limits.record = bytes;
         self
     }
 

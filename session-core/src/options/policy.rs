@@ -54,6 +54,16 @@ pub enum CookieChange {
     Counts,
 }
 
+/// When the cookie of a session that the client has is sent again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CookieRenewal {
+    /// After a change, and with `rolling` always, as in Express: in the browser a session that is only read ends a lifetime
+    /// after its last change, however long the store holds it.
+    OnChange,
+    /// Also whenever the record's expiry has moved: the cookie ends when the record does.
+    WithRecord,
+}
+
 /// What an explicit `save` of a new or regenerated session counts for at the end of the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExplicitSave {

@@ -17,7 +17,7 @@ use crate::{
 ///
 /// What an Express app has stored is kept as it is, even what this crate would not have written (`"sameSite":"Lax"`,
 /// `"expires":false`), as long as nobody sets that attribute.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Cookie {
     pub(crate) original_max_age: Field<Millis>,
     pub(crate) partitioned: Field<bool>,
@@ -31,7 +31,7 @@ pub struct Cookie {
 }
 
 /// The `SameSite` attribute (RFC 6265bis §5.6.7).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SameSite {
     /// Sent with requests from the same site only.
     Strict,
@@ -42,7 +42,7 @@ pub enum SameSite {
 }
 
 /// The `Priority` attribute, which Chromium looks at when it must drop cookies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Priority {
     /// Dropped first.
     Low,
@@ -53,7 +53,7 @@ pub enum Priority {
 }
 
 /// One attribute as JavaScript has it.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) enum Field<T> {
     /// `undefined`: left out of the record.
     #[default]

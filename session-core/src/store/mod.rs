@@ -100,10 +100,10 @@ pub struct Stored {
 }
 
 /// **Version**: an opaque token of what a store held when it was read: a number, a text or a digest, as suits the store.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Version(Token);
 
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 enum Token {
     Number(u64),
     Text(Arc<str>),

@@ -1,0 +1,307 @@
+//! What of a session talks to the store, immediately: the shell around the life of a session.
+
+use serde::{Serialize, de::DeserializeOwned};
+use std::sync::Arc;
+
+use crate::{
+    driver::{draft::Draft, session::Session},
+    error::Error,
+    life::{Answer, Ask, Changed, Done, Ended, Operation, Step, decide::SetCookie},
+    options::policy::SaveError,
+    record::data::Data,
+    store::{Destroyed, Set},
+    wire::set_cookie,
+};
+
+/// What talks to the store immediately. Each may be dropped at any time: what was known before is still true, and what was
+/// under way is found out by the next operation.
+impl Session {
+    /// An atomic read-modify-write of one key: `change` gets the value that is there (`None` when there is none, or
+    /// JavaScript's `null`) and gives the new one. It is called again when another request was faster, on what that one
+    /// wrote. Answers the value that is then in the store, with everything else that this request changed.
+    ///
+    /// ```
+    /// # async fn handler(session: session_core::Session) -> Result<u64, session_core::Error> {
+    /// session.update("views", |views: Option<u64>| views.unwrap_or(0) + 1).await
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`insert`](Self::insert), [`get`](Self::get) and [`save`](Self::save). The key is then, for this request, as
+    /// it was before. After [`Error::Store`] the store may have the new value or not: a second call reads first.
+    pub async fn update<T>(&self, key: &str, mut change: impl FnMut(Option<T>) -> T) -> Result<T, Error>
+    where
+        T: Serialize + DeserializeOwned,
+    {
+        self.transaction(|draft| {
+            let value = change(draft.get(key)?);
+            draft.insert(key, &value)?;
+            Ok(value)
+        })
+        .await
+    }
+
+    /// [`update`](Self::update) with a change that may refuse (`Err`, and nothing is written) or remove the key
+    /// (`Ok(None)`). Answers what `change` gave.
+    ///
+    /// ```
+    /// use session_core::{Error, Session};
+    ///
+    /// #[derive(Debug)]
+    /// enum Refused { SoldOut, Session(Error) }
+    ///
+    /// impl From<Error> for Refused {
+    ///     fn from(error: Error) -> Self { Self::Session(error) }
+    /// }
+    ///
+    /// async fn reserve(session: Session) -> Result<Option<u32>, Refused> {
+    ///     session.try_update("seats", |seats: Option<u32>| match seats {
+    ///         None | Some(0) => Err(Refused::SoldOut),
+    ///         Some(1) => Ok(None),
+    ///         Some(seats) => Ok(Some(seats - 1)),
+    ///     }).await
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// Those of `change`, and of [`update`](Self::update).
+    pub async fn try_update<T, E>(
+        &self,
+        key: &str,
+        mut change: impl FnMut(Option<T>) -> Result<Option<T>, E>,
+    ) -> Result<Option<T>, E>
+    where
+        T: Serialize + DeserializeOwned,
+        E: From<Error>,
+    {
+        self.transaction(|draft| {
+            let value = change(draft.get(key)?)?;
+            match &value {
+                Some(value) => draft.insert(key, value)?,
+                None => _ = draft.remove(key),
+            }
+            Ok(value)
+        })
+        .await
+    }
+
+    /// Several keys changed at once: what `change` does to its copy of the data is stored as a whole, or not at all. It is
+    /// called again when another request was faster, and nothing of the session is locked while it runs. Without a change,
+    /// nothing is written.
+    ///
+    /// ```
+    /// # async fn handler(session: session_core::Session) -> Result<u32, session_core::Error> {
+    /// session.transaction(|draft| {
+    ///     let points: u32 = draft.get("points")?.unwrap_or(0);
+    ///     draft.insert("points", 0)?;
+    ///     draft.insert("redeemed", points)?;
+    ///     Ok(points)
+    /// }).await
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// Those of `change`, and of [`update`](Self::update).
+    pub async fn transaction<R, E: From<Error>>(
+        &self,
+        mut change: impl FnMut(&mut Draft) -> Result<R, E>,
+    ) -> Result<R, E> {
+        let limits = self.options().limits;
+        let mut outcome = None;
+        let done = self
+            .run(Operation::change(), |seen| {
+                let mut draft = Draft::new((**seen).clone(), limits);
+                let changed = change(&mut draft);
+                let failed = changed.is_err();
+                outcome = Some(changed);
+                let data = draft.into_data();
+                if failed || data == **seen { Changed::NotAtAll } else { Changed::To(data) }
+            })
+            .await;
+        match (done, outcome) {
+            (Ok(_), Some(outcome)) => outcome,
+            (Err(error), _) => Err(error.into()),
+            // Nobody asked for a change: there is no session to change.
+            (Ok(_), None) => Err(Error::Destroyed.into()),
+        }
+    }
+
+    /// Takes a value out, for exactly one of the requests that try: flash messages. `None` when there is none, or
+    /// JavaScript's `null`, as this request sees it.
+    ///
+    /// ```
+    /// # async fn handler(session: session_core::Session) -> Result<Option<String>, session_core::Error> {
+    /// session.take("flash").await
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`update`](Self::update). A value of another type stays.
+    pub async fn take<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, Error> {
+        self.transaction(|draft| {
+            let value = draft.get(key)?;
+            draft.remove(key);
+            Ok(value)
+        })
+        .await
+    }
+
+    /// Saves the session now. Needed only for work that goes on after the response, or when somebody else is to read the
+    /// session before it. What other requests changed meanwhile is kept, and from then on seen here. The session has its
+    /// whole lifetime again. Node: `save()`, which stores the expiry that was read.
+    ///
+    /// # Errors
+    /// [`Error::Gone`] when the session was ended elsewhere, [`Error::Contended`] and [`Error::IdInUse`] when it could not be
+    /// written, [`Error::Store`] when the store failed: it may then be written or not. [`Error::Destroyed`] when it is no
+    /// more, [`Error::ResponseOut`] when nobody could find what is saved, [`Error::TooLarge`] above the bound.
+    pub async fn save(&self) -> Result<(), Error> {
+        self.run_plain(Operation::save()).await
+    }
+
+    /// Reads the session from the store again; unsaved changes are dropped. Node: `reload()`.
+    ///
+    /// # Errors
+    /// [`Error::NotStored`] when the store has none, and then the session stays as it is; [`Error::Store`] when the store
+    /// failed; [`Error::Destroyed`] when it is no more.
+    pub async fn reload(&self) -> Result<(), Error> {
+        self.run_plain(Operation::reload()).await
+    }
+
+    /// Destroys the session and begins another under a new id, without the data. Node: `regenerate()`. To keep the data, as
+    /// after a login, see [`renew_id`](Self::renew_id).
+    ///
+    /// # Errors
+    /// [`Error::Store`] when the old one could not be destroyed: the new one has begun all the same, and the end of the
+    /// request tries again to destroy the old one. [`Error::Destroyed`] when the session is no more,
+    /// [`Error::ResponseOut`] when no cookie can carry the new id any more.
+    pub async fn regenerate(&self) -> Result<(), Error> {
+        self.run_plain(Operation::regenerate(self.new_sid())).await?;
+        tracing::debug!("session regenerated");
+        Ok(())
+    }
+
+    /// Moves the session to a new id and keeps its data: what every login needs, so that an id that somebody knew before is
+    /// worth nothing after. The old id is gone from the store when this returns; what other requests wrote to it until then
+    /// has come along.
+    ///
+    /// # Errors
+    /// Those of [`save`](Self::save). The session then has its old id still, and this may be called again. Where the
+    /// store's answer to the last step was lost and the old record turns out to be gone, that may have been somebody's
+    /// logout: the session is then over, which the next call tells by [`Error::Gone`].
+    pub async fn renew_id(&self) -> Result<(), Error> {
+        self.run_plain(Operation::renew(self.new_sid())).await?;
+        tracing::debug!("session id renewed");
+        Ok(())
+    }
+
+    /// Destroys the session, record and all. Requests that are under way with it cannot bring it back. Node: `destroy()`.
+    ///
+    /// As in Express, the session is no more for this request as soon as this is called. Dropped or failed, it may be
+    /// called again, and if it is not, the end of the request does it.
+    ///
+    /// # Errors
+    /// [`Error::Store`] when the store failed: the record may be gone or not. [`Error::Gone`] when there was none under
+    /// this id any more: another request ended the session, or it expired, or it was renewed and lives on under an id that
+    /// only its client knows. [`Error::Destroyed`] the second time.
+    pub async fn destroy(&self) -> Result<(), Error> {
+        self.run_plain(Operation::destroy()).await
+    }
+}
+
+impl Session {
+    /// The end of the request. Answers the cookie to send.
+    pub(crate) async fn end(&self) -> Result<Option<String>, Error> {
+        let Done::Ended(ended) = self.run(Operation::end(), |_| Changed::NotAtAll).await? else {
+            return Ok(None);
+        };
+        if ended.dropped > 0 {
+            tracing::warn!(
+                keys = ended.dropped,
+                "changes are dropped: another request ended the session, or it expired"
+            );
+        }
+        match (&ended.error, self.options().save_error) {
+            (Some(_), SaveError::Fail) => ended.error.map_or(Ok(None), Err),
+            (Some(error), SaveError::Log) => {
+                tracing::error!(error = error as &dyn std::error::Error, "the session was not saved");
+                Ok(self.set_cookie(&ended))
+            }
+            (None, _) => Ok(self.set_cookie(&ended)),
+        }
+    }
+
+    fn set_cookie(&self, ended: &Ended) -> Option<String> {
+        let options = self.options();
+        let header = match ended.set_cookie {
+            SetCookie::Nothing => return None,
+            SetCookie::Withheld => {
+                self.sessions().warn_insecure();
+                return None;
+            }
+            SetCookie::Send => {
+                set_cookie::serialize(&options.name, &options.secrets.seal(ended.sid.as_str()), &ended.cookie)
+            }
+            SetCookie::Remove => set_cookie::removal(&options.name, &ended.cookie),
+        };
+        header
+            .inspect_err(|error| tracing::error!(error = error as &dyn std::error::Error, "no cookie sent"))
+            .ok()
+    }
+
+    async fn run_plain(&self, operation: Operation) -> Result<(), Error> {
+        self.run(operation, |_| Changed::NotAtAll).await.map(|_| ())
+    }
+
+    /// Asks what the operation wants to know until it is done. Nothing is locked while anybody else is at work.
+    async fn run(
+        &self,
+        mut operation: Operation,
+        mut change: impl FnMut(&Arc<Data>) -> Changed,
+    ) -> Result<Done, Error> {
+        let mut turn = None;
+        let mut answer = None;
+        loop {
+            answer = Some(match self.step(&mut operation, answer) {
+                Step::Done(done) => {
+                    if let Err(Error::Gone) = &done {
+                        tracing::debug!("session gone: another request ended it, or it expired");
+                    }
+                    drop(turn);
+                    return done;
+                }
+                Step::Ask(Ask::Turn(sid)) => {
+                    turn = Some(self.sessions().turns().take(sid, self.owner()).await);
+                    Answer::Turn
+                }
+                Step::Ask(Ask::Change(seen)) => Answer::Changed(change(&seen)),
+                Step::Ask(ask) => self.call(ask).await,
+            });
+        }
+    }
+
+    fn step(&self, operation: &mut Operation, answer: Option<Answer>) -> Step {
+        // The clock may be the application's: it is asked before anything is locked.
+        let context = self.context();
+        operation.step(&mut self.life(), &context, answer)
+    }
+
+    async fn call(&self, ask: Ask) -> Answer {
+        let store = self.sessions().store();
+        let answer = match ask {
+            Ask::Get(sid) => store.get(&sid).await.map(Answer::Got),
+            Ask::Set { sid, record, expect } => store.set(&sid, &record, &expect).await.map(Answer::Set),
+            Ask::Touch { sid, cookie } => store.touch(&sid, &cookie).await.map(Answer::Touched),
+            Ask::Destroy { sid, expect } => store.destroy(&sid, &expect).await.map(Answer::Destroyed),
+            Ask::Turn(_) | Ask::Change(_) => Ok(Answer::Turn),
+        };
+        match &answer {
+            Ok(Answer::Set(Set::Written(_))) => tracing::debug!("session saved"),
+            Ok(Answer::Set(Set::Conflict) | Answer::Destroyed(Destroyed::Conflict)) => {
+                tracing::debug!("conflict: another request wrote the session first");
+            }
+            Ok(Answer::Destroyed(Destroyed::Destroyed)) => tracing::debug!("session destroyed"),
+            _ => {}
+        }
+        answer.unwrap_or_else(Answer::Failed)
+    }
+}

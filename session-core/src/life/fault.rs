@@ -1,0 +1,67 @@
+//! Faults that the simulation plants, to show that it would find them. Outside of this crate's own tests there are none.
+
+/// A line that is left out, or was wrong once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Fault {
+    /// A write stores the expiry that was read.
+    OldExpiryWritten,
+    /// A write claims that no touch will be due.
+    LifetimeClaimed,
+    /// A write that is under way leaves no mark.
+    NoDoubt,
+    /// After a conflict the record is written without being read again.
+    ConflictNotRead,
+    /// A renewal that finds the old record gone keeps the new one.
+    OvertakenRenewal,
+    /// A destruction counts as done when it begins.
+    DestroyClaimed,
+    /// A destruction that finds nothing answers that it is done.
+    OvertakenDestroy,
+    /// The end of the request does not finish a destruction.
+    DestroyNotFinished,
+    /// What a renewal left behind stays.
+    LeftoverKept,
+    /// After the response, what nobody can reach is stored.
+    UnreachableSaved,
+}
+
+#[cfg(test)]
+impl Fault {
+    pub(crate) const ALL: [Self; 10] = [
+        Self::OldExpiryWritten,
+        Self::LifetimeClaimed,
+        Self::NoDoubt,
+        Self::ConflictNotRead,
+        Self::OvertakenRenewal,
+        Self::DestroyClaimed,
+        Self::OvertakenDestroy,
+        Self::DestroyNotFinished,
+        Self::LeftoverKept,
+        Self::UnreachableSaved,
+    ];
+}
+
+#[cfg(not(test))]
+pub(crate) const fn planted(_: Fault) -> bool {
+    false
+}
+
+#[cfg(test)]
+pub(crate) use self::planting::{plant, planted};
+
+#[cfg(test)]
+mod planting {
+    use std::cell::Cell;
+
+    use super::Fault;
+
+    thread_local!(static PLANTED: Cell<Option<Fault>> = const { Cell::new(None) });
+
+    pub(crate) fn planted(fault: Fault) -> bool {
+        PLANTED.get() == Some(fault)
+    }
+
+    pub(crate) fn plant(fault: Option<Fault>) {
+        PLANTED.set(fault);
+    }
+}

@@ -1,0 +1,480 @@
+//! What is promised, held against what happened. The checks look at the store itself, at the moment of each effect, and at
+//! what callers were told; they know nothing of how the life of a session works.
+
+use std::fmt;
+
+use super::{
+    store::SimStore,
+    world::{LIFETIME, Op, Request, Rules, Running, SHORTER, Status, value},
+};
+use crate::{
+    error::Error,
+    life::{Answer, Ask, Done, Ended, decide::Presence},
+    store::{Destroyed, Expect, Set},
+    wire::{date::Millis, sid::Sid},
+};
+
+/// A promise that was broken.
+#[derive(Clone, Debug)]
+pub(super) struct Violation(String);
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Violation {
+    pub(super) fn stuck() -> Self {
+        Self("somebody waits for ever".into())
+    }
+}
+
+fn broken<T>(what: impl Into<String>) -> Result<T, Violation> {
+    Err(Violation(what.into()))
+}
+
+/// What is known of each id, from outside.
+#[derive(Clone, Default, Hash)]
+pub(super) struct Ghost(Vec<(Sid, About)>);
+
+#[derive(Clone, Default, Hash)]
+struct About {
+    /// A record was held, and then none any more.
+    existed: bool,
+    gone: bool,
+    /// Something was begun that may end the session, or that shortens it.
+    may_end: bool,
+    shortened: bool,
+    /// Its own lifetime was set to end: it may be stored again by the same request.
+    may_return: bool,
+    /// Somebody was told that it has ended, or that it is logged out.
+    ended: bool,
+    logged_out: bool,
+    /// A browser was given its id.
+    known: bool,
+    /// The session that was renewed to become this one, and the request that made the record.
+    parent: Option<Sid>,
+    maker: Option<usize>,
+    /// Until then it must live, and its cookie in the browser.
+    deadline: Millis,
+    browser_deadline: Millis,
+}
+
+/// What one request changed that the store shall have.
+#[derive(Clone, Default, Hash)]
+pub(super) struct Mine {
+    /// The last value that it gave to the key.
+    wanted: Option<Option<u8>>,
+    /// It was in the store since.
+    applied: bool,
+    /// It was to end the session, or to let go of it.
+    ended: bool,
+    /// The session was not in the store at some time.
+    absent: bool,
+    let_go: bool,
+}
+
+impl Mine {
+    pub(super) fn wants(&mut self, value: Option<u8>) {
+        self.wanted = Some(value);
+        self.applied = false;
+    }
+
+    pub(super) fn forgets(&mut self) {
+        self.wanted = None;
+        self.ended = true;
+        self.let_go = true;
+    }
+
+    fn is_stored(&mut self) {
+        self.wanted = None;
+        self.applied = false;
+    }
+}
+
+/// One effect on the store.
+pub(super) struct Effect<'a> {
+    pub(super) before: &'a SimStore,
+    pub(super) after: &'a SimStore,
+    pub(super) now: Millis,
+    /// When the question was asked.
+    pub(super) asked: Millis,
+    pub(super) ask: &'a Ask,
+    pub(super) answer: &'a Answer,
+    pub(super) op: Op,
+    pub(super) request: usize,
+    /// The session's id when it was asked.
+    pub(super) of: &'a Sid,
+}
+
+impl Ghost {
+    pub(super) fn began_with(&mut self, sid: Sid) {
+        let about = About { existed: true, known: true, ..About::default() };
+        self.0.push((sid, about));
+    }
+
+    fn about(&mut self, sid: &Sid) -> &mut About {
+        let at = self.0.iter().position(|(known, _)| known == sid).unwrap_or_else(|| {
+            self.0.push((sid.clone(), About::default()));
+            self.0.sort_by(|(one, _), (other, _)| one.cmp(other));
+            self.0.iter().position(|(known, _)| known == sid).unwrap_or_default()
+        });
+        &mut self.0[at].1
+    }
+
+    fn look(&self, sid: &Sid) -> About {
+        self.0.iter().find(|(known, _)| known == sid).map(|(_, about)| about.clone()).unwrap_or_default()
+    }
+
+    fn is_logged_out(&self, sid: &Sid) -> bool {
+        let about = self.look(sid);
+        about.logged_out || about.parent.as_ref().is_some_and(|parent| self.is_logged_out(parent))
+    }
+
+    pub(super) fn begins(&mut self, op: Op, sid: &Sid, present: bool) {
+        if !present {
+            return;
+        }
+        match op {
+            Op::Destroy | Op::Regenerate | Op::Renew => self.about(sid).may_end = true,
+            Op::ExpireNow => {
+                self.about(sid).may_end = true;
+                self.about(sid).may_return = true;
+            }
+            Op::Shorten => {
+                self.about(sid).shortened = true;
+                self.about(sid).deadline = 0;
+                self.about(sid).browser_deadline = 0;
+            }
+            _ => {}
+        }
+    }
+
+    /// Every effect changes what the request has changed, and nothing else.
+    pub(super) fn effect(
+        &mut self,
+        effect: &Effect<'_>,
+        added: &mut u8,
+        mine: &mut Mine,
+    ) -> Result<(), Violation> {
+        match (effect.ask, effect.answer) {
+            (Ask::Set { sid, record, .. }, Answer::Set(Set::Written(_))) => {
+                let about = self.about(sid);
+                if about.gone && !about.may_return {
+                    return broken("a session that was gone was stored again");
+                }
+                about.existed = true;
+                about.gone = false;
+                if about.maker.is_none() {
+                    about.maker = Some(effect.request);
+                }
+                if effect.op == Op::Renew && sid != effect.of {
+                    about.parent = Some(effect.of.clone());
+                    return Ok(());
+                }
+                let held = effect.before.held(sid, effect.now).map(|entry| &entry.data);
+                let [old, old_count] = ["k", "n"].map(|key| held.and_then(|data| value(data, key)));
+                let [new, count] = ["k", "n"].map(|key| value(&record.data, key));
+                if new != old && Some(new) != mine.wanted {
+                    return broken(format!(
+                        "a write changed a key from {old:?} to {new:?}, which its request did not"
+                    ));
+                }
+                if held.is_some() && count != old_count {
+                    let by_one = count.unwrap_or(0) == old_count.unwrap_or(0) + 1;
+                    if effect.op != Op::Update || !by_one || *added > 0 {
+                        return broken(format!(
+                            "a write changed the counter from {old_count:?} to {count:?}"
+                        ));
+                    }
+                    *added += 1;
+                } else if held.is_none() && effect.op == Op::Update {
+                    *added = 1;
+                }
+                if Some(new) == mine.wanted {
+                    mine.applied = true;
+                }
+                self.late_write(sid, effect);
+            }
+            (Ask::Touch { sid, .. }, Answer::Touched(_)) => self.late_write(sid, effect),
+            (Ask::Destroy { sid, expect }, Answer::Destroyed(Destroyed::Destroyed)) => {
+                if effect.op == Op::Renew && sid == effect.of && matches!(expect, Expect::Version(_)) {
+                    self.moved(sid, effect, mine)?;
+                }
+                self.about(sid).gone = true;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// What arrives late has the lifetime of when it was sent.
+    fn late_write(&mut self, sid: &Sid, effect: &Effect<'_>) {
+        if effect.asked < effect.now
+            && let Some(entry) = effect.after.held(sid, effect.now)
+        {
+            let until = entry.until;
+            let about = self.about(sid);
+            about.deadline = about.deadline.min(until);
+            about.browser_deadline = about.browser_deadline.min(until);
+        }
+    }
+
+    /// The old record ends: the new one has all of it.
+    fn moved(&mut self, old: &Sid, effect: &Effect<'_>, mine: &mut Mine) -> Result<(), Violation> {
+        let new = self.0.iter().find(|(_, about)| {
+            about.parent.as_ref() == Some(old) && about.maker == Some(effect.request) && !about.gone
+        });
+        let Some(new) = new.and_then(|(sid, _)| effect.after.held(sid, effect.now)) else {
+            // The copy expired meanwhile.
+            return Ok(());
+        };
+        let Some(old) = effect.before.held(old, effect.now) else { return Ok(()) };
+        let (kept, was) = (value(&new.data, "k"), value(&old.data, "k"));
+        if kept != was && Some(kept) != mine.wanted {
+            return broken(format!("a renewal made {kept:?} of {was:?}"));
+        }
+        if value(&new.data, "n") != value(&old.data, "n") {
+            return broken("a renewal lost an update");
+        }
+        if Some(kept) == mine.wanted {
+            mine.applied = true;
+        }
+        Ok(())
+    }
+
+    /// After each step.
+    pub(super) fn look_around(
+        &mut self,
+        store: &SimStore,
+        now: Millis,
+        requests: &mut [Request],
+    ) -> Result<(), Violation> {
+        for (sid, about) in &mut self.0 {
+            let held = store.held(sid, now).is_some();
+            if !held && about.existed && !about.gone {
+                if now < about.deadline && !about.may_end {
+                    return broken(format!("a session in use ended {} ms too early", about.deadline - now));
+                }
+                about.gone = true;
+            }
+            if held && about.ended {
+                return broken("a session lives after its end was told");
+            }
+        }
+        for request in requests {
+            if let Some(life) = &request.life {
+                request.mine.absent |= store.held(life.sid(), now).is_none();
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn sent(
+        &mut self,
+        rules: &Rules,
+        store: &SimStore,
+        now: Millis,
+        at: usize,
+        ended: &Ended,
+    ) -> Result<(), Violation> {
+        if self.is_logged_out(&ended.sid) {
+            return broken("a cookie was sent for what a logout had ended");
+        }
+        let about = self.about(&ended.sid);
+        about.known = true;
+        let expires = ended.cookie.expires_at();
+        if about.ended {
+            return broken("a cookie was sent for a session whose end was told");
+        }
+        match store.held(&ended.sid, now) {
+            Some(entry) if entry.writer == Some(at) && expires != Some(entry.until) => {
+                broken(format!("the cookie ends at {expires:?}, its record at {}", entry.until))
+            }
+            None if !about.gone && expires.is_some_and(|at| at > now) && rules.cookie_follows => {
+                broken("a cookie was sent, and nothing is stored")
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn not_sent(
+        &mut self,
+        rules: &Rules,
+        store: &SimStore,
+        now: Millis,
+        at: usize,
+        request: &Request,
+    ) -> Result<(), Violation> {
+        let Some(life) = &request.life else { return Ok(()) };
+        let moved = store.held(life.sid(), now).is_some_and(|entry| entry.writer == Some(at));
+        if rules.cookie_follows && moved && life.presence() == Presence::Present {
+            return broken("the record's expiry was moved, and the cookie was not sent");
+        }
+        Ok(())
+    }
+
+    /// The browser keeps its cookie for as long as the session is promised to live.
+    pub(super) fn browser(
+        &self,
+        rules: &Rules,
+        now: Millis,
+        jar: Option<&(Sid, Option<Millis>)>,
+    ) -> Result<(), Violation> {
+        let Some((sid, Some(until))) = jar else { return Ok(()) };
+        let about = self.look(sid);
+        if rules.cookie_follows && *until <= now && now < about.browser_deadline && !about.may_end {
+            return broken("the browser's cookie ended before the session");
+        }
+        Ok(())
+    }
+
+    /// An operation has answered its caller.
+    pub(super) fn done(
+        &mut self,
+        rules: &Rules,
+        store: &SimStore,
+        now: Millis,
+        at: usize,
+        request: &mut Request,
+        running: &Running,
+        done: &Result<Done, Error>,
+        before: &Sid,
+    ) -> Result<(), Violation> {
+        let Some(life) = &request.life else { return Ok(()) };
+        let expired = life.cookie().lifetime().is_some_and(|ms| ms <= 0);
+        let sid = life.sid().clone();
+        let op = running.op;
+        match done {
+            Err(error) => return Self::failed(request, running, error),
+            Ok(Done::Ended(ended)) => return self.ended(rules, store, now, request, running, ended, expired),
+            Ok(Done::Ok) => {}
+        }
+        match op {
+            Op::Update | Op::Save | Op::Renew if !expired => {
+                let stored = request.mine.wanted.is_none()
+                    || request.mine.applied
+                    || store
+                        .held(&sid, now)
+                        .is_some_and(|entry| Some(value(&entry.data, "k")) == request.mine.wanted);
+                let never_stored = op == Op::Renew && store.held(&sid, now).is_none();
+                if !stored && !never_stored {
+                    return broken(format!("{op:?} was acknowledged, and a change is not stored"));
+                }
+                if op == Op::Update && running.added != 1 {
+                    return broken(format!("an update was acknowledged and counted {} times", running.added));
+                }
+                if !never_stored {
+                    request.mine.is_stored();
+                }
+                if op != Op::Renew {
+                    self.promise(rules, &sid, running.began);
+                }
+            }
+            Op::Reload => request.mine.is_stored(),
+            Op::Regenerate => request.mine.is_stored(),
+            Op::Destroy => {
+                request.mine.forgets();
+                self.about(before).logged_out = true;
+            }
+            _ => {}
+        }
+        if matches!(op, Op::Regenerate | Op::Destroy | Op::Renew) && (op == Op::Destroy || *before != sid) {
+            if store.held(before, now).is_some() {
+                return broken(format!("{op:?} was acknowledged, and the session lives"));
+            }
+            self.about(before).ended = true;
+        }
+        if self.is_logged_out(&sid) && op == Op::Renew {
+            return broken("a renewal brought back what a logout had ended");
+        }
+        let _ = at;
+        Ok(())
+    }
+
+    fn promise(&mut self, rules: &Rules, sid: &Sid, from: Millis) {
+        let about = self.about(sid);
+        let lifetime = if about.shortened { SHORTER } else { LIFETIME };
+        if about.existed && !about.gone {
+            about.deadline = about.deadline.max(from + rules.kept * lifetime / LIFETIME);
+        }
+    }
+
+    /// An error has a reason.
+    fn failed(request: &mut Request, running: &Running, error: &Error) -> Result<(), Violation> {
+        let because = match error {
+            Error::Store(_) => running.faulty,
+            Error::Gone => request.mine.absent || running.saw_nothing,
+            Error::Destroyed => request.mine.ended,
+            Error::ResponseOut => request.status == Status::Ended,
+            Error::NotStored => running.saw_nothing,
+            _ => false,
+        };
+        if !because {
+            return broken(format!("{:?} failed without a reason: {error}", running.op));
+        }
+        match (running.op, error) {
+            (Op::Destroy, Error::Store(_) | Error::Gone) => request.mine.forgets(),
+            (Op::Regenerate, Error::Store(_)) => request.mine.is_stored(),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn ended(
+        &mut self,
+        rules: &Rules,
+        store: &SimStore,
+        now: Millis,
+        request: &mut Request,
+        running: &Running,
+        ended: &Ended,
+        expired: bool,
+    ) -> Result<(), Violation> {
+        let Some(life) = &request.life else { return Ok(()) };
+        let sid = life.sid().clone();
+        let present = life.presence() == Presence::Present;
+        if let Some(error) = &ended.error {
+            return Self::failed(request, running, error);
+        }
+        let held = store.held(&sid, now);
+        let there = held.is_some_and(|entry| Some(value(&entry.data, "k")) == request.mine.wanted);
+        if present && !expired && request.mine.wanted.is_some() && !request.mine.applied && !there {
+            if ended.dropped == 0 {
+                return broken("a change was dropped in silence");
+            }
+            if !request.mine.absent {
+                return broken("a change was dropped without a reason");
+            }
+        }
+        request.mine.is_stored();
+        if present && held.is_some() {
+            self.promise(rules, &sid, running.began);
+            let about = self.about(&sid);
+            about.browser_deadline = about.deadline.min(running.began + rules.kept);
+        }
+        Ok(())
+    }
+
+    /// When nothing more happens.
+    pub(super) fn at_rest(
+        &self,
+        store: &SimStore,
+        now: Millis,
+        requests: &[Request],
+    ) -> Result<(), Violation> {
+        for (sid, _) in store.live(now) {
+            let about = self.look(sid);
+            let excused =
+                about.maker.is_some_and(|maker| requests[maker].faulty || requests[maker].mine.let_go);
+            if !about.known && !excused {
+                return broken("a record is left that nobody knows the id of");
+            }
+            if self.is_logged_out(sid) && !excused {
+                return broken("a logout left a live successor");
+            }
+        }
+        Ok(())
+    }
+}

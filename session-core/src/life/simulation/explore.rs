@@ -1,0 +1,141 @@
+//! Visiting worlds: all of them depth first, or some at random.
+
+use std::hash::BuildHasher;
+
+use hashbrown::{DefaultHashBuilder, HashSet};
+
+use super::{
+    check::Violation,
+    world::{Arrival, Choice, Rules, World},
+};
+
+/// How much may happen in one run.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Budget {
+    pub(super) requests: usize,
+    /// Operations of each request, before its end or after it.
+    pub(super) operations: u8,
+    /// Failures, lost answers, dropped operations and dropped requests.
+    pub(super) faults: u8,
+    /// How often time passes.
+    pub(super) time: u8,
+    /// How often Express writes a whole record.
+    pub(super) express: u8,
+    /// Whether a handle is used after the response.
+    pub(super) late: bool,
+}
+
+/// What came of it.
+pub(super) struct Found {
+    pub(super) worlds: usize,
+    pub(super) steps: usize,
+    pub(super) deepest: usize,
+    pub(super) violation: Option<String>,
+}
+
+struct Explorer<'a> {
+    rules: &'a Rules,
+    hasher: DefaultHashBuilder,
+    seen: HashSet<u64>,
+    path: Vec<Choice>,
+    found: Found,
+}
+
+/// Every world that can be reached.
+pub(super) fn explore(rules: &Rules, arrival: Arrival, budget: Budget) -> Found {
+    let mut explorer = Explorer {
+        rules,
+        hasher: DefaultHashBuilder::default(),
+        seen: HashSet::new(),
+        path: Vec::new(),
+        found: Found { worlds: 0, steps: 0, deepest: 0, violation: None },
+    };
+    explorer.visit(&World::new(rules, arrival, budget));
+    explorer.found
+}
+
+/// The violation that needs the least to happen, as far as a few budgets tell.
+pub(super) fn shortest(rules: &Rules, arrival: Arrival, most: Budget) -> Option<String> {
+    let mut budgets = Vec::new();
+    for operations in 1..=most.operations {
+        for requests in 1..=most.requests {
+            for faults in 0..=most.faults {
+                budgets.push(Budget { requests, operations, faults, ..most });
+            }
+        }
+    }
+    // What is tried before costs little beside the last one.
+    budgets
+        .sort_by_key(|budget| budget.requests * usize::from(budget.operations) + usize::from(budget.faults));
+    budgets.into_iter().find_map(|budget| explore(rules, arrival, budget).violation)
+}
+
+/// So many runs at random.
+pub(super) fn wander(rules: &Rules, arrival: Arrival, budget: Budget, seed: u64, runs: usize) -> Found {
+    let mut random = Random(seed);
+    let mut found = Found { worlds: 0, steps: 0, deepest: 0, violation: None };
+    for _ in 0..runs {
+        let mut world = World::new(rules, arrival, budget);
+        let mut path = Vec::new();
+        loop {
+            let choices = world.choices();
+            if choices.is_empty() {
+                break;
+            }
+            // Most of the time nothing goes wrong.
+            let usual: Vec<Choice> = choices.iter().copied().filter(|choice| choice.is_usual()).collect();
+            let from = if usual.is_empty() || random.below(5) == 0 { &choices } else { &usual };
+            let choice = from[random.below(from.len())];
+            path.push(choice);
+            found.steps += 1;
+            if let Err(violation) = world.advance(rules, choice) {
+                found.violation = Some(tell(&violation, &path));
+                return found;
+            }
+        }
+        found.worlds += 1;
+        found.deepest = found.deepest.max(path.len());
+    }
+    found
+}
+
+impl Explorer<'_> {
+    fn visit(&mut self, world: &World) {
+        if !self.seen.insert(self.hasher.hash_one(world)) {
+            return;
+        }
+        self.found.worlds += 1;
+        self.found.deepest = self.found.deepest.max(self.path.len());
+        for choice in world.choices() {
+            self.found.steps += 1;
+            self.path.push(choice);
+            let mut next = world.clone();
+            match next.advance(self.rules, choice) {
+                Ok(()) => self.visit(&next),
+                Err(violation) => self.found.violation = Some(tell(&violation, &self.path)),
+            }
+            self.path.pop();
+            if self.found.violation.is_some() {
+                return;
+            }
+        }
+    }
+}
+
+fn tell(violation: &Violation, path: &[Choice]) -> String {
+    let path: Vec<String> = path.iter().map(|choice| format!("{choice:?}")).collect();
+    format!("{violation}, after {}", path.join(", "))
+}
+
+/// A generator that is the same everywhere (SplitMix64).
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        usize::try_from((mixed ^ (mixed >> 31)) % bound.max(1) as u64).unwrap_or_default()
+    }
+}

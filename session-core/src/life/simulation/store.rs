@@ -1,0 +1,119 @@
+//! A store without I/O: conditional writes, expiry by the virtual clock, versions that are digests of what is held.
+
+use std::{
+    hash::{BuildHasher, BuildHasherDefault, DefaultHasher},
+    sync::Arc,
+    time::Duration,
+};
+
+use crate::{
+    life::{Answer, Ask},
+    record::{Record, cookie::Cookie, data::Data},
+    store::{Destroyed, Expect, Set, Stored, Touched, Version},
+    wire::{date::Millis, sid::Sid},
+};
+
+#[derive(Clone, Hash, Default)]
+pub(super) struct SimStore(Vec<(Sid, Entry)>);
+
+#[derive(Clone, Hash)]
+pub(super) struct Entry {
+    pub(super) data: Arc<Data>,
+    cookie: Cookie,
+    pub(super) until: Millis,
+    version: u64,
+    /// The request that moved the expiry last; none: Express, or whoever was there before.
+    pub(super) writer: Option<usize>,
+}
+
+impl SimStore {
+    pub(super) fn held(&self, sid: &Sid, now: Millis) -> Option<&Entry> {
+        self.0.iter().find(|(held, entry)| held == sid && entry.until > now).map(|(_, entry)| entry)
+    }
+
+    pub(super) fn live(&self, now: Millis) -> impl Iterator<Item = (&Sid, &Entry)> {
+        self.0.iter().filter(move |(_, entry)| entry.until > now).map(|(sid, entry)| (sid, entry))
+    }
+
+    pub(super) fn put(
+        &mut self,
+        sid: &Sid,
+        data: Arc<Data>,
+        cookie: &Cookie,
+        until: Millis,
+        writer: Option<usize>,
+    ) {
+        let digest = BuildHasherDefault::<DefaultHasher>::default().hash_one((&data, cookie));
+        let entry = Entry { data, cookie: cookie.clone(), until, version: digest, writer };
+        self.remove(sid);
+        self.0.push((sid.clone(), entry));
+        // Two orders of the same records are one store.
+        self.0.sort_by(|(one, _), (other, _)| one.cmp(other));
+    }
+
+    pub(super) fn remove(&mut self, sid: &Sid) {
+        self.0.retain(|(held, _)| held != sid);
+    }
+
+    /// What has expired is not there.
+    pub(super) fn sweep(&mut self, now: Millis) {
+        self.0.retain(|(_, entry)| entry.until > now);
+    }
+
+    pub(super) fn get(&self, sid: &Sid, now: Millis) -> Option<Stored> {
+        let entry = self.held(sid, now)?;
+        let millis = |ms: Millis| Duration::from_millis(ms.unsigned_abs());
+        Some(Stored {
+            record: Record::new(entry.cookie.clone(), (*entry.data).clone()),
+            version: Version::from_number(entry.version),
+            left: Some(millis(entry.until - now)),
+            lifetime: entry.cookie.lifetime().map(millis),
+        })
+    }
+
+    /// Does what it is asked.
+    pub(super) fn answer(&mut self, ask: &Ask, now: Millis, writer: usize) -> Answer {
+        self.sweep(now);
+        let expected = |entry: Option<&Entry>, expect: &Expect| match expect {
+            Expect::Anything => true,
+            Expect::Nothing => entry.is_none(),
+            Expect::Version(version) => entry.is_some_and(|entry| Some(entry.version) == version.number()),
+        };
+        match ask {
+            Ask::Get(sid) => Answer::Got(self.get(sid, now)),
+            Ask::Set { sid, record, expect } => {
+                let Some(until) = record.cookie.expires_at().filter(|at| *at > now) else {
+                    return Answer::Set(Set::Expired);
+                };
+                if !expected(self.held(sid, now), expect) {
+                    return Answer::Set(Set::Conflict);
+                }
+                self.put(sid, Arc::new(record.data.clone()), &record.cookie, until, Some(writer));
+                let version = self.held(sid, now).map_or(0, |entry| entry.version);
+                Answer::Set(Set::Written(Version::from_number(version)))
+            }
+            Ask::Touch { sid, cookie } => {
+                let Some(until) = cookie.expires_at().filter(|at| *at > now) else {
+                    return Answer::Touched(Touched::Expired);
+                };
+                match self.0.iter_mut().find(|(held, _)| held == sid) {
+                    Some((_, entry)) => {
+                        entry.until = until;
+                        entry.writer = Some(writer);
+                        Answer::Touched(Touched::Moved)
+                    }
+                    None => Answer::Touched(Touched::Unknown),
+                }
+            }
+            Ask::Destroy { sid, expect } => Answer::Destroyed(match self.held(sid, now) {
+                None => Destroyed::Unknown,
+                entry if !expected(entry, expect) => Destroyed::Conflict,
+                _ => {
+                    self.remove(sid);
+                    Destroyed::Destroyed
+                }
+            }),
+            Ask::Turn(_) | Ask::Change(_) => Answer::Turn,
+        }
+    }
+}

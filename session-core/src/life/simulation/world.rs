@@ -1,0 +1,673 @@
+//! The world: what there is, and what may happen next.
+
+use std::sync::Arc;
+
+use super::{
+    check::{Effect, Ghost, Mine, Violation},
+    explore::Budget,
+    store::SimStore,
+};
+use crate::{
+    error::{Error, StoreError},
+    life::{Answer, Ask, Changed, Context, Done, Life, Operation, Step, decide::SetCookie},
+    options::{Options, cookie_options::CookieOptions},
+    record::data::Data,
+    wire::{date::Millis, sid::Sid},
+};
+
+/// The lifetime of a session, in milliseconds of the virtual clock.
+pub(super) const LIFETIME: Millis = 10;
+/// The shorter one that an operation sets.
+pub(super) const SHORTER: Millis = 5;
+/// Past the fifth after which a touch is due, past half of the lifetime, and past all of it.
+const JUMPS: [Millis; 3] = [3, 6, 11];
+
+/// The options under which a world runs.
+pub(super) struct Rules {
+    pub(super) name: &'static str,
+    pub(super) options: Options,
+    /// The requests are served by one process, so that their writers take turns.
+    pub(super) one_process: bool,
+    /// How much of its lifetime a session has left at least after a request.
+    pub(super) kept: Millis,
+    /// The cookie ends when the record does.
+    pub(super) cookie_follows: bool,
+}
+
+impl Rules {
+    pub(super) fn profiles() -> Vec<Self> {
+        let lifetime = || CookieOptions::new().max_age_millis(LIFETIME);
+        vec![
+            Self {
+                name: "new profile, one process",
+                options: Options::new("keyboard cat").cookie(lifetime()),
+                one_process: true,
+                kept: LIFETIME * 8 / 10,
+                cookie_follows: true,
+            },
+            Self {
+                name: "express profile, several processes",
+                options: Options::express("keyboard cat").cookie(lifetime()),
+                one_process: false,
+                kept: LIFETIME,
+                cookie_follows: false,
+            },
+        ]
+    }
+
+    fn context(&self, now: Millis) -> Context<'_> {
+        Context { options: &self.options, cookie: &self.options.cookie, secure: false, now }
+    }
+}
+
+/// How the browser comes: with the cookie of a session that is stored, or without.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Arrival {
+    LoggedIn,
+    New,
+}
+
+/// What a handler may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Op {
+    Get,
+    Insert,
+    Remove,
+    Update,
+    Save,
+    Reload,
+    Renew,
+    Regenerate,
+    Destroy,
+    Unset,
+    Touch,
+    Shorten,
+    ExpireNow,
+    /// The end of the request, which the adapter calls.
+    End,
+}
+
+pub(super) const OPS: [Op; 13] = [
+    Op::Get,
+    Op::Insert,
+    Op::Remove,
+    Op::Update,
+    Op::Save,
+    Op::Reload,
+    Op::Renew,
+    Op::Regenerate,
+    Op::Destroy,
+    Op::Unset,
+    Op::Touch,
+    Op::Shorten,
+    Op::ExpireNow,
+];
+
+#[derive(Clone, Hash)]
+pub(super) struct World {
+    pub(super) now: Millis,
+    pub(super) store: SimStore,
+    pub(super) requests: Vec<Request>,
+    /// Calls that nobody waits for any more, and that may still arrive.
+    late: Vec<Late>,
+    /// Who may write, and who waits.
+    turn: Vec<usize>,
+    /// The browser's cookie, and until when it keeps it.
+    pub(super) jar: Option<(Sid, Option<Millis>)>,
+    pub(super) ghost: Ghost,
+    faults: u8,
+    time: u8,
+    express: u8,
+    with_late: bool,
+}
+
+#[derive(Clone, Hash)]
+pub(super) struct Request {
+    pub(super) status: Status,
+    pub(super) life: Option<Life>,
+    pub(super) running: Option<Running>,
+    operations: u8,
+    ids: u8,
+    values: u8,
+    /// What it did that the store shall have.
+    pub(super) mine: Mine,
+    /// A fault hit it.
+    pub(super) faulty: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(super) enum Status {
+    NotBegun,
+    Open,
+    /// The response has gone out.
+    Ended,
+    /// The client has left, and the request was dropped.
+    Left,
+}
+
+#[derive(Clone, Hash)]
+pub(super) struct Running {
+    operation: Operation,
+    pub(super) op: Op,
+    waits: Waits,
+    /// The session's id when it began.
+    of: Sid,
+    /// When the operation began, and when its last question was asked.
+    pub(super) began: Millis,
+    asked: Millis,
+    /// How often it has added to the counter in the store.
+    pub(super) added: u8,
+    /// The session was not in the store at some time while it ran.
+    pub(super) saw_nothing: bool,
+    pub(super) faulty: bool,
+}
+
+#[derive(Clone, Hash)]
+enum Waits {
+    Store(HashedAsk),
+    Turn,
+}
+
+/// A call whose sender is gone.
+#[derive(Clone, Hash)]
+struct Late {
+    ask: HashedAsk,
+    asked: Millis,
+    request: usize,
+    running: Op,
+    added: u8,
+    mine: Mine,
+    of: Sid,
+}
+
+/// A question that can be compared.
+#[derive(Clone)]
+struct HashedAsk(Arc<Ask>, u64);
+
+impl std::hash::Hash for HashedAsk {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.1.hash(state);
+    }
+}
+
+impl HashedAsk {
+    fn of(ask: Ask) -> Self {
+        use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+        let expect = |expect: &crate::store::Expect| match expect {
+            crate::store::Expect::Anything => 0,
+            crate::store::Expect::Nothing => 1,
+            crate::store::Expect::Version(version) => version.number().unwrap_or(2),
+        };
+        let hasher = BuildHasherDefault::<DefaultHasher>::default();
+        let hash = match &ask {
+            Ask::Get(sid) => hasher.hash_one((0, sid)),
+            Ask::Set { sid, record, expect: e } => {
+                hasher.hash_one((1, sid, &record.data, &record.cookie, expect(e)))
+            }
+            Ask::Touch { sid, cookie } => hasher.hash_one((2, sid, cookie)),
+            Ask::Destroy { sid, expect: e } => hasher.hash_one((3, sid, expect(e))),
+            Ask::Turn(sid) => hasher.hash_one((4, sid)),
+            Ask::Change(_) => 5,
+        };
+        Self(Arc::new(ask), hash)
+    }
+}
+
+/// What may happen next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Choice {
+    Begin(usize),
+    Call(usize, Op),
+    /// The store does what it was asked, and answers.
+    Works(usize),
+    FailsBefore(usize),
+    FailsAfter(usize),
+    /// The operation is dropped: before the store did it, after, or while the call is still on its way.
+    DroppedBefore(usize),
+    DroppedAfter(usize),
+    DroppedOnItsWay(usize),
+    /// The client leaves, and the whole request is dropped.
+    Leaves(usize),
+    TurnComes(usize),
+    Arrives(usize),
+    Pass(Millis),
+    Express,
+}
+
+impl Choice {
+    /// What happens when nothing goes wrong.
+    pub(super) fn is_usual(self) -> bool {
+        matches!(self, Self::Begin(_) | Self::Call(..) | Self::Works(_) | Self::TurnComes(_))
+    }
+}
+
+pub(super) fn value(data: &Data, key: &str) -> Option<u8> {
+    data.get(key).and_then(|json| json.parse().ok())
+}
+
+impl World {
+    pub(super) fn new(rules: &Rules, arrival: Arrival, budget: Budget) -> Self {
+        let mut world = Self {
+            now: 1_000,
+            store: SimStore::default(),
+            requests: (0..budget.requests).map(|_| Request::new(budget.operations)).collect(),
+            late: Vec::new(),
+            turn: Vec::new(),
+            jar: None,
+            ghost: Ghost::default(),
+            faults: budget.faults,
+            time: budget.time,
+            express: budget.express,
+            with_late: budget.late,
+        };
+        if arrival == Arrival::LoggedIn {
+            let sid = Sid::from("first");
+            let mut data = Data::new();
+            data.insert("k", "1".into());
+            data.insert("n", "0".into());
+            let cookie = rules.options.cookie.cookie(false, world.now);
+            let until = world.now + LIFETIME;
+            world.store.put(&sid, Arc::new(data), &cookie, until, None);
+            world.jar = Some((sid.clone(), Some(until)));
+            world.ghost.began_with(sid);
+        }
+        world
+    }
+
+    pub(super) fn choices(&self) -> Vec<Choice> {
+        let mut choices = Vec::with_capacity(24);
+        for (at, request) in self.requests.iter().enumerate() {
+            match (&request.status, &request.running) {
+                (Status::NotBegun, _) => choices.push(Choice::Begin(at)),
+                (Status::Left, _) => {}
+                (_, Some(running)) => {
+                    match &running.waits {
+                        Waits::Turn if self.turn.first() == Some(&at) => choices.push(Choice::TurnComes(at)),
+                        Waits::Turn => {}
+                        Waits::Store(ask) => {
+                            choices.push(Choice::Works(at));
+                            if self.faults > 0 {
+                                choices.push(Choice::FailsBefore(at));
+                                choices.push(Choice::DroppedBefore(at));
+                                if !matches!(*ask.0, Ask::Get(_)) {
+                                    choices.extend([
+                                        Choice::FailsAfter(at),
+                                        Choice::DroppedAfter(at),
+                                        Choice::DroppedOnItsWay(at),
+                                    ]);
+                                }
+                            }
+                        }
+                    }
+                    if self.faults > 0 && request.status == Status::Open {
+                        choices.push(Choice::Leaves(at));
+                    }
+                }
+                (status, None) => {
+                    if *status == Status::Open {
+                        choices.push(Choice::Call(at, Op::End));
+                        if self.faults > 0 {
+                            choices.push(Choice::Leaves(at));
+                        }
+                    }
+                    if request.operations > 0 && (*status == Status::Open || self.with_late) {
+                        choices.extend(OPS.map(|op| Choice::Call(at, op)));
+                    }
+                }
+            }
+        }
+        choices.extend((0..self.late.len()).map(Choice::Arrives));
+        if self.time > 0 {
+            choices.extend(JUMPS.map(Choice::Pass));
+        }
+        if self.express > 0 && self.store.held(&Sid::from("first"), self.now).is_some() {
+            choices.push(Choice::Express);
+        }
+        choices
+    }
+
+    /// One step, and all that is to be true after it.
+    pub(super) fn advance(&mut self, rules: &Rules, choice: Choice) -> Result<(), Violation> {
+        self.step(rules, choice)?;
+        let Self { ghost, store, requests, now, jar, .. } = self;
+        ghost.look_around(store, *now, requests)?;
+        ghost.browser(rules, *now, jar.as_ref())?;
+        if self.is_quiet() {
+            self.ghost.at_rest(&self.store, self.now, &self.requests)?;
+        } else if self.choices().is_empty() {
+            return Err(Violation::stuck());
+        }
+        Ok(())
+    }
+
+    fn step(&mut self, rules: &Rules, choice: Choice) -> Result<(), Violation> {
+        match choice {
+            Choice::Begin(at) => self.begin(rules, at),
+            Choice::Call(at, op) => return self.call(rules, at, op),
+            Choice::Works(at) => {
+                let answer = self.effect(at)?;
+                return self.answer(rules, at, answer);
+            }
+            Choice::FailsBefore(at) => {
+                self.fault(at);
+                return self.answer(rules, at, Answer::Failed(StoreError::unavailable("simulated", "down")));
+            }
+            Choice::FailsAfter(at) => {
+                self.fault(at);
+                self.effect(at)?;
+                return self.answer(rules, at, Answer::Failed(StoreError::unavailable("simulated", "lost")));
+            }
+            Choice::DroppedBefore(at) => {
+                self.fault(at);
+                self.drop_operation(at);
+            }
+            Choice::DroppedAfter(at) => {
+                self.fault(at);
+                self.effect(at)?;
+                self.drop_operation(at);
+            }
+            Choice::DroppedOnItsWay(at) => {
+                self.fault(at);
+                self.send_late(at);
+                self.drop_operation(at);
+            }
+            Choice::Leaves(at) => {
+                self.fault(at);
+                self.send_late(at);
+                self.drop_operation(at);
+                let request = &mut self.requests[at];
+                request.status = Status::Left;
+                request.life = None;
+            }
+            Choice::TurnComes(at) => return self.answer(rules, at, Answer::Turn),
+            Choice::Arrives(at) => {
+                let late = self.late.remove(at);
+                let (before, now) = (self.store.clone(), self.now);
+                let answer = self.store.answer(&late.ask.0, now, late.request);
+                let effect = Effect {
+                    before: &before,
+                    after: &self.store,
+                    now,
+                    asked: late.asked,
+                    ask: &late.ask.0,
+                    answer: &answer,
+                    op: late.running,
+                    request: late.request,
+                    of: &late.of,
+                };
+                let (mut added, mut mine) = (late.added, late.mine.clone());
+                self.ghost.effect(&effect, &mut added, &mut mine)?;
+            }
+            Choice::Pass(time) => {
+                self.time -= 1;
+                self.now += time;
+                self.store.sweep(self.now);
+                for request in &mut self.requests {
+                    if let (Some(running), Some(life)) = (&mut request.running, &request.life) {
+                        running.saw_nothing |= self.store.held(life.sid(), self.now).is_none();
+                    }
+                }
+            }
+            Choice::Express => {
+                self.express -= 1;
+                let sid = Sid::from("first");
+                if let Some(stored) = self.store.get(&sid, self.now) {
+                    let (mut data, mut cookie) = (stored.record.data, stored.record.cookie);
+                    data.insert("k", "99".into());
+                    cookie.touch(self.now);
+                    let until = cookie.expires_at().unwrap_or_default();
+                    if until > self.now {
+                        self.store.put(&sid, Arc::new(data), &cookie, until, None);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn is_quiet(&self) -> bool {
+        self.late.is_empty()
+            && self.requests.iter().all(|request| {
+                request.running.is_none() && matches!(request.status, Status::Ended | Status::Left)
+            })
+    }
+
+    fn begin(&mut self, rules: &Rules, at: usize) {
+        if self.jar.as_ref().is_some_and(|(_, until)| until.is_some_and(|until| until <= self.now)) {
+            self.jar = None;
+        }
+        let presented = self.jar.as_ref().map(|(sid, _)| sid.clone());
+        let context = rules.context(self.now);
+        let stored = presented.as_ref().and_then(|sid| Some((sid.clone(), self.store.get(sid, self.now)?)));
+        let life = match stored {
+            Some((sid, stored)) => Life::loaded(sid, stored, &context),
+            None => Life::created(self.new_sid(at), presented, &context),
+        };
+        self.requests[at].status = Status::Open;
+        self.requests[at].life = Some(life);
+    }
+
+    fn new_sid(&mut self, at: usize) -> Sid {
+        self.requests[at].ids += 1;
+        format!("{at}-{}", self.requests[at].ids).into()
+    }
+
+    fn call(&mut self, rules: &Rules, at: usize, op: Op) -> Result<(), Violation> {
+        let new = if matches!(op, Op::Renew | Op::Regenerate) { Some(self.new_sid(at)) } else { None };
+        let now = self.now;
+        let request = &mut self.requests[at];
+        if op != Op::End {
+            request.operations -= 1;
+        }
+        let Some(life) = &mut request.life else { return Ok(()) };
+        let present = life.presence() == crate::life::decide::Presence::Present;
+        self.ghost.begins(op, life.sid(), present);
+        let operation = match (op, new) {
+            (Op::Get, _) => None,
+            (Op::Insert | Op::Remove | Op::Touch | Op::Shorten | Op::ExpireNow, _) if !present => None,
+            (Op::Insert, _) => {
+                request.values += 1;
+                let value = u8::try_from(at).unwrap_or(0) * 20 + 10 + request.values;
+                life.data_mut().insert("k", value.to_string().into());
+                request.mine.wants(Some(value));
+                None
+            }
+            (Op::Remove, _) => {
+                if life.data().contains("k") {
+                    life.data_mut().remove("k");
+                    request.mine.wants(None);
+                }
+                None
+            }
+            (Op::Touch, _) => {
+                life.touch(now);
+                None
+            }
+            (Op::Shorten | Op::ExpireNow, _) => {
+                let mut cookie = life.cookie().clone();
+                cookie.live_for(Some(if op == Op::Shorten { SHORTER } else { 0 }), now);
+                life.set_cookie(cookie);
+                None
+            }
+            (Op::Unset, _) => {
+                life.unset();
+                request.mine.forgets();
+                None
+            }
+            (Op::Update, _) => Some(Operation::change()),
+            (Op::Save, _) => Some(Operation::save()),
+            (Op::Reload, _) => Some(Operation::reload()),
+            (Op::Destroy, _) => Some(Operation::destroy()),
+            (Op::End, _) => Some(Operation::end()),
+            (Op::Renew, Some(new)) => Some(Operation::renew(new)),
+            (Op::Regenerate, Some(new)) => Some(Operation::regenerate(new)),
+            (Op::Renew | Op::Regenerate, None) => None,
+        };
+        let Some(mut operation) = operation else { return Ok(()) };
+        let saw_nothing = self.store.held(life.sid(), now).is_none();
+        let of = life.sid().clone();
+        let step = operation.step(life, &rules.context(now), None);
+        request.running = Some(Running {
+            operation,
+            of,
+            op,
+            waits: Waits::Turn,
+            began: now,
+            asked: now,
+            added: 0,
+            saw_nothing,
+            faulty: false,
+        });
+        self.go_on(rules, at, step)
+    }
+
+    /// An answer has come.
+    fn answer(&mut self, rules: &Rules, at: usize, answer: Answer) -> Result<(), Violation> {
+        let now = self.now;
+        let request = &mut self.requests[at];
+        let (Some(running), Some(life)) = (&mut request.running, &mut request.life) else { return Ok(()) };
+        running.saw_nothing |= self.store.held(life.sid(), now).is_none();
+        let step = running.operation.step(life, &rules.context(now), Some(answer));
+        self.go_on(rules, at, step)
+    }
+
+    /// What an operation wants next. The application answers immediately.
+    fn go_on(&mut self, rules: &Rules, at: usize, step: Step) -> Result<(), Violation> {
+        match step {
+            Step::Done(done) => self.done(rules, at, done),
+            Step::Ask(Ask::Change(seen)) => {
+                let mut data = (*seen).clone();
+                let count = value(&data, "n").unwrap_or(0) + 1;
+                data.insert("n", count.to_string().into());
+                self.answer(rules, at, Answer::Changed(Changed::To(data)))
+            }
+            Step::Ask(Ask::Turn(_)) => {
+                if let Some(running) = &mut self.requests[at].running {
+                    running.waits = Waits::Turn;
+                }
+                if !rules.one_process {
+                    return self.answer(rules, at, Answer::Turn);
+                }
+                self.turn.push(at);
+                if self.turn.first() == Some(&at) { self.answer(rules, at, Answer::Turn) } else { Ok(()) }
+            }
+            Step::Ask(ask) => {
+                if let Some(running) = &mut self.requests[at].running {
+                    running.waits = Waits::Store(HashedAsk::of(ask));
+                    running.asked = self.now;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn done(&mut self, rules: &Rules, at: usize, done: Result<Done, Error>) -> Result<(), Violation> {
+        self.turn.retain(|holder| *holder != at);
+        let Some(running) = self.requests[at].running.take() else { return Ok(()) };
+        let before = running.of.clone();
+        if let Ok(Done::Ended(ended)) = &done {
+            self.requests[at].status = Status::Ended;
+            if ended.error.is_none() {
+                self.respond(rules, at, ended)?;
+            }
+        }
+        let now = self.now;
+        let Self { ghost, store, requests, .. } = self;
+        ghost.done(rules, store, now, at, &mut requests[at], &running, &done, &before)
+    }
+
+    /// The response reaches the browser.
+    fn respond(&mut self, rules: &Rules, at: usize, ended: &crate::life::Ended) -> Result<(), Violation> {
+        match ended.set_cookie {
+            SetCookie::Send => {
+                let until = ended.cookie.expires_at();
+                self.ghost.sent(rules, &self.store, self.now, at, ended)?;
+                let over = until.is_some_and(|until| until <= self.now);
+                self.jar = (!over).then(|| (ended.sid.clone(), until));
+            }
+            SetCookie::Remove => self.jar = None,
+            SetCookie::Nothing | SetCookie::Withheld => {
+                self.ghost.not_sent(rules, &self.store, self.now, at, &self.requests[at])?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The store does what the request has asked.
+    fn effect(&mut self, at: usize) -> Result<Answer, Violation> {
+        let now = self.now;
+        let Self { store, ghost, requests, .. } = self;
+        let Request { running: Some(running), mine, life, .. } = &mut requests[at] else {
+            return Ok(Answer::Turn);
+        };
+        let Waits::Store(ask) = running.waits.clone() else { return Ok(Answer::Turn) };
+        let Some(life) = life else { return Ok(Answer::Turn) };
+        let before = store.clone();
+        let answer = store.answer(&ask.0, now, at);
+        let effect = Effect {
+            before: &before,
+            after: store,
+            now,
+            asked: running.asked,
+            ask: &ask.0,
+            answer: &answer,
+            op: running.op,
+            request: at,
+            of: life.sid(),
+        };
+        ghost.effect(&effect, &mut running.added, mine)?;
+        Ok(answer)
+    }
+
+    fn fault(&mut self, at: usize) {
+        self.faults -= 1;
+        self.requests[at].faulty = true;
+        if let Some(running) = &mut self.requests[at].running {
+            running.faulty = true;
+        }
+    }
+
+    fn send_late(&mut self, at: usize) {
+        let request = &self.requests[at];
+        if let Some(Running { waits: Waits::Store(ask), op, added, asked, .. }) = &request.running
+            && !matches!(*ask.0, Ask::Get(_))
+            && let Some(life) = &request.life
+        {
+            self.late.push(Late {
+                ask: ask.clone(),
+                asked: *asked,
+                request: at,
+                running: *op,
+                added: *added,
+                mine: request.mine.clone(),
+                of: life.sid().clone(),
+            });
+        }
+    }
+
+    fn drop_operation(&mut self, at: usize) {
+        self.turn.retain(|holder| *holder != at);
+        let request = &mut self.requests[at];
+        let ended = request.running.take().is_some_and(|running| running.op == Op::End);
+        if ended {
+            // Nobody gets this response.
+            request.status = Status::Left;
+            request.life = None;
+        }
+    }
+}
+
+impl Request {
+    fn new(operations: u8) -> Self {
+        Self {
+            status: Status::NotBegun,
+            life: None,
+            running: None,
+            operations,
+            ids: 0,
+            values: 0,
+            mine: Mine::default(),
+            faulty: false,
+        }
+    }
+}

@@ -1,0 +1,573 @@
+//! What one request knows of its session, and how each answer of the store changes that.
+//!
+//! [`Life`] is changed by the handler (its data, its cookie) and by answers. When a write goes out, the session is *in
+//! doubt* until the answer comes: whoever drops the operation in between leaves it so, and the next operation reads before
+//! it writes.
+
+use std::sync::Arc;
+
+use super::{
+    Context,
+    decide::{Facts, Presence, Saved},
+    fault::{Fault, planted},
+    merge::{changed_keys, merge},
+};
+use crate::{
+    options::policy::{Attributes, ExplicitSave},
+    record::{cookie::Cookie, data::Data},
+    store::{Stored, Version},
+    wire::{date::Millis, sid::Sid},
+};
+
+#[derive(Clone)]
+#[cfg_attr(test, derive(Hash))]
+pub(crate) struct Life {
+    sid: Sid,
+    pub(super) presence: Presence,
+    pub(super) standing: Standing,
+    /// What the handler sees: what the store held when it was read or written last, with what was changed since.
+    view: Arc<Data>,
+    /// What the store held then.
+    base: Arc<Data>,
+    cookie: Cookie,
+    /// The handler set cookie attributes in this request …
+    cookie_changed: bool,
+    /// … and they have not been stored since.
+    cookie_unsaved: bool,
+    is_new: bool,
+    /// The id in the request's cookie.
+    presented: Option<Sid>,
+    /// The data with which the request began: what "changed" is measured against.
+    original: Arc<Data>,
+    /// The session has the id with which the request began.
+    same_id: bool,
+    /// What express-session calls the saved hash.
+    saved: Option<Arc<Data>>,
+    /// When this request last moved the expiry of the record.
+    renewed: Option<Millis>,
+    /// Ids under which this request may have left a record that is to be destroyed before the response.
+    pub(super) leftovers: Vec<Sid>,
+    /// Whether the response has gone out, and if so, whether the client has this session's cookie.
+    response: Option<CookieOut>,
+    /// The data of which the end of the request has told that they were not stored.
+    reported: Option<Arc<Data>>,
+    /// Counts what was learned: an answer to a question that was asked before something newer was learned is dropped.
+    pub(super) learned: Learned,
+}
+
+/// Counts what was learned. Only whether two counts are equal means anything.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(super) struct Learned(u32);
+
+/// Two states that differ in nothing else are one.
+#[cfg(test)]
+impl std::hash::Hash for Learned {
+    fn hash<H: std::hash::Hasher>(&self, _: &mut H) {}
+}
+
+/// Where the record stands, as far as this request knows.
+#[derive(Clone, PartialEq)]
+#[cfg_attr(test, derive(Hash))]
+pub(crate) enum Standing {
+    /// Nothing is stored under the id. `tried`: what was sent to be stored, without an answer; it may still arrive.
+    Fresh { tried: Vec<Arc<Data>> },
+    /// The store holds what is in `base`.
+    Held(Held),
+    /// A write or a destruction was sent, and its answer is not known, or somebody else wrote: to be read before the next write.
+    Doubt { before: Before },
+    /// Somebody else ended the session, or it expired. It is never stored again.
+    Gone,
+}
+
+/// What was known before the doubt.
+#[derive(Clone, PartialEq)]
+#[cfg_attr(test, derive(Hash))]
+pub(crate) enum Before {
+    Fresh { tried: Vec<Arc<Data>> },
+    Held(Held),
+}
+
+/// A record that is held.
+#[derive(Clone, PartialEq)]
+#[cfg_attr(test, derive(Hash))]
+pub(crate) struct Held {
+    pub(super) version: Version,
+    /// Until when; `None`: for ever.
+    until: Option<Millis>,
+    /// How long a touch would hold it; `None`: for ever.
+    lifetime: Option<Millis>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(test, derive(Hash))]
+pub(super) enum CookieOut {
+    Sent,
+    NotSent,
+}
+
+/// A write that was sent.
+#[derive(Clone)]
+#[cfg_attr(test, derive(Hash))]
+pub(super) struct Sent {
+    pub(super) sid: Sid,
+    pub(super) ticket: Learned,
+    /// What the handler saw when it was sent.
+    seen: Arc<Data>,
+    /// What was sent.
+    pub(super) data: Arc<Data>,
+    /// The cookie as the handler had set it, and as it was sent.
+    cookie: Cookie,
+    pub(super) stamped: Cookie,
+    at: Millis,
+}
+
+/// What is asked of a session when it is made.
+impl Life {
+    pub(crate) fn created(sid: Sid, presented: Option<Sid>, context: &Context<'_>) -> Self {
+        let nothing = Arc::new(Data::new());
+        Self {
+            sid,
+            presence: Presence::Present,
+            standing: Standing::Fresh { tried: Vec::new() },
+            view: Arc::clone(&nothing),
+            base: Arc::clone(&nothing),
+            cookie: context.new_cookie(),
+            cookie_changed: false,
+            cookie_unsaved: false,
+            is_new: true,
+            presented,
+            original: nothing,
+            same_id: true,
+            saved: None,
+            renewed: None,
+            leftovers: Vec::new(),
+            response: None,
+            reported: None,
+            learned: Learned::default(),
+        }
+    }
+
+    pub(crate) fn loaded(sid: Sid, stored: Stored, context: &Context<'_>) -> Self {
+        let held = Held::of(&stored, context.now);
+        let data = Arc::new(stored.record.data);
+        Self {
+            presented: Some(sid.clone()),
+            standing: Standing::Held(held),
+            view: Arc::clone(&data),
+            base: Arc::clone(&data),
+            cookie: current(stored.record.cookie, context),
+            is_new: false,
+            original: Arc::clone(&data),
+            saved: (!context.options.resave).then_some(data),
+            ..Self::created(sid, None, context)
+        }
+    }
+}
+
+/// What the handler asks and changes.
+impl Life {
+    pub(crate) fn sid(&self) -> &Sid {
+        &self.sid
+    }
+
+    pub(crate) fn is_new(&self) -> bool {
+        self.is_new
+    }
+
+    pub(crate) fn presence(&self) -> Presence {
+        self.presence
+    }
+
+    /// The data; of a session that was destroyed or unset, whatever it had.
+    pub(crate) fn data(&self) -> &Arc<Data> {
+        &self.view
+    }
+
+    /// What the store held when it was read or written last.
+    pub(super) fn base(&self) -> &Arc<Data> {
+        &self.base
+    }
+
+    pub(crate) fn data_mut(&mut self) -> &mut Data {
+        Arc::make_mut(&mut self.view)
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.view = Arc::default();
+    }
+
+    pub(crate) fn cookie(&self) -> &Cookie {
+        &self.cookie
+    }
+
+    pub(crate) fn set_cookie(&mut self, cookie: Cookie) {
+        if cookie != self.cookie {
+            self.cookie = cookie;
+            self.cookie_changed = true;
+            self.cookie_unsaved = true;
+        }
+    }
+
+    pub(crate) fn touch(&mut self, now: Millis) {
+        self.cookie.touch(now);
+    }
+
+    pub(crate) fn unset(&mut self) {
+        if self.presence == Presence::Present {
+            self.presence = Presence::Unset;
+        }
+    }
+
+    /// How many keys were changed and not stored. `req.session = null` drops them on purpose.
+    pub(super) fn unsaved(&self) -> usize {
+        if self.presence != Presence::Present || Arc::ptr_eq(&self.base, &self.view) {
+            return 0;
+        }
+        changed_keys(&self.base, &self.view)
+    }
+
+    /// Those of them that nobody was told of.
+    pub(crate) fn unreported(&self) -> usize {
+        match &self.reported {
+            Some(reported) if same(reported, &self.view) => 0,
+            _ => self.unsaved(),
+        }
+    }
+}
+
+/// What the rules ask.
+impl Life {
+    pub(super) fn facts(&self, context: &Context<'_>) -> Facts {
+        let (until, lifetime) = match &self.standing {
+            Standing::Held(held) | Standing::Doubt { before: Before::Held(held) } => {
+                (held.until, held.lifetime)
+            }
+            _ => (None, None),
+        };
+        let left = until.map(|until| until.saturating_sub(context.now).max(0));
+        Facts {
+            presence: self.presence,
+            cookie_matches: self.presented.as_ref() == Some(&self.sid),
+            cookie_presented: self.presented.is_some(),
+            same_id: self.same_id,
+            changed: !same(&self.original, &self.view),
+            cookie_changed: self.cookie_changed,
+            cookie_unsaved: self.cookie_unsaved,
+            saved: match &self.saved {
+                None => Saved::Never,
+                Some(saved) if same(saved, &self.view) => Saved::Current,
+                Some(_) => Saved::Stale,
+            },
+            expires: self.cookie.has_expires(),
+            cookie_secure: self.cookie.secure(),
+            connection_secure: context.secure,
+            touch_due: context.options.touch.is_due(left, lifetime),
+            renewed: self.renewed.is_some(),
+            ended_elsewhere: self.standing == Standing::Gone,
+        }
+    }
+
+    /// Whether there is anything to write that the store does not have.
+    pub(super) fn has_changes(&self) -> bool {
+        self.cookie_unsaved || !same(&self.base, &self.view)
+    }
+
+    /// Whether the client has, or is still to get, the cookie of this session.
+    pub(super) fn is_reachable(&self) -> bool {
+        match self.response {
+            None | Some(CookieOut::Sent) => true,
+            Some(CookieOut::NotSent) => self.presented.as_ref() == Some(&self.sid),
+        }
+    }
+
+    pub(super) fn is_response_out(&self) -> bool {
+        self.response.is_some()
+    }
+
+    /// The cookie with its whole lifetime from now on: what every write stores and sends.
+    pub(super) fn stamped(&self, now: Millis) -> Cookie {
+        let mut cookie = self.cookie.clone();
+        if !planted(Fault::OldExpiryWritten) {
+            cookie.touch(now);
+        }
+        cookie
+    }
+
+    /// The cookie as the response sends it: it ends when the record does.
+    pub(super) fn cookie_to_send(&self, now: Millis) -> Cookie {
+        let mut cookie = self.cookie.clone();
+        cookie.touch(self.renewed.unwrap_or(now));
+        cookie
+    }
+}
+
+/// What each event changes.
+impl Life {
+    /// A write of `data` goes out: until its answer comes, nobody knows what the store holds.
+    pub(super) fn send(&mut self, data: Arc<Data>, stamped: Cookie, now: Millis) -> Sent {
+        let sent = Sent {
+            sid: self.sid.clone(),
+            ticket: self.begin_doubt(),
+            seen: Arc::clone(&self.view),
+            data,
+            cookie: self.cookie.clone(),
+            stamped,
+            at: now,
+        };
+        if let Standing::Doubt { before: Before::Fresh { tried } } = &mut self.standing {
+            tried.push(Arc::clone(&sent.data));
+        }
+        sent
+    }
+
+    /// A copy under another id: it changes nothing of what is known of this one.
+    pub(super) fn copy_to(&self, sid: Sid, stamped: Cookie, now: Millis) -> Sent {
+        Sent {
+            sid,
+            ticket: self.learned,
+            seen: Arc::clone(&self.view),
+            data: Arc::clone(&self.view),
+            cookie: self.cookie.clone(),
+            stamped,
+            at: now,
+        }
+    }
+
+    /// A call goes out that changes the record.
+    pub(super) fn begin_doubt(&mut self) -> Learned {
+        self.learned.0 += 1;
+        let ticket = self.learned;
+        if planted(Fault::NoDoubt) {
+            return ticket;
+        }
+        let standing = std::mem::replace(&mut self.standing, Standing::Gone);
+        self.standing = match standing {
+            Standing::Fresh { tried } => Standing::Doubt { before: Before::Fresh { tried } },
+            Standing::Held(held) => Standing::Doubt { before: Before::Held(held) },
+            Standing::Doubt { before } => Standing::Doubt { before },
+            Standing::Gone => Standing::Gone,
+        };
+        ticket
+    }
+
+    /// Whether this answer is to the last call that went out.
+    pub(super) fn awaits(&self, ticket: Learned) -> bool {
+        self.learned == ticket
+    }
+
+    /// Whether only one write was ever sent under a new id: then what else is found there is not ours.
+    pub(super) fn was_first_try(&self) -> bool {
+        matches!(&self.standing, Standing::Doubt { before: Before::Fresh { tried } } if tried.len() == 1)
+    }
+
+    /// The last call did nothing, and said so: what was known before it holds.
+    pub(super) fn nothing_was_done(&mut self) {
+        self.learned.0 += 1;
+        let standing = std::mem::replace(&mut self.standing, Standing::Gone);
+        self.standing = match standing {
+            Standing::Doubt { before: Before::Held(held) } => Standing::Held(held),
+            Standing::Doubt { before: Before::Fresh { mut tried } } => {
+                tried.pop();
+                Standing::Fresh { tried }
+            }
+            other => other,
+        };
+    }
+
+    /// A write that was the last one sent was done.
+    pub(super) fn written(&mut self, sent: &Sent, version: Version, context: &Context<'_>) {
+        let lifetime = self.lifetime();
+        self.view = if Arc::ptr_eq(&self.view, &sent.seen) {
+            Arc::clone(&sent.data)
+        } else {
+            Arc::new(merge(&sent.seen, &self.view, &sent.data))
+        };
+        self.base = Arc::clone(&sent.data);
+        self.cookie_unsaved &= self.cookie != sent.cookie;
+        self.standing = Standing::Held(Held::written(version, sent, lifetime));
+        self.renewed = Some(sent.at);
+        self.learned.0 += 1;
+        if context.options.policies.explicit_save == ExplicitSave::Counts {
+            self.same_id = true;
+        }
+        // Express forgets what was saved of a regenerated session.
+        if self.same_id {
+            self.saved = Some(Arc::clone(&sent.data));
+        }
+    }
+
+    /// A write was done, and something else was learned since: whether the one includes the other is not known.
+    pub(super) fn written_late(&mut self, version: &Version) {
+        if let Standing::Held(held) = &self.standing
+            && held.version != *version
+        {
+            self.begin_doubt();
+        }
+    }
+
+    /// The store holds this now: what was changed here and not stored yet is applied to it.
+    pub(super) fn read(&mut self, stored: Stored, context: &Context<'_>) {
+        self.standing = Standing::Held(Held::of(&stored, context.now));
+        let latest = Arc::new(stored.record.data);
+        self.view = if same(&self.base, &self.view) {
+            Arc::clone(&latest)
+        } else {
+            Arc::new(merge(&self.base, &self.view, &latest))
+        };
+        self.base = latest;
+        if !self.cookie_unsaved {
+            self.cookie = current(stored.record.cookie, context);
+        }
+        self.learned.0 += 1;
+    }
+
+    /// `reload`: the same without what was changed here.
+    pub(super) fn take_over(&mut self, stored: Stored, context: &Context<'_>) {
+        self.view = Arc::clone(&self.base);
+        self.cookie_changed = false;
+        self.cookie_unsaved = false;
+        self.read(stored, context);
+    }
+
+    /// The store holds nothing under the id.
+    pub(super) fn found_nothing(&mut self) {
+        let standing = std::mem::replace(&mut self.standing, Standing::Gone);
+        if let Standing::Fresh { tried } | Standing::Doubt { before: Before::Fresh { tried } } = standing {
+            self.standing = Standing::Fresh { tried };
+        }
+        self.learned.0 += 1;
+    }
+
+    /// Somebody else ended it.
+    pub(super) fn gone(&mut self) {
+        self.standing = Standing::Gone;
+        self.learned.0 += 1;
+    }
+
+    /// After a merge that left nothing to add, a touch does.
+    pub(super) fn is_stored_as_it_is(&mut self) {
+        self.saved = Some(Arc::clone(&self.view));
+    }
+
+    pub(super) fn touched(&mut self, stamped: &Cookie, now: Millis) {
+        let lifetime = self.lifetime();
+        if let Standing::Held(held) | Standing::Doubt { before: Before::Held(held) } = &mut self.standing {
+            (held.until, held.lifetime) = Held::span(stamped, now, lifetime);
+        }
+        self.renewed = Some(now);
+    }
+
+    /// The record was destroyed because its own lifetime had ended: the session may be stored again.
+    pub(super) fn expired(&mut self) {
+        self.standing = Standing::Fresh { tried: Vec::new() };
+        self.base = Arc::clone(&self.view);
+        self.saved = Some(Arc::clone(&self.view));
+        self.cookie_unsaved = false;
+        self.learned.0 += 1;
+    }
+
+    /// What was sent to be stored under a new id may still arrive after it was destroyed.
+    pub(super) fn leave_over(&mut self) {
+        if let Standing::Fresh { tried } | Standing::Doubt { before: Before::Fresh { tried } } =
+            &self.standing
+            && !tried.is_empty()
+        {
+            self.leftovers.push(self.sid.clone());
+        }
+    }
+
+    pub(super) fn destroyed(&mut self, here: bool) {
+        self.leave_over();
+        self.presence = Presence::Destroyed;
+        let was_stored =
+            matches!(self.standing, Standing::Held(_) | Standing::Doubt { before: Before::Held(_) });
+        self.standing =
+            if here || !was_stored { Standing::Fresh { tried: Vec::new() } } else { Standing::Gone };
+        self.learned.0 += 1;
+    }
+
+    /// Another id, no data, the cookie as configured: what a request began with stays what it was.
+    pub(super) fn start_over(&mut self, sid: Sid, context: &Context<'_>) {
+        self.leave_over();
+        self.sid = sid;
+        self.standing = Standing::Fresh { tried: Vec::new() };
+        self.is_new = true;
+        self.same_id = false;
+        self.cookie = context.new_cookie();
+        self.cookie_unsaved = false;
+        self.view = Arc::default();
+        self.base = Arc::clone(&self.view);
+        self.renewed = None;
+        self.learned.0 += 1;
+    }
+
+    /// Nothing was stored yet: only the id changes.
+    pub(super) fn rename(&mut self, sid: Sid) {
+        self.leave_over();
+        self.standing = Standing::Fresh { tried: Vec::new() };
+        self.sid = sid;
+        self.learned.0 += 1;
+    }
+
+    /// The copy is the session from now on.
+    pub(super) fn moved(&mut self, copy: &Sent, version: Version, context: &Context<'_>) {
+        self.leftovers.retain(|sid| *sid != copy.sid);
+        self.sid = copy.sid.clone();
+        self.written(copy, version, context);
+        self.same_id = context.options.policies.explicit_save == ExplicitSave::Counts;
+        self.saved = Some(Arc::clone(&copy.data));
+    }
+
+    pub(super) fn response_out(&mut self, cookie: CookieOut, now: Millis) {
+        self.response = Some(cookie);
+        self.reported = Some(Arc::clone(&self.view));
+        self.cookie = self.cookie_to_send(now);
+    }
+
+    fn lifetime(&self) -> Option<Millis> {
+        match &self.standing {
+            Standing::Held(held) | Standing::Doubt { before: Before::Held(held) } => held.lifetime,
+            _ => None,
+        }
+    }
+}
+
+impl Held {
+    fn of(stored: &Stored, now: Millis) -> Self {
+        let millis = |time: std::time::Duration| Millis::try_from(time.as_millis()).unwrap_or(Millis::MAX);
+        Self {
+            version: stored.version.clone(),
+            until: stored.left.map(|left| now.saturating_add(millis(left))),
+            lifetime: stored.lifetime.map(millis),
+        }
+    }
+
+    fn written(version: Version, sent: &Sent, lifetime: Option<Millis>) -> Self {
+        let (until, lifetime) = Self::span(&sent.stamped, sent.at, lifetime);
+        if planted(Fault::LifetimeClaimed) {
+            return Self { version, until: None, lifetime: None };
+        }
+        Self { version, until, lifetime }
+    }
+
+    /// What a cookie without a date of its own is held for is the store's to say: what it said last.
+    fn span(stamped: &Cookie, now: Millis, lifetime: Option<Millis>) -> (Option<Millis>, Option<Millis>) {
+        match stamped.expires_at() {
+            Some(at) => (Some(at), Some(at.saturating_sub(now))),
+            None => (lifetime.map(|lifetime| now.saturating_add(lifetime)), lifetime),
+        }
+    }
+}
+
+/// The stored cookie with what the configuration has to say of it.
+fn current(stored: Cookie, context: &Context<'_>) -> Cookie {
+    match context.options.attributes {
+        Attributes::Stored => stored,
+        Attributes::Current => stored.with_attributes_of(context.new_cookie()),
+    }
+}
+
+/// The same data, most often because they are the same place.
+fn same(one: &Arc<Data>, other: &Arc<Data>) -> bool {
+    Arc::ptr_eq(one, other) || one == other
+}
