@@ -448,7 +448,11 @@ pub(crate) fn same(one: &Arc<Data>, other: &Arc<Data>) -> bool {
 
 pub(crate) fn read<T: DeserializeOwned>(json: Option<&str>, key: &str) -> Result<Option<T>, Error> {
     // serde_json's own error could quote the value.
-    let error = |_| Error::Deserialize { key: key.into(), expected: std::any::type_name::<T>() };
+    let error = |error: serde_json::Error| Error::Deserialize {
+        key: key.into(),
+        expected: std::any::type_name::<T>(),
+        reason: format!("line {} column {}", error.line(), error.column()),
+    };
     json.map(|json| serde_json::from_str(json).map_err(error)).transpose()
 }
 
