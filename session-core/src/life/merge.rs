@@ -52,7 +52,7 @@ impl Difference<'_> {
 
     /// Applies the difference to what is there now.
     pub(crate) fn apply(&self, latest: &mut Data) {
-        if self.put.len() + self.removed.len() > FEW {
+        if self.put.len() > FEW || self.removed.len() > FEW {
             return latest.change(&self.removed, &self.put);
         }
         for key in &self.removed {
