@@ -50,12 +50,20 @@ pub enum Error {
         key: String,
     },
     /// What is stored under the key is of another type than the one asked for.
-    #[error("the session key {key:?} holds a value of another type than {expected}")]
+    #[error("the session key {key:?} holds a value that is no {}: {reason}", without_modules(.expected))]
     Deserialize {
         /// The key.
         key: String,
         /// The Rust type that was asked for.
         expected: &'static str,
+        /// What does not fit, in words of the type (``missing field `zip` ``), else where in the value.
+        reason: String,
+    },
+    /// On the way to a path stands a value that is neither an object nor a list with such an item.
+    #[error("the session has a value at {path:?} that nothing can be put into")]
+    NoPlace {
+        /// The part of the path that leads to it.
+        path: String,
     },
     /// express-session keeps this name for itself: an Express app would drop the value.
     #[error("{0:?} is a name that express-session keeps for itself: choose another key")]
@@ -99,6 +107,13 @@ pub enum Error {
     Cookie(#[from] CookieError),
 }
 
+/// `Option<User>` for `core::option::Option<app::User>`.
+fn without_modules(type_name: &str) -> String {
+    let in_a_path = |letter: char| letter.is_alphanumeric() || matches!(letter, '_' | ':');
+    let paths = type_name.split_inclusive(|letter| !in_a_path(letter));
+    paths.filter_map(|path| path.rsplit("::").next()).collect()
+}
+
 /// A part of a cookie that `Set-Cookie` cannot carry. The words are those of Node's `cookie`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -128,5 +143,22 @@ impl OptionsError {
     #[must_use]
     pub fn option(&self) -> &'static str {
         self.option
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_type_is_named_without_its_modules() {
+        for (name, short) in [
+            ("u32", "u32"),
+            ("app::User", "User"),
+            ("core::option::Option<app::User>", "Option<User>"),
+            ("(alloc::vec::Vec<&str>, [app::users::User; 3])", "(Vec<&str>, [User; 3])"),
+        ] {
+            assert_eq!(without_modules(name), short);
+        }
     }
 }

@@ -5,10 +5,12 @@ use std::fmt;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    driver::session::{read, text_of},
     error::Error,
     life::limits::Limits,
-    record::data::Data,
+    record::{
+        data::Data,
+        value::{at_path, put_path, read, text_of},
+    },
 };
 
 /// A copy of a session's data, for [`Session::transaction`](crate::Session::transaction): what is done to it is stored as
@@ -33,6 +35,26 @@ impl Draft {
     /// [`Error::Deserialize`] when the value is not of the type asked for.
     pub fn get<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, Error> {
         read(self.data.get(key), key)
+    }
+
+    /// The value at a dotted path, as [`Session::get_path`](crate::Session::get_path) reads it.
+    ///
+    /// # Errors
+    /// [`Error::Deserialize`] when the value is not of the type asked for.
+    pub fn get_path<T: DeserializeOwned>(&self, path: &str) -> Result<Option<T>, Error> {
+        read(at_path(&self.data, path), path)
+    }
+
+    /// Sets the value at a dotted path, as [`Session::insert_path`](crate::Session::insert_path) does.
+    ///
+    /// # Errors
+    /// Those of [`Session::insert_path`](crate::Session::insert_path).
+    pub fn insert_path(&mut self, path: &str, value: impl Serialize) -> Result<(), Error> {
+        let json = text_of(path, &value)?;
+        let (key, json) = put_path(&self.data, path, &json)?;
+        self.limits.check_insert(&self.data, key, &json)?;
+        self.data.insert(key, json);
+        Ok(())
     }
 
     /// Whether there is such a key.

@@ -13,9 +13,13 @@ use crate::{
     error::Error,
     life::{Context, Life, decide::Presence},
     options::{Options, cookie_options::CookieOptions},
-    record::{cookie::Cookie, data::Data},
+    record::{
+        cookie::Cookie,
+        data::Data,
+        value::{at_path, put_path, read, text_of},
+    },
     request::RequestInfo,
-    wire::{date, json, sid::Sid},
+    wire::{date, sid::Sid},
 };
 
 /// **Session**: the handle that a request handler holds. Reading and writing its data touches no store; the end of the
@@ -57,31 +61,6 @@ pub(crate) struct Origin {
     pub(crate) secure: bool,
 }
 
-/// express-session's `in` test: the session's own properties and methods, and those of every object.
-const RESERVED: [&str; 21] = [
-    "cookie",
-    "id",
-    "req",
-    "touch",
-    "resetMaxAge",
-    "save",
-    "reload",
-    "destroy",
-    "regenerate",
-    "constructor",
-    "toString",
-    "toLocaleString",
-    "valueOf",
-    "hasOwnProperty",
-    "isPrototypeOf",
-    "propertyIsEnumerable",
-    "__proto__",
-    "__defineGetter__",
-    "__defineSetter__",
-    "__lookupGetter__",
-    "__lookupSetter__",
-];
-
 /// What a handler asks and tells. Nothing here waits.
 impl Session {
     /// The id. Whoever knows it and the secret is logged in: do not log it.
@@ -110,6 +89,22 @@ impl Session {
         read(self.data().get(key), key)
     }
 
+    /// The value at a dotted path: `"passport.user"` reaches into the object under `passport`, `"cart.items.0"` into a list.
+    /// `None` when there is none, or JavaScript's `null`.
+    ///
+    /// ```
+    /// # fn handler(session: session_core::Session) -> Result<Option<String>, session_core::Error> {
+    /// // What Passport has put there in an Express app.
+    /// session.get_path("passport.user")
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Deserialize`] when the value is not of the type asked for.
+    pub fn get_path<T: DeserializeOwned>(&self, path: &str) -> Result<Option<T>, Error> {
+        read(at_path(&self.data(), path), path)
+    }
+
     /// The JSON text of a value as it is stored; `None` when there is no such key.
     #[must_use]
     pub fn get_json(&self, key: &str) -> Option<String> {
@@ -124,6 +119,26 @@ impl Session {
     pub fn insert(&self, key: &str, value: impl Serialize) -> Result<(), Error> {
         let json = text_of(key, &value)?;
         let mut life = self.present()?;
+        self.options().limits.check_insert(life.data(), key, &json)?;
+        life.data_mut().insert(key, json);
+        Ok(())
+    }
+
+    /// Sets the value at a dotted path, as [`get_path`](Self::get_path) reads it; objects are made where there is nothing, and
+    /// all other members keep their text and their order.
+    ///
+    /// ```
+    /// # fn handler(session: session_core::Session) -> Result<(), session_core::Error> {
+    /// session.insert_path("passport.user", "tj")
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::NoPlace`] when something on the way is no object, and those of [`insert`](Self::insert).
+    pub fn insert_path(&self, path: &str, value: impl Serialize) -> Result<(), Error> {
+        let json = text_of(path, &value)?;
+        let mut life = self.present()?;
+        let (key, json) = put_path(life.data(), path, &json)?;
         self.options().limits.check_insert(life.data(), key, &json)?;
         life.data_mut().insert(key, json);
         Ok(())
@@ -322,19 +337,6 @@ impl Drop for Inner {
             );
         }
     }
-}
-
-pub(crate) fn read<T: DeserializeOwned>(json: Option<&str>, key: &str) -> Result<Option<T>, Error> {
-    // serde_json's own error could quote the value.
-    let error = |_| Error::Deserialize { key: key.into(), expected: std::any::type_name::<T>() };
-    json.filter(|json| *json != "null").map(|json| serde_json::from_str(json).map_err(error)).transpose()
-}
-
-pub(crate) fn text_of(key: &str, value: &impl Serialize) -> Result<Box<str>, Error> {
-    if RESERVED.contains(&key) {
-        return Err(Error::ReservedKey(key.into()));
-    }
-    json::to_text(value).map(Into::into).map_err(|_| Error::Serialize { key: key.into() })
 }
 
 /// Shows neither id nor data.

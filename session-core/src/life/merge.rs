@@ -7,7 +7,7 @@
 //! - of one same key, the later writer wins; a removal is a write like another;
 //! - keys keep the order of what is in the store, new ones come last.
 
-use crate::record::data::Data;
+use crate::record::data::{Data, FEW};
 
 /// What one request did to the data.
 #[derive(Debug, Default, PartialEq)]
@@ -18,19 +18,37 @@ pub(crate) struct Difference<'a> {
 
 /// What turns `before` into `after`.
 pub(crate) fn difference<'a>(before: &'a Data, after: &'a Data) -> Difference<'a> {
-    Difference {
-        put: after.iter().filter(|(key, value)| before.get(key) != Some(value)).collect(),
-        removed: before.keys().filter(|key| !after.contains(key)).collect(),
-    }
+    Difference { put: put(before, after).collect(), removed: removed(before, after).collect() }
+}
+
+/// What `ours` changed from `base`, applied to `latest`.
+pub(crate) fn merge(base: &Data, ours: &Data, latest: &Data) -> Data {
+    let mut merged = latest.clone();
+    difference(base, ours).apply(&mut merged);
+    merged
+}
+
+/// How many keys `ours` put, changed or removed.
+pub(crate) fn changed_keys(base: &Data, ours: &Data) -> usize {
+    put(base, ours).count() + removed(base, ours).count()
+}
+
+fn put<'a>(before: &'a Data, after: &'a Data) -> impl Iterator<Item = (&'a str, &'a str)> {
+    let mut before = before.lookup();
+    after.iter().filter(move |(key, value)| before.get(key) != Some(value))
+}
+
+fn removed<'a>(before: &'a Data, after: &'a Data) -> impl Iterator<Item = &'a str> {
+    let mut after = after.lookup();
+    before.keys().filter(move |key| after.get(key).is_none())
 }
 
 impl Difference<'_> {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.put.is_empty() && self.removed.is_empty()
-    }
-
     /// Applies the difference to what is there now.
     pub(crate) fn apply(&self, latest: &mut Data) {
+        if self.put.len() > FEW || self.removed.len() > FEW {
+            return latest.change(&self.removed, &self.put);
+        }
         for key in &self.removed {
             latest.remove(key);
         }
@@ -42,18 +60,15 @@ impl Difference<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
+    use crate::record::data::tests::{LOOKS, Random};
 
     fn data(pairs: &[(&str, &str)]) -> Data {
         let mut data = Data::new();
         pairs.iter().for_each(|(key, value)| data.insert(key, (*value).into()));
         data
-    }
-
-    fn merged(before: &Data, ours: &Data, latest: &Data) -> Data {
-        let mut result = latest.clone();
-        difference(before, ours).apply(&mut result);
-        result
     }
 
     /// Every state that two keys with two values can be in.
@@ -73,7 +88,7 @@ mod tests {
         for before in all_states() {
             for ours in all_states() {
                 for theirs in all_states() {
-                    let merged = merged(&before, &ours, &theirs);
+                    let merged = merge(&before, &ours, &theirs);
                     for key in ["a", "b"] {
                         let we_touched = before.get(key) != ours.get(key);
                         let expected = if we_touched { ours.get(key) } else { theirs.get(key) };
@@ -89,7 +104,7 @@ mod tests {
         let before = data(&[("a", "1"), ("b", "2")]);
         let latest = data(&[("c", "3")]);
         assert!(difference(&before, &before.clone()).is_empty());
-        assert_eq!(merged(&before, &before, &latest), latest);
+        assert_eq!(merge(&before, &before, &latest), latest);
     }
 
     #[test]
@@ -97,6 +112,86 @@ mod tests {
         let before = data(&[("a", "1")]);
         let ours = data(&[("a", "2"), ("mine", "1")]);
         let latest = data(&[("theirs", "1"), ("a", "1")]);
-        assert_eq!(merged(&before, &ours, &latest), data(&[("theirs", "1"), ("a", "2"), ("mine", "1")]));
+        assert_eq!(merge(&before, &ours, &latest), data(&[("theirs", "1"), ("a", "2"), ("mine", "1")]));
+    }
+
+    /// As `merge` was before it had a way for many keys.
+    fn merge_one_by_one(base: &Data, ours: &Data, latest: &Data) -> (Data, usize) {
+        let mut merged = latest.clone();
+        let gone: Vec<&str> = base.keys().filter(|key| !ours.contains(key)).collect();
+        let put: Vec<(&str, &str)> =
+            ours.iter().filter(|(key, value)| base.get(key) != Some(value)).collect();
+        gone.iter().for_each(|key| _ = merged.remove(key));
+        put.iter().for_each(|(key, json)| merged.insert(key, (*json).into()));
+        (merged, gone.len() + put.len())
+    }
+
+    #[test]
+    fn many_keys_merge_as_few_do() {
+        let mut random = Random(7);
+        for round in 0..600 {
+            let keys = [4, 40, 120][round % 3];
+            let mut state = |from: &Data| {
+                let mut data = from.clone();
+                for _ in 0..random.below(2 * keys) {
+                    let number = random.below(keys);
+                    let key = if random.below(2) == 0 { format!("{number}") } else { format!("k{number}") };
+                    match random.below(3) {
+                        0 => _ = data.remove(&key),
+                        value => data.insert(&key, format!("{value}").into()),
+                    }
+                }
+                data
+            };
+            let base = state(&Data::new());
+            let (ours, latest) = (state(&base), state(&base));
+            let (expected, changed) = merge_one_by_one(&base, &ours, &latest);
+            let merged = merge(&base, &ours, &latest);
+            assert_eq!(merged.iter().collect::<Vec<_>>(), expected.iter().collect::<Vec<_>>());
+            assert_eq!(merged.cookie_at(), expected.cookie_at());
+            assert_eq!(changed_keys(&base, &ours), changed);
+        }
+    }
+
+    #[test]
+    fn keys_put_changed_and_removed_are_counted() {
+        let before = data(&[("a", "1"), ("b", "1"), ("c", "1")]);
+        assert_eq!(changed_keys(&before, &before.clone()), 0);
+        assert_eq!(changed_keys(&before, &data(&[("c", "1"), ("b", "1"), ("a", "1")])), 0, "another order");
+        assert_eq!(changed_keys(&before, &data(&[("b", "2"), ("c", "1"), ("d", "1")])), 3);
+    }
+
+    /// In the order of a map, so that one state's keys stand elsewhere in another.
+    fn many(keys: impl Iterator<Item = String>, value: &str) -> Data {
+        let keys: BTreeMap<String, &str> = keys.map(|key| (key, value)).collect();
+        let mut data = Data::new();
+        data.change(&[], &keys.iter().map(|(key, value)| (key.as_str(), *value)).collect::<Vec<_>>());
+        data
+    }
+
+    #[test]
+    fn twenty_thousand_keys_on_both_sides_merge_in_linear_time() {
+        let named =
+            |from: usize, to: usize, prefix: &'static str| (from..to).map(move |at| format!("{prefix}{at}"));
+        let looks = |count: usize| {
+            let base = many(named(0, count, "k"), "1");
+            // We change a half of the keys, remove the other and add indexes; they change them all and add others.
+            let all_of_ours = named(0, count / 2, "k").chain(named(0, count, "1"));
+            let ours = many(all_of_ours, "2");
+            let latest =
+                many(named(0, count, "k").chain(named(0, count, "2")).chain(named(0, count, "z")), "3");
+            LOOKS.set(0);
+            let merged = merge(&base, &ours, &latest);
+            let changed = changed_keys(&base, &ours);
+            let looks = LOOKS.get();
+            assert_eq!(changed, 2 * count);
+            assert_eq!(merged.get("k0"), Some("2"));
+            assert_eq!(merged.get(&format!("k{}", count - 1)), None);
+            assert_eq!(merged.get("z7"), Some("3"));
+            assert!(merged.keys().next().is_some_and(|first| first == "10"));
+            looks
+        };
+        let (few, many) = (looks(2_000), looks(20_000));
+        assert!(many < 11 * few, "{few} looks at 2,000 keys, {many} at 20,000");
     }
 }

@@ -6,13 +6,13 @@ use super::{
     Context,
     decide::{Decision, Presence, SetCookie, Write, decide},
     fault::{Fault, planted},
-    merge::{merge, same_values},
+    merge::merge,
     state::{Before, CookieOut, Learned, Life, Sent, Standing},
 };
 use crate::{
     error::{Error, StoreError},
     options::policy::SaveError,
-    record::{Record, cookie::Cookie, data::Data},
+    record::{Record, cookie::Cookie, data::Data, value::same_values},
     store::{Destroyed, Expect, Set, Stored, Touched, Version},
     wire::sid::Sid,
 };

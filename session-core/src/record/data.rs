@@ -1,6 +1,17 @@
 //! The application's keys and values, as JSON text, in the order in which JavaScript would enumerate them.
 
-use std::{collections::HashMap, fmt, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    fmt,
+    hash::{Hash, Hasher},
+    mem,
+    sync::Arc,
+};
+
+use crate::wire::json;
+
+/// Up to so many keys, comparing costs less than hashing.
+pub(crate) const FEW: usize = 16;
 
 /// **Data**: the record without `cookie`. Each value stays the JSON text that was stored until somebody asks for it,
 /// so that what nobody touched is written back to the byte.
@@ -25,6 +36,12 @@ enum Text {
     /// A slice of the record's text.
     Span(u32, u32),
     Own(Box<str>),
+}
+
+impl Entry {
+    fn new(key: &str, json: impl Into<Box<str>>) -> Self {
+        Self { key: Text::Own(key.into()), value: Text::Own(json.into()) }
+    }
 }
 
 impl Data {
@@ -68,6 +85,13 @@ impl Data {
         self.iter().map(|(key, _)| key)
     }
 
+    /// The bytes of all keys and values as JSON text: what the record has between its braces, but for the cookie.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        let members = self.iter().map(|(key, value)| json::string_len(key) + ":,".len() + value.len());
+        members.sum::<usize>().saturating_sub(1) // one comma less than members
+    }
+
     /// Puts a value that is JSON text; a key that is there keeps its place.
     pub(crate) fn insert(&mut self, key: &str, json: Box<str>) {
         match self.position(key) {
@@ -75,7 +99,7 @@ impl Data {
             None => {
                 let at = self.place_of(key);
                 self.cookie_at += usize::from(at <= self.cookie_at && array_index(key).is_some());
-                self.entries.insert(at, Entry { key: Text::Own(key.into()), value: Text::Own(json) });
+                self.entries.insert(at, Entry::new(key, json));
             }
         }
     }
@@ -86,6 +110,63 @@ impl Data {
         self.entries.remove(at);
         self.cookie_at -= usize::from(at < self.cookie_at);
         true
+    }
+
+    /// Many removals, then many insertions, in one pass: one by one, each would look through all keys. No key may come
+    /// twice.
+    pub(crate) fn change(&mut self, removed: &[&str], put: &[(&str, &str)]) {
+        let removed = removed.iter().map(|key| (*key, None));
+        let mut changes: HashMap<&str, Option<&str>> =
+            removed.chain(put.iter().map(|(key, json)| (*key, Some(*json)))).collect();
+        let before_cookie = self.cookie_at;
+        let mut kept = Vec::with_capacity(self.len() + put.len());
+        for (at, mut entry) in mem::take(&mut self.entries).into_iter().enumerate() {
+            match changes.remove(self.resolve(&entry.key)) {
+                Some(None) => {
+                    self.cookie_at -= usize::from(at < before_cookie);
+                    continue;
+                }
+                Some(Some(json)) => entry.value = Text::Own(json.into()),
+                None => {}
+            }
+            kept.push(entry);
+        }
+        self.entries = kept;
+        self.add(put.iter().filter(|(key, _)| changes.contains_key(key)));
+    }
+
+    /// Inserts keys that are not there yet.
+    fn add<'a>(&mut self, new: impl Iterator<Item = &'a (&'a str, &'a str)>) {
+        let mut indexes = Vec::new();
+        let mut others = Vec::new();
+        for (key, json) in new {
+            match array_index(key) {
+                Some(index) => indexes.push((index, Entry::new(key, *json))),
+                None => others.push(Entry::new(key, *json)),
+            }
+        }
+        if !indexes.is_empty() {
+            indexes.sort_unstable_by_key(|(index, _)| *index);
+            self.add_indexes(indexes);
+        }
+        self.entries.append(&mut others);
+    }
+
+    /// Each goes where `place_of` has it: before the first key that is a greater index, or none.
+    fn add_indexes(&mut self, ascending: Vec<(u32, Entry)>) {
+        let before_cookie = self.cookie_at;
+        let mut all = Vec::with_capacity(self.len() + ascending.len());
+        let mut new = ascending.into_iter().peekable();
+        let held = mem::take(&mut self.entries).into_iter().map(Some);
+        for (at, entry) in held.chain([None]).enumerate() {
+            let held = entry.as_ref().and_then(|entry| array_index(self.resolve(&entry.key)));
+            while let Some((_, entry)) = new.next_if(|(index, _)| held.is_none_or(|held| held > *index)) {
+                all.push(entry);
+                self.cookie_at += usize::from(at <= before_cookie);
+            }
+            all.extend(entry);
+        }
+        self.entries = all;
     }
 
     /// A reader's half: starts from a record's text …
@@ -110,32 +191,35 @@ impl Data {
 
     /// Of keys that come twice the last value holds, at the place of the first, as in `JSON.parse`.
     pub(crate) fn resolve_duplicates(&mut self) {
-        let mut seen: HashMap<Box<str>, usize> = HashMap::new();
-        let mut kept: Vec<Entry> = Vec::with_capacity(self.entries.len());
-        for entry in std::mem::take(&mut self.entries) {
-            let key = self.resolve(&entry.key);
-            match seen.get(key) {
-                Some(&at) => kept[at].value = entry.value,
-                None => {
-                    seen.insert(key.into(), kept.len());
-                    kept.push(entry);
-                }
+        let mut first = HashMap::with_capacity(self.len());
+        let place_of = |key| {
+            let next = first.len();
+            *first.entry(key).or_insert(next)
+        };
+        let places: Vec<usize> = self.keys().map(place_of).collect();
+        self.cookie_at = places.iter().take(self.cookie_at).max().map_or(0, |last| last + 1);
+        let mut kept: Vec<Entry> = Vec::with_capacity(self.len());
+        for (entry, place) in mem::take(&mut self.entries).into_iter().zip(places) {
+            match kept.get_mut(place) {
+                Some(first) => first.value = entry.value,
+                None => kept.push(entry),
             }
         }
-        self.cookie_at = self.cookie_at.min(kept.len());
         self.entries = kept;
     }
 
     pub(crate) fn has_duplicates(&self) -> bool {
-        match self.entries.len() {
-            0 | 1 => false,
-            // Comparing a few pairs costs less than hashing.
-            2..=16 => self.keys().enumerate().any(|(at, key)| self.keys().take(at).any(|other| other == key)),
-            _ => {
-                let mut seen = std::collections::HashSet::with_capacity(self.len());
-                !self.keys().all(|key| seen.insert(key))
-            }
+        if self.len() <= FEW {
+            self.keys().enumerate().any(|(at, key)| self.keys().take(at).any(|other| other == key))
+        } else {
+            let mut seen = HashSet::with_capacity(self.len());
+            !self.keys().all(|key| seen.insert(key))
         }
+    }
+
+    /// For many look-ups in a row.
+    pub(crate) fn lookup(&self) -> Lookup<'_> {
+        Lookup { data: self, next: 0, index: None }
     }
 
     fn position(&self, key: &str) -> Option<usize> {
@@ -154,6 +238,8 @@ impl Data {
     }
 
     fn resolve<'a>(&'a self, text: &'a Text) -> &'a str {
+        #[cfg(test)]
+        tests::LOOKS.with(|looks| looks.set(looks.get() + 1));
         match (text, &self.text) {
             (Text::Own(own), _) => own,
             (Text::Span(from, to), Some(text)) => text.get(*from as usize..*to as usize).unwrap_or_default(),
@@ -173,6 +259,35 @@ impl Data {
     }
 }
 
+/// Finds keys, the more easily the more they come in the order of the data: two states of one session mostly agree in it.
+pub(crate) struct Lookup<'a> {
+    data: &'a Data,
+    /// Behind the key that was found last.
+    next: usize,
+    /// Made when it is needed first.
+    index: Option<HashMap<&'a str, usize>>,
+}
+
+impl<'a> Lookup<'a> {
+    /// The JSON text of a value; `None` when there is no such key.
+    pub(crate) fn get(&mut self, key: &str) -> Option<&'a str> {
+        let at = self.position(key)?;
+        self.next = at + 1;
+        self.data.entries.get(at).map(|entry| self.data.resolve(&entry.value))
+    }
+
+    fn position(&mut self, key: &str) -> Option<usize> {
+        let data = self.data;
+        if data.entries.get(self.next).is_some_and(|entry| data.resolve(&entry.key) == key) {
+            Some(self.next)
+        } else if data.len() <= FEW {
+            data.position(key)
+        } else {
+            self.index.get_or_insert_with(|| data.keys().zip(0..).collect()).get(key).copied()
+        }
+    }
+}
+
 /// A canonical array index: "0", "17", at most 2³² − 2.
 pub(crate) fn array_index(key: &str) -> Option<u32> {
     let canonical =
@@ -187,6 +302,16 @@ impl PartialEq for Data {
     }
 }
 
+impl Eq for Data {}
+
+/// As they compare: keys and values in order.
+impl Hash for Data {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_usize(self.len());
+        self.iter().for_each(|member| member.hash(state));
+    }
+}
+
 /// The number of keys and nothing of their content.
 impl fmt::Debug for Data {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -195,8 +320,43 @@ impl fmt::Debug for Data {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
+    use std::{
+        cell::Cell,
+        hash::{BuildHasher, RandomState},
+    };
+
     use super::*;
+    use crate::record::Record;
+
+    thread_local! {
+        /// How often a key or a value was looked at: steadier than time.
+        pub(crate) static LOOKS: Cell<usize> = const { Cell::new(0) };
+    }
+
+    /// xorshift: the same data in every run.
+    pub(crate) struct Random(pub(crate) u64);
+
+    impl Random {
+        pub(crate) fn below(&mut self, end: usize) -> usize {
+            self.0 ^= self.0 << 13;
+            self.0 ^= self.0 >> 7;
+            self.0 ^= self.0 << 17;
+            usize::try_from(self.0 >> 33).unwrap() % end
+        }
+
+        fn shuffle<T>(&mut self, slice: &mut [T]) {
+            (1..slice.len()).for_each(|at| slice.swap(at, self.below(at + 1)));
+        }
+    }
+
+    fn read(members: &str) -> Data {
+        Record::parse(format!("{{{members}}}")).unwrap().data
+    }
+
+    fn order(data: &Data) -> (Vec<&str>, usize) {
+        (data.keys().collect(), data.cookie_at())
+    }
 
     fn data(keys: &[&str]) -> Data {
         let mut data = Data::new();
@@ -235,6 +395,89 @@ mod tests {
         data.remove("3");
         data.insert("b", "1".into());
         assert_eq!(data.cookie_at(), 0);
+    }
+
+    #[test]
+    fn many_changes_in_one_pass_are_those_changes_one_by_one() {
+        let mut random = Random(1);
+        let keys = ["a", "b", "0", "2", "7", "10", "01", "4294967294", "4294967295", "é"];
+        for _ in 0..10_000 {
+            // As somebody else may have stored them: indexes in any order, the cookie in any place.
+            let mut shuffled: Vec<&str> = keys.iter().copied().filter(|_| random.below(2) == 0).collect();
+            random.shuffle(&mut shuffled);
+            let mut members: Vec<String> = shuffled.iter().map(|key| format!(r#""{key}":0"#)).collect();
+            members.insert(random.below(members.len() + 1), r#""cookie":{}"#.into());
+            let mut one_by_one = read(&members.join(","));
+            let mut at_once = one_by_one.clone();
+
+            let mut changed = keys;
+            random.shuffle(&mut changed);
+            let (removed, rest) = changed.split_at(random.below(changed.len()));
+            let put: Vec<(&str, &str)> =
+                rest[random.below(rest.len())..].iter().map(|key| (*key, "1")).collect();
+            removed.iter().for_each(|key| _ = one_by_one.remove(key));
+            put.iter().for_each(|(key, json)| one_by_one.insert(key, (*json).into()));
+            at_once.change(removed, &put);
+            assert_eq!(at_once, one_by_one, "{members:?} - {removed:?} + {put:?}");
+            assert_eq!(order(&at_once), order(&one_by_one), "{members:?} - {removed:?} + {put:?}");
+        }
+    }
+
+    #[test]
+    fn of_duplicate_keys_the_last_value_stands_at_the_first_place_and_the_cookie_stays_between() {
+        let cases = [
+            (r#""a":1,"a":2,"cookie":{},"b":3"#, r#""a":2,"b":3"#, 1),
+            (r#""a":1,"cookie":{},"b":3,"a":2"#, r#""a":2,"b":3"#, 1),
+            (r#""cookie":{},"b":3,"\u0062":4,"a":2"#, r#""b":4,"a":2"#, 0),
+        ];
+        for (members, kept, cookie_at) in cases {
+            let data = read(members);
+            assert_eq!(data, read(&format!(r#""cookie":{{}},{kept}"#)), "{members}");
+            assert_eq!(data.cookie_at(), cookie_at, "{members}");
+        }
+    }
+
+    #[test]
+    fn many_keys_are_read_in_linear_time() {
+        let looks = |count: usize, last: &str| {
+            let keys: String = (0..count).map(|at| format!(r#","k{at}":1"#)).collect();
+            LOOKS.set(0);
+            read(&format!(r#""cookie":{{}}{keys},"{last}":2"#));
+            LOOKS.get()
+        };
+        for last in ["another", "k0"] {
+            assert!(looks(20_000, last) < 11 * looks(2_000, last), "{last}");
+        }
+    }
+
+    #[test]
+    fn the_size_is_that_of_the_text() {
+        let empty = r#"{"cookie":{"expires":null,"httpOnly":true,"path":"/"}}"#;
+        for members in [
+            "",
+            r#","a":1"#,
+            r#","a":1.50,"b":[1, 2],"":null"#,
+            r#","é\"\\\b\f\n\r\t\u0001\u001f\u007f\u2028/😀":"\ud800 \u0041","\u0041":1"#,
+        ] {
+            let mut record = Record::parse(empty.replace(r#"}}"#, &format!("}}{members}}}"))).unwrap();
+            let comma = usize::from(!members.is_empty());
+            assert_eq!(record.to_json().len(), empty.len() + comma + record.data.size(), "{members}");
+            record.data.insert("new\n", "2".into());
+            record.data.remove("a");
+            assert_eq!(record.to_json().len(), empty.len() + 1 + record.data.size(), "{members}");
+        }
+    }
+
+    #[test]
+    fn what_is_equal_hashes_alike_wherever_its_text_stands() {
+        let mut put = data(&["a", "b"]);
+        let read = read(r#""a":1,"cookie":{},"b":1"#);
+        let random = RandomState::new();
+        assert_eq!(put, read);
+        assert_eq!(random.hash_one(&put), random.hash_one(&read));
+        put.insert("b", "1.0".into());
+        assert_ne!(random.hash_one(&put), random.hash_one(&read));
+        assert_ne!(random.hash_one(data(&["b", "a"])), random.hash_one(data(&["a", "b"])));
     }
 
     #[test]

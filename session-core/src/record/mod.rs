@@ -2,6 +2,7 @@
 
 pub(crate) mod cookie;
 pub(crate) mod data;
+pub(crate) mod value;
 
 use std::{borrow::Cow, fmt, sync::Arc, time::SystemTime};
 
@@ -57,8 +58,7 @@ impl Record {
     /// The JSON text, as `JSON.stringify` prints it; untouched values to the byte as they were read.
     #[must_use]
     pub fn to_json(&self) -> String {
-        let size: usize = self.data.iter().map(|(key, value)| key.len() + value.len() + 4).sum();
-        let mut text = String::with_capacity(size + 128);
+        let mut text = String::with_capacity(self.data.size() + 128);
         let mut before = '{';
         let mut at = 0;
         let mut members = self.data.iter();

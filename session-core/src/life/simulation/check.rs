@@ -84,6 +84,11 @@ impl Mine {
     pub(super) fn forgets(&mut self) {
         self.wanted = None;
         self.ended = true;
+    }
+
+    /// A record that it has stored may stay, whoever knows of it.
+    pub(super) fn lets_go(&mut self) {
+        self.forgets();
         self.let_go = true;
     }
 

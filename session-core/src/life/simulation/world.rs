@@ -491,7 +491,7 @@ impl World {
             }
             (Op::Unset, _) => {
                 life.unset();
-                request.mine.forgets();
+                request.mine.lets_go();
                 None
             }
             (Op::Update, _) => Some(Operation::change()),
@@ -506,6 +506,9 @@ impl World {
         let Some(mut operation) = operation else { return Ok(()) };
         let saw_nothing = self.store.held(life.sid(), now).is_none();
         let of = life.sid().clone();
+        if op == Op::Destroy {
+            request.mine.forgets();
+        }
         let step = operation.step(life, &rules.context(now), None);
         request.running = Some(Running {
             operation,
