@@ -45,6 +45,8 @@ pub(crate) struct Facts {
     pub(crate) connection_secure: bool,
     /// Enough of the lifetime has passed.
     pub(crate) touch_due: bool,
+    /// The store holds the session, as far as this request knows.
+    pub(crate) stored: bool,
     /// This request has moved the record's expiry already.
     pub(crate) renewed: bool,
     /// Another request ended the session.
@@ -145,8 +147,14 @@ fn write(facts: &Facts, policies: &Policies) -> Write {
     let in_store = facts.same_id && facts.saved == Saved::Current && !(cookie_counts && facts.cookie_unsaved);
     let uninitialized = facts.saved == Saved::Never && !facts.cookie_matches;
     let save = if uninitialized && !policies.save_uninitialized { modified } else { !in_store };
-    let renewal = policies.cookie_renewal == CookieRenewal::WithRecord && policies.rolling;
-    match (save, facts.cookie_matches && (facts.touch_due || renewal)) {
+    let with_record = policies.cookie_renewal == CookieRenewal::WithRecord;
+    let touch = if facts.cookie_matches {
+        facts.touch_due || (with_record && policies.rolling)
+    } else {
+        // Stored early in a long request.
+        with_record && facts.stored && facts.touch_due
+    };
+    match (save, touch) {
         (true, _) => Write::Set,
         (false, true) => Write::Touch,
         (false, false) => Write::Nothing,
@@ -297,6 +305,7 @@ mod tests {
             cookie_secure: false,
             connection_secure: false,
             touch_due: true,
+            stored: false,
             renewed: false,
             ended_elsewhere: false,
         }

@@ -103,7 +103,7 @@ mod tests {
     fn nothing_done_is_no_difference_and_changes_nothing() {
         let before = data(&[("a", "1"), ("b", "2")]);
         let latest = data(&[("c", "3")]);
-        assert!(difference(&before, &before.clone()).is_empty());
+        assert_eq!(difference(&before, &before.clone()), Difference::default());
         assert_eq!(merge(&before, &before, &latest), latest);
     }
 

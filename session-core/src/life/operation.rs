@@ -97,8 +97,9 @@ pub(crate) struct Operation {
     conflicts: u8,
     /// It is our turn to write, until this operation ends.
     has_turn: bool,
-    /// It has read what the store holds.
-    has_read: bool,
+    /// Somebody else wrote, and what they wrote was read. (What is read after a doubt is written again in any case: a write
+    /// that is still on its way must then find another version.)
+    has_merged: bool,
 }
 
 #[derive(Clone)]
@@ -207,8 +208,10 @@ enum Event {
     WrittenToNobody(Sid, Version),
     Copied,
     Conflict,
-    /// The store's clock says that the record has expired.
-    Expired,
+    /// The store's clock says that the record has expired; `late`: it took so long that a new date helps.
+    Expired {
+        late: bool,
+    },
     Touched,
     Destroyed(Why, bool),
     IdInUse,
@@ -248,7 +251,7 @@ impl Operation {
     }
 
     fn of(kind: Kind) -> Self {
-        Self { kind, asked: Asked::Nothing, conflicts: 0, has_turn: false, has_read: false }
+        Self { kind, asked: Asked::Nothing, conflicts: 0, has_turn: false, has_merged: false }
     }
 
     /// The next question, after the answer to the last one; `None` at first.
@@ -277,11 +280,20 @@ impl Operation {
                 }
                 if current { Event::Copied } else { Event::GoOn }
             }
+            (Asked::Copy(_), Answer::Set(Set::Conflict))
+                if matches!(self.kind, Kind::Renew { copy: Some(_), .. }) =>
+            {
+                // The copy has expired meanwhile.
+                if let Kind::Renew { copy, .. } = &mut self.kind {
+                    *copy = None;
+                }
+                Event::GoOn
+            }
             (Asked::Copy(sent), Answer::Set(Set::Conflict)) => {
                 life.leftovers.retain(|sid| *sid != sent.sid);
                 Event::IdInUse
             }
-            (Asked::Copy(_), Answer::Set(Set::Expired)) => Event::Expired,
+            (Asked::Copy(sent), Answer::Set(Set::Expired)) => Event::Expired { late: context.now > sent.at },
             (Asked::Touch { sid, stamped, at }, Answer::Touched(touched)) => match touched {
                 Touched::Moved => {
                     if sid == *life.sid() {
@@ -295,7 +307,7 @@ impl Operation {
                     }
                     Event::Touched
                 }
-                Touched::Expired => Event::Expired,
+                Touched::Expired => Event::Expired { late: context.now > at },
             },
             (Asked::Destroy { sid, learned, why }, Answer::Destroyed(destroyed)) => {
                 self.destroyed(life, &sid, learned, why, destroyed)
@@ -329,7 +341,7 @@ impl Operation {
                 return Event::IdInUse;
             }
         }
-        self.has_read = true;
+        self.has_merged = self.conflicts > 0;
         life.read(stored, context);
         Event::Read
     }
@@ -338,7 +350,6 @@ impl Operation {
         if let Kind::Reload = self.kind {
             return Event::NothingToDo;
         }
-        self.has_read = true;
         life.found_nothing();
         Event::Read
     }
@@ -366,7 +377,7 @@ impl Operation {
                 if awaited {
                     life.nothing_was_done();
                 }
-                Event::Expired
+                Event::Expired { late: context.now > sent.at }
             }
         }
     }
@@ -461,7 +472,8 @@ impl Operation {
             Event::NothingToDo => return Ok(Written::Stored),
             Event::IdInUse => return Err(Error::IdInUse),
             Event::Failed(error) => return Err(error.into()),
-            Event::Expired => return Ok(self.write_expired(life)),
+            Event::Expired { late: false } => return Ok(self.write_expired(life)),
+            Event::Expired { late: true } => self.count_conflict()?,
             Event::Conflict => {
                 self.count_conflict()?;
                 if !self.has_turn {
@@ -494,7 +506,7 @@ impl Operation {
         if stamped.expires_at().is_some_and(|at| at <= context.now) && !planted(Fault::OldExpiryWritten) {
             return Ok(self.write_expired(life));
         }
-        if self.has_read && matches!(self.kind, Kind::Save | Kind::End(_)) && !life.has_changes() {
+        if self.has_merged && matches!(self.kind, Kind::Save | Kind::End(_)) && !life.has_changes() {
             return Ok(Written::Ask(self.ask_touch(life, stamped, context)));
         }
         context.options.limits.check(&data)?;
@@ -742,14 +754,14 @@ impl Operation {
             },
             (_, Event::Failed(error)) => self.ended(life, context, decision, Some(error.into())),
             (Write::Touch, Event::Begin) if gone => self.clean_up(decision, life, context),
-            (Write::Touch, Event::Begin) => {
+            (Write::Touch, Event::Begin | Event::Expired { late: true }) => {
                 let stamped = life.stamped(context.now);
                 if stamped.expires_at().is_some_and(|at| at <= context.now) {
                     return self.end_expired(life);
                 }
                 Step::Ask(self.ask_touch(life, stamped, context))
             }
-            (Write::Touch, Event::Expired) => self.end_expired(life),
+            (Write::Touch, Event::Expired { late: false }) => self.end_expired(life),
             (Write::Destroy, Event::Begin) => {
                 let sid = life.sid().clone();
                 Step::Ask(self.ask_destroy(life, sid, Expect::Anything, Why::Wanted))
@@ -835,8 +847,9 @@ impl Operation {
         Ask::Set { sid, record, expect }
     }
 
-    fn ask_touch(&mut self, life: &Life, stamped: Cookie, context: &Context<'_>) -> Ask {
+    fn ask_touch(&mut self, life: &mut Life, stamped: Cookie, context: &Context<'_>) -> Ask {
         let sid = life.sid().clone();
+        life.touch_goes_out();
         self.asked = Asked::Touch { sid: sid.clone(), stamped: stamped.clone(), at: context.now };
         Ask::Touch { sid, cookie: stamped }
     }

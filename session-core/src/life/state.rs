@@ -45,6 +45,8 @@ pub(crate) struct Life {
     saved: Option<Arc<Data>>,
     /// When this request last moved the expiry of the record.
     renewed: Option<Millis>,
+    /// A write was sent that may have moved the expiry, and no answer came.
+    expiry_in_doubt: bool,
     /// Ids under which this request may have left a record that is to be destroyed before the response.
     pub(super) leftovers: Vec<Sid>,
     /// Whether the response has gone out, and if so, whether the client has this session's cookie.
@@ -118,7 +120,7 @@ pub(super) struct Sent {
     /// The cookie as the handler had set it, and as it was sent.
     cookie: Cookie,
     pub(super) stamped: Cookie,
-    at: Millis,
+    pub(super) at: Millis,
 }
 
 /// What is asked of a session when it is made.
@@ -140,6 +142,7 @@ impl Life {
             same_id: true,
             saved: None,
             renewed: None,
+            expiry_in_doubt: false,
             leftovers: Vec::new(),
             response: None,
             reported: None,
@@ -237,6 +240,11 @@ impl Life {
 
 /// What the rules ask.
 impl Life {
+    /// The request came with the id of this session.
+    pub(super) fn is_presented(&self) -> bool {
+        self.presented.as_ref() == Some(&self.sid)
+    }
+
     pub(super) fn facts(&self, context: &Context<'_>) -> Facts {
         let (until, lifetime) = match &self.standing {
             Standing::Held(held) | Standing::Doubt { before: Before::Held(held) } => {
@@ -247,7 +255,7 @@ impl Life {
         let left = until.map(|until| until.saturating_sub(context.now).max(0));
         Facts {
             presence: self.presence,
-            cookie_matches: self.presented.as_ref() == Some(&self.sid),
+            cookie_matches: self.is_presented(),
             cookie_presented: self.presented.is_some(),
             same_id: self.same_id,
             changed: !same(&self.original, &self.view),
@@ -261,7 +269,9 @@ impl Life {
             expires: self.cookie.has_expires(),
             cookie_secure: self.cookie.secure(),
             connection_secure: context.secure,
-            touch_due: context.options.touch.is_due(left, lifetime),
+            // A touch settles what is in doubt.
+            touch_due: self.expiry_in_doubt || context.options.touch.is_due(left, lifetime),
+            stored: matches!(self.standing, Standing::Held(_) | Standing::Doubt { before: Before::Held(_) }),
             renewed: self.renewed.is_some(),
             ended_elsewhere: self.standing == Standing::Gone,
         }
@@ -276,7 +286,7 @@ impl Life {
     pub(super) fn is_reachable(&self) -> bool {
         match self.response {
             None | Some(CookieOut::Sent) => true,
-            Some(CookieOut::NotSent) => self.presented.as_ref() == Some(&self.sid),
+            Some(CookieOut::NotSent) => self.is_presented(),
         }
     }
 
@@ -314,10 +324,15 @@ impl Life {
             stamped,
             at: now,
         };
+        self.expiry_in_doubt = true;
         if let Standing::Doubt { before: Before::Fresh { tried } } = &mut self.standing {
             tried.push(Arc::clone(&sent.data));
         }
         sent
+    }
+
+    pub(super) fn touch_goes_out(&mut self) {
+        self.expiry_in_doubt = true;
     }
 
     /// A copy under another id: it changes nothing of what is known of this one.
@@ -386,6 +401,7 @@ impl Life {
         self.cookie_unsaved &= self.cookie != sent.cookie;
         self.standing = Standing::Held(Held::written(version, sent, lifetime));
         self.renewed = Some(sent.at);
+        self.expiry_in_doubt = false;
         self.learned.0 += 1;
         if context.options.policies.explicit_save == ExplicitSave::Counts {
             self.same_id = true;
@@ -455,6 +471,7 @@ impl Life {
             (held.until, held.lifetime) = Held::span(stamped, now, lifetime);
         }
         self.renewed = Some(now);
+        self.expiry_in_doubt = false;
     }
 
     /// The record was destroyed because its own lifetime had ended: the session may be stored again.
@@ -498,6 +515,7 @@ impl Life {
         self.view = Arc::default();
         self.base = Arc::clone(&self.view);
         self.renewed = None;
+        self.expiry_in_doubt = false;
         self.learned.0 += 1;
     }
 

@@ -59,6 +59,8 @@ struct About {
     /// Until then it must live, and its cookie in the browser.
     deadline: Millis,
     browser_deadline: Millis,
+    /// The expiry of a call that arrived late: it has the lifetime of when it was sent.
+    late: Option<Millis>,
 }
 
 /// What one request changed that the store shall have.
@@ -92,6 +94,11 @@ impl Mine {
         self.let_go = true;
     }
 
+    /// What was under way when an operation was dropped came into the store.
+    pub(super) fn arrived(&mut self, late: &Self) {
+        self.applied |= late.applied && self.wanted == late.wanted;
+    }
+
     fn is_stored(&mut self) {
         self.wanted = None;
         self.applied = false;
@@ -111,6 +118,8 @@ pub(super) struct Effect<'a> {
     pub(super) request: usize,
     /// The session's id when it was asked.
     pub(super) of: &'a Sid,
+    /// Nobody waits for the answer.
+    pub(super) late: bool,
 }
 
 impl Ghost {
@@ -164,18 +173,21 @@ impl Ghost {
         mine: &mut Mine,
     ) -> Result<(), Violation> {
         match (effect.ask, effect.answer) {
-            (Ask::Set { sid, record, .. }, Answer::Set(Set::Written(_))) => {
+            (Ask::Set { sid, record, expect }, Answer::Set(Set::Written(_))) => {
+                let parent = self.look(effect.of);
                 let about = self.about(sid);
-                if about.gone && !about.may_return {
+                // Nobody can call back a first write that is on its way for longer than its session lives.
+                about.may_return |= effect.late && *expect == Expect::Nothing;
+                if about.gone && about.known && !about.may_return {
                     return broken("a session that was gone was stored again");
                 }
                 about.existed = true;
                 about.gone = false;
-                if about.maker.is_none() {
-                    about.maker = Some(effect.request);
-                }
+                about.maker.get_or_insert(effect.request);
                 if effect.op == Op::Renew && sid != effect.of {
                     about.parent = Some(effect.of.clone());
+                    about.shortened |= parent.shortened;
+                    about.may_return |= parent.may_return;
                     return Ok(());
                 }
                 let held = effect.before.held(sid, effect.now).map(|entry| &entry.data);
@@ -204,7 +216,11 @@ impl Ghost {
             }
             (Ask::Touch { sid, .. }, Answer::Touched(_)) => self.late_write(sid, effect),
             (Ask::Destroy { sid, expect }, Answer::Destroyed(Destroyed::Destroyed)) => {
-                if effect.op == Op::Renew && sid == effect.of && matches!(expect, Expect::Version(_)) {
+                if !effect.late
+                    && effect.op == Op::Renew
+                    && sid == effect.of
+                    && matches!(expect, Expect::Version(_))
+                {
                     self.moved(sid, effect, mine)?;
                 }
                 self.about(sid).gone = true;
@@ -216,19 +232,22 @@ impl Ghost {
 
     /// What arrives late has the lifetime of when it was sent.
     fn late_write(&mut self, sid: &Sid, effect: &Effect<'_>) {
-        if effect.asked < effect.now
-            && let Some(entry) = effect.after.held(sid, effect.now)
-        {
-            let until = entry.until;
-            let about = self.about(sid);
-            about.deadline = about.deadline.min(until);
-            about.browser_deadline = about.browser_deadline.min(until);
+        let Some(entry) = effect.after.held(sid, effect.now) else { return };
+        let until = entry.until;
+        let about = self.about(sid);
+        if effect.asked == effect.now {
+            about.late = None;
+            return;
         }
+        about.late = Some(until);
+        about.deadline = about.deadline.min(until);
+        about.browser_deadline = about.browser_deadline.min(until);
     }
 
     /// The old record ends: the new one has all of it.
     fn moved(&mut self, old: &Sid, effect: &Effect<'_>, mine: &mut Mine) -> Result<(), Violation> {
-        let new = self.0.iter().find(|(_, about)| {
+        // The last id that the request made.
+        let new = self.0.iter().rfind(|(_, about)| {
             about.parent.as_ref() == Some(old) && about.maker == Some(effect.request) && !about.gone
         });
         let Some(new) = new.and_then(|(sid, _)| effect.after.held(sid, effect.now)) else {
@@ -264,7 +283,9 @@ impl Ghost {
                 }
                 about.gone = true;
             }
-            if held && about.ended {
+            // A new record that is still on its way when its session is destroyed is one that nobody can find.
+            let lost = !about.known && about.maker.is_none_or(|maker| requests[maker].faulty);
+            if held && about.ended && !lost {
                 return broken("a session lives after its end was told");
             }
         }
@@ -314,7 +335,7 @@ impl Ghost {
     ) -> Result<(), Violation> {
         let Some(life) = &request.life else { return Ok(()) };
         let moved = store.held(life.sid(), now).is_some_and(|entry| entry.writer == Some(at));
-        if rules.cookie_follows && moved && life.presence() == Presence::Present {
+        if rules.cookie_follows && moved && !request.faulty && life.presence() == Presence::Present {
             return broken("the record's expiry was moved, and the cookie was not sent");
         }
         Ok(())
@@ -351,6 +372,12 @@ impl Ghost {
         let expired = life.cookie().lifetime().is_some_and(|ms| ms <= 0);
         let sid = life.sid().clone();
         let op = running.op;
+        if op == Op::Renew && *before != sid {
+            let old = self.look(before);
+            let new = self.about(&sid);
+            new.shortened |= old.shortened;
+            new.may_return |= old.may_return;
+        }
         match done {
             Err(error) => return Self::failed(request, running, error),
             Ok(Done::Ended(ended)) => return self.ended(rules, store, now, request, running, ended, expired),
@@ -402,7 +429,8 @@ impl Ghost {
         let about = self.about(sid);
         let lifetime = if about.shortened { SHORTER } else { LIFETIME };
         if about.existed && !about.gone {
-            about.deadline = about.deadline.max(from + rules.kept * lifetime / LIFETIME);
+            let until = from + rules.kept * lifetime / LIFETIME;
+            about.deadline = about.deadline.max(about.late.map_or(until, |late| late.min(until)));
         }
     }
 
@@ -444,7 +472,7 @@ impl Ghost {
             return Self::failed(request, running, error);
         }
         let held = store.held(&sid, now);
-        let there = held.is_some_and(|entry| Some(value(&entry.data, "k")) == request.mine.wanted);
+        let there = Some(held.and_then(|entry| value(&entry.data, "k"))) == request.mine.wanted;
         if present && !expired && request.mine.wanted.is_some() && !request.mine.applied && !there {
             if ended.dropped == 0 {
                 return broken("a change was dropped in silence");
@@ -454,7 +482,8 @@ impl Ghost {
             }
         }
         request.mine.is_stored();
-        if present && held.is_some() {
+        // A session that was stored by an explicit save begins to end then, in Express.
+        if present && held.is_some() && (rules.cookie_follows || life.is_presented()) {
             self.promise(rules, &sid, running.began);
             let about = self.about(&sid);
             about.browser_deadline = about.deadline.min(running.began + rules.kept);

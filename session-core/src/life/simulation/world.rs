@@ -383,7 +383,7 @@ impl World {
             Choice::Arrives(at) => {
                 let late = self.late.remove(at);
                 let (before, now) = (self.store.clone(), self.now);
-                let answer = self.store.answer(&late.ask.0, now, late.request);
+                let answer = self.store.answer(&late.ask.0, now, usize::MAX);
                 let effect = Effect {
                     before: &before,
                     after: &self.store,
@@ -394,9 +394,11 @@ impl World {
                     op: late.running,
                     request: late.request,
                     of: &late.of,
+                    late: true,
                 };
                 let (mut added, mut mine) = (late.added, late.mine.clone());
                 self.ghost.effect(&effect, &mut added, &mut mine)?;
+                self.requests[late.request].mine.arrived(&mine);
             }
             Choice::Pass(time) => {
                 self.time -= 1;
@@ -418,6 +420,9 @@ impl World {
                     let until = cookie.expires_at().unwrap_or_default();
                     if until > self.now {
                         self.store.put(&sid, Arc::new(data), &cookie, until, None);
+                        if self.jar.as_ref().is_some_and(|(held, _)| *held == sid) {
+                            self.jar = Some((sid, Some(until)));
+                        }
                     }
                 }
             }
@@ -617,6 +622,7 @@ impl World {
             op: running.op,
             request: at,
             of: life.sid(),
+            late: false,
         };
         ghost.effect(&effect, &mut running.added, mine)?;
         Ok(answer)
