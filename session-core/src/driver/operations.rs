@@ -274,6 +274,7 @@ impl Session {
                     Answer::Turn
                 }
                 Step::Ask(Ask::Change(seen)) => Answer::Changed(change(&seen)),
+                Step::Ask(Ask::NewSid) => Answer::NewSid(self.new_sid()),
                 Step::Ask(ask) => self.call(ask).await,
             });
         }
@@ -292,7 +293,7 @@ impl Session {
             Ask::Set { sid, record, expect } => store.set(&sid, &record, &expect).await.map(Answer::Set),
             Ask::Touch { sid, cookie } => store.touch(&sid, &cookie).await.map(Answer::Touched),
             Ask::Destroy { sid, expect } => store.destroy(&sid, &expect).await.map(Answer::Destroyed),
-            Ask::Turn(_) | Ask::Change(_) => Ok(Answer::Turn),
+            Ask::Turn(_) | Ask::Change(_) | Ask::NewSid => Ok(Answer::Turn),
         };
         match &answer {
             Ok(Answer::Set(Set::Written(_))) => tracing::debug!("session saved"),

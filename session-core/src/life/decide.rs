@@ -47,6 +47,8 @@ pub(crate) struct Facts {
     pub(crate) touch_due: bool,
     /// The store holds the session, as far as this request knows.
     pub(crate) stored: bool,
+    /// It is a while since the store was last heard of this session.
+    pub(crate) unconfirmed: bool,
     /// This request has moved the record's expiry already.
     pub(crate) renewed: bool,
     /// Another request ended the session.
@@ -121,10 +123,23 @@ pub(crate) fn decide(facts: &Facts, policies: &Policies) -> Decision {
     match facts.presence {
         Presence::Present => {
             let write = write(facts, policies);
-            Decision { write, cookie: cookie(facts, policies, write) }
+            let decision = Decision { write, cookie: cookie(facts, policies, write) };
+            if is_to_confirm(facts, policies, decision) {
+                return Decision { write: Write::Touch, ..decision };
+            }
+            decision
         }
         gone => without_session(gone, facts, policies),
     }
+}
+
+/// Before a cookie is sent for what this request wrote a while ago, the store is asked again: another request may have
+/// ended the session since, and given the browser a newer cookie.
+fn is_to_confirm(facts: &Facts, policies: &Policies, decision: Decision) -> bool {
+    policies.cookie_renewal == CookieRenewal::WithRecord
+        && decision == Decision { write: Write::Nothing, cookie: SetCookie::Send }
+        && facts.stored
+        && facts.unconfirmed
 }
 
 fn without_session(gone: Presence, facts: &Facts, policies: &Policies) -> Decision {
@@ -306,6 +321,7 @@ mod tests {
             connection_secure: false,
             touch_due: true,
             stored: false,
+            unconfirmed: false,
             renewed: false,
             ended_elsewhere: false,
         }

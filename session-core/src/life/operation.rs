@@ -48,6 +48,8 @@ pub(crate) enum Ask {
     Turn(Sid),
     /// To the application: what are these data to become?
     Change(Arc<Data>),
+    /// To the application: another id for a new session.
+    NewSid,
 }
 
 /// The answer to the last question.
@@ -60,6 +62,7 @@ pub(crate) enum Answer {
     Failed(StoreError),
     Turn,
     Changed(Changed),
+    NewSid(Sid),
 }
 
 /// What the application made of the data.
@@ -100,6 +103,8 @@ pub(crate) struct Operation {
     /// Somebody else wrote, and what they wrote was read. (What is read after a doubt is written again in any case: a write
     /// that is still on its way must then find another version.)
     has_merged: bool,
+    /// The application was asked for another id.
+    has_other_sid: bool,
 }
 
 #[derive(Clone)]
@@ -182,6 +187,9 @@ enum Asked {
         seen: Arc<Data>,
         base: Arc<Data>,
     },
+    NewSid {
+        learned: Learned,
+    },
 }
 
 /// Why a record is destroyed.
@@ -251,7 +259,14 @@ impl Operation {
     }
 
     fn of(kind: Kind) -> Self {
-        Self { kind, asked: Asked::Nothing, conflicts: 0, has_turn: false, has_merged: false }
+        Self {
+            kind,
+            asked: Asked::Nothing,
+            conflicts: 0,
+            has_turn: false,
+            has_merged: false,
+            has_other_sid: false,
+        }
     }
 
     /// The next question, after the answer to the last one; `None` at first.
@@ -311,6 +326,14 @@ impl Operation {
             },
             (Asked::Destroy { sid, learned, why }, Answer::Destroyed(destroyed)) => {
                 self.destroyed(life, &sid, learned, why, destroyed)
+            }
+            (Asked::NewSid { learned }, Answer::NewSid(sid)) => {
+                self.has_other_sid = true;
+                // A `genid` may have one answer only.
+                if life.awaits(learned) && sid != *life.sid() {
+                    life.rename(sid);
+                }
+                Event::GoOn
             }
             (Asked::Turn, Answer::Turn) => {
                 self.has_turn = true;
@@ -497,6 +520,10 @@ impl Operation {
         };
         if !life.is_reachable() && !planted(Fault::UnreachableSaved) {
             return Err(Error::ResponseOut);
+        }
+        if life.needs_another_id() && !self.has_other_sid {
+            self.asked = Asked::NewSid { learned: life.learned };
+            return Ok(Written::Ask(Ask::NewSid));
         }
         let data = match self.data_to_write(life) {
             Ok(data) => data,

@@ -19,6 +19,9 @@ use crate::{
     wire::{date::Millis, sid::Sid},
 };
 
+/// For so long, in milliseconds, what the store said of a session is taken for true when a cookie is sent.
+pub(super) const CONFIRMED_FOR: Millis = 1_000;
+
 #[derive(Clone)]
 #[cfg_attr(test, derive(Hash))]
 pub(crate) struct Life {
@@ -45,6 +48,8 @@ pub(crate) struct Life {
     saved: Option<Arc<Data>>,
     /// When this request last moved the expiry of the record.
     renewed: Option<Millis>,
+    /// When the store last told of this session that it is there.
+    confirmed: Millis,
     /// A write was sent that may have moved the expiry, and no answer came.
     expiry_in_doubt: bool,
     /// Ids under which this request may have left a record that is to be destroyed before the response.
@@ -142,6 +147,7 @@ impl Life {
             same_id: true,
             saved: None,
             renewed: None,
+            confirmed: context.now,
             expiry_in_doubt: false,
             leftovers: Vec::new(),
             response: None,
@@ -272,6 +278,7 @@ impl Life {
             // A touch settles what is in doubt.
             touch_due: self.expiry_in_doubt || context.options.touch.is_due(left, lifetime),
             stored: matches!(self.standing, Standing::Held(_) | Standing::Doubt { before: Before::Held(_) }),
+            unconfirmed: context.now.saturating_sub(self.confirmed) >= CONFIRMED_FOR,
             renewed: self.renewed.is_some(),
             ended_elsewhere: self.standing == Standing::Gone,
         }
@@ -370,6 +377,11 @@ impl Life {
         self.learned == ticket
     }
 
+    /// A first write was sent and not found: it may still arrive, and then under an id that somebody knows.
+    pub(super) fn needs_another_id(&self) -> bool {
+        matches!(&self.standing, Standing::Fresh { tried } if !tried.is_empty())
+    }
+
     /// Whether only one write was ever sent under a new id: then what else is found there is not ours.
     pub(super) fn was_first_try(&self) -> bool {
         matches!(&self.standing, Standing::Doubt { before: Before::Fresh { tried } } if tried.len() == 1)
@@ -401,6 +413,7 @@ impl Life {
         self.cookie_unsaved &= self.cookie != sent.cookie;
         self.standing = Standing::Held(Held::written(version, sent, lifetime));
         self.renewed = Some(sent.at);
+        self.confirmed = context.now;
         self.expiry_in_doubt = false;
         self.learned.0 += 1;
         if context.options.policies.explicit_save == ExplicitSave::Counts {
@@ -424,6 +437,7 @@ impl Life {
     /// The store holds this now: what was changed here and not stored yet is applied to it.
     pub(super) fn read(&mut self, stored: Stored, context: &Context<'_>) {
         self.standing = Standing::Held(Held::of(&stored, context.now));
+        self.confirmed = context.now;
         let latest = Arc::new(stored.record.data);
         self.view = if same(&self.base, &self.view) {
             Arc::clone(&latest)
@@ -432,7 +446,10 @@ impl Life {
         };
         self.base = latest;
         if !self.cookie_unsaved {
+            let before = self.cookie.lifetime();
             self.cookie = current(stored.record.cookie, context);
+            // What this request has moved the expiry by was another lifetime.
+            self.expiry_in_doubt |= self.renewed.is_some() && before != self.cookie.lifetime();
         }
         self.learned.0 += 1;
     }
@@ -471,6 +488,7 @@ impl Life {
             (held.until, held.lifetime) = Held::span(stamped, now, lifetime);
         }
         self.renewed = Some(now);
+        self.confirmed = now;
         self.expiry_in_doubt = false;
     }
 
@@ -496,8 +514,10 @@ impl Life {
     pub(super) fn destroyed(&mut self, here: bool) {
         self.leave_over();
         self.presence = Presence::Destroyed;
-        let was_stored =
-            matches!(self.standing, Standing::Held(_) | Standing::Doubt { before: Before::Held(_) });
+        let was_stored = matches!(
+            self.standing,
+            Standing::Held(_) | Standing::Doubt { before: Before::Held(_) } | Standing::Gone
+        );
         self.standing =
             if here || !was_stored { Standing::Fresh { tried: Vec::new() } } else { Standing::Gone };
         self.learned.0 += 1;

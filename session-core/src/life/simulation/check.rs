@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     error::Error,
-    life::{Answer, Ask, Done, Ended, decide::Presence},
+    life::{Answer, Ask, Done, Ended, decide::Presence, state::CONFIRMED_FOR},
     store::{Destroyed, Expect, Set},
     wire::{date::Millis, sid::Sid},
 };
@@ -214,6 +214,10 @@ impl Ghost {
                 }
                 self.late_write(sid, effect);
             }
+            // What it was to be is what it is.
+            (Ask::Get(sid), Answer::Got(Some(stored))) if sid == effect.of => {
+                mine.applied |= Some(value(&stored.record.data, "k")) == mine.wanted;
+            }
             (Ask::Touch { sid, .. }, Answer::Touched(_)) => self.late_write(sid, effect),
             (Ask::Destroy { sid, expect }, Answer::Destroyed(Destroyed::Destroyed)) => {
                 if !effect.late
@@ -304,18 +308,25 @@ impl Ghost {
         now: Millis,
         at: usize,
         ended: &Ended,
+        heard: Millis,
     ) -> Result<(), Violation> {
-        if self.is_logged_out(&ended.sid) {
+        // What the store said a moment ago may have changed since, as it may while the response is on its way.
+        let trusted = now - heard < CONFIRMED_FOR;
+        if self.is_logged_out(&ended.sid) && !trusted {
             return broken("a cookie was sent for what a logout had ended");
         }
         let about = self.about(&ended.sid);
         about.known = true;
         let expires = ended.cookie.expires_at();
-        if about.ended {
+        if about.ended && !trusted {
             return broken("a cookie was sent for a session whose end was told");
         }
         match store.held(&ended.sid, now) {
-            Some(entry) if entry.writer == Some(at) && expires != Some(entry.until) => {
+            Some(entry)
+                if (rules.cookie_follows || !(about.shortened || about.may_return))
+                    && entry.writer == Some(at)
+                    && expires != Some(entry.until) =>
+            {
                 broken(format!("the cookie ends at {expires:?}, its record at {}", entry.until))
             }
             None if !about.gone && expires.is_some_and(|at| at > now) && rules.cookie_follows => {

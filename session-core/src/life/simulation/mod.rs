@@ -97,3 +97,27 @@ fn every_planted_fault_is_found() {
     }
     assert!(missed.is_empty(), "not found: {missed:?}");
 }
+
+#[test]
+fn sizes() {
+    let Ok(text) = std::env::var("SIM_BUDGET") else { return };
+    let n: Vec<u8> = text.split(',').map(|n| n.parse().unwrap()).collect();
+    let budget = Budget {
+        requests: n[0].into(),
+        operations: n[1],
+        faults: n[2],
+        time: n[3],
+        express: n[4],
+        late: n[5] == 1,
+    };
+    for rules in &all_rules() {
+        for arrival in [Arrival::LoggedIn, Arrival::New] {
+            let began = std::time::Instant::now();
+            let found = explore(rules, arrival, budget);
+            say(&format!("{budget:?} {arrival:?} {:?}", began.elapsed()), rules, &found);
+            if let Some(violation) = found.violation {
+                println!("VIOLATION worlds {violation}");
+            }
+        }
+    }
+}

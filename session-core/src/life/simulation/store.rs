@@ -113,7 +113,7 @@ impl SimStore {
                     Destroyed::Destroyed
                 }
             }),
-            Ask::Turn(_) | Ask::Change(_) => Answer::Turn,
+            Ask::Turn(_) | Ask::Change(_) | Ask::NewSid => Answer::Turn,
         }
     }
 }

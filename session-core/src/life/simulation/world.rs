@@ -16,11 +16,11 @@ use crate::{
 };
 
 /// The lifetime of a session, in milliseconds of the virtual clock.
-pub(super) const LIFETIME: Millis = 10;
+pub(super) const LIFETIME: Millis = 10_000;
 /// The shorter one that an operation sets.
-pub(super) const SHORTER: Millis = 5;
+pub(super) const SHORTER: Millis = 5_000;
 /// Past the fifth after which a touch is due, past half of the lifetime, and past all of it.
-const JUMPS: [Millis; 3] = [3, 6, 11];
+const JUMPS: [Millis; 3] = [3_000, 6_000, 11_000];
 
 /// The options under which a world runs.
 pub(super) struct Rules {
@@ -119,6 +119,9 @@ pub(super) struct World {
     time: u8,
     express: u8,
     with_late: bool,
+    /// This request goes on next. What it did last was its own affair: whether others do something before or after that
+    /// makes no difference, so that one of the two orders is enough.
+    next: Option<usize>,
 }
 
 #[derive(Clone, Hash)]
@@ -133,6 +136,8 @@ pub(super) struct Request {
     pub(super) mine: Mine,
     /// A fault hit it.
     pub(super) faulty: bool,
+    /// When the store last answered it.
+    pub(super) heard: Millis,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -208,6 +213,7 @@ impl HashedAsk {
             Ask::Destroy { sid, expect: e } => hasher.hash_one((3, sid, expect(e))),
             Ask::Turn(sid) => hasher.hash_one((4, sid)),
             Ask::Change(_) => 5,
+            Ask::NewSid => 6,
         };
         Self(Arc::new(ask), hash)
     }
@@ -248,7 +254,7 @@ pub(super) fn value(data: &Data, key: &str) -> Option<u8> {
 impl World {
     pub(super) fn new(rules: &Rules, arrival: Arrival, budget: Budget) -> Self {
         let mut world = Self {
-            now: 1_000,
+            now: 1_000_000,
             store: SimStore::default(),
             requests: (0..budget.requests).map(|_| Request::new(budget.operations)).collect(),
             late: Vec::new(),
@@ -259,6 +265,7 @@ impl World {
             time: budget.time,
             express: budget.express,
             with_late: budget.late,
+            next: None,
         };
         if arrival == Arrival::LoggedIn {
             let sid = Sid::from("first");
@@ -277,8 +284,16 @@ impl World {
     pub(super) fn choices(&self) -> Vec<Choice> {
         let mut choices = Vec::with_capacity(24);
         for (at, request) in self.requests.iter().enumerate() {
+            if self.next.is_some_and(|next| next != at) {
+                continue;
+            }
             match (&request.status, &request.running) {
-                (Status::NotBegun, _) => choices.push(Choice::Begin(at)),
+                // They are all alike before: one order is enough.
+                (Status::NotBegun, _) => {
+                    if at == 0 || self.requests[at - 1].status != Status::NotBegun {
+                        choices.push(Choice::Begin(at));
+                    }
+                }
                 (Status::Left, _) => {}
                 (_, Some(running)) => {
                     match &running.waits {
@@ -316,10 +331,13 @@ impl World {
                 }
             }
         }
-        choices.extend((0..self.late.len()).map(Choice::Arrives));
         if self.time > 0 {
             choices.extend(JUMPS.map(Choice::Pass));
         }
+        if self.next.is_some() {
+            return choices;
+        }
+        choices.extend((0..self.late.len()).map(Choice::Arrives));
         if self.express > 0 && self.store.held(&Sid::from("first"), self.now).is_some() {
             choices.push(Choice::Express);
         }
@@ -329,6 +347,11 @@ impl World {
     /// One step, and all that is to be true after it.
     pub(super) fn advance(&mut self, rules: &Rules, choice: Choice) -> Result<(), Violation> {
         self.step(rules, choice)?;
+        // A request that has called the store, or was changed without it, goes on: unless time passes in between.
+        self.next = match choice {
+            Choice::Call(at, op) if self.goes_on(at, op) => Some(at),
+            _ => None,
+        };
         let Self { ghost, store, requests, now, jar, .. } = self;
         ghost.look_around(store, *now, requests)?;
         ghost.browser(rules, *now, jar.as_ref())?;
@@ -340,12 +363,23 @@ impl World {
         Ok(())
     }
 
+    fn goes_on(&self, at: usize, op: Op) -> bool {
+        let request = &self.requests[at];
+        let waits = request.running.as_ref().is_some_and(|running| matches!(running.waits, Waits::Store(_)));
+        let local = matches!(
+            op,
+            Op::Get | Op::Insert | Op::Remove | Op::Unset | Op::Touch | Op::Shorten | Op::ExpireNow
+        );
+        waits || (local && (request.status == Status::Open || request.operations > 0))
+    }
+
     fn step(&mut self, rules: &Rules, choice: Choice) -> Result<(), Violation> {
         match choice {
             Choice::Begin(at) => self.begin(rules, at),
             Choice::Call(at, op) => return self.call(rules, at, op),
             Choice::Works(at) => {
                 let answer = self.effect(at)?;
+                self.requests[at].heard = self.now;
                 return self.answer(rules, at, answer);
             }
             Choice::FailsBefore(at) => {
@@ -449,6 +483,7 @@ impl World {
             None => Life::created(self.new_sid(at), presented, &context),
         };
         self.requests[at].status = Status::Open;
+        self.requests[at].heard = self.now;
         self.requests[at].life = Some(life);
     }
 
@@ -549,6 +584,10 @@ impl World {
                 data.insert("n", count.to_string().into());
                 self.answer(rules, at, Answer::Changed(Changed::To(data)))
             }
+            Step::Ask(Ask::NewSid) => {
+                let sid = self.new_sid(at);
+                self.answer(rules, at, Answer::NewSid(sid))
+            }
             Step::Ask(Ask::Turn(_)) => {
                 if let Some(running) = &mut self.requests[at].running {
                     running.waits = Waits::Turn;
@@ -589,7 +628,7 @@ impl World {
         match ended.set_cookie {
             SetCookie::Send => {
                 let until = ended.cookie.expires_at();
-                self.ghost.sent(rules, &self.store, self.now, at, ended)?;
+                self.ghost.sent(rules, &self.store, self.now, at, ended, self.requests[at].heard)?;
                 let over = until.is_some_and(|until| until <= self.now);
                 self.jar = (!over).then(|| (ended.sid.clone(), until));
             }
@@ -677,6 +716,7 @@ impl Request {
             values: 0,
             mine: Mine::default(),
             faulty: false,
+            heard: 0,
         }
     }
 }
