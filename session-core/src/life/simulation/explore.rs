@@ -80,6 +80,10 @@ pub(super) fn wander(rules: &Rules, arrival: Arrival, budget: Budget, seed: u64,
         loop {
             let choices = world.choices();
             if choices.is_empty() {
+                if !world.is_quiet() {
+                    found.violation = Some(tell(&Violation::stuck(), &path));
+                    return found;
+                }
                 break;
             }
             // Most of the time nothing goes wrong.
@@ -106,7 +110,11 @@ impl Explorer<'_> {
         }
         self.found.worlds += 1;
         self.found.deepest = self.found.deepest.max(self.path.len());
-        for choice in world.choices() {
+        let choices = world.choices();
+        if choices.is_empty() && !world.is_quiet() {
+            self.found.violation = Some(tell(&Violation::stuck(), &self.path));
+        }
+        for choice in choices {
             self.found.steps += 1;
             self.path.push(choice);
             let mut next = world.clone();

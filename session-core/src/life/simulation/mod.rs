@@ -13,62 +13,112 @@ mod explore;
 mod store;
 mod world;
 
+use std::{
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+};
+
 use self::{
-    explore::{Budget, Found, explore, wander},
-    world::{Arrival, Rules},
+    explore::{Budget, explore, wander},
+    world::{Arrival, OPS, Rules},
 };
 use super::fault::{Fault, plant};
 
-/// Two requests with up to two operations each.
-const TWO: Budget = Budget { requests: 2, operations: 2, faults: 2, time: 2, express: 1, late: true };
+/// Two requests with up to two operations each, and three with one: with one fault, in less than a minute.
+const TWO: Budget = Budget { requests: 2, operations: 2, faults: 1, time: 0, express: 0, late: false };
+const THREE: Budget = Budget { requests: 3, operations: 1, ..TWO };
+/// One operation each, while everything else happens as well.
+const WITH_TIME: Budget = Budget { operations: 1, faults: 1, time: 2, express: 1, late: true, ..TWO };
+const WITH_FAULTS: Budget = Budget { operations: 1, faults: 2, time: 1, ..TWO };
+/// One request alone, for longer.
+const ONE: Budget = Budget { requests: 1, operations: 3, faults: 2, time: 2, express: 1, late: true };
 
-/// Three requests with one operation each.
-const THREE: Budget = Budget { requests: 3, operations: 1, faults: 2, time: 1, express: 0, late: false };
+/// With `SIMULATION=all`, which takes minutes: the same with more faults, and with time.
+const MORE: [Budget; 4] = [
+    Budget { faults: 2, ..TWO },
+    Budget { faults: 2, ..THREE },
+    Budget { time: 1, ..TWO },
+    Budget { faults: 2, ..WITH_TIME },
+];
 
-fn all_rules() -> Vec<Rules> {
-    Rules::profiles()
+fn all() -> bool {
+    std::env::var("SIMULATION").is_ok_and(|word| word == "all")
 }
 
-fn say(what: &str, rules: &Rules, found: &Found) {
-    println!(
-        "{what}, {}: {} worlds, {} steps, deepest {}",
-        rules.name, found.worlds, found.steps, found.deepest
-    );
+/// Every combination of budgets, profiles and arrivals, on as many threads as there are cores.
+fn explore_all(budgets: &[Budget]) -> (usize, Vec<String>) {
+    let rules = Rules::profiles();
+    let arrivals = [Arrival::LoggedIn, Arrival::New];
+    let runs: Vec<(Budget, &Rules, Arrival)> = budgets
+        .iter()
+        .flat_map(|budget| {
+            rules.iter().flat_map(move |rules| arrivals.map(|arrival| (*budget, rules, arrival)))
+        })
+        .collect();
+    let next = AtomicUsize::new(0);
+    let (worlds, violations) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    let work = || {
+        while let Some((budget, rules, arrival)) = runs.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let found = explore(rules, *arrival, *budget);
+            println!(
+                "{} requests, {} operations, {} faults, {} jumps of time, {arrival:?}, {}: {} worlds, {} steps, {} deep",
+                budget.requests,
+                budget.operations,
+                budget.faults,
+                budget.time,
+                rules.name,
+                found.worlds,
+                found.steps,
+                found.deepest,
+            );
+            worlds.fetch_add(found.worlds, Ordering::Relaxed);
+            violations.lock().unwrap().extend(found.violation.map(|text| format!("{}: {text}", rules.name)));
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(work);
+        }
+    });
+    (worlds.into_inner(), violations.into_inner().unwrap())
+}
+
+/// So many sequences of up to so many of all operations, for so many requests.
+fn programs(budget: &Budget) -> usize {
+    let one: usize = (0..=budget.operations).map(|length| OPS.len().pow(length.into())).sum();
+    one.pow(u32::try_from(budget.requests).unwrap())
 }
 
 #[test]
 fn every_order_of_events_keeps_the_promises() {
-    let mut worlds = 0;
-    for budget in [TWO, THREE] {
-        for rules in &all_rules() {
-            for arrival in [Arrival::LoggedIn, Arrival::New] {
-                let found = explore(rules, arrival, budget);
-                say(
-                    &format!("{} requests, {} operations, {arrival:?}", budget.requests, budget.operations),
-                    rules,
-                    &found,
-                );
-                if let Some(violation) = found.violation {
-                    panic!("{}: {violation}", rules.name);
-                }
-                worlds += found.worlds;
-            }
-        }
+    let mut budgets = vec![TWO, THREE, WITH_TIME, WITH_FAULTS, ONE];
+    if all() {
+        budgets.extend(MORE);
     }
-    println!("{worlds} worlds in all");
+    let (worlds, violations) = explore_all(&budgets);
+    let programs: usize = budgets.iter().map(programs).sum();
+    println!("{worlds} worlds of {programs} programs, in two profiles");
+    assert!(violations.is_empty(), "{}", violations.join("\n"));
     assert!(worlds > 1_000_000, "so few worlds are not every order of events: {worlds}");
 }
 
 #[test]
 fn long_runs_at_random_keep_the_promises() {
-    let seed = std::env::var("SIMULATION_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1);
-    let runs = std::env::var("SIMULATION_RUNS").ok().and_then(|runs| runs.parse().ok()).unwrap_or(20_000);
+    let number =
+        |name: &str, usual| std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(usual);
+    let (seed, runs) = (number("SIMULATION_SEED", 1), number("SIMULATION_RUNS", 20_000));
     println!("SIMULATION_SEED={seed} SIMULATION_RUNS={runs}");
-    let budget = Budget { requests: 4, operations: 4, faults: 4, time: 6, express: 2, late: true };
-    for rules in &all_rules() {
+    let budget = Budget { requests: 4, operations: 4, faults: 4, time: 4, express: 2, late: true };
+    for rules in &Rules::profiles() {
         for arrival in [Arrival::LoggedIn, Arrival::New] {
-            let found = wander(rules, arrival, budget, seed, runs);
-            say("at random", rules, &found);
+            let found = wander(rules, arrival, budget, seed, usize::try_from(runs).unwrap());
+            println!(
+                "{arrival:?}, {}: {} runs, {} steps, {} deep",
+                rules.name, found.worlds, found.steps, found.deepest
+            );
             if let Some(violation) = found.violation {
                 panic!("{}: {violation}", rules.name);
             }
@@ -81,8 +131,9 @@ fn every_planted_fault_is_found() {
     let mut missed = Vec::new();
     for fault in Fault::ALL {
         plant(Some(fault));
-        let found = [TWO, THREE].into_iter().find_map(|budget| {
-            all_rules().iter().find_map(|rules| {
+        let rules = Rules::profiles();
+        let found = [WITH_TIME, ONE, TWO, THREE].into_iter().find_map(|budget| {
+            rules.iter().find_map(|rules| {
                 [Arrival::LoggedIn, Arrival::New].into_iter().find_map(|arrival| {
                     let violation = explore::shortest(rules, arrival, budget)?;
                     Some(format!("{}: {violation}", rules.name))
@@ -96,28 +147,5 @@ fn every_planted_fault_is_found() {
         }
     }
     assert!(missed.is_empty(), "not found: {missed:?}");
-}
-
-#[test]
-fn sizes() {
-    let Ok(text) = std::env::var("SIM_BUDGET") else { return };
-    let n: Vec<u8> = text.split(',').map(|n| n.parse().unwrap()).collect();
-    let budget = Budget {
-        requests: n[0].into(),
-        operations: n[1],
-        faults: n[2],
-        time: n[3],
-        express: n[4],
-        late: n[5] == 1,
-    };
-    for rules in &all_rules() {
-        for arrival in [Arrival::LoggedIn, Arrival::New] {
-            let began = std::time::Instant::now();
-            let found = explore(rules, arrival, budget);
-            say(&format!("{budget:?} {arrival:?} {:?}", began.elapsed()), rules, &found);
-            if let Some(violation) = found.violation {
-                println!("VIOLATION worlds {violation}");
-            }
-        }
-    }
+    println!("{0} of {0} planted faults found", Fault::ALL.len());
 }
