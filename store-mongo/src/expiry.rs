@@ -1,4 +1,4 @@
-//! Which documents are held and which are over, and until when.
+//! Which documents are held and which have expired, and until when.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -40,7 +40,7 @@ pub(crate) fn held(now: Millis) -> Document {
 }
 
 /// All that [`held`] is not, `null` included.
-pub(crate) fn over(now: Millis) -> Document {
+pub(crate) fn expired(now: Millis) -> Document {
     doc! { "expires": { "$exists": true, "$not": { "$gt": date(now) } } }
 }
 

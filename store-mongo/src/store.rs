@@ -6,11 +6,13 @@ use mongodb::{
     Collection,
     bson::{Bson, DateTime, Document, doc},
 };
-use session_core::{Cookie, Expect, Record, Set, Sid, Store, StoreError, Stored, Touched, async_trait};
+use session_core::{
+    Cookie, Destroyed, Expect, Record, Set, Sid, Store, StoreError, Stored, Touched, async_trait,
+};
 
 use crate::{
     error::{MongoError, STORE},
-    expiry::{self, Millis, date, held, left, millis, over},
+    expiry::{self, Millis, date, expired, held, left, millis},
     object,
     options::{MongoOptions, MongoOptionsError, MongoSource},
     removal::Removal,
@@ -76,6 +78,9 @@ impl Store for MongoStore {
     async fn set(&self, sid: &Sid, record: &Record, expect: &Expect) -> Result<Set, StoreError> {
         let now = self.now();
         let expires = expiry::expires(&record.cookie, now, self.options().ttl);
+        if expires <= now {
+            return Ok(Set::Expired);
+        }
         let before = match expect {
             Expect::Version(version) => match SessionField::from_version(version) {
                 None => return Ok(Set::Conflict),
@@ -84,19 +89,12 @@ impl Store for MongoStore {
             Expect::Anything | Expect::Nothing => None,
         };
         let filter = match (expect, &before) {
-            (_, Some(before)) => {
-                let mut filter = self.filter(sid, held(now));
-                filter.insert("session", doc! { "$eq": before.to_bson() });
-                filter
-            }
-            (Expect::Nothing, _) => self.filter(sid, over(now)),
+            (_, Some(before)) => self.unchanged(sid, before, now),
+            (Expect::Nothing, _) => self.filter(sid, expired(now)),
             _ => self.filter(sid, Document::new()),
         };
         let session = self.session_field(record, before.as_ref()).await?;
         let written = Set::Written(session.version()?);
-        if expires <= now {
-            return Ok(if self.remove(sid, filter, expect, now).await? { written } else { Set::Conflict });
-        }
         let update = self.update(&session, expires, now, expect);
         Ok(if self.write(filter, update, expect).await? { written } else { Set::Conflict })
     }
@@ -104,24 +102,43 @@ impl Store for MongoStore {
     async fn touch(&self, sid: &Sid, cookie: &Cookie) -> Result<Touched, StoreError> {
         let now = self.now();
         let expires = expiry::expires(cookie, now, self.options().ttl);
+        if expires <= now {
+            return Ok(Touched::Expired);
+        }
         let filter = self.filter(sid, held(now));
-        let found = if expires <= now {
-            self.run(self.collection().delete_one(filter)).await?.deleted_count
-        } else if self.options().touch_after.is_zero() {
+        let touched = if self.options().touch_after.is_zero() {
             let mut update = doc! { "$set": { "expires": date(expires) } };
             self.stamp(&mut update);
-            self.run(self.collection().update_one(filter, update)).await?.matched_count
+            self.run(self.collection().update_one(filter, update)).await?
         } else {
             let update = vec![self.touch_if_due(expires, now)];
-            self.run(self.collection().update_one(filter, update)).await?.matched_count
+            self.run(self.collection().update_one(filter, update)).await?
         };
-        Ok(if found > 0 { Touched::Moved } else { Touched::Unknown })
+        Ok(if touched.matched_count > 0 { Touched::Moved } else { Touched::Unknown })
     }
 
-    async fn destroy(&self, sid: &Sid) -> Result<(), StoreError> {
-        let filter = self.filter(sid, Document::new());
-        self.run(self.collection().delete_one(filter)).await?;
-        Ok(())
+    async fn destroy(&self, sid: &Sid, expect: &Expect) -> Result<Destroyed, StoreError> {
+        let now = self.now();
+        let filter = match expect {
+            Expect::Anything => Some(self.filter(sid, Document::new())),
+            Expect::Version(version) => {
+                SessionField::from_version(version).map(|before| self.unchanged(sid, &before, now))
+            }
+            Expect::Nothing => None,
+        };
+        let destroyed = async {
+            if let Some(filter) = filter
+                && self.collection().delete_one(filter).await?.deleted_count > 0
+            {
+                return Ok(Destroyed::Destroyed);
+            }
+            if *expect == Expect::Anything {
+                return Ok(Destroyed::Unknown);
+            }
+            let held = self.collection().find_one(self.filter(sid, held(now))).projection(doc! { "_id": 1 });
+            Ok(if held.await?.is_some() { Destroyed::Conflict } else { Destroyed::Unknown })
+        };
+        Ok(self.run(destroyed).await?)
     }
 }
 
@@ -150,7 +167,14 @@ impl MongoStore {
         filter
     }
 
-    /// One round trip, or an error before the time is over.
+    /// The document of a sid, if it is held and what was read is still in it.
+    fn unchanged(&self, sid: &Sid, before: &SessionField, now: Millis) -> Document {
+        let mut filter = self.filter(sid, held(now));
+        filter.insert("session", doc! { "$eq": before.to_bson() });
+        filter
+    }
+
+    /// What is sent, or an error before the time is over.
     async fn run<T>(
         &self,
         action: impl IntoFuture<Output = mongodb::error::Result<T>, IntoFuture: Send> + Send,
@@ -249,31 +273,16 @@ impl MongoStore {
         }
     }
 
-    /// Destroys what a record that is over already is written over; answers whether it may.
-    async fn remove(
-        &self,
-        sid: &Sid,
-        filter: Document,
-        expect: &Expect,
-        now: Millis,
-    ) -> Result<bool, MongoError> {
-        if *expect == Expect::Nothing {
-            let held = self.collection().find_one(self.filter(sid, held(now))).projection(doc! { "_id": 1 });
-            return Ok(self.run(held).await?.is_none());
-        }
-        let deleted = self.run(self.collection().delete_one(filter)).await?.deleted_count;
-        Ok(deleted > 0 || *expect == Expect::Anything)
-    }
-
     /// connect-mongo's `touchAfter`, which goes by the `lastModified` that it has read. Here the server looks: a touch that is
-    /// not due writes nothing. A document without `lastModified` is always due and gets none. One that would be over before
-    /// the next touch is due as well: connect-mongo lets it expire.
+    /// not due writes nothing. A document without `lastModified` is always due and gets none. One that would have expired
+    /// before the next touch is due as well, and one that shall expire earlier than it does: connect-mongo leaves both.
     fn touch_if_due(&self, expires: Millis, now: Millis) -> Document {
         let touch_after = expiry::after(0, self.options().touch_after);
         // What is missing comes before all dates.
         let due = doc! { "$or": [
             { "$lte": ["$lastModified", date(now.saturating_sub(touch_after))] },
             { "$lte": ["$expires", date(now.saturating_add(touch_after))] },
+            { "$gt": ["$expires", date(expires)] },
         ] };
         let dated = doc! { "$eq": [{ "$type": "$lastModified" }, "date"] };
         let mut set = doc! {

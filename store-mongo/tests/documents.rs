@@ -4,16 +4,16 @@
 
 mod common;
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use common::{clock, collection, document, in_an_hour, mongodb_url, put, quiet, record, set};
 use mongodb::{
     Collection,
     bson::{Binary, Bson, DateTime, Document, doc, oid::ObjectId, spec::BinarySubtype},
 };
-use session_core::{AdminStore, Expect, Record, Set, Sid, Store, StoreError, Touched};
+use session_core::{AdminStore, Destroyed, Expect, Record, Set, Sid, Store, StoreError, Touched};
 use session_testkit::run;
-use store_mongo::{Kruptein, MongoOptions, mongodb};
+use store_mongo::{Kruptein, MongoOptions, MongoStore, mongodb};
 
 const USER: &str = r#""user":{"id":42,"name":"Zoë Ünïcode 日本語 😀","roles":["admin","user"],"nested":{"a":{"b":[1,2.5,null,true]}}}"#;
 const REST: &str = "\"csrf\":\"a/b+c=\\\"<&>\u{2028}\",\"views\":1,\"passport\":{\"user\":\"5f1\"}";
@@ -162,7 +162,7 @@ fn a_name_of_its_own_and_a_time_to_live() {
         let error = store.ids(&mut |_| panic!("no sids to show")).await.unwrap_err();
         assert!(matches!(error, StoreError::Unavailable { .. }));
         assert_eq!(store.length().await.unwrap(), 1);
-        store.destroy(&sid).await.unwrap();
+        assert_eq!(store.destroy(&sid, &Expect::Anything).await.unwrap(), Destroyed::Destroyed);
         assert_eq!(store.length().await.unwrap(), 0);
     });
 }
@@ -276,7 +276,7 @@ fn what_cannot_be_read_is_said_and_spoils_nothing_else() {
 }
 
 #[test]
-fn without_expires_a_session_is_held_and_with_null_it_is_over() {
+fn without_expires_a_session_is_held_and_with_null_it_has_expired() {
     let Some(url) = mongodb_url() else { return };
     run(async {
         let collection = collection(&url).await;
@@ -334,6 +334,13 @@ fn a_touch_is_throttled_as_touch_after_says() {
         assert!(millis(&moved, "updatedAt") >= millis(&written, "updatedAt"));
         assert!(moved.keys().eq(written.keys()));
 
+        // Not due, but a shorter lifetime holds at once.
+        let mut short = hour(61);
+        short.cookie.set_max_age(Some(minute * 30), clock(start + 61_000).now());
+        assert_eq!(at(61).touch(&sid, &short.cookie).await.unwrap(), Touched::Moved);
+        let moved = document(&collection, &sid).await;
+        assert_eq!(millis(&moved, "expires") - millis(&written, "expires"), 61_000 - 30 * 60_000);
+
         // Without `lastModified`, as connect-mongo without the option writes it: moved, and none made up.
         collection
             .update_one(doc! { "_id": sid.as_str() }, doc! { "$unset": { "lastModified": 1 } })
@@ -344,6 +351,63 @@ fn a_touch_is_throttled_as_touch_after_says() {
         assert!(!moved.contains_key("lastModified"));
         assert_eq!(millis(&moved, "expires") - millis(&written, "expires"), 61_000);
         assert_eq!(at(4_000).touch(&sid, &hour(4_000).cookie).await.unwrap(), Touched::Unknown);
+    });
+}
+
+#[test]
+fn destroy_says_what_became_of_the_document() {
+    let Some(url) = mongodb_url() else { return };
+    run(async {
+        for stringify in [true, false] {
+            let collection = collection(&url).await;
+            let store = quiet(&collection).stringify(stringify).build().unwrap();
+            let sid = Sid::random();
+            let first = set(&store, &sid, &record("\"a\":1"), Expect::Nothing).await;
+            let second = set(&store, &sid, &record("\"a\":2"), Expect::Version(first.clone())).await;
+            let (first, second) = (Expect::Version(first), Expect::Version(second));
+            let elsewhere = Expect::Version(session_core::Version::from_number(1));
+            for expect in [&first, &elsewhere, &Expect::Nothing] {
+                assert_eq!(store.destroy(&sid, expect).await.unwrap(), Destroyed::Conflict);
+            }
+            assert!(store.get(&sid).await.unwrap().is_some(), "a conflict destroys nothing");
+            assert_eq!(store.destroy(&sid, &second).await.unwrap(), Destroyed::Destroyed);
+            for expect in [&second, &elsewhere, &Expect::Nothing, &Expect::Anything] {
+                assert_eq!(store.destroy(&sid, expect).await.unwrap(), Destroyed::Unknown);
+            }
+        }
+    });
+}
+
+#[test]
+fn what_has_expired_and_is_not_yet_removed_is_not_held() {
+    let Some(url) = mongodb_url() else { return };
+    run(async {
+        let collection = collection(&url).await;
+        let store = quiet(&collection).build().unwrap();
+        let sid = Sid::random();
+        let version = Expect::Version(set(&store, &sid, &record(""), Expect::Nothing).await);
+        let expire = doc! { "$set": { "expires": DateTime::from_millis(1) } };
+        collection.update_one(doc! { "_id": sid.as_str() }, expire).await.unwrap();
+        for expect in [&version, &Expect::Nothing] {
+            assert_eq!(store.destroy(&sid, expect).await.unwrap(), Destroyed::Unknown);
+        }
+        assert_eq!(collection.count_documents(doc! {}).await.unwrap(), 1);
+        store.destroy(&sid, &Expect::Anything).await.unwrap();
+        assert_eq!(collection.count_documents(doc! {}).await.unwrap(), 0);
+    });
+}
+
+#[test]
+fn what_has_expired_itself_changes_nothing() {
+    run(async {
+        // Nobody answers there: what has expired costs no round trip.
+        let store = MongoStore::open("mongodb://127.0.0.1:1/shop").await.unwrap();
+        let (sid, mut expired) = (Sid::random(), record(""));
+        expired.cookie.set_expires(Some(SystemTime::UNIX_EPOCH), SystemTime::now());
+        for expect in [Expect::Anything, Expect::Nothing] {
+            assert_eq!(store.set(&sid, &expired, &expect).await.unwrap(), Set::Expired);
+        }
+        assert_eq!(store.touch(&sid, &expired.cookie).await.unwrap(), Touched::Expired);
     });
 }
 

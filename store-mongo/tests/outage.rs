@@ -24,7 +24,7 @@ use common::{
     until,
 };
 use mongodb::bson::doc;
-use session_core::{AdminStore, Expect, Options, Set, Sid, Store, StoreError};
+use session_core::{AdminStore, Destroyed, Expect, Options, Set, Sid, Store, StoreError};
 use session_testkit::run;
 use store_mongo::{MongoError, MongoOptions, MongoStore, mongodb};
 
@@ -48,7 +48,7 @@ async fn all_fail(store: &MongoStore) -> Duration {
     let (get, one) = timed(store.get(&sid)).await;
     let (set, two) = timed(store.set(&sid, &record, &Expect::Nothing)).await;
     let (touch, three) = timed(store.touch(&sid, &record.cookie)).await;
-    let (destroy, four) = timed(store.destroy(&sid)).await;
+    let (destroy, four) = timed(store.destroy(&sid, &Expect::Anything)).await;
     for error in [get.unwrap_err(), set.unwrap_err(), touch.unwrap_err(), destroy.unwrap_err()] {
         unavailable(&error);
     }
@@ -174,7 +174,7 @@ async fn write(store: MongoStore, stop: Arc<AtomicBool>, done: Arc<AtomicUsize>)
                     }
                     done.fetch_add(1, Ordering::Relaxed);
                 }
-                Ok(Set::Conflict) => panic!("nobody else writes"),
+                Ok(other) => panic!("nobody else writes: {other:?}"),
                 Err(error) => {
                     unavailable(&error);
                     outcome.failed += 1;
@@ -270,7 +270,7 @@ fn with_a_password_over_tls_and_no_right_to_make_an_index() {
             let sid = put(&store, &record("\"a\":1")).await;
             assert!(store.get(&sid).await.unwrap().is_some());
             assert_eq!(store.length().await.unwrap(), 1);
-            store.destroy(&sid).await.unwrap();
+            assert_eq!(store.destroy(&sid, &Expect::Anything).await.unwrap(), Destroyed::Destroyed);
             let wrong = MongoStore::open(&url(&format!("{mechanism}:wrong@"))).await.unwrap();
             unavailable(&wrong.get(&sid).await.unwrap_err());
         }

@@ -6,7 +6,12 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use redis::{Cmd, RedisResult, cmd};
 use session_core::{AdminStore, Record, Sid, Store, StoreError, async_trait};
 
-use crate::{call::Commands, connection::Live, error::failed, store::RedisStore};
+use crate::{
+    call::Commands,
+    connection::Live,
+    error::failed,
+    store::{RedisStore, del},
+};
 
 /// So many commands are under way at a time.
 const AT_ONCE: usize = 64;
@@ -49,8 +54,10 @@ impl AdminStore for RedisStore {
     async fn clear(&self) -> Result<(), StoreError> {
         let mut scan = Scan::of(self);
         while let Some(sids) = scan.step().await? {
-            let ends = sids.into_iter().map(|sid| async move { self.destroy(&sid).await });
-            stream::iter(ends).buffer_unordered(AT_ONCE).try_collect::<()>().await?;
+            let deletes =
+                sids.into_iter().map(|sid| async move { self.call().send(&del(&self.key(&sid))).await });
+            let deletes = stream::iter(deletes).buffer_unordered(AT_ONCE);
+            deletes.try_collect::<()>().await.map_err(failed)?;
         }
         Ok(())
     }

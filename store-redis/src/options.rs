@@ -29,15 +29,16 @@ impl RedisStore {
 
     /// How long a session is held whose cookie lives until the browser closes. Default: one day.
     ///
-    /// Kept in whole seconds, rounded up. Zero: such sessions are not kept at all. connect-redis: `ttl`, in seconds.
+    /// Kept in whole seconds, rounded up. Zero: such sessions have expired when they are written. connect-redis: `ttl`, in
+    /// seconds.
     #[must_use]
     pub fn ttl(mut self, ttl: Duration) -> Self {
         self.settings.ttl = Ttl::Fixed(ttl);
         self
     }
 
-    /// How long a session is held, whatever its cookie's own lifetime; only a cookie that is over still ends it. Zero ends
-    /// it as well. Default: the cookie's lifetime, else [`ttl`](Self::ttl).
+    /// How long a session is held, whatever its cookie's own lifetime; only one whose cookie has expired has expired all the
+    /// same, and so has one for which this is zero. Default: the cookie's lifetime, else [`ttl`](Self::ttl).
     ///
     /// For records that shall outlive their cookie, or that shall not last as long. connect-redis: `ttl`, as a function.
     ///
@@ -113,8 +114,8 @@ enum Ttl {
 /// What a write says about the expiry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Hold {
-    /// Not at all: the record is over.
-    Over,
+    /// Not at all.
+    Expired,
     Seconds(u64),
     ForEver,
 }
@@ -131,7 +132,7 @@ impl Settings {
             (None, Ttl::Fixed(ttl)) => *ttl,
         };
         match whole_seconds(held) {
-            0 => Hold::Over,
+            0 => Hold::Expired,
             _ if self.disable_ttl => Hold::ForEver,
             seconds => Hold::Seconds(seconds),
         }
@@ -157,7 +158,7 @@ impl Settings {
         let mut touched = cookie.clone();
         touched.set_max_age(cookie.original_max_age(), SystemTime::now());
         match self.hold(&touched) {
-            Hold::Over => Some(Duration::ZERO),
+            Hold::Expired => Some(Duration::ZERO),
             Hold::Seconds(seconds) => Some(Duration::from_secs(seconds)),
             Hold::ForEver => None,
         }

@@ -1,20 +1,22 @@
-//! The conditional write: one round trip, one key.
+//! Writing and destroying on the condition of a version: one round trip, one key.
 
 use std::{fmt::Write, sync::LazyLock};
 
-use redis::{ErrorKind, RedisResult, ServerErrorKind, cmd};
+use redis::{Cmd, ErrorKind, RedisResult, ServerErrorKind, cmd};
 use session_core::Version;
 use sha1::{Digest, Sha1};
 
-use crate::{call::Call, options::Hold};
+use crate::call::Call;
 
-/// Writes or deletes, if the SHA-1 of what is held is the version. So 40 bytes are sent of the old text, not all of it.
-const SET_IF: &str = "\
+/// Sets the key, or without a value deletes it, if the SHA-1 of what is held is the version. So 40 bytes are sent of the
+/// old text, not all of it.
+const IF_VERSION: &str = "\
 local held = redis.call('GET', KEYS[1])
-if not held or redis.sha1hex(held) ~= ARGV[1] then
+if not held then
   return 0
-end
-if ARGV[2] then
+elseif redis.sha1hex(held) ~= ARGV[1] then
+  return -1
+elseif ARGV[2] then
   redis.call('SET', KEYS[1], unpack(ARGV, 2))
 else
   redis.call('DEL', KEYS[1])
@@ -22,32 +24,44 @@ end
 return 1
 ";
 
-static SET_IF_SHA: LazyLock<String> = LazyLock::new(|| sha1_hex(SET_IF.as_bytes()));
+static IF_VERSION_SHA: LazyLock<String> = LazyLock::new(|| sha1_hex(IF_VERSION.as_bytes()));
 
-pub(crate) async fn set_if(
+/// What the script found, and so what it did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// What is held is of that version: it is set, or deleted.
+    Version,
+    /// Something else is held; it stays.
+    Other,
+    Nothing,
+}
+
+/// Sets the key to what `with_value` appends, SET's arguments after the key, or deletes it where that is nothing. Sent
+/// once: a second attempt would find what the first one left.
+pub(crate) async fn if_version(
     call: &Call<'_>,
     key: &str,
     version: &Version,
-    text: &str,
-    hold: Hold,
-) -> RedisResult<bool> {
+    with_value: impl Fn(&mut Cmd),
+) -> RedisResult<Found> {
     let command = |name, script: &str| {
         let mut command = cmd(name);
-        command.arg(script).arg(1).arg(key).arg(version.text());
-        match hold {
-            Hold::Over => &mut command,
-            Hold::Seconds(seconds) => command.arg(text).arg("EX").arg(seconds),
-            Hold::ForEver => command.arg(text),
-        };
+        command.arg(script).arg(1).arg(key).arg(version.text().unwrap_or_default());
+        with_value(&mut command);
         command
     };
-    match call.send_once(&command("EVALSHA", &SET_IF_SHA)).await {
+    let answer: RedisResult<i64> = match call.send_once(&command("EVALSHA", &IF_VERSION_SHA)).await {
         // The server was started since, or its scripts were flushed. EVAL makes it remember this one.
         Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
-            call.send_once(&command("EVAL", SET_IF)).await
+            call.send_once(&command("EVAL", IF_VERSION)).await
         }
-        written => written,
-    }
+        answer => answer,
+    };
+    Ok(match answer? {
+        1 => Found::Version,
+        0 => Found::Nothing,
+        _ => Found::Other,
+    })
 }
 
 /// The version of a text: its SHA-1, as Redis's scripts can make it. It keeps writers apart, not attackers out.

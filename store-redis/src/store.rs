@@ -3,14 +3,16 @@
 use std::fmt;
 
 use redis::{Cmd, RedisResult, cmd, pipe};
-use session_core::{Cookie, Expect, Record, Set, Sid, Store, StoreError, Stored, Touched, async_trait};
+use session_core::{
+    Cookie, Destroyed, Expect, Record, Set, Sid, Store, StoreError, Stored, Touched, async_trait,
+};
 
 use crate::{
     call::{Call, broke},
     connection::Connection,
     error::failed,
     options::{Hold, Settings},
-    script::{self, version_of},
+    script::{Found, if_version, version_of},
 };
 
 /// Sessions in Redis, as connect-redis keeps them: a string under `sess:` and the sid, with the JSON text of the record
@@ -72,13 +74,18 @@ impl Store for RedisStore {
     }
 
     async fn set(&self, sid: &Sid, record: &Record, expect: &Expect) -> Result<Set, StoreError> {
+        let hold = self.settings.hold(&record.cookie);
+        if hold == Hold::Expired {
+            return Ok(Set::Expired);
+        }
         let (call, key, text) = (self.call(), self.key(sid), record.to_json());
-        let written = match (expect, self.settings.hold(&record.cookie)) {
-            (Expect::Anything, Hold::Over) => call.send(&del(&key)).await.map(|()| true),
-            (Expect::Anything, hold) => call.send(&set(&key, &text, hold)).await.map(|()| true),
-            (Expect::Nothing, Hold::Over) => call.send(cmd("EXISTS").arg(&key)).await.map(|held: bool| !held),
-            (Expect::Nothing, hold) => create(&call, &key, &text, hold).await,
-            (Expect::Version(version), hold) => script::set_if(&call, &key, version, &text, hold).await,
+        let written = match expect {
+            Expect::Anything => call.send(&set(&key, &text, hold)).await.map(|()| true),
+            Expect::Nothing => create(&call, &key, &text, hold).await,
+            Expect::Version(version) => {
+                let found = if_version(&call, &key, version, |command| value(command, &text, hold)).await;
+                found.map(|found| found == Found::Version)
+            }
         };
         Ok(match written.map_err(failed)? {
             true => Set::Written(version_of(text.as_bytes())),
@@ -87,21 +94,35 @@ impl Store for RedisStore {
     }
 
     async fn touch(&self, sid: &Sid, cookie: &Cookie) -> Result<Touched, StoreError> {
-        // Whether the session is there at all would be a round trip, to save which these options are for.
-        if !self.settings.touches() {
-            return Ok(Touched::Moved);
-        }
         let seconds = match self.settings.hold(cookie) {
-            Hold::Over => 0,
-            Hold::Seconds(seconds) => seconds,
-            Hold::ForEver => return Ok(Touched::Moved),
+            Hold::Expired => return Ok(Touched::Expired),
+            Hold::Seconds(seconds) if self.settings.touches() => seconds,
+            // Whether the session is there at all would be a round trip, to save which these options are for.
+            Hold::Seconds(_) | Hold::ForEver => return Ok(Touched::Moved),
         };
         let expire: RedisResult<bool> = self.call().send(cmd("EXPIRE").arg(self.key(sid)).arg(seconds)).await;
         Ok(if expire.map_err(failed)? { Touched::Moved } else { Touched::Unknown })
     }
 
-    async fn destroy(&self, sid: &Sid) -> Result<(), StoreError> {
-        self.call().send(&del(&self.key(sid))).await.map_err(failed)
+    async fn destroy(&self, sid: &Sid, expect: &Expect) -> Result<Destroyed, StoreError> {
+        let (call, key) = (self.call(), self.key(sid));
+        let found = match expect {
+            Expect::Anything => {
+                // Once: a second attempt would find nothing where the first one has deleted.
+                let deleted: RedisResult<bool> = call.send_once(&del(&key)).await;
+                deleted.map(|deleted| if deleted { Found::Version } else { Found::Nothing })
+            }
+            Expect::Nothing => {
+                let exists: RedisResult<bool> = call.send(cmd("EXISTS").arg(&key)).await;
+                exists.map(|exists| if exists { Found::Other } else { Found::Nothing })
+            }
+            Expect::Version(version) => if_version(&call, &key, version, |_| {}).await,
+        };
+        Ok(match found.map_err(failed)? {
+            Found::Version => Destroyed::Destroyed,
+            Found::Other => Destroyed::Conflict,
+            Found::Nothing => Destroyed::Unknown,
+        })
     }
 }
 
@@ -110,14 +131,19 @@ const NO_KEY: i64 = -2;
 
 fn set(key: &str, text: &str, hold: Hold) -> Cmd {
     let mut command = cmd("SET");
-    command.arg(key).arg(text);
-    if let Hold::Seconds(seconds) = hold {
-        command.arg("EX").arg(seconds);
-    }
+    value(command.arg(key), text, hold);
     command
 }
 
-fn del(key: &str) -> Cmd {
+/// SET's arguments after the key.
+fn value(command: &mut Cmd, text: &str, hold: Hold) {
+    command.arg(text);
+    if let Hold::Seconds(seconds) = hold {
+        command.arg("EX").arg(seconds);
+    }
+}
+
+pub(crate) fn del(key: &str) -> Cmd {
     let mut command = cmd("DEL");
     command.arg(key);
     command

@@ -14,7 +14,7 @@ use common::{
     put, record,
     server::{Server, installed},
 };
-use session_core::{AdminStore, Expect, Store};
+use session_core::{AdminStore, Destroyed, Expect, Store};
 use store_redis::{
     RedisStore,
     redis::{Client, TlsCertificates},
@@ -38,9 +38,12 @@ fn the_permissions_that_the_readme_names_are_enough() {
         store.set(&sid, &record("\"a\":1"), &Expect::Version(version)).await.unwrap();
         store.touch(&sid, &record("").cookie).await.unwrap();
         assert_eq!(store.length().await.unwrap(), 1);
-        let mut over = record("");
-        over.cookie.set_expires(Some(std::time::UNIX_EPOCH), std::time::UNIX_EPOCH);
-        store.set(&sid, &over, &Expect::Nothing).await.unwrap();
+        let version = Expect::Version(store.get(&sid).await.unwrap().unwrap().version);
+        assert_eq!(store.destroy(&sid, &Expect::Nothing).await.unwrap(), Destroyed::Conflict);
+        assert_eq!(store.destroy(&sid, &version).await.unwrap(), Destroyed::Destroyed);
+        let sid = put(&store, &record("")).await;
+        assert_eq!(store.destroy(&sid, &Expect::Anything).await.unwrap(), Destroyed::Destroyed);
+        let sid = put(&store, &record("")).await;
         store.clear().await.unwrap();
         assert!(store.get(&sid).await.unwrap().is_none());
         let other = RedisStore::open(&url).unwrap().prefix("other:");

@@ -17,7 +17,7 @@ use common::{
     server::{Server, installed},
     store,
 };
-use session_core::{AdminStore, Cookie, Expect, Record, Set, Sid, Store, StoreError, Touched};
+use session_core::{AdminStore, Cookie, Destroyed, Expect, Record, Set, Sid, Store, StoreError, Touched};
 use store_redis::RedisStore;
 
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -34,7 +34,7 @@ fn lasting(lifetime: Duration) -> Record {
     record
 }
 
-fn over() -> Record {
+fn expired() -> Record {
     let mut record = record("");
     record.cookie.set_expires(Some(SystemTime::now() - HOUR), SystemTime::now());
     record
@@ -58,7 +58,50 @@ fn key_value_and_time_to_live_are_those_of_connect_redis() {
         assert_eq!(ttl(&url, &prefix, &sid), 86_400);
         assert_eq!(ttl(&url, &prefix, &put(&store, &lasting(HOUR)).await), 3_600);
         assert_eq!(ttl(&url, &prefix, &put(&store, &lasting(Duration::from_millis(3_600_500))).await), 3_601);
-        assert_eq!(ttl(&url, &prefix, &put(&store, &over()).await), -2);
+    });
+}
+
+#[test]
+fn what_has_expired_is_not_written_and_costs_no_command() {
+    session_testkit::run(async {
+        let down = || RedisStore::open("redis://127.0.0.1:1").unwrap();
+        let version = session_core::Version::from_text("0".repeat(40));
+        for (store, expired) in [
+            (down(), expired()),
+            (down().ttl_with(|_| HOUR), expired()),
+            (down().ttl_with(|_| Duration::ZERO), lasting(HOUR)),
+            (down().ttl(Duration::ZERO), record("")),
+            (down().disable_touch(true), expired()),
+            (down().disable_ttl(true), expired()),
+        ] {
+            for expect in [Expect::Anything, Expect::Nothing, Expect::Version(version.clone())] {
+                assert_eq!(store.set(&Sid::random(), &expired, &expect).await.unwrap(), Set::Expired);
+            }
+            assert_eq!(store.touch(&Sid::random(), &expired.cookie).await.unwrap(), Touched::Expired);
+        }
+    });
+}
+
+#[test]
+fn destroy_deletes_the_key_on_its_condition_and_says_what_became_of_it() {
+    let Some(url) = redis_url() else { return };
+    session_testkit::run(async {
+        let (store, prefix) = store(&url);
+        let key = |sid: &Sid| format!("{prefix}{}", sid.as_str());
+        let (sid, other) = (put(&store, &record("")).await, put(&store, &record("")).await);
+        let version = Expect::Version(store.get(&sid).await.unwrap().unwrap().version);
+        let _: String = ask(&url, &["SET", &key(&sid), &record("\"a\":1").to_json()]);
+        for expect in [&version, &Expect::Nothing] {
+            assert_eq!(store.destroy(&sid, expect).await.unwrap(), Destroyed::Conflict);
+        }
+        let held = Expect::Version(store.get(&sid).await.unwrap().unwrap().version);
+        assert_eq!(store.destroy(&sid, &held).await.unwrap(), Destroyed::Destroyed);
+        assert_eq!(ttl(&url, &prefix, &sid), -2);
+        for expect in [&held, &Expect::Nothing, &Expect::Anything] {
+            assert_eq!(store.destroy(&sid, expect).await.unwrap(), Destroyed::Unknown);
+        }
+        assert_eq!(store.destroy(&other, &Expect::Anything).await.unwrap(), Destroyed::Destroyed);
+        assert_eq!(ttl(&url, &prefix, &other), -2);
     });
 }
 
@@ -89,7 +132,8 @@ fn the_options_change_the_time_to_live_as_in_connect_redis() {
 
         let (store, prefix) = open();
         let store = store.ttl(Duration::ZERO);
-        assert_eq!(ttl(&url, &prefix, &put(&store, &record("")).await), -2);
+        let unkept = store.set(&Sid::random(), &record(""), &Expect::Nothing).await.unwrap();
+        assert_eq!(unkept, Set::Expired);
         let store = store.ttl(Duration::MAX);
         assert_eq!(ttl(&url, &prefix, &put(&store, &record("")).await), 31_556_952_000);
 
@@ -100,18 +144,15 @@ fn the_options_change_the_time_to_live_as_in_connect_redis() {
         store.touch(&sid, &lasting(2 * HOUR).cookie).await.unwrap();
         assert_eq!(ttl(&url, &prefix, &sid), 3_600);
         assert_eq!(store.get(&sid).await.unwrap().unwrap().lifetime, Some(HOUR / 2));
-        assert_eq!(ttl(&url, &prefix, &put(&store, &record("")).await), -2);
-        let store = store.ttl_with(|_| HOUR);
-        assert_eq!(
-            ttl(&url, &prefix, &put(&store, &over()).await),
-            -2,
-            "a cookie that is over ends it all the same"
-        );
+        for expect in [Expect::Anything, Expect::Nothing] {
+            assert_eq!(store.set(&sid, &record(""), &expect).await.unwrap(), Set::Expired);
+        }
+        assert_eq!(ttl(&url, &prefix, &sid), 3_600, "what is held stays");
     });
 }
 
 #[test]
-fn a_touch_is_an_expire_and_a_past_one_ends_the_session() {
+fn a_touch_is_an_expire_later_or_earlier() {
     let Some(url) = redis_url() else { return };
     session_testkit::run(async {
         let (store, prefix) = store(&url);
@@ -120,8 +161,10 @@ fn a_touch_is_an_expire_and_a_past_one_ends_the_session() {
         assert_eq!(ttl(&url, &prefix, &sid), 7_200);
         assert_eq!(store.touch(&sid, &Cookie::default()).await.unwrap(), Touched::Moved);
         assert_eq!(ttl(&url, &prefix, &sid), 86_400);
-        assert_eq!(store.touch(&sid, &over().cookie).await.unwrap(), Touched::Moved);
-        assert_eq!(ttl(&url, &prefix, &sid), -2);
+        assert_eq!(store.touch(&sid, &lasting(HOUR).cookie).await.unwrap(), Touched::Moved);
+        assert_eq!(ttl(&url, &prefix, &sid), 3_600);
+        assert_eq!(store.touch(&sid, &expired().cookie).await.unwrap(), Touched::Expired);
+        assert_eq!(ttl(&url, &prefix, &sid), 3_600, "what is held stays");
     });
 }
 
@@ -155,8 +198,9 @@ fn without_a_time_to_live_keys_stay_until_they_are_destroyed() {
             let written = store.set(&sid, &record, &Expect::Version(stored.version.clone())).await.unwrap();
             assert!(matches!(written, Set::Written(_)));
             assert_eq!(ttl(&url, &prefix, &sid), -1);
-            store.set(&sid, &over(), &Expect::Version(stored.version)).await.unwrap();
-            assert_eq!(ttl(&url, &prefix, &sid), -2);
+            let version = Expect::Version(stored.version);
+            assert_eq!(store.set(&sid, &expired(), &version).await.unwrap(), Set::Expired);
+            assert_eq!(store.destroy(&sid, &version).await.unwrap(), Destroyed::Destroyed);
         }
     });
 }
@@ -226,7 +270,8 @@ fn no_error_shows_sid_data_or_password() {
             store.set(&sid, &secret, &Expect::Anything).await.map(drop).unwrap_err(),
             store.set(&sid, &secret, &Expect::Nothing).await.map(drop).unwrap_err(),
             store.touch(&sid, &secret.cookie).await.map(drop).unwrap_err(),
-            store.destroy(&sid).await.unwrap_err(),
+            store.destroy(&sid, &version).await.map(drop).unwrap_err(),
+            store.destroy(&sid, &Expect::Anything).await.map(drop).unwrap_err(),
             store.length().await.map(drop).unwrap_err(),
         ];
         for error in errors {

@@ -21,7 +21,7 @@ use common::{
     put, record,
     server::{Server, installed},
 };
-use session_core::{AdminStore, Expect, Set, Sid, Store, StoreError, Touched};
+use session_core::{AdminStore, Destroyed, Expect, Set, Sid, Store, StoreError, Touched};
 use store_redis::{RedisStore, redis};
 
 /// What an error may take longer than the option says, on a machine with other things to do.
@@ -96,8 +96,25 @@ fn an_idle_connection_that_the_server_closed_costs_nobody_an_error() {
         store.set(&sid, &record(""), &Expect::Anything).await.unwrap();
         close();
         assert_eq!(store.length().await.unwrap(), 2);
-        close();
-        store.destroy(&sid).await.unwrap();
+    });
+}
+
+#[test]
+fn a_destruction_whose_connection_broke_is_an_error_and_never_nothing_was_held() {
+    if !installed() {
+        return;
+    }
+    session_testkit::run(async {
+        let server = Server::start(&[]);
+        let store = RedisStore::open(&server.url()).unwrap();
+        let sid = put(&store, &record("")).await;
+        let version = Expect::Version(store.get(&sid).await.unwrap().unwrap().version);
+        for expect in [&version, &Expect::Anything] {
+            put(&store, &record("")).await;
+            let _: i64 = server.ask(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
+            assert_unavailable(&store.destroy(&sid, expect).await.map(drop).unwrap_err());
+        }
+        assert_eq!(store.destroy(&sid, &version).await.unwrap(), Destroyed::Destroyed);
     });
 }
 
@@ -118,9 +135,12 @@ fn a_server_that_forgot_its_scripts_is_told_again() {
                 assert!(matches!(set, Set::Written(_)));
             }
         }
+        let _: String = server.ask(&["SCRIPT", "FLUSH"]);
+        let version = Expect::Version(store.get(&sid).await.unwrap().unwrap().version);
+        assert_eq!(store.destroy(&sid, &version).await.unwrap(), Destroyed::Destroyed);
         let calls: String = server.ask(&["INFO", "commandstats"]);
         assert!(
-            calls.contains("cmdstat_eval:calls=3,") && calls.contains("cmdstat_evalsha:calls=6,"),
+            calls.contains("cmdstat_eval:calls=4,") && calls.contains("cmdstat_evalsha:calls=7,"),
             "{calls}"
         );
     });

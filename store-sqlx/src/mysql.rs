@@ -4,8 +4,8 @@ use std::{fmt, fmt::Write, future::Future, sync::Arc, time::Duration};
 
 use futures_util::TryStreamExt;
 use session_core::{
-    AdminStore, Clock, Cookie, Expect, Record, Set, Sid, Store, StoreError, Stored, Touched, Version,
-    async_trait,
+    AdminStore, Clock, Cookie, Destroyed, Expect, Record, Set, Sid, Store, StoreError, Stored, Touched,
+    Version, async_trait,
 };
 use sha2::{Digest, Sha256};
 use sqlx::{
@@ -18,7 +18,7 @@ use tokio::sync::OnceCell;
 use crate::{
     call::call,
     error::{Failure, code},
-    settings::{BATCH, QUARTER, Schedule, Settings, gone, parse},
+    settings::{BATCH, QUARTER, Schedule, Settings, parse},
     sql::{Statement, fill, identifier, quoted},
     time::{Millis, left, round_seconds},
 };
@@ -52,9 +52,7 @@ const TOUCH: &str = "\
     UPDATE {table} SET {expires} = ? WHERE {session_id} = ? AND {sid_bytes} = ? AND {expires} >= ?";
 
 const DESTROY: &str = "DELETE FROM {table} WHERE {session_id} = ? AND {sid_bytes} = ?";
-const DESTROY_HELD: &str = "\
-    DELETE FROM {table} WHERE {session_id} = ? AND {sid_bytes} = ? AND {expires} >= ?";
-const DESTROY_VERSION: &str = "\
+const DESTROY_EXPECTING_VERSION: &str = "\
     DELETE FROM {table} \
     WHERE {session_id} = ? AND {sid_bytes} = ? AND {expires} >= ? AND SHA2({text}, 256) = ?";
 
@@ -104,8 +102,7 @@ struct Sql {
     set_expecting_version: Statement,
     touch: Statement,
     destroy: Statement,
-    destroy_held: Statement,
-    destroy_version: Statement,
+    destroy_expecting_version: Statement,
     length: Statement,
     ids: Statement,
     all: Statement,
@@ -322,10 +319,8 @@ impl Store for MySqlStore {
 
     async fn set(&self, sid: &Sid, record: &Record, expect: &Expect) -> Result<Set, StoreError> {
         let now = self.settings.now();
+        let Some(until) = self.settings.until(&record.cookie, now) else { return Ok(Set::Expired) };
         self.prune_when_due(now);
-        let Some(until) = self.settings.until(&record.cookie, now) else {
-            return self.end(sid, expect, now).await;
-        };
         let (text, sid) = (record.to_json(), sid.as_str());
         let written = match expect {
             // What expires before this is replaced: all of it, or what has expired.
@@ -345,27 +340,41 @@ impl Store for MySqlStore {
     }
 
     async fn touch(&self, sid: &Sid, cookie: &Cookie) -> Result<Touched, StoreError> {
+        let (now, sid) = (self.settings.now(), sid.as_str());
+        let Some(until) = self.settings.until(cookie, now) else { return Ok(Touched::Expired) };
         if self.disable_touch {
             return Ok(Touched::Moved);
         }
-        let (now, sid) = (self.settings.now(), sid.as_str());
         self.prune_when_due(now);
-        let until = self.settings.until(cookie, now);
-        let touch = || {
-            let touch = match until {
-                Some(until) => query(self.sql.touch.text()).bind(at(until)),
-                None => query(self.sql.destroy_held.text()),
-            };
-            touch.bind(sid).bind(sid.as_bytes()).bind(at(now)).execute(&self.pool)
-        };
-        let moved = self.call(touch).await?.rows_affected() > 0;
-        Ok(if moved { Touched::Moved } else { Touched::Unknown })
+        let touch =
+            || query(self.sql.touch.text()).bind(at(until)).bind(sid).bind(sid.as_bytes()).bind(at(now));
+        let touched = self.call(|| touch().execute(&self.pool)).await?;
+        Ok(if touched.rows_affected() > 0 { Touched::Moved } else { Touched::Unknown })
     }
 
-    async fn destroy(&self, sid: &Sid) -> Result<(), StoreError> {
-        let sid = sid.as_str();
-        let destroy = || query(self.sql.destroy.text()).bind(sid).bind(sid.as_bytes());
-        self.call(|| destroy().execute(&self.pool)).await.map(|_| ())
+    async fn destroy(&self, sid: &Sid, expect: &Expect) -> Result<Destroyed, StoreError> {
+        let (now, sql, sid) = (self.settings.now(), &*self.sql, sid.as_str());
+        self.call(|| async move {
+            let of_sid = |sql: &Statement| query(sql.text()).bind(sid).bind(sid.as_bytes());
+            let destroy = match expect {
+                Expect::Anything => Some(of_sid(&sql.destroy)),
+                Expect::Version(version) => {
+                    Some(of_sid(&sql.destroy_expecting_version).bind(at(now)).bind(version.text()))
+                }
+                Expect::Nothing => None,
+            };
+            if let Some(destroy) = destroy
+                && destroy.execute(&self.pool).await?.rows_affected() > 0
+            {
+                return Ok(Destroyed::Destroyed);
+            }
+            if *expect == Expect::Anything {
+                return Ok(Destroyed::Unknown);
+            }
+            let held = of_sid(&sql.get).bind(at(now)).fetch_optional(&self.pool).await?;
+            Ok(if held.is_some() { Destroyed::Conflict } else { Destroyed::Unknown })
+        })
+        .await
     }
 }
 
@@ -382,25 +391,6 @@ impl MySqlStore {
             OF_ANOTHER_SID => Err(Failure::SameSid.of(STORE)),
             _ => Ok(true),
         }
-    }
-
-    /// Sets a record that is over already.
-    async fn end(&self, sid: &Sid, expect: &Expect, now: Millis) -> Result<Set, StoreError> {
-        let (sql, text) = (&*self.sql, sid.as_str());
-        let met = match expect {
-            Expect::Anything => self.destroy(sid).await.map(|()| true)?,
-            Expect::Nothing => {
-                let get = || query(sql.get.text()).bind(text).bind(text.as_bytes()).bind(at(now));
-                self.call(|| get().fetch_optional(&self.pool)).await?.is_none()
-            }
-            Expect::Version(version) => {
-                let destroy =
-                    || query(sql.destroy_version.text()).bind(text).bind(text.as_bytes()).bind(at(now));
-                let destroy = || destroy().bind(version.text()).execute(&self.pool);
-                self.call(destroy).await?.rows_affected() > 0
-            }
-        };
-        Ok(if met { Set::Written(gone()) } else { Set::Conflict })
     }
 }
 
@@ -494,8 +484,7 @@ impl Sql {
             set_expecting_version: fill(SET_EXPECTING_VERSION),
             touch: fill(TOUCH),
             destroy: fill(DESTROY),
-            destroy_held: fill(DESTROY_HELD),
-            destroy_version: fill(DESTROY_VERSION),
+            destroy_expecting_version: fill(DESTROY_EXPECTING_VERSION),
             length: fill(LENGTH),
             ids: fill(IDS),
             all: fill(ALL),

@@ -4,8 +4,8 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use futures_util::{TryStreamExt, future::Future};
 use session_core::{
-    AdminStore, Clock, Cookie, Expect, Record, Set, Sid, Store, StoreError, Stored, Touched, Version,
-    async_trait,
+    AdminStore, Clock, Cookie, Destroyed, Expect, Record, Set, Sid, Store, StoreError, Stored, Touched,
+    Version, async_trait,
 };
 use sqlx::{
     Connection, Executor, PgPool,
@@ -17,7 +17,7 @@ use tokio::sync::OnceCell;
 use crate::{
     call::call,
     error::{Failure, code},
-    settings::{BATCH, QUARTER, Schedule, Settings, gone, parse},
+    settings::{BATCH, QUARTER, Schedule, Settings, parse},
     sql::{Statement, identifier, quoted},
     time::{Millis, ceil_seconds, left},
 };
@@ -51,16 +51,13 @@ const SET_EXPECTING_VERSION: &str = "\
     WHERE sid = $1 AND expire >= to_timestamp($4){zone} AND {version} = $5 \
     RETURNING {version}";
 
-const HOLDS: &str = "SELECT 1 FROM {table} WHERE sid = $1 AND expire >= to_timestamp($2){zone}";
-const DESTROY_VERSION: &str = "\
-    DELETE FROM {table} WHERE sid = $1 AND expire >= to_timestamp($2){zone} AND {version} = $3";
-const DESTROY_HELD: &str = "DELETE FROM {table} WHERE sid = $1 AND expire >= to_timestamp($2){zone}";
-
 const TOUCH: &str = "\
     UPDATE {table} SET expire = to_timestamp($3){zone} \
     WHERE sid = $1 AND expire >= to_timestamp($2){zone}";
 
 const DESTROY: &str = "DELETE FROM {table} WHERE sid = $1";
+const DESTROY_EXPECTING_VERSION: &str = "\
+    DELETE FROM {table} WHERE sid = $1 AND expire >= to_timestamp($2){zone} AND {version} = $3";
 
 const LENGTH: &str = "SELECT count(*) FROM {table} WHERE expire >= to_timestamp($1){zone}";
 const IDS: &str = "SELECT sid FROM {table} WHERE expire >= to_timestamp($1){zone}";
@@ -107,11 +104,9 @@ struct Sql {
     set: Statement,
     set_expecting_nothing: Statement,
     set_expecting_version: Statement,
-    holds: Statement,
-    destroy_version: Statement,
-    destroy_held: Statement,
     touch: Statement,
     destroy: Statement,
+    destroy_expecting_version: Statement,
     length: Statement,
     ids: Statement,
     all: Statement,
@@ -348,10 +343,8 @@ impl Store for PostgresStore {
 
     async fn set(&self, sid: &Sid, record: &Record, expect: &Expect) -> Result<Set, StoreError> {
         let now = self.settings.now();
+        let Some(until) = self.settings.until(&record.cookie, now) else { return Ok(Set::Expired) };
         self.prune_when_due(now);
-        let Some(until) = self.settings.until(&record.cookie, now) else {
-            return self.end(sid, expect, now).await;
-        };
         let (text, sql) = (record.to_json(), &*self.sql);
         let written: Option<String> = self
             .call(|| {
@@ -373,51 +366,40 @@ impl Store for PostgresStore {
     }
 
     async fn touch(&self, sid: &Sid, cookie: &Cookie) -> Result<Touched, StoreError> {
+        let now = self.settings.now();
+        let Some(until) = self.settings.until(cookie, now) else { return Ok(Touched::Expired) };
         if self.disable_touch {
             return Ok(Touched::Moved);
         }
-        let now = self.settings.now();
         self.prune_when_due(now);
-        let until = self.settings.until(cookie, now);
-        let touched = self
-            .call(|| {
-                let touch = if until.is_some() { &self.sql.touch } else { &self.sql.destroy_held };
-                let touch = query(touch.text()).bind(sid.as_str()).bind(at(now));
-                let touch = match until {
-                    Some(until) => touch.bind(at(until)),
-                    None => touch,
-                };
-                touch.execute(&self.pool)
-            })
-            .await?;
+        let touch = || query(self.sql.touch.text()).bind(sid.as_str()).bind(at(now)).bind(at(until));
+        let touched = self.call(|| touch().execute(&self.pool)).await?;
         Ok(if touched.rows_affected() > 0 { Touched::Moved } else { Touched::Unknown })
     }
 
-    async fn destroy(&self, sid: &Sid) -> Result<(), StoreError> {
-        let destroy = || query(self.sql.destroy.text()).bind(sid.as_str()).execute(&self.pool);
-        self.call(destroy).await.map(|_| ())
-    }
-}
-
-impl PostgresStore {
-    /// Sets a record that is over already.
-    async fn end(&self, sid: &Sid, expect: &Expect, now: Millis) -> Result<Set, StoreError> {
-        let (sql, sid) = (&*self.sql, sid.as_str());
-        let met = match expect {
-            Expect::Anything => {
-                self.call(|| query(sql.destroy.text()).bind(sid).execute(&self.pool)).await.map(|_| true)?
+    async fn destroy(&self, sid: &Sid, expect: &Expect) -> Result<Destroyed, StoreError> {
+        let (now, sql, sid) = (self.settings.now(), &*self.sql, sid.as_str());
+        self.call(|| async move {
+            let destroy = match expect {
+                Expect::Anything => Some(query(sql.destroy.text()).bind(sid)),
+                Expect::Version(version) => {
+                    let destroy = query(sql.destroy_expecting_version.text()).bind(sid).bind(at(now));
+                    Some(destroy.bind(version.text()))
+                }
+                Expect::Nothing => None,
+            };
+            if let Some(destroy) = destroy
+                && destroy.execute(&self.pool).await?.rows_affected() > 0
+            {
+                return Ok(Destroyed::Destroyed);
             }
-            Expect::Nothing => {
-                let holds = || query(sql.holds.text()).bind(sid).bind(at(now)).fetch_optional(&self.pool);
-                self.call(holds).await?.is_none()
+            if *expect == Expect::Anything {
+                return Ok(Destroyed::Unknown);
             }
-            Expect::Version(version) => {
-                let destroy =
-                    || query(sql.destroy_version.text()).bind(sid).bind(at(now)).bind(version.text());
-                self.call(|| destroy().execute(&self.pool)).await?.rows_affected() > 0
-            }
-        };
-        Ok(if met { Set::Written(gone()) } else { Set::Conflict })
+            let held = query(sql.get.text()).bind(sid).bind(at(now)).fetch_optional(&self.pool).await?;
+            Ok(if held.is_some() { Destroyed::Conflict } else { Destroyed::Unknown })
+        })
+        .await
     }
 }
 
@@ -513,11 +495,9 @@ impl Sql {
             set: fill(SET),
             set_expecting_nothing: fill(SET_EXPECTING_NOTHING),
             set_expecting_version: fill(SET_EXPECTING_VERSION),
-            holds: fill(HOLDS),
-            destroy_version: fill(DESTROY_VERSION),
-            destroy_held: fill(DESTROY_HELD),
             touch: fill(TOUCH),
             destroy: fill(DESTROY),
+            destroy_expecting_version: fill(DESTROY_EXPECTING_VERSION),
             length: fill(LENGTH),
             ids: fill(IDS),
             all: fill(ALL),

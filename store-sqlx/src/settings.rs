@@ -50,11 +50,6 @@ pub(crate) fn parse(store: &'static str, text: impl Into<Arc<str>>) -> Result<Re
     Record::parse(text).map_err(|error| StoreError::corrupt(store, error))
 }
 
-/// What a write answers that destroyed: the version of nothing, which is never held.
-pub(crate) fn gone() -> Version {
-    Version::from_text("")
-}
-
 /// When expired records are removed: nobody waits for it with a thread or a timer; whoever writes looks at the clock.
 #[derive(Debug)]
 pub(crate) struct Schedule {

@@ -8,8 +8,8 @@ use std::{fmt, future::Future, sync::Arc, time::Duration};
 
 use futures_util::TryStreamExt;
 use session_core::{
-    AdminStore, Clock, Cookie, Expect, Record, Set, Sid, Store, StoreError, Stored, Touched, Version,
-    async_trait,
+    AdminStore, Clock, Cookie, Destroyed, Expect, Record, Set, Sid, Store, StoreError, Stored, Touched,
+    Version, async_trait,
 };
 use sqlx::{
     Executor, SqlitePool, query, query_as, query_scalar,
@@ -21,7 +21,7 @@ use self::{better_sqlite3::BETTER_SQLITE3, connect_sqlite3::CONNECT_SQLITE3, nat
 use crate::{
     call::call,
     error::{Failure, code},
-    settings::{BATCH, QUARTER, Schedule, Settings, gone, parse},
+    settings::{BATCH, QUARTER, Schedule, Settings, parse},
     sql::{Statement, identifier, quoted},
     time::Millis,
 };
@@ -42,8 +42,7 @@ struct Template {
     set_expecting_version: &'static str,
     touch: &'static str,
     destroy: &'static str,
-    destroy_held: &'static str,
-    destroy_version: &'static str,
+    destroy_expecting_version: &'static str,
     length: &'static str,
     ids: &'static str,
     all: &'static str,
@@ -84,8 +83,7 @@ struct Sql {
     set_expecting_version: Statement,
     touch: Statement,
     destroy: Statement,
-    destroy_held: Statement,
-    destroy_version: Statement,
+    destroy_expecting_version: Statement,
     length: Statement,
     ids: Statement,
     all: Statement,
@@ -248,10 +246,8 @@ impl Store for SqliteStore {
 
     async fn set(&self, sid: &Sid, record: &Record, expect: &Expect) -> Result<Set, StoreError> {
         let now = self.settings.now();
+        let Some(until) = self.settings.until(&record.cookie, now) else { return Ok(Set::Expired) };
         self.prune_when_due(now);
-        let Some(until) = self.settings.until(&record.cookie, now) else {
-            return self.end(sid, expect, now).await;
-        };
         let (text, sql): (Arc<str>, _) = (record.to_json().into(), &*self.sql);
         let written = self
             .call(|| {
@@ -273,41 +269,36 @@ impl Store for SqliteStore {
 
     async fn touch(&self, sid: &Sid, cookie: &Cookie) -> Result<Touched, StoreError> {
         let now = self.settings.now();
+        let Some(until) = self.settings.until(cookie, now) else { return Ok(Touched::Expired) };
         self.prune_when_due(now);
-        let until = self.settings.until(cookie, now);
-        let touched = self
-            .call(|| {
-                let touch = if until.is_some() { &self.sql.touch } else { &self.sql.destroy_held };
-                query(touch.text()).bind(sid.as_str()).bind(now).bind(until).execute(&self.pool)
-            })
-            .await?;
+        let touch = || query(self.sql.touch.text()).bind(sid.as_str()).bind(now).bind(until);
+        let touched = self.call(|| touch().execute(&self.pool)).await?;
         Ok(if touched.rows_affected() > 0 { Touched::Moved } else { Touched::Unknown })
     }
 
-    async fn destroy(&self, sid: &Sid) -> Result<(), StoreError> {
-        let destroy = || query(self.sql.destroy.text()).bind(sid.as_str()).execute(&self.pool);
-        self.call(destroy).await.map(|_| ())
-    }
-}
-
-impl SqliteStore {
-    /// Sets a record that is over already.
-    async fn end(&self, sid: &Sid, expect: &Expect, now: Millis) -> Result<Set, StoreError> {
-        let (sql, sid) = (&*self.sql, sid.as_str());
-        let met = match expect {
-            Expect::Anything => {
-                self.call(|| query(sql.destroy.text()).bind(sid).execute(&self.pool)).await.map(|_| true)?
+    async fn destroy(&self, sid: &Sid, expect: &Expect) -> Result<Destroyed, StoreError> {
+        let (now, sql, sid) = (self.settings.now(), &*self.sql, sid.as_str());
+        self.call(|| async move {
+            let destroy = match expect {
+                Expect::Anything => Some(query(sql.destroy.text()).bind(sid)),
+                Expect::Version(version) => {
+                    let destroy = query(sql.destroy_expecting_version.text()).bind(sid).bind(now);
+                    Some(destroy.bind(version.text()))
+                }
+                Expect::Nothing => None,
+            };
+            if let Some(destroy) = destroy
+                && destroy.execute(&self.pool).await?.rows_affected() > 0
+            {
+                return Ok(Destroyed::Destroyed);
             }
-            Expect::Nothing => {
-                let holds = || query(sql.get.text()).bind(sid).bind(now).fetch_optional(&self.pool);
-                self.call(holds).await?.is_none()
+            if *expect == Expect::Anything {
+                return Ok(Destroyed::Unknown);
             }
-            Expect::Version(version) => {
-                let destroy = || query(sql.destroy_version.text()).bind(sid).bind(now).bind(version.text());
-                self.call(|| destroy().execute(&self.pool)).await?.rows_affected() > 0
-            }
-        };
-        Ok(if met { Set::Written(gone()) } else { Set::Conflict })
+            let held = query(sql.get.text()).bind(sid).bind(now).fetch_optional(&self.pool).await?;
+            Ok(if held.is_some() { Destroyed::Conflict } else { Destroyed::Unknown })
+        })
+        .await
     }
 }
 
@@ -392,8 +383,7 @@ impl Sql {
             set_expecting_version: fill(template.set_expecting_version),
             touch: fill(template.touch),
             destroy: fill(template.destroy),
-            destroy_held: fill(template.destroy_held),
-            destroy_version: fill(template.destroy_version),
+            destroy_expecting_version: fill(template.destroy_expecting_version),
             length: fill(template.length),
             ids: fill(template.ids),
             all: fill(template.all),

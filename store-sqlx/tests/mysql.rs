@@ -6,9 +6,9 @@ mod common;
 
 use std::time::{Duration, Instant};
 
-use common::{new_name, put, record, requests::App, shown, until};
+use common::{contract, new_name, put, record, requests::App, shown, until};
 use futures_util::future::join_all;
-use session_core::{AdminStore, Expect, Set, Sid, Store, StoreError, Touched};
+use session_core::{AdminStore, Destroyed, Expect, Set, Sid, Store, StoreError, Touched};
 use session_testkit::{Fixture, ManualClock, service_url};
 use store_sqlx::{
     MySqlStore,
@@ -228,14 +228,45 @@ fn trailing_blanks_match_no_other_row_in_nodes_table() {
         };
         assert!(store.get(&blank).await.unwrap().is_none());
         assert_eq!(store.touch(&blank, &record("").cookie).await.unwrap(), Touched::Unknown);
-        store.destroy(&blank).await.unwrap();
-        let late = store.set(&blank, &record(""), &Expect::Version(version)).await.unwrap();
-        assert_eq!(late, Set::Conflict);
+        let version = Expect::Version(version);
+        for expect in [&version, &Expect::Nothing, &Expect::Anything] {
+            assert_eq!(store.destroy(&blank, expect).await.unwrap(), Destroyed::Unknown);
+        }
+        assert_eq!(store.set(&blank, &record(""), &version).await.unwrap(), Set::Conflict);
         for expect in [Expect::Anything, Expect::Nothing] {
             let error = store.set(&blank, &record(""), &expect).await.unwrap_err();
             assert!(shown(&error).contains("collation"), "{error:?}");
         }
         assert_eq!(store.get(&a).await.unwrap().unwrap().record.data.get("a"), Some("1"));
+    });
+}
+
+#[test]
+fn destroy_says_what_became_of_the_row() {
+    let Some(url) = url() else { return };
+    session_testkit::run(async {
+        let (pool, clock) = (pool(&url), ManualClock::new());
+        let store = store(&pool).0.clock(clock.clock());
+        contract::destroy_says_what_became_of_the_row(&store, &clock).await;
+    });
+}
+
+#[test]
+fn what_has_expired_itself_changes_nothing() {
+    session_testkit::run(async {
+        let down = || MySqlStore::open("mysql://nobody@127.0.0.1:1/none").unwrap();
+        contract::what_has_expired_itself_changes_nothing(&down()).await;
+        contract::what_has_expired_itself_changes_nothing(&down().disable_touch(true)).await;
+    });
+}
+
+#[test]
+fn a_record_is_held_for_the_rest_of_a_second() {
+    let Some(url) = url() else { return };
+    session_testkit::run(async {
+        let (pool, clock) = (pool(&url), ManualClock::new());
+        let store = store(&pool).0.clock(clock.clock());
+        contract::a_record_is_held_for_the_rest_of_a_second(&store, &clock, START).await;
     });
 }
 
@@ -291,11 +322,12 @@ fn a_table_that_is_there_needs_no_right_to_create_one() {
         let store = MySqlStore::open(&poor).unwrap().table_name(&table).unwrap();
         let sid = put(&store, &record("")).await;
         assert_eq!(store.touch(&sid, &record("").cookie).await.unwrap(), Touched::Moved);
-        store.destroy(&sid).await.unwrap();
+        assert_eq!(store.destroy(&sid, &Expect::Nothing).await.unwrap(), Destroyed::Conflict);
+        assert_eq!(store.destroy(&sid, &Expect::Anything).await.unwrap(), Destroyed::Destroyed);
         assert_eq!(store.prune().await.unwrap(), 0);
 
         let elsewhere = MySqlStore::open(&poor).unwrap().table_name("elsewhere").unwrap();
-        let shown = shown(&elsewhere.destroy(&sid).await.unwrap_err());
+        let shown = shown(&elsewhere.destroy(&sid, &Expect::Anything).await.unwrap_err());
         assert!(shown.contains("1142") && !shown.contains("hunter2"), "{shown}");
         run(&admin, &format!("DROP USER '{user}'@'%'")).await;
     });
@@ -312,7 +344,7 @@ fn a_missing_table_is_an_error_that_names_the_option() {
             store.get(&sid).await.map(drop).unwrap_err(),
             store.set(&sid, &record, &Expect::Nothing).await.map(drop).unwrap_err(),
             store.touch(&sid, &record.cookie).await.map(drop).unwrap_err(),
-            store.destroy(&sid).await.unwrap_err(),
+            store.destroy(&sid, &Expect::Anything).await.map(drop).unwrap_err(),
             store.length().await.map(drop).unwrap_err(),
             store.ids(&mut |_| ()).await.unwrap_err(),
             store.all(&mut |_, _| ()).await.unwrap_err(),

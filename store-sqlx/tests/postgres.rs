@@ -6,9 +6,9 @@ mod common;
 
 use std::time::{Duration, Instant};
 
-use common::{new_name, put, record, requests::App, shown, until};
+use common::{contract, new_name, put, record, requests::App, shown, until};
 use futures_util::future::join_all;
-use session_core::{AdminStore, Expect, Record, Set, Sid, Store, StoreError, Touched};
+use session_core::{AdminStore, Destroyed, Expect, Set, Sid, Store, StoreError, Touched};
 use session_testkit::{Fixture, ManualClock, service_url};
 use store_sqlx::{
     PostgresStore,
@@ -316,12 +316,15 @@ fn a_table_that_is_there_needs_no_right_to_create_one() {
             PostgresStore::new(poor.clone()).table_name(&table).unwrap().create_table_if_missing(true);
         let sid = put(&store, &record("")).await;
         assert_eq!(store.touch(&sid, &record("").cookie).await.unwrap(), Touched::Moved);
-        store.destroy(&sid).await.unwrap();
+        assert_eq!(store.destroy(&sid, &Expect::Nothing).await.unwrap(), Destroyed::Conflict);
+        assert_eq!(store.destroy(&sid, &Expect::Anything).await.unwrap(), Destroyed::Destroyed);
         assert_eq!(store.prune().await.unwrap(), 0);
 
         let elsewhere =
             PostgresStore::new(poor).table_name("elsewhere").unwrap().create_table_if_missing(true);
-        if let Err(error) = elsewhere.schema_name("pg_catalog").unwrap().destroy(&sid).await {
+        if let Err(error) =
+            elsewhere.schema_name("pg_catalog").unwrap().destroy(&sid, &Expect::Anything).await
+        {
             assert!(shown(&error).contains("42501"), "{error:?}");
         }
     });
@@ -338,7 +341,7 @@ fn a_missing_table_is_an_error_that_names_the_option() {
             store.get(&sid).await.map(drop).unwrap_err(),
             store.set(&sid, &record, &Expect::Nothing).await.map(drop).unwrap_err(),
             store.touch(&sid, &record.cookie).await.map(drop).unwrap_err(),
-            store.destroy(&sid).await.unwrap_err(),
+            store.destroy(&sid, &Expect::Anything).await.map(drop).unwrap_err(),
             store.length().await.map(drop).unwrap_err(),
             store.ids(&mut |_| ()).await.unwrap_err(),
             store.all(&mut |_, _| ()).await.unwrap_err(),
@@ -560,19 +563,45 @@ fn an_expired_row_is_nobodys_until_it_is_replaced() {
         let (store, table) = store(&pool);
         let store = store.clock(clock.clock());
         let sid = put(&store, &until(START + 60_000, "\"a\":1")).await;
-        let version = store.get(&sid).await.unwrap().unwrap().version;
+        let version = Expect::Version(store.get(&sid).await.unwrap().unwrap().version);
         clock.pass(Duration::from_secs(62));
-        let over: Record = until(START, "");
-        for expect in [Expect::Version(version.clone()), Expect::Version(version)] {
-            assert_eq!(store.set(&sid, &over, &expect).await.unwrap(), Set::Conflict);
+        let later = until(START + 120_000, "");
+        assert_eq!(store.set(&sid, &later, &version).await.unwrap(), Set::Conflict);
+        assert_eq!(store.touch(&sid, &later.cookie).await.unwrap(), Touched::Unknown);
+        for expect in [&version, &Expect::Nothing] {
+            assert_eq!(store.destroy(&sid, expect).await.unwrap(), Destroyed::Unknown);
         }
-        assert_eq!(store.touch(&sid, &over.cookie).await.unwrap(), Touched::Unknown);
-        let written = store.set(&sid, &over, &Expect::Nothing).await.unwrap();
-        assert!(matches!(written, Set::Written(_)), "over already, and nothing was held");
         let rows = format!(r#"SELECT count(*)::text FROM "{table}""#);
         assert_eq!(ask(&pool, rows).await, "1", "the row is still there, for a pruning to remove");
-        put(&store, &record("")).await;
-        assert!(matches!(store.set(&sid, &record(""), &Expect::Nothing).await.unwrap(), Set::Written(_)));
-        assert!(matches!(store.set(&sid, &over, &Expect::Nothing).await.unwrap(), Set::Conflict));
+        assert!(matches!(store.set(&sid, &later, &Expect::Nothing).await.unwrap(), Set::Written(_)));
+    });
+}
+
+#[test]
+fn destroy_says_what_became_of_the_row() {
+    let Some(url) = url() else { return };
+    session_testkit::run(async {
+        let (pool, clock) = (pool(&url), ManualClock::new());
+        let store = store(&pool).0.clock(clock.clock());
+        contract::destroy_says_what_became_of_the_row(&store, &clock).await;
+    });
+}
+
+#[test]
+fn what_has_expired_itself_changes_nothing() {
+    session_testkit::run(async {
+        let down = || PostgresStore::open("postgres://nobody@127.0.0.1:1/none").unwrap();
+        contract::what_has_expired_itself_changes_nothing(&down().create_table_if_missing(true)).await;
+        contract::what_has_expired_itself_changes_nothing(&down().disable_touch(true)).await;
+    });
+}
+
+#[test]
+fn a_record_is_held_for_the_rest_of_a_second() {
+    let Some(url) = url() else { return };
+    session_testkit::run(async {
+        let (pool, clock) = (pool(&url), ManualClock::new());
+        let store = store(&pool).0.clock(clock.clock());
+        contract::a_record_is_held_for_the_rest_of_a_second(&store, &clock, START).await;
     });
 }

@@ -6,7 +6,7 @@ mod common;
 
 use std::time::{Duration, Instant};
 
-use common::{TempDir, put, record, shown, until};
+use common::{TempDir, contract, put, record, shown, until};
 use futures_util::future::join_all;
 use session_core::{AdminStore, Expect, Set, Sid, Store, StoreError, Touched};
 use session_testkit::{Fixture, ManualClock};
@@ -94,11 +94,44 @@ async fn ask(folder: &TempDir, sql: &'static str) -> String {
     sqlx::query_scalar(sql).fetch_one(&in_folder(folder)).await.unwrap()
 }
 
+const TABLES: [SqliteTable; 3] =
+    [SqliteTable::Native, SqliteTable::ConnectSqlite3, SqliteTable::BetterSqlite3];
+
+#[test]
+fn destroy_says_what_became_of_the_row() {
+    session_testkit::run(async {
+        for table in TABLES {
+            let clock = ManualClock::new();
+            let store = SqliteStore::open("sqlite::memory:").unwrap().table(table).clock(clock.clock());
+            contract::destroy_says_what_became_of_the_row(&store, &clock).await;
+        }
+    });
+}
+
+#[test]
+fn what_has_expired_itself_changes_nothing() {
+    session_testkit::run(async {
+        let nowhere = SqliteStore::open("sqlite:no/such/folder/sessions.db").unwrap();
+        contract::what_has_expired_itself_changes_nothing(&nowhere).await;
+    });
+}
+
+#[test]
+fn a_record_is_held_for_the_rest_of_a_second() {
+    session_testkit::run(async {
+        for table in TABLES {
+            let clock = ManualClock::new();
+            let store = SqliteStore::open("sqlite::memory:").unwrap().table(table).clock(clock.clock());
+            contract::a_record_is_held_for_the_rest_of_a_second(&store, &clock, START).await;
+        }
+    });
+}
+
 #[test]
 fn sessions_survive_a_restart() {
     session_testkit::run(async {
         let folder = TempDir::new();
-        for table in [SqliteTable::Native, SqliteTable::ConnectSqlite3, SqliteTable::BetterSqlite3] {
+        for table in TABLES {
             let name = format!("{table:?} \"{{sid}}\"");
             let open = || SqliteStore::open(&folder.url()).unwrap().table(table).table_name(&name).unwrap();
             let mut sids = Vec::new();

@@ -119,8 +119,19 @@ impl Store for TextStore {
         Ok(if self.text(sid.as_str()).is_some() { Touched::Moved } else { Touched::Unknown })
     }
 
-    async fn destroy(&self, sid: &Sid, _: &Expect) -> Result<Destroyed, StoreError> {
-        let removed = self.with(|texts| texts.remove(sid.as_str()));
-        Ok(if removed.is_some() { Destroyed::Destroyed } else { Destroyed::Unknown })
+    async fn destroy(&self, sid: &Sid, expect: &Expect) -> Result<Destroyed, StoreError> {
+        Ok(self.with(|texts| {
+            let Some(held) = texts.get(sid.as_str()) else { return Destroyed::Unknown };
+            let expected = match expect {
+                Expect::Anything => true,
+                Expect::Nothing => false,
+                Expect::Version(version) => version.text() == Some(held.as_str()),
+            };
+            if !expected {
+                return Destroyed::Conflict;
+            }
+            texts.remove(sid.as_str());
+            Destroyed::Destroyed
+        }))
     }
 }

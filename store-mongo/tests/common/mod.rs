@@ -61,7 +61,7 @@ pub fn record(data: &str) -> Record {
 pub async fn set(store: &impl Store, sid: &Sid, record: &Record, expect: Expect) -> Version {
     match store.set(sid, record, &expect).await.unwrap() {
         Set::Written(version) => version,
-        Set::Conflict => panic!("nobody else writes"),
+        other => panic!("nobody else writes: {other:?}"),
     }
 }
 

@@ -118,6 +118,7 @@ async fn write(store: Arc<RedisStore>, counts: Arc<Counts>) -> Outcome {
                 }
                 // A cluster's client repeats what may have been done already.
                 Ok(Set::Conflict) => break,
+                Ok(Set::Expired) => panic!("it lives until the browser closes"),
                 Err(_) => {
                     outcome.failed += 1;
                     outcome.slowest = outcome.slowest.max(start.elapsed());

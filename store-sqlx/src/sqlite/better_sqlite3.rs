@@ -1,4 +1,5 @@
-//! better-sqlite3-session-store's table: the expiry as an ISO 8601 text, which is compared in whole seconds.
+//! better-sqlite3-session-store's table: the expiry as an ISO 8601 text. That package compares whole seconds, and ends sessions
+//! in the second in which they expire; here the milliseconds count.
 
 use super::Template;
 
@@ -13,7 +14,7 @@ pub(super) const BETTER_SQLITE3: Template = Template {
 
     get: "\
         SELECT CAST(sess AS TEXT), CAST(round((julianday(expire) - 2440587.5) * 86400000.0) AS INTEGER) - ?2 \
-        FROM {table} WHERE sid = ?1 AND datetime(?2 / 1000, 'unixepoch') < datetime(expire)",
+        FROM {table} WHERE sid = ?1 AND julianday(?2 / 1000.0, 'unixepoch') < julianday(expire)",
 
     set: "\
         INSERT INTO {table} (sid, expire, sess) \
@@ -23,29 +24,27 @@ pub(super) const BETTER_SQLITE3: Template = Template {
         INSERT INTO {table} AS held (sid, expire, sess) \
         VALUES (?1, strftime('%Y-%m-%dT%H:%M:%fZ', ?3 / 1000.0, 'unixepoch'), ?4) \
         ON CONFLICT (sid) DO UPDATE SET expire = excluded.expire, sess = excluded.sess \
-        WHERE datetime(?2 / 1000, 'unixepoch') >= datetime(held.expire)",
+        WHERE julianday(?2 / 1000.0, 'unixepoch') >= julianday(held.expire)",
     set_expecting_version: "\
         UPDATE {table} SET expire = strftime('%Y-%m-%dT%H:%M:%fZ', ?3 / 1000.0, 'unixepoch'), sess = ?4 \
-        WHERE sid = ?1 AND datetime(?2 / 1000, 'unixepoch') < datetime(expire) AND CAST(sess AS TEXT) = ?5",
+        WHERE sid = ?1 AND julianday(?2 / 1000.0, 'unixepoch') < julianday(expire) AND CAST(sess AS TEXT) = ?5",
 
     touch: "\
         UPDATE {table} SET expire = strftime('%Y-%m-%dT%H:%M:%fZ', ?3 / 1000.0, 'unixepoch') \
-        WHERE sid = ?1 AND datetime(?2 / 1000, 'unixepoch') < datetime(expire)",
+        WHERE sid = ?1 AND julianday(?2 / 1000.0, 'unixepoch') < julianday(expire)",
 
     destroy: "DELETE FROM {table} WHERE sid = ?1",
-    destroy_held: "\
-        DELETE FROM {table} WHERE sid = ?1 AND datetime(?2 / 1000, 'unixepoch') < datetime(expire)",
-    destroy_version: "\
-        DELETE FROM {table} WHERE sid = ?1 AND datetime(?2 / 1000, 'unixepoch') < datetime(expire) \
+    destroy_expecting_version: "\
+        DELETE FROM {table} WHERE sid = ?1 AND julianday(?2 / 1000.0, 'unixepoch') < julianday(expire) \
         AND CAST(sess AS TEXT) = ?3",
 
-    length: "SELECT count(*) FROM {table} WHERE datetime(?1 / 1000, 'unixepoch') < datetime(expire)",
-    ids: "SELECT sid FROM {table} WHERE datetime(?1 / 1000, 'unixepoch') < datetime(expire)",
+    length: "SELECT count(*) FROM {table} WHERE julianday(?1 / 1000.0, 'unixepoch') < julianday(expire)",
+    ids: "SELECT sid FROM {table} WHERE julianday(?1 / 1000.0, 'unixepoch') < julianday(expire)",
     all: "\
         SELECT sid, CAST(sess AS TEXT) FROM {table} \
-        WHERE datetime(?1 / 1000, 'unixepoch') < datetime(expire)",
+        WHERE julianday(?1 / 1000.0, 'unixepoch') < julianday(expire)",
     clear: "DELETE FROM {table}",
     prune: "\
         DELETE FROM {table} WHERE rowid IN (SELECT rowid FROM {table} \
-        WHERE datetime(?1 / 1000, 'unixepoch') >= datetime(expire) LIMIT ?2)",
+        WHERE julianday(?1 / 1000.0, 'unixepoch') >= julianday(expire) LIMIT ?2)",
 };

@@ -24,8 +24,7 @@ pub(super) const CONNECT_SQLITE3: Template = Template {
     touch: "UPDATE {table} SET expired = CAST(?3 AS REAL) WHERE sid = ?1 AND expired >= ?2",
 
     destroy: "DELETE FROM {table} WHERE sid = ?1",
-    destroy_held: "DELETE FROM {table} WHERE sid = ?1 AND expired >= ?2",
-    destroy_version: "\
+    destroy_expecting_version: "\
         DELETE FROM {table} WHERE sid = ?1 AND expired >= ?2 AND CAST(sess AS TEXT) = ?3",
 
     length: "SELECT count(*) FROM {table} WHERE expired >= ?1",

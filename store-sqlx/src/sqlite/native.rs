@@ -27,8 +27,7 @@ pub(super) const NATIVE: Template = Template {
     touch: "UPDATE {table} SET expire = ?3 WHERE sid = ?1 AND expire > ?2",
 
     destroy: "DELETE FROM {table} WHERE sid = ?1",
-    destroy_held: "DELETE FROM {table} WHERE sid = ?1 AND expire > ?2",
-    destroy_version: "DELETE FROM {table} WHERE sid = ?1 AND expire > ?2 AND sess = ?3",
+    destroy_expecting_version: "DELETE FROM {table} WHERE sid = ?1 AND expire > ?2 AND sess = ?3",
 
     length: "SELECT count(*) FROM {table} WHERE expire > ?1",
     ids: "SELECT sid FROM {table} WHERE expire > ?1",

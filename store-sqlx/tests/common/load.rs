@@ -115,7 +115,7 @@ async fn write(store: Arc<dyn Store>, counts: Arc<Counts>) -> Outcome {
                     }
                     counts.acknowledged.fetch_add(1, Ordering::Relaxed);
                 }
-                Ok(Set::Conflict) => panic!("nobody else writes to this session"),
+                Ok(other) => panic!("nobody else writes to this session: {other:?}"),
                 Err(_) => {
                     outcome.failed += 1;
                     outcome.slowest = outcome.slowest.max(start.elapsed());

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each test file takes its part")]
 
+pub mod contract;
 pub mod load;
 pub mod requests;
 pub mod server;
