@@ -160,14 +160,14 @@ pub async fn of_parallel_destructions_one_is_told_that_it_was_the_one(fixture: &
 
 #[allow(missing_docs)]
 pub async fn of_writes_and_destructions_of_one_version_one_is_done(fixture: &Fixture) {
-    for _ in 0..24 {
+    for round in 0..24 {
         let sid = Sid::random();
         let expect = Expect::Version(put(fixture, &sid, &record(fixture, "")).await);
         let answers = at_once((0..8).map(|at| {
             let (store, sid, expect) = (fixture.process(), sid.clone(), expect.clone());
             let record = record(fixture, &format!("\"writer\":{at}"));
             async move {
-                if at % 2 == 0 {
+                if (at + round) % 2 == 0 {
                     Ok((at, store.set(&sid, &record, &expect).await.unwrap()))
                 } else {
                     Err(store.destroy(&sid, &expect).await.unwrap())
