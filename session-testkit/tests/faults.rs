@@ -69,6 +69,7 @@ faults! {
 
     // Touches.
     TouchReadsThenWrites => concurrency::no_write_is_lost_to_a_touch,
+    TouchReadsThenWritesWhereVersionsAreDigests => concurrency::no_write_is_lost_to_a_touch,
     TouchReadsThenComparesAndWrites => concurrency::no_write_is_lost_to_a_touch,
     TouchMovesNothing => verbs::get_tells_how_long_the_record_is_held,
     TouchMovesToLaterOnly => verbs::touch_moves_the_expiry_and_nothing_else,
@@ -122,7 +123,7 @@ const DAY: Duration = Duration::from_secs(86_400);
 #[derive(Debug)]
 struct Faulty {
     fault: Fault,
-    store: Arc<MemoryStore>,
+    store: Arc<dyn AdminStore>,
     clock: Clock,
     lock: tokio::sync::Mutex<()>,
     connections: Semaphore,
@@ -142,11 +143,11 @@ fn unreadable() -> StoreError {
     StoreError::corrupt("faulty", "it was planted so")
 }
 
-fn fixture(fault: Fault, memory: MemoryStore, clock: Clock) -> Fixture {
-    let memory = Arc::new(memory);
+fn fixture(fault: Fault, store: impl AdminStore, clock: Clock) -> Fixture {
+    let store: Arc<dyn AdminStore> = Arc::new(store);
     let process = || Faulty {
         fault,
-        store: Arc::clone(&memory),
+        store: Arc::clone(&store),
         clock: clock.clone(),
         lock: tokio::sync::Mutex::default(),
         connections: Semaphore::new(4),
@@ -156,9 +157,9 @@ fn fixture(fault: Fault, memory: MemoryStore, clock: Clock) -> Fixture {
     };
     let (one, other) = (process(), process());
     Fixture::new(one).beside(other).plant(move |sid, _| {
-        let memory = Arc::clone(&memory);
+        let store = Arc::clone(&store);
         async move {
-            memory.set(&sid, &Record::parse(UNREADABLE).unwrap(), &Expect::Nothing).await.unwrap();
+            store.set(&sid, &Record::parse(UNREADABLE).unwrap(), &Expect::Nothing).await.unwrap();
         }
     })
 }
@@ -175,7 +176,11 @@ fn open(fault: Fault) -> Fixture {
         Fault::TtlIsAnother => memory.ttl(2 * DAY),
         _ => memory.ttl(DAY),
     };
-    fixture(fault, memory, manual.clock()).clock(manual).ttl(DAY)
+    let fixture = match fault {
+        Fault::TouchReadsThenWritesWhereVersionsAreDigests => fixture(fault, Digests(memory), manual.clock()),
+        _ => fixture(fault, memory, manual.clock()),
+    };
+    fixture.clock(manual).ttl(DAY)
 }
 
 /// For a store that goes by this clock, expiries are whole seconds: with 0, those that begin no sooner; with 499, the nearest;
@@ -399,7 +404,10 @@ impl Store for Faulty {
         let cookie = &self.cut(cookie);
         let held = self.store.get(sid).await?;
         match (self.fault, held) {
-            (Fault::TouchReadsThenWrites, Some(held)) => {
+            (
+                Fault::TouchReadsThenWrites | Fault::TouchReadsThenWritesWhereVersionsAreDigests,
+                Some(held),
+            ) => {
                 self.way().await?;
                 let record = Record::new(cookie.clone(), held.record.data);
                 self.store.set(sid, &record, &Expect::Anything).await?;
@@ -542,6 +550,82 @@ impl AdminStore for Faulty {
     }
 }
 
+/// A right store whose versions say what is held, so that the same data have the same version again.
+#[derive(Debug)]
+struct Digests(MemoryStore);
+
+impl Digests {
+    fn version(record: &Record) -> Version {
+        Version::from_text(format!("{:?}", record.data.iter().collect::<Vec<_>>()))
+    }
+
+    /// The memory store's condition for this one; none where this one is not met.
+    async fn inward(&self, sid: &Sid, expect: &Expect) -> Option<Expect> {
+        let Expect::Version(version) = expect else { return Some(expect.clone()) };
+        let held = self.0.get(sid).await.unwrap()?;
+        (Self::version(&held.record) == *version).then_some(Expect::Version(held.version))
+    }
+}
+
+#[async_trait]
+impl Store for Digests {
+    async fn get(&self, sid: &Sid) -> Result<Option<Stored>, StoreError> {
+        let stored = self.0.get(sid).await?;
+        Ok(stored.map(|stored| Stored { version: Self::version(&stored.record), ..stored }))
+    }
+
+    async fn set(&self, sid: &Sid, record: &Record, expect: &Expect) -> Result<Set, StoreError> {
+        loop {
+            let inward = self.inward(sid, expect).await;
+            // What is no version of the memory store's is never met.
+            let none = || Expect::Version(Version::from_text(""));
+            match self.0.set(sid, record, &inward.clone().unwrap_or_else(none)).await? {
+                Set::Written(_) => return Ok(Set::Written(Self::version(record))),
+                Set::Conflict if matches!(inward, Some(Expect::Version(_))) => {}
+                other => return Ok(other),
+            }
+        }
+    }
+
+    async fn touch(&self, sid: &Sid, cookie: &Cookie) -> Result<Touched, StoreError> {
+        self.0.touch(sid, cookie).await
+    }
+
+    async fn destroy(&self, sid: &Sid, expect: &Expect) -> Result<Destroyed, StoreError> {
+        loop {
+            let inward = self.inward(sid, expect).await;
+            let none = || Expect::Version(Version::from_text(""));
+            match self.0.destroy(sid, &inward.clone().unwrap_or_else(none)).await? {
+                Destroyed::Conflict if matches!(inward, Some(Expect::Version(_))) => {}
+                other => return Ok(other),
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl AdminStore for Digests {
+    async fn length(&self) -> Result<u64, StoreError> {
+        self.0.length().await
+    }
+
+    async fn ids(&self, visit: &mut (dyn FnMut(Sid) + Send)) -> Result<(), StoreError> {
+        self.0.ids(visit).await
+    }
+
+    async fn all(&self, visit: &mut (dyn FnMut(Sid, Record) + Send)) -> Result<(), StoreError> {
+        self.0.all(visit).await
+    }
+
+    async fn clear(&self) -> Result<(), StoreError> {
+        self.0.clear().await
+    }
+
+    async fn prune(&self) -> Result<u64, StoreError> {
+        self.0.prune().await
+    }
+}
+
 /// Held for ever where the cookie has no `expires`.
 mod right {
     use super::*;
@@ -560,6 +644,19 @@ mod right_for_a_day {
 
     session_testkit::store_contract!(async || open(Fault::None));
     session_testkit::admin_contract!(async || open(Fault::None));
+}
+
+mod right_with_digests {
+    use super::*;
+
+    async fn open() -> Fixture {
+        let clock = ManualClock::new();
+        let store = Digests(MemoryStore::new().clock(clock.clock()));
+        fixture(Fault::None, store, clock.clock()).clock(clock)
+    }
+
+    session_testkit::store_contract!(open);
+    session_testkit::admin_contract!(open);
 }
 
 mod right_in_seconds_rounded_up {
