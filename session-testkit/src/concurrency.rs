@@ -217,7 +217,8 @@ pub async fn no_write_is_lost_to_a_touch(fixture: &Fixture) {
                 let read = store.get(&written_to).await.unwrap().expect("nobody destroyed it");
                 assert!(text_of(&read.record) == text_of(&record), "it was written, and nobody else writes");
             }
-            assert_eq!(store.destroy(&written_to, &Expect::Anything).await.unwrap(), Destroyed::Destroyed);
+            let last = Expect::Version(store.get(&written_to).await.unwrap().unwrap().version);
+            assert_eq!(store.destroy(&written_to, &last).await.unwrap(), Destroyed::Destroyed);
         });
         let wrote = writing.await;
         end.store(true, Ordering::SeqCst);

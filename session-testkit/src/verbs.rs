@@ -156,11 +156,12 @@ pub async fn get_tells_how_long_the_record_is_held(fixture: &Fixture) {
         held.push((sid, record.expires(), lifetime));
     }
     fixture.pass(Duration::from_secs(2)).await;
+    let (sid, end, lifetime) = &held[0];
     // Twice: to be read is not to be touched.
-    for (sid, end, lifetime) in [&held[..2], &held[..2]].concat() {
-        lives_for(&held_until(fixture, &sid, end).await, Some(lifetime));
+    for _ in 0..2 {
+        lives_for(&held_until(fixture, sid, *end).await, Some(*lifetime));
     }
-    let (sid, touched) = (&held[0].0, lasting(fixture, Some(LIFE), ""));
+    let touched = lasting(fixture, Some(LIFE), "");
     assert_eq!(touch(fixture, sid, &touched.cookie).await, Touched::Moved);
     lives_for(&held_until(fixture, sid, touched.expires()).await, Some(LIFE));
 
@@ -204,6 +205,12 @@ pub async fn a_cookie_without_expires_is_held_for_the_stores_own_time_to_live(fi
         lives_for(&held_for_the_ttl(fixture, sid, since, until).await, fixture.ttl);
     }
     held_for_the_ttl(fixture, &touched, since, until).await;
+    if fixture.ttl.is_none() {
+        let (sid, life) = (Sid::random(), lasting(fixture, Some(LIFE), ""));
+        put(fixture, &sid, &session).await;
+        assert_eq!(touch(fixture, &sid, &life.cookie).await, Touched::Moved);
+        held_until(fixture, &sid, life.expires()).await;
+    }
     if fixture.clock.is_none() {
         return;
     }
@@ -225,20 +232,27 @@ pub async fn a_cookie_without_expires_is_held_for_the_stores_own_time_to_live(fi
 #[allow(missing_docs)]
 pub async fn a_lifetime_is_never_rounded_down(fixture: &Fixture) {
     let start = fixture.now();
-    let mut held = Vec::new();
-    for tenth in 0..10 {
-        let (sid, mut record) = (Sid::random(), record(fixture, ""));
-        let end = start + Duration::from_millis(1_500 + 100 * tenth);
-        record.cookie.set_expires(Some(end), fixture.now());
-        put(fixture, &sid, &record).await;
-        held.push((sid, end));
-    }
-    for (sid, end) in held {
+    let hold = async |tenth: u32| {
+        let end = start + Duration::from_millis(1_500) + Duration::from_millis(100) * tenth;
+        let [anyhow, on, touched] = [(); 3].map(|()| Sid::random());
+        let life = lasting(fixture, Some(LIFE), r#""a":1"#);
+        let mut short = record(fixture, r#""a":2"#);
+        short.cookie.set_expires(Some(end), fixture.now());
+        put(fixture, &anyhow, &short).await;
+        let version = put(fixture, &on, &life).await;
+        written(set(fixture, &on, &short, Expect::Version(version)).await);
+        put(fixture, &touched, &life).await;
+        assert_eq!(touch(fixture, &touched, &short.cookie).await, Touched::Moved);
+        (end, [anyhow, on, touched])
+    };
+    for (end, sids) in join_all((0..10).map(hold)).await {
         fixture.pass_until(end - Duration::from_millis(600)).await;
-        let is_held = get(fixture, &sid).await.is_some();
-        // A machine that was too busy to ask in time has learned nothing.
-        let in_time = fixture.now() < end - Duration::from_millis(500);
-        assert!(is_held || !in_time, "it is dropped more than half a second before its cookie expires");
+        for sid in sids {
+            let is_held = get(fixture, &sid).await.is_some();
+            // A machine that was too busy to ask in time has learned nothing.
+            let in_time = fixture.now() < end - Duration::from_millis(500);
+            assert!(is_held || !in_time, "it is dropped more than half a second before its cookie expires");
+        }
     }
 }
 
@@ -435,7 +449,7 @@ pub async fn touch_moves_the_expiry_and_nothing_else(fixture: &Fixture) {
     let [later, earlier, ended] = [(); 3].map(|()| Sid::random());
     let version = put(fixture, &later, &lasting(fixture, Some(SHORT), r#""a":1"#)).await;
     put(fixture, &earlier, &lasting(fixture, Some(LIFE), r#""a":1"#)).await;
-    let other = put(fixture, &ended, &lasting(fixture, Some(LIFE), r#""a":1"#)).await;
+    let other = put(fixture, &ended, &lasting(fixture, Some(SHORT), r#""a":1"#)).await;
     let short = lasting(fixture, Some(SHORT), r#""a":2"#);
     assert_eq!(touch(fixture, &earlier, &short.cookie).await, Touched::Moved);
     held_until(fixture, &earlier, short.expires()).await;
@@ -451,8 +465,9 @@ pub async fn touch_moves_the_expiry_and_nothing_else(fixture: &Fixture) {
     assert!(get(fixture, &earlier).await.is_none(), "its new end has come");
     let stored = held_until(fixture, &later, long.expires()).await;
     assert_eq!(text_of(&stored.record), [("a".into(), "1".into())]);
-    // A touch is no write that a conflict would be due to, and the time that it had at first counts no longer.
+    // The end that it had at first counts no longer, and a touch is no write that a conflict would be due to.
     assert!(stored.version == version);
+    assert_eq!(set(fixture, &later, &record(fixture, ""), Expect::Nothing).await, Set::Conflict);
     written(set(fixture, &later, &record(fixture, r#""a":3"#), Expect::Version(version)).await);
     assert_eq!(destroy(fixture, &ended, Expect::Version(other)).await, Destroyed::Destroyed);
 }

@@ -48,6 +48,7 @@ faults! {
     // How long.
     LifetimesAreRoundedDown => verbs::a_lifetime_is_never_rounded_down,
     ExpiriesAreRoundedDown => verbs::a_lifetime_is_never_rounded_down,
+    TouchedLifetimesAreRoundedDown => verbs::a_lifetime_is_never_rounded_down,
     LifetimesEndAfterAMonth => verbs::get_tells_how_long_the_record_is_held,
     ExpiriesEndIn2038 => verbs::get_tells_how_long_the_record_is_held,
     TtlIsForEver => verbs::a_cookie_without_expires_is_held_for_the_stores_own_time_to_live,
@@ -62,6 +63,7 @@ faults! {
     SetByPattern => verbs::no_sid_is_a_pattern,
     SetAnswersAnotherVersion => verbs::set_answers_the_version_that_get_answers,
     SetIfGoesByTheFirstExpiry => verbs::touch_moves_the_expiry_and_nothing_else,
+    SetGoesByTheFirstExpiry => verbs::touch_moves_the_expiry_and_nothing_else,
     SetOfTheExpiredDestroys => verbs::set_of_an_expired_record_says_so_and_changes_nothing,
     SetOfTheExpiredCompares => verbs::set_of_an_expired_record_says_so_and_changes_nothing,
     SetOfTheExpiredIsWritten => verbs::set_of_an_expired_record_says_so_and_changes_nothing,
@@ -83,6 +85,7 @@ faults! {
     DestroyReadsThenDestroys => concurrency::of_writes_and_destructions_of_one_version_one_is_done,
     DestroyIsAlwaysTheOne => concurrency::of_parallel_destructions_one_is_told_that_it_was_the_one,
     DestroyOfTheAbsentIsAConflict => verbs::destroy_goes_by_the_condition,
+    DestroyIfGoesByTheFirstExpiry => verbs::touch_moves_the_expiry_and_nothing_else,
     DestroyByPattern => verbs::no_sid_is_a_pattern,
     DestroyByPrefix => verbs::no_sid_is_a_pattern,
     DestroyByPrefixAndVersion => verbs::no_sid_is_a_pattern,
@@ -110,11 +113,17 @@ faults! {
     DroppedSetKeepsTheOldExpiry => concurrency::a_call_that_is_dropped_half_way_is_done_wholly_or_not_at_all,
     DroppedCallKeepsItsConnection => concurrency::a_call_that_is_dropped_half_way_is_done_wholly_or_not_at_all,
 
-    // Pruning.
+    // What is removed.
     PruneDoesNothing => admin::prune_removes_what_has_expired_and_nothing_else,
     PruneAnswersOnly => admin::prune_removes_what_has_expired_and_nothing_else,
     PruneAnswersNothing => admin::prune_removes_what_has_expired_and_nothing_else,
     PruneClears => admin::prune_removes_what_has_expired_and_nothing_else,
+    PruneGoesByTheFirstExpiry => admin::prune_removes_what_has_expired_and_nothing_else,
+
+    // Lists.
+    LengthGoesByTheFirstExpiry => admin::length_counts_what_has_not_expired,
+    IdsGoByTheFirstExpiry => admin::ids_shows_every_sid_once,
+    AllGoesByTheFirstExpiry => admin::all_shows_every_record_with_its_sid,
 }
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -143,7 +152,7 @@ fn unreadable() -> StoreError {
     StoreError::corrupt("faulty", "it was planted so")
 }
 
-fn fixture(fault: Fault, store: impl AdminStore, clock: Clock) -> Fixture {
+fn fixture(fault: Fault, store: impl AdminStore, clock: &Clock) -> Fixture {
     let store: Arc<dyn AdminStore> = Arc::new(store);
     let process = || Faulty {
         fault,
@@ -177,8 +186,10 @@ fn open(fault: Fault) -> Fixture {
         _ => memory.ttl(DAY),
     };
     let fixture = match fault {
-        Fault::TouchReadsThenWritesWhereVersionsAreDigests => fixture(fault, Digests(memory), manual.clock()),
-        _ => fixture(fault, memory, manual.clock()),
+        Fault::TouchReadsThenWritesWhereVersionsAreDigests => {
+            fixture(fault, Digests(memory), &manual.clock())
+        }
+        _ => fixture(fault, memory, &manual.clock()),
     };
     fixture.clock(manual).ttl(DAY)
 }
@@ -239,6 +250,11 @@ impl Faulty {
 
     async fn holds_unreadable(&self, sid: &Sid) -> bool {
         self.store.get(sid).await.unwrap().as_ref().is_some_and(is_unreadable)
+    }
+
+    /// Whether it would have expired if it had not been touched since it was written.
+    fn has_first_expired(&self, sid: &Sid) -> bool {
+        self.expiries.lock().unwrap().get(sid).is_some_and(|at| *at <= self.clock.now())
     }
 
     /// The cookie as a fault holds it.
@@ -341,12 +357,10 @@ impl Store for Faulty {
                     self.store.set(&other, &record, &Expect::Anything).await?;
                 }
             }
-            Fault::SetIfGoesByTheFirstExpiry => {
-                let expiry = self.expiries.lock().unwrap().get(sid).copied();
-                if is_conditional && expiry.is_some_and(|at| at <= self.clock.now()) {
-                    return Ok(Set::Conflict);
-                }
+            Fault::SetIfGoesByTheFirstExpiry if is_conditional && self.has_first_expired(sid) => {
+                return Ok(Set::Conflict);
             }
+            Fault::SetGoesByTheFirstExpiry if self.has_first_expired(sid) => expect = Expect::Anything,
             Fault::SetOfTheExpiredDestroys if is_expired => {
                 _ = self.store.destroy(sid, &expect).await?;
             }
@@ -401,7 +415,12 @@ impl Store for Faulty {
         let sid = &self.key(sid);
         self.cache.lock().unwrap().remove(sid);
         self.way().await?;
-        let cookie = &self.cut(cookie);
+        let mut cookie = self.cut(cookie);
+        let left = cookie.expires().and_then(|at| at.duration_since(self.clock.now()).ok());
+        if let (Fault::TouchedLifetimesAreRoundedDown, Some(left)) = (self.fault, left) {
+            cookie.set_max_age(Some(Duration::from_secs(left.as_secs())), self.clock.now());
+        }
+        let cookie = &cookie;
         let held = self.store.get(sid).await?;
         match (self.fault, held) {
             (
@@ -452,6 +471,9 @@ impl Store for Faulty {
         let is_conditional = matches!(expect, Expect::Version(_));
         match self.fault {
             Fault::DestroyAsksForNoCondition => expect = Expect::Anything,
+            Fault::DestroyIfGoesByTheFirstExpiry if is_conditional && self.has_first_expired(sid) => {
+                return Ok(Destroyed::Unknown);
+            }
             Fault::DestroyReadsThenDestroys if self.is_met(sid, &expect).await => {
                 self.way().await?;
                 expect = Expect::Anything;
@@ -499,11 +521,20 @@ impl AdminStore for Faulty {
             self.all(&mut |_, _| length += 1).await?;
             return Ok(length);
         }
+        if self.fault == Fault::LengthGoesByTheFirstExpiry {
+            self.store.ids(&mut |sid| length += u64::from(!self.has_first_expired(&sid))).await?;
+            return Ok(length);
+        }
         self.store.length().await
     }
 
     async fn ids(&self, visit: &mut (dyn FnMut(Sid) + Send)) -> Result<(), StoreError> {
-        self.store.ids(visit).await
+        let mut shown = |sid: Sid| {
+            if self.fault != Fault::IdsGoByTheFirstExpiry || !self.has_first_expired(&sid) {
+                visit(sid);
+            }
+        };
+        self.store.ids(&mut shown).await
     }
 
     async fn all(&self, visit: &mut (dyn FnMut(Sid, Record) + Send)) -> Result<(), StoreError> {
@@ -516,6 +547,7 @@ impl AdminStore for Faulty {
                     Fault::UnreadableEndsAll => return Ok(()),
                     _ => {}
                 },
+                Some(_) if self.fault == Fault::AllGoesByTheFirstExpiry && self.has_first_expired(&sid) => {}
                 Some(stored) => visit(sid, stored.record),
                 None => {}
             }
@@ -540,6 +572,14 @@ impl AdminStore for Faulty {
             Fault::PruneDoesNothing => Ok(0),
             Fault::PruneAnswersOnly => Ok(3),
             Fault::PruneAnswersNothing => self.store.prune().await.map(|_| 0),
+            Fault::PruneGoesByTheFirstExpiry => {
+                let pruned = self.store.prune().await;
+                let sids: Vec<Sid> = self.expiries.lock().unwrap().keys().cloned().collect();
+                for sid in sids.iter().filter(|sid| self.has_first_expired(sid)) {
+                    self.store.destroy(sid, &Expect::Anything).await?;
+                }
+                pruned
+            }
             Fault::PruneClears => {
                 let pruned = self.store.prune().await;
                 self.store.clear().await?;
@@ -632,7 +672,7 @@ mod right {
 
     async fn open() -> Fixture {
         let clock = ManualClock::new();
-        fixture(Fault::None, MemoryStore::new().clock(clock.clock()), clock.clock()).clock(clock)
+        fixture(Fault::None, MemoryStore::new().clock(clock.clock()), &clock.clock()).clock(clock)
     }
 
     session_testkit::store_contract!(open);
@@ -652,7 +692,7 @@ mod right_with_digests {
     async fn open() -> Fixture {
         let clock = ManualClock::new();
         let store = Digests(MemoryStore::new().clock(clock.clock()));
-        fixture(Fault::None, store, clock.clock()).clock(clock)
+        fixture(Fault::None, store, &clock.clock()).clock(clock)
     }
 
     session_testkit::store_contract!(open);
@@ -664,7 +704,7 @@ mod right_in_seconds_rounded_up {
 
     async fn open() -> Fixture {
         let clock = ManualClock::new();
-        fixture(Fault::None, MemoryStore::new().clock(in_seconds(&clock, 0)), clock.clock()).clock(clock)
+        fixture(Fault::None, MemoryStore::new().clock(in_seconds(&clock, 0)), &clock.clock()).clock(clock)
     }
 
     session_testkit::store_contract!(open);
@@ -676,7 +716,7 @@ mod right_in_the_nearest_seconds {
 
     async fn open() -> Fixture {
         let clock = ManualClock::new();
-        fixture(Fault::None, MemoryStore::new().clock(in_seconds(&clock, 499)), clock.clock()).clock(clock)
+        fixture(Fault::None, MemoryStore::new().clock(in_seconds(&clock, 499)), &clock.clock()).clock(clock)
     }
 
     session_testkit::store_contract!(open);
@@ -688,7 +728,7 @@ mod right_in_real_time {
     use super::*;
 
     async fn open() -> Fixture {
-        fixture(Fault::None, MemoryStore::new(), Clock::system())
+        fixture(Fault::None, MemoryStore::new(), &Clock::system())
     }
 
     session_testkit::contract_tests!(open; verbs:
