@@ -188,20 +188,20 @@ async fn held_for_the_ttl(fixture: &Fixture, sid: &Sid, since: SystemTime, until
 
 #[allow(missing_docs)]
 pub async fn a_cookie_without_expires_is_held_for_the_stores_own_time_to_live(fixture: &Fixture) {
-    let (over, fresh, on, touched) = (Sid::random(), Sid::random(), Sid::random(), Sid::random());
+    let (anyhow, fresh, on, touched) = (Sid::random(), Sid::random(), Sid::random(), Sid::random());
     let session = lasting(fixture, None, "");
     let short = lasting(fixture, Some(LIFE), "");
-    for sid in [&over, &touched] {
+    for sid in [&anyhow, &touched] {
         put(fixture, sid, &short).await;
     }
     let version = put(fixture, &on, &short).await;
     let since = fixture.now();
-    put(fixture, &over, &session).await;
+    put(fixture, &anyhow, &session).await;
     written(set(fixture, &fresh, &session, Expect::Nothing).await);
     written(set(fixture, &on, &session, Expect::Version(version)).await);
     assert_eq!(touch(fixture, &touched, &session.cookie).await, Touched::Moved);
     let until = fixture.now();
-    for sid in [&over, &fresh, &on] {
+    for sid in [&anyhow, &fresh, &on] {
         lives_for(&held_for_the_ttl(fixture, sid, since, until).await, fixture.ttl);
     }
     held_for_the_ttl(fixture, &touched, since, until).await;
@@ -214,7 +214,7 @@ pub async fn a_cookie_without_expires_is_held_for_the_stores_own_time_to_live(fi
     if fixture.clock.is_none() {
         return;
     }
-    let sids = [&over, &fresh, &on, &touched];
+    let sids = [&anyhow, &fresh, &on, &touched];
     fixture.pass(fixture.ttl.map_or(10 * YEAR, |ttl| ttl.saturating_sub(SHORT))).await;
     for sid in sids {
         assert!(get(fixture, sid).await.is_some());
