@@ -1,5 +1,7 @@
 //! The store contract on the memory store.
 
+use std::time::Duration;
+
 use session_core::MemoryStore;
 use session_testkit::{Fixture, ManualClock};
 
@@ -10,3 +12,17 @@ async fn open() -> Fixture {
 
 session_testkit::store_contract!(open);
 session_testkit::admin_contract!(open);
+
+mod with_a_time_to_live {
+    use super::*;
+
+    const DAY: Duration = Duration::from_secs(86_400);
+
+    async fn open() -> Fixture {
+        let clock = ManualClock::new();
+        Fixture::new(MemoryStore::new().ttl(DAY).clock(clock.clock())).clock(clock).ttl(DAY)
+    }
+
+    session_testkit::store_contract!(open);
+    session_testkit::admin_contract!(open);
+}

@@ -1,38 +1,78 @@
 //! What parallel requests may count on: nothing lost, nobody brought back. Each request runs on a driver of its own, as if
-//! in a process of its own, so that only the store's conditional writes can keep them apart.
+//! in a process of its own, so that only the store's conditional writes can keep them apart; on the store of a process of
+//! its own as well where there is one ([`Fixture::beside`]).
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    future::{Future, poll_fn},
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::Poll,
+    time::Duration,
+};
 
 use futures_util::future::join_all;
-use session_core::{CookieOptions, Error, Expect, Options, RequestInfo, Secret, Session, Sessions, Set, Sid};
+use session_core::{
+    CookieOptions, Destroyed, Error, Exchange, Expect, Options, RequestInfo, Secret, Session, Sessions, Set,
+    Sid, Stored, Touched,
+};
 
 use crate::{
     Fixture,
-    verbs::{held, record},
+    verbs::{HOUR, LIFE, held, lasting, put, record, text_of, written},
 };
 
 const PARALLEL: usize = 32;
 
-fn sessions(fixture: &Fixture) -> Sessions {
-    let lifetime = CookieOptions::new().max_age(Duration::from_secs(3_600));
-    let options = Options::express("keyboard cat").resave(false).save_uninitialized(false).cookie(lifetime);
-    options.store(Arc::clone(&fixture.store)).clock(fixture.session_clock()).build().unwrap()
+/// An application of either profile, in as many processes as it has requests.
+struct Server<'a> {
+    fixture: &'a Fixture,
+    options: Options,
 }
 
-/// A request with this sid in its cookie, up to where the handler has its session; the exchange must be ended.
-async fn request(fixture: &Fixture, sid: Option<&Sid>) -> Request {
-    let cookie = sid.map(|sid| format!("connect.sid=s:{}", Secret::new("keyboard cat").sign(sid.as_str())));
-    let each = |visit: &mut dyn FnMut(&str, &[u8])| {
-        cookie.iter().for_each(|cookie| visit("cookie", cookie.as_bytes()));
-    };
-    let exchange = sessions(fixture).exchange();
-    let asked = exchange.session(&RequestInfo::new("/", false, &each));
-    Request { session: asked.await.unwrap().unwrap(), exchange }
+/// What is promised of sessions is promised of both profiles.
+fn servers(fixture: &Fixture) -> [Server<'_>; 2] {
+    let express = Options::express("keyboard cat").resave(false).save_uninitialized(false);
+    [express, Options::new("keyboard cat")].map(|options| Server { fixture, options })
+}
+
+impl Server<'_> {
+    fn sessions(&self) -> Sessions {
+        let lifetime = CookieOptions::new().max_age(HOUR);
+        let options = self.options.clone().name("sid").cookie(lifetime).store(self.fixture.process());
+        options.clock(self.fixture.session_clock()).build().unwrap()
+    }
+
+    /// A request with this sid in its cookie, up to where the handler has its session; the exchange must be ended.
+    async fn request(&self, sid: Option<&Sid>) -> Request {
+        let cookie = sid.map(|sid| format!("sid=s:{}", Secret::new("keyboard cat").sign(sid.as_str())));
+        let each = |visit: &mut dyn FnMut(&str, &[u8])| {
+            cookie.iter().for_each(|cookie| visit("cookie", cookie.as_bytes()));
+        };
+        let exchange = self.sessions().exchange();
+        let asked = exchange.session(&RequestInfo::new("/", false, &each));
+        Request { session: asked.await.unwrap().unwrap(), exchange }
+    }
+
+    async fn requests(&self, count: usize, sid: &Sid) -> Vec<Request> {
+        join_all((0..count).map(|_| self.request(Some(sid)))).await
+    }
+
+    async fn logged_in(&self) -> Sid {
+        let first = self.request(None).await;
+        first.session.insert("user", "tj").unwrap();
+        let sid = first.session.id();
+        first.end().await;
+        sid
+    }
 }
 
 struct Request {
     session: Session,
-    exchange: session_core::Exchange,
+    exchange: Exchange,
 }
 
 impl Request {
@@ -41,24 +81,44 @@ impl Request {
     }
 }
 
-async fn logged_in(fixture: &Fixture) -> Sid {
-    let first = request(fixture, None).await;
-    first.session.insert("user", "tj").unwrap();
-    let sid = first.session.id();
-    first.end().await;
-    sid
+/// All of them at once, each in a task of its own.
+async fn at_once<F>(parts: impl IntoIterator<Item = F>) -> Vec<F::Output>
+where
+    F: Future<Output: Send> + Send + 'static,
+{
+    let tasks: Vec<_> = parts.into_iter().map(tokio::spawn).collect();
+    join_all(tasks).await.into_iter().map(Result::unwrap).collect()
+}
+
+#[allow(missing_docs)]
+pub async fn what_one_process_writes_the_other_reads(fixture: &Fixture) {
+    let (one, other, sid) = (fixture.process(), fixture.process(), Sid::random());
+    assert!(other.get(&sid).await.unwrap().is_none());
+    let mut expect = Expect::Nothing;
+    for n in 0..4 {
+        let (writes, reads) = if n % 2 == 0 { (&one, &other) } else { (&other, &one) };
+        let record = lasting(fixture, Some(LIFE), &format!("\"n\":{n}"));
+        written(writes.set(&sid, &record, &expect).await.unwrap());
+        let read = reads.get(&sid).await.unwrap().expect("it is written");
+        assert_eq!(text_of(&read.record), [("n".into(), n.to_string())]);
+        expect = Expect::Version(read.version);
+    }
+    let short = lasting(fixture, Some(LIFE / 2), "").cookie;
+    assert_eq!(one.touch(&sid, &short).await.unwrap(), Touched::Moved);
+    assert!(other.get(&sid).await.unwrap().unwrap().left.unwrap() < LIFE * 3 / 4);
+    assert_eq!(one.destroy(&sid, &expect).await.unwrap(), Destroyed::Destroyed);
+    assert!(other.get(&sid).await.unwrap().is_none());
 }
 
 async fn one_is_written(fixture: &Fixture, sid: &Sid, expect: Expect) {
     let write = |at: usize| {
-        let (store, sid, expect) = (Arc::clone(&fixture.store), sid.clone(), expect.clone());
+        let (store, sid, expect) = (fixture.process(), sid.clone(), expect.clone());
         let record = record(fixture, &format!("\"writer\":{at}"));
-        tokio::spawn(async move { (at, store.set(&sid, &record, &expect).await.unwrap()) })
+        async move { (at, store.set(&sid, &record, &expect).await.unwrap()) }
     };
-    let outcomes = join_all((0..PARALLEL).map(write)).await;
+    let outcomes = at_once((0..PARALLEL).map(write)).await;
     let winners: Vec<usize> = outcomes
         .into_iter()
-        .map(Result::unwrap)
         .filter_map(|(at, outcome)| matches!(outcome, Set::Written(_)).then_some(at))
         .collect();
     assert_eq!(winners.len(), 1, "one writer and no other is told that it wrote");
@@ -67,130 +127,374 @@ async fn one_is_written(fixture: &Fixture, sid: &Sid, expect: Expect) {
 
 #[allow(missing_docs)]
 pub async fn of_parallel_writes_that_expect_nothing_one_is_written(fixture: &Fixture) {
-    one_is_written(fixture, &Sid::random(), Expect::Nothing).await;
+    for _ in 0..8 {
+        one_is_written(fixture, &Sid::random(), Expect::Nothing).await;
+    }
 }
 
 #[allow(missing_docs)]
 pub async fn of_parallel_writes_that_expect_one_version_one_is_written(fixture: &Fixture) {
-    let sid = Sid::random();
-    let Set::Written(version) =
-        fixture.store.set(&sid, &record(fixture, ""), &Expect::Nothing).await.unwrap()
-    else {
-        panic!("nothing was held")
+    for _ in 0..8 {
+        let sid = Sid::random();
+        let version = put(fixture, &sid, &record(fixture, "")).await;
+        one_is_written(fixture, &sid, Expect::Version(version)).await;
+    }
+}
+
+#[allow(missing_docs)]
+pub async fn of_parallel_destructions_one_is_told_that_it_was_the_one(fixture: &Fixture) {
+    for round in 0..8 {
+        let sid = Sid::random();
+        let version = put(fixture, &sid, &record(fixture, "")).await;
+        let expect = if round % 2 == 0 { Expect::Version(version) } else { Expect::Anything };
+        let answers = at_once((0..8).map(|_| {
+            let (store, sid, expect) = (fixture.process(), sid.clone(), expect.clone());
+            async move { store.destroy(&sid, &expect).await.unwrap() }
+        }))
+        .await;
+        let count = |answer| answers.iter().filter(|other| **other == answer).count();
+        assert_eq!((count(Destroyed::Destroyed), count(Destroyed::Unknown)), (1, 7), "{answers:?}");
+        assert!(held(fixture, &sid).await.is_none());
+    }
+}
+
+#[allow(missing_docs)]
+pub async fn of_writes_and_destructions_of_one_version_one_is_done(fixture: &Fixture) {
+    for round in 0..24 {
+        let sid = Sid::random();
+        let expect = Expect::Version(put(fixture, &sid, &record(fixture, "")).await);
+        let answers = at_once((0..8).map(|at| {
+            let (store, sid, expect) = (fixture.process(), sid.clone(), expect.clone());
+            let record = record(fixture, &format!("\"writer\":{at}"));
+            async move {
+                if (at + round) % 2 == 0 {
+                    Ok((at, store.set(&sid, &record, &expect).await.unwrap()))
+                } else {
+                    Err(store.destroy(&sid, &expect).await.unwrap())
+                }
+            }
+        }))
+        .await;
+        let is_done = |answer: &&_| matches!(answer, Ok((_, Set::Written(_))) | Err(Destroyed::Destroyed));
+        let done: Vec<_> = answers.iter().filter(is_done).collect();
+        assert_eq!(done.len(), 1, "each of them would undo the other: {answers:?}");
+        let left = held(fixture, &sid).await;
+        match done[0] {
+            Ok((at, _)) => assert_eq!(left.unwrap(), [("writer".into(), at.to_string())]),
+            Err(_) => assert!(left.is_none()),
+        }
+    }
+}
+
+/// One writer of each session, and beside it others that touch the session all the time, until it is destroyed.
+#[allow(missing_docs)]
+pub async fn no_write_is_lost_to_a_touch(fixture: &Fixture) {
+    const WRITES: usize = 25;
+    let session = |_| async {
+        let (sid, ended) = (Sid::random(), Arc::new(AtomicBool::new(false)));
+        let record = |n| lasting(fixture, Some(LIFE), &format!("\"n\":{n}"));
+        put(fixture, &sid, &record(0)).await;
+        let touch = |_| {
+            let (store, sid, ended) = (fixture.process(), sid.clone(), Arc::clone(&ended));
+            let cookie = record(0).cookie;
+            tokio::spawn(async move {
+                while !ended.load(Ordering::SeqCst) {
+                    store.touch(&sid, &cookie).await.unwrap();
+                    tokio::task::yield_now().await;
+                }
+            })
+        };
+        let touching: Vec<_> = (0..2).map(touch).collect();
+        let writes = (1..=WRITES).map(record).collect::<Vec<_>>();
+        let (store, written_to, end) = (fixture.process(), sid.clone(), Arc::clone(&ended));
+        let writing = tokio::spawn(async move {
+            for record in writes {
+                let read = store.get(&written_to).await.unwrap().expect("nobody destroyed it");
+                let n: usize = read.record.data.get("n").unwrap().parse().unwrap();
+                // Every third without a condition, which a touch must not undo either.
+                let expect = if n % 3 == 2 { Expect::Anything } else { Expect::Version(read.version) };
+                written(store.set(&written_to, &record, &expect).await.unwrap());
+                let read = store.get(&written_to).await.unwrap().expect("nobody destroyed it");
+                assert!(text_of(&read.record) == text_of(&record), "it was written, and nobody else writes");
+            }
+            let last = Expect::Version(store.get(&written_to).await.unwrap().unwrap().version);
+            assert_eq!(store.destroy(&written_to, &last).await.unwrap(), Destroyed::Destroyed);
+        });
+        let wrote = writing.await;
+        end.store(true, Ordering::SeqCst);
+        wrote.unwrap();
+        join_all(touching).await.into_iter().for_each(Result::unwrap);
+        assert!(held(fixture, &sid).await.is_none(), "a touch does not bring it back");
     };
-    one_is_written(fixture, &sid, Expect::Version(version)).await;
+    join_all((0..8).map(session)).await;
+}
+
+/// What it came to, if that came within so many polls and so much time; else it is dropped where it is.
+async fn dropped<T>(call: impl Future<Output = T>, polls: usize, time: Duration) -> Option<T> {
+    let mut call = pin!(call);
+    let mut polled = 0;
+    let some_polls = poll_fn(|context| {
+        polled += 1;
+        match call.as_mut().poll(context) {
+            Poll::Ready(answer) => Poll::Ready(Some(answer)),
+            Poll::Pending if polled >= polls => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        }
+    });
+    tokio::time::timeout(time, some_polls).await.ok().flatten()
+}
+
+/// Reads the session, and then writes it on the condition of what was read, until that is what is held: a call that was
+/// dropped may still be under way to the database.
+async fn settle(fixture: &Fixture, sid: &Sid, is_whole: impl Fn(Option<&Stored>) -> bool) {
+    let settled = record(fixture, r#""settled":true"#);
+    for _ in 0..100 {
+        let stored = fixture.store.get(sid).await.unwrap();
+        assert!(is_whole(stored.as_ref()), "it was done in part");
+        let expect = stored.map_or(Expect::Nothing, |stored| Expect::Version(stored.version));
+        if let Set::Written(_) = fixture.store.set(sid, &settled, &expect).await.unwrap() {
+            assert_eq!(held(fixture, sid).await.unwrap(), [("settled".into(), "true".into())]);
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    panic!("the session cannot be written any more");
+}
+
+#[allow(missing_docs)]
+pub async fn a_call_that_is_dropped_half_way_is_done_wholly_or_not_at_all(fixture: &Fixture) {
+    const LONG: Duration = Duration::from_secs(10);
+    let by_polls = (1..=8).map(|polls| (polls, LONG));
+    let by_time = (0..=3).map(|millis| (usize::MAX, Duration::from_millis(millis)));
+    let cases: Vec<(usize, Duration)> = by_polls.chain(by_time).collect();
+    let all = async {
+        for (polls, time) in cases {
+            dropped_calls(fixture, polls, time).await;
+        }
+        // As many as before can use the store at once.
+        let (store, sid) = (&fixture.store, Sid::random());
+        put(fixture, &sid, &record(fixture, "")).await;
+        for read in join_all((0..PARALLEL).map(|_| store.get(&sid))).await {
+            assert!(read.unwrap().is_some());
+        }
+    };
+    tokio::time::timeout(6 * LONG, all).await.expect("the store still answers");
+}
+
+async fn dropped_calls(fixture: &Fixture, polls: usize, time: Duration) {
+    let (old, new) = (lasting(fixture, Some(LIFE), r#""a":1"#), record(fixture, r#""a":2"#));
+    // The data of one write come with the expiry of the same.
+    let lives_long = |stored: &Stored| stored.left.is_some_and(|left| left > 2 * LIFE);
+    let is_old = |stored: &Stored| text_of(&stored.record) == text_of(&old) && !lives_long(stored);
+    let is_new = |stored: &Stored| text_of(&stored.record) == text_of(&new) && lives_long(stored);
+    let store = &fixture.store;
+    let [read, written, created, touched, destroyed] = [(); 5].map(|()| Sid::random());
+    let mut versions = Vec::new();
+    for sid in [&read, &written, &touched, &destroyed] {
+        versions.push(Expect::Version(put(fixture, sid, &old).await));
+    }
+
+    dropped(store.get(&read), polls, time).await;
+    dropped(store.set(&written, &new, &versions[1]), polls, time).await;
+    dropped(store.set(&created, &new, &Expect::Nothing), polls, time).await;
+    dropped(store.touch(&touched, &new.cookie), polls, time).await;
+    dropped(store.destroy(&destroyed, &versions[3]), polls, time).await;
+
+    settle(fixture, &read, |stored| stored.is_some_and(is_old)).await;
+    settle(fixture, &written, |stored| stored.is_some_and(|stored| is_old(stored) || is_new(stored))).await;
+    settle(fixture, &created, |stored| stored.is_none_or(is_new)).await;
+    settle(fixture, &destroyed, |stored| stored.is_none_or(is_old)).await;
+    let stored = store.get(&touched).await.unwrap().expect("a touch destroys nothing");
+    assert_eq!(text_of(&stored.record), text_of(&old));
+    assert!(matches!(store.set(&touched, &new, &versions[2]).await.unwrap(), Set::Written(_)));
 }
 
 #[allow(missing_docs)]
 pub async fn parallel_increments_are_all_kept(fixture: &Fixture) {
-    let sid = logged_in(fixture).await;
-    let requests = join_all((0..PARALLEL).map(|_| request(fixture, Some(&sid)))).await;
-    let add = |request: Request| {
-        tokio::spawn(async move {
+    for server in servers(fixture) {
+        let sid = server.logged_in().await;
+        let add = |request: Request| async move {
             let sum = request.session.update("n", |n: Option<u64>| n.unwrap_or(0) + 1).await.unwrap();
             request.end().await;
             sum
-        })
-    };
-    let mut sums: Vec<u64> =
-        join_all(requests.into_iter().map(add)).await.into_iter().map(Result::unwrap).collect();
-    sums.sort_unstable();
-    assert!(sums.into_iter().eq(1..=PARALLEL as u64), "each was told its own sum");
-    let last = request(fixture, Some(&sid)).await;
-    assert_eq!(last.session.get::<usize>("n").unwrap(), Some(PARALLEL));
-    assert_eq!(last.session.get::<String>("user").unwrap().as_deref(), Some("tj"));
+        };
+        let mut sums = at_once(server.requests(PARALLEL, &sid).await.into_iter().map(add)).await;
+        sums.sort_unstable();
+        assert!(sums.into_iter().eq(1..=PARALLEL as u64), "each was told its own sum");
+        let last = server.request(Some(&sid)).await;
+        assert_eq!(last.session.get::<usize>("n").unwrap(), Some(PARALLEL));
+        assert_eq!(last.session.get::<String>("user").unwrap().as_deref(), Some("tj"));
+    }
 }
 
 #[allow(missing_docs)]
 pub async fn parallel_requests_keep_each_others_keys(fixture: &Fixture) {
-    let sid = logged_in(fixture).await;
-    let requests = join_all((0..PARALLEL).map(|_| request(fixture, Some(&sid)))).await;
-    let ends = requests.into_iter().enumerate().map(|(at, request)| {
-        tokio::spawn(async move {
+    for server in servers(fixture) {
+        let sid = server.logged_in().await;
+        let requests = server.requests(PARALLEL, &sid).await.into_iter().enumerate();
+        at_once(requests.map(|(at, request)| async move {
             request.session.insert(&format!("key{at}"), at).unwrap();
             request.end().await;
-        })
-    });
-    join_all(ends).await.into_iter().for_each(Result::unwrap);
-    let last = request(fixture, Some(&sid)).await;
-    for at in 0..PARALLEL {
-        assert_eq!(last.session.get::<usize>(&format!("key{at}")).unwrap(), Some(at));
+        }))
+        .await;
+        let last = server.request(Some(&sid)).await;
+        for at in 0..PARALLEL {
+            assert_eq!(last.session.get::<usize>(&format!("key{at}")).unwrap(), Some(at));
+        }
     }
 }
 
 #[allow(missing_docs)]
 pub async fn a_logout_stays_a_logout(fixture: &Fixture) {
-    let sid = logged_in(fixture).await;
-    let reads = request(fixture, Some(&sid)).await;
-    let writes = request(fixture, Some(&sid)).await;
-    let saves = request(fixture, Some(&sid)).await;
-    let renews = request(fixture, Some(&sid)).await;
-    let logout = request(fixture, Some(&sid)).await;
-    logout.session.destroy().await.unwrap();
-    logout.end().await;
+    for server in servers(fixture) {
+        let sid = server.logged_in().await;
+        let reads = server.request(Some(&sid)).await;
+        let writes = server.request(Some(&sid)).await;
+        let saves = server.request(Some(&sid)).await;
+        let renews = server.request(Some(&sid)).await;
+        let logout = server.request(Some(&sid)).await;
+        logout.session.destroy().await.unwrap();
+        logout.end().await;
 
-    writes.session.insert("cart", 1).unwrap();
-    saves.session.insert("cart", 1).unwrap();
-    assert!(matches!(saves.session.save().await, Err(Error::Gone)));
-    let updated = saves.session.update("n", |n: Option<u64>| n.unwrap_or(0) + 1).await;
-    assert!(matches!(updated, Err(Error::Gone)));
-    assert!(matches!(renews.session.renew_id().await, Err(Error::Gone)));
-    for request in [reads, writes, saves, renews] {
-        assert!(request.end().await.is_empty(), "no cookie for a session that is gone");
+        writes.session.insert("cart", 1).unwrap();
+        saves.session.insert("cart", 1).unwrap();
+        assert!(matches!(saves.session.save().await, Err(Error::Gone)));
+        let updated = saves.session.update("n", |n: Option<u64>| n.unwrap_or(0) + 1).await;
+        assert!(matches!(updated, Err(Error::Gone)));
+        assert!(matches!(renews.session.renew_id().await, Err(Error::Gone)));
+        for request in [reads, writes, saves, renews] {
+            assert!(request.end().await.is_empty(), "no cookie for a session that is gone");
+        }
+        assert!(held(fixture, &sid).await.is_none());
+        assert_eq!(fixture.store.length().await.unwrap(), 0);
     }
-    assert!(held(fixture, &sid).await.is_none());
-    assert_eq!(fixture.store.length().await.unwrap(), 0);
+}
+
+/// What one of the parallel requests does with its session.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Write,
+    Update,
+    Renew,
+    Logout,
+}
+
+impl Part {
+    /// Answers under which id its session is then; none when the session is gone.
+    async fn play(self, request: Request) -> (Self, Option<Sid>) {
+        let session = request.session.clone();
+        let played = match self {
+            Self::Write => session.insert("cart", 1),
+            Self::Update => session.update("n", |n: Option<u64>| n.unwrap_or(0) + 1).await.map(drop),
+            Self::Renew => session.renew_id().await,
+            Self::Logout => session.destroy().await,
+        };
+        request.end().await;
+        match played {
+            Ok(()) => (self, Some(session.id())),
+            Err(Error::Gone) => (self, None),
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+/// A logout beside writes, updates and renewals. It may come too late for a renewal, and then it says so; otherwise nothing
+/// of the session is left under any id.
+#[allow(missing_docs)]
+pub async fn a_logout_is_final_whatever_runs_beside_it(fixture: &Fixture) {
+    const ROUNDS: usize = 28;
+    use Part::{Logout, Renew, Update, Write};
+    for server in servers(fixture) {
+        let mut renewed_in_time = BTreeSet::new();
+        for round in 0..ROUNDS {
+            let mut parts = [Logout, Write, Renew, Update, Write, Renew, Update];
+            parts.rotate_right(round % 7);
+            let sid = server.logged_in().await;
+            let requests = server.requests(parts.len(), &sid).await;
+            let played = at_once(parts.into_iter().zip(requests).map(|(part, request)| part.play(request)));
+            let played = played.await;
+            let ids = |wanted| {
+                let of_part = move |(part, id): &(Part, Option<Sid>)| (*part == wanted).then(|| id.clone());
+                played.iter().filter_map(of_part).flatten()
+            };
+            assert!(held(fixture, &sid).await.is_none(), "it lives on under its old id");
+            if ids(Logout).next().is_none() {
+                assert!(ids(Renew).next().is_some(), "nobody else could have ended it");
+                renewed_in_time.extend(ids(Renew));
+            } else {
+                for renewed in ids(Renew) {
+                    assert!(held(fixture, &renewed).await.is_none(), "it lives on under another id");
+                }
+            }
+        }
+        let mut live = BTreeSet::new();
+        fixture.store.ids(&mut |sid| _ = live.insert(sid)).await.unwrap();
+        assert!(live.is_subset(&renewed_in_time), "something of it is left under an id that nobody has");
+        fixture.store.clear().await.unwrap();
+    }
 }
 
 #[allow(missing_docs)]
 pub async fn a_regenerated_session_stays_under_its_new_id(fixture: &Fixture) {
-    let sid = logged_in(fixture).await;
-    let late = request(fixture, Some(&sid)).await;
-    let regenerates = request(fixture, Some(&sid)).await;
-    regenerates.session.regenerate().await.unwrap();
-    regenerates.session.insert("user", "tobi").unwrap();
-    let new = regenerates.session.id();
-    assert_eq!(regenerates.end().await.len(), 1);
-    late.session.insert("cart", 1).unwrap();
-    late.end().await;
-    assert!(held(fixture, &sid).await.is_none());
-    assert_eq!(held(fixture, &new).await.unwrap(), [("user".into(), "\"tobi\"".into())]);
+    for server in servers(fixture) {
+        let sid = server.logged_in().await;
+        let late = server.request(Some(&sid)).await;
+        let regenerates = server.request(Some(&sid)).await;
+        regenerates.session.regenerate().await.unwrap();
+        regenerates.session.insert("user", "tobi").unwrap();
+        let new = regenerates.session.id();
+        assert_eq!(regenerates.end().await.len(), 1);
+        late.session.insert("cart", 1).unwrap();
+        late.end().await;
+        assert!(held(fixture, &sid).await.is_none());
+        assert_eq!(held(fixture, &new).await.unwrap(), [("user".into(), "\"tobi\"".into())]);
+    }
 }
 
 #[allow(missing_docs)]
 pub async fn a_renewed_session_takes_along_what_others_wrote(fixture: &Fixture) {
-    let sid = logged_in(fixture).await;
-    let renews = request(fixture, Some(&sid)).await;
-    let late = request(fixture, Some(&sid)).await;
-    let faster = request(fixture, Some(&sid)).await;
-    faster.session.insert("cart", 1).unwrap();
-    faster.end().await;
+    for server in servers(fixture) {
+        let sid = server.logged_in().await;
+        let renews = server.request(Some(&sid)).await;
+        let late = server.request(Some(&sid)).await;
+        let faster = server.request(Some(&sid)).await;
+        faster.session.insert("cart", 1).unwrap();
+        faster.end().await;
 
-    renews.session.insert("role", "admin").unwrap();
-    renews.session.renew_id().await.unwrap();
-    let new = renews.session.id();
-    assert_eq!(renews.end().await.len(), 1);
-    late.session.insert("stolen", 1).unwrap();
-    late.end().await;
+        renews.session.insert("role", "admin").unwrap();
+        renews.session.renew_id().await.unwrap();
+        let new = renews.session.id();
+        assert_eq!(renews.end().await.len(), 1);
+        late.session.insert("stolen", 1).unwrap();
+        late.end().await;
 
-    assert!(new != sid);
-    assert!(held(fixture, &sid).await.is_none());
-    let expected = [("user", "\"tj\""), ("cart", "1"), ("role", "\"admin\"")];
-    assert_eq!(held(fixture, &new).await.unwrap(), expected.map(|(key, value)| (key.into(), value.into())));
+        assert!(new != sid);
+        assert!(held(fixture, &sid).await.is_none());
+        let expected = [("user", "\"tj\""), ("cart", "1"), ("role", "\"admin\"")];
+        let expected = expected.map(|(key, value)| (key.into(), value.into()));
+        assert_eq!(held(fixture, &new).await.unwrap(), expected);
+    }
 }
 
 #[allow(missing_docs)]
 pub async fn an_expired_session_is_not_brought_back(fixture: &Fixture) {
-    let first = request(fixture, None).await;
-    first.session.set_max_age(Some(Duration::from_secs(2))).unwrap();
-    first.session.insert("user", "tj").unwrap();
-    let sid = first.session.id();
-    first.end().await;
-    let reads = request(fixture, Some(&sid)).await;
-    let writes = request(fixture, Some(&sid)).await;
-    writes.session.insert("cart", 1).unwrap();
+    let mut late = Vec::new();
+    for server in servers(fixture) {
+        let first = server.request(None).await;
+        first.session.set_max_age(Some(Duration::from_secs(2))).unwrap();
+        first.session.insert("user", "tj").unwrap();
+        let sid = first.session.id();
+        first.end().await;
+        let reads = server.request(Some(&sid)).await;
+        let writes = server.request(Some(&sid)).await;
+        writes.session.insert("cart", 1).unwrap();
+        late.push((sid, [reads, writes]));
+    }
     fixture.pass(Duration::from_millis(3_200)).await;
-    assert!(reads.end().await.is_empty());
-    assert!(writes.end().await.is_empty());
-    assert!(held(fixture, &sid).await.is_none());
+    for (sid, requests) in late {
+        for request in requests {
+            assert!(request.end().await.is_empty());
+        }
+        assert!(held(fixture, &sid).await.is_none());
+    }
 }

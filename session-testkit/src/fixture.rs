@@ -6,26 +6,63 @@ use std::{
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::{Duration, SystemTime},
 };
 
 use session_core::{AdminStore, Clock, Sid};
 
-/// A store, new and empty, with the clock that it goes by.
+/// A store, new and empty, with the clock that it goes by and what else the tests must know of it.
 pub struct Fixture {
     pub(crate) store: Arc<dyn AdminStore>,
+    other: Option<Arc<dyn AdminStore>>,
+    turn: AtomicUsize,
     pub(crate) clock: Option<ManualClock>,
     pub(crate) plant: Option<Plant>,
+    pub(crate) ttl: Option<Duration>,
+    pub(crate) expires_by_itself: bool,
 }
 
 type Plant = Box<dyn Fn(Sid, String) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
 
 impl Fixture {
     /// A store on a database, which goes by the real time: its tests wait a few seconds where something must expire.
+    ///
+    /// A store that leaves out a touch soon after a write passes if that time is a minute or more, and if every touch is
+    /// due of a record with less than that left: the records that the tests touch live for less than a minute.
     pub fn new(store: impl AdminStore) -> Self {
-        Self { store: Arc::new(store), clock: None, plant: None }
+        Self {
+            store: Arc::new(store),
+            other: None,
+            turn: AtomicUsize::new(0),
+            clock: None,
+            plant: None,
+            ttl: None,
+            expires_by_itself: false,
+        }
+    }
+
+    /// The same records through a second store, as another process would open it. Parallel requests then come through
+    /// both by turns, so that a lock or a cache within one store does not pass for the database's. A store that no other
+    /// process can share leaves it out.
+    #[must_use]
+    pub fn beside(self, other: impl AdminStore) -> Self {
+        Self { other: Some(Arc::new(other)), ..self }
+    }
+
+    /// The time to live that the store was opened with, or its default: how long it holds a record whose cookie has no
+    /// `expires`. Without this: for ever.
+    #[must_use]
+    pub fn ttl(self, ttl: Duration) -> Self {
+        Self { ttl: Some(ttl), ..self }
+    }
+
+    /// The database removes what has expired by itself, so that `prune` has nothing to do and answers zero. Without this
+    /// it must answer exactly how many there were.
+    #[must_use]
+    pub fn expires_by_itself(self) -> Self {
+        Self { expires_by_itself: true, ..self }
     }
 
     /// The store goes by this clock, so that nobody waits.
@@ -44,6 +81,12 @@ impl Fixture {
         Self { plant: Some(Box::new(move |sid, text| Box::pin(plant(sid, text)))), ..self }
     }
 
+    /// The store as the next process has it.
+    pub(crate) fn process(&self) -> Arc<dyn AdminStore> {
+        let other = self.other.as_ref().filter(|_| self.turn.fetch_add(1, Ordering::Relaxed) % 2 == 1);
+        Arc::clone(other.unwrap_or(&self.store))
+    }
+
     pub(crate) fn now(&self) -> SystemTime {
         self.session_clock().now()
     }
@@ -56,6 +99,12 @@ impl Fixture {
         match &self.clock {
             Some(clock) => clock.pass(time),
             None => tokio::time::sleep(time).await,
+        }
+    }
+
+    pub(crate) async fn pass_until(&self, at: SystemTime) {
+        if let Ok(time) = at.duration_since(self.now()) {
+            self.pass(time).await;
         }
     }
 }

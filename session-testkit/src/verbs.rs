@@ -1,31 +1,41 @@
 //! The contract of the four verbs, a test a sentence.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use session_core::{Expect, Record, Set, Sid, StoreError, Stored, Touched, Version};
+use futures_util::future::join_all;
+use session_core::{
+    Cookie, Destroyed, Expect, Record, SameSite, Set, Sid, StoreError, Stored, Touched, Version,
+};
 
 use crate::Fixture;
 
-/// Long enough to be read before it is over, short enough to wait for: stores count in whole seconds.
+/// Long enough to be read before it has expired, short enough to wait for: stores count in whole seconds.
 const SHORT: Duration = Duration::from_secs(2);
 const LONGER: Duration = Duration::from_millis(3_200);
-const HOUR: Duration = Duration::from_secs(3_600);
+/// What is touched: see [`Fixture::new`].
+pub(crate) const LIFE: Duration = Duration::from_secs(40);
+pub(crate) const HOUR: Duration = Duration::from_secs(3_600);
+const YEAR: Duration = Duration::from_secs(365 * 86_400);
+
+/// By so much a store may be off that counts in whole seconds, and the way to it takes its time.
+const ROUNDING: Duration = Duration::from_millis(1_400);
 
 /// A record of one hour, with data that JSON readers like to spoil.
 pub(crate) fn record(fixture: &Fixture, data: &str) -> Record {
     lasting(fixture, Some(HOUR), data)
 }
 
-fn lasting(fixture: &Fixture, lifetime: Option<Duration>, data: &str) -> Record {
+pub(crate) fn lasting(fixture: &Fixture, lifetime: Option<Duration>, data: &str) -> Record {
     let comma = if data.is_empty() { "" } else { "," };
     let mut record = Record::parse(format!("{{\"cookie\":{{}}{comma}{data}}}")).unwrap();
     record.cookie.set_max_age(lifetime, fixture.now());
     record
 }
 
-fn over(fixture: &Fixture) -> Record {
-    let mut record = record(fixture, "");
-    record.cookie.set_expires(Some(fixture.now() - HOUR), fixture.now());
+/// Expired by this much.
+fn expired(fixture: &Fixture, since: Duration) -> Record {
+    let mut record = record(fixture, r#""expired":true"#);
+    record.cookie.set_expires(Some(fixture.now() - since), fixture.now());
     record
 }
 
@@ -33,21 +43,61 @@ async fn set(fixture: &Fixture, sid: &Sid, record: &Record, expect: Expect) -> S
     fixture.store.set(sid, record, &expect).await.unwrap()
 }
 
-async fn put(fixture: &Fixture, sid: &Sid, record: &Record) -> Version {
-    match set(fixture, sid, record, Expect::Anything).await {
+async fn touch(fixture: &Fixture, sid: &Sid, cookie: &Cookie) -> Touched {
+    fixture.store.touch(sid, cookie).await.unwrap()
+}
+
+async fn destroy(fixture: &Fixture, sid: &Sid, expect: Expect) -> Destroyed {
+    fixture.store.destroy(sid, &expect).await.unwrap()
+}
+
+pub(crate) fn written(set: Set) -> Version {
+    match set {
         Set::Written(version) => version,
-        other => panic!("a write that expects anything is never refused: {other:?}"),
+        other => panic!("what was expected is held, and the write is refused: {other:?}"),
     }
+}
+
+pub(crate) async fn put(fixture: &Fixture, sid: &Sid, record: &Record) -> Version {
+    written(set(fixture, sid, record, Expect::Anything).await)
 }
 
 async fn get(fixture: &Fixture, sid: &Sid) -> Option<Stored> {
     fixture.store.get(sid).await.unwrap()
 }
 
+/// The data as text.
+pub(crate) fn text_of(record: &Record) -> Vec<(String, String)> {
+    record.data.iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
+}
+
+fn is_about(time: Option<Duration>, least: Option<Duration>, most: Option<Duration>) -> bool {
+    match (time, least, most) {
+        (None, None, None) => true,
+        (Some(time), Some(least), Some(most)) => {
+            least.saturating_sub(ROUNDING) <= time && time <= most + ROUNDING
+        }
+        _ => false,
+    }
+}
+
+/// Held, and until then: `None` is for ever.
+async fn held_until(fixture: &Fixture, sid: &Sid, end: Option<SystemTime>) -> Stored {
+    let before = fixture.now();
+    let stored = get(fixture, sid).await.expect("it is held");
+    let after = fixture.now();
+    let left = |now| end.map(|end| end.duration_since(now).unwrap_or_default());
+    assert!(is_about(stored.left, left(after), left(before)), "{:?} of {:?}", stored.left, left(after));
+    stored
+}
+
+fn lives_for(stored: &Stored, lifetime: Option<Duration>) {
+    assert!(is_about(stored.lifetime, lifetime, lifetime), "{:?} of {lifetime:?}", stored.lifetime);
+}
+
 /// What is held, as the data's text.
 pub(crate) async fn held(fixture: &Fixture, sid: &Sid) -> Option<Vec<(String, String)>> {
-    let text = |(key, value): (&str, &str)| (key.to_owned(), value.to_owned());
-    get(fixture, sid).await.map(|stored| stored.record.data.iter().map(text).collect())
+    get(fixture, sid).await.map(|stored| text_of(&stored.record))
 }
 
 #[allow(missing_docs)]
@@ -60,12 +110,25 @@ pub async fn get_answers_what_was_set(fixture: &Fixture) {
     ];
     for data in data {
         for lifetime in [Some(HOUR), None] {
-            let (sid, record) = (Sid::random(), lasting(fixture, lifetime, data));
-            put(fixture, &sid, &record).await;
-            let stored = get(fixture, &sid).await.expect("what was set is there");
-            assert_eq!(stored.record.to_json(), record.to_json());
+            for record in [lasting(fixture, lifetime, data), with_attributes(fixture, lifetime, data)] {
+                let sid = Sid::random();
+                put(fixture, &sid, &record).await;
+                let stored = get(fixture, &sid).await.expect("what was set is there");
+                assert_eq!(stored.record.to_json(), record.to_json());
+            }
         }
     }
+}
+
+fn with_attributes(fixture: &Fixture, lifetime: Option<Duration>, data: &str) -> Record {
+    let mut record = lasting(fixture, lifetime, data);
+    record.cookie.set_partitioned(true);
+    record.cookie.set_secure(true);
+    record.cookie.set_http_only(false);
+    record.cookie.set_domain(Some("example.com"));
+    record.cookie.set_path("/app");
+    record.cookie.set_same_site(Some(SameSite::Strict));
+    record
 }
 
 #[allow(missing_docs)]
@@ -85,14 +148,112 @@ pub async fn get_of_an_expired_record_is_none(fixture: &Fixture) {
 
 #[allow(missing_docs)]
 pub async fn get_tells_how_long_the_record_is_held(fixture: &Fixture) {
+    let mut held = Vec::new();
+    for lifetime in [LIFE, HOUR, YEAR] {
+        let (sid, record) = (Sid::random(), lasting(fixture, Some(lifetime), ""));
+        put(fixture, &sid, &record).await;
+        lives_for(&held_until(fixture, &sid, record.expires()).await, Some(lifetime));
+        held.push((sid, record.expires(), lifetime));
+    }
+    fixture.pass(Duration::from_secs(2)).await;
+    let (sid, end, lifetime) = &held[0];
+    // Twice: to be read is not to be touched.
+    for _ in 0..2 {
+        lives_for(&held_until(fixture, sid, *end).await, Some(*lifetime));
+    }
+    let touched = lasting(fixture, Some(LIFE), "");
+    assert_eq!(touch(fixture, sid, &touched.cookie).await, Touched::Moved);
+    lives_for(&held_until(fixture, sid, touched.expires()).await, Some(LIFE));
+
+    // Further than some columns go, which may hold it until they end.
     let sid = Sid::random();
-    put(fixture, &sid, &record(fixture, "")).await;
-    let stored = get(fixture, &sid).await.unwrap();
-    let (left, lifetime) = (stored.left.expect("it expires"), stored.lifetime.expect("it expires"));
-    // Stores round to whole seconds.
-    let about =
-        |time: Duration| HOUR - Duration::from_secs(5) <= time && time <= HOUR + Duration::from_secs(1);
-    assert!(about(left) && about(lifetime), "{left:?} of {lifetime:?}");
+    put(fixture, &sid, &lasting(fixture, Some(YEAR * 200), "")).await;
+    assert!(get(fixture, &sid).await.expect("it is held").left.is_none_or(|left| left > YEAR));
+    for sid in held.iter().map(|(sid, ..)| sid).chain([&sid]) {
+        assert_eq!(destroy(fixture, sid, Expect::Anything).await, Destroyed::Destroyed);
+    }
+}
+
+/// Held for ever or for the time to live that the fixture says, from between these times on.
+async fn held_for_the_ttl(fixture: &Fixture, sid: &Sid, since: SystemTime, until: SystemTime) -> Stored {
+    let before = fixture.now();
+    let stored = get(fixture, sid).await.expect("it is held");
+    let after = fixture.now();
+    let left =
+        |since: SystemTime, now| fixture.ttl.map(|ttl| (since + ttl).duration_since(now).unwrap_or_default());
+    let (least, most) = (left(since, after), left(until, before));
+    assert!(is_about(stored.left, least, most), "{:?} of {:?}", stored.left, fixture.ttl);
+    stored
+}
+
+#[allow(missing_docs)]
+pub async fn a_cookie_without_expires_is_held_for_the_stores_own_time_to_live(fixture: &Fixture) {
+    let (anyhow, fresh, on, touched) = (Sid::random(), Sid::random(), Sid::random(), Sid::random());
+    let session = lasting(fixture, None, "");
+    let short = lasting(fixture, Some(LIFE), "");
+    for sid in [&anyhow, &touched] {
+        put(fixture, sid, &short).await;
+    }
+    let version = put(fixture, &on, &short).await;
+    let since = fixture.now();
+    put(fixture, &anyhow, &session).await;
+    written(set(fixture, &fresh, &session, Expect::Nothing).await);
+    written(set(fixture, &on, &session, Expect::Version(version)).await);
+    assert_eq!(touch(fixture, &touched, &session.cookie).await, Touched::Moved);
+    let until = fixture.now();
+    for sid in [&anyhow, &fresh, &on] {
+        lives_for(&held_for_the_ttl(fixture, sid, since, until).await, fixture.ttl);
+    }
+    held_for_the_ttl(fixture, &touched, since, until).await;
+    if fixture.ttl.is_none() {
+        let (sid, life) = (Sid::random(), lasting(fixture, Some(LIFE), ""));
+        put(fixture, &sid, &session).await;
+        assert_eq!(touch(fixture, &sid, &life.cookie).await, Touched::Moved);
+        held_until(fixture, &sid, life.expires()).await;
+    }
+    if fixture.clock.is_none() {
+        return;
+    }
+    let sids = [&anyhow, &fresh, &on, &touched];
+    fixture.pass(fixture.ttl.map_or(10 * YEAR, |ttl| ttl.saturating_sub(SHORT))).await;
+    for sid in sids {
+        assert!(get(fixture, sid).await.is_some());
+    }
+    if fixture.ttl.is_some() {
+        fixture.pass(SHORT + LONGER).await;
+        for sid in sids {
+            assert!(get(fixture, sid).await.is_none());
+        }
+    }
+}
+
+/// Up or to the nearest second, never down, on whichever side of a second's beginning it falls. Read more than half a
+/// second before each one's end: the nearest second is no sooner.
+#[allow(missing_docs)]
+pub async fn a_lifetime_is_never_rounded_down(fixture: &Fixture) {
+    let start = fixture.now();
+    let hold = async |tenth: u32| {
+        let end = start + Duration::from_millis(1_500) + Duration::from_millis(100) * tenth;
+        let [anyhow, on, touched] = [(); 3].map(|()| Sid::random());
+        let life = lasting(fixture, Some(LIFE), r#""a":1"#);
+        let mut short = record(fixture, r#""a":2"#);
+        short.cookie.set_expires(Some(end), fixture.now());
+        put(fixture, &anyhow, &short).await;
+        let version = put(fixture, &on, &life).await;
+        written(set(fixture, &on, &short, Expect::Version(version)).await);
+        put(fixture, &touched, &life).await;
+        assert_eq!(touch(fixture, &touched, &short.cookie).await, Touched::Moved);
+        (end, [anyhow, on, touched])
+    };
+    for (end, sids) in join_all((0..10).map(hold)).await {
+        fixture.pass_until(end - Duration::from_millis(600)).await;
+        for sid in sids {
+            let is_held = get(fixture, &sid).await.is_some();
+            // A machine that was too busy to ask in time has learned nothing.
+            let in_time = fixture.now() < end - Duration::from_millis(500);
+            assert!(is_held || !in_time, "it is dropped more than half a second before its cookie expires");
+        }
+    }
 }
 
 #[allow(missing_docs)]
@@ -107,7 +268,7 @@ pub async fn get_of_a_record_that_cannot_be_read_is_an_error_that_says_so(fixtur
             let shown = format!("{error:?} {error}");
             assert!(!shown.contains("hunter2") && !shown.contains(sid.as_str()), "{shown}");
         }
-        fixture.store.destroy(&sid, &Expect::Anything).await.unwrap();
+        destroy(fixture, &sid, Expect::Anything).await;
     }
 }
 
@@ -145,21 +306,34 @@ pub async fn set_expecting_a_version_writes_only_over_that_version(fixture: &Fix
 pub async fn set_expecting_a_version_creates_nothing(fixture: &Fixture) {
     let sid = Sid::random();
     let version = put(fixture, &sid, &record(fixture, "")).await;
-    fixture.store.destroy(&sid, &Expect::Anything).await.unwrap();
+    destroy(fixture, &sid, Expect::Anything).await;
     let late = set(fixture, &sid, &record(fixture, ""), Expect::Version(version)).await;
     assert_eq!(late, Set::Conflict);
     assert!(get(fixture, &sid).await.is_none());
 }
 
 #[allow(missing_docs)]
+pub async fn a_version_is_not_that_of_a_later_session_under_the_sid(fixture: &Fixture) {
+    let sid = Sid::random();
+    let first = put(fixture, &sid, &record(fixture, r#""a":1"#)).await;
+    destroy(fixture, &sid, Expect::Anything).await;
+    written(set(fixture, &sid, &record(fixture, r#""a":2"#), Expect::Nothing).await);
+    let late = set(fixture, &sid, &record(fixture, r#""a":3"#), Expect::Version(first.clone())).await;
+    assert_eq!(late, Set::Conflict);
+    assert_eq!(destroy(fixture, &sid, Expect::Version(first)).await, Destroyed::Conflict);
+    assert_eq!(held(fixture, &sid).await.unwrap(), [("a".into(), "2".into())]);
+}
+
+#[allow(missing_docs)]
 pub async fn set_answers_the_version_that_get_answers(fixture: &Fixture) {
     let sid = Sid::random();
-    put(fixture, &sid, &record(fixture, r#""a":1"#)).await;
-    let read = get(fixture, &sid).await.unwrap().version;
-    let written = set(fixture, &sid, &record(fixture, r#""a":2"#), Expect::Version(read)).await;
-    let Set::Written(written) = written else { panic!("the version was the one read") };
-    let read = get(fixture, &sid).await.unwrap().version;
-    assert!(read == written, "both name what is held");
+    let mut expect = Expect::Nothing;
+    for n in 0..4 {
+        let version = written(set(fixture, &sid, &record(fixture, &format!("\"n\":{n}")), expect).await);
+        let read = get(fixture, &sid).await.unwrap().version;
+        assert!(read == version, "both name what is held");
+        expect = if n == 1 { Expect::Anything } else { Expect::Version(read) };
+    }
 }
 
 #[allow(missing_docs)]
@@ -173,52 +347,151 @@ pub async fn set_holds_the_record_until_its_cookie_expires(fixture: &Fixture) {
 }
 
 #[allow(missing_docs)]
-pub async fn set_of_a_record_that_is_over_destroys_it_under_the_same_condition(fixture: &Fixture) {
+pub async fn set_moves_the_expiry_under_every_condition(fixture: &Fixture) {
     let sid = Sid::random();
+    let mut expect = Expect::Nothing;
+    for (n, lifetime) in [LIFE, HOUR, LIFE, HOUR, LIFE].into_iter().enumerate() {
+        let record = lasting(fixture, Some(lifetime), &format!("\"n\":{n}"));
+        let version = written(set(fixture, &sid, &record, expect).await);
+        lives_for(&held_until(fixture, &sid, record.expires()).await, Some(lifetime));
+        expect = if n < 2 { Expect::Version(version) } else { Expect::Anything };
+    }
+}
+
+#[allow(missing_docs)]
+pub async fn set_of_an_expired_record_says_so_and_changes_nothing(fixture: &Fixture) {
+    let (sid, absent) = (Sid::random(), Sid::random());
     let first = put(fixture, &sid, &record(fixture, r#""a":1"#)).await;
-    put(fixture, &sid, &record(fixture, r#""a":2"#)).await;
-    assert_eq!(set(fixture, &sid, &over(fixture), Expect::Version(first)).await, Set::Conflict);
-    let version = get(fixture, &sid).await.expect("a conflict destroys nothing").version;
-    let written = set(fixture, &sid, &over(fixture), Expect::Version(version)).await;
-    assert!(matches!(written, Set::Written(_)));
-    assert!(get(fixture, &sid).await.is_none());
-    put(fixture, &sid, &record(fixture, "")).await;
-    put(fixture, &sid, &over(fixture)).await;
-    assert!(get(fixture, &sid).await.is_none());
-    assert!(matches!(set(fixture, &sid, &record(fixture, ""), Expect::Nothing).await, Set::Written(_)));
+    let second = record(fixture, r#""a":2"#);
+    let version = put(fixture, &sid, &second).await;
+    for since in [Duration::from_secs(1), HOUR] {
+        for expect in [
+            Expect::Anything,
+            Expect::Nothing,
+            Expect::Version(version.clone()),
+            Expect::Version(first.clone()),
+        ] {
+            for sid in [&sid, &absent] {
+                let answer = set(fixture, sid, &expired(fixture, since), expect.clone()).await;
+                assert_eq!(answer, Set::Expired, "{expect:?}");
+            }
+            assert!(get(fixture, &absent).await.is_none());
+            let stored = held_until(fixture, &sid, second.expires()).await;
+            assert!(stored.version == version && text_of(&stored.record) == [("a".into(), "2".into())]);
+        }
+    }
+    assert_eq!(fixture.store.length().await.unwrap(), 1);
+}
+
+/// Something that cannot be read is held under each of these.
+async fn unreadable<const N: usize>(fixture: &Fixture) -> Option<[Sid; N]> {
+    let plant = fixture.plant.as_ref()?;
+    let sids = [(); N].map(|()| Sid::random());
+    for sid in &sids {
+        plant(sid.clone(), "{\"hunter2\":".into()).await;
+    }
+    Some(sids)
+}
+
+async fn is_unreadable(fixture: &Fixture, sid: &Sid) -> bool {
+    matches!(fixture.store.get(sid).await, Err(StoreError::Corrupt { .. }))
+}
+
+#[allow(missing_docs)]
+pub async fn a_record_that_cannot_be_read_is_held_all_the_same(fixture: &Fixture) {
+    let Some([sid, other]) = unreadable(fixture).await else { return };
+    let version = put(fixture, &Sid::random(), &record(fixture, r#""a":1"#)).await;
+    let next = record(fixture, r#""a":2"#);
+    for expect in [Expect::Nothing, Expect::Version(version)] {
+        assert_eq!(set(fixture, &sid, &next, expect.clone()).await, Set::Conflict, "{expect:?}");
+        assert_eq!(destroy(fixture, &sid, expect.clone()).await, Destroyed::Conflict, "{expect:?}");
+        assert!(is_unreadable(fixture, &sid).await);
+    }
+    // Whatever it answers, it repairs nothing.
+    _ = fixture.store.touch(&sid, &next.cookie).await;
+    assert!(is_unreadable(fixture, &sid).await);
+    put(fixture, &sid, &next).await;
+    assert_eq!(held(fixture, &sid).await.unwrap(), [("a".into(), "2".into())]);
+    assert_eq!(destroy(fixture, &other, Expect::Anything).await, Destroyed::Destroyed);
+    assert!(get(fixture, &other).await.is_none());
 }
 
 #[allow(missing_docs)]
 pub async fn what_has_expired_counts_as_nothing_held(fixture: &Fixture) {
-    let (versioned, anew) = (Sid::random(), Sid::random());
-    let short = || lasting(fixture, Some(SHORT), "");
-    let version = put(fixture, &versioned, &short()).await;
-    put(fixture, &anew, &short()).await;
+    let sids = [(); 7].map(|()| Sid::random());
+    let mut versions = Vec::new();
+    for sid in &sids {
+        versions.push(put(fixture, sid, &lasting(fixture, Some(SHORT), r#""a":1"#)).await);
+    }
+    let other = put(fixture, &Sid::random(), &record(fixture, r#""a":2"#)).await;
     fixture.pass(LONGER).await;
-    let late = set(fixture, &versioned, &record(fixture, ""), Expect::Version(version)).await;
-    assert_eq!(late, Set::Conflict);
-    assert!(get(fixture, &versioned).await.is_none());
-    assert!(matches!(set(fixture, &anew, &record(fixture, ""), Expect::Nothing).await, Set::Written(_)));
-    assert!(get(fixture, &anew).await.is_some());
+    let [versioned, anew, anyhow, all, own, others, nothing] = &sids;
+    let (next, version) = (record(fixture, r#""a":3"#), |at: usize| Expect::Version(versions[at].clone()));
+    assert_eq!(set(fixture, versioned, &next, version(0)).await, Set::Conflict);
+    assert!(get(fixture, versioned).await.is_none());
+    written(set(fixture, anew, &next, Expect::Nothing).await);
+    assert_eq!(set(fixture, anew, &record(fixture, ""), version(1)).await, Set::Conflict);
+    put(fixture, anyhow, &next).await;
+    for sid in [anew, anyhow] {
+        assert_eq!(held(fixture, sid).await.unwrap(), [("a".into(), "3".into())]);
+    }
+    // That it was still there may be seen, but not that it is still held.
+    for (sid, expect) in [(all, Expect::Anything), (own, version(4)), (others, Expect::Version(other))] {
+        assert_ne!(destroy(fixture, sid, expect.clone()).await, Destroyed::Conflict, "{expect:?}");
+        assert!(get(fixture, sid).await.is_none());
+    }
+    assert_eq!(destroy(fixture, nothing, Expect::Nothing).await, Destroyed::Unknown);
+    assert!(get(fixture, nothing).await.is_none());
 }
 
 #[allow(missing_docs)]
 pub async fn touch_moves_the_expiry_and_nothing_else(fixture: &Fixture) {
-    let sid = Sid::random();
-    let version = put(fixture, &sid, &lasting(fixture, Some(SHORT), r#""a":1"#)).await;
-    let other = record(fixture, r#""a":2"#);
-    assert_eq!(fixture.store.touch(&sid, &other.cookie).await.unwrap(), Touched::Moved);
-    fixture.pass(LONGER).await;
-    assert_eq!(held(fixture, &sid).await.expect("the expiry moved"), [("a".into(), "1".into())]);
-    let next = set(fixture, &sid, &record(fixture, r#""a":3"#), Expect::Version(version)).await;
-    assert!(matches!(next, Set::Written(_)), "a touch is no write that a conflict would be due to");
+    let [later, earlier, ended] = [(); 3].map(|()| Sid::random());
+    let version = put(fixture, &later, &lasting(fixture, Some(SHORT), r#""a":1"#)).await;
+    put(fixture, &earlier, &lasting(fixture, Some(LIFE), r#""a":1"#)).await;
+    let other = put(fixture, &ended, &lasting(fixture, Some(SHORT), r#""a":1"#)).await;
+    let short = lasting(fixture, Some(SHORT), r#""a":2"#);
+    assert_eq!(touch(fixture, &earlier, &short.cookie).await, Touched::Moved);
+    held_until(fixture, &earlier, short.expires()).await;
+
+    fixture.pass(SHORT / 4).await;
+    let long = lasting(fixture, Some(LIFE), r#""a":2"#);
+    for sid in [&later, &ended] {
+        assert_eq!(touch(fixture, sid, &long.cookie).await, Touched::Moved);
+        let stored = held_until(fixture, sid, long.expires()).await;
+        assert_eq!(text_of(&stored.record), [("a".into(), "1".into())]);
+    }
+    fixture.pass(LONGER - SHORT / 4).await;
+    assert!(get(fixture, &earlier).await.is_none(), "its new end has come");
+    let stored = held_until(fixture, &later, long.expires()).await;
+    assert_eq!(text_of(&stored.record), [("a".into(), "1".into())]);
+    // The end that it had at first counts no longer, and a touch is no write that a conflict would be due to.
+    assert!(stored.version == version);
+    assert_eq!(set(fixture, &later, &record(fixture, ""), Expect::Nothing).await, Set::Conflict);
+    written(set(fixture, &later, &record(fixture, r#""a":3"#), Expect::Version(version)).await);
+    assert_eq!(destroy(fixture, &ended, Expect::Version(other)).await, Destroyed::Destroyed);
+}
+
+#[allow(missing_docs)]
+pub async fn touch_with_an_expired_cookie_says_so_and_changes_nothing(fixture: &Fixture) {
+    let (sid, absent) = (Sid::random(), Sid::random());
+    let record = lasting(fixture, Some(LIFE), r#""a":1"#);
+    let version = put(fixture, &sid, &record).await;
+    for since in [Duration::from_secs(1), HOUR] {
+        for sid in [&sid, &absent] {
+            assert_eq!(touch(fixture, sid, &expired(fixture, since).cookie).await, Touched::Expired);
+        }
+        assert!(get(fixture, &absent).await.is_none());
+        let stored = held_until(fixture, &sid, record.expires()).await;
+        assert!(stored.version == version && text_of(&stored.record) == [("a".into(), "1".into())]);
+    }
+    assert_eq!(fixture.store.length().await.unwrap(), 1);
 }
 
 #[allow(missing_docs)]
 pub async fn touch_of_an_unknown_sid_says_so_and_creates_nothing(fixture: &Fixture) {
     let sid = Sid::random();
-    let touched = fixture.store.touch(&sid, &record(fixture, "").cookie).await.unwrap();
-    assert_eq!(touched, Touched::Unknown);
+    assert_eq!(touch(fixture, &sid, &record(fixture, "").cookie).await, Touched::Unknown);
     assert!(get(fixture, &sid).await.is_none());
 }
 
@@ -227,8 +500,7 @@ pub async fn touch_of_an_expired_record_does_not_revive_it(fixture: &Fixture) {
     let sid = Sid::random();
     put(fixture, &sid, &lasting(fixture, Some(SHORT), "")).await;
     fixture.pass(LONGER).await;
-    let touched = fixture.store.touch(&sid, &record(fixture, "").cookie).await.unwrap();
-    assert_eq!(touched, Touched::Unknown);
+    assert_eq!(touch(fixture, &sid, &record(fixture, "").cookie).await, Touched::Unknown);
     assert!(get(fixture, &sid).await.is_none());
 }
 
@@ -237,26 +509,110 @@ pub async fn destroy_forgets_and_twice_is_fine(fixture: &Fixture) {
     let (sid, other) = (Sid::random(), Sid::random());
     put(fixture, &sid, &record(fixture, "")).await;
     put(fixture, &other, &record(fixture, "")).await;
-    for _ in 0..2 {
-        fixture.store.destroy(&sid, &Expect::Anything).await.unwrap();
+    for answer in [Destroyed::Destroyed, Destroyed::Unknown] {
+        assert_eq!(destroy(fixture, &sid, Expect::Anything).await, answer);
         assert!(get(fixture, &sid).await.is_none());
     }
     assert!(get(fixture, &other).await.is_some());
 }
 
 #[allow(missing_docs)]
+pub async fn destroy_goes_by_the_condition(fixture: &Fixture) {
+    let sid = Sid::random();
+    let first = put(fixture, &sid, &record(fixture, r#""a":1"#)).await;
+    let version = put(fixture, &sid, &record(fixture, r#""a":2"#)).await;
+    for expect in [Expect::Version(first), Expect::Nothing] {
+        assert_eq!(destroy(fixture, &sid, expect.clone()).await, Destroyed::Conflict, "{expect:?}");
+        let stored = get(fixture, &sid).await.expect("a conflict destroys nothing");
+        assert!(stored.version == version && text_of(&stored.record) == [("a".into(), "2".into())]);
+    }
+    let expect = Expect::Version(version);
+    assert_eq!(destroy(fixture, &sid, expect.clone()).await, Destroyed::Destroyed);
+    for expect in [expect, Expect::Nothing, Expect::Anything] {
+        assert_eq!(destroy(fixture, &sid, expect.clone()).await, Destroyed::Unknown, "{expect:?}");
+    }
+    assert!(get(fixture, &sid).await.is_none());
+    assert_eq!(fixture.store.length().await.unwrap(), 0);
+}
+
+#[allow(missing_docs)]
 pub async fn sids_are_told_apart_to_the_byte(fixture: &Fixture) {
+    let long = "x".repeat(127);
+    let (long_a, long_b) = (format!("{long}a"), format!("{long}b"));
     let sids = [
-        "a", "A", "a ", " a", "ä", "a'", "a\"", "a`--", "a\\", "a*", "a?", "a[b]", "a%", "a_", "😀", "a/b",
+        "a",
+        "A",
+        "a ",
+        " a",
+        "ä",
+        "á",
+        "a\u{301}",
+        "a\u{200b}",
+        "a'",
+        "a\"",
+        "a`--",
+        "a\\",
+        "a*",
+        "a?",
+        "a[b]",
+        "a%",
+        "a_",
+        "😀",
+        "a/b",
         "a:b",
+        &long_a,
+        &long_b,
     ];
     for (at, sid) in sids.iter().enumerate() {
-        let written =
+        let answer =
             set(fixture, &Sid::from(*sid), &record(fixture, &format!("\"at\":{at}")), Expect::Nothing).await;
-        assert!(matches!(written, Set::Written(_)), "{sid:?} is another sid");
+        assert!(matches!(answer, Set::Written(_)), "{sid:?} is another sid");
     }
     for (at, sid) in sids.iter().enumerate() {
         assert_eq!(held(fixture, &Sid::from(*sid)).await.unwrap(), [("at".into(), at.to_string())]);
+    }
+}
+
+/// Each matches one of [`PLAIN`] in the language of some database.
+const PATTERNS: [&str; 14] =
+    ["*", "%", "?b", "_b", "a*", "a%", "a?", "a_", "a[b]", "[a-z]b", "a.", "^a", "a|b", "a\\"];
+const PLAIN: [&str; 5] = ["a", "b", "ab", "abc", "a/b"];
+
+/// What is done to the one half of the sids changes nothing of the other.
+#[allow(missing_docs)]
+pub async fn no_sid_is_a_pattern(fixture: &Fixture) {
+    let [patterns, plain] = [&PATTERNS[..], &PLAIN].map(|sids| sids.iter().map(|sid| Sid::from(*sid)));
+    let [patterns, plain]: [Vec<Sid>; 2] = [patterns.collect(), plain.collect()];
+    let (store, all) = (&fixture.store, || patterns.iter().chain(&plain));
+    for action in ["touch", "set", "set a version", "destroy", "destroy a version"] {
+        for (reached, others) in [(&patterns, &plain), (&plain, &patterns)] {
+            // The same record under all of them, so that a version that is a digest is of no help.
+            let record = lasting(fixture, Some(LIFE), r#""a":1"#);
+            let next = lasting(fixture, Some(LIFE / 2), r#""a":2"#);
+            join_all(all().map(|sid| put(fixture, sid, &record))).await;
+            join_all(reached.iter().map(async |sid| {
+                let version = async || Expect::Version(store.get(sid).await.unwrap().unwrap().version);
+                match action {
+                    "touch" => assert_eq!(touch(fixture, sid, &next.cookie).await, Touched::Moved),
+                    "set" => _ = put(fixture, sid, &next).await,
+                    "set a version" => _ = written(set(fixture, sid, &next, version().await).await),
+                    "destroy" => _ = destroy(fixture, sid, Expect::Anything).await,
+                    _ => _ = destroy(fixture, sid, version().await).await,
+                }
+            }))
+            .await;
+            for sid in others {
+                let stored = get(fixture, sid).await;
+                let stored = stored.unwrap_or_else(|| panic!("{action}: {:?} is reached", sid.as_str()));
+                let untouched = stored.left.is_some_and(|left| left > LIFE * 3 / 4);
+                let unwritten = text_of(&stored.record) == [("a".into(), "1".into())];
+                assert!(untouched && unwritten, "{action}: {:?} is reached", sid.as_str());
+            }
+            for sid in reached {
+                let is_held = get(fixture, sid).await.is_some();
+                assert_eq!(is_held, !action.starts_with("destroy"), "{action} {:?}", sid.as_str());
+            }
+        }
     }
 }
 

@@ -1,0 +1,765 @@
+//! That the store contract finds wrong stores: a memory store with one fault each, and the test of the kit that fails for
+//! it. Right stores pass all of it, whole seconds, a time to live and the real time included.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use session_core::{
+    AdminStore, Clock, Cookie, Destroyed, Expect, MemoryStore, Record, Set, Sid, Store, StoreError, Stored,
+    Touched, Version, async_trait,
+};
+use session_testkit::{Fixture, ManualClock, admin, concurrency, run, verbs};
+use tokio::{sync::Semaphore, task::yield_now};
+
+/// The faults, each with the test that finds it.
+macro_rules! faults {
+    ($($fault:ident => $module:ident::$test:ident,)+) => {
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        enum Fault {
+            None,
+            $($fault),+
+        }
+
+        $(
+            #[test]
+            #[should_panic]
+            #[allow(non_snake_case)]
+            fn $fault() {
+                run(async { $module::$test(&open(Fault::$fault)).await });
+            }
+        )+
+    };
+}
+
+faults! {
+    // Reads.
+    LeftIsLifetime => verbs::get_tells_how_long_the_record_is_held,
+    LifetimeIsLeft => verbs::get_tells_how_long_the_record_is_held,
+    GetTouches => verbs::get_tells_how_long_the_record_is_held,
+    GetIsCached => concurrency::what_one_process_writes_the_other_reads,
+    AnAttributeIsLost => verbs::get_answers_what_was_set,
+    NumbersAreRounded => verbs::get_answers_what_was_set,
+
+    // How long.
+    LifetimesAreRoundedDown => verbs::a_lifetime_is_never_rounded_down,
+    ExpiriesAreRoundedDown => verbs::a_lifetime_is_never_rounded_down,
+    TouchedLifetimesAreRoundedDown => verbs::a_lifetime_is_never_rounded_down,
+    LifetimesEndAfterAMonth => verbs::get_tells_how_long_the_record_is_held,
+    ExpiriesEndIn2038 => verbs::get_tells_how_long_the_record_is_held,
+    TtlIsForEver => verbs::a_cookie_without_expires_is_held_for_the_stores_own_time_to_live,
+    TtlIsAnother => verbs::a_cookie_without_expires_is_held_for_the_stores_own_time_to_live,
+    TtlIsNoLifetime => verbs::a_cookie_without_expires_is_held_for_the_stores_own_time_to_live,
+    TtlIsForSetsOnly => verbs::a_cookie_without_expires_is_held_for_the_stores_own_time_to_live,
+
+    // Writes.
+    SetReadsThenWrites => concurrency::of_parallel_writes_that_expect_one_version_one_is_written,
+    SetIsAtomicInItsProcessOnly => concurrency::of_parallel_writes_that_expect_nothing_one_is_written,
+    SetIfKeepsTheExpiry => verbs::set_moves_the_expiry_under_every_condition,
+    SetByPattern => verbs::no_sid_is_a_pattern,
+    SetAnswersAnotherVersion => verbs::set_answers_the_version_that_get_answers,
+    SetIfGoesByTheFirstExpiry => verbs::touch_moves_the_expiry_and_nothing_else,
+    SetGoesByTheFirstExpiry => verbs::touch_moves_the_expiry_and_nothing_else,
+    SetOfTheExpiredDestroys => verbs::set_of_an_expired_record_says_so_and_changes_nothing,
+    SetOfTheExpiredCompares => verbs::set_of_an_expired_record_says_so_and_changes_nothing,
+    SetOfTheExpiredIsWritten => verbs::set_of_an_expired_record_says_so_and_changes_nothing,
+    VersionsBeginAnewWithASession => verbs::a_version_is_not_that_of_a_later_session_under_the_sid,
+
+    // Touches.
+    TouchReadsThenWrites => concurrency::no_write_is_lost_to_a_touch,
+    TouchReadsThenWritesWhereVersionsAreDigests => concurrency::no_write_is_lost_to_a_touch,
+    TouchReadsThenComparesAndWrites => concurrency::no_write_is_lost_to_a_touch,
+    TouchMovesNothing => verbs::get_tells_how_long_the_record_is_held,
+    TouchMovesToLaterOnly => verbs::touch_moves_the_expiry_and_nothing_else,
+    TouchByPattern => verbs::no_sid_is_a_pattern,
+    TouchWithTheExpiredDestroys => verbs::touch_with_an_expired_cookie_says_so_and_changes_nothing,
+    TouchWithTheExpiredIsUnknown => verbs::touch_with_an_expired_cookie_says_so_and_changes_nothing,
+    TouchCreates => verbs::touch_of_an_unknown_sid_says_so_and_creates_nothing,
+
+    // Destructions.
+    DestroyAsksForNoCondition => verbs::destroy_goes_by_the_condition,
+    DestroyReadsThenDestroys => concurrency::of_writes_and_destructions_of_one_version_one_is_done,
+    DestroyIsAlwaysTheOne => concurrency::of_parallel_destructions_one_is_told_that_it_was_the_one,
+    DestroyOfTheAbsentIsAConflict => verbs::destroy_goes_by_the_condition,
+    DestroyIfGoesByTheFirstExpiry => verbs::touch_moves_the_expiry_and_nothing_else,
+    DestroyByPattern => verbs::no_sid_is_a_pattern,
+    DestroyByPrefix => verbs::no_sid_is_a_pattern,
+    DestroyByPrefixAndVersion => verbs::no_sid_is_a_pattern,
+    DestroySeesWhatHasExpired => verbs::what_has_expired_counts_as_nothing_held,
+
+    // Sids.
+    SidsHaveNoCase => verbs::sids_are_told_apart_to_the_byte,
+    SidsAreTrimmed => verbs::sids_are_told_apart_to_the_byte,
+    SidsAreCut => verbs::sids_are_told_apart_to_the_byte,
+
+    // What cannot be read.
+    UnreadableIsAbsent => verbs::get_of_a_record_that_cannot_be_read_is_an_error_that_says_so,
+    UnreadableIsRemoved => verbs::get_of_a_record_that_cannot_be_read_is_an_error_that_says_so,
+    UnreadableIsNotOverwritten => verbs::a_record_that_cannot_be_read_is_held_all_the_same,
+    UnreadableIsAlwaysOverwritten => verbs::a_record_that_cannot_be_read_is_held_all_the_same,
+    UnreadableIsNotDestroyed => verbs::a_record_that_cannot_be_read_is_held_all_the_same,
+    UnreadableIsAlwaysDestroyed => verbs::a_record_that_cannot_be_read_is_held_all_the_same,
+    UnreadableFailsAll => admin::a_record_that_cannot_be_read_hides_no_other,
+    UnreadableEndsAll => admin::a_record_that_cannot_be_read_hides_no_other,
+    UnreadableIsCountedByOneOnly => admin::a_record_that_cannot_be_read_hides_no_other,
+    UnreadableIsNotCleared => admin::a_record_that_cannot_be_read_hides_no_other,
+
+    // Calls that are dropped.
+    DroppedSetLosesTheRecord => concurrency::a_call_that_is_dropped_half_way_is_done_wholly_or_not_at_all,
+    DroppedSetKeepsTheOldExpiry => concurrency::a_call_that_is_dropped_half_way_is_done_wholly_or_not_at_all,
+    DroppedCallKeepsItsConnection => concurrency::a_call_that_is_dropped_half_way_is_done_wholly_or_not_at_all,
+
+    // What is removed.
+    PruneDoesNothing => admin::prune_removes_what_has_expired_and_nothing_else,
+    PruneAnswersOnly => admin::prune_removes_what_has_expired_and_nothing_else,
+    PruneAnswersNothing => admin::prune_removes_what_has_expired_and_nothing_else,
+    PruneClears => admin::prune_removes_what_has_expired_and_nothing_else,
+    PruneGoesByTheFirstExpiry => admin::prune_removes_what_has_expired_and_nothing_else,
+
+    // Lists.
+    LengthGoesByTheFirstExpiry => admin::length_counts_what_has_not_expired,
+    IdsGoByTheFirstExpiry => admin::ids_shows_every_sid_once,
+    AllGoesByTheFirstExpiry => admin::all_shows_every_record_with_its_sid,
+}
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// A memory store as a database at some distance, through which every call goes and comes; one of two processes.
+#[derive(Debug)]
+struct Faulty {
+    fault: Fault,
+    store: Arc<dyn AdminStore>,
+    clock: Clock,
+    lock: tokio::sync::Mutex<()>,
+    connections: Semaphore,
+    cache: Mutex<HashMap<Sid, Stored>>,
+    expiries: Mutex<HashMap<Sid, SystemTime>>,
+    firsts: Mutex<HashMap<Sid, u64>>,
+}
+
+/// What is planted.
+const UNREADABLE: &str = r#"{"cookie":{},"unreadable":true}"#;
+
+fn is_unreadable(stored: &Stored) -> bool {
+    stored.record.data.contains("unreadable")
+}
+
+fn unreadable() -> StoreError {
+    StoreError::corrupt("faulty", "it was planted so")
+}
+
+fn fixture(fault: Fault, store: impl AdminStore, clock: &Clock) -> Fixture {
+    let store: Arc<dyn AdminStore> = Arc::new(store);
+    let process = || Faulty {
+        fault,
+        store: Arc::clone(&store),
+        clock: clock.clone(),
+        lock: tokio::sync::Mutex::default(),
+        connections: Semaphore::new(4),
+        cache: Mutex::default(),
+        expiries: Mutex::default(),
+        firsts: Mutex::default(),
+    };
+    let (one, other) = (process(), process());
+    Fixture::new(one).beside(other).plant(move |sid, _| {
+        let store = Arc::clone(&store);
+        async move {
+            store.set(&sid, &Record::parse(UNREADABLE).unwrap(), &Expect::Nothing).await.unwrap();
+        }
+    })
+}
+
+fn open(fault: Fault) -> Fixture {
+    let manual = ManualClock::new();
+    let clock = match fault {
+        Fault::ExpiriesAreRoundedDown => in_seconds(&manual, 999),
+        _ => manual.clock(),
+    };
+    let memory = MemoryStore::new().clock(clock);
+    let memory = match fault {
+        Fault::TtlIsForEver => memory,
+        Fault::TtlIsAnother => memory.ttl(2 * DAY),
+        _ => memory.ttl(DAY),
+    };
+    let fixture = match fault {
+        Fault::TouchReadsThenWritesWhereVersionsAreDigests => {
+            fixture(fault, Digests(memory), &manual.clock())
+        }
+        _ => fixture(fault, memory, &manual.clock()),
+    };
+    fixture.clock(manual).ttl(DAY)
+}
+
+/// For a store that goes by this clock, expiries are whole seconds: with 0, those that begin no sooner; with 499, the nearest;
+/// with 999, those that have begun.
+fn in_seconds(clock: &ManualClock, late: u64) -> Clock {
+    let clock = clock.clock();
+    Clock::new(move || {
+        let seconds = clock.now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+        UNIX_EPOCH + Duration::from_millis(seconds * 1_000 + late)
+    })
+}
+
+impl Faulty {
+    /// The way to the database, or back.
+    async fn way(&self) -> Result<(), StoreError> {
+        if self.fault != Fault::DroppedCallKeepsItsConnection {
+            yield_now().await;
+            return Ok(());
+        }
+        let connection = tokio::time::timeout(Duration::from_millis(200), self.connections.acquire()).await;
+        connection.map_err(|late| StoreError::unavailable("faulty", late))?.unwrap().forget();
+        yield_now().await;
+        self.connections.add_permits(1);
+        Ok(())
+    }
+
+    fn key(&self, sid: &Sid) -> Sid {
+        match self.fault {
+            Fault::SidsHaveNoCase => sid.as_str().to_lowercase().into(),
+            Fault::SidsAreTrimmed => sid.as_str().trim_end().into(),
+            Fault::SidsAreCut => sid.as_str().chars().take(127).collect::<String>().into(),
+            _ => sid.clone(),
+        }
+    }
+
+    /// The other sids that are meant as well, where a fault takes one for many.
+    async fn meant(&self, sid: &Sid, by: fn(&[u8], &[u8]) -> bool) -> Vec<Sid> {
+        let mut meant = Vec::new();
+        let mut visit = |other: Sid| {
+            if other != *sid && by(sid.as_str().as_bytes(), other.as_str().as_bytes()) {
+                meant.push(other);
+            }
+        };
+        self.store.ids(&mut visit).await.unwrap();
+        meant
+    }
+
+    async fn is_met(&self, sid: &Sid, expect: &Expect) -> bool {
+        let held = self.store.get(sid).await.unwrap();
+        match expect {
+            Expect::Anything => true,
+            Expect::Nothing => held.is_none(),
+            Expect::Version(version) => held.is_some_and(|held| held.version == *version),
+        }
+    }
+
+    async fn holds_unreadable(&self, sid: &Sid) -> bool {
+        self.store.get(sid).await.unwrap().as_ref().is_some_and(is_unreadable)
+    }
+
+    /// Whether it would have expired if it had not been touched since it was written.
+    fn has_first_expired(&self, sid: &Sid) -> bool {
+        self.expiries.lock().unwrap().get(sid).is_some_and(|at| *at <= self.clock.now())
+    }
+
+    /// The cookie as a fault holds it.
+    fn cut(&self, cookie: &Cookie) -> Cookie {
+        let now = self.clock.now();
+        let left = cookie.expires().and_then(|at| at.duration_since(now).ok());
+        let cut = left.map(|left| match self.fault {
+            Fault::LifetimesAreRoundedDown => Duration::from_secs(left.as_secs()),
+            Fault::LifetimesEndAfterAMonth => left.min(30 * DAY),
+            Fault::ExpiriesEndIn2038 if left > 4_000 * DAY => Duration::from_millis(1),
+            _ => left,
+        });
+        let mut cookie = cookie.clone();
+        if cut != left {
+            cookie.set_expires(cut.map(|left| now + left), now);
+        }
+        cookie
+    }
+
+    /// With [`Fault::VersionsBeginAnewWithASession`] versions count from the session's first.
+    fn outward(&self, sid: &Sid, version: Version) -> Version {
+        if self.fault != Fault::VersionsBeginAnewWithASession {
+            return version;
+        }
+        let number = version.number().unwrap();
+        Version::from_number(number - *self.firsts.lock().unwrap().entry(sid.clone()).or_insert(number))
+    }
+
+    fn inward(&self, sid: &Sid, expect: &Expect) -> Expect {
+        match (expect, self.firsts.lock().unwrap().get(sid)) {
+            (Expect::Version(version), Some(first)) => {
+                Expect::Version(Version::from_number(version.number().unwrap() + first))
+            }
+            _ => expect.clone(),
+        }
+    }
+}
+
+#[async_trait]
+impl Store for Faulty {
+    async fn get(&self, sid: &Sid) -> Result<Option<Stored>, StoreError> {
+        let sid = &self.key(sid);
+        self.way().await?;
+        if let (Fault::GetIsCached, Some(cached)) = (self.fault, self.cache.lock().unwrap().get(sid)) {
+            return Ok(Some(cached.clone()));
+        }
+        let stored = self.store.get(sid).await?;
+        self.way().await?;
+        let Some(mut stored) = stored else { return Ok(None) };
+        stored.version = self.outward(sid, stored.version);
+        match self.fault {
+            Fault::UnreadableIsAbsent if is_unreadable(&stored) => return Ok(None),
+            Fault::UnreadableIsRemoved if is_unreadable(&stored) => {
+                self.store.destroy(sid, &Expect::Anything).await?;
+            }
+            Fault::LeftIsLifetime => stored.left = stored.lifetime,
+            Fault::LifetimeIsLeft => stored.lifetime = stored.left,
+            Fault::TtlIsNoLifetime => stored.lifetime = stored.record.cookie.original_max_age(),
+            Fault::AnAttributeIsLost => stored.record.cookie.set_domain(None),
+            Fault::NumbersAreRounded => {
+                let text = stored.record.to_json().replace("9007199254740993", "9007199254740992");
+                stored.record = Record::parse(text).unwrap();
+            }
+            Fault::GetTouches => {
+                let mut cookie = stored.record.cookie.clone();
+                cookie.set_max_age(cookie.original_max_age(), self.clock.now());
+                self.store.touch(sid, &cookie).await?;
+            }
+            Fault::GetIsCached => _ = self.cache.lock().unwrap().insert(sid.clone(), stored.clone()),
+            _ => {}
+        }
+        if is_unreadable(&stored) { Err(unreadable()) } else { Ok(Some(stored)) }
+    }
+
+    async fn set(&self, sid: &Sid, record: &Record, expect: &Expect) -> Result<Set, StoreError> {
+        let sid = &self.key(sid);
+        self.cache.lock().unwrap().remove(sid);
+        self.way().await?;
+        let mut record = Record::new(self.cut(&record.cookie), record.data.clone());
+        let mut expect = self.inward(sid, expect);
+        let is_expired = record.expires().is_some_and(|at| at <= self.clock.now());
+        let is_conditional = matches!(expect, Expect::Version(_));
+        let lock = match self.fault {
+            Fault::SetIsAtomicInItsProcessOnly => Some(self.lock.lock().await),
+            _ => None,
+        };
+        match self.fault {
+            Fault::SetReadsThenWrites | Fault::SetIsAtomicInItsProcessOnly => {
+                if !self.is_met(sid, &expect).await {
+                    return Ok(Set::Conflict);
+                }
+                self.way().await?;
+                expect = Expect::Anything;
+            }
+            Fault::SetIfKeepsTheExpiry if is_conditional => {
+                record.cookie = self.store.get(sid).await?.unwrap().record.cookie;
+            }
+            Fault::SetByPattern if is_conditional => {
+                for other in self.meant(sid, matches).await {
+                    self.store.set(&other, &record, &Expect::Anything).await?;
+                }
+            }
+            Fault::SetIfGoesByTheFirstExpiry if is_conditional && self.has_first_expired(sid) => {
+                return Ok(Set::Conflict);
+            }
+            Fault::SetGoesByTheFirstExpiry if self.has_first_expired(sid) => expect = Expect::Anything,
+            Fault::SetOfTheExpiredDestroys if is_expired => {
+                _ = self.store.destroy(sid, &expect).await?;
+            }
+            Fault::SetOfTheExpiredCompares if is_expired && !self.is_met(sid, &expect).await => {
+                return Ok(Set::Conflict);
+            }
+            Fault::SetOfTheExpiredIsWritten if is_expired => {
+                record.cookie.set_max_age(Some(DAY), self.clock.now());
+                self.store.set(sid, &record, &expect).await?;
+                return Ok(Set::Expired);
+            }
+            Fault::UnreadableIsNotOverwritten if self.holds_unreadable(sid).await => {
+                return Err(unreadable());
+            }
+            Fault::UnreadableIsAlwaysOverwritten if self.holds_unreadable(sid).await => {
+                expect = Expect::Anything;
+            }
+            Fault::DroppedSetLosesTheRecord if is_conditional => {
+                if self.store.destroy(sid, &expect).await? != Destroyed::Destroyed {
+                    return Ok(Set::Conflict);
+                }
+                self.way().await?;
+                expect = Expect::Nothing;
+            }
+            Fault::DroppedSetKeepsTheOldExpiry if is_conditional => {
+                let Some(held) = self.store.get(sid).await? else { return Ok(Set::Conflict) };
+                let first = Record::new(held.record.cookie, record.data.clone());
+                let Set::Written(version) = self.store.set(sid, &first, &expect).await? else {
+                    return Ok(Set::Conflict);
+                };
+                self.way().await?;
+                expect = Expect::Version(version);
+            }
+            _ => {}
+        }
+        let set = self.store.set(sid, &record, &expect).await?;
+        drop(lock);
+        if let (Set::Written(_), Some(at)) = (&set, record.expires()) {
+            self.expiries.lock().unwrap().insert(sid.clone(), at);
+        }
+        self.way().await?;
+        Ok(match set {
+            Set::Written(_) if self.fault == Fault::SetAnswersAnotherVersion && !is_conditional => {
+                Set::Written(Version::from_number(u64::MAX))
+            }
+            Set::Written(version) => Set::Written(self.outward(sid, version)),
+            other => other,
+        })
+    }
+
+    async fn touch(&self, sid: &Sid, cookie: &Cookie) -> Result<Touched, StoreError> {
+        let sid = &self.key(sid);
+        self.cache.lock().unwrap().remove(sid);
+        self.way().await?;
+        let mut cookie = self.cut(cookie);
+        let left = cookie.expires().and_then(|at| at.duration_since(self.clock.now()).ok());
+        if let (Fault::TouchedLifetimesAreRoundedDown, Some(left)) = (self.fault, left) {
+            cookie.set_max_age(Some(Duration::from_secs(left.as_secs())), self.clock.now());
+        }
+        let cookie = &cookie;
+        let held = self.store.get(sid).await?;
+        match (self.fault, held) {
+            (
+                Fault::TouchReadsThenWrites | Fault::TouchReadsThenWritesWhereVersionsAreDigests,
+                Some(held),
+            ) => {
+                self.way().await?;
+                let record = Record::new(cookie.clone(), held.record.data);
+                self.store.set(sid, &record, &Expect::Anything).await?;
+            }
+            (Fault::TouchReadsThenComparesAndWrites, Some(held)) => {
+                let record = Record::new(cookie.clone(), held.record.data);
+                self.store.set(sid, &record, &Expect::Version(held.version)).await?;
+            }
+            (Fault::TouchMovesNothing, Some(_)) => return Ok(Touched::Moved),
+            (Fault::TouchMovesToLaterOnly, Some(held)) if held.record.expires() > cookie.expires() => {
+                return Ok(Touched::Moved);
+            }
+            (Fault::TtlIsForSetsOnly, Some(_)) if cookie.expires().is_none() => return Ok(Touched::Moved),
+            (Fault::TouchByPattern, _) => {
+                for other in self.meant(sid, matches).await {
+                    self.store.touch(&other, cookie).await?;
+                }
+            }
+            (Fault::TouchCreates, None) => {
+                let record = Record::new(cookie.clone(), session_core::Data::new());
+                self.store.set(sid, &record, &Expect::Nothing).await?;
+            }
+            _ => {}
+        }
+        let touched = self.store.touch(sid, cookie).await?;
+        self.way().await?;
+        match (self.fault, touched) {
+            (Fault::TouchWithTheExpiredDestroys, Touched::Expired) => {
+                self.store.destroy(sid, &Expect::Anything).await?;
+            }
+            (Fault::TouchWithTheExpiredIsUnknown, Touched::Expired) => return Ok(Touched::Unknown),
+            _ => {}
+        }
+        Ok(touched)
+    }
+
+    async fn destroy(&self, sid: &Sid, expect: &Expect) -> Result<Destroyed, StoreError> {
+        let sid = &self.key(sid);
+        self.cache.lock().unwrap().remove(sid);
+        self.way().await?;
+        let mut expect = self.inward(sid, expect);
+        let is_conditional = matches!(expect, Expect::Version(_));
+        match self.fault {
+            Fault::DestroyAsksForNoCondition => expect = Expect::Anything,
+            Fault::DestroyIfGoesByTheFirstExpiry if is_conditional && self.has_first_expired(sid) => {
+                return Ok(Destroyed::Unknown);
+            }
+            Fault::DestroyReadsThenDestroys if self.is_met(sid, &expect).await => {
+                self.way().await?;
+                expect = Expect::Anything;
+            }
+            Fault::DestroyByPattern => {
+                for other in self.meant(sid, matches).await {
+                    self.store.destroy(&other, &Expect::Anything).await?;
+                }
+            }
+            Fault::DestroyByPrefix | Fault::DestroyByPrefixAndVersion
+                if is_conditional || self.fault == Fault::DestroyByPrefix =>
+            {
+                for other in self.meant(sid, |sid: &[u8], other: &[u8]| other.starts_with(sid)).await {
+                    self.store.destroy(&other, &Expect::Anything).await?;
+                }
+            }
+            Fault::UnreadableIsNotDestroyed if self.holds_unreadable(sid).await => return Err(unreadable()),
+            Fault::UnreadableIsAlwaysDestroyed if self.holds_unreadable(sid).await => {
+                expect = Expect::Anything;
+            }
+            _ => {}
+        }
+        let destroyed = self.store.destroy(sid, &expect).await?;
+        self.firsts.lock().unwrap().remove(sid);
+        let was_written = self.expiries.lock().unwrap().remove(sid).is_some();
+        self.way().await?;
+        Ok(match (self.fault, destroyed) {
+            (Fault::DestroySeesWhatHasExpired, Destroyed::Unknown) if is_conditional && was_written => {
+                Destroyed::Conflict
+            }
+            (Fault::DestroyIsAlwaysTheOne, Destroyed::Unknown) => Destroyed::Destroyed,
+            (Fault::DestroyOfTheAbsentIsAConflict, Destroyed::Unknown) if is_conditional => {
+                Destroyed::Conflict
+            }
+            _ => destroyed,
+        })
+    }
+}
+
+#[async_trait]
+impl AdminStore for Faulty {
+    async fn length(&self) -> Result<u64, StoreError> {
+        let mut length = 0;
+        if self.fault == Fault::UnreadableIsCountedByOneOnly {
+            self.all(&mut |_, _| length += 1).await?;
+            return Ok(length);
+        }
+        if self.fault == Fault::LengthGoesByTheFirstExpiry {
+            self.store.ids(&mut |sid| length += u64::from(!self.has_first_expired(&sid))).await?;
+            return Ok(length);
+        }
+        self.store.length().await
+    }
+
+    async fn ids(&self, visit: &mut (dyn FnMut(Sid) + Send)) -> Result<(), StoreError> {
+        let mut shown = |sid: Sid| {
+            if self.fault != Fault::IdsGoByTheFirstExpiry || !self.has_first_expired(&sid) {
+                visit(sid);
+            }
+        };
+        self.store.ids(&mut shown).await
+    }
+
+    async fn all(&self, visit: &mut (dyn FnMut(Sid, Record) + Send)) -> Result<(), StoreError> {
+        let mut sids = Vec::new();
+        self.store.ids(&mut |sid| sids.push(sid)).await?;
+        for sid in sids {
+            match self.store.get(&sid).await? {
+                Some(stored) if is_unreadable(&stored) => match self.fault {
+                    Fault::UnreadableFailsAll => return Err(unreadable()),
+                    Fault::UnreadableEndsAll => return Ok(()),
+                    _ => {}
+                },
+                Some(_) if self.fault == Fault::AllGoesByTheFirstExpiry && self.has_first_expired(&sid) => {}
+                Some(stored) => visit(sid, stored.record),
+                None => {}
+            }
+        }
+        Ok(())
+    }
+
+    async fn clear(&self) -> Result<(), StoreError> {
+        if self.fault != Fault::UnreadableIsNotCleared {
+            return self.store.clear().await;
+        }
+        let mut sids = Vec::new();
+        self.all(&mut |sid, _| sids.push(sid)).await?;
+        for sid in sids {
+            self.store.destroy(&sid, &Expect::Anything).await?;
+        }
+        Ok(())
+    }
+
+    async fn prune(&self) -> Result<u64, StoreError> {
+        match self.fault {
+            Fault::PruneDoesNothing => Ok(0),
+            Fault::PruneAnswersOnly => Ok(3),
+            Fault::PruneAnswersNothing => self.store.prune().await.map(|_| 0),
+            Fault::PruneGoesByTheFirstExpiry => {
+                let pruned = self.store.prune().await;
+                let sids: Vec<Sid> = self.expiries.lock().unwrap().keys().cloned().collect();
+                for sid in sids.iter().filter(|sid| self.has_first_expired(sid)) {
+                    self.store.destroy(sid, &Expect::Anything).await?;
+                }
+                pruned
+            }
+            Fault::PruneClears => {
+                let pruned = self.store.prune().await;
+                self.store.clear().await?;
+                pruned
+            }
+            _ => self.store.prune().await,
+        }
+    }
+}
+
+/// A right store whose versions say what is held, so that the same data have the same version again.
+#[derive(Debug)]
+struct Digests(MemoryStore);
+
+impl Digests {
+    fn version(record: &Record) -> Version {
+        Version::from_text(format!("{:?}", record.data.iter().collect::<Vec<_>>()))
+    }
+
+    /// The memory store's condition for this one; none where this one is not met.
+    async fn inward(&self, sid: &Sid, expect: &Expect) -> Option<Expect> {
+        let Expect::Version(version) = expect else { return Some(expect.clone()) };
+        let held = self.0.get(sid).await.unwrap()?;
+        (Self::version(&held.record) == *version).then_some(Expect::Version(held.version))
+    }
+}
+
+#[async_trait]
+impl Store for Digests {
+    async fn get(&self, sid: &Sid) -> Result<Option<Stored>, StoreError> {
+        let stored = self.0.get(sid).await?;
+        Ok(stored.map(|stored| Stored { version: Self::version(&stored.record), ..stored }))
+    }
+
+    async fn set(&self, sid: &Sid, record: &Record, expect: &Expect) -> Result<Set, StoreError> {
+        loop {
+            let inward = self.inward(sid, expect).await;
+            // What is no version of the memory store's is never met.
+            let none = || Expect::Version(Version::from_text(""));
+            match self.0.set(sid, record, &inward.clone().unwrap_or_else(none)).await? {
+                Set::Written(_) => return Ok(Set::Written(Self::version(record))),
+                Set::Conflict if matches!(inward, Some(Expect::Version(_))) => {}
+                other => return Ok(other),
+            }
+        }
+    }
+
+    async fn touch(&self, sid: &Sid, cookie: &Cookie) -> Result<Touched, StoreError> {
+        self.0.touch(sid, cookie).await
+    }
+
+    async fn destroy(&self, sid: &Sid, expect: &Expect) -> Result<Destroyed, StoreError> {
+        loop {
+            let inward = self.inward(sid, expect).await;
+            let none = || Expect::Version(Version::from_text(""));
+            match self.0.destroy(sid, &inward.clone().unwrap_or_else(none)).await? {
+                Destroyed::Conflict if matches!(inward, Some(Expect::Version(_))) => {}
+                other => return Ok(other),
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl AdminStore for Digests {
+    async fn length(&self) -> Result<u64, StoreError> {
+        self.0.length().await
+    }
+
+    async fn ids(&self, visit: &mut (dyn FnMut(Sid) + Send)) -> Result<(), StoreError> {
+        self.0.ids(visit).await
+    }
+
+    async fn all(&self, visit: &mut (dyn FnMut(Sid, Record) + Send)) -> Result<(), StoreError> {
+        self.0.all(visit).await
+    }
+
+    async fn clear(&self) -> Result<(), StoreError> {
+        self.0.clear().await
+    }
+
+    async fn prune(&self) -> Result<u64, StoreError> {
+        self.0.prune().await
+    }
+}
+
+/// Held for ever where the cookie has no `expires`.
+mod right {
+    use super::*;
+
+    async fn open() -> Fixture {
+        let clock = ManualClock::new();
+        fixture(Fault::None, MemoryStore::new().clock(clock.clock()), &clock.clock()).clock(clock)
+    }
+
+    session_testkit::store_contract!(open);
+    session_testkit::admin_contract!(open);
+}
+
+mod right_for_a_day {
+    use super::*;
+
+    session_testkit::store_contract!(async || open(Fault::None));
+    session_testkit::admin_contract!(async || open(Fault::None));
+}
+
+mod right_with_digests {
+    use super::*;
+
+    async fn open() -> Fixture {
+        let clock = ManualClock::new();
+        let store = Digests(MemoryStore::new().clock(clock.clock()));
+        fixture(Fault::None, store, &clock.clock()).clock(clock)
+    }
+
+    session_testkit::store_contract!(open);
+    session_testkit::admin_contract!(open);
+}
+
+mod right_in_seconds_rounded_up {
+    use super::*;
+
+    async fn open() -> Fixture {
+        let clock = ManualClock::new();
+        fixture(Fault::None, MemoryStore::new().clock(in_seconds(&clock, 0)), &clock.clock()).clock(clock)
+    }
+
+    session_testkit::store_contract!(open);
+    session_testkit::admin_contract!(open);
+}
+
+mod right_in_the_nearest_seconds {
+    use super::*;
+
+    async fn open() -> Fixture {
+        let clock = ManualClock::new();
+        fixture(Fault::None, MemoryStore::new().clock(in_seconds(&clock, 499)), &clock.clock()).clock(clock)
+    }
+
+    session_testkit::store_contract!(open);
+    session_testkit::admin_contract!(open);
+}
+
+/// Where nobody moves the clock, and a busy machine makes nothing wrong of it.
+mod right_in_real_time {
+    use super::*;
+
+    async fn open() -> Fixture {
+        fixture(Fault::None, MemoryStore::new(), &Clock::system())
+    }
+
+    session_testkit::contract_tests!(open; verbs:
+        get_tells_how_long_the_record_is_held,
+        a_cookie_without_expires_is_held_for_the_stores_own_time_to_live,
+        a_lifetime_is_never_rounded_down,
+        set_of_an_expired_record_says_so_and_changes_nothing,
+        what_has_expired_counts_as_nothing_held,
+        touch_moves_the_expiry_and_nothing_else,
+        touch_with_an_expired_cookie_says_so_and_changes_nothing);
+    session_testkit::contract_tests!(open; concurrency: an_expired_session_is_not_brought_back);
+}
+
+mod right_expiring_by_itself {
+    use super::*;
+
+    async fn open() -> Fixture {
+        super::open(Fault::PruneAnswersNothing).expires_by_itself()
+    }
+
+    session_testkit::admin_contract!(open);
+}
+
+/// As patterns of Redis and of SQL do, nearly.
+fn matches(pattern: &[u8], sid: &[u8]) -> bool {
+    match pattern {
+        [] => sid.is_empty(),
+        [b'*' | b'%', rest @ ..] => (0..=sid.len()).any(|at| matches(rest, &sid[at..])),
+        [b'?' | b'_', rest @ ..] => !sid.is_empty() && matches(rest, &sid[1..]),
+        [b'[', one, b']', rest @ ..] | [one, rest @ ..] => {
+            sid.first() == Some(one) && matches(rest, &sid[1..])
+        }
+    }
+}
