@@ -165,6 +165,14 @@ impl Ghost {
         }
     }
 
+    /// What was done to a session was done to it under its next id as well.
+    pub(super) fn renamed(&mut self, from: &Sid, to: &Sid) {
+        let old = self.look(from);
+        let new = self.about(to);
+        new.shortened |= old.shortened;
+        new.may_return |= old.may_return;
+    }
+
     /// Every effect changes what the request has changed, and nothing else.
     pub(super) fn effect(
         &mut self,
@@ -308,10 +316,10 @@ impl Ghost {
         now: Millis,
         at: usize,
         ended: &Ended,
-        heard: Millis,
+        request: &Request,
     ) -> Result<(), Violation> {
         // What the store said a moment ago may have changed since, as it may while the response is on its way.
-        let trusted = now - heard < CONFIRMED_FOR;
+        let trusted = now - request.heard < CONFIRMED_FOR;
         if self.is_logged_out(&ended.sid) && !trusted {
             return broken("a cookie was sent for what a logout had ended");
         }
@@ -324,6 +332,7 @@ impl Ghost {
         match store.held(&ended.sid, now) {
             Some(entry)
                 if (rules.cookie_follows || !(about.shortened || about.may_return))
+                    && !request.faulty
                     && entry.writer == Some(at)
                     && expires != Some(entry.until) =>
             {
@@ -384,10 +393,7 @@ impl Ghost {
         let sid = life.sid().clone();
         let op = running.op;
         if op == Op::Renew && *before != sid {
-            let old = self.look(before);
-            let new = self.about(&sid);
-            new.shortened |= old.shortened;
-            new.may_return |= old.may_return;
+            self.renamed(before, &sid);
         }
         match done {
             Err(error) => return Self::failed(request, running, error),
@@ -494,7 +500,8 @@ impl Ghost {
         }
         request.mine.is_stored();
         // A session that was stored by an explicit save begins to end then, in Express.
-        if present && held.is_some() && (rules.cookie_follows || life.is_presented()) {
+        let known = self.look(&sid).known;
+        if present && held.is_some() && known && (rules.cookie_follows || life.is_presented()) {
             self.promise(rules, &sid, running.began);
             let about = self.about(&sid);
             about.browser_deadline = about.deadline.min(running.began + rules.kept);

@@ -581,6 +581,9 @@ impl World {
             }
             Step::Ask(Ask::NewSid) => {
                 let sid = self.new_sid(at);
+                if let Some(life) = &self.requests[at].life {
+                    self.ghost.renamed(life.sid(), &sid);
+                }
                 self.answer(rules, at, Answer::NewSid(sid))
             }
             Step::Ask(Ask::Turn(_)) => {
@@ -623,7 +626,7 @@ impl World {
         match ended.set_cookie {
             SetCookie::Send => {
                 let until = ended.cookie.expires_at();
-                self.ghost.sent(rules, &self.store, self.now, at, ended, self.requests[at].heard)?;
+                self.ghost.sent(rules, &self.store, self.now, at, ended, &self.requests[at])?;
                 let over = until.is_some_and(|until| until <= self.now);
                 self.jar = (!over).then(|| (ended.sid.clone(), until));
             }
