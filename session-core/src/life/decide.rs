@@ -16,6 +16,7 @@
 //! a changed cookie is a modification, an explicit save of a new session sends its cookie, a destroyed session's cookie
 //! is removed.
 
+use super::fault::{Fault, planted};
 use crate::{
     options::policy::{CookieChange, CookieRenewal, ExplicitSave, RemovalCookie, Touch, Unset},
     wire::date::Millis,
@@ -133,10 +134,19 @@ pub(crate) fn decide(facts: &Facts, policies: &Policies) -> Decision {
     }
 }
 
+/// What is sent once a write has merged what others wrote: their lifetime counts as well.
+pub(crate) fn cookie_after(facts: &Facts, policies: &Policies, decision: Decision) -> Decision {
+    match facts.presence {
+        Presence::Present => Decision { cookie: cookie(facts, policies, decision.write), ..decision },
+        _ => decision,
+    }
+}
+
 /// Before a cookie is sent for what this request wrote a while ago, the store is asked again: another request may have
 /// ended the session since, and given the browser a newer cookie.
 fn is_to_confirm(facts: &Facts, policies: &Policies, decision: Decision) -> bool {
-    policies.cookie_renewal == CookieRenewal::WithRecord
+    !planted(Fault::NotConfirmed)
+        && policies.cookie_renewal == CookieRenewal::WithRecord
         && decision == Decision { write: Write::Nothing, cookie: SetCookie::Send }
         && facts.stored
         && facts.unconfirmed
@@ -180,8 +190,9 @@ fn cookie(facts: &Facts, policies: &Policies, write: Write) -> SetCookie {
     let cookie_changed = facts.cookie_changed && policies.cookie_change == CookieChange::Counts;
     let saved = facts.saved != Saved::Never && policies.explicit_save == ExplicitSave::Counts;
     let modified = is_modified(facts, policies);
-    let renewed =
-        policies.cookie_renewal == CookieRenewal::WithRecord && (facts.renewed || write != Write::Nothing);
+    let renewed = policies.cookie_renewal == CookieRenewal::WithRecord
+        && !planted(Fault::CookieNotRenewed)
+        && (facts.renewed || write != Write::Nothing);
     let send = if facts.cookie_matches {
         policies.rolling || cookie_changed || (facts.expires && (modified || renewed))
     } else {

@@ -23,11 +23,29 @@ pub(crate) enum Fault {
     LeftoverKept,
     /// After the response, what nobody can reach is stored.
     UnreachableSaved,
+    /// An update changes what the request sees before it is stored.
+    UpdateSeenBeforehand,
+    /// What is in doubt is written without being read.
+    DoubtNotRead,
+    /// A first write that was lost is tried again under the same id.
+    IdKeptInDoubt,
+    /// An expiry that is in doubt is not settled.
+    ExpiryInDoubt,
+    /// What was destroyed in this request is saved again.
+    SavedAfterDestroy,
+    /// The cookie is sent with the lifetime that was read.
+    StaleCookieSent,
+    /// The record lives on, and its cookie is not sent again.
+    CookieNotRenewed,
+    /// A cookie is sent for what was written a while ago, and may have been ended since.
+    NotConfirmed,
+    /// Changes of a session that was ended elsewhere are dropped, and nobody is told.
+    DroppedInSilence,
 }
 
 #[cfg(test)]
 impl Fault {
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 19] = [
         Self::OldExpiryWritten,
         Self::LifetimeClaimed,
         Self::NoDoubt,
@@ -38,6 +56,15 @@ impl Fault {
         Self::DestroyNotFinished,
         Self::LeftoverKept,
         Self::UnreachableSaved,
+        Self::UpdateSeenBeforehand,
+        Self::DoubtNotRead,
+        Self::IdKeptInDoubt,
+        Self::ExpiryInDoubt,
+        Self::SavedAfterDestroy,
+        Self::StaleCookieSent,
+        Self::CookieNotRenewed,
+        Self::NotConfirmed,
+        Self::DroppedInSilence,
     ];
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{
     Context,
-    decide::{Decision, Presence, SetCookie, Write, decide},
+    decide::{Decision, Presence, SetCookie, Write, cookie_after, decide},
     fault::{Fault, planted},
     merge::merge,
     state::{Before, CookieOut, Learned, Life, Sent, Standing},
@@ -340,6 +340,9 @@ impl Operation {
                 Event::GoOn
             }
             (Asked::Change { seen, base }, Answer::Changed(Changed::To(made))) => {
+                if planted(Fault::UpdateSeenBeforehand) {
+                    *life.data_mut() = made.clone();
+                }
                 self.kind = Kind::Change(Change::Made { seen, base, made: Arc::new(made) });
                 Event::GoOn
             }
@@ -509,11 +512,14 @@ impl Operation {
             }
             Event::Begin | Event::Read | Event::GoOn | Event::Reloaded | Event::Copied => {}
         }
-        if life.presence != Presence::Present {
+        if life.presence != Presence::Present && !planted(Fault::SavedAfterDestroy) {
             return Err(Error::Destroyed);
         }
         let expect = match &life.standing {
             Standing::Gone => return Ok(Written::Gone),
+            Standing::Doubt { before: Before::Fresh { .. } } if planted(Fault::DoubtNotRead) => {
+                Expect::Nothing
+            }
             Standing::Doubt { .. } => return Ok(Written::Ask(self.ask_get(life))),
             Standing::Fresh { .. } => Expect::Nothing,
             Standing::Held(held) => Expect::Version(held.version.clone()),
@@ -521,7 +527,7 @@ impl Operation {
         if !life.is_reachable() && !planted(Fault::UnreachableSaved) {
             return Err(Error::ResponseOut);
         }
-        if life.needs_another_id() && !self.has_other_sid {
+        if life.needs_another_id() && !self.has_other_sid && !planted(Fault::IdKeptInDoubt) {
             self.asked = Asked::NewSid { learned: life.learned };
             return Ok(Written::Ask(Ask::NewSid));
         }
@@ -776,7 +782,14 @@ impl Operation {
             (Write::Nothing, _) => self.clean_up(decision, life, context),
             (Write::Set, event) => match self.write(life, context, event) {
                 Ok(Written::Ask(ask)) => Step::Ask(ask),
-                Ok(Written::Stored | Written::Gone) => self.clean_up(decision, life, context),
+                Ok(Written::Stored | Written::Gone) => {
+                    let decision = if self.has_merged {
+                        cookie_after(&life.facts(context), &context.options.policies, decision)
+                    } else {
+                        decision
+                    };
+                    self.clean_up(decision, life, context)
+                }
                 Err(error) => self.ended(life, context, decision, Some(error)),
             },
             (_, Event::Failed(error)) => self.ended(life, context, decision, Some(error.into())),
@@ -831,10 +844,16 @@ impl Operation {
         let set_cookie = if gone { SetCookie::Nothing } else { decision.cookie };
         let goes_out = error.is_none() || context.options.save_error == SaveError::Log;
         if !life.is_response_out() {
-            let sent = set_cookie == SetCookie::Send && goes_out;
-            life.response_out(if sent { CookieOut::Sent } else { CookieOut::NotSent }, context.now);
+            let expired = life.cookie_to_send(context.now).expires_at().is_some_and(|at| at <= context.now);
+            let out = match set_cookie {
+                SetCookie::Send if goes_out && expired => CookieOut::Expired,
+                SetCookie::Send if goes_out => CookieOut::Sent,
+                _ => CookieOut::NotSent,
+            };
+            life.response_out(out, context.now);
         }
-        let dropped = if gone && error.is_none() { life.unsaved() } else { 0 };
+        let silent = planted(Fault::DroppedInSilence) || error.is_some();
+        let dropped = if gone && !silent { life.unsaved() } else { 0 };
         Step::Done(Ok(Done::Ended(Ended {
             set_cookie,
             sid: life.sid().clone(),

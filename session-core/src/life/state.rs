@@ -99,6 +99,14 @@ pub(crate) enum Before {
 #[cfg_attr(test, derive(Hash))]
 pub(crate) struct Held {
     pub(super) version: Version,
+    /// `None`: that is the store's to say, and it was not asked yet.
+    span: Option<Span>,
+}
+
+/// How long a record is held.
+#[derive(Clone, Copy, PartialEq)]
+#[cfg_attr(test, derive(Hash))]
+struct Span {
     /// Until when; `None`: for ever.
     until: Option<Millis>,
     /// How long a touch would hold it; `None`: for ever.
@@ -110,6 +118,8 @@ pub(crate) struct Held {
 pub(super) enum CookieOut {
     Sent,
     NotSent,
+    /// The client was told that its cookie has expired.
+    Expired,
 }
 
 /// A write that was sent.
@@ -252,13 +262,15 @@ impl Life {
     }
 
     pub(super) fn facts(&self, context: &Context<'_>) -> Facts {
-        let (until, lifetime) = match &self.standing {
-            Standing::Held(held) | Standing::Doubt { before: Before::Held(held) } => {
-                (held.until, held.lifetime)
+        let unconfirmed = context.now.saturating_sub(self.confirmed) >= CONFIRMED_FOR;
+        let due = match self.held().map(|held| held.span) {
+            Some(Some(span)) => {
+                let left = span.until.map(|until| until.saturating_sub(context.now).max(0));
+                context.options.touch.is_due(left, span.lifetime)
             }
-            _ => (None, None),
+            Some(None) => unconfirmed || context.options.touch.is_due(None, None),
+            None => context.options.touch.is_due(None, None),
         };
-        let left = until.map(|until| until.saturating_sub(context.now).max(0));
         Facts {
             presence: self.presence,
             cookie_matches: self.is_presented(),
@@ -276,9 +288,9 @@ impl Life {
             cookie_secure: self.cookie.secure(),
             connection_secure: context.secure,
             // A touch settles what is in doubt.
-            touch_due: self.expiry_in_doubt || context.options.touch.is_due(left, lifetime),
-            stored: matches!(self.standing, Standing::Held(_) | Standing::Doubt { before: Before::Held(_) }),
-            unconfirmed: context.now.saturating_sub(self.confirmed) >= CONFIRMED_FOR,
+            touch_due: due || (self.expiry_in_doubt && !planted(Fault::ExpiryInDoubt)),
+            stored: self.held().is_some(),
+            unconfirmed,
             renewed: self.renewed.is_some(),
             ended_elsewhere: self.standing == Standing::Gone,
         }
@@ -294,6 +306,7 @@ impl Life {
         match self.response {
             None | Some(CookieOut::Sent) => true,
             Some(CookieOut::NotSent) => self.is_presented(),
+            Some(CookieOut::Expired) => false,
         }
     }
 
@@ -313,7 +326,9 @@ impl Life {
     /// The cookie as the response sends it: it ends when the record does.
     pub(super) fn cookie_to_send(&self, now: Millis) -> Cookie {
         let mut cookie = self.cookie.clone();
-        cookie.touch(self.renewed.unwrap_or(now));
+        if !planted(Fault::StaleCookieSent) {
+            cookie.touch(self.renewed.unwrap_or(now));
+        }
         cookie
     }
 }
@@ -403,7 +418,7 @@ impl Life {
 
     /// A write that was the last one sent was done.
     pub(super) fn written(&mut self, sent: &Sent, version: Version, context: &Context<'_>) {
-        let lifetime = self.lifetime();
+        let span = self.span();
         self.view = if Arc::ptr_eq(&self.view, &sent.seen) {
             Arc::clone(&sent.data)
         } else {
@@ -411,7 +426,7 @@ impl Life {
         };
         self.base = Arc::clone(&sent.data);
         self.cookie_unsaved &= self.cookie != sent.cookie;
-        self.standing = Standing::Held(Held::written(version, sent, lifetime));
+        self.standing = Standing::Held(Held::written(version, sent, span));
         self.renewed = Some(sent.at);
         self.confirmed = context.now;
         self.expiry_in_doubt = false;
@@ -483,9 +498,9 @@ impl Life {
     }
 
     pub(super) fn touched(&mut self, stamped: &Cookie, now: Millis) {
-        let lifetime = self.lifetime();
+        let span = self.span();
         if let Standing::Held(held) | Standing::Doubt { before: Before::Held(held) } = &mut self.standing {
-            (held.until, held.lifetime) = Held::span(stamped, now, lifetime);
+            held.span = Span::of(stamped, now, span);
         }
         self.renewed = Some(now);
         self.confirmed = now;
@@ -562,37 +577,45 @@ impl Life {
         self.cookie = self.cookie_to_send(now);
     }
 
-    fn lifetime(&self) -> Option<Millis> {
+    /// What is held, or was before a doubt.
+    fn held(&self) -> Option<&Held> {
         match &self.standing {
-            Standing::Held(held) | Standing::Doubt { before: Before::Held(held) } => held.lifetime,
+            Standing::Held(held) | Standing::Doubt { before: Before::Held(held) } => Some(held),
             _ => None,
         }
+    }
+
+    fn span(&self) -> Option<Span> {
+        self.held().and_then(|held| held.span)
     }
 }
 
 impl Held {
     fn of(stored: &Stored, now: Millis) -> Self {
         let millis = |time: std::time::Duration| Millis::try_from(time.as_millis()).unwrap_or(Millis::MAX);
-        Self {
-            version: stored.version.clone(),
-            until: stored.left.map(|left| now.saturating_add(millis(left))),
-            lifetime: stored.lifetime.map(millis),
-        }
+        let until = stored.left.map(|left| now.saturating_add(millis(left)));
+        let span = Span { until, lifetime: stored.lifetime.map(millis) };
+        Self { version: stored.version.clone(), span: Some(span) }
     }
 
-    fn written(version: Version, sent: &Sent, lifetime: Option<Millis>) -> Self {
-        let (until, lifetime) = Self::span(&sent.stamped, sent.at, lifetime);
+    fn written(version: Version, sent: &Sent, before: Option<Span>) -> Self {
+        let span = Span::of(&sent.stamped, sent.at, before);
         if planted(Fault::LifetimeClaimed) {
-            return Self { version, until: None, lifetime: None };
+            return Self { version, span: Some(Span { until: None, lifetime: None }) };
         }
-        Self { version, until, lifetime }
+        Self { version, span }
     }
+}
 
+impl Span {
     /// What a cookie without a date of its own is held for is the store's to say: what it said last.
-    fn span(stamped: &Cookie, now: Millis, lifetime: Option<Millis>) -> (Option<Millis>, Option<Millis>) {
+    fn of(stamped: &Cookie, now: Millis, before: Option<Self>) -> Option<Self> {
         match stamped.expires_at() {
-            Some(at) => (Some(at), Some(at.saturating_sub(now))),
-            None => (lifetime.map(|lifetime| now.saturating_add(lifetime)), lifetime),
+            Some(at) => Some(Self { until: Some(at), lifetime: Some(at.saturating_sub(now)) }),
+            None => before.map(|Self { lifetime, .. }| Self {
+                until: lifetime.map(|lifetime| now.saturating_add(lifetime)),
+                lifetime,
+            }),
         }
     }
 }

@@ -201,7 +201,8 @@ impl Ghost {
                 let held = effect.before.held(sid, effect.now).map(|entry| &entry.data);
                 let [old, old_count] = ["k", "n"].map(|key| held.and_then(|data| value(data, key)));
                 let [new, count] = ["k", "n"].map(|key| value(&record.data, key));
-                if new != old && Some(new) != mine.wanted {
+                let returns = held.is_none() && self.look(sid).may_return;
+                if new != old && Some(new) != mine.wanted && !returns {
                     return broken(format!(
                         "a write changed a key from {old:?} to {new:?}, which its request did not"
                     ));
@@ -318,6 +319,9 @@ impl Ghost {
         ended: &Ended,
         request: &Request,
     ) -> Result<(), Violation> {
+        if ended.cookie.expires_at().is_some_and(|at| at <= now) {
+            return Ok(());
+        }
         // What the store said a moment ago may have changed since, as it may while the response is on its way.
         let trusted = now - request.heard < CONFIRMED_FOR;
         if self.is_logged_out(&ended.sid) && !trusted {
@@ -334,6 +338,7 @@ impl Ghost {
                 if (rules.cookie_follows || !(about.shortened || about.may_return))
                     && !request.faulty
                     && entry.writer == Some(at)
+                    && expires.is_some()
                     && expires != Some(entry.until) =>
             {
                 broken(format!("the cookie ends at {expires:?}, its record at {}", entry.until))
@@ -355,7 +360,12 @@ impl Ghost {
     ) -> Result<(), Violation> {
         let Some(life) = &request.life else { return Ok(()) };
         let moved = store.held(life.sid(), now).is_some_and(|entry| entry.writer == Some(at));
-        if rules.cookie_follows && moved && !request.faulty && life.presence() == Presence::Present {
+        if rules.cookie_follows
+            && moved
+            && life.cookie().has_expires()
+            && !request.faulty
+            && life.presence() == Presence::Present
+        {
             return broken("the record's expiry was moved, and the cookie was not sent");
         }
         Ok(())

@@ -54,22 +54,6 @@ pub(super) fn explore(rules: &Rules, arrival: Arrival, budget: Budget) -> Found 
     explorer.found
 }
 
-/// The violation that needs the least to happen, as far as a few budgets tell.
-pub(super) fn shortest(rules: &Rules, arrival: Arrival, most: Budget) -> Option<String> {
-    let mut budgets = Vec::new();
-    for operations in 1..=most.operations {
-        for requests in 1..=most.requests {
-            for faults in 0..=most.faults {
-                budgets.push(Budget { requests, operations, faults, ..most });
-            }
-        }
-    }
-    // What is tried before costs little beside the last one.
-    budgets
-        .sort_by_key(|budget| budget.requests * usize::from(budget.operations) + usize::from(budget.faults));
-    budgets.into_iter().find_map(|budget| explore(rules, arrival, budget).violation)
-}
-
 /// So many runs at random.
 pub(super) fn wander(rules: &Rules, arrival: Arrival, budget: Budget, seed: u64, runs: usize) -> Found {
     let mut random = Random(seed);

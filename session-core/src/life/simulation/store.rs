@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use super::world::LIFETIME;
 use crate::{
     life::{Answer, Ask},
     record::{Record, cookie::Cookie, data::Data},
@@ -24,6 +25,11 @@ pub(super) struct Entry {
     version: u64,
     /// The request that moved the expiry last; none: Express, or whoever was there before.
     pub(super) writer: Option<usize>,
+}
+
+/// Until when a record with this cookie is held; none: it has expired.
+pub(super) fn until(cookie: &Cookie, now: Millis) -> Option<Millis> {
+    Some(cookie.expires_at().unwrap_or(now + LIFETIME)).filter(|at| *at > now)
 }
 
 impl SimStore {
@@ -67,7 +73,7 @@ impl SimStore {
             record: Record::new(entry.cookie.clone(), (*entry.data).clone()),
             version: Version::from_number(entry.version),
             left: Some(millis(entry.until - now)),
-            lifetime: entry.cookie.lifetime().map(millis),
+            lifetime: Some(millis(entry.cookie.lifetime().unwrap_or(LIFETIME))),
         })
     }
 
@@ -82,7 +88,7 @@ impl SimStore {
         match ask {
             Ask::Get(sid) => Answer::Got(self.get(sid, now)),
             Ask::Set { sid, record, expect } => {
-                let Some(until) = record.cookie.expires_at().filter(|at| *at > now) else {
+                let Some(until) = until(&record.cookie, now) else {
                     return Answer::Set(Set::Expired);
                 };
                 if !expected(self.held(sid, now), expect) {
@@ -93,7 +99,7 @@ impl SimStore {
                 Answer::Set(Set::Written(Version::from_number(version)))
             }
             Ask::Touch { sid, cookie } => {
-                let Some(until) = cookie.expires_at().filter(|at| *at > now) else {
+                let Some(until) = until(cookie, now) else {
                     return Answer::Touched(Touched::Expired);
                 };
                 match self.0.iter_mut().find(|(held, _)| held == sid) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{
     check::{Effect, Ghost, Mine, Violation},
     explore::Budget,
-    store::SimStore,
+    store::{SimStore, until},
 };
 use crate::{
     error::{Error, StoreError},
@@ -46,6 +46,13 @@ impl Rules {
                 cookie_follows: true,
             },
             Self {
+                name: "new profile, cookies without a date",
+                options: Options::new("keyboard cat"),
+                one_process: false,
+                kept: LIFETIME * 8 / 10,
+                cookie_follows: true,
+            },
+            Self {
                 name: "express profile, several processes",
                 options: Options::express("keyboard cat").cookie(lifetime()),
                 one_process: false,
@@ -53,6 +60,10 @@ impl Rules {
                 cookie_follows: false,
             },
         ]
+    }
+
+    pub(super) fn is_without_dates(&self) -> bool {
+        !self.options.cookie.cookie(false, 0).has_expires()
     }
 
     fn context(&self, now: Millis) -> Context<'_> {
@@ -275,7 +286,7 @@ impl World {
             let cookie = rules.options.cookie.cookie(false, world.now);
             let until = world.now + LIFETIME;
             world.store.put(&sid, Arc::new(data), &cookie, until, None);
-            world.jar = Some((sid.clone(), Some(until)));
+            world.jar = Some((sid.clone(), cookie.expires_at()));
             world.ghost.began_with(sid);
         }
         world
@@ -446,11 +457,10 @@ impl World {
                     let (mut data, mut cookie) = (stored.record.data, stored.record.cookie);
                     data.insert("k", "99".into());
                     cookie.touch(self.now);
-                    let until = cookie.expires_at().unwrap_or_default();
-                    if until > self.now {
+                    if let Some(until) = until(&cookie, self.now) {
                         self.store.put(&sid, Arc::new(data), &cookie, until, None);
                         if self.jar.as_ref().is_some_and(|(held, _)| *held == sid) {
-                            self.jar = Some((sid, Some(until)));
+                            self.jar = Some((sid, cookie.expires_at()));
                         }
                     }
                 }
