@@ -214,6 +214,9 @@ impl Session {
         let Done::Ended(ended) = self.run(Operation::end(), |_| Changed::NotAtAll).await? else {
             return Ok(None);
         };
+        if ended.gone {
+            tracing::debug!("session gone: another request ended it, or it expired");
+        }
         if ended.dropped > 0 {
             tracing::warn!(
                 keys = ended.dropped,

@@ -86,6 +86,8 @@ pub(crate) struct Ended {
     pub(crate) set_cookie: SetCookie,
     pub(crate) sid: Sid,
     pub(crate) cookie: Cookie,
+    /// Somebody else ended the session.
+    pub(crate) gone: bool,
     /// So many changed keys were not stored, because somebody else ended the session.
     pub(crate) dropped: usize,
     pub(crate) error: Option<Error>,
@@ -623,6 +625,11 @@ impl Operation {
             Event::IdInUse => return Step::Done(Err(Error::IdInUse)),
             Event::Destroyed(Why::Moved, true) => {
                 if let Some(copy) = copy {
+                    // The store took longer for it than the session lives.
+                    if copy.sent.stamped.expires_at().is_some_and(|at| at <= context.now) {
+                        life.gone();
+                        return Step::Done(Err(Error::Gone));
+                    }
                     life.moved(&copy.sent, copy.version, context);
                 }
                 return Step::Done(Ok(Done::Ok));
@@ -858,6 +865,7 @@ impl Operation {
             set_cookie,
             sid: life.sid().clone(),
             cookie: life.cookie().clone(),
+            gone,
             dropped,
             error,
         })))

@@ -33,6 +33,9 @@ pub(crate) struct Life {
     /// What the store held then.
     base: Arc<Data>,
     cookie: Cookie,
+    /// What the handler saw when writes were sent whose answers never came, oldest first: they may have stored what was
+    /// changed back since.
+    doubted: Vec<Arc<Data>>,
     /// The handler set cookie attributes in this request …
     cookie_changed: bool,
     /// … and they have not been stored since.
@@ -148,6 +151,7 @@ impl Life {
             standing: Standing::Fresh { tried: Vec::new() },
             view: Arc::clone(&nothing),
             base: Arc::clone(&nothing),
+            doubted: Vec::new(),
             cookie: context.new_cookie(),
             cookie_changed: false,
             cookie_unsaved: false,
@@ -268,7 +272,10 @@ impl Life {
                 let left = span.until.map(|until| until.saturating_sub(context.now).max(0));
                 context.options.touch.is_due(left, span.lifetime)
             }
-            Some(None) => unconfirmed || context.options.touch.is_due(None, None),
+            Some(None) => {
+                let a_while_ago = |at| context.now.saturating_sub(at) >= CONFIRMED_FOR;
+                self.renewed.is_none_or(a_while_ago) || context.options.touch.is_due(None, None)
+            }
             None => context.options.touch.is_due(None, None),
         };
         Facts {
@@ -347,6 +354,7 @@ impl Life {
             at: now,
         };
         self.expiry_in_doubt = true;
+        self.doubted.push(Arc::clone(&self.view));
         if let Standing::Doubt { before: Before::Fresh { tried } } = &mut self.standing {
             tried.push(Arc::clone(&sent.data));
         }
@@ -405,6 +413,7 @@ impl Life {
     /// The last call did nothing, and said so: what was known before it holds.
     pub(super) fn nothing_was_done(&mut self) {
         self.learned.0 += 1;
+        self.doubted.pop();
         let standing = std::mem::replace(&mut self.standing, Standing::Gone);
         self.standing = match standing {
             Standing::Doubt { before: Before::Held(held) } => Standing::Held(held),
@@ -425,6 +434,7 @@ impl Life {
             Arc::new(merge(&sent.seen, &self.view, &sent.data))
         };
         self.base = Arc::clone(&sent.data);
+        self.doubted.clear();
         self.cookie_unsaved &= self.cookie != sent.cookie;
         self.standing = Standing::Held(Held::written(version, sent, span));
         self.renewed = Some(sent.at);
@@ -453,13 +463,7 @@ impl Life {
     pub(super) fn read(&mut self, stored: Stored, context: &Context<'_>) {
         self.standing = Standing::Held(Held::of(&stored, context.now));
         self.confirmed = context.now;
-        let latest = Arc::new(stored.record.data);
-        self.view = if same(&self.base, &self.view) {
-            Arc::clone(&latest)
-        } else {
-            Arc::new(merge(&self.base, &self.view, &latest))
-        };
-        self.base = latest;
+        self.rebase(Arc::new(stored.record.data));
         if !self.cookie_unsaved {
             let before = self.cookie.lifetime();
             self.cookie = current(stored.record.cookie, context);
@@ -469,9 +473,22 @@ impl Life {
         self.learned.0 += 1;
     }
 
+    /// What was changed here, in the order in which it was, on top of what the store holds.
+    fn rebase(&mut self, latest: Arc<Data>) {
+        let mut before = std::mem::replace(&mut self.base, Arc::clone(&latest));
+        let mut now = latest;
+        for changed in self.doubted.iter_mut().chain([&mut self.view]) {
+            if !same(&before, changed) {
+                now = Arc::new(merge(&before, changed, &now));
+            }
+            before = std::mem::replace(changed, Arc::clone(&now));
+        }
+    }
+
     /// `reload`: the same without what was changed here.
     pub(super) fn take_over(&mut self, stored: Stored, context: &Context<'_>) {
         self.view = Arc::clone(&self.base);
+        self.doubted.clear();
         self.cookie_changed = false;
         self.cookie_unsaved = false;
         self.read(stored, context);
@@ -511,6 +528,7 @@ impl Life {
     pub(super) fn expired(&mut self) {
         self.standing = Standing::Fresh { tried: Vec::new() };
         self.base = Arc::clone(&self.view);
+        self.doubted.clear();
         self.saved = Some(Arc::clone(&self.view));
         self.cookie_unsaved = false;
         self.learned.0 += 1;
@@ -549,6 +567,7 @@ impl Life {
         self.cookie_unsaved = false;
         self.view = Arc::default();
         self.base = Arc::clone(&self.view);
+        self.doubted.clear();
         self.renewed = None;
         self.expiry_in_doubt = false;
         self.learned.0 += 1;

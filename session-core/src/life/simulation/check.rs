@@ -59,6 +59,8 @@ struct About {
     /// Until then it must live, and its cookie in the browser.
     deadline: Millis,
     browser_deadline: Millis,
+    /// The expiry was moved by a request whose response carried no cookie, or never arrived.
+    cookie_behind: bool,
     /// The expiry of a call that arrived late: it has the lifetime of when it was sent.
     late: Option<Millis>,
 }
@@ -253,6 +255,7 @@ impl Ghost {
             return;
         }
         about.late = Some(until);
+        about.cookie_behind = true;
         about.deadline = about.deadline.min(until);
         about.browser_deadline = about.browser_deadline.min(until);
     }
@@ -298,7 +301,7 @@ impl Ghost {
             }
             // A new record that is still on its way when its session is destroyed is one that nobody can find.
             let lost = !about.known && about.maker.is_none_or(|maker| requests[maker].faulty);
-            if held && about.ended && !lost {
+            if held && about.ended && !lost && !about.may_return {
                 return broken("a session lives after its end was told");
             }
         }
@@ -320,6 +323,8 @@ impl Ghost {
         request: &Request,
     ) -> Result<(), Violation> {
         if ended.cookie.expires_at().is_some_and(|at| at <= now) {
+            // The client had it, if only for a moment.
+            self.about(&ended.sid).known = true;
             return Ok(());
         }
         // What the store said a moment ago may have changed since, as it may while the response is on its way.
@@ -329,8 +334,9 @@ impl Ghost {
         }
         let about = self.about(&ended.sid);
         about.known = true;
+        about.cookie_behind = false;
         let expires = ended.cookie.expires_at();
-        if about.ended && !trusted {
+        if about.ended && !trusted && !about.may_return {
             return broken("a cookie was sent for a session whose end was told");
         }
         match store.held(&ended.sid, now) {
@@ -350,6 +356,11 @@ impl Ghost {
         }
     }
 
+    /// The client has left.
+    pub(super) fn lost(&mut self, sid: &Sid) {
+        self.about(sid).cookie_behind = true;
+    }
+
     pub(super) fn not_sent(
         &mut self,
         rules: &Rules,
@@ -360,6 +371,9 @@ impl Ghost {
     ) -> Result<(), Violation> {
         let Some(life) = &request.life else { return Ok(()) };
         let moved = store.held(life.sid(), now).is_some_and(|entry| entry.writer == Some(at));
+        if moved && (request.faulty || life.presence() != Presence::Present) {
+            self.lost(life.sid());
+        }
         if rules.cookie_follows
             && moved
             && life.cookie().has_expires()
@@ -380,8 +394,18 @@ impl Ghost {
     ) -> Result<(), Violation> {
         let Some((sid, Some(until))) = jar else { return Ok(()) };
         let about = self.look(sid);
-        if rules.cookie_follows && *until <= now && now < about.browser_deadline && !about.may_end {
-            return broken("the browser's cookie ended before the session");
+        if rules.cookie_follows
+            && *until <= now
+            && now < about.browser_deadline
+            && !about.may_end
+            && !about.cookie_behind
+            // A request that began before goes by the lifetime that it read.
+            && !about.shortened
+        {
+            return broken(format!(
+                "the browser's cookie ended at {until}, and the session is promised until {}",
+                about.browser_deadline
+            ));
         }
         Ok(())
     }

@@ -417,7 +417,9 @@ impl World {
                 self.drop_operation(at);
                 let request = &mut self.requests[at];
                 request.status = Status::Left;
-                request.life = None;
+                if let Some(life) = request.life.take() {
+                    self.ghost.lost(life.sid());
+                }
             }
             Choice::TurnComes(at) => return self.answer(rules, at, Answer::Turn),
             Choice::Arrives(at) => {
@@ -708,7 +710,9 @@ impl World {
         if ended {
             // Nobody gets this response.
             request.status = Status::Left;
-            request.life = None;
+            if let Some(life) = request.life.take() {
+                self.ghost.lost(life.sid());
+            }
         }
     }
 }
