@@ -24,12 +24,16 @@ struct Processes {
 }
 
 fn processes(database: &Database) -> Option<Processes> {
+    processes_with(database, 3_600_000)
+}
+
+fn processes_with(database: &Database, max_age: u32) -> Option<Processes> {
     static CASES: AtomicUsize = AtomicUsize::new(0);
     let case = format!("p{}_{}", std::process::id(), CASES.fetch_add(1, Ordering::Relaxed));
     let store: Value = database.store(&case)?.to_string().replace("{case}", &case).parse().unwrap();
     let config = json!({
         "secret": "keyboard cat", "resave": false, "saveUninitialized": false, "store": store,
-        "cookie": { "maxAge": 3_600_000 },
+        "cookie": { "maxAge": max_age },
     });
     let serve = |program: Program| Arc::new(program.serve(&config).unwrap_or_else(|error| panic!("{error}")));
     let rust = [AXUM, ACTIX, ROCKET].map(|probe| serve(Program::probe(probe)));
@@ -90,6 +94,43 @@ fn counters_are_exact(database: &Database) {
     assert_eq!(last.results, json!([32, "tj"]));
 }
 
+fn changes_of_several_keys_are_whole(database: &Database) {
+    let Some(processes) = processes(database) else { return };
+    let cookie = log_in(&processes.rust[0]);
+    for sent in at_once(&processes, &cookie, |_| json!([["addAll", { "a": 1, "b": 2 }]])) {
+        let sums = &sent.results[0];
+        assert_eq!(sums["a"].as_u64().map(|sum| sum * 2), sums["b"].as_u64(), "{sent:?}");
+    }
+    let last = send(&processes.rust[1], json!([["get", "a"], ["get", "b"]]), Some(&cookie));
+    assert_eq!(last.results, json!([32, 64]));
+}
+
+fn a_flash_message_is_taken_once(database: &Database) {
+    let Some(processes) = processes(database) else { return };
+    let cookie = log_in(&processes.rust[0]);
+    send(&processes.rust[0], json!([["set", "flash", "hello"]]), Some(&cookie));
+    let taken = at_once(&processes, &cookie, |_| json!([["take", "flash"]]));
+    let taken: Vec<&Value> =
+        taken.iter().map(|sent| &sent.results[0]).filter(|value| !value.is_null()).collect();
+    assert_eq!(taken, ["hello"]);
+}
+
+/// Max age 4 s: a read moves the store's expiry and not the record's, and a later write must not go by the record's.
+fn a_session_in_use_outlives_its_first_expiry(database: &Database) {
+    let Some(processes) = processes_with(database, 4_000) else { return };
+    for server in &processes.rust {
+        let cookie = log_in(server);
+        let wait = |seconds: f64| thread::sleep(std::time::Duration::from_secs_f64(seconds));
+        wait(2.5);
+        send(server, json!([["get", "user"]]), Some(&cookie));
+        wait(2.5);
+        assert_eq!(send(server, json!([["add", "n", 1]]), Some(&cookie)).results, json!([1]));
+        wait(2.0);
+        let after = send(server, json!([["get", "user"], ["get", "n"]]), Some(&cookie));
+        assert_eq!(after.results, json!(["tj", 1]));
+    }
+}
+
 fn keys_written_at_once_are_all_kept(database: &Database) {
     let Some(processes) = processes(database) else { return };
     let cookie = log_in(&processes.rust[0]);
@@ -137,6 +178,21 @@ macro_rules! databases {
             #[test]
             fn counters_are_exact() {
                 super::counters_are_exact(&$database);
+            }
+
+            #[test]
+            fn changes_of_several_keys_are_whole() {
+                super::changes_of_several_keys_are_whole(&$database);
+            }
+
+            #[test]
+            fn a_flash_message_is_taken_once() {
+                super::a_flash_message_is_taken_once(&$database);
+            }
+
+            #[test]
+            fn a_session_in_use_outlives_its_first_expiry() {
+                super::a_session_in_use_outlives_its_first_expiry(&$database);
             }
 
             #[test]

@@ -11,10 +11,14 @@ use session_testkit::{Fixture, ManualClock};
 use store_mongo::{Kruptein, MongoOptions, WebCrypto, mongodb};
 
 /// The clock is moved, so that the server, which goes by its own, must not remove anything.
-async fn open(url: &str, options: impl FnOnce(MongoOptions) -> MongoOptions) -> Fixture {
+async fn open(url: &str, options: impl Fn(MongoOptions) -> MongoOptions) -> Fixture {
     let (collection, clock) = (common::collection(url).await, ManualClock::new());
-    let store = options(common::quiet(&collection).clock(clock.clock())).build().unwrap();
-    let fixture = Fixture::new(store).clock(clock.clone());
+    // Each with a connection pool of its own, as in a process of its own.
+    let other = mongodb::Client::with_uri_str(url).await.unwrap();
+    let other = other.database(common::DATABASE).collection(collection.name());
+    let [store, other] = [&collection, &other]
+        .map(|collection| options(common::quiet(collection).clock(clock.clock())).build().unwrap());
+    let fixture = Fixture::new(store).beside(other).ttl(14 * DAY).clock(clock.clone());
     fixture.plant(move |sid, text| {
         let expires = DateTime::from_millis(common::millis(clock.clock().now()) + 3_600_000);
         let document = doc! { "_id": sid.as_str(), "expires": expires, "session": text };

@@ -13,7 +13,7 @@ mod common;
 use std::sync::LazyLock;
 
 use common::{
-    new_prefix,
+    DAY, new_prefix,
     server::{Cluster, installed},
 };
 use session_testkit::Fixture;
@@ -27,8 +27,8 @@ static CLUSTER: LazyLock<Cluster> = LazyLock::new(Cluster::start);
 fn fixture() -> Fixture {
     let prefix = new_prefix();
     let client = ClusterClient::new(CLUSTER.urls()).unwrap();
-    let store = RedisStore::new(client.clone()).prefix(&prefix);
-    Fixture::new(store).plant(move |sid, text| {
+    let [store, other] = [(); 2].map(|()| RedisStore::new(client.clone()).prefix(&prefix));
+    Fixture::new(store).beside(other).ttl(DAY).expires_by_itself().plant(move |sid, text| {
         let (key, client) = (format!("{prefix}{}", sid.as_str()), client.clone());
         async move {
             let mut connection = client.get_async_connection().await.unwrap();

@@ -6,7 +6,7 @@ mod common;
 
 use std::time::{Duration, Instant};
 
-use common::{contract, new_name, put, record, requests::App, shown, until};
+use common::{DAY, contract, new_name, put, record, requests::App, shown, until};
 use futures_util::future::join_all;
 use session_core::{AdminStore, Destroyed, Expect, Set, Sid, Store, StoreError, Touched};
 use session_testkit::{Fixture, ManualClock, service_url};
@@ -57,10 +57,12 @@ async fn create_as_node(pool: &MySqlPool, table: &str, data: &str) {
 
 const NODES_DATA: &str = "mediumtext CHARACTER SET utf8mb4 COLLATE utf8mb4_bin DEFAULT NULL";
 
-fn planted(store: MySqlStore, pool: &MySqlPool, insert: String) -> Fixture {
-    let (clock, pool) = (ManualClock::new(), pool.clone());
-    let store = store.clock(clock.clock());
-    Fixture::new(store).clock(clock).plant(move |sid, text| {
+/// Two stores that this opens, each with connections of its own.
+fn planted(url: &str, store: impl Fn(MySqlStore) -> MySqlStore, insert: String) -> Fixture {
+    let (clock, pool) = (ManualClock::new(), pool(url));
+    let open = |pool| store(MySqlStore::new(pool)).clock(clock.clock());
+    let (store, other) = (open(pool.clone()), open(self::pool(url)));
+    Fixture::new(store).beside(other).ttl(DAY).clock(clock).plant(move |sid, text| {
         let (pool, insert) = (pool.clone(), insert.clone());
         async move {
             let insert =
@@ -74,11 +76,10 @@ mod created {
     use super::*;
 
     async fn fixture(url: &str) -> Fixture {
-        let pool = pool(url);
-        let (store, table) = store(&pool);
+        let (store, table) = store(&pool(url));
         store.clear().await.unwrap();
         let insert = format!("INSERT INTO `{table}` (session_id, expires, data) VALUES (?, 4294967295, ?)");
-        planted(store, &pool, insert)
+        planted(url, |store| store.table_name(&table).unwrap(), insert)
     }
 
     session_testkit::store_contract!({
@@ -95,13 +96,12 @@ mod with_other_columns {
     use super::*;
 
     async fn fixture(url: &str) -> Fixture {
-        let pool = pool(url);
-        let (store, table) = store(&pool);
-        let store = store.column_names("the `key`", "{data}", "order").unwrap();
-        store.clear().await.unwrap();
+        let (store, table) = store(&pool(url));
+        let renamed = |store: MySqlStore| store.column_names("the `key`", "{data}", "order").unwrap();
+        renamed(store).clear().await.unwrap();
         let insert =
             format!("INSERT INTO `{table}` (`the ``key```, `{{data}}`, `order`) VALUES (?, 4294967295, ?)");
-        planted(store, &pool, insert)
+        planted(url, |store| renamed(store.table_name(&table).unwrap()), insert)
     }
 
     session_testkit::store_contract!({
@@ -119,11 +119,10 @@ mod created_by_node {
     use super::*;
 
     async fn fixture(url: &str) -> Fixture {
-        let pool = pool(url);
-        let (store, table) = store(&pool);
-        create_as_node(&pool, &table, NODES_DATA).await;
+        let table = new_name();
+        create_as_node(&pool(url), &table, NODES_DATA).await;
         let insert = format!("INSERT INTO `{table}` (session_id, expires, data) VALUES (?, 4294967295, ?)");
-        planted(store.create_database_table(false), &pool, insert)
+        planted(url, |store| store.table_name(&table).unwrap().create_database_table(false), insert)
     }
 
     session_testkit::contract_tests!({
@@ -138,10 +137,13 @@ mod created_by_node {
             set_expecting_nothing_writes_only_where_nothing_is_held,
             set_expecting_a_version_writes_only_over_that_version,
             set_answers_the_version_that_get_answers,
-            set_of_a_record_that_is_over_destroys_it_under_the_same_condition,
+            set_moves_the_expiry_under_every_condition,
+            set_of_an_expired_record_says_so_and_changes_nothing,
             what_has_expired_counts_as_nothing_held,
             touch_moves_the_expiry_and_nothing_else,
+            touch_with_an_expired_cookie_says_so_and_changes_nothing,
             touch_of_an_expired_record_does_not_revive_it,
+            destroy_goes_by_the_condition,
             values_of_a_megabyte_come_back);
     session_testkit::contract_tests!({
             let Some(url) = url() else { return };

@@ -6,7 +6,7 @@ mod common;
 
 use std::time::{Duration, Instant};
 
-use common::{contract, new_name, put, record, requests::App, shown, until};
+use common::{DAY, contract, new_name, put, record, requests::App, shown, until};
 use futures_util::future::join_all;
 use session_core::{AdminStore, Destroyed, Expect, Set, Sid, Store, StoreError, Touched};
 use session_testkit::{Fixture, ManualClock, service_url};
@@ -48,26 +48,34 @@ async fn ask(pool: &PgPool, sql: String) -> String {
 /// A store on a table of its own, that it creates.
 fn store(pool: &PgPool) -> (PostgresStore, String) {
     let table = new_name();
-    let store = PostgresStore::new(pool.clone()).table_name(&table).unwrap().create_table_if_missing(true);
-    (store, table)
+    (store_on(pool, &table), table)
 }
 
-fn fixture(pool: &PgPool) -> Fixture {
+fn store_on(pool: &PgPool, table: &str) -> PostgresStore {
+    PostgresStore::new(pool.clone()).table_name(table).unwrap().create_table_if_missing(true)
+}
+
+/// Two stores on a table, each with connections of its own.
+fn beside(pools: &[PgPool; 2], table: &str, with: impl Fn(PostgresStore) -> PostgresStore) -> Fixture {
     let clock = ManualClock::new();
-    Fixture::new(store(pool).0.clock(clock.clock())).clock(clock)
+    let [store, other] = pools.each_ref().map(|pool| with(store_on(pool, table)).clock(clock.clock()));
+    Fixture::new(store).beside(other).ttl(DAY).clock(clock)
+}
+
+fn fixture(pools: [PgPool; 2]) -> Fixture {
+    beside(&pools, &new_name(), |store| store)
 }
 
 /// A store on a table whose columns have these types.
-async fn fixture_on(pool: &PgPool, sess: &str, expire: &str) -> Fixture {
-    let (store, table) = store(pool);
-    let clock = ManualClock::new();
+async fn fixture_on(url: &str, sess: &str, expire: &str) -> Fixture {
+    let (pools, table) = ([pool(url), pool(url)], new_name());
     let create = format!(r#"CREATE TABLE "{table}" (sid varchar PRIMARY KEY, sess {sess}, expire {expire})"#);
-    run(pool, &create).await;
-    let fixture = Fixture::new(store.clock(clock.clock())).clock(clock);
+    run(&pools[0], &create).await;
+    let fixture = beside(&pools, &table, |store| store);
     if sess != "text" {
         return fixture;
     }
-    let pool = pool.clone();
+    let [pool, _] = pools;
     fixture.plant(move |sid, text| {
         let insert = format!(r#"INSERT INTO "{table}" (sid, sess, expire) VALUES ($1, $2, '9999-01-01')"#);
         let pool = pool.clone();
@@ -84,11 +92,11 @@ mod json {
 
     session_testkit::store_contract!({
         let Some(url) = url() else { return };
-        async move || fixture(&pool(&url))
+        async move || fixture([pool(&url), pool(&url)])
     });
     session_testkit::admin_contract!({
         let Some(url) = url() else { return };
-        async move || fixture(&pool(&url))
+        async move || fixture([pool(&url), pool(&url)])
     });
 }
 
@@ -97,11 +105,11 @@ mod text_and_timestamptz {
 
     session_testkit::store_contract!({
         let Some(url) = url() else { return };
-        async move || fixture_on(&pool(&url), "text", "timestamptz").await
+        async move || fixture_on(&url, "text", "timestamptz").await
     });
     session_testkit::admin_contract!({
         let Some(url) = url() else { return };
-        async move || fixture_on(&pool(&url), "text", "timestamptz").await
+        async move || fixture_on(&url, "text", "timestamptz").await
     });
 }
 
@@ -111,7 +119,7 @@ mod jsonb {
 
     session_testkit::contract_tests!({
             let Some(url) = url() else { return };
-            async move || fixture_on(&pool(&url), "jsonb", "timestamp(6)").await
+            async move || fixture_on(&url, "jsonb", "timestamp(6)").await
         };
         verbs:
             get_of_an_absent_sid_is_none_and_creates_nothing,
@@ -123,16 +131,19 @@ mod jsonb {
             set_expecting_a_version_creates_nothing,
             set_answers_the_version_that_get_answers,
             set_holds_the_record_until_its_cookie_expires,
-            set_of_a_record_that_is_over_destroys_it_under_the_same_condition,
+            set_moves_the_expiry_under_every_condition,
+            set_of_an_expired_record_says_so_and_changes_nothing,
             what_has_expired_counts_as_nothing_held,
             touch_moves_the_expiry_and_nothing_else,
+            touch_with_an_expired_cookie_says_so_and_changes_nothing,
             touch_of_an_unknown_sid_says_so_and_creates_nothing,
             touch_of_an_expired_record_does_not_revive_it,
             destroy_forgets_and_twice_is_fine,
+            destroy_goes_by_the_condition,
             sids_are_told_apart_to_the_byte);
     session_testkit::contract_tests!({
             let Some(url) = url() else { return };
-            async move || fixture_on(&pool(&url), "jsonb", "timestamp(6)").await
+            async move || fixture_on(&url, "jsonb", "timestamp(6)").await
         };
         concurrency:
             of_parallel_writes_that_expect_nothing_one_is_written,
@@ -149,10 +160,8 @@ mod in_another_time_zone {
     use super::*;
 
     fn fixture(url: &str) -> Fixture {
-        let pool = pool_with(url, "SET TIME ZONE 'Asia/Kolkata'");
-        let clock = ManualClock::new();
-        let store = store(&pool).0.time_zone("America/New_York").unwrap().clock(clock.clock());
-        Fixture::new(store).clock(clock)
+        let pools = [(); 2].map(|()| pool_with(url, "SET TIME ZONE 'Asia/Kolkata'"));
+        beside(&pools, &new_name(), |store| store.time_zone("America/New_York").unwrap())
     }
 
     session_testkit::store_contract!({
@@ -171,7 +180,10 @@ mod serializable {
 
     session_testkit::contract_tests!({
             let Some(url) = url() else { return };
-            async move || fixture(&pool_with(&url, "SET default_transaction_isolation = 'serializable'"))
+            async move || {
+                let first = "SET default_transaction_isolation = 'serializable'";
+                fixture([(); 2].map(|()| pool_with(&url, first)))
+            }
         };
         concurrency:
             of_parallel_writes_that_expect_nothing_one_is_written,

@@ -6,7 +6,7 @@ mod common;
 
 use std::time::{Duration, Instant};
 
-use common::{TempDir, contract, put, record, shown, until};
+use common::{DAY, TempDir, contract, put, record, shown, until};
 use futures_util::future::join_all;
 use session_core::{AdminStore, Expect, Set, Sid, Store, StoreError, Touched};
 use session_testkit::{Fixture, ManualClock};
@@ -27,10 +27,11 @@ const FOREVER: i64 = 9_999_999_999_999;
 async fn open(table: SqliteTable, plant: &'static str) -> Fixture {
     let folder = TempDir::new();
     let clock = ManualClock::new();
-    let store = SqliteStore::open(&folder.url()).unwrap().table(table).clock(clock.clock());
+    let [store, other] =
+        [(); 2].map(|()| SqliteStore::open(&folder.url()).unwrap().table(table).clock(clock.clock()));
     store.clear().await.unwrap();
     let pool = in_folder(&folder);
-    Fixture::new(store).clock(clock).plant(move |sid: Sid, text| {
+    Fixture::new(store).beside(other).ttl(DAY).clock(clock).plant(move |sid: Sid, text| {
         let (pool, _keep) = (pool.clone(), folder.clone());
         async move {
             let plant = sqlx::query(plant).bind(sid.as_str().to_owned()).bind(FOREVER).bind(text);
@@ -55,7 +56,8 @@ mod in_memory {
 
     async fn open() -> Fixture {
         let clock = ManualClock::new();
-        Fixture::new(SqliteStore::open("sqlite::memory:").unwrap().clock(clock.clock())).clock(clock)
+        let store = SqliteStore::open("sqlite::memory:").unwrap().clock(clock.clock());
+        Fixture::new(store).ttl(DAY).clock(clock)
     }
 
     session_testkit::store_contract!(open);

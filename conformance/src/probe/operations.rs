@@ -71,8 +71,38 @@ async fn on_session(session: &Session, name: &str, parts: &[Value]) -> Outcome {
             sum.map_err(words)?;
             Ok(session.get_json(key()?).unwrap_or_else(|| NULL.into()))
         }
+        "addAll" => add_all(session, argument(1)).await,
+        "take" => {
+            let key = key()?;
+            let taken = session.transaction(|draft| {
+                let json = draft.data().get(key).map(String::from);
+                draft.remove(key);
+                Ok::<_, Error>(json)
+            });
+            Ok(taken.await.map_err(words)?.unwrap_or_else(|| NULL.into()))
+        }
         unknown => Err(format!("unknown operation {unknown:?}")),
     }
+}
+
+/// Several keys in one atomic change; answers the new values by key.
+async fn add_all(session: &Session, summands: &Value) -> Outcome {
+    let Value::Object(summands) = summands else { return Err("the summands are no object".into()) };
+    let summand = |(key, n): &(String, Value)| n.as_number().map(|n| (key.clone(), n));
+    let summands: Vec<(String, f64)> =
+        summands.iter().map(summand).collect::<Option<_>>().ok_or("a summand is no number")?;
+    let sums = session.transaction(|draft| {
+        let mut sums = Vec::new();
+        for (key, n) in &summands {
+            draft.insert(key, draft.get::<f64>(key)?.unwrap_or(0.0) + n)?;
+            // As JavaScript prints it: 1, not 1.0.
+            sums.push((key.clone(), draft.data().get(key).unwrap_or(NULL).to_owned()));
+        }
+        Ok::<_, Error>(sums)
+    });
+    let sums = sums.await.map_err(words)?;
+    let members = sums.into_iter().map(|(key, json)| format!("{}:{json}", serde_json::Value::from(key)));
+    Ok(format!("{{{}}}", members.collect::<Vec<_>>().join(",")))
 }
 
 fn max_age(session: &Session, argument: &Value) -> Result<(), Error> {

@@ -5,6 +5,8 @@
 pub mod load;
 pub mod server;
 
+use std::time::Duration;
+
 use redis::{Client, FromRedisValue};
 use session_core::{Expect, Record, Set, Sid, Store};
 use session_testkit::Fixture;
@@ -24,9 +26,13 @@ pub fn new_prefix() -> String {
     format!("test:{}:", Sid::random().as_str())
 }
 
+/// The store's default time to live.
+pub const DAY: Duration = Duration::from_secs(86_400);
+
 pub fn fixture(url: &str) -> Fixture {
     let ((store, prefix), url) = (store(url), url.to_owned());
-    Fixture::new(store).plant(move |sid, text| {
+    let other = RedisStore::open(&url).unwrap().prefix(&prefix);
+    Fixture::new(store).beside(other).ttl(DAY).expires_by_itself().plant(move |sid, text| {
         let (key, url) = (format!("{prefix}{}", sid.as_str()), url.clone());
         async move { ask(&url, &["SET", &key, &text]) }
     })

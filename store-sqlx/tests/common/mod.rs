@@ -21,6 +21,9 @@ use std::{
 
 use session_core::{Expect, Record, Set, Sid, Store, StoreError};
 
+/// The stores' default time to live.
+pub const DAY: Duration = Duration::from_secs(86_400);
+
 /// A name of a table that no other test has.
 pub fn new_name() -> String {
     static NUMBER: AtomicUsize = AtomicUsize::new(0);

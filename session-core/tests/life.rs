@@ -1,0 +1,429 @@
+//! The shell around the life of a session: futures dropped anywhere, closures that use the session, stores that hang. What
+//! the rules do in every order of events is `life/simulation`'s to show; here are real futures, polled by hand.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
+
+use std::{
+    pin::pin,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use session_core::{
+    Cookie, CookieOptions, Destroyed, Error, Exchange, Expect, MemoryStore, Options, Record, RequestInfo,
+    Secret, Session, Sessions, Set, Sid, Store, StoreError, Stored, Touched, async_trait,
+};
+
+/// A store whose every call waits twice: before it is done, and after. One of them may be told to fail, or to hang.
+#[derive(Debug, Default)]
+struct SlowStore {
+    memory: MemoryStore,
+    trouble: Mutex<Option<(Sid, Trouble)>>,
+    calls: AtomicUsize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Trouble {
+    FailsBefore,
+    FailsAfter,
+    Hangs,
+}
+
+impl SlowStore {
+    fn trouble(&self, sid: &Sid) -> Option<Trouble> {
+        self.trouble.lock().unwrap().as_ref().filter(|(of, _)| of == sid).map(|(_, trouble)| *trouble)
+    }
+
+    async fn around<T>(
+        &self,
+        sid: &Sid,
+        call: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        let failed = || Err(StoreError::unavailable("slow", "down"));
+        step().await;
+        match self.trouble(sid) {
+            Some(Trouble::FailsBefore) => return failed(),
+            Some(Trouble::Hangs) => std::future::pending().await,
+            _ => {}
+        }
+        let answer = call.await;
+        step().await;
+        if self.trouble(sid) == Some(Trouble::FailsAfter) { failed() } else { answer }
+    }
+}
+
+#[async_trait]
+impl Store for SlowStore {
+    async fn get(&self, sid: &Sid) -> Result<Option<Stored>, StoreError> {
+        self.around(sid, self.memory.get(sid)).await
+    }
+
+    async fn set(&self, sid: &Sid, record: &Record, expect: &Expect) -> Result<Set, StoreError> {
+        self.around(sid, self.memory.set(sid, record, expect)).await
+    }
+
+    async fn touch(&self, sid: &Sid, cookie: &Cookie) -> Result<Touched, StoreError> {
+        self.around(sid, self.memory.touch(sid, cookie)).await
+    }
+
+    async fn destroy(&self, sid: &Sid, expect: &Expect) -> Result<Destroyed, StoreError> {
+        self.around(sid, self.memory.destroy(sid, expect)).await
+    }
+}
+
+/// Not ready the first time.
+async fn step() {
+    let mut waited = false;
+    std::future::poll_fn(move |context: &mut Context<'_>| {
+        context.waker().wake_by_ref();
+        if std::mem::replace(&mut waited, true) { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+}
+
+/// Polls so often at most; `None`: it is not done by then, and is dropped.
+fn polled<T>(times: usize, future: impl Future<Output = T>) -> Option<T> {
+    let mut future = pin!(future);
+    let mut context = Context::from_waker(Waker::noop());
+    for _ in 0..times {
+        if let Poll::Ready(done) = future.as_mut().poll(&mut context) {
+            return Some(done);
+        }
+    }
+    None
+}
+
+fn done<T>(future: impl Future<Output = T>) -> T {
+    polled(10_000, future).expect("it ends")
+}
+
+struct App {
+    store: Arc<SlowStore>,
+    sessions: Sessions,
+}
+
+fn apps() -> [App; 2] {
+    let hour = || CookieOptions::new().max_age(Duration::from_secs(3_600));
+    [Options::new("keyboard cat").cookie(hour()), Options::express("keyboard cat").name("sid").cookie(hour())]
+        .map(|options| {
+            let store = Arc::new(SlowStore::default());
+            App { sessions: options.store(Arc::clone(&store)).build().unwrap(), store }
+        })
+}
+
+impl App {
+    fn ask(&self, cookies: &[String]) -> (Exchange, Session) {
+        let each = |visit: &mut dyn FnMut(&str, &[u8])| {
+            cookies.iter().for_each(|cookie| visit("cookie", cookie.as_bytes()));
+        };
+        let exchange = self.sessions.exchange();
+        let session = done(exchange.session(&RequestInfo::new("/", false, &each))).unwrap().unwrap();
+        (exchange, session)
+    }
+
+    fn request(&self, sid: &Sid) -> (Exchange, Session) {
+        self.ask(&[cookie(sid)])
+    }
+
+    fn log_in(&self) -> Sid {
+        let (exchange, session) = self.ask(&[]);
+        session.insert("user", "tj").unwrap();
+        session.insert("n", 0).unwrap();
+        done(exchange.end()).unwrap();
+        session.id()
+    }
+
+    fn trouble(&self, sid: &Sid, trouble: Option<Trouble>) {
+        *self.store.trouble.lock().unwrap() = trouble.map(|trouble| (sid.clone(), trouble));
+    }
+
+    fn held(&self, sid: &Sid) -> Option<Record> {
+        done(self.store.memory.get(sid)).unwrap().map(|stored| stored.record)
+    }
+
+    fn count(&self, sid: &Sid) -> Option<u64> {
+        self.held(sid).map(|record| record.data.get("n").unwrap().parse().unwrap())
+    }
+}
+
+fn cookie(sid: &Sid) -> String {
+    format!("sid=s:{}", Secret::new("keyboard cat").sign(sid.as_str()))
+}
+
+async fn add(session: &Session) -> Result<u64, Error> {
+    session.update("n", |n: Option<u64>| n.unwrap_or(0) + 1).await
+}
+
+#[test]
+fn the_closure_of_an_update_may_use_the_session() {
+    for app in apps() {
+        let sid = app.log_in();
+        let (exchange, session) = app.request(&sid);
+        let sum = done(session.update("n", |n: Option<u64>| {
+            session.insert("seen", n).unwrap();
+            session.update_cookie(|cookie| cookie.set_path(&format!("/{}", session.len()))).unwrap();
+            n.unwrap_or(0) + session.get::<String>("user").unwrap().map_or(0, |user| user.len() as u64)
+        }));
+        assert_eq!(sum.unwrap(), 2);
+        done(exchange.end()).unwrap();
+        let record = app.held(&sid).unwrap();
+        assert_eq!((record.data.get("n"), record.data.get("seen")), (Some("2"), Some("0")));
+    }
+}
+
+#[test]
+fn an_update_that_is_dropped_anywhere_counts_once_or_not_at_all_and_hides_nobody_elses() {
+    for times in 0..12 {
+        for app in apps() {
+            let sid = app.log_in();
+            let (exchange, session) = app.request(&sid);
+            let counted = polled(times, add(&session)).is_some();
+            // Another request counts, and the one that gave up goes on.
+            let (other, another) = app.request(&sid);
+            done(add(&another)).unwrap();
+            done(other.end()).unwrap();
+            session.insert("seen", true).unwrap();
+            done(exchange.end()).unwrap();
+            let count = app.count(&sid).unwrap();
+            assert!(count == 2 || (count == 1 && !counted), "{times} polls: {count}");
+            assert_eq!(app.held(&sid).unwrap().data.get("seen"), Some("true"), "{times}");
+        }
+    }
+}
+
+#[test]
+fn a_logout_that_is_dropped_or_fails_is_finished_by_the_end_of_the_request() {
+    for times in 0..6 {
+        for app in apps() {
+            let sid = app.log_in();
+            let (exchange, session) = app.request(&sid);
+            if times > 0 {
+                polled(times, session.destroy());
+                assert!(session.is_destroyed());
+                done(exchange.end()).unwrap();
+                assert!(app.held(&sid).is_none(), "{times}");
+            }
+            for trouble in [Trouble::FailsBefore, Trouble::FailsAfter] {
+                let sid = app.log_in();
+                let (exchange, session) = app.request(&sid);
+                app.trouble(&sid, Some(trouble));
+                assert!(matches!(done(session.destroy()), Err(Error::Store(_))));
+                assert!(done(exchange.end()).is_err(), "nobody is told that it is done");
+                app.trouble(&sid, None);
+                // It can be tried again.
+                assert!(matches!(done(session.destroy()), Ok(()) | Err(Error::Gone)));
+                assert!(app.held(&sid).is_none());
+                assert!(matches!(done(session.destroy()), Err(Error::Destroyed)));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_renewal_that_is_dropped_anywhere_leaves_one_session_or_none() {
+    for times in 0..14 {
+        for app in apps() {
+            let sid = app.log_in();
+            let (exchange, session) = app.request(&sid);
+            let renewed = polled(times, session.renew_id()).is_some();
+            let cookies = done(exchange.end()).unwrap();
+            let now = session.id();
+            let held =
+                usize::from(app.held(&sid).is_some()) + usize::from(now != sid && app.held(&now).is_some());
+            assert_eq!(
+                done(session_core::AdminStore::length(&app.store.memory)).unwrap(),
+                held as u64,
+                "{times}"
+            );
+            if renewed {
+                assert!(app.held(&sid).is_none() && app.held(&now).is_some() && cookies.len() == 1);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_first_save_whose_answer_was_lost_can_be_tried_again() {
+    for app in apps() {
+        let (exchange, session) = app.ask(&[]);
+        session.insert("user", "tj").unwrap();
+        app.trouble(&session.id(), Some(Trouble::FailsAfter));
+        assert!(matches!(done(session.save()), Err(Error::Store(_))));
+        app.trouble(&session.id(), None);
+        done(session.save()).unwrap();
+        assert_eq!(done(exchange.end()).unwrap().len(), 1);
+        assert_eq!(done(session_core::AdminStore::length(&app.store.memory)).unwrap(), 1);
+        assert!(app.held(&session.id()).is_some());
+    }
+}
+
+#[test]
+fn a_store_that_hangs_for_one_session_holds_up_no_other() {
+    for app in apps() {
+        let stuck = app.log_in();
+        let sids: Vec<Sid> = (0..500).map(|_| app.log_in()).collect();
+        let (exchange, session) = app.request(&stuck);
+        app.trouble(&stuck, Some(Trouble::Hangs));
+        let mut hanging = pin!(add(&session));
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(hanging.as_mut().poll(&mut context).is_pending());
+        for sid in &sids {
+            let (exchange, session) = app.request(sid);
+            assert_eq!(done(add(&session)).unwrap(), 1);
+            done(session.destroy()).unwrap();
+            done(exchange.end()).unwrap();
+        }
+        assert!(hanging.as_mut().poll(&mut context).is_pending());
+        drop(exchange);
+    }
+}
+
+#[test]
+fn an_operation_that_was_put_aside_holds_up_nothing_of_its_own_session() {
+    for app in apps() {
+        let sid = app.log_in();
+        let (exchange, session) = app.request(&sid);
+        for times in 0..12 {
+            let mut aside = pin!(add(&session));
+            let mut context = Context::from_waker(Waker::noop());
+            for _ in 0..times {
+                if aside.as_mut().poll(&mut context).is_ready() {
+                    break;
+                }
+            }
+            // Not dropped: as in a `select!` that goes on with the other branch.
+            done(add(&session)).unwrap();
+            done(session.save()).unwrap();
+        }
+        done(exchange.end()).unwrap();
+        assert!((12..=24).contains(&app.count(&sid).unwrap()));
+    }
+}
+
+#[test]
+fn parallel_operations_of_one_handle_all_count() {
+    session_testkit::run(async {
+        for app in apps() {
+            let sid = app.log_in();
+            let (exchange, session) = app.request(&sid);
+            let all = (0..40).map(|_| add(&session));
+            let sums: Result<Vec<u64>, Error> =
+                futures_util::future::join_all(all).await.into_iter().collect();
+            let mut sums = sums.unwrap();
+            sums.sort_unstable();
+            assert!(sums.into_iter().eq(1..=40));
+            exchange.end().await.unwrap();
+            assert_eq!(app.count(&sid), Some(40));
+        }
+    });
+}
+
+#[test]
+fn after_the_response_what_nobody_could_find_is_refused() {
+    for app in apps() {
+        let (exchange, session) = app.ask(&[]);
+        // In the express profile an untouched session is stored, and its cookie sent.
+        session.unset();
+        done(exchange.end()).unwrap();
+        assert!(matches!(done(session.save()), Err(Error::Destroyed)));
+
+        let sid = app.log_in();
+        let (exchange, session) = app.request(&sid);
+        done(exchange.end()).unwrap();
+        assert!(matches!(done(session.renew_id()), Err(Error::ResponseOut)));
+        assert!(matches!(done(session.regenerate()), Err(Error::ResponseOut)));
+        session.insert("late", 1).unwrap();
+        done(session.save()).unwrap();
+        assert_eq!(app.held(&sid).unwrap().data.get("late"), Some("1"));
+    }
+    let [new, _] = apps();
+    let (exchange, session) = new.ask(&[]);
+    assert!(done(exchange.end()).unwrap().is_empty());
+    session.insert("late", 1).unwrap();
+    assert!(matches!(done(session.save()), Err(Error::ResponseOut)));
+    assert!(matches!(done(add(&session)), Err(Error::ResponseOut)));
+    assert_eq!(done(session_core::AdminStore::length(&new.store.memory)).unwrap(), 0);
+}
+
+#[test]
+fn a_stale_cookie_does_not_hide_a_live_one_behind_it() {
+    let [new, express] = apps();
+    for (app, finds) in [(new, true), (express, false)] {
+        let sid = app.log_in();
+        let (_, session) = app.ask(&[cookie(&Sid::random()), cookie(&sid)]);
+        assert_eq!(session.get::<String>("user").unwrap().is_some(), finds);
+    }
+}
+
+#[test]
+fn null_is_absent_and_paths_reach_inside() {
+    let [app, _] = apps();
+    let (_, session) = app.ask(&[]);
+    session.insert("user", ()).unwrap();
+    assert!(session.contains("user"));
+    assert_eq!(session.get::<String>("user").unwrap(), None);
+    assert_eq!(done(session.update("user", |user: Option<u32>| user.map_or(7, |user| user + 1))).unwrap(), 7);
+    session.insert_path("passport.user.id", 5).unwrap();
+    assert_eq!(session.get_json("passport").unwrap(), r#"{"user":{"id":5}}"#);
+    assert_eq!(session.get_path::<u32>("passport.user.id").unwrap(), Some(5));
+    let error = session.insert_path("passport.user.id.no", 1).unwrap_err();
+    assert!(matches!(error, Error::NoPlace { path } if path == "passport.user.id"));
+    assert_eq!((session.len(), session.is_empty()), (2, false));
+}
+
+#[test]
+fn a_change_may_refuse_or_remove_and_a_flash_message_is_taken_once() {
+    #[derive(Debug)]
+    enum Refused {
+        Enough,
+        Session,
+    }
+    impl From<Error> for Refused {
+        fn from(_: Error) -> Self {
+            Self::Session
+        }
+    }
+    for app in apps() {
+        let sid = app.log_in();
+        let (exchange, session) = app.request(&sid);
+        let up = |n: Option<u64>| if n == Some(0) { Ok(Some(1)) } else { Err(Refused::Enough) };
+        assert_eq!(done(session.try_update("n", up)).unwrap(), Some(1));
+        assert!(matches!(done(session.try_update("n", up)), Err(Refused::Enough)));
+        assert_eq!(app.count(&sid), Some(1));
+        let remove = |_: Option<u64>| Ok::<_, Refused>(None);
+        assert_eq!(done(session.try_update("n", remove)).unwrap(), None);
+        assert_eq!(app.held(&sid).unwrap().data.get("n"), None);
+        done(exchange.end()).unwrap();
+
+        let (one, first) = app.request(&sid);
+        let (two, second) = app.request(&sid);
+        let taken =
+            [done(first.take::<String>("user")).unwrap(), done(second.take::<String>("user")).unwrap()];
+        assert_eq!(taken, [Some("tj".to_owned()), None]);
+        done(one.end()).unwrap();
+        done(two.end()).unwrap();
+    }
+}
+
+#[test]
+fn a_bound_is_told_before_the_store_is_asked() {
+    let [app, _] = apps();
+    let options =
+        Options::new("keyboard cat").store(Arc::clone(&app.store)).max_key_length(8).max_record_size(64);
+    let app = App { sessions: options.build().unwrap(), store: Arc::clone(&app.store) };
+    let (_, session) = app.ask(&[]);
+    let error = session.insert("123456789", 1).unwrap_err();
+    assert_eq!(error.to_string(), "a session key is longer than 8 bytes (option max_key_length)");
+    session.insert("a", "x".repeat(40)).unwrap();
+    assert!(matches!(session.insert("b", "x".repeat(40)), Err(Error::TooLarge { limit: 64, .. })));
+    session.insert("a", "y".repeat(40)).unwrap();
+    let calls = app.store.calls.load(Ordering::Relaxed);
+    let grow = session.update("a", |a: Option<String>| a.unwrap_or_default() + &"z".repeat(40));
+    assert!(matches!(done(grow), Err(Error::TooLarge { .. })));
+    assert_eq!(app.store.calls.load(Ordering::Relaxed), calls);
+}
