@@ -227,7 +227,7 @@ impl Session {
             (Some(_), SaveError::Fail) => ended.error.map_or(Ok(None), Err),
             (Some(error), SaveError::Log) => {
                 tracing::error!(error = error as &dyn std::error::Error, "the session was not saved");
-                Ok(self.set_cookie(&ended))
+                Ok(None)
             }
             (None, _) => Ok(self.set_cookie(&ended)),
         }

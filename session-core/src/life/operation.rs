@@ -11,7 +11,6 @@ use super::{
 };
 use crate::{
     error::{Error, StoreError},
-    options::policy::SaveError,
     record::{Record, cookie::Cookie, data::Data, value::same_values},
     store::{Destroyed, Expect, Set, Stored, Touched, Version},
     wire::sid::Sid,
@@ -848,13 +847,12 @@ impl Operation {
         error: Option<Error>,
     ) -> Step {
         let gone = matches!(life.standing, Standing::Gone);
-        let set_cookie = if gone { SetCookie::Nothing } else { decision.cookie };
-        let goes_out = error.is_none() || context.options.save_error == SaveError::Log;
+        let set_cookie = if gone || error.is_some() { SetCookie::Nothing } else { decision.cookie };
         if !life.is_response_out() {
             let expired = life.cookie_to_send(context.now).expires_at().is_some_and(|at| at <= context.now);
             let out = match set_cookie {
-                SetCookie::Send if goes_out && expired => CookieOut::Expired,
-                SetCookie::Send if goes_out => CookieOut::Sent,
+                SetCookie::Send if expired => CookieOut::Expired,
+                SetCookie::Send => CookieOut::Sent,
                 _ => CookieOut::NotSent,
             };
             life.response_out(out, context.now);
