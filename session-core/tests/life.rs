@@ -1,7 +1,7 @@
 //! The shell around the life of a session: futures dropped anywhere, closures that use the session, stores that hang. What
 //! the rules do in every order of events is `life/simulation`'s to show; here are real futures, polled by hand.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests")]
 
 use std::{
     pin::pin,

@@ -53,6 +53,10 @@ pub(crate) enum Ask {
 
 /// The answer to the last question.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "moved and never kept: a box would be one more allocation a request"
+)]
 pub(crate) enum Answer {
     Got(Option<Stored>),
     Set(Set),
@@ -74,6 +78,10 @@ pub(crate) enum Changed {
 
 /// What an operation answers its caller.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "moved and never kept: a box would be one more allocation a request"
+)]
 pub(crate) enum Done {
     Ok,
     Ended(Ended),
@@ -119,7 +127,7 @@ enum Kind {
     },
     Renew {
         new: Sid,
-        copy: Option<Copy>,
+        copy: Option<Box<Copy>>,
     },
     Destroy,
     End(End),
@@ -292,7 +300,7 @@ impl Operation {
             (Asked::Copy(sent), Answer::Set(Set::Written(version))) => {
                 let current = life.awaits(sent.ticket);
                 if let Kind::Renew { copy, .. } = &mut self.kind {
-                    *copy = Some(Copy { sent, version });
+                    *copy = Some(Box::new(Copy { sent, version }));
                 }
                 if current { Event::Copied } else { Event::GoOn }
             }
@@ -548,6 +556,7 @@ impl Operation {
     }
 
     /// What is to be stored, or the question that comes first.
+    #[expect(clippy::result_large_err, reason = "no error, and moved only")]
     fn data_to_write(&mut self, life: &Life) -> Result<Arc<Data>, Ask> {
         let Kind::Change(change) = &self.kind else { return Ok(Arc::clone(life.data())) };
         match change {
@@ -614,7 +623,7 @@ impl Operation {
     fn step_renew(
         &mut self,
         new: &Sid,
-        copy: Option<Copy>,
+        copy: Option<Box<Copy>>,
         life: &mut Life,
         context: &Context<'_>,
         event: Event,
@@ -638,11 +647,7 @@ impl Operation {
                 life.rename(new.clone());
                 return Step::Done(Ok(Done::Ok));
             }
-            Event::Destroyed(..) => {
-                if !planted(Fault::OvertakenRenewal) {
-                    life.gone();
-                }
-            }
+            Event::Destroyed(..) if !planted(Fault::OvertakenRenewal) => life.gone(),
             Event::Conflict => {
                 if let Err(error) = self.count_conflict() {
                     return Step::Done(Err(error));
@@ -685,7 +690,7 @@ impl Operation {
         }
     }
 
-    fn copy(&mut self, new: &Sid, copy: Option<Copy>, life: &mut Life, context: &Context<'_>) -> Step {
+    fn copy(&mut self, new: &Sid, copy: Option<Box<Copy>>, life: &mut Life, context: &Context<'_>) -> Step {
         let stamped = life.stamped(context.now);
         if stamped.expires_at().is_some_and(|at| at <= context.now) {
             return match self.write_expired(life) {
@@ -871,6 +876,10 @@ impl Operation {
 }
 
 /// What a write has come to.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "moved and never kept: a box would be one more allocation a request"
+)]
 enum Written {
     Ask(Ask),
     Stored,

@@ -124,6 +124,16 @@ pub(super) struct Effect<'a> {
     pub(super) late: bool,
 }
 
+/// When an operation answers its caller.
+pub(super) struct Moment<'a> {
+    pub(super) rules: &'a Rules,
+    pub(super) store: &'a SimStore,
+    pub(super) now: Millis,
+    pub(super) running: &'a Running,
+    /// The session's id when it began.
+    pub(super) before: &'a Sid,
+}
+
 impl Ghost {
     pub(super) fn began_with(&mut self, sid: Sid) {
         let about = About { existed: true, known: true, ..About::default() };
@@ -413,15 +423,11 @@ impl Ghost {
     /// An operation has answered its caller.
     pub(super) fn done(
         &mut self,
-        rules: &Rules,
-        store: &SimStore,
-        now: Millis,
-        at: usize,
+        moment: &Moment<'_>,
         request: &mut Request,
-        running: &Running,
         done: &Result<Done, Error>,
-        before: &Sid,
     ) -> Result<(), Violation> {
+        let Moment { rules, store, now, running, before } = *moment;
         let Some(life) = &request.life else { return Ok(()) };
         let expired = life.cookie().lifetime().is_some_and(|ms| ms <= 0);
         let sid = life.sid().clone();
@@ -431,7 +437,7 @@ impl Ghost {
         }
         match done {
             Err(error) => return Self::failed(request, running, error),
-            Ok(Done::Ended(ended)) => return self.ended(rules, store, now, request, running, ended, expired),
+            Ok(Done::Ended(ended)) => return self.ended(moment, request, ended, expired),
             Ok(Done::Ok) => {}
         }
         match op {
@@ -472,7 +478,6 @@ impl Ghost {
         if self.is_logged_out(&sid) && op == Op::Renew {
             return broken("a renewal brought back what a logout had ended");
         }
-        let _ = at;
         Ok(())
     }
 
@@ -508,14 +513,12 @@ impl Ghost {
 
     fn ended(
         &mut self,
-        rules: &Rules,
-        store: &SimStore,
-        now: Millis,
+        moment: &Moment<'_>,
         request: &mut Request,
-        running: &Running,
         ended: &Ended,
         expired: bool,
     ) -> Result<(), Violation> {
+        let Moment { rules, store, now, running, .. } = *moment;
         let Some(life) = &request.life else { return Ok(()) };
         let sid = life.sid().clone();
         let present = life.presence() == Presence::Present;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    check::{Effect, Ghost, Mine, Violation},
+    check::{Effect, Ghost, Mine, Moment, Violation},
     explore::Budget,
     store::{SimStore, until},
 };
@@ -584,7 +584,7 @@ impl World {
     /// What an operation wants next. The application answers immediately.
     fn go_on(&mut self, rules: &Rules, at: usize, step: Step) -> Result<(), Violation> {
         match step {
-            Step::Done(done) => self.done(rules, at, done),
+            Step::Done(done) => self.done(rules, at, &done),
             Step::Ask(Ask::Change(seen)) => {
                 let mut data = (*seen).clone();
                 let count = value(&data, "n").unwrap_or(0) + 1;
@@ -618,11 +618,11 @@ impl World {
         }
     }
 
-    fn done(&mut self, rules: &Rules, at: usize, done: Result<Done, Error>) -> Result<(), Violation> {
+    fn done(&mut self, rules: &Rules, at: usize, done: &Result<Done, Error>) -> Result<(), Violation> {
         self.turn.retain(|holder| *holder != at);
         let Some(running) = self.requests[at].running.take() else { return Ok(()) };
         let before = running.of.clone();
-        if let Ok(Done::Ended(ended)) = &done {
+        if let Ok(Done::Ended(ended)) = done {
             self.requests[at].status = Status::Ended;
             if ended.error.is_none() {
                 self.respond(rules, at, ended)?;
@@ -630,7 +630,8 @@ impl World {
         }
         let now = self.now;
         let Self { ghost, store, requests, .. } = self;
-        ghost.done(rules, store, now, at, &mut requests[at], &running, &done, &before)
+        let moment = Moment { rules, store, now, running: &running, before: &before };
+        ghost.done(&moment, &mut requests[at], done)
     }
 
     /// The response reaches the browser.
