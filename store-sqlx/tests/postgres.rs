@@ -62,8 +62,8 @@ fn beside(pools: &[PgPool; 2], table: &str, with: impl Fn(PostgresStore) -> Post
     Fixture::new(store).beside(other).ttl(DAY).clock(clock)
 }
 
-fn fixture(pools: [PgPool; 2]) -> Fixture {
-    beside(&pools, &new_name(), |store| store)
+fn fixture(pools: &[PgPool; 2]) -> Fixture {
+    beside(pools, &new_name(), |store| store)
 }
 
 /// A store on a table whose columns have these types.
@@ -92,11 +92,11 @@ mod json {
 
     session_testkit::store_contract!({
         let Some(url) = url() else { return };
-        async move || fixture([pool(&url), pool(&url)])
+        async move || fixture(&[pool(&url), pool(&url)])
     });
     session_testkit::admin_contract!({
         let Some(url) = url() else { return };
-        async move || fixture([pool(&url), pool(&url)])
+        async move || fixture(&[pool(&url), pool(&url)])
     });
 }
 
@@ -182,7 +182,7 @@ mod serializable {
             let Some(url) = url() else { return };
             async move || {
                 let first = "SET default_transaction_isolation = 'serializable'";
-                fixture([(); 2].map(|()| pool_with(&url, first)))
+                fixture(&[(); 2].map(|()| pool_with(&url, first)))
             }
         };
         concurrency:

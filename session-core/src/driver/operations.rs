@@ -86,8 +86,8 @@ impl Session {
     }
 
     /// Several keys changed at once: what `change` does to its copy of the data is stored as a whole, or not at all. It is
-    /// called again when another request was faster, and nothing of the session is locked while it runs. Without a change,
-    /// nothing is written.
+    /// called again when another request was faster, and nothing of the session is locked while it runs. Without a change
+    /// nothing is written, and the answer is about the data as this request knows them.
     ///
     /// ```
     /// # async fn handler(session: session_core::Session) -> Result<u32, session_core::Error> {
@@ -115,7 +115,7 @@ impl Session {
                 let failed = changed.is_err();
                 outcome = Some(changed);
                 let data = draft.into_data();
-                if failed || data == **seen { Changed::NotAtAll } else { Changed::To(data) }
+                if failed { Changed::NotAtAll } else { Changed::To(data) }
             })
             .await;
         match (done, outcome) {

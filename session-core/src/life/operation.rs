@@ -122,17 +122,10 @@ enum Kind {
     Save,
     Change(Change),
     Reload,
-    Regenerate {
-        new: Sid,
-    },
-    Renew {
-        new: Sid,
-        copy: Option<Box<Copy>>,
-    },
+    Regenerate { new: Sid },
+    Renew { new: Sid, copy: Option<Box<Copy>> },
     Destroy,
     End(End),
-    /// What was written too late is destroyed again; then this is the answer.
-    Undo(Undone),
 }
 
 /// What an atomic change has come to.
@@ -161,13 +154,6 @@ enum End {
     Destroying,
     Writing(Decision),
     CleaningUp(Decision),
-}
-
-#[derive(Clone, Copy)]
-#[cfg_attr(test, derive(Hash))]
-enum Undone {
-    Destroyed,
-    Gone,
 }
 
 /// The question that is out.
@@ -299,6 +285,7 @@ impl Operation {
             (Asked::Set(sent), Answer::Set(set)) => Self::set(life, context, &sent, set),
             (Asked::Copy(sent), Answer::Set(Set::Written(version))) => {
                 let current = life.awaits(sent.ticket);
+                life.leave(&sent.sid);
                 if let Kind::Renew { copy, .. } = &mut self.kind {
                     *copy = Some(Box::new(Copy { sent, version }));
                 }
@@ -348,6 +335,11 @@ impl Operation {
                 self.has_turn = true;
                 Event::GoOn
             }
+            (Asked::Change { seen, .. }, Answer::Changed(Changed::To(made)))
+                if made == *seen && !life.has_changes() =>
+            {
+                Event::NothingToDo
+            }
             (Asked::Change { seen, base }, Answer::Changed(Changed::To(made))) => {
                 if planted(Fault::UpdateSeenBeforehand) {
                     *life.data_mut() = made.clone();
@@ -362,10 +354,6 @@ impl Operation {
     }
 
     fn found(&mut self, life: &mut Life, context: &Context<'_>, stored: Stored) -> Event {
-        if let Kind::Reload = self.kind {
-            life.take_over(stored, context);
-            return Event::Reloaded;
-        }
         if let Standing::Fresh { tried } | Standing::Doubt { before: Before::Fresh { tried } } =
             &life.standing
         {
@@ -373,8 +361,12 @@ impl Operation {
             let ours = context.options.genid.is_none()
                 || tried.iter().any(|tried| same_values(tried, &stored.record.data));
             if !ours {
-                return Event::IdInUse;
+                return if let Kind::Reload = self.kind { Event::NothingToDo } else { Event::IdInUse };
             }
+        }
+        if let Kind::Reload = self.kind {
+            life.take_over(stored, context);
+            return Event::Reloaded;
         }
         self.has_merged = self.conflicts > 0;
         life.read(stored, context);
@@ -432,7 +424,20 @@ impl Operation {
                 life.leftovers.retain(|left| left != sid);
                 Event::Destroyed(why, here)
             }
-            Why::Wanted | Why::Moved if destroyed == Destroyed::Conflict => Event::Conflict,
+            Why::Wanted if destroyed == Destroyed::Conflict => {
+                if matches!(life.standing, Standing::Fresh { .. }) {
+                    Event::Destroyed(why, false)
+                } else {
+                    Event::Conflict
+                }
+            }
+            Why::Moved if destroyed == Destroyed::Conflict => {
+                if matches!(self.kind, Kind::Regenerate { .. }) {
+                    Event::Destroyed(why, false)
+                } else {
+                    Event::Conflict
+                }
+            }
             // What was written meanwhile may have come after it.
             Why::Wanted if !awaited && !here => Event::GoOn,
             Why::Wanted | Why::Moved => Event::Destroyed(why, here),
@@ -473,7 +478,6 @@ impl Operation {
             }
             Kind::Destroy => self.step_destroy(life, event),
             Kind::End(phase) => self.step_end(phase.clone(), life, context, event),
-            Kind::Undo(_) => self.step_undo(event),
         }
     }
 
@@ -481,10 +485,8 @@ impl Operation {
     fn write(&mut self, life: &mut Life, context: &Context<'_>, event: Event) -> Result<Written, Error> {
         match event {
             Event::Written => return Ok(Written::Stored),
+            // The session has another id by now, or none: what was written is taken back.
             Event::WrittenToNobody(sid, version) => {
-                let undone =
-                    if life.presence == Presence::Destroyed { Undone::Destroyed } else { Undone::Gone };
-                self.kind = Kind::Undo(undone);
                 life.leftovers.push(sid.clone());
                 return Ok(Written::Ask(self.ask_destroy(
                     life,
@@ -493,6 +495,7 @@ impl Operation {
                     Why::LeftOver,
                 )));
             }
+            Event::Destroyed(Why::LeftOver, _) => {}
             Event::Touched => {
                 let gone = matches!(life.standing, Standing::Gone);
                 if !gone {
@@ -522,7 +525,8 @@ impl Operation {
             Event::Begin | Event::Read | Event::GoOn | Event::Reloaded | Event::Copied => {}
         }
         if life.presence != Presence::Present && !planted(Fault::SavedAfterDestroy) {
-            return Err(Error::Destroyed);
+            // The end of the request has nothing to save then.
+            return if matches!(self.kind, Kind::End(_)) { Ok(Written::Gone) } else { Err(Error::Destroyed) };
         }
         let expect = match &life.standing {
             Standing::Gone => return Ok(Written::Gone),
@@ -603,9 +607,11 @@ impl Operation {
             Event::Begin if life.presence != Presence::Present => return Step::Done(Err(Error::Destroyed)),
             Event::Begin if life.is_response_out() => return Step::Done(Err(Error::ResponseOut)),
             Event::Begin => {
+                let Ask::Destroy { sid, expect } = self.ask_destroy_this(life) else {
+                    return Step::Done(Err(Error::Gone));
+                };
                 life.begin_doubt();
-                let sid = life.sid().clone();
-                return Step::Ask(self.ask_destroy(life, sid, Expect::Anything, Why::Moved));
+                return Step::Ask(self.ask_destroy(life, sid, expect, Why::Moved));
             }
             Event::Failed(error) => {
                 // To be tried again before the response goes out: somebody may still have the old id.
@@ -614,6 +620,13 @@ impl Operation {
             }
             _ => Ok(Done::Ok),
         };
+        if life.presence != Presence::Present {
+            return Step::Done(Err(Error::Destroyed));
+        }
+        if life.is_response_out() {
+            life.gone();
+            return Step::Done(Err(Error::ResponseOut));
+        }
         // As in Express, the new one begins even where the old one could not be destroyed.
         life.start_over(new, context);
         Step::Done(done)
@@ -632,6 +645,11 @@ impl Operation {
             Event::Failed(error) => return Step::Done(Err(error.into())),
             Event::IdInUse => return Step::Done(Err(Error::IdInUse)),
             Event::Destroyed(Why::Moved, true) => {
+                if life.presence != Presence::Present || life.is_response_out() {
+                    // The copy is one that nobody shall find.
+                    life.gone();
+                    return Step::Ask(self.ask_destroy(life, new.clone(), Expect::Anything, Why::LeftOver));
+                }
                 if let Some(copy) = copy {
                     // The store took longer for it than the session lives.
                     if copy.sent.stamped.expires_at().is_some_and(|at| at <= context.now) {
@@ -642,7 +660,10 @@ impl Operation {
                 }
                 return Step::Done(Ok(Done::Ok));
             }
-            Event::Destroyed(Why::LeftOver, _) => return Step::Done(Err(Error::Gone)),
+            Event::Destroyed(Why::LeftOver, _) => {
+                let destroyed = life.presence != Presence::Present;
+                return Step::Done(Err(if destroyed { Error::Destroyed } else { Error::Gone }));
+            }
             Event::Destroyed(Why::Expired, true) => {
                 life.rename(new.clone());
                 return Step::Done(Ok(Done::Ok));
@@ -700,8 +721,9 @@ impl Operation {
             };
         }
         let expect = copy.map_or(Expect::Nothing, |copy| Expect::Version(copy.version));
-        if !life.leftovers.contains(new) {
-            life.leftovers.push(new.clone());
+        // Under an id of the application's making it is left over only once it is known to be ours.
+        if context.options.genid.is_none() {
+            life.leave(new);
         }
         let sent = life.copy_to(new.clone(), stamped, context.now);
         let record = Record::new(sent.stamped.clone(), (*sent.data).clone());
@@ -719,10 +741,10 @@ impl Operation {
                     if planted(Fault::DestroyClaimed) { Presence::Destroyed } else { Presence::Ending };
             }
             Event::Failed(error) => return Step::Done(Err(error.into())),
+            Event::Destroyed(Why::LeftOver, _) => return self.destroy_leftovers(life),
             Event::Destroyed(_, here) => {
                 life.destroyed(here);
-                let elsewhere = matches!(life.standing, Standing::Gone) && !planted(Fault::OvertakenDestroy);
-                return Step::Done(if elsewhere { Err(Error::Gone) } else { Ok(Done::Ok) });
+                return self.destroy_leftovers(life);
             }
             _ => {
                 if let Err(error) = self.count_conflict() {
@@ -730,18 +752,16 @@ impl Operation {
                 }
             }
         }
-        let sid = life.sid().clone();
-        Step::Ask(self.ask_destroy(life, sid, Expect::Anything, Why::Wanted))
+        Step::Ask(self.ask_destroy_this(life))
     }
 
-    /// What was written too late is gone again, or left over for the end of the request.
-    fn step_undo(&self, event: Event) -> Step {
-        let Kind::Undo(undone) = &self.kind else { return Step::Done(Err(Error::Gone)) };
-        match (event, undone) {
-            (Event::Failed(error), _) => Step::Done(Err(error.into())),
-            (_, Undone::Destroyed) => Step::Done(Err(Error::Destroyed)),
-            (_, Undone::Gone) => Step::Done(Err(Error::Gone)),
+    /// What earlier operations left behind is of this session too: a logout that says so has ended it as well.
+    fn destroy_leftovers(&mut self, life: &mut Life) -> Step {
+        if let Some(sid) = life.leftovers.first().cloned() {
+            return Step::Ask(self.ask_destroy(life, sid, Expect::Anything, Why::LeftOver));
         }
+        let elsewhere = matches!(life.standing, Standing::Gone) && !planted(Fault::OvertakenDestroy);
+        Step::Done(if elsewhere { Err(Error::Gone) } else { Ok(Done::Ok) })
     }
 }
 
@@ -752,8 +772,7 @@ impl Operation {
             (End::Begin, _) if life.is_response_out() => self.ended(life, context, Decision::NOTHING, None),
             (End::Begin, _) if life.presence == Presence::Ending && !planted(Fault::DestroyNotFinished) => {
                 self.kind = Kind::End(End::Destroying);
-                let sid = life.sid().clone();
-                Step::Ask(self.ask_destroy(life, sid, Expect::Anything, Why::Wanted))
+                Step::Ask(self.ask_destroy_this(life))
             }
             (End::Destroying, Event::Failed(error)) => {
                 self.ended(life, context, Decision::NOTHING, Some(error.into()))
@@ -762,10 +781,7 @@ impl Operation {
                 life.destroyed(here);
                 self.decide(life, context)
             }
-            (End::Destroying, _) => {
-                let sid = life.sid().clone();
-                Step::Ask(self.ask_destroy(life, sid, Expect::Anything, Why::Wanted))
-            }
+            (End::Destroying, _) => Step::Ask(self.ask_destroy_this(life)),
             (End::Begin, _) => self.decide(life, context),
             (End::Writing(decision), event) => self.carry_out(decision, life, context, event),
             (End::CleaningUp(decision), Event::Failed(error)) => {
@@ -813,10 +829,7 @@ impl Operation {
                 Step::Ask(self.ask_touch(life, stamped, context))
             }
             (Write::Touch, Event::Expired { late: false }) => self.end_expired(life),
-            (Write::Destroy, Event::Begin) => {
-                let sid = life.sid().clone();
-                Step::Ask(self.ask_destroy(life, sid, Expect::Anything, Why::Wanted))
-            }
+            (Write::Destroy, Event::Begin) => Step::Ask(self.ask_destroy_this(life)),
             (Write::Destroy, Event::Destroyed(_, here)) => {
                 let presence = life.presence;
                 life.destroyed(here || presence == Presence::Destroyed);
@@ -852,6 +865,9 @@ impl Operation {
         error: Option<Error>,
     ) -> Step {
         let gone = matches!(life.standing, Standing::Gone);
+        if error.is_some() || gone {
+            life.is_told();
+        }
         let set_cookie = if gone || error.is_some() { SetCookie::Nothing } else { decision.cookie };
         if !life.is_response_out() {
             let expired = life.cookie_to_send(context.now).expires_at().is_some_and(|at| at <= context.now);
@@ -918,6 +934,14 @@ impl Operation {
     fn ask_destroy(&mut self, life: &Life, sid: Sid, expect: Expect, why: Why) -> Ask {
         self.asked = Asked::Destroy { sid: sid.clone(), learned: life.learned, why };
         Ask::Destroy { sid, expect }
+    }
+
+    /// Whatever is stored under the id; of a session that was never stored, nothing: under an id that the application made
+    /// there may be somebody else's.
+    fn ask_destroy_this(&mut self, life: &Life) -> Ask {
+        let never_stored = matches!(&life.standing, Standing::Fresh { tried } if tried.is_empty());
+        let expect = if never_stored { Expect::Nothing } else { Expect::Anything };
+        self.ask_destroy(life, life.sid().clone(), expect, Why::Wanted)
     }
 
     fn count_conflict(&mut self) -> Result<(), Error> {

@@ -59,6 +59,8 @@ pub(crate) struct Life {
     pub(super) leftovers: Vec<Sid>,
     /// Whether the response has gone out, and if so, whether the client has this session's cookie.
     response: Option<CookieOut>,
+    /// The id that the session had then.
+    cookie_of: Option<Sid>,
     /// The data of which the end of the request has told that they were not stored.
     reported: Option<Arc<Data>>,
     /// Counts what was learned: an answer to a question that was asked before something newer was learned is dropped.
@@ -165,6 +167,7 @@ impl Life {
             expiry_in_doubt: false,
             leftovers: Vec::new(),
             response: None,
+            cookie_of: None,
             reported: None,
             learned: Learned::default(),
         }
@@ -288,7 +291,7 @@ impl Life {
             cookie_unsaved: self.cookie_unsaved,
             saved: match &self.saved {
                 None => Saved::Never,
-                Some(saved) if same(saved, &self.view) => Saved::Current,
+                Some(saved) if same(saved, &self.view) && !self.has_changed_data() => Saved::Current,
                 Some(_) => Saved::Stale,
             },
             expires: self.cookie.has_expires(),
@@ -305,13 +308,19 @@ impl Life {
 
     /// Whether there is anything to write that the store does not have.
     pub(super) fn has_changes(&self) -> bool {
-        self.cookie_unsaved || !same(&self.base, &self.view)
+        self.cookie_unsaved || self.has_changed_data()
+    }
+
+    /// Data that the store does not have, or may not have: a write without an answer may have stored other ones.
+    fn has_changed_data(&self) -> bool {
+        !same(&self.base, &self.view) || self.doubted.iter().any(|seen| !same(seen, &self.view))
     }
 
     /// Whether the client has, or is still to get, the cookie of this session.
     pub(super) fn is_reachable(&self) -> bool {
         match self.response {
-            None | Some(CookieOut::Sent) => true,
+            None => true,
+            Some(CookieOut::Sent) => self.cookie_of.as_ref() == Some(&self.sid) || self.is_presented(),
             Some(CookieOut::NotSent) => self.is_presented(),
             Some(CookieOut::Expired) => false,
         }
@@ -466,7 +475,13 @@ impl Life {
         self.rebase(Arc::new(stored.record.data));
         if !self.cookie_unsaved {
             let before = self.cookie.lifetime();
-            self.cookie = current(stored.record.cookie, context);
+            let stored = stored.record.cookie;
+            self.cookie = if self.cookie_changed && context.options.attributes == Attributes::Current {
+                // What the handler has set lasts for this response.
+                stored.with_attributes_of(self.cookie.clone())
+            } else {
+                current(stored, context)
+            };
             // What this request has moved the expiry by was another lifetime.
             self.expiry_in_doubt |= self.renewed.is_some() && before != self.cookie.lifetime();
         }
@@ -511,7 +526,7 @@ impl Life {
 
     /// After a merge that left nothing to add, a touch does.
     pub(super) fn is_stored_as_it_is(&mut self) {
-        self.saved = Some(Arc::clone(&self.view));
+        self.saved = Some(Arc::clone(&self.base));
     }
 
     pub(super) fn touched(&mut self, stamped: &Cookie, now: Millis) {
@@ -532,6 +547,12 @@ impl Life {
         self.saved = Some(Arc::clone(&self.view));
         self.cookie_unsaved = false;
         self.learned.0 += 1;
+    }
+
+    pub(super) fn leave(&mut self, sid: &Sid) {
+        if !self.leftovers.contains(sid) {
+            self.leftovers.push(sid.clone());
+        }
     }
 
     /// What was sent to be stored under a new id may still arrive after it was destroyed.
@@ -590,9 +611,14 @@ impl Life {
         self.saved = Some(Arc::clone(&copy.data));
     }
 
+    /// Whoever waits for the end of the request is told that the data were not stored.
+    pub(super) fn is_told(&mut self) {
+        self.reported = Some(Arc::clone(&self.view));
+    }
+
     pub(super) fn response_out(&mut self, cookie: CookieOut, now: Millis) {
         self.response = Some(cookie);
-        self.reported = Some(Arc::clone(&self.view));
+        self.cookie_of = Some(self.sid.clone());
         self.cookie = self.cookie_to_send(now);
     }
 

@@ -527,7 +527,9 @@ impl Ghost {
         }
         let held = store.held(&sid, now);
         let there = Some(held.and_then(|entry| value(&entry.data, "k"))) == request.mine.wanted;
-        if present && !expired && request.mine.wanted.is_some() && !request.mine.applied && !there {
+        // What stands under an id that nobody was given is nobody's.
+        let known = self.look(&sid).known;
+        if present && known && !expired && request.mine.wanted.is_some() && !request.mine.applied && !there {
             if ended.dropped == 0 {
                 return broken("a change was dropped in silence");
             }
@@ -537,7 +539,6 @@ impl Ghost {
         }
         request.mine.is_stored();
         // A session that was stored by an explicit save begins to end then, in Express.
-        let known = self.look(&sid).known;
         if present && held.is_some() && known && (rules.cookie_follows || life.is_presented()) {
             self.promise(rules, &sid, running.began);
             let about = self.about(&sid);

@@ -308,7 +308,7 @@ impl World {
                 (Status::Left, _) => {}
                 (_, Some(running)) => {
                     match &running.waits {
-                        Waits::Turn if self.turn.first() == Some(&at) => choices.push(Choice::TurnComes(at)),
+                        Waits::Turn if self.is_turn_free() => choices.push(Choice::TurnComes(at)),
                         Waits::Turn => {}
                         Waits::Store(ask) => {
                             choices.push(Choice::Works(at));
@@ -369,6 +369,12 @@ impl World {
         if self.is_quiet() { self.ghost.at_rest(&self.store, self.now, &self.requests) } else { Ok(()) }
     }
 
+    /// Those who wait may come in any order.
+    fn is_turn_free(&self) -> bool {
+        let first = self.turn.first().and_then(|first| self.requests[*first].running.as_ref());
+        first.is_none_or(|running| matches!(running.waits, Waits::Turn))
+    }
+
     fn goes_on(&self, at: usize, op: Op) -> bool {
         let request = &self.requests[at];
         let waits = request.running.as_ref().is_some_and(|running| matches!(running.waits, Waits::Store(_)));
@@ -421,7 +427,11 @@ impl World {
                     self.ghost.lost(life.sid());
                 }
             }
-            Choice::TurnComes(at) => return self.answer(rules, at, Answer::Turn),
+            Choice::TurnComes(at) => {
+                self.turn.retain(|waiting| *waiting != at);
+                self.turn.insert(0, at);
+                return self.answer(rules, at, Answer::Turn);
+            }
             Choice::Arrives(at) => {
                 let late = self.late.remove(at);
                 let (before, now) = (self.store.clone(), self.now);
