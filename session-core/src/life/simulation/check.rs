@@ -242,6 +242,7 @@ impl Ghost {
             (Ask::Touch { sid, .. }, Answer::Touched(_)) => self.late_write(sid, effect),
             (Ask::Destroy { sid, expect }, Answer::Destroyed(Destroyed::Destroyed)) => {
                 if !effect.late
+                    && !self.look(sid).may_return
                     && effect.op == Op::Renew
                     && sid == effect.of
                     && matches!(expect, Expect::Version(_))
@@ -528,8 +529,15 @@ impl Ghost {
         let held = store.held(&sid, now);
         let there = Some(held.and_then(|entry| value(&entry.data, "k"))) == request.mine.wanted;
         // What stands under an id that nobody was given is nobody's.
-        let known = self.look(&sid).known;
-        if present && known && !expired && request.mine.wanted.is_some() && !request.mine.applied && !there {
+        let (known, returns) = (self.look(&sid).known, self.look(&sid).may_return);
+        if present
+            && known
+            && !returns
+            && !expired
+            && request.mine.wanted.is_some()
+            && !request.mine.applied
+            && !there
+        {
             if ended.dropped == 0 {
                 return broken("a change was dropped in silence");
             }
