@@ -32,7 +32,7 @@ const TWO: Budget = Budget { requests: 2, operations: 2, faults: 1, time: 0, exp
 const THREE: Budget = Budget { requests: 3, operations: 1, faults: 0, ..TWO };
 /// Two with one operation: with more faults, with time and Express, or with handles that are used after the response.
 const FAULTS: Budget = Budget { operations: 1, faults: 2, ..TWO };
-const TIME: Budget = Budget { operations: 1, faults: 1, time: 1, express: 1, ..TWO };
+const TIME: Budget = Budget { operations: 1, faults: 0, time: 2, express: 1, ..TWO };
 const LATE: Budget = Budget { operations: 1, faults: 1, late: true, ..TWO };
 /// One request alone, with all of it.
 const ONE: Budget = Budget { requests: 1, operations: 2, faults: 2, time: 1, express: 1, late: true };
@@ -45,7 +45,7 @@ const MORE: [Budget; 6] = [
     Budget { faults: 1, ..THREE },
     Budget { faults: 2, ..THREE },
     Budget { time: 1, ..FAULTS },
-    Budget { late: true, ..TIME },
+    Budget { faults: 1, time: 1, late: true, ..TIME },
     Budget { operations: 3, ..ONE },
 ];
 
