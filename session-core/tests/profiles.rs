@@ -96,6 +96,40 @@ fn a_touch_waits_until_a_fifth_of_the_lifetime_has_passed() {
 }
 
 #[test]
+fn a_login_costs_three_round_trips() {
+    session_testkit::run(async {
+        let (new, express) = (new(an_hour()), express(an_hour()));
+        let renew = async |session: &Session| session.renew_id().await.unwrap();
+        let (calls, cookie) = new.request(Some(&new.log_in().await), renew).await;
+        assert_eq!((calls, cookie.is_some()), (vec![Call::Get, Call::Set, Call::Destroy], true));
+        // Express's rule for a regenerated session: it is saved again.
+        let (calls, _) = express.request(Some(&express.log_in().await), renew).await;
+        assert_eq!(calls, [Call::Get, Call::Set, Call::Destroy, Call::Set]);
+    });
+}
+
+#[test]
+fn a_session_that_only_updates_rolls_on() {
+    session_testkit::run(async {
+        for app in [new(an_hour()), express(an_hour())] {
+            let sid = app.log_in().await;
+            for count in 1..6 {
+                app.clock.pass(Duration::from_secs(50 * 60));
+                let add = async |session: &Session| {
+                    let sum = session.update("n", |n: Option<u32>| n.unwrap_or(0) + 1).await.unwrap();
+                    assert_eq!(sum, count);
+                };
+                let (_, cookie) = app.request(Some(&sid), add).await;
+                let stored = app.store.get(&sid).await.unwrap().unwrap();
+                assert_eq!(stored.left, Some(HOUR), "every write renews the whole lifetime");
+                assert!(cookie.is_some());
+                app.store.calls();
+            }
+        }
+    });
+}
+
+#[test]
 fn a_logout_takes_the_cookie_along() {
     session_testkit::run(async {
         let (new, express) = (new(an_hour()), express(an_hour()));

@@ -533,6 +533,9 @@ impl Operation {
             Standing::Doubt { before: Before::Fresh { .. } } if planted(Fault::DoubtNotRead) => {
                 Expect::Nothing
             }
+            Standing::Doubt { .. } if planted(Fault::ConflictNotRead) && self.conflicts > 0 => {
+                Expect::Anything
+            }
             Standing::Doubt { .. } => return Ok(Written::Ask(self.ask_get(life))),
             Standing::Fresh { .. } => Expect::Nothing,
             Standing::Held(held) => Expect::Version(held.version.clone()),
@@ -644,7 +647,7 @@ impl Operation {
         match event {
             Event::Failed(error) => return Step::Done(Err(error.into())),
             Event::IdInUse => return Step::Done(Err(Error::IdInUse)),
-            Event::Destroyed(Why::Moved, true) => {
+            Event::Destroyed(Why::Moved, here) if here || planted(Fault::OvertakenRenewal) => {
                 if life.presence != Presence::Present || life.is_response_out() {
                     // The copy is one that nobody shall find.
                     life.gone();
@@ -668,7 +671,7 @@ impl Operation {
                 life.rename(new.clone());
                 return Step::Done(Ok(Done::Ok));
             }
-            Event::Destroyed(..) if !planted(Fault::OvertakenRenewal) => life.gone(),
+            Event::Destroyed(..) => life.gone(),
             Event::Conflict => {
                 if let Err(error) = self.count_conflict() {
                     return Step::Done(Err(error));

@@ -130,6 +130,8 @@ pub(super) struct Moment<'a> {
     pub(super) store: &'a SimStore,
     pub(super) now: Millis,
     pub(super) running: &'a Running,
+    /// The request.
+    pub(super) at: usize,
     /// The session's id when it began.
     pub(super) before: &'a Sid,
 }
@@ -367,6 +369,14 @@ impl Ghost {
         }
     }
 
+    /// The browser is told to forget its cookie.
+    pub(super) fn removed(&self, store: &SimStore, now: Millis, sid: &Sid) -> Result<(), Violation> {
+        if store.held(sid, now).is_some() && !self.look(sid).may_return {
+            return broken("the browser was told to forget a session that lives");
+        }
+        Ok(())
+    }
+
     /// The client has left.
     pub(super) fn lost(&mut self, sid: &Sid) {
         self.about(sid).cookie_behind = true;
@@ -428,7 +438,7 @@ impl Ghost {
         request: &mut Request,
         done: &Result<Done, Error>,
     ) -> Result<(), Violation> {
-        let Moment { rules, store, now, running, before } = *moment;
+        let Moment { rules, store, now, running, before, .. } = *moment;
         let Some(life) = &request.life else { return Ok(()) };
         let expired = life.cookie().lifetime().is_some_and(|ms| ms <= 0);
         let sid = life.sid().clone();
@@ -525,6 +535,16 @@ impl Ghost {
         let present = life.presence() == Presence::Present;
         if let Some(error) = &ended.error {
             return Self::failed(request, running, error);
+        }
+        if life.presence() == Presence::Ending {
+            return broken("a logout was begun, and nobody was told that it is not done");
+        }
+        let left = store.live(now).any(|(left, _)| {
+            let about = self.look(left);
+            *left != sid && !about.known && about.maker == Some(moment.at)
+        });
+        if left {
+            return broken("the request has ended, and left a record behind");
         }
         let held = store.held(&sid, now);
         let there = Some(held.and_then(|entry| value(&entry.data, "k"))) == request.mine.wanted;

@@ -640,7 +640,7 @@ impl World {
         }
         let now = self.now;
         let Self { ghost, store, requests, .. } = self;
-        let moment = Moment { rules, store, now, running: &running, before: &before };
+        let moment = Moment { rules, store, now, running: &running, at, before: &before };
         ghost.done(&moment, &mut requests[at], done)
     }
 
@@ -653,7 +653,10 @@ impl World {
                 let over = until.is_some_and(|until| until <= self.now);
                 self.jar = (!over).then(|| (ended.sid.clone(), until));
             }
-            SetCookie::Remove => self.jar = None,
+            SetCookie::Remove => {
+                self.ghost.removed(&self.store, self.now, &ended.sid)?;
+                self.jar = None;
+            }
             SetCookie::Nothing | SetCookie::Withheld => {
                 self.ghost.not_sent(rules, &self.store, self.now, at, &self.requests[at])?;
             }
