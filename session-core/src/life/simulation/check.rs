@@ -59,8 +59,10 @@ struct About {
     /// Until then it must live, and its cookie in the browser.
     deadline: Millis,
     browser_deadline: Millis,
-    /// The expiry was moved by a request whose response carried no cookie, or never arrived.
+    /// The expiry was moved, and the cookie that goes with it was not sent yet, or never arrived.
     cookie_behind: bool,
+    /// The record was made by a call that nobody waited for any more.
+    made_late: bool,
     /// The expiry of a call that arrived late: it has the lifetime of when it was sent.
     late: Option<Millis>,
 }
@@ -199,12 +201,13 @@ impl Ghost {
                 let parent = self.look(effect.of);
                 let about = self.about(sid);
                 // Nobody can call back a first write that is on its way for longer than its session lives.
-                about.may_return |= effect.late && *expect == Expect::Nothing;
+                about.may_return |= effect.late && *expect == Expect::Nothing && !about.known;
                 if about.gone && about.known && !about.may_return {
                     return broken("a session that was gone was stored again");
                 }
                 about.existed = true;
                 about.gone = false;
+                about.made_late |= effect.late;
                 about.maker.get_or_insert(effect.request);
                 if effect.op == Op::Renew && sid != effect.of {
                     about.parent = Some(effect.of.clone());
@@ -263,12 +266,12 @@ impl Ghost {
         let Some(entry) = effect.after.held(sid, effect.now) else { return };
         let until = entry.until;
         let about = self.about(sid);
+        about.cookie_behind = true;
         if effect.asked == effect.now {
             about.late = None;
             return;
         }
         about.late = Some(until);
-        about.cookie_behind = true;
         about.deadline = about.deadline.min(until);
         about.browser_deadline = about.browser_deadline.min(until);
     }
@@ -541,7 +544,7 @@ impl Ghost {
         }
         let left = store.live(now).any(|(left, _)| {
             let about = self.look(left);
-            *left != sid && !about.known && about.maker == Some(moment.at)
+            *left != sid && !about.known && !about.made_late && about.maker == Some(moment.at)
         });
         if left {
             return broken("the request has ended, and left a record behind");
