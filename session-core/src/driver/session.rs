@@ -233,7 +233,8 @@ impl Session {
         self.change_cookie(|cookie, now| cookie.set_expires(expires, now))
     }
 
-    /// Changes the other attributes of this session's cookie. Under [`Attributes::Current`] they last for this response.
+    /// Changes the other attributes of this session's cookie. Under
+    /// [`Attributes::Current`](crate::Attributes::Current) they last for this response.
     ///
     /// # Errors
     /// [`Error::Destroyed`] when the session is no more.
