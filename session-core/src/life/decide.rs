@@ -145,8 +145,7 @@ pub(crate) fn cookie_after(facts: &Facts, policies: &Policies, decision: Decisio
 /// Before a cookie is sent for what this request wrote a while ago, the store is asked again: another request may have
 /// ended the session since, and given the browser a newer cookie.
 fn is_to_confirm(facts: &Facts, policies: &Policies, decision: Decision) -> bool {
-    !planted(Fault::NotConfirmed)
-        && policies.cookie_renewal == CookieRenewal::WithRecord
+    policies.cookie_renewal == CookieRenewal::WithRecord
         && decision == Decision { write: Write::Nothing, cookie: SetCookie::Send }
         && facts.stored
         && facts.unconfirmed

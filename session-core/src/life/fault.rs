@@ -37,15 +37,13 @@ pub(crate) enum Fault {
     StaleCookieSent,
     /// The record lives on, and its cookie is not sent again.
     CookieNotRenewed,
-    /// A cookie is sent for what was written a while ago, and may have been ended since.
-    NotConfirmed,
     /// Changes of a session that was ended elsewhere are dropped, and nobody is told.
     DroppedInSilence,
 }
 
 #[cfg(test)]
 impl Fault {
-    pub(crate) const ALL: [Self; 19] = [
+    pub(crate) const ALL: [Self; 18] = [
         Self::OldExpiryWritten,
         Self::LifetimeClaimed,
         Self::NoDoubt,
@@ -63,7 +61,6 @@ impl Fault {
         Self::SavedAfterDestroy,
         Self::StaleCookieSent,
         Self::CookieNotRenewed,
-        Self::NotConfirmed,
         Self::DroppedInSilence,
     ];
 }
