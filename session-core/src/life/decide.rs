@@ -1,4 +1,4 @@
-//! Every rule of what a response writes and sends. Rule 1: all of them live here. Pure and deterministic: no I/O, no
+//! Every rule of what a response writes and sends. Rule 1: all of these live here. Pure and deterministic: no I/O, no
 //! clock, no async; facts and policies go in, a decision comes out.
 //!
 //! ```text
@@ -14,7 +14,7 @@
 //!
 //! These are express-session's, proven equal to its own predicates below. The policies of the new profile add to them:
 //! a changed cookie is a modification, an explicit save of a new session sends its cookie, a destroyed session's cookie
-//! is removed.
+//! is removed, and the cookie goes out whenever the record's expiry has moved.
 
 use super::fault::{Fault, planted};
 use crate::{
