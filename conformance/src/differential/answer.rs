@@ -1,9 +1,56 @@
 //! An answer in the form in which two sides can be compared.
 
 use std::fmt;
+use std::time::SystemTime;
 
-const TIME_TOLERANCE: i64 = 2000; // ms: the sides answer one after the other, and Expires has whole seconds
-const AGE_TOLERANCE: i64 = 50; // ms: express-session loses one now and then
+const SECOND: i64 = 1000; // ms: `Expires` of a cookie is cut to whole seconds
+
+/// When one side was asked something, and when it had answered: milliseconds since 1970.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Window {
+    sent: i64,
+    answered: i64,
+}
+
+impl Window {
+    /// What is done, and while the clock showed what.
+    pub(super) fn of<T>(exchange: impl FnOnce() -> T) -> (T, Self) {
+        let sent = now();
+        let done = exchange();
+        (done, Self { sent, answered: now() })
+    }
+}
+
+fn now() -> i64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// The requests that both sides have been sent so far: what a time in an answer can have been counted from, however long a
+/// busy machine took over any of them.
+#[derive(Debug, Default)]
+pub(super) struct Windows(Vec<(Window, Window)>);
+
+impl Windows {
+    /// One more request: when the reference was asked, and when the tested side was.
+    pub(super) fn push(&mut self, reference: Window, tested: Window) {
+        self.0.push((reference, tested));
+    }
+
+    /// Whether both times can be the same lifetime, counted from within the same request.
+    fn explain(&self, expected: i64, got: i64) -> bool {
+        self.0.iter().any(|(reference, tested)| {
+            let (least, most) = (expected - reference.answered, expected - reference.sent);
+            got - tested.sent >= least - SECOND && got - tested.answered <= most + SECOND
+        })
+    }
+
+    /// How long the longest request took: a lifetime that is read within it may have lost as much.
+    fn longest(&self) -> i64 {
+        let took = |window: &Window| window.answered - window.sent;
+        self.0.iter().map(|(reference, tested)| took(reference).max(took(tested))).max().unwrap_or_default()
+    }
+}
 
 /// What one side answered, with `<sid N>`, `<time>` and `<age>` where the sides cannot be equal.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -19,18 +66,20 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    pub(super) fn agrees(&self, other: &Self) -> bool {
-        self.status == other.status
-            && self.set_cookie == other.set_cookie
-            && self.headers == other.headers
-            && self.body == other.body
-            && near(&self.times, &other.times, TIME_TOLERANCE)
-            && near(&self.ages, &other.ages, AGE_TOLERANCE)
+    /// Whether this side answered as the reference did; `windows` ends with this request's.
+    pub(super) fn agrees(&self, expected: &Self, windows: &Windows) -> bool {
+        let lost = windows.longest() + 1; // express-session loses a millisecond now and then
+        self.status == expected.status
+            && self.set_cookie == expected.set_cookie
+            && self.headers == expected.headers
+            && self.body == expected.body
+            && all(&self.times, &expected.times, |got, expected| windows.explain(expected, got))
+            && all(&self.ages, &expected.ages, |got, expected| (got - expected).abs() <= lost)
     }
 }
 
-fn near(left: &[i64], right: &[i64], tolerance: i64) -> bool {
-    left.len() == right.len() && left.iter().zip(right).all(|(left, right)| (left - right).abs() <= tolerance)
+fn all(got: &[i64], expected: &[i64], agree: impl Fn(i64, i64) -> bool) -> bool {
+    got.len() == expected.len() && got.iter().zip(expected).all(|(got, expected)| agree(*got, *expected))
 }
 
 impl fmt::Display for Answer {
@@ -47,5 +96,30 @@ impl fmt::Display for Answer {
             writeln!(f, "  times {:?} ages {:?}", self.times, self.ages)?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_busy_machine_explains_its_own_delay_and_no_other_lifetime() {
+        let mut windows = Windows::default();
+        windows.push(Window { sent: 0, answered: 5 }, Window { sent: 5, answered: 3_500 });
+        assert!(windows.explain(60_000, 63_000));
+        assert!(!windows.explain(60_000, 65_000));
+        assert!(!windows.explain(63_000, 60_000 - SECOND));
+        assert_eq!(windows.longest(), 3_495);
+    }
+
+    #[test]
+    fn a_time_may_be_an_earlier_request_s() {
+        let mut windows = Windows::default();
+        windows.push(Window { sent: 0, answered: 10 }, Window { sent: 5_000, answered: 5_010 });
+        windows.push(Window { sent: 20_000, answered: 20_010 }, Window { sent: 20_010, answered: 20_020 });
+        assert!(windows.explain(60_000, 65_000));
+        assert!(windows.explain(80_000, 80_020));
+        assert!(!windows.explain(80_000, 90_000));
     }
 }

@@ -164,6 +164,7 @@ impl<'a> Edits<'a> {
 mod tests {
     use ureq::http::HeaderMap;
 
+    use super::super::answer::{Window, Windows};
     use super::*;
 
     const SID: &str = "123456789abcdefghijklmnopqrstuvw";
@@ -174,11 +175,18 @@ mod tests {
         answer(&reply, &[op], &Session { name: "sid", secret: "k" }, &mut Symbols::default())
     }
 
+    /// Asked one after the other, within the same millisecond each.
+    fn at_once() -> Windows {
+        let mut windows = Windows::default();
+        windows.push(Window::of(|| ()).1, Window::of(|| ()).1);
+        windows
+    }
+
     #[test]
     fn numbers_and_the_order_of_keys_are_compared_as_text() {
         let one = normalised(r#"[{"a":1,"b":2}]"#, Answers::Plain);
         for other in [r#"[{"a":1.0,"b":2}]"#, r#"[{"b":2,"a":1}]"#, r#"[{"a":1, "b":2}]"#] {
-            assert!(!one.agrees(&normalised(other, Answers::Plain)), "{other}");
+            assert!(!one.agrees(&normalised(other, Answers::Plain), &at_once()), "{other}");
         }
     }
 
@@ -191,11 +199,11 @@ mod tests {
         };
         let one = record("60000", "05", "");
         assert_eq!(one.body, r#"[{"cookie":{"originalMaxAge":<age>,"expires":<time>}}]"#);
-        assert!(one.agrees(&record("59999", "06", "")));
-        assert!(!one.agrees(&record("59000", "05", "")));
-        assert!(!one.agrees(&record("60000", "09", "")));
-        assert!(!one.agrees(&record("null", "05", "")));
-        assert!(!one.agrees(&record("60000", "05", r#","a":1"#)));
+        assert!(one.agrees(&record("59999", "06", ""), &at_once()));
+        assert!(!one.agrees(&record("59000", "05", ""), &at_once()));
+        assert!(!one.agrees(&record("60000", "09", ""), &at_once()));
+        assert!(!one.agrees(&record("null", "05", ""), &at_once()));
+        assert!(!one.agrees(&record("60000", "05", r#","a":1"#), &at_once()));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
+use super::answer::{Window, Windows};
 use super::case::Case;
 use super::generate;
 use super::report::{Difference, Failure, Mismatch, Summary};
@@ -121,10 +122,13 @@ impl Differential {
                 return Ok(Some(Mismatch { request: None, expected, got: format!("  {reason}\n") }));
             }
         };
+        let mut windows = Windows::default();
         for (index, request) in case.requests.iter().enumerate() {
-            let expected = reference.send(request).map_err(broken)?;
-            let got = tested.send(request);
-            if !got.as_ref().is_ok_and(|got| got.agrees(&expected)) {
+            let (expected, on_reference) = Window::of(|| reference.send(request));
+            let expected = expected.map_err(broken)?;
+            let (got, on_tested) = Window::of(|| tested.send(request));
+            windows.push(on_reference, on_tested);
+            if !got.as_ref().is_ok_and(|got| got.agrees(&expected, &windows)) {
                 let got = got.map_or_else(|error| format!("  no answer: {error}\n"), |got| got.to_string());
                 return Ok(Some(Mismatch { request: Some(index), expected: expected.to_string(), got }));
             }
