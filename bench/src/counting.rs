@@ -58,9 +58,9 @@ impl Store for Counting {
         self.store.set(sid, record, expect).await
     }
 
-    async fn touch(&self, sid: &Sid, cookie: &Cookie) -> Result<Touched, StoreError> {
+    async fn touch(&self, sid: &Sid, cookie: &Cookie, expect: &Expect) -> Result<Touched, StoreError> {
         self.touch.fetch_add(1, Ordering::Relaxed);
-        self.store.touch(sid, cookie).await
+        self.store.touch(sid, cookie, expect).await
     }
 
     async fn destroy(&self, sid: &Sid, expect: &Expect) -> Result<Destroyed, StoreError> {

@@ -3,161 +3,16 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests")]
 
+mod common;
+
 use std::{
     pin::pin,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicUsize, Ordering},
-    },
-    task::{Context, Poll, Waker},
-    time::Duration,
+    sync::{Arc, atomic::Ordering},
+    task::{Context, Waker},
 };
 
-use session_core::{
-    Cookie, CookieOptions, Destroyed, Error, Exchange, Expect, MemoryStore, Options, Record, RequestInfo,
-    Secret, Session, Sessions, Set, Sid, Store, StoreError, Stored, Touched, async_trait,
-};
-
-/// A store whose every call waits twice: before it is done, and after. One of them may be told to fail, or to hang.
-#[derive(Debug, Default)]
-struct SlowStore {
-    memory: MemoryStore,
-    trouble: Mutex<Option<(Sid, Trouble)>>,
-    calls: AtomicUsize,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Trouble {
-    FailsBefore,
-    FailsAfter,
-    Hangs,
-}
-
-impl SlowStore {
-    fn trouble(&self, sid: &Sid) -> Option<Trouble> {
-        self.trouble.lock().unwrap().as_ref().filter(|(of, _)| of == sid).map(|(_, trouble)| *trouble)
-    }
-
-    async fn around<T>(
-        &self,
-        sid: &Sid,
-        call: impl Future<Output = Result<T, StoreError>>,
-    ) -> Result<T, StoreError> {
-        self.calls.fetch_add(1, Ordering::Relaxed);
-        let failed = || Err(StoreError::unavailable("slow", "down"));
-        step().await;
-        match self.trouble(sid) {
-            Some(Trouble::FailsBefore) => return failed(),
-            Some(Trouble::Hangs) => std::future::pending().await,
-            _ => {}
-        }
-        let answer = call.await;
-        step().await;
-        if self.trouble(sid) == Some(Trouble::FailsAfter) { failed() } else { answer }
-    }
-}
-
-#[async_trait]
-impl Store for SlowStore {
-    async fn get(&self, sid: &Sid) -> Result<Option<Stored>, StoreError> {
-        self.around(sid, self.memory.get(sid)).await
-    }
-
-    async fn set(&self, sid: &Sid, record: &Record, expect: &Expect) -> Result<Set, StoreError> {
-        self.around(sid, self.memory.set(sid, record, expect)).await
-    }
-
-    async fn touch(&self, sid: &Sid, cookie: &Cookie) -> Result<Touched, StoreError> {
-        self.around(sid, self.memory.touch(sid, cookie)).await
-    }
-
-    async fn destroy(&self, sid: &Sid, expect: &Expect) -> Result<Destroyed, StoreError> {
-        self.around(sid, self.memory.destroy(sid, expect)).await
-    }
-}
-
-/// Not ready the first time.
-async fn step() {
-    let mut waited = false;
-    std::future::poll_fn(move |context: &mut Context<'_>| {
-        context.waker().wake_by_ref();
-        if std::mem::replace(&mut waited, true) { Poll::Ready(()) } else { Poll::Pending }
-    })
-    .await;
-}
-
-/// Polls so often at most; `None`: it is not done by then, and is dropped.
-fn polled<T>(times: usize, future: impl Future<Output = T>) -> Option<T> {
-    let mut future = pin!(future);
-    let mut context = Context::from_waker(Waker::noop());
-    for _ in 0..times {
-        if let Poll::Ready(done) = future.as_mut().poll(&mut context) {
-            return Some(done);
-        }
-    }
-    None
-}
-
-fn done<T>(future: impl Future<Output = T>) -> T {
-    polled(10_000, future).expect("it ends")
-}
-
-struct App {
-    store: Arc<SlowStore>,
-    sessions: Sessions,
-}
-
-fn apps() -> [App; 2] {
-    let hour = || CookieOptions::new().max_age(Duration::from_secs(3_600));
-    [Options::new("keyboard cat").cookie(hour()), Options::express("keyboard cat").name("sid").cookie(hour())]
-        .map(|options| {
-            let store = Arc::new(SlowStore::default());
-            App { sessions: options.store(Arc::clone(&store)).build().unwrap(), store }
-        })
-}
-
-impl App {
-    fn ask(&self, cookies: &[String]) -> (Exchange, Session) {
-        let each = |visit: &mut dyn FnMut(&str, &[u8])| {
-            cookies.iter().for_each(|cookie| visit("cookie", cookie.as_bytes()));
-        };
-        let exchange = self.sessions.exchange();
-        let session = done(exchange.session(&RequestInfo::new("/", false, &each))).unwrap().unwrap();
-        (exchange, session)
-    }
-
-    fn request(&self, sid: &Sid) -> (Exchange, Session) {
-        self.ask(&[cookie(sid)])
-    }
-
-    fn log_in(&self) -> Sid {
-        let (exchange, session) = self.ask(&[]);
-        session.insert("user", "tj").unwrap();
-        session.insert("n", 0).unwrap();
-        done(exchange.end()).unwrap();
-        session.id()
-    }
-
-    fn trouble(&self, sid: &Sid, trouble: Option<Trouble>) {
-        *self.store.trouble.lock().unwrap() = trouble.map(|trouble| (sid.clone(), trouble));
-    }
-
-    fn held(&self, sid: &Sid) -> Option<Record> {
-        done(self.store.memory.get(sid)).unwrap().map(|stored| stored.record)
-    }
-
-    fn count(&self, sid: &Sid) -> Option<u64> {
-        self.held(sid).map(|record| record.data.get("n").unwrap().parse().unwrap())
-    }
-}
-
-fn cookie(sid: &Sid) -> String {
-    format!("sid=s:{}", Secret::new("keyboard cat").sign(sid.as_str()))
-}
-
-async fn add(session: &Session) -> Result<u64, Error> {
-    session.update("n", |n: Option<u64>| n.unwrap_or(0) + 1).await
-}
+use common::{App, Trouble, add, apps, cookie, done, polled};
+use session_core::{Error, Options, Sid};
 
 #[test]
 fn the_closure_of_an_update_may_use_the_session() {
@@ -235,11 +90,7 @@ fn a_renewal_that_is_dropped_anywhere_leaves_one_session_or_none() {
             let now = session.id();
             let held =
                 usize::from(app.held(&sid).is_some()) + usize::from(now != sid && app.held(&now).is_some());
-            assert_eq!(
-                done(session_core::AdminStore::length(&app.store.memory)).unwrap(),
-                held as u64,
-                "{times}"
-            );
+            assert_eq!(app.records(), held as u64, "{times}");
             if renewed {
                 assert!(app.held(&sid).is_none() && app.held(&now).is_some() && cookies.len() == 1);
             }
@@ -257,7 +108,7 @@ fn a_first_save_whose_answer_was_lost_can_be_tried_again() {
         app.trouble(&session.id(), None);
         done(session.save()).unwrap();
         assert_eq!(done(exchange.end()).unwrap().len(), 1);
-        assert_eq!(done(session_core::AdminStore::length(&app.store.memory)).unwrap(), 1);
+        assert_eq!(app.records(), 1);
         assert!(app.held(&session.id()).is_some());
     }
 }
@@ -347,7 +198,7 @@ fn after_the_response_what_nobody_could_find_is_refused() {
     session.insert("late", 1).unwrap();
     assert!(matches!(done(session.save()), Err(Error::ResponseOut)));
     assert!(matches!(done(add(&session)), Err(Error::ResponseOut)));
-    assert_eq!(done(session_core::AdminStore::length(&new.store.memory)).unwrap(), 0);
+    assert_eq!(new.records(), 0);
 }
 
 #[test]

@@ -223,9 +223,9 @@ impl Store for Unreadable {
         self.0.set(sid, record, expect).await
     }
 
-    async fn touch(&self, sid: &Sid, cookie: &Cookie) -> Result<Touched, StoreError> {
+    async fn touch(&self, sid: &Sid, cookie: &Cookie, expect: &Expect) -> Result<Touched, StoreError> {
         assert_ne!(*sid, self.1, "the record is left alone");
-        self.0.touch(sid, cookie).await
+        self.0.touch(sid, cookie, expect).await
     }
 
     async fn destroy(&self, sid: &Sid, expect: &Expect) -> Result<Destroyed, StoreError> {

@@ -55,9 +55,9 @@ impl<S: Store> Store for FailingStore<S> {
         self.store.set(sid, record, expect).await
     }
 
-    async fn touch(&self, sid: &Sid, cookie: &Cookie) -> Result<Touched, StoreError> {
+    async fn touch(&self, sid: &Sid, cookie: &Cookie, expect: &Expect) -> Result<Touched, StoreError> {
         Self::check(&self.writes)?;
-        self.store.touch(sid, cookie).await
+        self.store.touch(sid, cookie, expect).await
     }
 
     async fn destroy(&self, sid: &Sid, expect: &Expect) -> Result<Destroyed, StoreError> {
@@ -111,9 +111,9 @@ impl<S: Store> Store for RecordingStore<S> {
         self.store.set(sid, record, expect).await
     }
 
-    async fn touch(&self, sid: &Sid, cookie: &Cookie) -> Result<Touched, StoreError> {
+    async fn touch(&self, sid: &Sid, cookie: &Cookie, expect: &Expect) -> Result<Touched, StoreError> {
         self.note(Call::Touch);
-        self.store.touch(sid, cookie).await
+        self.store.touch(sid, cookie, expect).await
     }
 
     async fn destroy(&self, sid: &Sid, expect: &Expect) -> Result<Destroyed, StoreError> {
@@ -157,9 +157,9 @@ impl<S: Store> Store for GatedStore<S> {
         self.store.set(sid, record, expect).await
     }
 
-    async fn touch(&self, sid: &Sid, cookie: &Cookie) -> Result<Touched, StoreError> {
+    async fn touch(&self, sid: &Sid, cookie: &Cookie, expect: &Expect) -> Result<Touched, StoreError> {
         self.pass().await;
-        self.store.touch(sid, cookie).await
+        self.store.touch(sid, cookie, expect).await
     }
 
     async fn destroy(&self, sid: &Sid, expect: &Expect) -> Result<Destroyed, StoreError> {

@@ -43,8 +43,8 @@ async fn set(fixture: &Fixture, sid: &Sid, record: &Record, expect: Expect) -> S
     fixture.store.set(sid, record, &expect).await.unwrap()
 }
 
-async fn touch(fixture: &Fixture, sid: &Sid, cookie: &Cookie) -> Touched {
-    fixture.store.touch(sid, cookie).await.unwrap()
+async fn touch(fixture: &Fixture, sid: &Sid, cookie: &Cookie, expect: Expect) -> Touched {
+    fixture.store.touch(sid, cookie, &expect).await.unwrap()
 }
 
 async fn destroy(fixture: &Fixture, sid: &Sid, expect: Expect) -> Destroyed {
@@ -162,7 +162,7 @@ pub async fn get_tells_how_long_the_record_is_held(fixture: &Fixture) {
         lives_for(&held_until(fixture, sid, *end).await, Some(*lifetime));
     }
     let touched = lasting(fixture, Some(LIFE), "");
-    assert_eq!(touch(fixture, sid, &touched.cookie).await, Touched::Moved);
+    assert_eq!(touch(fixture, sid, &touched.cookie, Expect::Anything).await, Touched::Moved);
     lives_for(&held_until(fixture, sid, touched.expires()).await, Some(LIFE));
 
     // Further than some columns go, which may hold it until they end.
@@ -188,33 +188,38 @@ async fn held_for_the_ttl(fixture: &Fixture, sid: &Sid, since: SystemTime, until
 
 #[allow(missing_docs)]
 pub async fn a_cookie_without_expires_is_held_for_the_stores_own_time_to_live(fixture: &Fixture) {
-    let (anyhow, fresh, on, touched) = (Sid::random(), Sid::random(), Sid::random(), Sid::random());
+    let [anyhow, fresh, on, touched, kept] = [(); 5].map(|()| Sid::random());
     let session = lasting(fixture, None, "");
     let short = lasting(fixture, Some(LIFE), "");
     for sid in [&anyhow, &touched] {
         put(fixture, sid, &short).await;
     }
     let version = put(fixture, &on, &short).await;
+    let kept_version = put(fixture, &kept, &short).await;
     let since = fixture.now();
     put(fixture, &anyhow, &session).await;
     written(set(fixture, &fresh, &session, Expect::Nothing).await);
     written(set(fixture, &on, &session, Expect::Version(version)).await);
-    assert_eq!(touch(fixture, &touched, &session.cookie).await, Touched::Moved);
+    for (sid, expect) in [(&touched, Expect::Anything), (&kept, Expect::Version(kept_version))] {
+        assert_eq!(touch(fixture, sid, &session.cookie, expect).await, Touched::Moved);
+    }
     let until = fixture.now();
     for sid in [&anyhow, &fresh, &on] {
         lives_for(&held_for_the_ttl(fixture, sid, since, until).await, fixture.ttl);
     }
-    held_for_the_ttl(fixture, &touched, since, until).await;
+    for sid in [&touched, &kept] {
+        held_for_the_ttl(fixture, sid, since, until).await;
+    }
     if fixture.ttl.is_none() {
         let (sid, life) = (Sid::random(), lasting(fixture, Some(LIFE), ""));
         put(fixture, &sid, &session).await;
-        assert_eq!(touch(fixture, &sid, &life.cookie).await, Touched::Moved);
+        assert_eq!(touch(fixture, &sid, &life.cookie, Expect::Anything).await, Touched::Moved);
         held_until(fixture, &sid, life.expires()).await;
     }
     if fixture.clock.is_none() {
         return;
     }
-    let sids = [&anyhow, &fresh, &on, &touched];
+    let sids = [&anyhow, &fresh, &on, &touched, &kept];
     fixture.pass(fixture.ttl.map_or(10 * YEAR, |ttl| ttl.saturating_sub(SHORT))).await;
     for sid in sids {
         assert!(get(fixture, sid).await.is_some());
@@ -234,7 +239,7 @@ pub async fn a_lifetime_is_never_rounded_down(fixture: &Fixture) {
     let start = fixture.now();
     let hold = async |tenth: u32| {
         let end = start + Duration::from_millis(1_500) + Duration::from_millis(100) * tenth;
-        let [anyhow, on, touched] = [(); 3].map(|()| Sid::random());
+        let [anyhow, on, touched, kept] = [(); 4].map(|()| Sid::random());
         let life = lasting(fixture, Some(LIFE), r#""a":1"#);
         let mut short = record(fixture, r#""a":2"#);
         short.cookie.set_expires(Some(end), fixture.now());
@@ -242,8 +247,10 @@ pub async fn a_lifetime_is_never_rounded_down(fixture: &Fixture) {
         let version = put(fixture, &on, &life).await;
         written(set(fixture, &on, &short, Expect::Version(version)).await);
         put(fixture, &touched, &life).await;
-        assert_eq!(touch(fixture, &touched, &short.cookie).await, Touched::Moved);
-        (end, [anyhow, on, touched])
+        assert_eq!(touch(fixture, &touched, &short.cookie, Expect::Anything).await, Touched::Moved);
+        let expect = Expect::Version(put(fixture, &kept, &life).await);
+        assert_eq!(touch(fixture, &kept, &short.cookie, expect).await, Touched::Moved);
+        (end, [anyhow, on, touched, kept])
     };
     for (end, sids) in join_all((0..10).map(hold)).await {
         fixture.pass_until(end - Duration::from_millis(600)).await;
@@ -320,6 +327,8 @@ pub async fn a_version_is_not_that_of_a_later_session_under_the_sid(fixture: &Fi
     written(set(fixture, &sid, &record(fixture, r#""a":2"#), Expect::Nothing).await);
     let late = set(fixture, &sid, &record(fixture, r#""a":3"#), Expect::Version(first.clone())).await;
     assert_eq!(late, Set::Conflict);
+    let cookie = record(fixture, "").cookie;
+    assert_eq!(touch(fixture, &sid, &cookie, Expect::Version(first.clone())).await, Touched::Conflict);
     assert_eq!(destroy(fixture, &sid, Expect::Version(first)).await, Destroyed::Conflict);
     assert_eq!(held(fixture, &sid).await.unwrap(), [("a".into(), "2".into())]);
 }
@@ -404,11 +413,13 @@ pub async fn a_record_that_cannot_be_read_is_held_all_the_same(fixture: &Fixture
     let next = record(fixture, r#""a":2"#);
     for expect in [Expect::Nothing, Expect::Version(version)] {
         assert_eq!(set(fixture, &sid, &next, expect.clone()).await, Set::Conflict, "{expect:?}");
+        let touched = touch(fixture, &sid, &next.cookie, expect.clone()).await;
+        assert_eq!(touched, Touched::Conflict, "{expect:?}");
         assert_eq!(destroy(fixture, &sid, expect.clone()).await, Destroyed::Conflict, "{expect:?}");
         assert!(is_unreadable(fixture, &sid).await);
     }
     // Whatever it answers, it repairs nothing.
-    _ = fixture.store.touch(&sid, &next.cookie).await;
+    _ = fixture.store.touch(&sid, &next.cookie, &Expect::Anything).await;
     assert!(is_unreadable(fixture, &sid).await);
     put(fixture, &sid, &next).await;
     assert_eq!(held(fixture, &sid).await.unwrap(), [("a".into(), "2".into())]);
@@ -451,13 +462,13 @@ pub async fn touch_moves_the_expiry_and_nothing_else(fixture: &Fixture) {
     put(fixture, &earlier, &lasting(fixture, Some(LIFE), r#""a":1"#)).await;
     let other = put(fixture, &ended, &lasting(fixture, Some(SHORT), r#""a":1"#)).await;
     let short = lasting(fixture, Some(SHORT), r#""a":2"#);
-    assert_eq!(touch(fixture, &earlier, &short.cookie).await, Touched::Moved);
+    assert_eq!(touch(fixture, &earlier, &short.cookie, Expect::Anything).await, Touched::Moved);
     held_until(fixture, &earlier, short.expires()).await;
 
     fixture.pass(SHORT / 4).await;
     let long = lasting(fixture, Some(LIFE), r#""a":2"#);
     for sid in [&later, &ended] {
-        assert_eq!(touch(fixture, sid, &long.cookie).await, Touched::Moved);
+        assert_eq!(touch(fixture, sid, &long.cookie, Expect::Anything).await, Touched::Moved);
         let stored = held_until(fixture, sid, long.expires()).await;
         assert_eq!(text_of(&stored.record), [("a".into(), "1".into())]);
     }
@@ -467,41 +478,91 @@ pub async fn touch_moves_the_expiry_and_nothing_else(fixture: &Fixture) {
     assert_eq!(text_of(&stored.record), [("a".into(), "1".into())]);
     // The end that it had at first counts no longer, and a touch is no write that a conflict would be due to.
     assert!(stored.version == version);
+    let expect = Expect::Version(version.clone());
+    assert_eq!(touch(fixture, &later, &long.cookie, expect).await, Touched::Moved);
     assert_eq!(set(fixture, &later, &record(fixture, ""), Expect::Nothing).await, Set::Conflict);
     written(set(fixture, &later, &record(fixture, r#""a":3"#), Expect::Version(version)).await);
     assert_eq!(destroy(fixture, &ended, Expect::Version(other)).await, Destroyed::Destroyed);
 }
 
 #[allow(missing_docs)]
+pub async fn touch_goes_by_the_condition(fixture: &Fixture) {
+    let sid = Sid::random();
+    let first = put(fixture, &sid, &record(fixture, r#""a":1"#)).await;
+    let second = lasting(fixture, Some(LIFE), r#""a":2"#);
+    let version = put(fixture, &sid, &second).await;
+    let is_second =
+        |stored: &Stored| stored.version == version && text_of(&stored.record) == [("a".into(), "2".into())];
+    for expect in [Expect::Version(first), Expect::Nothing] {
+        for lifetime in [LIFE / 2, HOUR] {
+            let cookie = lasting(fixture, Some(lifetime), r#""a":3"#).cookie;
+            let touched = touch(fixture, &sid, &cookie, expect.clone()).await;
+            assert_eq!(touched, Touched::Conflict, "{expect:?}");
+            let stored = held_until(fixture, &sid, second.expires()).await;
+            assert!(is_second(&stored), "a conflict changes nothing");
+        }
+    }
+    // As often as one likes: what is held stays what was read.
+    for lifetime in [LIFE / 2, LIFE, LIFE / 4] {
+        let next = lasting(fixture, Some(lifetime), r#""a":3"#);
+        let expect = Expect::Version(version.clone());
+        assert_eq!(touch(fixture, &sid, &next.cookie, expect).await, Touched::Moved);
+        let stored = held_until(fixture, &sid, next.expires()).await;
+        assert!(is_second(&stored), "a touch moves the expiry and nothing else");
+    }
+    written(set(fixture, &sid, &record(fixture, ""), Expect::Version(version)).await);
+}
+
+#[allow(missing_docs)]
 pub async fn touch_with_an_expired_cookie_says_so_and_changes_nothing(fixture: &Fixture) {
     let (sid, absent) = (Sid::random(), Sid::random());
-    let record = lasting(fixture, Some(LIFE), r#""a":1"#);
-    let version = put(fixture, &sid, &record).await;
+    let first = put(fixture, &sid, &record(fixture, r#""a":1"#)).await;
+    let second = lasting(fixture, Some(LIFE), r#""a":2"#);
+    let version = put(fixture, &sid, &second).await;
     for since in [Duration::from_secs(1), HOUR] {
-        for sid in [&sid, &absent] {
-            assert_eq!(touch(fixture, sid, &expired(fixture, since).cookie).await, Touched::Expired);
+        for expect in [
+            Expect::Anything,
+            Expect::Nothing,
+            Expect::Version(version.clone()),
+            Expect::Version(first.clone()),
+        ] {
+            for sid in [&sid, &absent] {
+                let answer = touch(fixture, sid, &expired(fixture, since).cookie, expect.clone()).await;
+                assert_eq!(answer, Touched::Expired, "{expect:?}");
+            }
+            assert!(get(fixture, &absent).await.is_none());
+            let stored = held_until(fixture, &sid, second.expires()).await;
+            assert!(stored.version == version && text_of(&stored.record) == [("a".into(), "2".into())]);
         }
-        assert!(get(fixture, &absent).await.is_none());
-        let stored = held_until(fixture, &sid, record.expires()).await;
-        assert!(stored.version == version && text_of(&stored.record) == [("a".into(), "1".into())]);
     }
     assert_eq!(fixture.store.length().await.unwrap(), 1);
 }
 
 #[allow(missing_docs)]
 pub async fn touch_of_an_unknown_sid_says_so_and_creates_nothing(fixture: &Fixture) {
-    let sid = Sid::random();
-    assert_eq!(touch(fixture, &sid, &record(fixture, "").cookie).await, Touched::Unknown);
-    assert!(get(fixture, &sid).await.is_none());
+    let (sid, record) = (Sid::random(), record(fixture, ""));
+    let version = put(fixture, &sid, &record).await;
+    destroy(fixture, &sid, Expect::Anything).await;
+    for sid in [&sid, &Sid::random()] {
+        for expect in [Expect::Anything, Expect::Nothing, Expect::Version(version.clone())] {
+            let touched = touch(fixture, sid, &record.cookie, expect.clone()).await;
+            assert_eq!(touched, Touched::Unknown, "{expect:?}");
+            assert!(get(fixture, sid).await.is_none());
+        }
+    }
 }
 
 #[allow(missing_docs)]
 pub async fn touch_of_an_expired_record_does_not_revive_it(fixture: &Fixture) {
     let sid = Sid::random();
-    put(fixture, &sid, &lasting(fixture, Some(SHORT), "")).await;
+    let own = put(fixture, &sid, &lasting(fixture, Some(SHORT), r#""a":1"#)).await;
+    let other = put(fixture, &Sid::random(), &record(fixture, r#""a":2"#)).await;
     fixture.pass(LONGER).await;
-    assert_eq!(touch(fixture, &sid, &record(fixture, "").cookie).await, Touched::Unknown);
-    assert!(get(fixture, &sid).await.is_none());
+    for expect in [Expect::Version(own), Expect::Version(other), Expect::Nothing, Expect::Anything] {
+        let touched = touch(fixture, &sid, &record(fixture, "").cookie, expect.clone()).await;
+        assert_eq!(touched, Touched::Unknown, "{expect:?}");
+        assert!(get(fixture, &sid).await.is_none());
+    }
 }
 
 #[allow(missing_docs)]
@@ -584,7 +645,7 @@ pub async fn no_sid_is_a_pattern(fixture: &Fixture) {
     let [patterns, plain] = [&PATTERNS[..], &PLAIN].map(|sids| sids.iter().map(|sid| Sid::from(*sid)));
     let [patterns, plain]: [Vec<Sid>; 2] = [patterns.collect(), plain.collect()];
     let (store, all) = (&fixture.store, || patterns.iter().chain(&plain));
-    for action in ["touch", "set", "set a version", "destroy", "destroy a version"] {
+    for action in ["touch", "touch a version", "set", "set a version", "destroy", "destroy a version"] {
         for (reached, others) in [(&patterns, &plain), (&plain, &patterns)] {
             // The same record under all of them, so that a version that is a digest is of no help.
             let record = lasting(fixture, Some(LIFE), r#""a":1"#);
@@ -592,8 +653,10 @@ pub async fn no_sid_is_a_pattern(fixture: &Fixture) {
             join_all(all().map(|sid| put(fixture, sid, &record))).await;
             join_all(reached.iter().map(async |sid| {
                 let version = async || Expect::Version(store.get(sid).await.unwrap().unwrap().version);
+                let touch = async |expect| touch(fixture, sid, &next.cookie, expect).await;
                 match action {
-                    "touch" => assert_eq!(touch(fixture, sid, &next.cookie).await, Touched::Moved),
+                    "touch" => assert_eq!(touch(Expect::Anything).await, Touched::Moved),
+                    "touch a version" => assert_eq!(touch(version().await).await, Touched::Moved),
                     "set" => _ = put(fixture, sid, &next).await,
                     "set a version" => _ = written(set(fixture, sid, &next, version().await).await),
                     "destroy" => _ = destroy(fixture, sid, Expect::Anything).await,

@@ -79,6 +79,24 @@ faults! {
     TouchWithTheExpiredDestroys => verbs::touch_with_an_expired_cookie_says_so_and_changes_nothing,
     TouchWithTheExpiredIsUnknown => verbs::touch_with_an_expired_cookie_says_so_and_changes_nothing,
     TouchCreates => verbs::touch_of_an_unknown_sid_says_so_and_creates_nothing,
+    TouchWithTheExpiredCompares => verbs::touch_with_an_expired_cookie_says_so_and_changes_nothing,
+    TouchOfTheAbsentIsAConflict => verbs::touch_of_an_unknown_sid_says_so_and_creates_nothing,
+    TouchSeesWhatHasExpired => verbs::touch_of_an_expired_record_does_not_revive_it,
+    TouchAsksForNoCondition => verbs::touch_goes_by_the_condition,
+    TouchExpectingNothingMoves => verbs::touch_goes_by_the_condition,
+    TouchOfAConflictMoves => verbs::touch_goes_by_the_condition,
+    TouchOfAConflictIsMoved => verbs::touch_goes_by_the_condition,
+    TouchOfAConflictIsUnknown => verbs::touch_goes_by_the_condition,
+    TouchIfMovesNothing => verbs::touch_goes_by_the_condition,
+    TouchIfMakesAVersion => verbs::touch_goes_by_the_condition,
+    TouchIfIsRoundedDown => verbs::a_lifetime_is_never_rounded_down,
+    TouchIfHasNoTtl => verbs::a_cookie_without_expires_is_held_for_the_stores_own_time_to_live,
+    TouchIfGoesByTheFirstExpiry => verbs::touch_moves_the_expiry_and_nothing_else,
+    TouchIfByPattern => verbs::no_sid_is_a_pattern,
+    TouchIfReadsThenTouches => concurrency::no_touch_of_a_version_comes_after_a_write,
+    TouchIfReadsThenWrites => concurrency::no_touch_of_a_version_comes_after_a_write,
+    TouchIfReadsThenWritesWhereVersionsAreDigests => concurrency::no_touch_of_a_version_comes_after_a_write,
+    TouchIfIsAtomicInItsProcessOnly => concurrency::no_touch_of_a_version_comes_after_a_write,
 
     // Destructions.
     DestroyAsksForNoCondition => verbs::destroy_goes_by_the_condition,
@@ -100,6 +118,8 @@ faults! {
     UnreadableIsAbsent => verbs::get_of_a_record_that_cannot_be_read_is_an_error_that_says_so,
     UnreadableIsRemoved => verbs::get_of_a_record_that_cannot_be_read_is_an_error_that_says_so,
     UnreadableIsNotOverwritten => verbs::a_record_that_cannot_be_read_is_held_all_the_same,
+    UnreadableIsAlwaysTouched => verbs::a_record_that_cannot_be_read_is_held_all_the_same,
+    UnreadableIsUnknownToATouch => verbs::a_record_that_cannot_be_read_is_held_all_the_same,
     UnreadableIsAlwaysOverwritten => verbs::a_record_that_cannot_be_read_is_held_all_the_same,
     UnreadableIsNotDestroyed => verbs::a_record_that_cannot_be_read_is_held_all_the_same,
     UnreadableIsAlwaysDestroyed => verbs::a_record_that_cannot_be_read_is_held_all_the_same,
@@ -186,7 +206,8 @@ fn open(fault: Fault) -> Fixture {
         _ => memory.ttl(DAY),
     };
     let fixture = match fault {
-        Fault::TouchReadsThenWritesWhereVersionsAreDigests => {
+        Fault::TouchReadsThenWritesWhereVersionsAreDigests
+        | Fault::TouchIfReadsThenWritesWhereVersionsAreDigests => {
             fixture(fault, Digests(memory), &manual.clock())
         }
         _ => fixture(fault, memory, &manual.clock()),
@@ -321,7 +342,7 @@ impl Store for Faulty {
             Fault::GetTouches => {
                 let mut cookie = stored.record.cookie.clone();
                 cookie.set_max_age(cookie.original_max_age(), self.clock.now());
-                self.store.touch(sid, &cookie).await?;
+                self.store.touch(sid, &cookie, &Expect::Anything).await?;
             }
             Fault::GetIsCached => _ = self.cache.lock().unwrap().insert(sid.clone(), stored.clone()),
             _ => {}
@@ -338,7 +359,9 @@ impl Store for Faulty {
         let is_expired = record.expires().is_some_and(|at| at <= self.clock.now());
         let is_conditional = matches!(expect, Expect::Version(_));
         let lock = match self.fault {
-            Fault::SetIsAtomicInItsProcessOnly => Some(self.lock.lock().await),
+            Fault::SetIsAtomicInItsProcessOnly | Fault::TouchIfIsAtomicInItsProcessOnly => {
+                Some(self.lock.lock().await)
+            }
             _ => None,
         };
         match self.fault {
@@ -411,18 +434,72 @@ impl Store for Faulty {
         })
     }
 
-    async fn touch(&self, sid: &Sid, cookie: &Cookie) -> Result<Touched, StoreError> {
+    async fn touch(&self, sid: &Sid, cookie: &Cookie, expect: &Expect) -> Result<Touched, StoreError> {
         let sid = &self.key(sid);
         self.cache.lock().unwrap().remove(sid);
         self.way().await?;
+        let mut expect = self.inward(sid, expect);
+        let is_conditional = matches!(expect, Expect::Version(_));
         let mut cookie = self.cut(cookie);
         let left = cookie.expires().and_then(|at| at.duration_since(self.clock.now()).ok());
-        if let (Fault::TouchedLifetimesAreRoundedDown, Some(left)) = (self.fault, left) {
-            cookie.set_max_age(Some(Duration::from_secs(left.as_secs())), self.clock.now());
+        match (self.fault, left) {
+            (Fault::TouchIfIsRoundedDown, _) if !is_conditional => {}
+            (Fault::TouchedLifetimesAreRoundedDown | Fault::TouchIfIsRoundedDown, Some(left)) => {
+                cookie.set_max_age(Some(Duration::from_secs(left.as_secs())), self.clock.now());
+            }
+            _ => {}
         }
         let cookie = &cookie;
+        let is_expired = cookie.expires().is_some_and(|at| at <= self.clock.now());
+        let lock = match self.fault {
+            Fault::TouchIfIsAtomicInItsProcessOnly => Some(self.lock.lock().await),
+            _ => None,
+        };
         let held = self.store.get(sid).await?;
+        let is_met = self.is_met(sid, &expect).await;
         match (self.fault, held) {
+            (Fault::TouchAsksForNoCondition, _) => expect = Expect::Anything,
+            (Fault::TouchExpectingNothingMoves, _) if expect == Expect::Nothing => expect = Expect::Anything,
+            (Fault::TouchOfAConflictMoves, Some(_)) if !is_met && !is_expired => {
+                self.store.touch(sid, cookie, &Expect::Anything).await?;
+                return Ok(Touched::Conflict);
+            }
+            (Fault::TouchWithTheExpiredCompares, Some(_)) if !is_met => return Ok(Touched::Conflict),
+            (Fault::TouchIfMovesNothing, Some(_)) if is_conditional && is_met && !is_expired => {
+                return Ok(Touched::Moved);
+            }
+            (Fault::TouchIfMakesAVersion, Some(held)) if is_conditional && is_met && !is_expired => {
+                let record = Record::new(cookie.clone(), held.record.data);
+                self.store.set(sid, &record, &expect).await?;
+                return Ok(Touched::Moved);
+            }
+            (Fault::TouchIfHasNoTtl, Some(_)) if is_conditional && is_met && cookie.expires().is_none() => {
+                return Ok(Touched::Moved);
+            }
+            (Fault::TouchIfGoesByTheFirstExpiry, _) if is_conditional && self.has_first_expired(sid) => {
+                return Ok(Touched::Unknown);
+            }
+            (Fault::TouchIfReadsThenTouches | Fault::TouchIfIsAtomicInItsProcessOnly, Some(_))
+                if is_conditional && is_met =>
+            {
+                self.way().await?;
+                expect = Expect::Anything;
+            }
+            (
+                Fault::TouchIfReadsThenWrites | Fault::TouchIfReadsThenWritesWhereVersionsAreDigests,
+                Some(held),
+            ) if is_conditional && is_met && !is_expired => {
+                self.way().await?;
+                let record = Record::new(cookie.clone(), held.record.data);
+                self.store.set(sid, &record, &Expect::Anything).await?;
+                return Ok(Touched::Moved);
+            }
+            (Fault::UnreadableIsAlwaysTouched, Some(held)) if is_unreadable(&held) => {
+                expect = Expect::Anything;
+            }
+            (Fault::UnreadableIsUnknownToATouch, Some(held)) if is_unreadable(&held) => {
+                return Ok(Touched::Unknown);
+            }
             (
                 Fault::TouchReadsThenWrites | Fault::TouchReadsThenWritesWhereVersionsAreDigests,
                 Some(held),
@@ -440,9 +517,11 @@ impl Store for Faulty {
                 return Ok(Touched::Moved);
             }
             (Fault::TtlIsForSetsOnly, Some(_)) if cookie.expires().is_none() => return Ok(Touched::Moved),
-            (Fault::TouchByPattern, _) => {
+            (Fault::TouchByPattern | Fault::TouchIfByPattern, _)
+                if is_conditional || self.fault == Fault::TouchByPattern =>
+            {
                 for other in self.meant(sid, matches).await {
-                    self.store.touch(&other, cookie).await?;
+                    self.store.touch(&other, cookie, &Expect::Anything).await?;
                 }
             }
             (Fault::TouchCreates, None) => {
@@ -451,9 +530,20 @@ impl Store for Faulty {
             }
             _ => {}
         }
-        let touched = self.store.touch(sid, cookie).await?;
+        let touched = self.store.touch(sid, cookie, &expect).await?;
+        drop(lock);
         self.way().await?;
         match (self.fault, touched) {
+            (Fault::TouchOfAConflictIsMoved, Touched::Conflict) => return Ok(Touched::Moved),
+            (Fault::TouchOfAConflictIsUnknown, Touched::Conflict) => return Ok(Touched::Unknown),
+            (Fault::TouchOfTheAbsentIsAConflict, Touched::Unknown) if is_conditional => {
+                return Ok(Touched::Conflict);
+            }
+            (Fault::TouchSeesWhatHasExpired, Touched::Unknown)
+                if is_conditional && self.has_first_expired(sid) =>
+            {
+                return Ok(Touched::Conflict);
+            }
             (Fault::TouchWithTheExpiredDestroys, Touched::Expired) => {
                 self.store.destroy(sid, &Expect::Anything).await?;
             }
@@ -627,8 +717,15 @@ impl Store for Digests {
         }
     }
 
-    async fn touch(&self, sid: &Sid, cookie: &Cookie) -> Result<Touched, StoreError> {
-        self.0.touch(sid, cookie).await
+    async fn touch(&self, sid: &Sid, cookie: &Cookie, expect: &Expect) -> Result<Touched, StoreError> {
+        loop {
+            let inward = self.inward(sid, expect).await;
+            let none = || Expect::Version(Version::from_text(""));
+            match self.0.touch(sid, cookie, &inward.clone().unwrap_or_else(none)).await? {
+                Touched::Conflict if matches!(inward, Some(Expect::Version(_))) => {}
+                other => return Ok(other),
+            }
+        }
     }
 
     async fn destroy(&self, sid: &Sid, expect: &Expect) -> Result<Destroyed, StoreError> {
@@ -738,8 +835,11 @@ mod right_in_real_time {
         set_of_an_expired_record_says_so_and_changes_nothing,
         what_has_expired_counts_as_nothing_held,
         touch_moves_the_expiry_and_nothing_else,
+        touch_goes_by_the_condition,
         touch_with_an_expired_cookie_says_so_and_changes_nothing);
-    session_testkit::contract_tests!(open; concurrency: an_expired_session_is_not_brought_back);
+    session_testkit::contract_tests!(open; concurrency:
+        no_touch_of_a_version_comes_after_a_write,
+        an_expired_session_is_not_brought_back);
 }
 
 mod right_expiring_by_itself {

@@ -5,6 +5,7 @@ use std::{fmt, future::IntoFuture, sync::Arc, time::Duration};
 use mongodb::{
     Collection,
     bson::{Bson, DateTime, Document, doc},
+    options::UpdateModifications,
 };
 use session_core::{
     Cookie, Destroyed, Expect, Record, Set, Sid, Store, StoreError, Stored, Touched, async_trait,
@@ -99,22 +100,31 @@ impl Store for MongoStore {
         Ok(if self.write(filter, update, expect).await? { written } else { Set::Conflict })
     }
 
-    async fn touch(&self, sid: &Sid, cookie: &Cookie) -> Result<Touched, StoreError> {
+    async fn touch(&self, sid: &Sid, cookie: &Cookie, expect: &Expect) -> Result<Touched, StoreError> {
         let now = self.now();
         let expires = expiry::expires(cookie, now, self.options().ttl);
         if expires <= now {
             return Ok(Touched::Expired);
         }
-        let filter = self.filter(sid, held(now));
-        let touched = if self.options().touch_after.is_zero() {
-            let mut update = doc! { "$set": { "expires": date(expires) } };
-            self.stamp(&mut update);
-            self.run(self.collection().update_one(filter, update)).await?
-        } else {
-            let update = vec![self.touch_if_due(expires, now)];
-            self.run(self.collection().update_one(filter, update)).await?
+        let filter = match expect {
+            Expect::Anything => Some(self.filter(sid, held(now))),
+            Expect::Version(version) => {
+                SessionField::from_version(version).map(|before| self.unchanged(sid, &before, now))
+            }
+            Expect::Nothing => None,
         };
-        Ok(if touched.matched_count > 0 { Touched::Moved } else { Touched::Unknown })
+        let touched = async {
+            if let Some(filter) = filter
+                && self.collection().update_one(filter, self.move_to(expires, now)).await?.matched_count > 0
+            {
+                return Ok(Touched::Moved);
+            }
+            if *expect == Expect::Anything {
+                return Ok(Touched::Unknown);
+            }
+            Ok(if self.is_held(sid, now).await? { Touched::Conflict } else { Touched::Unknown })
+        };
+        Ok(self.run(touched).await?)
     }
 
     async fn destroy(&self, sid: &Sid, expect: &Expect) -> Result<Destroyed, StoreError> {
@@ -135,8 +145,7 @@ impl Store for MongoStore {
             if *expect == Expect::Anything {
                 return Ok(Destroyed::Unknown);
             }
-            let held = self.collection().find_one(self.filter(sid, held(now))).projection(doc! { "_id": 1 });
-            Ok(if held.await?.is_some() { Destroyed::Conflict } else { Destroyed::Unknown })
+            Ok(if self.is_held(sid, now).await? { Destroyed::Conflict } else { Destroyed::Unknown })
         };
         Ok(self.run(destroyed).await?)
     }
@@ -172,6 +181,11 @@ impl MongoStore {
         let mut filter = self.filter(sid, held(now));
         filter.insert("session", doc! { "$eq": before.to_bson() });
         filter
+    }
+
+    async fn is_held(&self, sid: &Sid, now: Millis) -> mongodb::error::Result<bool> {
+        let held = self.collection().find_one(self.filter(sid, held(now))).projection(doc! { "_id": 1 });
+        Ok(held.await?.is_some())
     }
 
     /// What is sent, or an error before the time is over.
@@ -271,6 +285,16 @@ impl MongoStore {
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    /// A touch's update.
+    fn move_to(&self, expires: Millis, now: Millis) -> UpdateModifications {
+        if !self.options().touch_after.is_zero() {
+            return vec![self.touch_if_due(expires, now)].into();
+        }
+        let mut update = doc! { "$set": { "expires": date(expires) } };
+        self.stamp(&mut update);
+        update.into()
     }
 
     /// connect-mongo's `touchAfter`, which goes by the `lastModified` that it has read. Here the server looks: a touch that is

@@ -84,7 +84,7 @@ fn a_string_whose_cookie_expires_and_the_touch_after() {
         };
         assert_eq!(shown(document(&collection, &sid).await), expected(1_795_251_132_205));
         let touched = with_max_age(USER, 3_599_999, "2026-11-21T08:52:12.239Z");
-        assert_eq!(store.touch(&sid, &touched.cookie).await.unwrap(), Touched::Moved);
+        assert_eq!(store.touch(&sid, &touched.cookie, &Expect::Anything).await.unwrap(), Touched::Moved);
         assert_eq!(shown(document(&collection, &sid).await), expected(1_795_251_132_239));
     });
 }
@@ -318,14 +318,29 @@ fn a_touch_is_throttled_as_touch_after_says() {
         };
         let sid = put(&at(0), &hour(0)).await;
         let written = document(&collection, &sid).await;
-        assert_eq!(at(59).touch(&sid, &hour(59).cookie).await.unwrap(), Touched::Moved);
-        assert_eq!(shown(document(&collection, &sid).await), shown(written.clone()), "nothing is written");
         let early = at(59).get(&sid).await.unwrap().unwrap();
+        let another = Expect::Version(session_core::Version::from_text("{}"));
+        for (expect, answer) in [
+            (Expect::Anything, Touched::Moved),
+            (Expect::Version(early.version), Touched::Moved),
+            (another.clone(), Touched::Conflict),
+            (Expect::Nothing, Touched::Conflict),
+        ] {
+            assert_eq!(at(59).touch(&sid, &hour(59).cookie, &expect).await.unwrap(), answer);
+            assert_eq!(
+                shown(document(&collection, &sid).await),
+                shown(written.clone()),
+                "nothing is written"
+            );
+        }
         assert_eq!(early.left, early.lifetime, "so that the core need not ask");
 
         let due = at(60).get(&sid).await.unwrap().unwrap();
         assert_eq!(due.lifetime.unwrap() - due.left.unwrap(), minute);
-        assert_eq!(at(60).touch(&sid, &hour(60).cookie).await.unwrap(), Touched::Moved);
+        assert_eq!(at(60).touch(&sid, &hour(60).cookie, &another).await.unwrap(), Touched::Conflict);
+        assert_eq!(shown(document(&collection, &sid).await), shown(written.clone()), "nothing is written");
+        let expect = Expect::Version(due.version);
+        assert_eq!(at(60).touch(&sid, &hour(60).cookie, &expect).await.unwrap(), Touched::Moved);
         let moved = document(&collection, &sid).await;
         let millis = |document: &Document, key| document.get_datetime(key).unwrap().timestamp_millis();
         for key in ["expires", "lastModified"] {
@@ -337,7 +352,7 @@ fn a_touch_is_throttled_as_touch_after_says() {
         // Not due, but a shorter lifetime holds at once.
         let mut short = hour(61);
         short.cookie.set_max_age(Some(minute * 30), clock(start + 61_000).now());
-        assert_eq!(at(61).touch(&sid, &short.cookie).await.unwrap(), Touched::Moved);
+        assert_eq!(at(61).touch(&sid, &short.cookie, &Expect::Anything).await.unwrap(), Touched::Moved);
         let moved = document(&collection, &sid).await;
         assert_eq!(millis(&moved, "expires") - millis(&written, "expires"), 61_000 - 30 * 60_000);
 
@@ -346,11 +361,48 @@ fn a_touch_is_throttled_as_touch_after_says() {
             .update_one(doc! { "_id": sid.as_str() }, doc! { "$unset": { "lastModified": 1 } })
             .await
             .unwrap();
-        assert_eq!(at(61).touch(&sid, &hour(61).cookie).await.unwrap(), Touched::Moved);
+        assert_eq!(at(61).touch(&sid, &hour(61).cookie, &Expect::Anything).await.unwrap(), Touched::Moved);
         let moved = document(&collection, &sid).await;
         assert!(!moved.contains_key("lastModified"));
         assert_eq!(millis(&moved, "expires") - millis(&written, "expires"), 61_000);
-        assert_eq!(at(4_000).touch(&sid, &hour(4_000).cookie).await.unwrap(), Touched::Unknown);
+        assert_eq!(
+            at(4_000).touch(&sid, &hour(4_000).cookie, &Expect::Anything).await.unwrap(),
+            Touched::Unknown
+        );
+    });
+}
+
+#[test]
+fn touch_says_what_became_of_the_document() {
+    let Some(url) = mongodb_url() else { return };
+    run(async {
+        for stringify in [true, false] {
+            let collection = collection(&url).await;
+            let store = quiet(&collection).stringify(stringify).timestamps(true).build().unwrap();
+            let (sid, mut cookie) = (Sid::random(), record("").cookie);
+            cookie.set_max_age(Some(Duration::from_secs(3_600)), SystemTime::now());
+            let first = set(&store, &sid, &record("\"a\":1"), Expect::Nothing).await;
+            let second = set(&store, &sid, &record("\"a\":2"), Expect::Version(first.clone())).await;
+            let (first, second) = (Expect::Version(first), Expect::Version(second));
+            let elsewhere = Expect::Version(session_core::Version::from_number(1));
+            let written = document(&collection, &sid).await;
+            for expect in [&first, &elsewhere, &Expect::Nothing] {
+                assert_eq!(store.touch(&sid, &cookie, expect).await.unwrap(), Touched::Conflict);
+            }
+            assert_eq!(document(&collection, &sid).await, written, "a conflict changes nothing");
+            // The second one changes nothing but `updatedAt`.
+            for expect in [&second, &second, &Expect::Anything] {
+                assert_eq!(store.touch(&sid, &cookie, expect).await.unwrap(), Touched::Moved);
+                let moved = document(&collection, &sid).await;
+                assert_eq!(moved.get("session"), written.get("session"));
+                assert!(moved.get_datetime("expires").unwrap() < written.get_datetime("expires").unwrap());
+            }
+            store.destroy(&sid, &second).await.unwrap();
+            for expect in [&second, &elsewhere, &Expect::Nothing, &Expect::Anything] {
+                assert_eq!(store.touch(&sid, &cookie, expect).await.unwrap(), Touched::Unknown);
+            }
+            assert_eq!(collection.count_documents(doc! {}).await.unwrap(), 0);
+        }
     });
 }
 
@@ -406,8 +458,8 @@ fn what_has_expired_itself_changes_nothing() {
         expired.cookie.set_expires(Some(SystemTime::UNIX_EPOCH), SystemTime::now());
         for expect in [Expect::Anything, Expect::Nothing] {
             assert_eq!(store.set(&sid, &expired, &expect).await.unwrap(), Set::Expired);
+            assert_eq!(store.touch(&sid, &expired.cookie, &expect).await.unwrap(), Touched::Expired);
         }
-        assert_eq!(store.touch(&sid, &expired.cookie).await.unwrap(), Touched::Expired);
     });
 }
 

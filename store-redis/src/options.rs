@@ -60,7 +60,8 @@ impl RedisStore {
     /// Whether a touch is left out, so that a session ends a lifetime after it was last written, in use or not. Default:
     /// `false`.
     ///
-    /// A touch then costs nothing, and cannot tell whether there is such a session. connect-redis: `disableTouch`.
+    /// A touch then costs nothing and moves nothing, and cannot tell whether there is such a session, nor whether it is
+    /// still what was read: it answers as if it had been moved. connect-redis: `disableTouch`.
     #[must_use]
     pub fn disable_touch(mut self, disable: bool) -> Self {
         self.settings.disable_touch = disable;
@@ -70,7 +71,8 @@ impl RedisStore {
     /// Whether keys are written without a time to live, for a Redis that evicts what it has no room for
     /// (`maxmemory-policy allkeys-lru`) or for somebody else who cleans up. Default: `false`.
     ///
-    /// Nothing is touched then. connect-redis: `disableTTL`.
+    /// Nothing is touched then, and a touch answers as with [`disable_touch`](Self::disable_touch). connect-redis:
+    /// `disableTTL`.
     #[must_use]
     pub fn disable_ttl(mut self, disable: bool) -> Self {
         self.settings.disable_ttl = disable;

@@ -1,4 +1,4 @@
-//! Writing and destroying on the condition of a version: one round trip, one key.
+//! Writing, touching and destroying on the condition of a version: one round trip, one key.
 
 use std::{fmt::Write, sync::LazyLock};
 
@@ -8,19 +8,16 @@ use sha1::{Digest, Sha1};
 
 use crate::call::Call;
 
-/// Sets the key, or without a value deletes it, if the SHA-1 of what is held is the version. So 40 bytes are sent of the
-/// old text, not all of it.
+/// Runs a command on the key if the SHA-1 of what is held is the version. So 40 bytes are sent of the old text, not all of
+/// it.
 const IF_VERSION: &str = "\
 local held = redis.call('GET', KEYS[1])
 if not held then
   return 0
 elseif redis.sha1hex(held) ~= ARGV[1] then
   return -1
-elseif ARGV[2] then
-  redis.call('SET', KEYS[1], unpack(ARGV, 2))
-else
-  redis.call('DEL', KEYS[1])
 end
+redis.call(ARGV[2], KEYS[1], unpack(ARGV, 3))
 return 1
 ";
 
@@ -29,25 +26,25 @@ static IF_VERSION_SHA: LazyLock<String> = LazyLock::new(|| sha1_hex(IF_VERSION.a
 /// What the script found, and so what it did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Found {
-    /// What is held is of that version: it is set, or deleted.
+    /// What is held is of that version, or any will do: it is done.
     Version,
     /// Something else is held; it stays.
     Other,
     Nothing,
 }
 
-/// Sets the key to what `with_value` appends, SET's arguments after the key, or deletes it where that is nothing. Sent
-/// once: a second attempt would find what the first one left.
+/// Runs the command that `then` appends: its name, and its arguments after the key. Sent once: a second attempt would find
+/// what the first one left.
 pub(crate) async fn if_version(
     call: &Call<'_>,
     key: &str,
     version: &Version,
-    with_value: impl Fn(&mut Cmd),
+    then: impl Fn(&mut Cmd),
 ) -> RedisResult<Found> {
     let command = |name, script: &str| {
         let mut command = cmd(name);
         command.arg(script).arg(1).arg(key).arg(version.text().unwrap_or_default());
-        with_value(&mut command);
+        then(&mut command);
         command
     };
     let answer: RedisResult<i64> = match call.send_once(&command("EVALSHA", &IF_VERSION_SHA)).await {

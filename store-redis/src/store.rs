@@ -4,7 +4,7 @@ use std::fmt;
 
 use redis::{Cmd, RedisResult, cmd, pipe};
 use session_core::{
-    Cookie, Destroyed, Expect, Record, Set, Sid, Store, StoreError, Stored, Touched, async_trait,
+    Cookie, Destroyed, Expect, Record, Set, Sid, Store, StoreError, Stored, Touched, Version, async_trait,
 };
 
 use crate::{
@@ -83,7 +83,8 @@ impl Store for RedisStore {
             Expect::Anything => call.send(&set(&key, &text, hold)).await.map(|()| true),
             Expect::Nothing => create(&call, &key, &text, hold).await,
             Expect::Version(version) => {
-                let found = if_version(&call, &key, version, |command| value(command, &text, hold)).await;
+                let set = |command: &mut Cmd| value(command.arg("SET"), &text, hold);
+                let found = if_version(&call, &key, version, set).await;
                 found.map(|found| found == Found::Version)
             }
         };
@@ -93,15 +94,27 @@ impl Store for RedisStore {
         })
     }
 
-    async fn touch(&self, sid: &Sid, cookie: &Cookie) -> Result<Touched, StoreError> {
-        let seconds = match self.settings.hold(cookie) {
-            Hold::Expired => return Ok(Touched::Expired),
-            Hold::Seconds(seconds) if self.settings.touches() => seconds,
-            // Whether the session is there at all would be a round trip, to save which these options are for.
-            Hold::Seconds(_) | Hold::ForEver => return Ok(Touched::Moved),
+    async fn touch(&self, sid: &Sid, cookie: &Cookie, expect: &Expect) -> Result<Touched, StoreError> {
+        let (call, key, touches) = (self.call(), self.key(sid), self.settings.touches());
+        let found = match (self.settings.hold(cookie), expect) {
+            (Hold::Expired, _) => return Ok(Touched::Expired),
+            (_, Expect::Nothing) => look(&call, &key).await,
+            (Hold::Seconds(seconds), Expect::Anything) if touches => {
+                let moved: RedisResult<bool> = call.send(cmd("EXPIRE").arg(&key).arg(seconds)).await;
+                moved.map(|moved| if moved { Found::Version } else { Found::Nothing })
+            }
+            (Hold::Seconds(seconds), Expect::Version(version)) if touches => {
+                expire_if(&call, &key, version, seconds).await
+            }
+            // Whether the session is there at all, and as it was read, would be a round trip, to save which these options
+            // are for.
+            (Hold::Seconds(_) | Hold::ForEver, _) => return Ok(Touched::Moved),
         };
-        let expire: RedisResult<bool> = self.call().send(cmd("EXPIRE").arg(self.key(sid)).arg(seconds)).await;
-        Ok(if expire.map_err(failed)? { Touched::Moved } else { Touched::Unknown })
+        Ok(match found.map_err(failed)? {
+            Found::Version => Touched::Moved,
+            Found::Other => Touched::Conflict,
+            Found::Nothing => Touched::Unknown,
+        })
     }
 
     async fn destroy(&self, sid: &Sid, expect: &Expect) -> Result<Destroyed, StoreError> {
@@ -112,11 +125,10 @@ impl Store for RedisStore {
                 let deleted: RedisResult<bool> = call.send_once(&del(&key)).await;
                 deleted.map(|deleted| if deleted { Found::Version } else { Found::Nothing })
             }
-            Expect::Nothing => {
-                let exists: RedisResult<bool> = call.send(cmd("EXISTS").arg(&key)).await;
-                exists.map(|exists| if exists { Found::Other } else { Found::Nothing })
+            Expect::Nothing => look(&call, &key).await,
+            Expect::Version(version) => {
+                if_version(&call, &key, version, |command| _ = command.arg("DEL")).await
             }
-            Expect::Version(version) => if_version(&call, &key, version, |_| {}).await,
         };
         Ok(match found.map_err(failed)? {
             Found::Version => Destroyed::Destroyed,
@@ -147,6 +159,22 @@ pub(crate) fn del(key: &str) -> Cmd {
     let mut command = cmd("DEL");
     command.arg(key);
     command
+}
+
+/// Moves the expiry of what is held of that version.
+async fn expire_if(call: &Call<'_>, key: &str, version: &Version, seconds: u64) -> RedisResult<Found> {
+    let expire = || if_version(call, key, version, |command| _ = command.arg("EXPIRE").arg(seconds));
+    match expire().await {
+        // The first attempt, if it was done, left the version as it was.
+        Err(error) if broke(&error) => expire().await,
+        found => found,
+    }
+}
+
+/// For who expects nothing: whatever is held is something else.
+async fn look(call: &Call<'_>, key: &str) -> RedisResult<Found> {
+    let exists: RedisResult<bool> = call.send(cmd("EXISTS").arg(key)).await;
+    exists.map(|exists| if exists { Found::Other } else { Found::Nothing })
 }
 
 /// Writes where nothing is held.

@@ -14,7 +14,7 @@ use common::{
     put, record,
     server::{Server, installed},
 };
-use session_core::{AdminStore, Destroyed, Expect, Store};
+use session_core::{AdminStore, Destroyed, Expect, Store, Touched};
 use store_redis::{
     RedisStore,
     redis::{Client, TlsCertificates},
@@ -36,9 +36,11 @@ fn the_permissions_that_the_readme_names_are_enough() {
         let sid = put(&store, &record("")).await;
         let version = store.get(&sid).await.unwrap().unwrap().version;
         store.set(&sid, &record("\"a\":1"), &Expect::Version(version)).await.unwrap();
-        store.touch(&sid, &record("").cookie).await.unwrap();
-        assert_eq!(store.length().await.unwrap(), 1);
         let version = Expect::Version(store.get(&sid).await.unwrap().unwrap().version);
+        for expect in [&version, &Expect::Anything] {
+            assert_eq!(store.touch(&sid, &record("").cookie, expect).await.unwrap(), Touched::Moved);
+        }
+        assert_eq!(store.length().await.unwrap(), 1);
         assert_eq!(store.destroy(&sid, &Expect::Nothing).await.unwrap(), Destroyed::Conflict);
         assert_eq!(store.destroy(&sid, &version).await.unwrap(), Destroyed::Destroyed);
         let sid = put(&store, &record("")).await;

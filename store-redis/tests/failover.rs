@@ -20,7 +20,7 @@ use common::{
     put, record,
     server::{Cluster, Server, Watched, installed, until},
 };
-use session_core::{AdminStore, Sid, Store};
+use session_core::{AdminStore, Expect, Sid, Store};
 use store_redis::{
     RedisStore,
     redis::{
@@ -121,7 +121,7 @@ async fn all_back(store: &RedisStore, sids: &[Sid]) -> Duration {
                     continue 'again;
                 }
             }
-            if store.touch(sid, &record("").cookie).await.is_err() {
+            if store.touch(sid, &record("").cookie, &Expect::Anything).await.is_err() {
                 continue 'again;
             }
         }

@@ -75,9 +75,10 @@ fn what_has_expired_is_not_written_and_costs_no_command() {
             (down().disable_ttl(true), expired()),
         ] {
             for expect in [Expect::Anything, Expect::Nothing, Expect::Version(version.clone())] {
-                assert_eq!(store.set(&Sid::random(), &expired, &expect).await.unwrap(), Set::Expired);
+                let sid = Sid::random();
+                assert_eq!(store.set(&sid, &expired, &expect).await.unwrap(), Set::Expired);
+                assert_eq!(store.touch(&sid, &expired.cookie, &expect).await.unwrap(), Touched::Expired);
             }
-            assert_eq!(store.touch(&Sid::random(), &expired.cookie).await.unwrap(), Touched::Expired);
         }
     });
 }
@@ -141,7 +142,7 @@ fn the_options_change_the_time_to_live_as_in_connect_redis() {
         let store = store.ttl_with(|cookie| cookie.original_max_age().unwrap_or_default() / 2);
         let sid = put(&store, &lasting(HOUR)).await;
         assert_eq!(ttl(&url, &prefix, &sid), 1_800);
-        store.touch(&sid, &lasting(2 * HOUR).cookie).await.unwrap();
+        store.touch(&sid, &lasting(2 * HOUR).cookie, &Expect::Anything).await.unwrap();
         assert_eq!(ttl(&url, &prefix, &sid), 3_600);
         assert_eq!(store.get(&sid).await.unwrap().unwrap().lifetime, Some(HOUR / 2));
         for expect in [Expect::Anything, Expect::Nothing] {
@@ -157,14 +158,44 @@ fn a_touch_is_an_expire_later_or_earlier() {
     session_testkit::run(async {
         let (store, prefix) = store(&url);
         let sid = put(&store, &lasting(HOUR)).await;
-        assert_eq!(store.touch(&sid, &lasting(2 * HOUR).cookie).await.unwrap(), Touched::Moved);
-        assert_eq!(ttl(&url, &prefix, &sid), 7_200);
-        assert_eq!(store.touch(&sid, &Cookie::default()).await.unwrap(), Touched::Moved);
-        assert_eq!(ttl(&url, &prefix, &sid), 86_400);
-        assert_eq!(store.touch(&sid, &lasting(HOUR).cookie).await.unwrap(), Touched::Moved);
-        assert_eq!(ttl(&url, &prefix, &sid), 3_600);
-        assert_eq!(store.touch(&sid, &expired().cookie).await.unwrap(), Touched::Expired);
-        assert_eq!(ttl(&url, &prefix, &sid), 3_600, "what is held stays");
+        let version = Expect::Version(store.get(&sid).await.unwrap().unwrap().version);
+        for expect in [&Expect::Anything, &version] {
+            for (cookie, seconds) in [
+                (lasting(2 * HOUR).cookie, 7_200),
+                (Cookie::default(), 86_400),
+                (lasting(HOUR).cookie, 3_600),
+            ] {
+                assert_eq!(store.touch(&sid, &cookie, expect).await.unwrap(), Touched::Moved);
+                assert_eq!(ttl(&url, &prefix, &sid), seconds);
+            }
+            assert_eq!(store.touch(&sid, &expired().cookie, expect).await.unwrap(), Touched::Expired);
+            assert_eq!(ttl(&url, &prefix, &sid), 3_600, "what is held stays");
+        }
+    });
+}
+
+#[test]
+fn a_touch_goes_by_its_condition_and_says_what_became_of_it() {
+    let Some(url) = redis_url() else { return };
+    session_testkit::run(async {
+        let (store, prefix) = store(&url);
+        let sid = put(&store, &lasting(HOUR)).await;
+        let version = Expect::Version(store.get(&sid).await.unwrap().unwrap().version);
+        let elsewhere = Expect::Version(session_core::Version::from_number(1));
+        let (key, text) = (format!("{prefix}{}", sid.as_str()), record("\"a\":1").to_json());
+        let _: String = ask(&url, &["SET", &key, &text, "EX", "60"]);
+        for expect in [&version, &elsewhere, &Expect::Nothing] {
+            let touched = store.touch(&sid, &lasting(HOUR).cookie, expect).await.unwrap();
+            assert_eq!(touched, Touched::Conflict);
+            assert_eq!(ttl(&url, &prefix, &sid), 60);
+        }
+        assert_eq!(ask::<String>(&url, &["GET", &key]), text);
+        let _: i64 = ask(&url, &["DEL", &key]);
+        for expect in [&version, &elsewhere, &Expect::Nothing, &Expect::Anything] {
+            let touched = store.touch(&sid, &lasting(HOUR).cookie, expect).await.unwrap();
+            assert_eq!(touched, Touched::Unknown);
+            assert_eq!(ttl(&url, &prefix, &sid), -2);
+        }
     });
 }
 
@@ -176,8 +207,16 @@ fn without_touch_the_expiry_stays_and_none_is_ever_due() {
         let store = store.disable_touch(true);
         let sid = put(&store, &lasting(HOUR)).await;
         let _: i64 = ask(&url, &["EXPIRE", &format!("{prefix}{}", sid.as_str()), "60"]);
-        assert_eq!(store.touch(&sid, &lasting(HOUR).cookie).await.unwrap(), Touched::Moved);
-        assert_eq!(ttl(&url, &prefix, &sid), 60);
+        // Nobody looks whether it is that version.
+        let other = Expect::Version(session_core::Version::from_text("0".repeat(40)));
+        for (expect, answer) in [
+            (Expect::Anything, Touched::Moved),
+            (other, Touched::Moved),
+            (Expect::Nothing, Touched::Conflict),
+        ] {
+            assert_eq!(store.touch(&sid, &lasting(HOUR).cookie, &expect).await.unwrap(), answer);
+            assert_eq!(ttl(&url, &prefix, &sid), 60);
+        }
         let stored = store.get(&sid).await.unwrap().unwrap();
         assert!(stored.left.is_some() && stored.left == stored.lifetime);
     });
@@ -194,7 +233,9 @@ fn without_a_time_to_live_keys_stay_until_they_are_destroyed() {
             assert_eq!(ttl(&url, &prefix, &sid), -1);
             let stored = store.get(&sid).await.unwrap().unwrap();
             assert_eq!((stored.left, stored.lifetime), (None, None));
-            assert_eq!(store.touch(&sid, &record.cookie).await.unwrap(), Touched::Moved);
+            for expect in [Expect::Anything, Expect::Version(stored.version.clone())] {
+                assert_eq!(store.touch(&sid, &record.cookie, &expect).await.unwrap(), Touched::Moved);
+            }
             let written = store.set(&sid, &record, &Expect::Version(stored.version.clone())).await.unwrap();
             assert!(matches!(written, Set::Written(_)));
             assert_eq!(ttl(&url, &prefix, &sid), -1);
@@ -269,7 +310,8 @@ fn no_error_shows_sid_data_or_password() {
             store.set(&sid, &secret, &version).await.map(drop).unwrap_err(),
             store.set(&sid, &secret, &Expect::Anything).await.map(drop).unwrap_err(),
             store.set(&sid, &secret, &Expect::Nothing).await.map(drop).unwrap_err(),
-            store.touch(&sid, &secret.cookie).await.map(drop).unwrap_err(),
+            store.touch(&sid, &secret.cookie, &version).await.map(drop).unwrap_err(),
+            store.touch(&sid, &secret.cookie, &Expect::Anything).await.map(drop).unwrap_err(),
             store.destroy(&sid, &version).await.map(drop).unwrap_err(),
             store.destroy(&sid, &Expect::Anything).await.map(drop).unwrap_err(),
             store.length().await.map(drop).unwrap_err(),

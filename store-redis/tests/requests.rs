@@ -91,19 +91,19 @@ fn a_request_costs_no_more_round_trips_than_it_must() {
         assert_eq!(commands, ["SET"], "new");
 
         let cookie = app.login().await;
+        // A server that has not seen the script is told it once.
+        app.request(Some(&cookie), async |session| session.insert("views", 0).unwrap()).await;
         let read = async |session: Session| assert_eq!(session.get::<String>("user").unwrap().unwrap(), "tj");
         assert_eq!(app.request(Some(&cookie), read).await.0, READ, "read");
         app.age(&cookie);
         assert_eq!(
             app.request(Some(&cookie), read).await.0,
-            ["GET", "PTTL", "EXPIRE"],
+            ["GET", "PTTL", "EVALSHA"],
             "read, when a touch is due"
         );
         assert_eq!(app.request(Some(&cookie), read).await.0, READ, "it was moved");
 
         let write = async |session: Session| session.insert("views", 1).unwrap();
-        // A server that has not seen the script is told it once.
-        app.request(Some(&cookie), async |session| session.insert("views", 0).unwrap()).await;
         assert_eq!(app.request(Some(&cookie), write).await.0, ["GET", "PTTL", "EVALSHA"], "write");
         let update = async |session: Session| {
             session.update("views", |views: Option<u64>| views.unwrap_or(0) + 1).await.unwrap();
@@ -116,6 +116,19 @@ fn a_request_costs_no_more_round_trips_than_it_must() {
         assert_eq!(app.request(Some(&cookie), logout).await.0, ["GET", "PTTL", "DEL"], "logout");
         let (commands, _) = app.request(Some(&cookie), async |_| {}).await;
         assert_eq!(commands, READ, "a stale cookie");
+    });
+}
+
+#[test]
+fn in_the_express_profile_a_touch_is_an_expire() {
+    let Some(url) = redis_url() else { return };
+    session_testkit::run(async {
+        let app = App::new(url.clone(), |options| options);
+        let sessions = Options::express("keyboard cat").save_uninitialized(false).resave(false);
+        let store = RedisStore::open(&url).unwrap().prefix(&app.prefix);
+        let app = App { sessions: sessions.store(store).build().unwrap(), ..app };
+        let cookie = app.login().await;
+        assert_eq!(app.request(Some(&cookie), async |_| {}).await.0, ["GET", "PTTL", "EXPIRE"]);
     });
 }
 

@@ -50,6 +50,9 @@ const SET_EXPECTING_VERSION: &str = "\
 
 const TOUCH: &str = "\
     UPDATE {table} SET {expires} = ? WHERE {session_id} = ? AND {sid_bytes} = ? AND {expires} >= ?";
+const TOUCH_EXPECTING_VERSION: &str = "\
+    UPDATE {table} SET {expires} = ? \
+    WHERE {session_id} = ? AND {sid_bytes} = ? AND {expires} >= ? AND SHA2({text}, 256) = ?";
 
 const DESTROY: &str = "DELETE FROM {table} WHERE {session_id} = ? AND {sid_bytes} = ?";
 const DESTROY_EXPECTING_VERSION: &str = "\
@@ -101,6 +104,7 @@ struct Sql {
     set: Statement,
     set_expecting_version: Statement,
     touch: Statement,
+    touch_expecting_version: Statement,
     destroy: Statement,
     destroy_expecting_version: Statement,
     length: Statement,
@@ -201,7 +205,8 @@ impl MySqlStore {
     /// Whether a touch is left out, so that a session ends a lifetime after it was last written, in use or not. Default:
     /// `false`.
     ///
-    /// A touch then costs nothing, and cannot tell whether there is such a session. express-mysql-session: `disableTouch`.
+    /// A touch then costs nothing and moves nothing, and cannot tell whether there is such a session, nor whether it is
+    /// still what was read: it answers as if it had been moved. express-mysql-session: `disableTouch`.
     #[must_use]
     pub fn disable_touch(mut self, disable: bool) -> Self {
         self.disable_touch = disable;
@@ -292,6 +297,11 @@ impl MySqlStore {
         failure.of(STORE)
     }
 
+    async fn is_held(&self, sid: &str, now: Millis) -> sqlx::Result<bool> {
+        let held = query(self.sql.get.text()).bind(sid).bind(sid.as_bytes()).bind(at(now));
+        Ok(held.fetch_optional(&self.pool).await?.is_some())
+    }
+
     fn prune_when_due(&self, now: Millis) {
         if self.clear_expired && self.settings.pruning.is_due(now) {
             let (pool, sql) = (self.pool.clone(), Arc::clone(&self.sql));
@@ -339,17 +349,33 @@ impl Store for MySqlStore {
         Ok(if written { Set::Written(digest(&text)) } else { Set::Conflict })
     }
 
-    async fn touch(&self, sid: &Sid, cookie: &Cookie) -> Result<Touched, StoreError> {
-        let (now, sid) = (self.settings.now(), sid.as_str());
+    async fn touch(&self, sid: &Sid, cookie: &Cookie, expect: &Expect) -> Result<Touched, StoreError> {
+        let (now, sql, sid) = (self.settings.now(), &*self.sql, sid.as_str());
         let Some(until) = self.settings.until(cookie, now) else { return Ok(Touched::Expired) };
-        if self.disable_touch {
+        if self.disable_touch && *expect != Expect::Nothing {
             return Ok(Touched::Moved);
         }
         self.prune_when_due(now);
-        let touch =
-            || query(self.sql.touch.text()).bind(at(until)).bind(sid).bind(sid.as_bytes()).bind(at(now));
-        let touched = self.call(|| touch().execute(&self.pool)).await?;
-        Ok(if touched.rows_affected() > 0 { Touched::Moved } else { Touched::Unknown })
+        self.call(|| async move {
+            let touch = |sql: &Statement| {
+                query(sql.text()).bind(at(until)).bind(sid).bind(sid.as_bytes()).bind(at(now))
+            };
+            let touch = match expect {
+                Expect::Anything => Some(touch(&sql.touch)),
+                Expect::Version(version) => Some(touch(&sql.touch_expecting_version).bind(version.text())),
+                Expect::Nothing => None,
+            };
+            if let Some(touch) = touch
+                && touch.execute(&self.pool).await?.rows_affected() > 0
+            {
+                return Ok(Touched::Moved);
+            }
+            if *expect == Expect::Anything {
+                return Ok(Touched::Unknown);
+            }
+            Ok(if self.is_held(sid, now).await? { Touched::Conflict } else { Touched::Unknown })
+        })
+        .await
     }
 
     async fn destroy(&self, sid: &Sid, expect: &Expect) -> Result<Destroyed, StoreError> {
@@ -371,8 +397,7 @@ impl Store for MySqlStore {
             if *expect == Expect::Anything {
                 return Ok(Destroyed::Unknown);
             }
-            let held = of_sid(&sql.get).bind(at(now)).fetch_optional(&self.pool).await?;
-            Ok(if held.is_some() { Destroyed::Conflict } else { Destroyed::Unknown })
+            Ok(if self.is_held(sid, now).await? { Destroyed::Conflict } else { Destroyed::Unknown })
         })
         .await
     }
@@ -483,6 +508,7 @@ impl Sql {
             set: fill(SET),
             set_expecting_version: fill(SET_EXPECTING_VERSION),
             touch: fill(TOUCH),
+            touch_expecting_version: fill(TOUCH_EXPECTING_VERSION),
             destroy: fill(DESTROY),
             destroy_expecting_version: fill(DESTROY_EXPECTING_VERSION),
             length: fill(LENGTH),

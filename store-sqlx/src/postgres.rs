@@ -54,6 +54,9 @@ const SET_EXPECTING_VERSION: &str = "\
 const TOUCH: &str = "\
     UPDATE {table} SET expire = to_timestamp($3){zone} \
     WHERE sid = $1 AND expire >= to_timestamp($2){zone}";
+const TOUCH_EXPECTING_VERSION: &str = "\
+    UPDATE {table} SET expire = to_timestamp($3){zone} \
+    WHERE sid = $1 AND expire >= to_timestamp($2){zone} AND {version} = $4";
 
 const DESTROY: &str = "DELETE FROM {table} WHERE sid = $1";
 const DESTROY_EXPECTING_VERSION: &str = "\
@@ -105,6 +108,7 @@ struct Sql {
     set_expecting_nothing: Statement,
     set_expecting_version: Statement,
     touch: Statement,
+    touch_expecting_version: Statement,
     destroy: Statement,
     destroy_expecting_version: Statement,
     length: Statement,
@@ -215,7 +219,8 @@ impl PostgresStore {
     /// Whether a touch is left out, so that a session ends a lifetime after it was last written, in use or not. Default:
     /// `false`.
     ///
-    /// A touch then costs nothing, and cannot tell whether there is such a session. connect-pg-simple: `disableTouch`.
+    /// A touch then costs nothing and moves nothing, and cannot tell whether there is such a session, nor whether it is
+    /// still what was read: it answers as if it had been moved. connect-pg-simple: `disableTouch`.
     #[must_use]
     pub fn disable_touch(mut self, disable: bool) -> Self {
         self.disable_touch = disable;
@@ -313,6 +318,11 @@ impl PostgresStore {
         failure.of(STORE)
     }
 
+    async fn is_held(&self, sid: &str, now: Millis) -> sqlx::Result<bool> {
+        let held = query(self.sql.get.text()).bind(sid).bind(at(now));
+        Ok(held.fetch_optional(&self.pool).await?.is_some())
+    }
+
     fn prune_when_due(&self, now: Millis) {
         if self.settings.pruning.is_due(now) {
             let (pool, sql) = (self.pool.clone(), Arc::clone(&self.sql));
@@ -365,16 +375,31 @@ impl Store for PostgresStore {
         Ok(written.map_or(Set::Conflict, |version| Set::Written(Version::from_text(version))))
     }
 
-    async fn touch(&self, sid: &Sid, cookie: &Cookie) -> Result<Touched, StoreError> {
-        let now = self.settings.now();
+    async fn touch(&self, sid: &Sid, cookie: &Cookie, expect: &Expect) -> Result<Touched, StoreError> {
+        let (now, sql, sid) = (self.settings.now(), &*self.sql, sid.as_str());
         let Some(until) = self.settings.until(cookie, now) else { return Ok(Touched::Expired) };
-        if self.disable_touch {
+        if self.disable_touch && *expect != Expect::Nothing {
             return Ok(Touched::Moved);
         }
         self.prune_when_due(now);
-        let touch = || query(self.sql.touch.text()).bind(sid.as_str()).bind(at(now)).bind(at(until));
-        let touched = self.call(|| touch().execute(&self.pool)).await?;
-        Ok(if touched.rows_affected() > 0 { Touched::Moved } else { Touched::Unknown })
+        self.call(|| async move {
+            let touch = |sql: &Statement| query(sql.text()).bind(sid).bind(at(now)).bind(at(until));
+            let touch = match expect {
+                Expect::Anything => Some(touch(&sql.touch)),
+                Expect::Version(version) => Some(touch(&sql.touch_expecting_version).bind(version.text())),
+                Expect::Nothing => None,
+            };
+            if let Some(touch) = touch
+                && touch.execute(&self.pool).await?.rows_affected() > 0
+            {
+                return Ok(Touched::Moved);
+            }
+            if *expect == Expect::Anything {
+                return Ok(Touched::Unknown);
+            }
+            Ok(if self.is_held(sid, now).await? { Touched::Conflict } else { Touched::Unknown })
+        })
+        .await
     }
 
     async fn destroy(&self, sid: &Sid, expect: &Expect) -> Result<Destroyed, StoreError> {
@@ -396,8 +421,7 @@ impl Store for PostgresStore {
             if *expect == Expect::Anything {
                 return Ok(Destroyed::Unknown);
             }
-            let held = query(sql.get.text()).bind(sid).bind(at(now)).fetch_optional(&self.pool).await?;
-            Ok(if held.is_some() { Destroyed::Conflict } else { Destroyed::Unknown })
+            Ok(if self.is_held(sid, now).await? { Destroyed::Conflict } else { Destroyed::Unknown })
         })
         .await
     }
@@ -496,6 +520,7 @@ impl Sql {
             set_expecting_nothing: fill(SET_EXPECTING_NOTHING),
             set_expecting_version: fill(SET_EXPECTING_VERSION),
             touch: fill(TOUCH),
+            touch_expecting_version: fill(TOUCH_EXPECTING_VERSION),
             destroy: fill(DESTROY),
             destroy_expecting_version: fill(DESTROY_EXPECTING_VERSION),
             length: fill(LENGTH),

@@ -41,6 +41,7 @@ struct Template {
     set_expecting_nothing: &'static str,
     set_expecting_version: &'static str,
     touch: &'static str,
+    touch_expecting_version: &'static str,
     destroy: &'static str,
     destroy_expecting_version: &'static str,
     length: &'static str,
@@ -82,6 +83,7 @@ struct Sql {
     set_expecting_nothing: Statement,
     set_expecting_version: Statement,
     touch: Statement,
+    touch_expecting_version: Statement,
     destroy: Statement,
     destroy_expecting_version: Statement,
     length: Statement,
@@ -215,6 +217,11 @@ impl SqliteStore {
         Ok(())
     }
 
+    async fn is_held(&self, sid: &str, now: Millis) -> sqlx::Result<bool> {
+        let held = query(self.sql.get.text()).bind(sid).bind(now);
+        Ok(held.fetch_optional(&self.pool).await?.is_some())
+    }
+
     fn prune_when_due(&self, now: Millis) {
         if self.settings.pruning.is_due(now) {
             let (pool, sql) = (self.pool.clone(), Arc::clone(&self.sql));
@@ -267,13 +274,28 @@ impl Store for SqliteStore {
         Ok(if written.rows_affected() > 0 { Set::Written(Version::from_text(text)) } else { Set::Conflict })
     }
 
-    async fn touch(&self, sid: &Sid, cookie: &Cookie) -> Result<Touched, StoreError> {
-        let now = self.settings.now();
+    async fn touch(&self, sid: &Sid, cookie: &Cookie, expect: &Expect) -> Result<Touched, StoreError> {
+        let (now, sql, sid) = (self.settings.now(), &*self.sql, sid.as_str());
         let Some(until) = self.settings.until(cookie, now) else { return Ok(Touched::Expired) };
         self.prune_when_due(now);
-        let touch = || query(self.sql.touch.text()).bind(sid.as_str()).bind(now).bind(until);
-        let touched = self.call(|| touch().execute(&self.pool)).await?;
-        Ok(if touched.rows_affected() > 0 { Touched::Moved } else { Touched::Unknown })
+        self.call(|| async move {
+            let touch = |sql: &Statement| query(sql.text()).bind(sid).bind(now).bind(until);
+            let touch = match expect {
+                Expect::Anything => Some(touch(&sql.touch)),
+                Expect::Version(version) => Some(touch(&sql.touch_expecting_version).bind(version.text())),
+                Expect::Nothing => None,
+            };
+            if let Some(touch) = touch
+                && touch.execute(&self.pool).await?.rows_affected() > 0
+            {
+                return Ok(Touched::Moved);
+            }
+            if *expect == Expect::Anything {
+                return Ok(Touched::Unknown);
+            }
+            Ok(if self.is_held(sid, now).await? { Touched::Conflict } else { Touched::Unknown })
+        })
+        .await
     }
 
     async fn destroy(&self, sid: &Sid, expect: &Expect) -> Result<Destroyed, StoreError> {
@@ -295,8 +317,7 @@ impl Store for SqliteStore {
             if *expect == Expect::Anything {
                 return Ok(Destroyed::Unknown);
             }
-            let held = query(sql.get.text()).bind(sid).bind(now).fetch_optional(&self.pool).await?;
-            Ok(if held.is_some() { Destroyed::Conflict } else { Destroyed::Unknown })
+            Ok(if self.is_held(sid, now).await? { Destroyed::Conflict } else { Destroyed::Unknown })
         })
         .await
     }
@@ -382,6 +403,7 @@ impl Sql {
             set_expecting_nothing: fill(template.set_expecting_nothing),
             set_expecting_version: fill(template.set_expecting_version),
             touch: fill(template.touch),
+            touch_expecting_version: fill(template.touch_expecting_version),
             destroy: fill(template.destroy),
             destroy_expecting_version: fill(template.destroy_expecting_version),
             length: fill(template.length),

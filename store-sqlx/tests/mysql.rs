@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use common::{DAY, contract, new_name, put, record, requests::App, shown, until};
 use futures_util::future::join_all;
-use session_core::{AdminStore, Destroyed, Expect, Set, Sid, Store, StoreError, Touched};
+use session_core::{AdminStore, Destroyed, Expect, Set, Sid, Store, StoreError, Touched, Version};
 use session_testkit::{Fixture, ManualClock, service_url};
 use store_sqlx::{
     MySqlStore,
@@ -141,6 +141,7 @@ mod created_by_node {
             set_of_an_expired_record_says_so_and_changes_nothing,
             what_has_expired_counts_as_nothing_held,
             touch_moves_the_expiry_and_nothing_else,
+            touch_goes_by_the_condition,
             touch_with_an_expired_cookie_says_so_and_changes_nothing,
             touch_of_an_expired_record_does_not_revive_it,
             destroy_goes_by_the_condition,
@@ -152,6 +153,7 @@ mod created_by_node {
         concurrency:
             of_parallel_writes_that_expect_nothing_one_is_written,
             of_parallel_writes_that_expect_one_version_one_is_written,
+            no_touch_of_a_version_comes_after_a_write,
             parallel_increments_are_all_kept,
             parallel_requests_keep_each_others_keys,
             a_logout_stays_a_logout,
@@ -181,7 +183,10 @@ fn the_columns_hold_what_express_mysql_session_writes() {
             let until = until(ms, "");
             let sid = put(&store, &until).await;
             assert_eq!(row(&sid).await, format!("{} {seconds}", until.to_json()));
-            assert_eq!(store.touch(&sid, &record("").cookie).await.unwrap(), Touched::Moved);
+            assert_eq!(
+                store.touch(&sid, &record("").cookie, &Expect::Anything).await.unwrap(),
+                Touched::Moved
+            );
             let moved = format!("{} {}", until.to_json(), 1_767_323_046 + 86_400);
             assert_eq!(row(&sid).await, moved, "a touch moves the column only");
         }
@@ -229,9 +234,10 @@ fn trailing_blanks_match_no_other_row_in_nodes_table() {
             panic!("nothing was held")
         };
         assert!(store.get(&blank).await.unwrap().is_none());
-        assert_eq!(store.touch(&blank, &record("").cookie).await.unwrap(), Touched::Unknown);
         let version = Expect::Version(version);
         for expect in [&version, &Expect::Nothing, &Expect::Anything] {
+            let touched = store.touch(&blank, &record("").cookie, expect).await.unwrap();
+            assert_eq!(touched, Touched::Unknown);
             assert_eq!(store.destroy(&blank, expect).await.unwrap(), Destroyed::Unknown);
         }
         assert_eq!(store.set(&blank, &record(""), &version).await.unwrap(), Set::Conflict);
@@ -240,6 +246,16 @@ fn trailing_blanks_match_no_other_row_in_nodes_table() {
             assert!(shown(&error).contains("collation"), "{error:?}");
         }
         assert_eq!(store.get(&a).await.unwrap().unwrap().record.data.get("a"), Some("1"));
+    });
+}
+
+#[test]
+fn touch_says_what_became_of_the_row() {
+    let Some(url) = url() else { return };
+    session_testkit::run(async {
+        let (pool, clock) = (pool(&url), ManualClock::new());
+        let store = store(&pool).0.clock(clock.clock());
+        contract::touch_says_what_became_of_the_row(&store, &clock).await;
     });
 }
 
@@ -286,7 +302,7 @@ fn what_is_written_twice_is_written_twice() {
             assert_eq!(store.set(&sid, &same, &expect).await.unwrap(), Set::Written(version.clone()));
         }
         assert_eq!(store.set(&sid, &same, &Expect::Nothing).await.unwrap(), Set::Conflict);
-        assert_eq!(store.touch(&sid, &same.cookie).await.unwrap(), Touched::Moved);
+        assert_eq!(store.touch(&sid, &same.cookie, &Expect::Anything).await.unwrap(), Touched::Moved);
     });
 }
 
@@ -323,7 +339,7 @@ fn a_table_that_is_there_needs_no_right_to_create_one() {
         assert_ne!(poor, url, "the URL is root's");
         let store = MySqlStore::open(&poor).unwrap().table_name(&table).unwrap();
         let sid = put(&store, &record("")).await;
-        assert_eq!(store.touch(&sid, &record("").cookie).await.unwrap(), Touched::Moved);
+        assert_eq!(store.touch(&sid, &record("").cookie, &Expect::Anything).await.unwrap(), Touched::Moved);
         assert_eq!(store.destroy(&sid, &Expect::Nothing).await.unwrap(), Destroyed::Conflict);
         assert_eq!(store.destroy(&sid, &Expect::Anything).await.unwrap(), Destroyed::Destroyed);
         assert_eq!(store.prune().await.unwrap(), 0);
@@ -345,7 +361,7 @@ fn a_missing_table_is_an_error_that_names_the_option() {
         let errors = [
             store.get(&sid).await.map(drop).unwrap_err(),
             store.set(&sid, &record, &Expect::Nothing).await.map(drop).unwrap_err(),
-            store.touch(&sid, &record.cookie).await.map(drop).unwrap_err(),
+            store.touch(&sid, &record.cookie, &Expect::Anything).await.map(drop).unwrap_err(),
             store.destroy(&sid, &Expect::Anything).await.map(drop).unwrap_err(),
             store.length().await.map(drop).unwrap_err(),
             store.ids(&mut |_| ()).await.unwrap_err(),
@@ -457,7 +473,12 @@ fn without_touch_the_expiry_stays() {
         let sid = put(&store, &record("")).await;
         assert_eq!(store.get(&sid).await.unwrap().unwrap().lifetime, Some(Duration::from_secs(60)));
         clock.pass(Duration::from_secs(50));
-        assert_eq!(store.touch(&sid, &record("").cookie).await.unwrap(), Touched::Moved);
+        // Nobody looks whether it is that version.
+        for expect in [Expect::Anything, Expect::Version(Version::from_text("another"))] {
+            assert_eq!(store.touch(&sid, &record("").cookie, &expect).await.unwrap(), Touched::Moved);
+        }
+        let nothing = store.touch(&sid, &record("").cookie, &Expect::Nothing).await.unwrap();
+        assert_eq!(nothing, Touched::Conflict);
         clock.pass(Duration::from_secs(20));
         assert!(store.get(&sid).await.unwrap().is_none());
     });

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use common::{DAY, contract, new_name, put, record, requests::App, shown, until};
 use futures_util::future::join_all;
-use session_core::{AdminStore, Destroyed, Expect, Set, Sid, Store, StoreError, Touched};
+use session_core::{AdminStore, Destroyed, Expect, Set, Sid, Store, StoreError, Touched, Version};
 use session_testkit::{Fixture, ManualClock, service_url};
 use store_sqlx::{
     PostgresStore,
@@ -135,6 +135,7 @@ mod jsonb {
             set_of_an_expired_record_says_so_and_changes_nothing,
             what_has_expired_counts_as_nothing_held,
             touch_moves_the_expiry_and_nothing_else,
+            touch_goes_by_the_condition,
             touch_with_an_expired_cookie_says_so_and_changes_nothing,
             touch_of_an_unknown_sid_says_so_and_creates_nothing,
             touch_of_an_expired_record_does_not_revive_it,
@@ -148,6 +149,7 @@ mod jsonb {
         concurrency:
             of_parallel_writes_that_expect_nothing_one_is_written,
             of_parallel_writes_that_expect_one_version_one_is_written,
+            no_touch_of_a_version_comes_after_a_write,
             parallel_increments_are_all_kept,
             parallel_requests_keep_each_others_keys,
             a_logout_stays_a_logout,
@@ -188,6 +190,7 @@ mod serializable {
         concurrency:
             of_parallel_writes_that_expect_nothing_one_is_written,
             of_parallel_writes_that_expect_one_version_one_is_written,
+            no_touch_of_a_version_comes_after_a_write,
             parallel_increments_are_all_kept,
             parallel_requests_keep_each_others_keys,
             a_logout_stays_a_logout,
@@ -215,7 +218,7 @@ fn the_columns_hold_what_connect_pg_simple_writes() {
         let until = until(1_767_326_400_001, "");
         let sid = put(&store, &until).await;
         assert_eq!(row(sid.clone()).await, format!("{} 2026-01-02 04:00:01", until.to_json()));
-        assert_eq!(store.touch(&sid, &record("").cookie).await.unwrap(), Touched::Moved);
+        assert_eq!(store.touch(&sid, &record("").cookie, &Expect::Anything).await.unwrap(), Touched::Moved);
         assert_eq!(
             row(sid).await,
             format!("{} 2026-01-03 03:04:06", until.to_json()),
@@ -327,7 +330,7 @@ fn a_table_that_is_there_needs_no_right_to_create_one() {
         let store =
             PostgresStore::new(poor.clone()).table_name(&table).unwrap().create_table_if_missing(true);
         let sid = put(&store, &record("")).await;
-        assert_eq!(store.touch(&sid, &record("").cookie).await.unwrap(), Touched::Moved);
+        assert_eq!(store.touch(&sid, &record("").cookie, &Expect::Anything).await.unwrap(), Touched::Moved);
         assert_eq!(store.destroy(&sid, &Expect::Nothing).await.unwrap(), Destroyed::Conflict);
         assert_eq!(store.destroy(&sid, &Expect::Anything).await.unwrap(), Destroyed::Destroyed);
         assert_eq!(store.prune().await.unwrap(), 0);
@@ -352,7 +355,7 @@ fn a_missing_table_is_an_error_that_names_the_option() {
         let errors = [
             store.get(&sid).await.map(drop).unwrap_err(),
             store.set(&sid, &record, &Expect::Nothing).await.map(drop).unwrap_err(),
-            store.touch(&sid, &record.cookie).await.map(drop).unwrap_err(),
+            store.touch(&sid, &record.cookie, &Expect::Anything).await.map(drop).unwrap_err(),
             store.destroy(&sid, &Expect::Anything).await.map(drop).unwrap_err(),
             store.length().await.map(drop).unwrap_err(),
             store.ids(&mut |_| ()).await.unwrap_err(),
@@ -471,7 +474,12 @@ fn without_touch_the_expiry_stays() {
         let store = store(&pool).0.disable_touch(true).clock(clock.clock());
         let sid = put(&store, &record("")).await;
         clock.pass(Duration::from_secs(80_000));
-        assert_eq!(store.touch(&sid, &record("").cookie).await.unwrap(), Touched::Moved);
+        // Nobody looks whether it is that version.
+        for expect in [Expect::Anything, Expect::Version(Version::from_text("another"))] {
+            assert_eq!(store.touch(&sid, &record("").cookie, &expect).await.unwrap(), Touched::Moved);
+        }
+        let nothing = store.touch(&sid, &record("").cookie, &Expect::Nothing).await.unwrap();
+        assert_eq!(nothing, Touched::Conflict);
         clock.pass(Duration::from_secs(10_000));
         assert!(store.get(&sid).await.unwrap().is_none());
     });
@@ -579,13 +587,23 @@ fn an_expired_row_is_nobodys_until_it_is_replaced() {
         clock.pass(Duration::from_secs(62));
         let later = until(START + 120_000, "");
         assert_eq!(store.set(&sid, &later, &version).await.unwrap(), Set::Conflict);
-        assert_eq!(store.touch(&sid, &later.cookie).await.unwrap(), Touched::Unknown);
+        assert_eq!(store.touch(&sid, &later.cookie, &Expect::Anything).await.unwrap(), Touched::Unknown);
         for expect in [&version, &Expect::Nothing] {
             assert_eq!(store.destroy(&sid, expect).await.unwrap(), Destroyed::Unknown);
         }
         let rows = format!(r#"SELECT count(*)::text FROM "{table}""#);
         assert_eq!(ask(&pool, rows).await, "1", "the row is still there, for a pruning to remove");
         assert!(matches!(store.set(&sid, &later, &Expect::Nothing).await.unwrap(), Set::Written(_)));
+    });
+}
+
+#[test]
+fn touch_says_what_became_of_the_row() {
+    let Some(url) = url() else { return };
+    session_testkit::run(async {
+        let (pool, clock) = (pool(&url), ManualClock::new());
+        let store = store(&pool).0.clock(clock.clock());
+        contract::touch_says_what_became_of_the_row(&store, &clock).await;
     });
 }
 

@@ -100,6 +100,17 @@ const TABLES: [SqliteTable; 3] =
     [SqliteTable::Native, SqliteTable::ConnectSqlite3, SqliteTable::BetterSqlite3];
 
 #[test]
+fn touch_says_what_became_of_the_row() {
+    session_testkit::run(async {
+        for table in TABLES {
+            let clock = ManualClock::new();
+            let store = SqliteStore::open("sqlite::memory:").unwrap().table(table).clock(clock.clock());
+            contract::touch_says_what_became_of_the_row(&store, &clock).await;
+        }
+    });
+}
+
+#[test]
 fn destroy_says_what_became_of_the_row() {
     session_testkit::run(async {
         for table in TABLES {
@@ -240,7 +251,10 @@ fn the_columns_hold_what_nodes_stores_write() {
             assert_eq!(ask(&folder, row).await, format!("{} {expected}", until.to_json()));
             let stored = store.get(&sid).await.unwrap().unwrap();
             assert_eq!(stored.left, Some(Duration::from_millis(1_767_326_400_001 - START)));
-            assert_eq!(store.touch(&sid, &record("").cookie).await.unwrap(), Touched::Moved);
+            assert_eq!(
+                store.touch(&sid, &record("").cookie, &Expect::Anything).await.unwrap(),
+                Touched::Moved
+            );
             let left = store.get(&sid).await.unwrap().unwrap().left;
             assert_eq!(left, Some(Duration::from_secs(86_400)), "a day, where the cookie has no end");
         }

@@ -47,12 +47,12 @@ impl Store for Recorder {
         self.memory.set(sid, record, expect).await
     }
 
-    async fn touch(&self, sid: &Sid, cookie: &Cookie) -> Result<Touched, StoreError> {
+    async fn touch(&self, sid: &Sid, cookie: &Cookie, expect: &Expect) -> Result<Touched, StoreError> {
         if !self.touches {
             return Ok(Touched::Moved);
         }
         self.called("touch");
-        self.memory.touch(sid, cookie).await
+        self.memory.touch(sid, cookie, expect).await
     }
 
     async fn destroy(&self, sid: &Sid, expect: &Expect) -> Result<Destroyed, StoreError> {

@@ -49,9 +49,9 @@ impl Store for Faulty {
         self.memory.set(sid, record, expect).await
     }
 
-    async fn touch(&self, sid: &Sid, cookie: &Cookie) -> Result<Touched, StoreError> {
+    async fn touch(&self, sid: &Sid, cookie: &Cookie, expect: &Expect) -> Result<Touched, StoreError> {
         self.called("touch")?;
-        self.memory.touch(sid, cookie).await
+        self.memory.touch(sid, cookie, expect).await
     }
 
     async fn destroy(&self, sid: &Sid, expect: &Expect) -> Result<Destroyed, StoreError> {
@@ -115,8 +115,13 @@ impl Store for TextStore {
         }))
     }
 
-    async fn touch(&self, sid: &Sid, _: &Cookie) -> Result<Touched, StoreError> {
-        Ok(if self.text(sid.as_str()).is_some() { Touched::Moved } else { Touched::Unknown })
+    async fn touch(&self, sid: &Sid, _: &Cookie, expect: &Expect) -> Result<Touched, StoreError> {
+        Ok(match (self.text(sid.as_str()), expect) {
+            (None, _) => Touched::Unknown,
+            (Some(_), Expect::Anything) => Touched::Moved,
+            (Some(held), Expect::Version(version)) if version.text() == Some(&held) => Touched::Moved,
+            (Some(_), Expect::Nothing | Expect::Version(_)) => Touched::Conflict,
+        })
     }
 
     async fn destroy(&self, sid: &Sid, expect: &Expect) -> Result<Destroyed, StoreError> {

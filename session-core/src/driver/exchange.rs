@@ -2,7 +2,10 @@
 
 use std::{
     fmt,
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use tracing::{Instrument, Span};
@@ -20,6 +23,7 @@ pub struct Exchange(Arc<Inner>);
 struct Inner {
     sessions: Sessions,
     session: OnceLock<Option<Session>>,
+    ended: AtomicBool,
     span: Span,
 }
 
@@ -28,13 +32,19 @@ impl Sessions {
     #[must_use]
     pub fn exchange(&self) -> Exchange {
         let span = tracing::debug_span!("session");
-        Exchange(Arc::new(Inner { sessions: self.clone(), session: OnceLock::new(), span }))
+        Exchange(Arc::new(Inner {
+            sessions: self.clone(),
+            session: OnceLock::new(),
+            ended: AtomicBool::new(false),
+            span,
+        }))
     }
 }
 
 impl Exchange {
     /// The session of this request: loaded when it is asked for first, the same one ever after. `None`: the request's path
-    /// is outside the cookie's, so that there is no session.
+    /// is outside the cookie's, so that there is no session. After the end it is one that no cookie can tell the client of:
+    /// a new one is not saved any more ([`Error::ResponseOut`]).
     ///
     /// # Errors
     /// The store failed, or holds a record that cannot be read. Asking again tries again.
@@ -60,7 +70,11 @@ impl Exchange {
             };
             let session = loaded.inspect_err(|error| log(&exchange.span, error))?;
             // Of two who asked at the same time, the slower takes the other's.
-            Ok(exchange.session.get_or_init(|| session).clone())
+            let session = exchange.session.get_or_init(|| session);
+            if let (Some(session), true) = (session, exchange.ended.load(Ordering::SeqCst)) {
+                session.came_late();
+            }
+            Ok(session.clone())
         }
     }
 
@@ -76,6 +90,8 @@ impl Exchange {
     /// # Errors
     /// The session could not be saved ([`SaveError::Fail`](crate::SaveError::Fail)). The client shall get an empty 500.
     pub async fn end(&self) -> Result<Vec<String>, Error> {
+        // Before it is looked for: one that comes from now on sees it.
+        self.0.ended.store(true, Ordering::SeqCst);
         match self.0.session.get() {
             Some(Some(session)) => {
                 let ended = session.end().instrument(self.0.span.clone()).await;

@@ -2,6 +2,7 @@
 
 pub(crate) mod draft;
 pub(crate) mod exchange;
+mod line;
 pub(crate) mod load;
 mod operations;
 pub(crate) mod session;

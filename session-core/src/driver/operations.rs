@@ -4,7 +4,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use std::sync::Arc;
 
 use crate::{
-    driver::{draft::Draft, session::Session},
+    driver::{draft::Draft, line::Run, session::Session, sessions::Sessions},
     error::Error,
     life::{Answer, Ask, Changed, Done, Ended, Operation, Step, decide::SetCookie},
     options::policy::SaveError,
@@ -41,8 +41,8 @@ impl Session {
         .await
     }
 
-    /// [`update`](Self::update) with a change that may refuse (`Err`, and nothing is written) or remove the key
-    /// (`Ok(None)`). Answers what `change` gave.
+    /// [`update`](Self::update) with a change that may refuse with an error of the application's own (`Err`, and nothing is
+    /// written) or remove the key (`Ok(None)`). Answers what `change` gave.
     ///
     /// ```
     /// use session_core::{Error, Session};
@@ -74,7 +74,7 @@ impl Session {
         T: Serialize + DeserializeOwned,
         E: From<Error>,
     {
-        self.transaction(|draft| {
+        self.try_transaction(|draft| {
             let value = change(draft.get(key)?)?;
             match &value {
                 Some(value) => draft.insert(key, value)?,
@@ -102,7 +102,35 @@ impl Session {
     ///
     /// # Errors
     /// Those of `change`, and of [`update`](Self::update).
-    pub async fn transaction<R, E: From<Error>>(
+    pub async fn transaction<R>(
+        &self,
+        change: impl FnMut(&mut Draft) -> Result<R, Error>,
+    ) -> Result<R, Error> {
+        self.try_transaction(change).await
+    }
+
+    /// [`transaction`](Self::transaction) with a change that may refuse with an error of the application's own: nothing is
+    /// written then.
+    ///
+    /// ```
+    /// # use session_core::{Error, Session};
+    /// # #[derive(Debug)]
+    /// # enum Refused { TooPoor, Session(Error) }
+    /// # impl From<Error> for Refused { fn from(error: Error) -> Self { Self::Session(error) } }
+    /// async fn redeem(session: Session) -> Result<u32, Refused> {
+    ///     session.try_transaction(|draft| {
+    ///         let points: u32 = draft.get("points")?.unwrap_or(0);
+    ///         let left = points.checked_sub(100).ok_or(Refused::TooPoor)?;
+    ///         draft.insert("points", left)?;
+    ///         draft.insert("redeemed", true)?;
+    ///         Ok(left)
+    ///     }).await
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// Those of `change`, and of [`update`](Self::update).
+    pub async fn try_transaction<R, E: From<Error>>(
         &self,
         mut change: impl FnMut(&mut Draft) -> Result<R, E>,
     ) -> Result<R, E> {
@@ -219,7 +247,7 @@ impl Session {
         }
         if ended.dropped > 0 {
             tracing::warn!(
-                keys = ended.dropped,
+                changes = ended.dropped,
                 "changes are dropped: another request ended the session, or it expired"
             );
         }
@@ -242,6 +270,10 @@ impl Session {
                 return None;
             }
             SetCookie::Send => {
+                if let Some((option, reason)) = self.refused_cookie() {
+                    tracing::error!(option, reason, "no cookie sent: browsers would refuse it");
+                    return None;
+                }
                 set_cookie::serialize(&options.name, &options.secrets.seal(ended.sid.as_str()), &ended.cookie)
             }
             SetCookie::Remove => set_cookie::removal(&options.name, &ended.cookie),
@@ -255,48 +287,38 @@ impl Session {
         self.run(operation, |_| Changed::NotAtAll).await.map(|_| ())
     }
 
-    /// Asks what the operation wants to know until it is done. Nothing is locked while anybody else is at work.
     async fn run(
         &self,
-        mut operation: Operation,
-        mut change: impl FnMut(&Arc<Data>) -> Changed,
+        operation: Operation,
+        change: impl FnMut(&Arc<Data>) -> Changed,
     ) -> Result<Done, Error> {
-        let mut turn = None;
-        let mut answer = None;
-        loop {
-            answer = Some(match self.step(&mut operation, answer) {
-                Step::Done(done) => {
-                    if let Err(Error::Gone) = &done {
-                        tracing::debug!("session gone: another request ended it, or it expired");
-                    }
-                    drop(turn);
-                    return done;
-                }
-                Step::Ask(Ask::Turn(sid)) => {
-                    turn = Some(self.sessions().turns().take(sid, self.owner()).await);
-                    Answer::Turn
-                }
-                Step::Ask(Ask::Change(seen)) => Answer::Changed(change(&seen)),
-                Step::Ask(Ask::NewSid) => Answer::NewSid(self.new_sid()),
-                Step::Ask(ask) => self.call(ask).await,
-            });
+        let done = Run::new(self, operation, change).await;
+        if let Err(Error::Gone) = &done {
+            tracing::debug!("session gone: another request ended it, or it expired");
         }
+        done
     }
 
-    fn step(&self, operation: &mut Operation, answer: Option<Answer>) -> Step {
+    /// One step, and the session locked for no longer.
+    pub(super) fn step(&self, operation: &mut Operation, answer: Option<Answer>) -> Step {
         // The clock may be the application's: it is asked before anything is locked.
         let context = self.context();
         operation.step(&mut self.life(), &context, answer)
     }
+}
 
-    async fn call(&self, ask: Ask) -> Answer {
-        let store = self.sessions().store();
+impl Sessions {
+    /// Asks the store.
+    pub(super) async fn call(self, ask: Ask) -> Answer {
+        let store = self.store();
         let answer = match ask {
             Ask::Get(sid) => store.get(&sid).await.map(Answer::Got),
             Ask::Set { sid, record, expect } => store.set(&sid, &record, &expect).await.map(Answer::Set),
-            Ask::Touch { sid, cookie } => store.touch(&sid, &cookie).await.map(Answer::Touched),
+            Ask::Touch { sid, cookie, expect } => {
+                store.touch(&sid, &cookie, &expect).await.map(Answer::Touched)
+            }
             Ask::Destroy { sid, expect } => store.destroy(&sid, &expect).await.map(Answer::Destroyed),
-            Ask::Turn(_) | Ask::Change(_) | Ask::NewSid => Ok(Answer::Turn),
+            Ask::Turn(_) | Ask::Change(_) | Ask::NewSid => Ok(Answer::Again),
         };
         match &answer {
             Ok(Answer::Set(Set::Written(_))) => tracing::debug!("session saved"),

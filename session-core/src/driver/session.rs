@@ -9,17 +9,21 @@ use std::{
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    driver::{sessions::Sessions, turns::Owner},
+    driver::{
+        line::Line,
+        sessions::Sessions,
+        turns::{Help, Taking},
+    },
     error::Error,
     life::{Context, Life, decide::Presence},
-    options::{Options, cookie_options::CookieOptions},
+    options::{Options, cookie_options::CookieOptions, policy::BrowserRules},
     record::{
         cookie::Cookie,
         data::Data,
         value::{at_path, put_path, read, text_of},
     },
     request::RequestInfo,
-    wire::{date, sid::Sid},
+    wire::{date, set_cookie, sid::Sid},
 };
 
 /// **Session**: the handle that a request handler holds. Reading and writing its data touches no store; the end of the
@@ -51,6 +55,7 @@ struct Inner {
     sessions: Sessions,
     origin: Origin,
     life: Mutex<Life>,
+    line: Line,
 }
 
 /// What of the request is needed once more when the session gets a new id.
@@ -237,7 +242,8 @@ impl Session {
     /// [`Attributes::Current`](crate::Attributes::Current) they last for this response.
     ///
     /// # Errors
-    /// [`Error::Destroyed`] when the session is no more.
+    /// [`Error::Cookie`] for an attribute that no cookie can carry, and nothing is changed; [`Error::Destroyed`] when the
+    /// session is no more.
     pub fn update_cookie(&self, change: impl FnOnce(&mut Cookie)) -> Result<(), Error> {
         self.change_cookie(|cookie, _| change(cookie))
     }
@@ -263,7 +269,7 @@ impl Session {
 impl Session {
     pub(crate) fn new(sessions: Sessions, origin: Origin, life: impl FnOnce(&Context<'_>) -> Life) -> Self {
         let life = life(&origin.context(sessions.options()));
-        Self(Arc::new(Inner { sessions, origin, life: Mutex::new(life) }))
+        Self(Arc::new(Inner { sessions, origin, life: Mutex::new(life), line: Line::default() }))
     }
 
     /// Locked for as long as it takes to look or to change, never while anybody else is at work. A panic of another holder
@@ -288,9 +294,21 @@ impl Session {
         self.0.origin.context(self.options())
     }
 
-    /// Clones of one handle are one owner.
-    pub(super) fn owner(&self) -> Owner {
-        Arc::as_ptr(&self.0) as usize
+    /// Asked for first when the response had gone out.
+    pub(super) fn came_late(&self) {
+        let now = self.options().clock.millis();
+        self.life().came_late(now);
+    }
+
+    /// The operations of this handle and its clones.
+    pub(super) fn line(&self) -> &Line {
+        &self.0.line
+    }
+
+    /// To write to a session that others write to as well.
+    pub(super) fn take_turn(&self, sid: Sid) -> Taking {
+        let help: Arc<dyn Help> = Arc::<Inner>::clone(&self.0);
+        self.sessions().turns().take(sid, Arc::downgrade(&help))
     }
 
     fn present(&self) -> Result<MutexGuard<'_, Life>, Error> {
@@ -303,8 +321,18 @@ impl Session {
         // On a copy: the application may use the session meanwhile.
         let mut cookie = self.present()?.cookie().clone();
         change(&mut cookie, now);
+        set_cookie::check_attributes(&cookie)?;
         self.present()?.set_cookie(cookie);
         Ok(())
+    }
+}
+
+impl Session {
+    /// What was computed for this request was not checked when the options were.
+    pub(super) fn refused_cookie(&self) -> Option<(&'static str, &'static str)> {
+        let computed = self.0.origin.computed.as_ref()?;
+        let options = self.options();
+        options.browser_refusal(computed).filter(|_| options.browser_rules == BrowserRules::Enforce)
     }
 }
 
@@ -326,15 +354,27 @@ impl Origin {
     }
 }
 
+impl Help for Inner {
+    fn help(self: Arc<Self>, context: &mut std::task::Context<'_>) {
+        Session(self).help(context);
+    }
+}
+
 /// A change that is dropped is never dropped in silence.
 impl Drop for Inner {
     fn drop(&mut self) {
         let life = self.life.get_mut().unwrap_or_else(PoisonError::into_inner);
-        let keys = life.unreported();
-        if keys > 0 {
+        let changes = life.unreported();
+        if changes > 0 {
             tracing::warn!(
-                keys,
+                changes,
                 "changes of a session are dropped: nobody saved them, or the request was given up"
+            );
+        }
+        if life.is_unfinished() {
+            tracing::warn!(
+                "a session was to be ended, and the request was given up before the store had done it: its record may \
+                 live on"
             );
         }
     }

@@ -1,19 +1,20 @@
 //! Writers of one session take turns once they have been in each other's way. When a turn ends, all who wait are woken in
-//! the order in which they came, and the first to come has it: one that was put aside, and is not polled, holds up nobody.
-//! Nobody waits for another session, and whoever is dropped gives up the turn or the place in the line.
+//! the order in which they came, and the first to come has it; whoever waits drives the one who has it. So one that was put
+//! aside holds up nobody, nobody waits for another session, and whoever is dropped gives up the turn or the place in the
+//! line.
 
 use std::{
     collections::{HashMap, VecDeque},
     pin::Pin,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     task::{Context, Poll, Waker},
 };
 
 use crate::wire::sid::Sid;
 
 /// Who may write, and who waits, by session: only sessions with a conflict are in it.
-#[derive(Default)]
-pub(crate) struct Turns(Mutex<HashMap<Sid, Line>>);
+#[derive(Clone, Default)]
+pub(crate) struct Turns(Arc<Mutex<HashMap<Sid, Line>>>);
 
 #[derive(Default)]
 struct Line {
@@ -24,7 +25,7 @@ struct Line {
 
 struct Holder {
     ticket: u64,
-    owner: Owner,
+    help: Weak<dyn Help>,
 }
 
 struct Waiting {
@@ -32,43 +33,48 @@ struct Waiting {
     waker: Waker,
 }
 
-/// Which handle an operation belongs to. Operations of one handle never wait for each other: one of them may have been
-/// put aside by the very task that now waits.
-pub(crate) type Owner = usize;
-
-/// The turn. It ends when this is dropped.
-pub(crate) struct Turn<'a> {
-    turns: &'a Turns,
-    sid: Sid,
-    /// None: another operation of this handle has it.
-    ticket: Option<u64>,
+/// Who has a turn can be helped to be done with it.
+pub(crate) trait Help: Send + Sync {
+    /// Drives what is under way, and wakes the task when it can go on.
+    fn help(self: Arc<Self>, context: &mut Context<'_>);
 }
 
-pub(crate) struct Taking<'a> {
-    turns: &'a Turns,
+/// The turn. It ends when this is dropped.
+pub(crate) struct Turn {
+    turns: Turns,
     sid: Sid,
-    owner: Owner,
+    ticket: u64,
+}
+
+/// One that waits for its turn.
+pub(crate) struct Taking {
+    turns: Turns,
+    sid: Sid,
+    help: Weak<dyn Help>,
     /// The place in the line.
     ticket: Option<u64>,
 }
 
 impl Turns {
-    pub(crate) fn take(&self, sid: Sid, owner: Owner) -> Taking<'_> {
-        Taking { turns: self, sid, owner, ticket: None }
+    /// `help` drives whatever has the turn then.
+    pub(crate) fn take(&self, sid: Sid, help: Weak<dyn Help>) -> Taking {
+        Taking { turns: self.clone(), sid, help, ticket: None }
     }
 
     fn lines(&self) -> MutexGuard<'_, HashMap<Sid, Line>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whom to wake once nobody has the turn; a line without anybody is forgotten.
-    fn go_on(lines: &mut HashMap<Sid, Line>, sid: &Sid) -> Vec<Waker> {
-        let Some(line) = lines.get(sid).filter(|line| line.holder.is_none()) else { return Vec::new() };
+    /// Wakes all who wait once nobody has the turn; a line without anybody is forgotten.
+    fn go_on(mut lines: MutexGuard<'_, HashMap<Sid, Line>>, sid: &Sid) {
+        let Some(line) = lines.get(sid).filter(|line| line.holder.is_none()) else { return };
+        // They stay in the line until they have it, or are dropped.
         let wakers: Vec<Waker> = line.waiting.iter().map(|waiting| waiting.waker.clone()).collect();
         if wakers.is_empty() {
             lines.remove(sid);
         }
-        wakers
+        drop(lines);
+        wakers.into_iter().for_each(Waker::wake);
     }
 
     #[cfg(test)]
@@ -77,61 +83,65 @@ impl Turns {
     }
 }
 
-impl<'a> Future for Taking<'a> {
-    type Output = Turn<'a>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Turn<'a>> {
-        let this = &mut *self;
-        let (turns, sid) = (this.turns, this.sid.clone());
-        let mut lines = turns.lines();
-        let line = lines.entry(sid.clone()).or_default();
-        if line.holder.as_ref().is_some_and(|holder| holder.owner == this.owner) {
-            // Its place in the line, if it has one, is given up when it is dropped.
-            return Poll::Ready(Turn { turns, sid, ticket: None });
-        }
-        let ticket = *this.ticket.get_or_insert_with(|| {
+impl Taking {
+    /// The turn, or who has it.
+    fn try_take(&mut self, waker: &Waker) -> Result<Turn, Weak<dyn Help>> {
+        let mut lines = self.turns.lines();
+        let line = lines.entry(self.sid.clone()).or_default();
+        let ticket = *self.ticket.get_or_insert_with(|| {
             line.tickets += 1;
             line.tickets
         });
-        if line.holder.is_none() {
+        if let Some(holder) = &line.holder {
+            let help = Weak::clone(&holder.help);
+            match line.waiting.iter_mut().find(|waiting| waiting.ticket == ticket) {
+                Some(waiting) => waiting.waker.clone_from(waker),
+                None => line.waiting.push_back(Waiting { ticket, waker: waker.clone() }),
+            }
+            return Err(help);
+        }
+        line.waiting.retain(|waiting| waiting.ticket != ticket);
+        line.holder = Some(Holder { ticket, help: Weak::clone(&self.help) });
+        self.ticket = None;
+        Ok(Turn { turns: self.turns.clone(), sid: self.sid.clone(), ticket })
+    }
+}
+
+impl Future for Taking {
+    type Output = Turn;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Turn> {
+        let this = self.get_mut();
+        let taken = this.try_take(context.waker());
+        // Nothing is locked while the other is helped. It may be done then: whoever has a turn waits for nobody's.
+        let taken = taken.or_else(|holder| {
+            if let Some(holder) = holder.upgrade() {
+                holder.help(context);
+            }
+            this.try_take(context.waker())
+        });
+        taken.map_or(Poll::Pending, Poll::Ready)
+    }
+}
+
+impl Drop for Taking {
+    fn drop(&mut self) {
+        let Some(ticket) = self.ticket else { return };
+        let mut lines = self.turns.lines();
+        if let Some(line) = lines.get_mut(&self.sid) {
             line.waiting.retain(|waiting| waiting.ticket != ticket);
-            line.holder = Some(Holder { ticket, owner: this.owner });
-            this.ticket = None;
-            return Poll::Ready(Turn { turns, sid, ticket: Some(ticket) });
         }
-        match line.waiting.iter_mut().find(|waiting| waiting.ticket == ticket) {
-            Some(waiting) => waiting.waker.clone_from(context.waker()),
-            None => line.waiting.push_back(Waiting { ticket, waker: context.waker().clone() }),
-        }
-        Poll::Pending
+        Turns::go_on(lines, &self.sid);
     }
 }
 
-impl Drop for Taking<'_> {
+impl Drop for Turn {
     fn drop(&mut self) {
-        let Some(ticket) = self.ticket else { return };
-        let next = {
-            let mut lines = self.turns.lines();
-            if let Some(line) = lines.get_mut(&self.sid) {
-                line.waiting.retain(|waiting| waiting.ticket != ticket);
-            }
-            Turns::go_on(&mut lines, &self.sid)
-        };
-        next.into_iter().for_each(Waker::wake);
-    }
-}
-
-impl Drop for Turn<'_> {
-    fn drop(&mut self) {
-        let Some(ticket) = self.ticket else { return };
-        let next = {
-            let mut lines = self.turns.lines();
-            if let Some(line) = lines.get_mut(&self.sid) {
-                line.holder = line.holder.take().filter(|holder| holder.ticket != ticket);
-            }
-            Turns::go_on(&mut lines, &self.sid)
-        };
-        next.into_iter().for_each(Waker::wake);
+        let mut lines = self.turns.lines();
+        if let Some(line) = lines.get_mut(&self.sid) {
+            line.holder.take_if(|holder| holder.ticket == self.ticket);
+        }
+        Turns::go_on(lines, &self.sid);
     }
 }
 
@@ -151,13 +161,23 @@ mod tests {
     #[derive(Default)]
     struct Count(AtomicUsize);
 
+    impl Help for Count {
+        fn help(self: Arc<Self>, _: &mut Context<'_>) {
+            self.0.fetch_add(100, Ordering::Relaxed);
+        }
+    }
+
+    fn nobody() -> Weak<dyn Help> {
+        Weak::<Count>::new()
+    }
+
     impl Wake for Count {
         fn wake(self: Arc<Self>) {
             self.0.fetch_add(1, Ordering::Relaxed);
         }
     }
 
-    fn poll<'a>(taking: &mut Pin<&mut Taking<'a>>, count: &Arc<Count>) -> Option<Turn<'a>> {
+    fn poll(taking: &mut Pin<&mut Taking>, count: &Arc<Count>) -> Option<Turn> {
         let waker = Waker::from(Arc::clone(count));
         match taking.as_mut().poll(&mut Context::from_waker(&waker)) {
             Poll::Ready(turn) => Some(turn),
@@ -169,11 +189,11 @@ mod tests {
     fn one_writes_at_a_time_and_strangers_never_wait() {
         let turns = Turns::default();
         let counts: Vec<_> = (0..4).map(|_| Arc::new(Count::default())).collect();
-        let [mut a, mut b, mut c] = [1, 2, 3].map(|owner| Box::pin(turns.take("one".into(), owner)));
+        let [mut a, mut b, mut c] = [1, 2, 3].map(|_| Box::pin(turns.take("one".into(), nobody())));
         let first = poll(&mut a.as_mut(), &counts[0]).unwrap();
         assert!(poll(&mut b.as_mut(), &counts[1]).is_none());
         assert!(poll(&mut c.as_mut(), &counts[2]).is_none());
-        let mut stranger = pin!(turns.take("other".into(), 4));
+        let mut stranger = pin!(turns.take("other".into(), nobody()));
         drop(poll(&mut stranger, &counts[3]).unwrap());
         drop(first);
         assert_eq!(
@@ -192,9 +212,9 @@ mod tests {
     fn whoever_is_dropped_gives_up_the_turn_or_the_place() {
         let turns = Turns::default();
         let count = Arc::new(Count::default());
-        let mut a = Box::pin(turns.take("one".into(), 1));
-        let mut b = Box::pin(turns.take("one".into(), 2));
-        let mut c = Box::pin(turns.take("one".into(), 3));
+        let mut a = Box::pin(turns.take("one".into(), nobody()));
+        let mut b = Box::pin(turns.take("one".into(), nobody()));
+        let mut c = Box::pin(turns.take("one".into(), nobody()));
         let first = poll(&mut a.as_mut(), &count).unwrap();
         assert!(poll(&mut b.as_mut(), &count).is_none() && poll(&mut c.as_mut(), &count).is_none());
         drop(first);
@@ -206,17 +226,16 @@ mod tests {
     }
 
     #[test]
-    fn operations_of_one_handle_do_not_wait_for_each_other() {
+    fn whoever_waits_helps_the_one_who_has_the_turn() {
         let turns = Turns::default();
-        let count = Arc::new(Count::default());
-        let mut put_aside = Box::pin(turns.take("one".into(), 1));
-        let turn = poll(&mut put_aside.as_mut(), &count).unwrap();
-        let mut other = Box::pin(turns.take("one".into(), 1));
-        drop(poll(&mut other.as_mut(), &count).unwrap());
-        let mut stranger = Box::pin(turns.take("one".into(), 2));
-        assert!(poll(&mut stranger.as_mut(), &count).is_none(), "the turn is still taken");
-        drop(turn);
-        drop(poll(&mut stranger.as_mut(), &count).unwrap());
+        let (count, helped) = (Arc::new(Count::default()), Arc::new(Count::default()));
+        let as_help: Arc<dyn Help> = Arc::<Count>::clone(&helped);
+        let mut has_it = Box::pin(turns.take("one".into(), Arc::downgrade(&as_help)));
+        let turn = poll(&mut has_it.as_mut(), &count).unwrap();
+        let mut waits = Box::pin(turns.take("one".into(), nobody()));
+        assert!(poll(&mut waits.as_mut(), &count).is_none());
+        assert_eq!(helped.0.load(Ordering::Relaxed), 100);
+        drop((turn, waits));
         assert!(turns.is_empty());
     }
 }

@@ -13,14 +13,17 @@ use super::{
     merge::{changed_keys, merge},
 };
 use crate::{
-    options::policy::{Attributes, ExplicitSave},
+    options::policy::{Attributes, CookieRenewal, ExplicitSave},
     record::{cookie::Cookie, data::Data},
-    store::{Stored, Version},
+    store::{Expect, Stored, Version},
     wire::{date::Millis, sid::Sid},
 };
 
 /// For so long, in milliseconds, what the store said of a session is taken for true when a cookie is sent.
-pub(super) const CONFIRMED_FOR: Millis = 1_000;
+pub(super) const CONFIRMED_FOR: Millis = 100;
+
+/// By so much, in milliseconds, a store may round an expiry.
+const ROUNDED: Millis = 1_000;
 
 #[derive(Clone)]
 #[cfg_attr(test, derive(Hash))]
@@ -61,20 +64,8 @@ pub(crate) struct Life {
     response: Option<CookieOut>,
     /// The id that the session had then.
     cookie_of: Option<Sid>,
-    /// The data of which the end of the request has told that they were not stored.
-    reported: Option<Arc<Data>>,
-    /// Counts what was learned: an answer to a question that was asked before something newer was learned is dropped.
-    pub(super) learned: Learned,
-}
-
-/// Counts what was learned. Only whether two counts are equal means anything.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub(super) struct Learned(u32);
-
-/// Two states that differ in nothing else are one.
-#[cfg(test)]
-impl std::hash::Hash for Learned {
-    fn hash<H: std::hash::Hasher>(&self, _: &mut H) {}
+    /// What the end of the request has told of that it was not stored.
+    reported: Option<(Arc<Data>, Cookie)>,
 }
 
 /// Where the record stands, as far as this request knows.
@@ -132,7 +123,6 @@ pub(super) enum CookieOut {
 #[cfg_attr(test, derive(Hash))]
 pub(super) struct Sent {
     pub(super) sid: Sid,
-    pub(super) ticket: Learned,
     /// What the handler saw when it was sent.
     seen: Arc<Data>,
     /// What was sent.
@@ -169,7 +159,6 @@ impl Life {
             response: None,
             cookie_of: None,
             reported: None,
-            learned: Learned::default(),
         }
     }
 
@@ -244,20 +233,26 @@ impl Life {
         }
     }
 
-    /// How many keys were changed and not stored. `req.session = null` drops them on purpose.
+    /// How many changes were not stored: keys, and the cookie as one. `req.session = null` drops them on purpose.
     pub(super) fn unsaved(&self) -> usize {
-        if self.presence != Presence::Present || Arc::ptr_eq(&self.base, &self.view) {
+        if self.presence != Presence::Present {
             return 0;
         }
-        changed_keys(&self.base, &self.view)
+        let keys = if Arc::ptr_eq(&self.base, &self.view) { 0 } else { changed_keys(&self.base, &self.view) };
+        keys + usize::from(self.cookie_unsaved)
     }
 
     /// Those of them that nobody was told of.
     pub(crate) fn unreported(&self) -> usize {
         match &self.reported {
-            Some(reported) if same(reported, &self.view) => 0,
+            Some((data, cookie)) if same(data, &self.view) && *cookie == self.cookie => 0,
             _ => self.unsaved(),
         }
+    }
+
+    /// A logout, or another end of a record, was begun, and nobody was told that it may not be done.
+    pub(crate) fn is_unfinished(&self) -> bool {
+        self.reported.is_none() && (self.presence == Presence::Ending || !self.leftovers.is_empty())
     }
 }
 
@@ -353,9 +348,9 @@ impl Life {
 impl Life {
     /// A write of `data` goes out: until its answer comes, nobody knows what the store holds.
     pub(super) fn send(&mut self, data: Arc<Data>, stamped: Cookie, now: Millis) -> Sent {
+        self.begin_doubt();
         let sent = Sent {
             sid: self.sid.clone(),
-            ticket: self.begin_doubt(),
             seen: Arc::clone(&self.view),
             data,
             cookie: self.cookie.clone(),
@@ -370,6 +365,17 @@ impl Life {
         sent
     }
 
+    /// Where the cookie goes out with every touch, it must be true: a touch with the lifetime that this request read undoes
+    /// no lifetime that another one gave. express-session's touch goes by what it read, whatever has happened since.
+    pub(super) fn expect_to_touch(&self, context: &Context<'_>) -> Expect {
+        match self.held() {
+            Some(held) if context.options.policies.cookie_renewal == CookieRenewal::WithRecord => {
+                Expect::Version(held.version.clone())
+            }
+            _ => Expect::Anything,
+        }
+    }
+
     pub(super) fn touch_goes_out(&mut self) {
         self.expiry_in_doubt = true;
     }
@@ -378,7 +384,6 @@ impl Life {
     pub(super) fn copy_to(&self, sid: Sid, stamped: Cookie, now: Millis) -> Sent {
         Sent {
             sid,
-            ticket: self.learned,
             seen: Arc::clone(&self.view),
             data: Arc::clone(&self.view),
             cookie: self.cookie.clone(),
@@ -388,11 +393,9 @@ impl Life {
     }
 
     /// A call goes out that changes the record.
-    pub(super) fn begin_doubt(&mut self) -> Learned {
-        self.learned.0 += 1;
-        let ticket = self.learned;
+    pub(super) fn begin_doubt(&mut self) {
         if planted(Fault::NoDoubt) {
-            return ticket;
+            return;
         }
         let standing = std::mem::replace(&mut self.standing, Standing::Gone);
         self.standing = match standing {
@@ -401,12 +404,6 @@ impl Life {
             Standing::Doubt { before } => Standing::Doubt { before },
             Standing::Gone => Standing::Gone,
         };
-        ticket
-    }
-
-    /// Whether this answer is to the last call that went out.
-    pub(super) fn awaits(&self, ticket: Learned) -> bool {
-        self.learned == ticket
     }
 
     /// A first write was sent and not found: it may still arrive, and then under an id that somebody knows.
@@ -421,7 +418,6 @@ impl Life {
 
     /// The last call did nothing, and said so: what was known before it holds.
     pub(super) fn nothing_was_done(&mut self) {
-        self.learned.0 += 1;
         self.doubted.pop();
         let standing = std::mem::replace(&mut self.standing, Standing::Gone);
         self.standing = match standing {
@@ -449,7 +445,6 @@ impl Life {
         self.renewed = Some(sent.at);
         self.confirmed = context.now;
         self.expiry_in_doubt = false;
-        self.learned.0 += 1;
         if context.options.policies.explicit_save == ExplicitSave::Counts {
             self.same_id = true;
         }
@@ -459,20 +454,22 @@ impl Life {
         }
     }
 
-    /// A write was done, and something else was learned since: whether the one includes the other is not known.
-    pub(super) fn written_late(&mut self, version: &Version) {
-        if let Standing::Held(held) = &self.standing
-            && held.version != *version
-        {
-            self.begin_doubt();
-        }
-    }
-
     /// The store holds this now: what was changed here and not stored yet is applied to it.
     pub(super) fn read(&mut self, stored: Stored, context: &Context<'_>) {
+        let ours = self.span().and_then(|span| span.until);
+        let was_held = self.held().is_some();
         self.standing = Standing::Held(Held::of(&stored, context.now));
+        let theirs = self.span().and_then(|span| span.until);
+        // Somebody else has moved it further since, and sent the cookie for it. Stores round to whole seconds.
+        if ours.zip(theirs).is_some_and(|(ours, theirs)| theirs > ours.saturating_add(ROUNDED)) {
+            self.renewed = None;
+        }
         self.confirmed = context.now;
         self.rebase(Arc::new(stored.record.data));
+        if !was_held && context.options.policies.explicit_save == ExplicitSave::Counts {
+            // A first write whose answer never came was done.
+            self.saved = Some(Arc::clone(&self.base));
+        }
         if !self.cookie_unsaved {
             let before = self.cookie.lifetime();
             let stored = stored.record.cookie;
@@ -485,7 +482,6 @@ impl Life {
             // What this request has moved the expiry by was another lifetime.
             self.expiry_in_doubt |= self.renewed.is_some() && before != self.cookie.lifetime();
         }
-        self.learned.0 += 1;
     }
 
     /// What was changed here, in the order in which it was, on top of what the store holds.
@@ -515,13 +511,11 @@ impl Life {
         if let Standing::Fresh { tried } | Standing::Doubt { before: Before::Fresh { tried } } = standing {
             self.standing = Standing::Fresh { tried };
         }
-        self.learned.0 += 1;
     }
 
     /// Somebody else ended it.
     pub(super) fn gone(&mut self) {
         self.standing = Standing::Gone;
-        self.learned.0 += 1;
     }
 
     /// After a merge that left nothing to add, a touch does.
@@ -546,7 +540,6 @@ impl Life {
         self.doubted.clear();
         self.saved = Some(Arc::clone(&self.view));
         self.cookie_unsaved = false;
-        self.learned.0 += 1;
     }
 
     pub(super) fn leave(&mut self, sid: &Sid) {
@@ -574,7 +567,6 @@ impl Life {
         );
         self.standing =
             if here || !was_stored { Standing::Fresh { tried: Vec::new() } } else { Standing::Gone };
-        self.learned.0 += 1;
     }
 
     /// Another id, no data, the cookie as configured: what a request began with stays what it was.
@@ -591,7 +583,6 @@ impl Life {
         self.doubted.clear();
         self.renewed = None;
         self.expiry_in_doubt = false;
-        self.learned.0 += 1;
     }
 
     /// Nothing was stored yet: only the id changes.
@@ -599,7 +590,6 @@ impl Life {
         self.leave_over();
         self.standing = Standing::Fresh { tried: Vec::new() };
         self.sid = sid;
-        self.learned.0 += 1;
     }
 
     /// The copy is the session from now on.
@@ -613,7 +603,14 @@ impl Life {
 
     /// Whoever waits for the end of the request is told that the data were not stored.
     pub(super) fn is_told(&mut self) {
-        self.reported = Some(Arc::clone(&self.view));
+        self.reported = Some((Arc::clone(&self.view), self.cookie.clone()));
+    }
+
+    /// The handler has this session since the response went out.
+    pub(crate) fn came_late(&mut self, now: Millis) {
+        if self.response.is_none() {
+            self.response_out(CookieOut::NotSent, now);
+        }
     }
 
     pub(super) fn response_out(&mut self, cookie: CookieOut, now: Millis) {

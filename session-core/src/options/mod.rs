@@ -380,7 +380,7 @@ impl Options {
     }
 
     /// RFC 6265bis §4.1.3 (prefixes) and §5.6.7 (`SameSite=None`), and CHIPS (`Partitioned`).
-    fn browser_refusal(&self, cookie: &CookieOptions) -> Option<(&'static str, &'static str)> {
+    pub(crate) fn browser_refusal(&self, cookie: &CookieOptions) -> Option<(&'static str, &'static str)> {
         let sample = cookie.cookie(true, 0);
         let insecure = !matches!(cookie.secure_option(), Some(Secure::Always | Secure::Auto));
         let same_site_none = match cookie.same_site_option() {

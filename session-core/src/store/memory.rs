@@ -142,7 +142,7 @@ impl Store for MemoryStore {
         let text = record.to_json();
         let (mut shard, hash) = self.shard(sid);
         shard.sweep(SWEEP, now, &self.rehash());
-        if !is_expected(shard.get(hash, sid.as_str(), now), expect) {
+        if !is_expected(shard.get(hash, sid.as_str(), now).as_ref(), expect) {
             return Ok(Set::Conflict);
         }
         let version = self.versions.fetch_add(1, Ordering::Relaxed);
@@ -150,7 +150,7 @@ impl Store for MemoryStore {
         Ok(Set::Written(Version::from_number(version)))
     }
 
-    async fn touch(&self, sid: &Sid, cookie: &Cookie) -> Result<Touched, StoreError> {
+    async fn touch(&self, sid: &Sid, cookie: &Cookie, expect: &Expect) -> Result<Touched, StoreError> {
         let now = self.clock.millis();
         let expires = self.expires(cookie, now);
         if expires <= now {
@@ -159,6 +159,9 @@ impl Store for MemoryStore {
         let (mut shard, hash) = self.shard(sid);
         let Some(held) = shard.get(hash, sid.as_str(), now) else { return Ok(Touched::Unknown) };
         let version = held.version;
+        if !is_expected(Some(&held), expect) {
+            return Ok(Touched::Conflict);
+        }
         // express-session's MemoryStore writes the cookie into the record as well.
         let mut record = self.read(&held, now)?.record;
         record.cookie = cookie.clone();
@@ -170,7 +173,7 @@ impl Store for MemoryStore {
         let now = self.clock.millis();
         let (mut shard, hash) = self.shard(sid);
         let held = shard.get(hash, sid.as_str(), now);
-        match (held.is_some(), is_expected(held, expect)) {
+        match (held.is_some(), is_expected(held.as_ref(), expect)) {
             (false, _) => Ok(Destroyed::Unknown),
             (true, false) => Ok(Destroyed::Conflict),
             (true, true) => {
@@ -181,7 +184,7 @@ impl Store for MemoryStore {
     }
 }
 
-fn is_expected(held: Option<Held<'_>>, expect: &Expect) -> bool {
+fn is_expected(held: Option<&Held<'_>>, expect: &Expect) -> bool {
     match expect {
         Expect::Anything => true,
         Expect::Nothing => held.is_none(),

@@ -34,15 +34,16 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// [`StoreError::Unavailable`] when the database does not answer; it may then be written or not.
     async fn set(&self, sid: &Sid, record: &Record, expect: &Expect) -> Result<Set, StoreError>;
 
-    /// Moves the expiry to where [`set`](Self::set) would put it, later or earlier, and nothing else: the data stay as
-    /// they are, and so does the version. One atomic step: a write that comes between is not undone.
+    /// Moves the expiry to where [`set`](Self::set) would put it, later or earlier, and nothing else, if what is held is
+    /// still what `expect` says: the data stay as they are, and so does the version. One atomic step: a write that comes
+    /// between is not undone, and whoever named the version that was read before it learns of it.
     ///
-    /// Unknown sid: answers so, and creates nothing. A cookie that has expired itself: nothing changes, and the answer is
-    /// [`Touched::Expired`].
+    /// Unknown sid: answers so, whatever was expected, and creates nothing. A cookie that has expired itself: nothing
+    /// changes, and the answer is [`Touched::Expired`].
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] when the database does not answer; the expiry may then be moved or not.
-    async fn touch(&self, sid: &Sid, cookie: &Cookie) -> Result<Touched, StoreError>;
+    async fn touch(&self, sid: &Sid, cookie: &Cookie, expect: &Expect) -> Result<Touched, StoreError>;
 
     /// Forgets the record, if what is held is still what `expect` says, in one atomic step; answers what became of it.
     ///
@@ -147,7 +148,7 @@ impl fmt::Debug for Version {
     }
 }
 
-/// The condition of a write or of a destruction.
+/// The condition of a write, of a touch or of a destruction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Expect {
     /// Whatever is held, or nothing.
@@ -174,6 +175,8 @@ pub enum Set {
 pub enum Touched {
     /// The expiry is moved.
     Moved,
+    /// Something else is held than was expected; nothing was moved.
+    Conflict,
     /// No such session.
     Unknown,
     /// The cookie has expired by the store's clock; nothing was moved, whatever is held.
@@ -201,8 +204,8 @@ impl<S: Store + ?Sized> Store for Arc<S> {
         (**self).set(sid, record, expect).await
     }
 
-    async fn touch(&self, sid: &Sid, cookie: &Cookie) -> Result<Touched, StoreError> {
-        (**self).touch(sid, cookie).await
+    async fn touch(&self, sid: &Sid, cookie: &Cookie, expect: &Expect) -> Result<Touched, StoreError> {
+        (**self).touch(sid, cookie, expect).await
     }
 
     async fn destroy(&self, sid: &Sid, expect: &Expect) -> Result<Destroyed, StoreError> {

@@ -32,6 +32,9 @@ pub(super) const BETTER_SQLITE3: Template = Template {
     touch: "\
         UPDATE {table} SET expire = strftime('%Y-%m-%dT%H:%M:%fZ', ?3 / 1000.0, 'unixepoch') \
         WHERE sid = ?1 AND julianday(?2 / 1000.0, 'unixepoch') < julianday(expire)",
+    touch_expecting_version: "\
+        UPDATE {table} SET expire = strftime('%Y-%m-%dT%H:%M:%fZ', ?3 / 1000.0, 'unixepoch') \
+        WHERE sid = ?1 AND julianday(?2 / 1000.0, 'unixepoch') < julianday(expire) AND CAST(sess AS TEXT) = ?4",
 
     destroy: "DELETE FROM {table} WHERE sid = ?1",
     destroy_expecting_version: "\

@@ -22,6 +22,9 @@ pub(super) const CONNECT_SQLITE3: Template = Template {
         WHERE sid = ?1 AND expired >= ?2 AND CAST(sess AS TEXT) = ?5",
 
     touch: "UPDATE {table} SET expired = CAST(?3 AS REAL) WHERE sid = ?1 AND expired >= ?2",
+    touch_expecting_version: "\
+        UPDATE {table} SET expired = CAST(?3 AS REAL) \
+        WHERE sid = ?1 AND expired >= ?2 AND CAST(sess AS TEXT) = ?4",
 
     destroy: "DELETE FROM {table} WHERE sid = ?1",
     destroy_expecting_version: "\

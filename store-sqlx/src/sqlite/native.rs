@@ -25,6 +25,7 @@ pub(super) const NATIVE: Template = Template {
         UPDATE {table} SET expire = ?3, sess = ?4 WHERE sid = ?1 AND expire > ?2 AND sess = ?5",
 
     touch: "UPDATE {table} SET expire = ?3 WHERE sid = ?1 AND expire > ?2",
+    touch_expecting_version: "UPDATE {table} SET expire = ?3 WHERE sid = ?1 AND expire > ?2 AND sess = ?4",
 
     destroy: "DELETE FROM {table} WHERE sid = ?1",
     destroy_expecting_version: "DELETE FROM {table} WHERE sid = ?1 AND expire > ?2 AND sess = ?3",

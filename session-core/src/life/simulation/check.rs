@@ -10,7 +10,7 @@ use super::{
 use crate::{
     error::Error,
     life::{Answer, Ask, Done, Ended, decide::Presence, state::CONFIRMED_FOR},
-    store::{Destroyed, Expect, Set},
+    store::{Destroyed, Expect, Set, Touched},
     wire::{date::Millis, sid::Sid},
 };
 
@@ -46,6 +46,7 @@ struct About {
     /// Something was begun that may end the session, or that shortens it.
     may_end: bool,
     shortened: bool,
+    lengthened: bool,
     /// Its own lifetime was set to end: it may be stored again by the same request.
     may_return: bool,
     /// Somebody was told that it has ended, or that it is logged out.
@@ -79,6 +80,10 @@ pub(super) struct Mine {
     /// The session was not in the store at some time.
     absent: bool,
     let_go: bool,
+    /// A logout was begun, and nobody was told that it is done.
+    logs_out: bool,
+    /// The lifetime that it gave the session, until that is stored.
+    lifetime: Option<Millis>,
 }
 
 impl Mine {
@@ -89,7 +94,17 @@ impl Mine {
 
     pub(super) fn forgets(&mut self) {
         self.wanted = None;
+        self.lifetime = None;
         self.ended = true;
+    }
+
+    pub(super) fn begins_logout(&mut self) {
+        self.forgets();
+        self.logs_out = true;
+    }
+
+    pub(super) fn gives_lifetime(&mut self, lifetime: Millis) {
+        self.lifetime = Some(lifetime);
     }
 
     /// A record that it has stored may stay, whoever knows of it.
@@ -103,7 +118,14 @@ impl Mine {
         self.applied |= late.applied && self.wanted == late.wanted;
     }
 
+    /// What was there when the request began is there again, and nothing else was sent.
+    pub(super) fn wants_nothing(&mut self) {
+        self.wanted = None;
+        self.applied = false;
+    }
+
     fn is_stored(&mut self) {
+        self.lifetime = None;
         self.wanted = None;
         self.applied = false;
     }
@@ -111,6 +133,7 @@ impl Mine {
 
 /// One effect on the store.
 pub(super) struct Effect<'a> {
+    pub(super) rules: &'a Rules,
     pub(super) before: &'a SimStore,
     pub(super) after: &'a SimStore,
     pub(super) now: Millis,
@@ -177,6 +200,7 @@ impl Ghost {
                 self.about(sid).deadline = 0;
                 self.about(sid).browser_deadline = 0;
             }
+            Op::Lengthen => self.about(sid).lengthened = true,
             _ => {}
         }
     }
@@ -186,6 +210,7 @@ impl Ghost {
         let old = self.look(from);
         let new = self.about(to);
         new.shortened |= old.shortened;
+        new.lengthened |= old.lengthened;
         new.may_return |= old.may_return;
     }
 
@@ -212,6 +237,7 @@ impl Ghost {
                 if effect.op == Op::Renew && sid != effect.of {
                     about.parent = Some(effect.of.clone());
                     about.shortened |= parent.shortened;
+                    about.lengthened |= parent.lengthened;
                     about.may_return |= parent.may_return;
                     return Ok(());
                 }
@@ -238,13 +264,33 @@ impl Ghost {
                 if Some(new) == mine.wanted {
                     mine.applied = true;
                 }
+                let before = effect.before.held(sid, effect.now).map(|entry| entry.cookie.lifetime());
+                if before.is_some_and(|before| before != record.cookie.lifetime())
+                    && mine.lifetime != record.cookie.lifetime()
+                    && effect.rules.cookie_follows
+                {
+                    return broken("a write changed the lifetime, which its request did not");
+                }
                 self.late_write(sid, effect);
             }
             // What it was to be is what it is.
             (Ask::Get(sid), Answer::Got(Some(stored))) if sid == effect.of => {
                 mine.applied |= Some(value(&stored.record.data, "k")) == mine.wanted;
             }
-            (Ask::Touch { sid, .. }, Answer::Touched(_)) => self.late_write(sid, effect),
+            (Ask::Touch { sid, .. }, Answer::Touched(touched)) => {
+                // The lifetime is the record's own, not the one that somebody read before it was given another.
+                if let (Touched::Moved, true, Some(entry)) =
+                    (touched, effect.rules.cookie_follows, effect.after.held(sid, effect.now))
+                    && let Some(lifetime) = entry.cookie.lifetime()
+                    && entry.until != effect.asked + lifetime
+                {
+                    return broken(format!(
+                        "a touch gave a session of {lifetime} ms until {} at {}",
+                        entry.until, effect.asked
+                    ));
+                }
+                self.late_write(sid, effect);
+            }
             (Ask::Destroy { sid, expect }, Answer::Destroyed(Destroyed::Destroyed)) => {
                 if !effect.late
                     && !self.look(sid).may_return
@@ -253,6 +299,11 @@ impl Ghost {
                     && matches!(expect, Expect::Version(_))
                 {
                     self.moved(sid, effect, mine)?;
+                }
+                // What nobody was given is nobody's.
+                let wanted = mine.ended || self.look(sid).may_return || !self.look(sid).known;
+                if effect.op == Op::End && sid == effect.of && !wanted && !effect.late {
+                    return broken("the end of a request destroyed its session, which nobody had asked for");
                 }
                 self.about(sid).gone = true;
             }
@@ -323,7 +374,8 @@ impl Ghost {
         }
         for request in requests {
             if let Some(life) = &request.life {
-                request.mine.absent |= store.held(life.sid(), now).is_none();
+                let existed = self.0.iter().any(|(sid, about)| sid == life.sid() && about.existed);
+                request.mine.absent |= existed && store.held(life.sid(), now).is_none();
             }
         }
         Ok(())
@@ -337,6 +389,7 @@ impl Ghost {
         at: usize,
         ended: &Ended,
         request: &Request,
+        jar: Option<&(Sid, Option<Millis>)>,
     ) -> Result<(), Violation> {
         if ended.cookie.expires_at().is_some_and(|at| at <= now) {
             // The client had it, if only for a moment.
@@ -352,12 +405,23 @@ impl Ghost {
         about.known = true;
         about.cookie_behind = false;
         let expires = ended.cookie.expires_at();
+        if let (Some((held, Some(until))), Some(expires)) = (jar, expires)
+            && *held == ended.sid
+            && rules.cookie_follows
+            && expires < *until
+            && !trusted
+            && !about.shortened
+            && !about.lengthened
+            && !about.may_return
+        {
+            return broken(format!("the browser's cookie was set back from {until} to {expires}"));
+        }
         if about.ended && !trusted && !about.may_return {
             return broken("a cookie was sent for a session whose end was told");
         }
         match store.held(&ended.sid, now) {
             Some(entry)
-                if (rules.cookie_follows || !(about.shortened || about.may_return))
+                if (rules.cookie_follows || !(about.shortened || about.lengthened || about.may_return))
                     && !request.faulty
                     && entry.writer == Some(at)
                     && expires.is_some()
@@ -392,16 +456,17 @@ impl Ghost {
         now: Millis,
         at: usize,
         request: &Request,
+        faulty: bool,
     ) -> Result<(), Violation> {
         let Some(life) = &request.life else { return Ok(()) };
         let moved = store.held(life.sid(), now).is_some_and(|entry| entry.writer == Some(at));
-        if moved && (request.faulty || life.presence() != Presence::Present) {
+        if moved && (faulty || life.presence() != Presence::Present) {
             self.lost(life.sid());
         }
         if rules.cookie_follows
             && moved
             && life.cookie().has_expires()
-            && !request.faulty
+            && !faulty
             && life.presence() == Presence::Present
         {
             return broken("the record's expiry was moved, and the cookie was not sent");
@@ -468,20 +533,50 @@ impl Ghost {
                 if op == Op::Update && running.added != 1 {
                     return broken(format!("an update was acknowledged and counted {} times", running.added));
                 }
+                let lifetime = store.held(&sid, now).map(|entry| entry.cookie.lifetime());
+                if let (Some(wanted), Some(held)) = (request.mine.lifetime, lifetime)
+                    && held != Some(wanted)
+                {
+                    return broken(format!(
+                        "{op:?} was acknowledged, and the lifetime is {held:?}, not {wanted}"
+                    ));
+                }
                 if !never_stored {
                     request.mine.is_stored();
+                    request.knows(store.held(&sid, now).and_then(|entry| value(&entry.data, "k")));
                 }
                 if op != Op::Renew {
                     self.promise(rules, &sid, running.began);
                 }
             }
-            Op::Reload => request.mine.is_stored(),
-            Op::Regenerate => request.mine.is_stored(),
+            Op::Reload => {
+                request.mine.is_stored();
+                let held = store.held(&sid, now).map(|entry| value(&entry.data, "k"));
+                request.knows(held.flatten());
+                if held.is_some_and(|held| held != value(life.data(), "k")) {
+                    return broken("a reload was acknowledged, and the handler sees something else");
+                }
+            }
+            Op::Regenerate => {
+                request.mine.is_stored();
+                request.knows(None);
+            }
             Op::Destroy => {
                 request.mine.forgets();
+                request.mine.logs_out = false;
                 self.about(before).logged_out = true;
+                let copy = store.live(now).any(|(copy, _)| {
+                    let about = self.look(copy);
+                    about.maker == Some(moment.at) && !about.known && !about.made_late && copy != before
+                });
+                if copy {
+                    return broken("a logout was acknowledged, and what a renewal had copied lives");
+                }
             }
             _ => {}
+        }
+        if matches!(op, Op::Regenerate | Op::Renew) && *before == sid && !expired {
+            return broken(format!("{op:?} was acknowledged, and the id is the same"));
         }
         if matches!(op, Op::Regenerate | Op::Destroy | Op::Renew) && (op == Op::Destroy || *before != sid) {
             if store.held(before, now).is_some() {
@@ -508,7 +603,8 @@ impl Ghost {
     fn failed(request: &mut Request, running: &Running, error: &Error) -> Result<(), Violation> {
         let because = match error {
             Error::Store(_) => running.faulty,
-            Error::Gone => request.mine.absent || running.saw_nothing,
+            // The copy of a renewal may have expired before the old record was ended.
+            Error::Gone => request.mine.absent || (running.op == Op::Renew && running.saw_nothing),
             Error::Destroyed => request.mine.ended,
             Error::ResponseOut => request.status == Status::Ended,
             Error::NotStored => running.saw_nothing,
@@ -517,9 +613,15 @@ impl Ghost {
         if !because {
             return broken(format!("{:?} failed without a reason: {error}", running.op));
         }
+        if matches!((running.op, error), (Op::Destroy, Error::Gone)) {
+            request.mine.logs_out = false;
+        }
         match (running.op, error) {
             (Op::Destroy, Error::Store(_) | Error::Gone) => request.mine.forgets(),
-            (Op::Regenerate, Error::Store(_)) => request.mine.is_stored(),
+            (Op::Regenerate, Error::Store(_)) => {
+                request.mine.is_stored();
+                request.knows(None);
+            }
             _ => {}
         }
         Ok(())
@@ -539,7 +641,7 @@ impl Ghost {
         if let Some(error) = &ended.error {
             return Self::failed(request, running, error);
         }
-        if life.presence() == Presence::Ending {
+        if request.mine.logs_out && store.held(&sid, now).is_some() {
             return broken("a logout was begun, and nobody was told that it is not done");
         }
         let left = store.live(now).any(|(left, _)| {
@@ -550,7 +652,9 @@ impl Ghost {
             return broken("the request has ended, and left a record behind");
         }
         let held = store.held(&sid, now);
-        let there = Some(held.and_then(|entry| value(&entry.data, "k"))) == request.mine.wanted;
+        let there = Some(held.and_then(|entry| value(&entry.data, "k"))) == request.mine.wanted
+            // What it began with is there again, and nothing is there to have it.
+            || (held.is_none() && request.mine.wanted == Some(request.loaded));
         // What stands under an id that nobody was given is nobody's.
         let (known, returns) = (self.look(&sid).known, self.look(&sid).may_return);
         if present

@@ -6,7 +6,7 @@ use hashbrown::{DefaultHashBuilder, HashSet};
 
 use super::{
     check::Violation,
-    world::{Arrival, Choice, Rules, World},
+    world::{Arrival, Choice, Op, Rules, World},
 };
 
 /// How much may happen in one run.
@@ -23,6 +23,8 @@ pub(super) struct Budget {
     pub(super) express: u8,
     /// Whether a handle is used after the response.
     pub(super) late: bool,
+    /// What handlers may do.
+    pub(super) ops: &'static [Op],
 }
 
 /// What came of it.

@@ -20,7 +20,7 @@ pub(super) struct SimStore(Vec<(Sid, Entry)>);
 #[derive(Clone, Hash)]
 pub(super) struct Entry {
     pub(super) data: Arc<Data>,
-    cookie: Cookie,
+    pub(super) cookie: Cookie,
     pub(super) until: Millis,
     version: u64,
     /// The request that moved the expiry last; none: Express, or whoever was there before.
@@ -98,11 +98,14 @@ impl SimStore {
                 let version = self.held(sid, now).map_or(0, |entry| entry.version);
                 Answer::Set(Set::Written(Version::from_number(version)))
             }
-            Ask::Touch { sid, cookie } => {
+            Ask::Touch { sid, cookie, expect } => {
                 let Some(until) = until(cookie, now) else {
                     return Answer::Touched(Touched::Expired);
                 };
                 match self.0.iter_mut().find(|(held, _)| held == sid) {
+                    Some((_, entry)) if !expected(Some(&*entry), expect) => {
+                        Answer::Touched(Touched::Conflict)
+                    }
                     Some((_, entry)) => {
                         entry.until = until;
                         entry.writer = Some(writer);
@@ -119,7 +122,7 @@ impl SimStore {
                     Destroyed::Destroyed
                 }
             }),
-            Ask::Turn(_) | Ask::Change(_) | Ask::NewSid => Answer::Turn,
+            Ask::Turn(_) | Ask::Change(_) | Ask::NewSid => Answer::Again,
         }
     }
 }

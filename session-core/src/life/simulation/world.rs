@@ -17,10 +17,12 @@ use crate::{
 
 /// The lifetime of a session, in milliseconds of the virtual clock.
 pub(super) const LIFETIME: Millis = 10_000;
-/// The shorter one that an operation sets.
+/// The shorter one that an operation sets, and the longer one.
 pub(super) const SHORTER: Millis = 5_000;
-/// Past the fifth after which a touch is due, past half of the lifetime, and past all of it.
-const JUMPS: [Millis; 3] = [3_000, 6_000, 11_000];
+pub(super) const LONGER: Millis = 20_000;
+/// Past the moment for which an answer is trusted, past the fifth after which a touch is due, past half of the lifetime,
+/// and past all of it.
+const JUMPS: [Millis; 4] = [500, 3_000, 6_000, 11_000];
 
 /// The options under which a world runs.
 pub(super) struct Rules {
@@ -83,6 +85,8 @@ pub(super) enum Arrival {
 pub(super) enum Op {
     Get,
     Insert,
+    /// What was there at first.
+    PutBack,
     Remove,
     Update,
     Save,
@@ -93,12 +97,14 @@ pub(super) enum Op {
     Unset,
     Touch,
     Shorten,
+    Lengthen,
     ExpireNow,
     /// The end of the request, which the adapter calls.
     End,
 }
 
-pub(super) const OPS: [Op; 13] = [
+/// What the small budgets leave out comes in the others.
+pub(super) const FEWER: [Op; 12] = [
     Op::Get,
     Op::Insert,
     Op::Remove,
@@ -111,6 +117,23 @@ pub(super) const OPS: [Op; 13] = [
     Op::Unset,
     Op::Touch,
     Op::Shorten,
+];
+
+pub(super) const OPS: [Op; 15] = [
+    Op::Get,
+    Op::Insert,
+    Op::PutBack,
+    Op::Remove,
+    Op::Update,
+    Op::Save,
+    Op::Reload,
+    Op::Renew,
+    Op::Regenerate,
+    Op::Destroy,
+    Op::Unset,
+    Op::Touch,
+    Op::Shorten,
+    Op::Lengthen,
     Op::ExpireNow,
 ];
 
@@ -130,9 +153,23 @@ pub(super) struct World {
     time: u8,
     express: u8,
     with_late: bool,
+    ops: Ops,
     /// This request goes on next. What it did last was its own affair: whether others do something before or after that
     /// makes no difference, so that one of the two orders is enough.
     next: Option<usize>,
+}
+
+/// The store can hold nothing of a request but this value.
+fn has_nothing_but(loaded: Option<u8>, in_doubt: &[Option<u8>], value: Option<u8>) -> bool {
+    loaded == value && in_doubt.iter().all(|sent| *sent == value)
+}
+
+/// The same in all worlds of one run.
+#[derive(Clone, Copy)]
+struct Ops(&'static [Op]);
+
+impl std::hash::Hash for Ops {
+    fn hash<H: std::hash::Hasher>(&self, _: &mut H) {}
 }
 
 #[derive(Clone, Hash)]
@@ -141,6 +178,10 @@ pub(super) struct Request {
     pub(super) life: Option<Life>,
     pub(super) running: Option<Running>,
     operations: u8,
+    /// The value that the store was seen to hold last: another one is a change.
+    pub(super) loaded: Option<u8>,
+    /// The values with which writes were sent since, and no answer came: they may have been stored.
+    in_doubt: Vec<Option<u8>>,
     ids: u8,
     values: u8,
     /// What it did that the store shall have.
@@ -220,7 +261,7 @@ impl HashedAsk {
             Ask::Set { sid, record, expect: e } => {
                 hasher.hash_one((1, sid, &record.data, &record.cookie, expect(e)))
             }
-            Ask::Touch { sid, cookie } => hasher.hash_one((2, sid, cookie)),
+            Ask::Touch { sid, cookie, expect: e } => hasher.hash_one((2, sid, cookie, expect(e))),
             Ask::Destroy { sid, expect: e } => hasher.hash_one((3, sid, expect(e))),
             Ask::Turn(sid) => hasher.hash_one((4, sid)),
             Ask::Change(_) => 5,
@@ -276,6 +317,7 @@ impl World {
             time: budget.time,
             express: budget.express,
             with_late: budget.late,
+            ops: Ops(budget.ops),
             next: None,
         };
         if arrival == Arrival::LoggedIn {
@@ -337,7 +379,7 @@ impl World {
                         }
                     }
                     if request.operations > 0 && (*status == Status::Open || self.with_late) {
-                        choices.extend(OPS.map(|op| Choice::Call(at, op)));
+                        choices.extend(self.ops.0.iter().map(|op| Choice::Call(at, *op)));
                     }
                 }
             }
@@ -380,7 +422,15 @@ impl World {
         let waits = request.running.as_ref().is_some_and(|running| matches!(running.waits, Waits::Store(_)));
         let local = matches!(
             op,
-            Op::Get | Op::Insert | Op::Remove | Op::Unset | Op::Touch | Op::Shorten | Op::ExpireNow
+            Op::Get
+                | Op::Insert
+                | Op::PutBack
+                | Op::Remove
+                | Op::Unset
+                | Op::Touch
+                | Op::Shorten
+                | Op::Lengthen
+                | Op::ExpireNow
         );
         waits || (local && (request.status == Status::Open || request.operations > 0))
     }
@@ -390,8 +440,8 @@ impl World {
             Choice::Begin(at) => self.begin(rules, at),
             Choice::Call(at, op) => return self.call(rules, at, op),
             Choice::Works(at) => {
-                let answer = self.effect(at)?;
-                self.requests[at].heard = self.now;
+                let answer = self.effect(rules, at)?;
+                self.hears(at, &answer);
                 return self.answer(rules, at, answer);
             }
             Choice::FailsBefore(at) => {
@@ -400,7 +450,7 @@ impl World {
             }
             Choice::FailsAfter(at) => {
                 self.fault(at);
-                self.effect(at)?;
+                self.effect(rules, at)?;
                 return self.answer(rules, at, Answer::Failed(StoreError::unavailable("simulated", "lost")));
             }
             Choice::DroppedBefore(at) => {
@@ -409,7 +459,7 @@ impl World {
             }
             Choice::DroppedAfter(at) => {
                 self.fault(at);
-                self.effect(at)?;
+                self.effect(rules, at)?;
                 self.drop_operation(at);
             }
             Choice::DroppedOnItsWay(at) => {
@@ -437,6 +487,7 @@ impl World {
                 let (before, now) = (self.store.clone(), self.now);
                 let answer = self.store.answer(&late.ask.0, now, usize::MAX);
                 let effect = Effect {
+                    rules,
                     before: &before,
                     after: &self.store,
                     now,
@@ -501,6 +552,7 @@ impl World {
         };
         self.requests[at].status = Status::Open;
         self.requests[at].heard = self.now;
+        self.requests[at].loaded = value(life.data(), "k");
         self.requests[at].life = Some(life);
     }
 
@@ -521,18 +573,38 @@ impl World {
         self.ghost.begins(op, life.sid(), present);
         let operation = match (op, new) {
             (Op::Get, _) => None,
-            (Op::Insert | Op::Remove | Op::Touch | Op::Shorten | Op::ExpireNow, _) if !present => None,
-            (Op::Insert, _) => {
+            (
+                Op::Insert
+                | Op::PutBack
+                | Op::Remove
+                | Op::Touch
+                | Op::Shorten
+                | Op::Lengthen
+                | Op::ExpireNow,
+                _,
+            ) if !present => None,
+            (Op::Insert | Op::PutBack, _) => {
                 request.values += 1;
-                let value = u8::try_from(at).unwrap_or(0) * 20 + 10 + request.values;
+                let new = u8::try_from(at).unwrap_or(0) * 20 + 10 + request.values;
+                let value = if op == Op::PutBack { 1 } else { new };
+                // What a key has already is no change.
+                if self::value(life.data(), "k") == Some(value) {
+                    return Ok(());
+                }
                 life.data_mut().insert("k", value.to_string().into());
                 request.mine.wants(Some(value));
+                if has_nothing_but(request.loaded, &request.in_doubt, Some(value)) {
+                    request.mine.wants_nothing();
+                }
                 None
             }
             (Op::Remove, _) => {
                 if life.data().contains("k") {
                     life.data_mut().remove("k");
                     request.mine.wants(None);
+                    if has_nothing_but(request.loaded, &request.in_doubt, None) {
+                        request.mine.wants_nothing();
+                    }
                 }
                 None
             }
@@ -540,9 +612,18 @@ impl World {
                 life.touch(now);
                 None
             }
-            (Op::Shorten | Op::ExpireNow, _) => {
+            (Op::Shorten | Op::Lengthen | Op::ExpireNow, _) => {
                 let mut cookie = life.cookie().clone();
-                cookie.live_for(Some(if op == Op::Shorten { SHORTER } else { 0 }), now);
+                let lifetime = match op {
+                    Op::Shorten => SHORTER,
+                    Op::Lengthen => LONGER,
+                    _ => 0,
+                };
+                cookie.live_for(Some(lifetime), now);
+                // As with data: what it has already is no change.
+                if cookie != *life.cookie() {
+                    request.mine.gives_lifetime(lifetime);
+                }
                 life.set_cookie(cookie);
                 None
             }
@@ -564,7 +645,11 @@ impl World {
         let saw_nothing = self.store.held(life.sid(), now).is_none();
         let of = life.sid().clone();
         if op == Op::Destroy {
-            request.mine.forgets();
+            if present {
+                request.mine.begins_logout();
+            } else {
+                request.mine.forgets();
+            }
         }
         let step = operation.step(life, &rules.context(now), None);
         request.running = Some(Running {
@@ -635,7 +720,7 @@ impl World {
         if let Ok(Done::Ended(ended)) = done {
             self.requests[at].status = Status::Ended;
             if ended.error.is_none() {
-                self.respond(rules, at, ended)?;
+                self.respond(rules, at, ended, running.faulty)?;
             }
         }
         let now = self.now;
@@ -645,11 +730,18 @@ impl World {
     }
 
     /// The response reaches the browser.
-    fn respond(&mut self, rules: &Rules, at: usize, ended: &crate::life::Ended) -> Result<(), Violation> {
+    fn respond(
+        &mut self,
+        rules: &Rules,
+        at: usize,
+        ended: &crate::life::Ended,
+        faulty: bool,
+    ) -> Result<(), Violation> {
         match ended.set_cookie {
             SetCookie::Send => {
                 let until = ended.cookie.expires_at();
-                self.ghost.sent(rules, &self.store, self.now, at, ended, &self.requests[at])?;
+                let jar = self.jar.as_ref();
+                self.ghost.sent(rules, &self.store, self.now, at, ended, &self.requests[at], jar)?;
                 let over = until.is_some_and(|until| until <= self.now);
                 self.jar = (!over).then(|| (ended.sid.clone(), until));
             }
@@ -658,24 +750,25 @@ impl World {
                 self.jar = None;
             }
             SetCookie::Nothing | SetCookie::Withheld => {
-                self.ghost.not_sent(rules, &self.store, self.now, at, &self.requests[at])?;
+                self.ghost.not_sent(rules, &self.store, self.now, at, &self.requests[at], faulty)?;
             }
         }
         Ok(())
     }
 
     /// The store does what the request has asked.
-    fn effect(&mut self, at: usize) -> Result<Answer, Violation> {
+    fn effect(&mut self, rules: &Rules, at: usize) -> Result<Answer, Violation> {
         let now = self.now;
         let Self { store, ghost, requests, .. } = self;
         let Request { running: Some(running), mine, life, .. } = &mut requests[at] else {
-            return Ok(Answer::Turn);
+            return Ok(Answer::Again);
         };
-        let Waits::Store(ask) = running.waits.clone() else { return Ok(Answer::Turn) };
-        let Some(life) = life else { return Ok(Answer::Turn) };
+        let Waits::Store(ask) = running.waits.clone() else { return Ok(Answer::Again) };
+        let Some(life) = life else { return Ok(Answer::Again) };
         let before = store.clone();
         let answer = store.answer(&ask.0, now, at);
         let effect = Effect {
+            rules,
             before: &before,
             after: store,
             now,
@@ -691,8 +784,33 @@ impl World {
         Ok(answer)
     }
 
+    /// What the request knows by this answer.
+    fn hears(&mut self, at: usize, answer: &Answer) {
+        let request = &mut self.requests[at];
+        request.heard = self.now;
+        let (Some(running), Some(life)) = (&request.running, &request.life) else { return };
+        let Waits::Store(ask) = &running.waits else { return };
+        match (&*ask.0, answer) {
+            // What was sent before may still arrive.
+            (_, Answer::Got(Some(stored))) => request.loaded = value(&stored.record.data, "k"),
+            (Ask::Set { sid, record, .. }, Answer::Set(crate::store::Set::Written(_)))
+                if sid == life.sid() =>
+            {
+                request.knows(value(&record.data, "k"));
+            }
+            _ => {}
+        }
+    }
+
     fn fault(&mut self, at: usize) {
         self.faults -= 1;
+        if let Request { running: Some(Running { waits: Waits::Store(ask), .. }), life: Some(life), .. } =
+            &self.requests[at]
+            && matches!(&*ask.0, Ask::Set { sid, .. } if sid == life.sid())
+        {
+            let seen = value(life.data(), "k");
+            self.requests[at].in_doubt.push(seen);
+        }
         self.requests[at].faulty = true;
         if let Some(running) = &mut self.requests[at].running {
             running.faulty = true;
@@ -732,12 +850,20 @@ impl World {
 }
 
 impl Request {
+    /// The store holds this value.
+    pub(super) fn knows(&mut self, value: Option<u8>) {
+        self.loaded = value;
+        self.in_doubt.clear();
+    }
+
     fn new(operations: u8) -> Self {
         Self {
             status: Status::NotBegun,
             life: None,
             running: None,
             operations,
+            loaded: None,
+            in_doubt: Vec::new(),
             ids: 0,
             values: 0,
             mine: Mine::default(),

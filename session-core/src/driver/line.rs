@@ -1,0 +1,400 @@
+//! The operations of one handle, one after the other.
+//!
+//! Whoever waits for another operation of the same handle drives it: one that was begun and put aside, neither polled nor
+//! dropped, holds up nobody. Nothing is locked while a call to the store, or the application, is at work.
+
+use std::{
+    mem,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, Wake, Waker, ready},
+};
+
+use crate::{
+    driver::{
+        session::Session,
+        turns::{Taking, Turn},
+    },
+    error::{Error, StoreError},
+    life::{Answer, Ask, Changed, Done, Operation, Step},
+    record::data::Data,
+};
+
+/// Who is under way on one handle, and who waits.
+#[derive(Default)]
+pub(super) struct Line(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    tickets: u64,
+    current: Option<Current>,
+    /// What somebody else has brought to its end, or to a question that only its own future can answer.
+    aside: Vec<(u64, Aside)>,
+    /// Of whoever polled last, while nobody else waits.
+    waker: Option<Waker>,
+    /// Of all, since more than one came.
+    everyone: Option<Arc<Everyone>>,
+}
+
+enum Current {
+    /// In a box only while it waits: what the store answers immediately needs none.
+    Resting(Box<Running>),
+    /// Somebody polls it at this moment. Its own future may be dropped meanwhile.
+    Polled { ticket: u64, dropped: bool },
+}
+
+enum Aside {
+    Done(Box<Result<Done, Error>>),
+    Asks(Box<Running>),
+}
+
+/// One operation under way.
+struct Running {
+    ticket: u64,
+    operation: Operation,
+    stage: Stage,
+    /// The turn among the writers of the session, until the operation ends.
+    turn: Option<Turn>,
+}
+
+#[expect(
+    clippy::large_enum_variant,
+    reason = "moved and never kept: a box would be one more allocation a call"
+)]
+enum Stage {
+    Step(Option<Answer>),
+    Call(Pin<Box<dyn Future<Output = Answer> + Send>>),
+    Turn(Taking),
+}
+
+/// Where an operation stops.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "moved and never kept: a box would be one more allocation an operation"
+)]
+enum Stop {
+    /// It asks the application what the data are to become.
+    Asks(Arc<Data>),
+    Done(Result<Done, Error>),
+}
+
+/// An operation, from its beginning to what it answers its caller. It may be dropped at any time.
+pub(super) struct Run<'a, F> {
+    session: &'a Session,
+    ticket: u64,
+    /// While it is not in the line: before it begins, and while the application is asked.
+    mine: Option<Running>,
+    change: F,
+}
+
+impl<F> Unpin for Run<'_, F> {}
+
+/// What is there to do for one that comes.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "moved and never kept: a box would be one more allocation an operation"
+)]
+enum Entered {
+    Waits,
+    /// Somebody else has done it.
+    Done(Result<Done, Error>),
+    Drives(Running, Option<Waker>),
+}
+
+impl<'a, F: FnMut(&Arc<Data>) -> Changed> Run<'a, F> {
+    pub(super) fn new(session: &'a Session, operation: Operation, change: F) -> Self {
+        let mine = Running { ticket: 0, operation, stage: Stage::Step(None), turn: None };
+        Self { session, ticket: 0, mine: Some(mine), change }
+    }
+}
+
+impl<F: FnMut(&Arc<Data>) -> Changed> Future for Run<'_, F> {
+    type Output = Result<Done, Error>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        let line = this.session.line();
+        loop {
+            let (mut running, waker) = match line.enter(&mut this.ticket, &mut this.mine, context.waker()) {
+                Entered::Waits => return Poll::Pending,
+                Entered::Done(done) => return Poll::Ready(done),
+                Entered::Drives(running, waker) => (running, waker),
+            };
+            let own = running.ticket == this.ticket;
+            let mut on_panic = Freed(Some(line));
+            let stop = running
+                .drive(this.session, &mut Context::from_waker(waker.as_ref().unwrap_or(context.waker())));
+            on_panic.0 = None;
+            match stop {
+                Poll::Pending => {
+                    if line.rest(running, waker.is_some(), context.waker()) {
+                        return Poll::Pending;
+                    }
+                }
+                Poll::Ready(Stop::Done(done)) if own => {
+                    line.free(None);
+                    return Poll::Ready(done);
+                }
+                Poll::Ready(Stop::Asks(seen)) if own => {
+                    // The line is free meanwhile: the application may use the session.
+                    line.free(None);
+                    running.stage = Stage::Step(Some(Answer::Changed((this.change)(&seen))));
+                    this.mine = Some(running);
+                }
+                Poll::Ready(stop) => line.free(Some((running.ticket, stop.aside(running)))),
+            }
+        }
+    }
+}
+
+impl<F> Drop for Run<'_, F> {
+    fn drop(&mut self) {
+        if self.ticket != 0 {
+            self.session.line().forget(self.ticket);
+        }
+    }
+}
+
+impl Session {
+    /// Drives what is under way on this handle, for somebody who waits for its turn.
+    pub(super) fn help(&self, context: &mut Context<'_>) {
+        let line = self.line();
+        loop {
+            let Entered::Drives(mut running, waker) = line.enter_to_help(context.waker()) else { return };
+            let mut on_panic = Freed(Some(line));
+            let stop =
+                running.drive(self, &mut Context::from_waker(waker.as_ref().unwrap_or(context.waker())));
+            on_panic.0 = None;
+            match stop {
+                Poll::Pending => {
+                    if line.rest(running, waker.is_some(), context.waker()) {
+                        return;
+                    }
+                }
+                Poll::Ready(stop) => return line.free(Some((running.ticket, stop.aside(running)))),
+            }
+        }
+    }
+}
+
+impl Running {
+    /// As far as it gets.
+    fn drive(&mut self, session: &Session, context: &mut Context<'_>) -> Poll<Stop> {
+        loop {
+            let answer = match &mut self.stage {
+                Stage::Call(call) => Some(ready!(call.as_mut().poll(context))),
+                Stage::Turn(taking) => {
+                    self.turn = Some(ready!(Pin::new(taking).poll(context)));
+                    Some(Answer::Turn)
+                }
+                Stage::Step(answer) => answer.take(),
+            };
+            self.stage = match session.step(&mut self.operation, answer) {
+                Step::Done(done) => return Poll::Ready(Stop::Done(done)),
+                Step::Ask(Ask::Change(seen)) => {
+                    // Should its future come back much later: it is to ask again.
+                    self.stage = Stage::Step(Some(Answer::Again));
+                    return Poll::Ready(Stop::Asks(seen));
+                }
+                Step::Ask(Ask::NewSid) => Stage::Step(Some(Answer::NewSid(session.new_sid()))),
+                Step::Ask(Ask::Turn(sid)) => Stage::Turn(session.take_turn(sid)),
+                Step::Ask(ask) => Stage::Call(Box::pin(session.sessions().clone().call(ask))),
+            };
+        }
+    }
+}
+
+impl Stop {
+    fn aside(self, mut running: Running) -> Aside {
+        match self {
+            Self::Done(done) => Aside::Done(Box::new(done)),
+            Self::Asks(_) => {
+                running.turn = None;
+                Aside::Asks(Box::new(running))
+            }
+        }
+    }
+}
+
+impl Line {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn enter(&self, ticket: &mut u64, mine: &mut Option<Running>, waker: &Waker) -> Entered {
+        let mut state = self.state();
+        if let Some(running) = mine
+            && *ticket == 0
+        {
+            state.tickets += 1;
+            *ticket = state.tickets;
+            running.ticket = *ticket;
+        }
+        if let Some(at) = state.aside.iter().position(|(of, _)| of == ticket) {
+            match state.aside.swap_remove(at).1 {
+                Aside::Done(done) => return Entered::Done(*done),
+                Aside::Asks(running) => *mine = Some(*running),
+            }
+        }
+        match (state.current.take(), mine.take()) {
+            (None, Some(running)) => state.drive(running, waker),
+            (Some(Current::Resting(running)), None) if running.ticket == *ticket => {
+                state.drive(*running, waker)
+            }
+            (current, None) if current.as_ref().is_none_or(|current| current.ticket() != *ticket) => {
+                state.current = current;
+                Entered::Done(Err(lost()))
+            }
+            (current, waiting) => {
+                let entered = state.help(current, waker);
+                drop(state);
+                // Whoever is in the line may need the turn.
+                *mine = waiting.map(|waiting| Running { turn: None, ..waiting });
+                entered
+            }
+        }
+    }
+
+    fn enter_to_help(&self, waker: &Waker) -> Entered {
+        let mut state = self.state();
+        let current = state.current.take();
+        state.help(current, waker)
+    }
+
+    /// It goes on when it is woken. False: somebody came meanwhile whom the last poll does not wake, or its future was
+    /// dropped, so once more.
+    fn rest(&self, running: Running, wakes_everyone: bool, waker: &Waker) -> bool {
+        let mut state = self.state();
+        if let Some(Current::Polled { dropped: true, .. }) = state.current {
+            state.current = None;
+            let everyone = state.everyone.clone();
+            drop(state);
+            drop(running);
+            wake(everyone.as_ref());
+            return false;
+        }
+        state.current = Some(Current::Resting(Box::new(running)));
+        if state.everyone.is_some() {
+            return wakes_everyone;
+        }
+        match &mut state.waker {
+            Some(last) => last.clone_from(waker),
+            none => *none = Some(waker.clone()),
+        }
+        true
+    }
+
+    /// The one under way is no more, or is put aside.
+    fn free(&self, aside: Option<(u64, Aside)>) {
+        let mut state = self.state();
+        let dropped = matches!(state.current, Some(Current::Polled { dropped: true, .. }));
+        state.current = None;
+        let unwanted = if dropped {
+            aside
+        } else {
+            state.aside.extend(aside);
+            None
+        };
+        let everyone = state.everyone.clone();
+        drop(state);
+        drop(unwanted);
+        wake(everyone.as_ref());
+    }
+
+    /// The future of this operation is dropped.
+    fn forget(&self, ticket: u64) {
+        let mut state = self.state();
+        let current = match state.current.take() {
+            Some(Current::Resting(running)) if running.ticket == ticket => Some(running),
+            Some(Current::Polled { ticket: of, .. }) if of == ticket => {
+                state.current = Some(Current::Polled { ticket, dropped: true });
+                None
+            }
+            other => {
+                state.current = other;
+                None
+            }
+        };
+        let aside =
+            state.aside.iter().position(|(of, _)| *of == ticket).map(|at| state.aside.swap_remove(at));
+        let everyone = state.everyone.clone().filter(|_| current.is_some());
+        drop(state);
+        drop((current, aside));
+        wake(everyone.as_ref());
+    }
+}
+
+impl State {
+    fn drive(&mut self, running: Running, waker: &Waker) -> Entered {
+        self.current = Some(Current::Polled { ticket: running.ticket, dropped: false });
+        let everyone = self.everyone.as_ref().map(|everyone| everyone.and(waker));
+        Entered::Drives(running, everyone)
+    }
+
+    /// Somebody else is under way.
+    fn help(&mut self, current: Option<Current>, waker: &Waker) -> Entered {
+        let last = self.waker.take();
+        let everyone = self.everyone.get_or_insert_default();
+        last.iter().chain([waker]).for_each(|waker| drop(everyone.and(waker)));
+        match current {
+            Some(Current::Resting(running)) => self.drive(*running, waker),
+            other => {
+                self.current = other;
+                Entered::Waits
+            }
+        }
+    }
+}
+
+impl Current {
+    fn ticket(&self) -> u64 {
+        match self {
+            Self::Resting(running) => running.ticket,
+            Self::Polled { ticket, .. } => *ticket,
+        }
+    }
+}
+
+/// Wakes all who wait: whoever comes first goes on.
+#[derive(Default)]
+struct Everyone(Mutex<Vec<Waker>>);
+
+impl Everyone {
+    /// One more to be woken, once; answers the waker of all.
+    fn and(self: &Arc<Self>, waker: &Waker) -> Waker {
+        let mut wakers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !wakers.iter().any(|known| known.will_wake(waker)) {
+            wakers.push(waker.clone());
+        }
+        Waker::from(Arc::clone(self))
+    }
+}
+
+impl Wake for Everyone {
+    fn wake(self: Arc<Self>) {
+        let wakers = mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        wakers.into_iter().for_each(Waker::wake);
+    }
+}
+
+fn wake(everyone: Option<&Arc<Everyone>>) {
+    if let Some(everyone) = everyone {
+        Arc::clone(everyone).wake();
+    }
+}
+
+/// Frees the line should a store or the application panic.
+struct Freed<'a>(Option<&'a Line>);
+
+impl Drop for Freed<'_> {
+    fn drop(&mut self) {
+        if let Some(line) = self.0 {
+            line.free(None);
+        }
+    }
+}
+
+/// It was driven by somebody else, and there a store or the application panicked.
+fn lost() -> Error {
+    StoreError::unavailable("session", "a call ended in a panic").into()
+}

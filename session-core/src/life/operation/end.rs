@@ -1,0 +1,204 @@
+//! Destroying the session, and the end of the request: gathers the facts, asks `decide`, and does what it says.
+
+use super::{Done, End, Ended, Event, Kind, Operation, Step, Why, write::Written};
+use crate::{
+    error::Error,
+    life::{
+        Context,
+        decide::{Decision, Presence, SetCookie, Write, cookie_after, decide},
+        fault::{Fault, planted},
+        state::{CookieOut, Life, Standing},
+    },
+    store::Expect,
+};
+
+impl Operation {
+    pub(super) fn step_destroy(&mut self, life: &mut Life, event: Event) -> Step {
+        match event {
+            Event::Begin => {
+                if !matches!(life.presence, Presence::Present | Presence::Ending) {
+                    return Step::Done(Err(Error::Destroyed));
+                }
+                life.presence =
+                    if planted(Fault::DestroyClaimed) { Presence::Destroyed } else { Presence::Ending };
+            }
+            Event::Failed(error) => return Step::Done(Err(error.into())),
+            Event::Destroyed(Why::LeftOver, _) => return self.destroy_leftovers(life),
+            Event::Destroyed(_, here) => {
+                life.destroyed(here);
+                return self.destroy_leftovers(life);
+            }
+            _ => {
+                if let Err(error) = self.count_conflict() {
+                    return Step::Done(Err(error));
+                }
+            }
+        }
+        Step::Ask(self.ask_destroy_this(life, Why::Wanted))
+    }
+
+    /// What earlier operations left behind is of this session too: a logout that says so has ended it as well.
+    fn destroy_leftovers(&mut self, life: &mut Life) -> Step {
+        if let Some(sid) = life.leftovers.first().cloned() {
+            return Step::Ask(self.ask_destroy(sid, Expect::Anything, Why::LeftOver));
+        }
+        let elsewhere = matches!(life.standing, Standing::Gone) && !planted(Fault::OvertakenDestroy);
+        Step::Done(if elsewhere { Err(Error::Gone) } else { Ok(Done::Ok) })
+    }
+
+    pub(super) fn step_end(
+        &mut self,
+        phase: End,
+        life: &mut Life,
+        context: &Context<'_>,
+        event: Event,
+    ) -> Step {
+        match (phase, event) {
+            (End::Begin, _) if life.is_response_out() => self.ended(life, context, Decision::NOTHING, None),
+            (End::Begin, _) if life.presence == Presence::Ending && !planted(Fault::DestroyNotFinished) => {
+                self.kind = Kind::End(End::Destroying);
+                Step::Ask(self.ask_destroy_this(life, Why::Wanted))
+            }
+            (End::Destroying, Event::Failed(error)) => {
+                self.ended(life, context, Decision::NOTHING, Some(error.into()))
+            }
+            (End::Destroying, Event::Destroyed(_, here)) => {
+                life.destroyed(here);
+                self.decide(life, context)
+            }
+            (End::Destroying, _) => match self.count_conflict() {
+                Ok(()) => Step::Ask(self.ask_destroy_this(life, Why::Wanted)),
+                Err(error) => self.ended(life, context, Decision::NOTHING, Some(error)),
+            },
+            (End::Begin, _) => self.decide(life, context),
+            (End::Writing(decision), event) => self.carry_out(decision, life, context, event),
+            (End::CleaningUp(decision), Event::Failed(error)) => {
+                self.ended(life, context, decision, Some(error.into()))
+            }
+            (End::CleaningUp(decision), _) => self.clean_up(decision, life, context),
+        }
+    }
+
+    fn decide(&mut self, life: &mut Life, context: &Context<'_>) -> Step {
+        let decision = decide(&life.facts(context), &context.options.policies);
+        self.carry_out(decision, life, context, Event::Begin)
+    }
+
+    fn carry_out(
+        &mut self,
+        decision: Decision,
+        life: &mut Life,
+        context: &Context<'_>,
+        event: Event,
+    ) -> Step {
+        self.kind = Kind::End(End::Writing(decision));
+        match (decision.write, event) {
+            (Write::Nothing, _) => {
+                if decision.cookie != SetCookie::Send {
+                    // What a first write may have stored, and was changed back since, is nobody's.
+                    life.leave_over();
+                }
+                self.clean_up(decision, life, context)
+            }
+            (Write::Set, event) => match self.write(life, context, event) {
+                Ok(Written::Ask(ask)) => Step::Ask(ask),
+                Ok(Written::Stored | Written::Gone) => {
+                    let decision = if self.has_read {
+                        cookie_after(&life.facts(context), &context.options.policies, decision)
+                    } else {
+                        decision
+                    };
+                    self.clean_up(decision, life, context)
+                }
+                Err(error) => self.ended(life, context, decision, Some(error)),
+            },
+            (_, Event::Failed(error)) => self.ended(life, context, decision, Some(error.into())),
+            (Write::Touch, event) => self.touch(decision, life, context, &event),
+            (Write::Destroy, Event::Destroyed(_, here)) => {
+                let presence = life.presence;
+                life.destroyed(here || presence == Presence::Destroyed);
+                self.clean_up(decision, life, context)
+            }
+            (Write::Destroy, Event::Begin) => Step::Ask(self.ask_destroy_this(life, Why::Wanted)),
+            (Write::Destroy, _) => match self.count_conflict() {
+                Ok(()) => Step::Ask(self.ask_destroy_this(life, Why::Wanted)),
+                Err(error) => self.ended(life, context, decision, Some(error)),
+            },
+        }
+    }
+
+    fn touch(&mut self, decision: Decision, life: &mut Life, context: &Context<'_>, event: &Event) -> Step {
+        match event {
+            Event::Begin if matches!(life.standing, Standing::Gone) => self.clean_up(decision, life, context),
+            Event::Expired { late: false } => self.end_expired(life),
+            Event::Begin | Event::Expired { .. } => {
+                let stamped = life.stamped(context.now);
+                if stamped.expires_at().is_some_and(|at| at <= context.now) {
+                    return self.end_expired(life);
+                }
+                match self.count_conflict() {
+                    Ok(()) => Step::Ask(self.ask_touch(life, stamped, context)),
+                    Err(error) => self.ended(life, context, decision, Some(error)),
+                }
+            }
+            // Somebody else wrote, and with it gave the session a lifetime of its own: perhaps there is nothing left to do.
+            Event::Conflict => match self.after_conflict(life) {
+                Ok(ask) => Step::Ask(ask),
+                Err(error) => self.ended(life, context, decision, Some(error)),
+            },
+            Event::GoOn => Step::Ask(self.ask_get(life)),
+            Event::Read => self.decide(life, context),
+            _ => self.clean_up(decision, life, context),
+        }
+    }
+
+    /// A touch with a lifetime that has ended: the session ends.
+    fn end_expired(&mut self, life: &mut Life) -> Step {
+        life.begin_doubt();
+        Step::Ask(self.ask_destroy(life.sid().clone(), Expect::Anything, Why::Expired))
+    }
+
+    /// What operations of this request left behind is destroyed before the response goes out.
+    fn clean_up(&mut self, decision: Decision, life: &mut Life, context: &Context<'_>) -> Step {
+        match life.leftovers.first().cloned() {
+            Some(sid) if !planted(Fault::LeftoverKept) => {
+                self.kind = Kind::End(End::CleaningUp(decision));
+                Step::Ask(self.ask_destroy(sid, Expect::Anything, Why::LeftOver))
+            }
+            _ => self.ended(life, context, decision, None),
+        }
+    }
+
+    fn ended(
+        &mut self,
+        life: &mut Life,
+        context: &Context<'_>,
+        decision: Decision,
+        error: Option<Error>,
+    ) -> Step {
+        let gone = matches!(life.standing, Standing::Gone);
+        let silent = planted(Fault::DroppedInSilence) || error.is_some();
+        let dropped = if gone && !silent { life.unsaved() } else { 0 };
+        if error.is_some() || gone {
+            life.is_told();
+        }
+        let set_cookie = if gone || error.is_some() { SetCookie::Nothing } else { decision.cookie };
+        if !life.is_response_out() {
+            let expired = life.cookie_to_send(context.now).expires_at().is_some_and(|at| at <= context.now);
+            let out = match set_cookie {
+                SetCookie::Send if expired => CookieOut::Expired,
+                SetCookie::Send => CookieOut::Sent,
+                _ => CookieOut::NotSent,
+            };
+            life.response_out(out, context.now);
+        }
+        Step::Done(Ok(Done::Ended(Ended {
+            set_cookie,
+            sid: life.sid().clone(),
+            cookie: life.cookie().clone(),
+            gone,
+            dropped,
+            error,
+        })))
+    }
+}

@@ -1,0 +1,178 @@
+//! Real futures over a store that waits, polled by hand.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    dead_code,
+    reason = "helpers of tests, each of which uses some"
+)]
+
+use std::{
+    pin::pin,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use session_core::{
+    AdminStore, Cookie, CookieOptions, Destroyed, Error, Exchange, Expect, MemoryStore, Options, Record,
+    RequestInfo, Secret, Session, Sessions, Set, Sid, Store, StoreError, Stored, Touched, async_trait,
+};
+
+/// A store whose every call waits twice: before it is done, and after. One of them may be told to fail, or to hang.
+#[derive(Debug, Default)]
+pub(crate) struct SlowStore {
+    pub(crate) memory: MemoryStore,
+    trouble: Mutex<Option<(Sid, Trouble)>>,
+    /// The call that is in trouble, by its number.
+    trouble_at: Mutex<Option<(usize, Trouble)>>,
+    pub(crate) calls: AtomicUsize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Trouble {
+    FailsBefore,
+    FailsAfter,
+    Hangs,
+}
+
+impl SlowStore {
+    fn trouble(&self, sid: &Sid) -> Option<Trouble> {
+        self.trouble.lock().unwrap().as_ref().filter(|(of, _)| of == sid).map(|(_, trouble)| *trouble)
+    }
+
+    async fn around<T>(
+        &self,
+        sid: &Sid,
+        call: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        let number = self.calls.fetch_add(1, Ordering::Relaxed);
+        let at = self.trouble_at.lock().unwrap().filter(|(at, _)| *at == number).map(|(_, trouble)| trouble);
+        let failed = || Err(StoreError::unavailable("slow", "down"));
+        step().await;
+        match at.or_else(|| self.trouble(sid)) {
+            Some(Trouble::FailsBefore) => return failed(),
+            Some(Trouble::Hangs) => std::future::pending().await,
+            _ => {}
+        }
+        let answer = call.await;
+        step().await;
+        if at.or_else(|| self.trouble(sid)) == Some(Trouble::FailsAfter) { failed() } else { answer }
+    }
+}
+
+#[async_trait]
+impl Store for SlowStore {
+    async fn get(&self, sid: &Sid) -> Result<Option<Stored>, StoreError> {
+        self.around(sid, self.memory.get(sid)).await
+    }
+
+    async fn set(&self, sid: &Sid, record: &Record, expect: &Expect) -> Result<Set, StoreError> {
+        self.around(sid, self.memory.set(sid, record, expect)).await
+    }
+
+    async fn touch(&self, sid: &Sid, cookie: &Cookie, expect: &Expect) -> Result<Touched, StoreError> {
+        self.around(sid, self.memory.touch(sid, cookie, expect)).await
+    }
+
+    async fn destroy(&self, sid: &Sid, expect: &Expect) -> Result<Destroyed, StoreError> {
+        self.around(sid, self.memory.destroy(sid, expect)).await
+    }
+}
+
+/// Not ready the first time.
+async fn step() {
+    let mut waited = false;
+    std::future::poll_fn(move |context: &mut Context<'_>| {
+        context.waker().wake_by_ref();
+        if std::mem::replace(&mut waited, true) { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+}
+
+/// Polls so often at most; `None`: it is not done by then, and is dropped.
+pub(crate) fn polled<T>(times: usize, future: impl Future<Output = T>) -> Option<T> {
+    let mut future = pin!(future);
+    let mut context = Context::from_waker(Waker::noop());
+    for _ in 0..times {
+        if let Poll::Ready(done) = future.as_mut().poll(&mut context) {
+            return Some(done);
+        }
+    }
+    None
+}
+
+pub(crate) fn done<T>(future: impl Future<Output = T>) -> T {
+    polled(10_000, future).expect("it ends")
+}
+
+pub(crate) struct App {
+    pub(crate) store: Arc<SlowStore>,
+    pub(crate) sessions: Sessions,
+}
+
+pub(crate) fn apps() -> [App; 2] {
+    let hour = || CookieOptions::new().max_age(Duration::from_secs(3_600));
+    [Options::new("keyboard cat").cookie(hour()), Options::express("keyboard cat").name("sid").cookie(hour())]
+        .map(|options| {
+            let store = Arc::new(SlowStore::default());
+            App { sessions: options.store(Arc::clone(&store)).build().unwrap(), store }
+        })
+}
+
+impl App {
+    pub(crate) fn ask(&self, cookies: &[String]) -> (Exchange, Session) {
+        let each = |visit: &mut dyn FnMut(&str, &[u8])| {
+            cookies.iter().for_each(|cookie| visit("cookie", cookie.as_bytes()));
+        };
+        let exchange = self.sessions.exchange();
+        let session = done(exchange.session(&RequestInfo::new("/", false, &each))).unwrap().unwrap();
+        (exchange, session)
+    }
+
+    pub(crate) fn request(&self, sid: &Sid) -> (Exchange, Session) {
+        self.ask(&[cookie(sid)])
+    }
+
+    pub(crate) fn log_in(&self) -> Sid {
+        let (exchange, session) = self.ask(&[]);
+        session.insert("user", "tj").unwrap();
+        session.insert("n", 0).unwrap();
+        done(exchange.end()).unwrap();
+        session.id()
+    }
+
+    pub(crate) fn trouble(&self, sid: &Sid, trouble: Option<Trouble>) {
+        *self.store.trouble.lock().unwrap() = trouble.map(|trouble| (sid.clone(), trouble));
+    }
+
+    /// One of the calls to come is in trouble, by its number.
+    pub(crate) fn trouble_at(&self, call: usize, trouble: Trouble) {
+        let number = self.store.calls.load(Ordering::Relaxed) + call;
+        *self.store.trouble_at.lock().unwrap() = Some((number, trouble));
+    }
+
+    pub(crate) fn held(&self, sid: &Sid) -> Option<Record> {
+        done(self.store.memory.get(sid)).unwrap().map(|stored| stored.record)
+    }
+
+    /// How many records there are.
+    pub(crate) fn records(&self) -> u64 {
+        done(self.store.memory.length()).unwrap()
+    }
+
+    pub(crate) fn count(&self, sid: &Sid) -> Option<u64> {
+        self.held(sid).map(|record| record.data.get("n").unwrap().parse().unwrap())
+    }
+}
+
+pub(crate) fn cookie(sid: &Sid) -> String {
+    format!("sid=s:{}", Secret::new("keyboard cat").sign(sid.as_str()))
+}
+
+pub(crate) async fn add(session: &Session) -> Result<u64, Error> {
+    session.update("n", |n: Option<u64>| n.unwrap_or(0) + 1).await
+}
