@@ -430,6 +430,11 @@ impl Life {
         };
     }
 
+    /// Somebody else wrote first: the last write was not done. What they wrote is to be read.
+    pub(super) fn was_overtaken(&mut self) {
+        self.doubted.pop();
+    }
+
     /// A write that was the last one sent was done.
     pub(super) fn written(&mut self, sent: &Sent, version: Version, context: &Context<'_>) {
         let span = self.span();

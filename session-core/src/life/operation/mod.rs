@@ -373,7 +373,10 @@ impl Operation {
                 life.nothing_was_done();
                 Event::IdInUse
             }
-            Set::Conflict => Event::Conflict,
+            Set::Conflict => {
+                life.was_overtaken();
+                Event::Conflict
+            }
             Set::Expired => {
                 life.nothing_was_done();
                 Event::Expired { late: context.now > sent.at }

@@ -552,8 +552,9 @@ impl Ghost {
             Op::Reload => {
                 request.mine.is_stored();
                 let held = store.held(&sid, now).map(|entry| value(&entry.data, "k"));
+                let seen = value(life.data(), "k");
                 request.knows(held.flatten());
-                if held.is_some_and(|held| held != value(life.data(), "k")) {
+                if held.is_some_and(|held| held != seen) {
                     return broken("a reload was acknowledged, and the handler sees something else");
                 }
             }
@@ -641,7 +642,7 @@ impl Ghost {
         if let Some(error) = &ended.error {
             return Self::failed(request, running, error);
         }
-        if request.mine.logs_out && store.held(&sid, now).is_some() {
+        if request.mine.logs_out && store.held(&sid, now).is_some() && !self.look(&sid).may_return {
             return broken("a logout was begun, and nobody was told that it is not done");
         }
         let left = store.live(now).any(|(left, _)| {
