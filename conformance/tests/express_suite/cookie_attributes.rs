@@ -69,14 +69,14 @@ fn attributes_that_cannot_be_sent_are_refused_when_the_options_are_built() {
 
 /// As in Express the answer goes out without the cookie; the error is logged.
 #[tokio::test]
-async fn attributes_that_cannot_be_sent_cost_the_cookie_and_not_the_answer() {
+async fn attributes_that_cannot_be_sent_are_refused_where_they_are_set_and_change_nothing() {
     let app = app(options(), async |session: Session| -> Reply {
-        session.update_cookie(|cookie| cookie.set_path("/a;Domain=evil.example"))?;
-        Ok("hello".into())
+        let refused = session.update_cookie(|cookie| cookie.set_path("/a;Domain=evil.example"));
+        Ok(refused.unwrap_err().to_string())
     });
     let answer = get("/").ok(&app).await;
-    assert!(answer.sets_no_cookie());
-    assert_eq!(answer.body, "hello");
+    assert_eq!(answer.body, "cookie: option path is invalid");
+    assert!(!answer.sets_no_cookie());
 }
 
 async fn original_max_age(session: Session) -> String {

@@ -149,6 +149,7 @@ fn is_to_confirm(facts: &Facts, policies: &Policies, decision: Decision) -> bool
         && decision == Decision { write: Write::Nothing, cookie: SetCookie::Send }
         && facts.stored
         && facts.unconfirmed
+        && !planted(Fault::NotConfirmed)
 }
 
 fn without_session(gone: Presence, facts: &Facts, policies: &Policies) -> Decision {

@@ -39,11 +39,37 @@ pub(crate) enum Fault {
     CookieNotRenewed,
     /// Changes of a session that was ended elsewhere are dropped, and nobody is told.
     DroppedInSilence,
+    /// A touch goes by the lifetime that was read, whatever somebody else has given the session since.
+    TouchUnconditional,
+    /// A cookie is sent for what was written a while ago, without asking whether it is still so.
+    NotConfirmed,
+    /// The cookie goes back to the expiry that this request gave it, though somebody else has moved it since.
+    CookieSetBack,
+    /// A renewal that failed has the old record destroyed.
+    FailedRenewalLogsOut,
+    /// A renewal answers that it is done, and the id is the same.
+    IdNotRenewed,
+    /// A logout does not look for what a renewal left behind.
+    LogoutForgetsLeftovers,
+    /// A session is let go of, and with it a logout that has failed.
+    UnsetForgetsLogout,
+    /// A reload keeps a lifetime that was set before it.
+    ReloadKeepsCookie,
+    /// A reload takes nothing over.
+    ReloadKeepsData,
+    /// What a write was overtaken with counts as perhaps stored.
+    OvertakenInDoubt,
+    /// A first write that failed ends the session.
+    FailedFirstWriteEnds,
+    /// A first write whose answer was lost, and which was found, does not count as a save.
+    FoundNotSaved,
+    /// The cookie is decided on before the session was read again.
+    CookieNotDecidedAgain,
 }
 
 #[cfg(test)]
 impl Fault {
-    pub(crate) const ALL: [Self; 18] = [
+    pub(crate) const ALL: [Self; 31] = [
         Self::OldExpiryWritten,
         Self::LifetimeClaimed,
         Self::NoDoubt,
@@ -62,6 +88,19 @@ impl Fault {
         Self::StaleCookieSent,
         Self::CookieNotRenewed,
         Self::DroppedInSilence,
+        Self::TouchUnconditional,
+        Self::NotConfirmed,
+        Self::CookieSetBack,
+        Self::FailedRenewalLogsOut,
+        Self::IdNotRenewed,
+        Self::LogoutForgetsLeftovers,
+        Self::UnsetForgetsLogout,
+        Self::ReloadKeepsCookie,
+        Self::ReloadKeepsData,
+        Self::OvertakenInDoubt,
+        Self::FailedFirstWriteEnds,
+        Self::FoundNotSaved,
+        Self::CookieNotDecidedAgain,
     ];
 }
 

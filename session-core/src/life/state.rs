@@ -228,7 +228,9 @@ impl Life {
     }
 
     pub(crate) fn unset(&mut self) {
-        if self.presence == Presence::Present {
+        if self.presence == Presence::Present
+            || (self.presence == Presence::Ending && planted(Fault::UnsetForgetsLogout))
+        {
             self.presence = Presence::Unset;
         }
     }
@@ -369,7 +371,10 @@ impl Life {
     /// no lifetime that another one gave. express-session's touch goes by what it read, whatever has happened since.
     pub(super) fn expect_to_touch(&self, context: &Context<'_>) -> Expect {
         match self.held() {
-            Some(held) if context.options.policies.cookie_renewal == CookieRenewal::WithRecord => {
+            Some(held)
+                if context.options.policies.cookie_renewal == CookieRenewal::WithRecord
+                    && !planted(Fault::TouchUnconditional) =>
+            {
                 Expect::Version(held.version.clone())
             }
             _ => Expect::Anything,
@@ -432,7 +437,9 @@ impl Life {
 
     /// Somebody else wrote first: the last write was not done. What they wrote is to be read.
     pub(super) fn was_overtaken(&mut self) {
-        self.doubted.pop();
+        if !planted(Fault::OvertakenInDoubt) {
+            self.doubted.pop();
+        }
     }
 
     /// A write that was the last one sent was done.
@@ -466,12 +473,17 @@ impl Life {
         self.standing = Standing::Held(Held::of(&stored, context.now));
         let theirs = self.span().and_then(|span| span.until);
         // Somebody else has moved it further since, and sent the cookie for it. Stores round to whole seconds.
-        if ours.zip(theirs).is_some_and(|(ours, theirs)| theirs > ours.saturating_add(ROUNDED)) {
+        if ours.zip(theirs).is_some_and(|(ours, theirs)| theirs > ours.saturating_add(ROUNDED))
+            && !planted(Fault::CookieSetBack)
+        {
             self.renewed = None;
         }
         self.confirmed = context.now;
         self.rebase(Arc::new(stored.record.data));
-        if !was_held && context.options.policies.explicit_save == ExplicitSave::Counts {
+        if !was_held
+            && context.options.policies.explicit_save == ExplicitSave::Counts
+            && !planted(Fault::FoundNotSaved)
+        {
             // A first write whose answer never came was done.
             self.saved = Some(Arc::clone(&self.base));
         }
@@ -503,17 +515,23 @@ impl Life {
 
     /// `reload`: the same without what was changed here.
     pub(super) fn take_over(&mut self, stored: Stored, context: &Context<'_>) {
-        self.view = Arc::clone(&self.base);
+        if !planted(Fault::ReloadKeepsData) {
+            self.view = Arc::clone(&self.base);
+        }
         self.doubted.clear();
-        self.cookie_changed = false;
-        self.cookie_unsaved = false;
+        if !planted(Fault::ReloadKeepsCookie) {
+            self.cookie_changed = false;
+            self.cookie_unsaved = false;
+        }
         self.read(stored, context);
     }
 
     /// The store holds nothing under the id.
     pub(super) fn found_nothing(&mut self) {
         let standing = std::mem::replace(&mut self.standing, Standing::Gone);
-        if let Standing::Fresh { tried } | Standing::Doubt { before: Before::Fresh { tried } } = standing {
+        if let Standing::Fresh { tried } | Standing::Doubt { before: Before::Fresh { tried } } = standing
+            && !(planted(Fault::FailedFirstWriteEnds) && !tried.is_empty())
+        {
             self.standing = Standing::Fresh { tried };
         }
     }

@@ -39,7 +39,9 @@ impl Operation {
 
     /// What earlier operations left behind is of this session too: a logout that says so has ended it as well.
     fn destroy_leftovers(&mut self, life: &mut Life) -> Step {
-        if let Some(sid) = life.leftovers.first().cloned() {
+        if let Some(sid) = life.leftovers.first().cloned()
+            && !planted(Fault::LogoutForgetsLeftovers)
+        {
             return Step::Ask(self.ask_destroy(sid, Expect::Anything, Why::LeftOver));
         }
         let elsewhere = matches!(life.standing, Standing::Gone) && !planted(Fault::OvertakenDestroy);
@@ -103,7 +105,7 @@ impl Operation {
             (Write::Set, event) => match self.write(life, context, event) {
                 Ok(Written::Ask(ask)) => Step::Ask(ask),
                 Ok(Written::Stored | Written::Gone) => {
-                    let decision = if self.has_read {
+                    let decision = if self.has_read && !planted(Fault::CookieNotDecidedAgain) {
                         cookie_after(&life.facts(context), &context.options.policies, decision)
                     } else {
                         decision

@@ -55,7 +55,12 @@ impl Operation {
         event: Event,
     ) -> Step {
         match event {
-            Event::Failed(error) => return Step::Done(Err(error.into())),
+            Event::Failed(error) => {
+                if planted(Fault::FailedRenewalLogsOut) {
+                    life.leave(&life.sid().clone());
+                }
+                return Step::Done(Err(error.into()));
+            }
             Event::IdInUse => return Step::Done(Err(Error::IdInUse)),
             Event::Destroyed(Why::Moved, here) if here || planted(Fault::OvertakenRenewal) => {
                 if life.presence != Presence::Present {
@@ -116,7 +121,9 @@ impl Operation {
             }
             Standing::Gone => Step::Done(Err(Error::Gone)),
             Standing::Fresh { .. } => {
-                life.rename(new.clone());
+                if !planted(Fault::IdNotRenewed) {
+                    life.rename(new.clone());
+                }
                 Step::Done(Ok(Done::Ok))
             }
             Standing::Held(_) => self.copy(new, copy, life, context),

@@ -384,13 +384,13 @@ impl Ghost {
     pub(super) fn sent(
         &mut self,
         rules: &Rules,
-        store: &SimStore,
+        world: (&SimStore, Option<&(Sid, Option<Millis>)>),
         now: Millis,
         at: usize,
         ended: &Ended,
         request: &Request,
-        jar: Option<&(Sid, Option<Millis>)>,
     ) -> Result<(), Violation> {
+        let (store, jar) = world;
         if ended.cookie.expires_at().is_some_and(|at| at <= now) {
             // The client had it, if only for a moment.
             self.about(&ended.sid).known = true;

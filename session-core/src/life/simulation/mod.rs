@@ -23,7 +23,7 @@ use std::{
 
 use self::{
     explore::{Budget, explore, wander},
-    world::{Arrival, FEWER, OPS, Rules},
+    world::{Arrival, FEWER, OPS, Op, Rules},
 };
 use super::fault::{Fault, plant};
 
@@ -40,7 +40,11 @@ const LATE: Budget = Budget { faults: 1, late: true, ..FAULTS };
 const ONE: Budget =
     Budget { requests: 1, operations: 2, faults: 2, time: 1, express: 1, late: true, ops: &OPS };
 
-const USUAL: [Budget; 7] = [TWO, THREE, FAULTS, TIME, EXPRESS, LATE, ONE];
+/// What is changed back, and what is read again after a long time: longer programs of few operations.
+const BACK: Budget = Budget { operations: 3, ops: &[Op::Insert, Op::PutBack, Op::Save], ..TWO };
+const LONG: Budget = Budget { faults: 0, time: 2, ops: &[Op::Update, Op::Reload], ..TWO };
+
+const USUAL: [Budget; 9] = [TWO, THREE, FAULTS, TIME, EXPRESS, LATE, ONE, BACK, LONG];
 
 /// With `SIMULATION=all`, which takes long: two faults everywhere, and more of everything else.
 const MORE: [Budget; 8] = [
@@ -149,7 +153,7 @@ fn long_runs_at_random_keep_the_promises() {
 }
 
 /// What is tried to find a fault, the smallest first.
-const SEARCH: [Budget; 11] = [
+const SEARCH: [Budget; 13] = [
     Budget { requests: 1, operations: 1, faults: 0, time: 2, ..ONE },
     Budget { operations: 1, faults: 0, time: 1, ..FAULTS },
     Budget { faults: 1, time: 0, express: 0, ..ONE },
@@ -157,6 +161,8 @@ const SEARCH: [Budget; 11] = [
     Budget { operations: 1, faults: 1, ..FAULTS },
     Budget { requests: 1, operations: 2, faults: 0, time: 2, express: 0, late: false, ops: &OPS },
     Budget { requests: 1, operations: 2, faults: 1, time: 1, express: 0, late: false, ops: &OPS },
+    LONG,
+    BACK,
     Budget { faults: 0, ..TWO },
     EXPRESS,
     Budget { time: 1, ..FAULTS },
@@ -166,7 +172,7 @@ const SEARCH: [Budget; 11] = [
 /// Without a fault there is nothing to find: what is found with one is its work.
 #[test]
 fn without_a_fault_nothing_is_found() {
-    let (_, violations) = explore_all(&SEARCH[..8]);
+    let (_, violations) = explore_all(&SEARCH[..10]);
     assert!(violations.is_empty(), "{}", violations.join("\n"));
 }
 

@@ -740,8 +740,8 @@ impl World {
         match ended.set_cookie {
             SetCookie::Send => {
                 let until = ended.cookie.expires_at();
-                let jar = self.jar.as_ref();
-                self.ghost.sent(rules, &self.store, self.now, at, ended, &self.requests[at], jar)?;
+                let world = (&self.store, self.jar.as_ref());
+                self.ghost.sent(rules, world, self.now, at, ended, &self.requests[at])?;
                 let over = until.is_some_and(|until| until <= self.now);
                 self.jar = (!over).then(|| (ended.sid.clone(), until));
             }
