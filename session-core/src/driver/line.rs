@@ -4,9 +4,12 @@
 //! dropped, holds up nobody. Nothing is locked while a call to the store, or the application, is at work.
 
 use std::{
-    mem,
+    collections::BTreeMap,
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     task::{Context, Poll, Wake, Waker, ready},
 };
 
@@ -24,14 +27,22 @@ use crate::{
 #[derive(Default)]
 pub(super) struct Line(Mutex<State>);
 
+/// So many of those who wait are woken at once: who comes first goes on, and the others wait again.
+pub(super) const AT_ONCE: usize = 4;
+
+/// Another number for each who waits anywhere.
+pub(super) fn ticket() -> u64 {
+    static TICKETS: AtomicU64 = AtomicU64::new(1);
+    TICKETS.fetch_add(1, Ordering::Relaxed)
+}
+
 #[derive(Default)]
 struct State {
-    tickets: u64,
     current: Option<Current>,
     /// What somebody else has brought to its end, or to a question that only its own future can answer.
     aside: Vec<(u64, Aside)>,
     /// Of whoever polled last, while nobody else waits.
-    waker: Option<Waker>,
+    waker: Option<(u64, Waker)>,
     /// Of all, since more than one came.
     everyone: Option<Arc<Everyone>>,
 }
@@ -103,8 +114,9 @@ enum Entered {
 
 impl<'a, F: FnMut(&Arc<Data>) -> Changed> Run<'a, F> {
     pub(super) fn new(session: &'a Session, operation: Operation, change: F) -> Self {
-        let mine = Running { ticket: 0, operation, stage: Stage::Step(None), turn: None };
-        Self { session, ticket: 0, mine: Some(mine), change }
+        let ticket = ticket();
+        let mine = Running { ticket, operation, stage: Stage::Step(None), turn: None };
+        Self { session, ticket, mine: Some(mine), change }
     }
 }
 
@@ -115,7 +127,7 @@ impl<F: FnMut(&Arc<Data>) -> Changed> Future for Run<'_, F> {
         let this = self.get_mut();
         let line = this.session.line();
         loop {
-            let (mut running, waker) = match line.enter(&mut this.ticket, &mut this.mine, context.waker()) {
+            let (mut running, waker) = match line.enter(this.ticket, &mut this.mine, context.waker()) {
                 Entered::Waits => return Poll::Pending,
                 Entered::Done(done) => return Poll::Ready(done),
                 Entered::Drives(running, waker) => (running, waker),
@@ -127,7 +139,7 @@ impl<F: FnMut(&Arc<Data>) -> Changed> Future for Run<'_, F> {
             on_panic.0 = None;
             match stop {
                 Poll::Pending => {
-                    if line.rest(running, waker.is_some(), context.waker()) {
+                    if line.rest(running, waker.is_some(), this.ticket, context.waker()) {
                         return Poll::Pending;
                     }
                 }
@@ -149,25 +161,25 @@ impl<F: FnMut(&Arc<Data>) -> Changed> Future for Run<'_, F> {
 
 impl<F> Drop for Run<'_, F> {
     fn drop(&mut self) {
-        if self.ticket != 0 {
-            self.session.line().forget(self.ticket);
-        }
+        self.session.line().forget(self.ticket);
     }
 }
 
 impl Session {
     /// Drives what is under way on this handle, for somebody who waits for its turn.
-    pub(super) fn help(&self, context: &mut Context<'_>) {
+    pub(super) fn help(&self, ticket: u64, context: &mut Context<'_>) {
         let line = self.line();
         loop {
-            let Entered::Drives(mut running, waker) = line.enter_to_help(context.waker()) else { return };
+            let Entered::Drives(mut running, waker) = line.enter_to_help(ticket, context.waker()) else {
+                return;
+            };
             let mut on_panic = Freed(Some(line));
             let stop =
                 running.drive(self, &mut Context::from_waker(waker.as_ref().unwrap_or(context.waker())));
             on_panic.0 = None;
             match stop {
                 Poll::Pending => {
-                    if line.rest(running, waker.is_some(), context.waker()) {
+                    if line.rest(running, waker.is_some(), ticket, context.waker()) {
                         return;
                     }
                 }
@@ -221,33 +233,25 @@ impl Line {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn enter(&self, ticket: &mut u64, mine: &mut Option<Running>, waker: &Waker) -> Entered {
+    fn enter(&self, ticket: u64, mine: &mut Option<Running>, waker: &Waker) -> Entered {
         let mut state = self.state();
-        if let Some(running) = mine
-            && *ticket == 0
-        {
-            state.tickets += 1;
-            *ticket = state.tickets;
-            running.ticket = *ticket;
-        }
-        if let Some(at) = state.aside.iter().position(|(of, _)| of == ticket) {
+        if let Some(at) = state.aside.iter().position(|(of, _)| *of == ticket) {
             match state.aside.swap_remove(at).1 {
                 Aside::Done(done) => return Entered::Done(*done),
                 Aside::Asks(running) => *mine = Some(*running),
             }
         }
         match (state.current.take(), mine.take()) {
-            (None, Some(running)) => state.drive(running, waker),
-            (Some(Current::Resting(running)), None) if running.ticket == *ticket => {
-                state.drive(*running, waker)
+            (None, Some(running)) => state.drive(running, ticket, waker).unlocked(state),
+            (Some(Current::Resting(running)), None) if running.ticket == ticket => {
+                state.drive(*running, ticket, waker).unlocked(state)
             }
-            (current, None) if current.as_ref().is_none_or(|current| current.ticket() != *ticket) => {
+            (current, None) if current.as_ref().is_none_or(|current| current.ticket() != ticket) => {
                 state.current = current;
                 Entered::Done(Err(lost()))
             }
             (current, waiting) => {
-                let entered = state.help(current, waker);
-                drop(state);
+                let entered = state.help(current, ticket, waker).unlocked(state);
                 // Whoever is in the line may need the turn.
                 *mine = waiting.map(|waiting| Running { turn: None, ..waiting });
                 entered
@@ -255,32 +259,37 @@ impl Line {
         }
     }
 
-    fn enter_to_help(&self, waker: &Waker) -> Entered {
+    fn enter_to_help(&self, ticket: u64, waker: &Waker) -> Entered {
         let mut state = self.state();
         let current = state.current.take();
-        state.help(current, waker)
+        if current.is_none() {
+            return Entered::Waits;
+        }
+        state.help(current, ticket, waker).unlocked(state)
     }
 
     /// It goes on when it is woken. False: somebody came meanwhile whom the last poll does not wake, or its future was
     /// dropped, so once more.
-    fn rest(&self, running: Running, wakes_everyone: bool, waker: &Waker) -> bool {
+    fn rest(&self, running: Running, wakes_everyone: bool, ticket: u64, waker: &Waker) -> bool {
         let mut state = self.state();
         if let Some(Current::Polled { dropped: true, .. }) = state.current {
             state.current = None;
             let everyone = state.everyone.clone();
             drop(state);
             drop(running);
-            wake(everyone.as_ref());
+            wake(everyone.as_ref(), None);
             return false;
         }
         state.current = Some(Current::Resting(Box::new(running)));
         if state.everyone.is_some() {
             return wakes_everyone;
         }
-        match &mut state.waker {
-            Some(last) => last.clone_from(waker),
-            none => *none = Some(waker.clone()),
+        if state.waker.as_ref().is_some_and(|(of, last)| *of == ticket && last.will_wake(waker)) {
+            return true;
         }
+        let last = state.waker.replace((ticket, waker.clone()));
+        drop(state);
+        drop(last);
         true
     }
 
@@ -289,19 +298,21 @@ impl Line {
         let mut state = self.state();
         let dropped = matches!(state.current, Some(Current::Polled { dropped: true, .. }));
         state.current = None;
+        let of = aside.as_ref().map(|(of, _)| *of);
         let unwanted = if dropped {
             aside
         } else {
             state.aside.extend(aside);
             None
         };
+        let last = state.waker.take();
         let everyone = state.everyone.clone();
         drop(state);
-        drop(unwanted);
-        wake(everyone.as_ref());
+        drop((unwanted, last));
+        wake(everyone.as_ref(), of);
     }
 
-    /// The future of this operation is dropped.
+    /// The future of this operation is dropped, or done.
     fn forget(&self, ticket: u64) {
         let mut state = self.state();
         let current = match state.current.take() {
@@ -317,32 +328,57 @@ impl Line {
         };
         let aside =
             state.aside.iter().position(|(of, _)| *of == ticket).map(|at| state.aside.swap_remove(at));
-        let everyone = state.everyone.clone().filter(|_| current.is_some());
+        let last = state.waker.take_if(|(of, _)| *of == ticket);
+        let everyone = state.everyone.clone();
         drop(state);
-        drop((current, aside));
-        wake(everyone.as_ref());
+        drop((current, aside, last));
+        if let Some(everyone) = &everyone {
+            everyone.without(ticket);
+        }
+        // It may have been woken to go on with what is under way.
+        wake(everyone.as_ref(), None);
     }
 }
 
 impl State {
-    fn drive(&mut self, running: Running, waker: &Waker) -> Entered {
+    fn drive(&mut self, running: Running, ticket: u64, waker: &Waker) -> Decided {
         self.current = Some(Current::Polled { ticket: running.ticket, dropped: false });
-        let everyone = self.everyone.as_ref().map(|everyone| everyone.and(waker));
-        Entered::Drives(running, everyone)
+        let everyone = self.everyone.as_ref().map(|everyone| everyone.and(ticket, waker));
+        let (everyone, last) = everyone.unzip();
+        Decided { entered: Entered::Drives(running, everyone), unused: [last.flatten(), None] }
     }
 
     /// Somebody else is under way.
-    fn help(&mut self, current: Option<Current>, waker: &Waker) -> Entered {
-        let last = self.waker.take();
+    fn help(&mut self, current: Option<Current>, ticket: u64, waker: &Waker) -> Decided {
         let everyone = self.everyone.get_or_insert_default();
-        last.iter().chain([waker]).for_each(|waker| drop(everyone.and(waker)));
-        match current {
-            Some(Current::Resting(running)) => self.drive(*running, waker),
+        let last = self.waker.take().and_then(|(of, last)| everyone.and(of, &last).1);
+        let (all, replaced) = everyone.and(ticket, waker);
+        let entered = match current {
+            Some(Current::Resting(running)) => {
+                self.current = Some(Current::Polled { ticket: running.ticket, dropped: false });
+                Entered::Drives(*running, Some(all))
+            }
             other => {
                 self.current = other;
                 Entered::Waits
             }
-        }
+        };
+        Decided { entered, unused: [last, replaced] }
+    }
+}
+
+/// What one that came has to do, and wakers that nobody needs any more.
+struct Decided {
+    entered: Entered,
+    unused: [Option<Waker>; 2],
+}
+
+impl Decided {
+    /// A waker may be the last that holds a task: whatever is dropped with it finds nothing locked.
+    fn unlocked(self, state: MutexGuard<'_, State>) -> Entered {
+        drop(state);
+        drop(self.unused);
+        self.entered
     }
 }
 
@@ -355,31 +391,51 @@ impl Current {
     }
 }
 
-/// Wakes all who wait: whoever comes first goes on.
+/// All who wait, in the order in which they came. Of those who were not woken since they came last, the first few are:
+/// one that was put aside is passed over the next time.
 #[derive(Default)]
-struct Everyone(Mutex<Vec<Waker>>);
+struct Everyone(Mutex<BTreeMap<u64, (Waker, bool)>>);
 
 impl Everyone {
-    /// One more to be woken, once; answers the waker of all.
-    fn and(self: &Arc<Self>, waker: &Waker) -> Waker {
-        let mut wakers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if !wakers.iter().any(|known| known.will_wake(waker)) {
-            wakers.push(waker.clone());
+    fn wakers(&self) -> MutexGuard<'_, BTreeMap<u64, (Waker, bool)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One more to be woken; answers the waker of all, and the one that it had before.
+    fn and(self: &Arc<Self>, ticket: u64, waker: &Waker) -> (Waker, Option<Waker>) {
+        let last = self.wakers().insert(ticket, (waker.clone(), false));
+        (Waker::from(Arc::clone(self)), last.map(|(last, _)| last))
+    }
+
+    fn without(&self, ticket: u64) {
+        let last = self.wakers().remove(&ticket);
+        drop(last);
+    }
+
+    /// The first few, and whoever it is of.
+    fn wake_some(&self, of: Option<u64>) {
+        let mut left = AT_ONCE;
+        let mut woken = Vec::new();
+        for (ticket, (waker, is_woken)) in self.wakers().iter_mut() {
+            if !*is_woken && (left > 0 || Some(*ticket) == of) {
+                *is_woken = true;
+                left = left.saturating_sub(1);
+                woken.push(waker.clone());
+            }
         }
-        Waker::from(Arc::clone(self))
+        woken.into_iter().for_each(Waker::wake);
     }
 }
 
 impl Wake for Everyone {
     fn wake(self: Arc<Self>) {
-        let wakers = mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
-        wakers.into_iter().for_each(Waker::wake);
+        self.wake_some(None);
     }
 }
 
-fn wake(everyone: Option<&Arc<Everyone>>) {
+fn wake(everyone: Option<&Arc<Everyone>>, of: Option<u64>) {
     if let Some(everyone) = everyone {
-        Arc::clone(everyone).wake();
+        everyone.wake_some(of);
     }
 }
 

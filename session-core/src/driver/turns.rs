@@ -1,16 +1,18 @@
-//! Writers of one session take turns once they have been in each other's way. When a turn ends, all who wait are woken in
-//! the order in which they came, and the first to come has it; whoever waits drives the one who has it. So one that was put
-//! aside holds up nobody, nobody waits for another session, and whoever is dropped gives up the turn or the place in the
-//! line.
+//! Writers of one session take turns once they have been in each other's way. When a turn ends, the first few of those who
+//! wait are woken, and the first to come has it; they also drive the one who has it. So one that was put aside holds up
+//! nobody, nobody waits for another session, and whoever is dropped gives up the turn or the place in the line.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeMap, HashMap},
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     task::{Context, Poll, Waker},
 };
 
-use crate::wire::sid::Sid;
+use crate::{
+    driver::line::{self, AT_ONCE},
+    wire::sid::Sid,
+};
 
 /// Who may write, and who waits, by session: only sessions with a conflict are in it.
 #[derive(Clone, Default)]
@@ -19,8 +21,8 @@ pub(crate) struct Turns(Arc<Mutex<HashMap<Sid, Line>>>);
 #[derive(Default)]
 struct Line {
     holder: Option<Holder>,
-    waiting: VecDeque<Waiting>,
-    tickets: u64,
+    /// By the order in which they came.
+    waiting: BTreeMap<u64, Waiting>,
 }
 
 struct Holder {
@@ -29,14 +31,15 @@ struct Holder {
 }
 
 struct Waiting {
-    ticket: u64,
     waker: Waker,
+    /// Since it came last.
+    woken: bool,
 }
 
 /// Who has a turn can be helped to be done with it.
 pub(crate) trait Help: Send + Sync {
-    /// Drives what is under way, and wakes the task when it can go on.
-    fn help(self: Arc<Self>, context: &mut Context<'_>);
+    /// Drives what is under way, and wakes the one with this ticket when it can go on.
+    fn help(self: Arc<Self>, ticket: u64, context: &mut Context<'_>);
 }
 
 /// The turn. It ends when this is dropped.
@@ -51,28 +54,36 @@ pub(crate) struct Taking {
     turns: Turns,
     sid: Sid,
     help: Weak<dyn Help>,
-    /// The place in the line.
-    ticket: Option<u64>,
+    ticket: u64,
+    /// It waits in the line.
+    waits: bool,
 }
 
 impl Turns {
     /// `help` drives whatever has the turn then.
     pub(crate) fn take(&self, sid: Sid, help: Weak<dyn Help>) -> Taking {
-        Taking { turns: self.clone(), sid, help, ticket: None }
+        Taking { turns: self.clone(), sid, help, ticket: line::ticket(), waits: false }
     }
 
     fn lines(&self) -> MutexGuard<'_, HashMap<Sid, Line>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Wakes all who wait once nobody has the turn; a line without anybody is forgotten.
+    /// Wakes the next ones once nobody has the turn; a line without anybody is forgotten.
     fn go_on(mut lines: MutexGuard<'_, HashMap<Sid, Line>>, sid: &Sid) {
-        let Some(line) = lines.get(sid).filter(|line| line.holder.is_none()) else { return };
-        // They stay in the line until they have it, or are dropped.
-        let wakers: Vec<Waker> = line.waiting.iter().map(|waiting| waiting.waker.clone()).collect();
-        if wakers.is_empty() {
+        let Some(line) = lines.get_mut(sid).filter(|line| line.holder.is_none()) else { return };
+        if line.waiting.is_empty() {
             lines.remove(sid);
+            return;
         }
+        // They stay in the line until they have it, or are dropped. One that was put aside is passed over the next time.
+        let next = line.waiting.values_mut().filter(|waiting| !waiting.woken).take(AT_ONCE);
+        let wakers: Vec<Waker> = next
+            .map(|waiting| {
+                waiting.woken = true;
+                waiting.waker.clone()
+            })
+            .collect();
         drop(lines);
         wakers.into_iter().for_each(Waker::wake);
     }
@@ -84,25 +95,27 @@ impl Turns {
 }
 
 impl Taking {
-    /// The turn, or who has it.
-    fn try_take(&mut self, waker: &Waker) -> Result<Turn, Weak<dyn Help>> {
+    /// The turn, or who has it: to be helped by the first few.
+    fn try_take(&mut self, waker: &Waker) -> Result<Turn, Option<Weak<dyn Help>>> {
         let mut lines = self.turns.lines();
         let line = lines.entry(self.sid.clone()).or_default();
-        let ticket = *self.ticket.get_or_insert_with(|| {
-            line.tickets += 1;
-            line.tickets
-        });
+        let ticket = self.ticket;
         if let Some(holder) = &line.holder {
             let help = Weak::clone(&holder.help);
-            match line.waiting.iter_mut().find(|waiting| waiting.ticket == ticket) {
-                Some(waiting) => waiting.waker.clone_from(waker),
-                None => line.waiting.push_back(Waiting { ticket, waker: waker.clone() }),
-            }
-            return Err(help);
+            let waiting = Waiting { waker: waker.clone(), woken: false };
+            let last = line.waiting.insert(ticket, waiting);
+            let is_near = line.waiting.range(..ticket).take(AT_ONCE).count() < AT_ONCE;
+            drop(lines);
+            // A waker may be the last that holds a task: whatever is dropped with it finds nothing locked.
+            drop(last);
+            self.waits = true;
+            return Err(is_near.then_some(help));
         }
-        line.waiting.retain(|waiting| waiting.ticket != ticket);
+        let last = line.waiting.remove(&ticket);
         line.holder = Some(Holder { ticket, help: Weak::clone(&self.help) });
-        self.ticket = None;
+        drop(lines);
+        drop(last);
+        self.waits = false;
         Ok(Turn { turns: self.turns.clone(), sid: self.sid.clone(), ticket })
     }
 }
@@ -112,26 +125,29 @@ impl Future for Taking {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Turn> {
         let this = self.get_mut();
-        let taken = this.try_take(context.waker());
-        // Nothing is locked while the other is helped. It may be done then: whoever has a turn waits for nobody's.
-        let taken = taken.or_else(|holder| {
-            if let Some(holder) = holder.upgrade() {
-                holder.help(context);
+        match this.try_take(context.waker()) {
+            Ok(turn) => Poll::Ready(turn),
+            Err(None) => Poll::Pending,
+            Err(Some(holder)) => {
+                // Nothing is locked meanwhile. It may be done then: whoever has a turn waits for nobody's.
+                if let Some(holder) = holder.upgrade() {
+                    holder.help(this.ticket, context);
+                }
+                this.try_take(context.waker()).map_or(Poll::Pending, Poll::Ready)
             }
-            this.try_take(context.waker())
-        });
-        taken.map_or(Poll::Pending, Poll::Ready)
+        }
     }
 }
 
 impl Drop for Taking {
     fn drop(&mut self) {
-        let Some(ticket) = self.ticket else { return };
-        let mut lines = self.turns.lines();
-        if let Some(line) = lines.get_mut(&self.sid) {
-            line.waiting.retain(|waiting| waiting.ticket != ticket);
+        if !self.waits {
+            return;
         }
+        let mut lines = self.turns.lines();
+        let last = lines.get_mut(&self.sid).and_then(|line| line.waiting.remove(&self.ticket));
         Turns::go_on(lines, &self.sid);
+        drop(last);
     }
 }
 
@@ -162,7 +178,7 @@ mod tests {
     struct Count(AtomicUsize);
 
     impl Help for Count {
-        fn help(self: Arc<Self>, _: &mut Context<'_>) {
+        fn help(self: Arc<Self>, _: u64, _: &mut Context<'_>) {
             self.0.fetch_add(100, Ordering::Relaxed);
         }
     }

@@ -530,7 +530,7 @@ impl Life {
     pub(super) fn found_nothing(&mut self) {
         let standing = std::mem::replace(&mut self.standing, Standing::Gone);
         if let Standing::Fresh { tried } | Standing::Doubt { before: Before::Fresh { tried } } = standing
-            && !(planted(Fault::FailedFirstWriteEnds) && !tried.is_empty())
+            && (tried.is_empty() || !planted(Fault::FailedFirstWriteEnds))
         {
             self.standing = Standing::Fresh { tried };
         }
