@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use futures_util::{StreamExt, stream};
 use session_core::{Expect, Record, Sid, StoreError};
 
 use crate::{
@@ -12,14 +13,19 @@ use crate::{
 /// What is held: data by their sids.
 type Held = BTreeMap<Sid, Vec<(String, String)>>;
 
+/// More than a page or a batch of any store, and than a thousand, which many take for enough.
+const MANY: usize = 1_100;
+
+/// So many are under way at a time.
+const AT_ONCE: usize = 32;
+
 async fn fill(fixture: &Fixture) -> Held {
-    let mut held = Held::new();
-    for at in 0..250 {
+    let fill = stream::iter(0..MANY).map(async |at| {
         let (sid, record) = (Sid::random(), record(fixture, &format!("\"at\":{at}")));
         put(fixture, &sid, &record).await;
-        held.insert(sid, text_of(&record));
-    }
-    held
+        (sid, text_of(&record))
+    });
+    fill.buffer_unordered(AT_ONCE).collect().await
 }
 
 /// So many more, which have expired by the time this returns, and one that would have if it had not been touched.
@@ -84,6 +90,34 @@ pub async fn prune_removes_what_has_expired_and_nothing_else(fixture: &Fixture) 
     let pruned = if fixture.expires_by_itself { 0 } else { EXPIRED };
     assert_eq!(fixture.store.prune().await.unwrap(), pruned);
     assert_eq!(fixture.store.prune().await.unwrap(), 0);
+    assert_eq!(fixture.store.length().await.unwrap(), held.len() as u64);
+}
+
+/// A prune in batches goes on to the last, and ends nothing sooner: what is about to expire is held until it does.
+#[allow(missing_docs)]
+pub async fn prune_removes_all_that_has_expired_however_many(fixture: &Fixture) {
+    if fixture.expires_by_itself {
+        return;
+    }
+    let mut held = Held::new();
+    for minutes in [1, 10, 29, 300] {
+        let (sid, lifetime) = (Sid::random(), Duration::from_secs(60 * minutes));
+        let record = lasting(fixture, Some(lifetime), &format!("\"minutes\":{minutes}"));
+        put(fixture, &sid, &record).await;
+        held.insert(sid, text_of(&record));
+    }
+    let expired = 2_500;
+    let short = stream::iter(0..expired).map(async |_| {
+        put(fixture, &Sid::random(), &lasting(fixture, Some(Duration::from_secs(2)), "")).await;
+    });
+    short.buffer_unordered(AT_ONCE).collect::<Vec<_>>().await;
+    fixture.pass(Duration::from_millis(3_200)).await;
+    assert_eq!(fixture.store.prune().await.unwrap(), expired);
+    assert_eq!(fixture.store.prune().await.unwrap(), 0);
+    for (sid, text) in &held {
+        let stored = fixture.store.get(sid).await.unwrap().expect("it has not expired");
+        assert!(text_of(&stored.record) == *text);
+    }
     assert_eq!(fixture.store.length().await.unwrap(), held.len() as u64);
 }
 

@@ -171,7 +171,7 @@ pub async fn of_parallel_destructions_one_is_told_that_it_was_the_one(fixture: &
 
 #[allow(missing_docs)]
 pub async fn of_writes_and_destructions_of_one_version_one_is_done(fixture: &Fixture) {
-    for round in 0..24 {
+    for round in 0..96 {
         let sid = Sid::random();
         let expect = Expect::Version(put(fixture, &sid, &record(fixture, "")).await);
         let answers = at_once((0..8).map(|at| {
@@ -553,5 +553,35 @@ pub async fn an_expired_session_is_not_brought_back(fixture: &Fixture) {
             assert!(request.end().await.is_empty());
         }
         assert!(held(fixture, &sid).await.is_none());
+    }
+}
+
+/// Whoever prunes must not go by what it saw before.
+#[allow(missing_docs)]
+pub async fn a_session_over_an_expired_one_outlives_a_prune(fixture: &Fixture) {
+    // Where the time is the real one, a round takes seconds.
+    let rounds = if fixture.clock.is_some() { 24 } else { 1 };
+    for _ in 0..rounds {
+        let sids: Vec<Sid> = (0..PARALLEL).map(|_| Sid::random()).collect();
+        join_all(sids.iter().map(async |sid| {
+            put(fixture, sid, &lasting(fixture, Some(Duration::from_secs(2)), r#""old":true"#)).await
+        }))
+        .await;
+        fixture.pass(Duration::from_millis(3_200)).await;
+        let pruning = (0..4).map(|_| {
+            let store = fixture.process();
+            tokio::spawn(async move { store.prune().await.map(drop).unwrap() })
+        });
+        let pruning: Vec<_> = pruning.collect();
+        let write = |sid: &Sid| {
+            let (store, sid, record) = (fixture.process(), sid.clone(), record(fixture, r#""new":true"#));
+            async move { written(store.set(&sid, &record, &Expect::Nothing).await.unwrap()) }
+        };
+        at_once(sids.iter().map(write)).await;
+        join_all(pruning).await.into_iter().for_each(Result::unwrap);
+        for sid in &sids {
+            let text = held(fixture, sid).await.expect("it has not expired");
+            assert_eq!(text, [("new".into(), "true".into())]);
+        }
     }
 }

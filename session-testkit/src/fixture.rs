@@ -22,6 +22,7 @@ pub struct Fixture {
     pub(crate) plant: Option<Plant>,
     pub(crate) ttl: Option<Duration>,
     pub(crate) expires_by_itself: bool,
+    pub(crate) is_exact: bool,
 }
 
 type Plant = Box<dyn Fn(Sid, String) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
@@ -40,6 +41,7 @@ impl Fixture {
             plant: None,
             ttl: None,
             expires_by_itself: false,
+            is_exact: false,
         }
     }
 
@@ -63,6 +65,13 @@ impl Fixture {
     #[must_use]
     pub fn expires_by_itself(self) -> Self {
         Self { expires_by_itself: true, ..self }
+    }
+
+    /// The store ends a record in the millisecond in which its cookie expires, to every verb; with [`clock`](Self::clock).
+    /// Without this it may count in whole seconds.
+    #[must_use]
+    pub fn exact_to_the_millisecond(self) -> Self {
+        Self { is_exact: true, ..self }
     }
 
     /// The store goes by this clock, so that nobody waits.

@@ -44,6 +44,8 @@ macro_rules! store_contract {
             set_expecting_a_version_writes_only_over_that_version,
             set_expecting_a_version_creates_nothing,
             a_version_is_not_that_of_a_later_session_under_the_sid,
+            a_version_is_of_all_that_is_held,
+            what_changes_nothing_is_done_all_the_same,
             set_answers_the_version_that_get_answers,
             set_holds_the_record_until_its_cookie_expires,
             set_moves_the_expiry_under_every_condition,
@@ -55,6 +57,7 @@ macro_rules! store_contract {
             touch_with_an_expired_cookie_says_so_and_changes_nothing,
             touch_of_an_unknown_sid_says_so_and_creates_nothing,
             touch_of_an_expired_record_does_not_revive_it,
+            the_end_is_the_same_millisecond_to_every_verb,
             destroy_forgets_and_twice_is_fine,
             destroy_goes_by_the_condition,
             sids_are_told_apart_to_the_byte,
@@ -75,7 +78,8 @@ macro_rules! store_contract {
             a_logout_is_final_whatever_runs_beside_it,
             a_regenerated_session_stays_under_its_new_id,
             a_renewed_session_takes_along_what_others_wrote,
-            an_expired_session_is_not_brought_back);
+            an_expired_session_is_not_brought_back,
+            a_session_over_an_expired_one_outlives_a_prune);
     };
 }
 
@@ -89,7 +93,8 @@ macro_rules! admin_contract {
             all_shows_every_record_with_its_sid,
             a_record_that_cannot_be_read_hides_no_other,
             clear_destroys_every_session,
-            prune_removes_what_has_expired_and_nothing_else);
+            prune_removes_what_has_expired_and_nothing_else,
+            prune_removes_all_that_has_expired_however_many);
     };
 }
 

@@ -161,15 +161,26 @@ pub async fn get_tells_how_long_the_record_is_held(fixture: &Fixture) {
     for _ in 0..2 {
         lives_for(&held_until(fixture, sid, *end).await, Some(*lifetime));
     }
-    let touched = lasting(fixture, Some(LIFE), "");
-    assert_eq!(touch(fixture, sid, &touched.cookie, Expect::Anything).await, Touched::Moved);
-    lives_for(&held_until(fixture, sid, touched.expires()).await, Some(LIFE));
+    let short = lasting(fixture, Some(LIFE), "");
+    assert_eq!(touch(fixture, sid, &short.cookie, Expect::Anything).await, Touched::Moved);
+    lives_for(&held_until(fixture, sid, short.expires()).await, Some(LIFE));
 
     // Further than some columns go, which may hold it until they end.
-    let sid = Sid::random();
-    put(fixture, &sid, &lasting(fixture, Some(YEAR * 200), "")).await;
-    assert!(get(fixture, &sid).await.expect("it is held").left.is_none_or(|left| left > YEAR));
-    for sid in held.iter().map(|(sid, ..)| sid).chain([&sid]) {
+    let far = lasting(fixture, Some(YEAR * 200), "");
+    let [anyhow, on, touched, kept] = [(); 4].map(|()| Sid::random());
+    put(fixture, &anyhow, &far).await;
+    let version = put(fixture, &on, &short).await;
+    written(set(fixture, &on, &far, Expect::Version(version)).await);
+    put(fixture, &touched, &short).await;
+    let version = put(fixture, &kept, &short).await;
+    for (sid, expect) in [(&touched, Expect::Anything), (&kept, Expect::Version(version))] {
+        assert_eq!(touch(fixture, sid, &far.cookie, expect).await, Touched::Moved);
+    }
+    let far = [&anyhow, &on, &touched, &kept];
+    for sid in far {
+        assert!(get(fixture, sid).await.expect("it is held").left.is_none_or(|left| left > YEAR));
+    }
+    for sid in held.iter().map(|(sid, ..)| sid).chain(far) {
         assert_eq!(destroy(fixture, sid, Expect::Anything).await, Destroyed::Destroyed);
     }
 }
@@ -210,10 +221,12 @@ pub async fn a_cookie_without_expires_is_held_for_the_stores_own_time_to_live(fi
     for sid in [&touched, &kept] {
         held_for_the_ttl(fixture, sid, since, until).await;
     }
-    if fixture.ttl.is_none() {
-        let (sid, life) = (Sid::random(), lasting(fixture, Some(LIFE), ""));
-        put(fixture, &sid, &session).await;
-        assert_eq!(touch(fixture, &sid, &life.cookie, Expect::Anything).await, Touched::Moved);
+    let life = lasting(fixture, Some(LIFE), "");
+    for is_conditional in [false, true] {
+        let sid = Sid::random();
+        let version = put(fixture, &sid, &session).await;
+        let expect = if is_conditional { Expect::Version(version) } else { Expect::Anything };
+        assert_eq!(touch(fixture, &sid, &life.cookie, expect).await, Touched::Moved);
         held_until(fixture, &sid, life.expires()).await;
     }
     if fixture.clock.is_none() {
@@ -225,9 +238,17 @@ pub async fn a_cookie_without_expires_is_held_for_the_stores_own_time_to_live(fi
         assert!(get(fixture, sid).await.is_some());
     }
     if fixture.ttl.is_some() {
+        // From the time to live to the time to live again, and the others' end comes.
+        let (moved, moved_too) = (sids[0], sids[1]);
+        let version = get(fixture, moved_too).await.expect("it is held").version;
+        for (sid, expect) in [(moved, Expect::Anything), (moved_too, Expect::Version(version))] {
+            let since = fixture.now();
+            assert_eq!(touch(fixture, sid, &session.cookie, expect).await, Touched::Moved);
+            held_for_the_ttl(fixture, sid, since, fixture.now()).await;
+        }
         fixture.pass(SHORT + LONGER).await;
         for sid in sids {
-            assert!(get(fixture, sid).await.is_none());
+            assert_eq!(get(fixture, sid).await.is_some(), sid == moved || sid == moved_too);
         }
     }
 }
@@ -331,6 +352,103 @@ pub async fn a_version_is_not_that_of_a_later_session_under_the_sid(fixture: &Fi
     assert_eq!(touch(fixture, &sid, &cookie, Expect::Version(first.clone())).await, Touched::Conflict);
     assert_eq!(destroy(fixture, &sid, Expect::Version(first)).await, Destroyed::Conflict);
     assert_eq!(held(fixture, &sid).await.unwrap(), [("a".into(), "2".into())]);
+}
+
+/// Pairs of records that are one to a collation, to a part of the record, or to who stops reading somewhere.
+fn almost_alike(fixture: &Fixture) -> Vec<[Record; 2]> {
+    let of = |data: &str| lasting(fixture, Some(LIFE), data);
+    let large = |last: &str| of(&format!("\"large\":\"{}{last}\"", "x".repeat(1 << 20)));
+    let mut pairs = vec![
+        [of(r#""s":"a""#), of(r#""s":"A""#)],
+        [of(r#""s":"ä""#), of(r#""s":"Ä""#)],
+        [of(r#""s":"ä""#), of(r#""s":"ö""#)],
+        [of(r#""s":"a""#), of(r#""s":"a ""#)],
+        [of(r#""s":"a""#), lasting(fixture, Some(LIFE / 2), r#""s":"a""#)],
+        [of(r#""s":"a""#), with_attributes(fixture, Some(LIFE), r#""s":"a""#)],
+        [large("a"), large("b")],
+    ];
+    // Either of them may be the one that is held.
+    pairs.extend(pairs.clone().into_iter().map(|[one, other]| [other, one]));
+    pairs
+}
+
+#[allow(missing_docs)]
+pub async fn a_version_is_of_all_that_is_held(fixture: &Fixture) {
+    for [before, after] in almost_alike(fixture) {
+        let sid = Sid::random();
+        let old = Expect::Version(put(fixture, &sid, &before).await);
+        let version = put(fixture, &sid, &after).await;
+        let (data, next) = (text_of(&after), lasting(fixture, Some(LIFE), r#""next":true"#));
+        let what = format!("{:.60}", after.to_json());
+        assert_eq!(set(fixture, &sid, &next, old.clone()).await, Set::Conflict, "{what}");
+        assert_eq!(touch(fixture, &sid, &next.cookie, old.clone()).await, Touched::Conflict, "{what}");
+        assert_eq!(destroy(fixture, &sid, old).await, Destroyed::Conflict, "{what}");
+        let stored = get(fixture, &sid).await.expect("a conflict destroys nothing");
+        assert!(stored.version == version && text_of(&stored.record) == data, "{what}");
+
+        let expect = Expect::Version(version);
+        assert_eq!(touch(fixture, &sid, &after.cookie, expect.clone()).await, Touched::Moved, "{what}");
+        written(set(fixture, &sid, &next, expect).await);
+        let expect = Expect::Version(put(fixture, &sid, &after).await);
+        assert_eq!(destroy(fixture, &sid, expect).await, Destroyed::Destroyed, "{what}");
+    }
+}
+
+/// Some databases count no row that a statement leaves as it was.
+#[allow(missing_docs)]
+pub async fn what_changes_nothing_is_done_all_the_same(fixture: &Fixture) {
+    let (sid, same) = (Sid::random(), lasting(fixture, Some(LIFE), r#""a":1"#));
+    let mut version = put(fixture, &sid, &same).await;
+    for _ in 0..2 {
+        for expect in [Expect::Anything, Expect::Version(version.clone())] {
+            for _ in 0..2 {
+                let touched = touch(fixture, &sid, &same.cookie, expect.clone()).await;
+                assert_eq!(touched, Touched::Moved, "{expect:?}");
+            }
+        }
+        for _ in 0..2 {
+            version = written(set(fixture, &sid, &same, Expect::Version(version)).await);
+        }
+        put(fixture, &sid, &same).await;
+        version = put(fixture, &sid, &same).await;
+        assert_eq!(set(fixture, &sid, &same, Expect::Nothing).await, Set::Conflict);
+        let stored = held_until(fixture, &sid, same.expires()).await;
+        assert!(stored.version == version && text_of(&stored.record) == text_of(&same));
+    }
+    assert_eq!(destroy(fixture, &sid, Expect::Version(version)).await, Destroyed::Destroyed);
+}
+
+/// Only of a store that says of itself that it is [that exact](Fixture::exact_to_the_millisecond).
+#[allow(missing_docs)]
+pub async fn the_end_is_the_same_millisecond_to_every_verb(fixture: &Fixture) {
+    const MILLI: Duration = Duration::from_millis(1);
+    if !fixture.is_exact || fixture.clock.is_none() {
+        return;
+    }
+    for is_held in [true, false] {
+        let sids = [(); 6].map(|()| Sid::random());
+        let life = lasting(fixture, Some(LIFE), r#""a":1"#);
+        let mut versions = Vec::new();
+        for sid in &sids {
+            versions.push(Expect::Version(put(fixture, sid, &life).await));
+        }
+        fixture.pass(if is_held { LIFE - MILLI } else { LIFE + MILLI }).await;
+        let [read, touched, kept, on, fresh, destroyed] = &sids;
+        let next = record(fixture, r#""a":2"#);
+        assert_eq!(get(fixture, read).await.is_some(), is_held);
+        for (sid, expect) in [(touched, Expect::Anything), (kept, versions[2].clone())] {
+            let answer = if is_held { Touched::Moved } else { Touched::Unknown };
+            assert_eq!(touch(fixture, sid, &next.cookie, expect).await, answer);
+            assert_eq!(get(fixture, sid).await.is_some(), is_held);
+        }
+        let set_on = set(fixture, on, &next, versions[3].clone()).await;
+        assert_eq!(matches!(set_on, Set::Written(_)), is_held, "{set_on:?}");
+        assert_eq!(get(fixture, on).await.is_some(), is_held);
+        let anew = set(fixture, fresh, &next, Expect::Nothing).await;
+        assert_eq!(matches!(anew, Set::Written(_)), !is_held, "{anew:?}");
+        let nothing = destroy(fixture, destroyed, Expect::Nothing).await;
+        assert_eq!(nothing, if is_held { Destroyed::Conflict } else { Destroyed::Unknown });
+    }
 }
 
 #[allow(missing_docs)]
@@ -637,13 +755,15 @@ pub async fn sids_are_told_apart_to_the_byte(fixture: &Fixture) {
 /// Each matches one of [`PLAIN`] in the language of some database.
 const PATTERNS: [&str; 14] =
     ["*", "%", "?b", "_b", "a*", "a%", "a?", "a_", "a[b]", "[a-z]b", "a.", "^a", "a|b", "a\\"];
+/// Each is the first of [`PLAIN`] to the collation of some database.
+const LOOKALIKES: [&str; 3] = ["A", "a ", "ä"];
 const PLAIN: [&str; 5] = ["a", "b", "ab", "abc", "a/b"];
 
 /// What is done to the one half of the sids changes nothing of the other.
 #[allow(missing_docs)]
 pub async fn no_sid_is_a_pattern(fixture: &Fixture) {
-    let [patterns, plain] = [&PATTERNS[..], &PLAIN].map(|sids| sids.iter().map(|sid| Sid::from(*sid)));
-    let [patterns, plain]: [Vec<Sid>; 2] = [patterns.collect(), plain.collect()];
+    let patterns: Vec<Sid> = PATTERNS.iter().chain(&LOOKALIKES).map(|sid| Sid::from(*sid)).collect();
+    let plain: Vec<Sid> = PLAIN.iter().map(|sid| Sid::from(*sid)).collect();
     let (store, all) = (&fixture.store, || patterns.iter().chain(&plain));
     for action in ["touch", "touch a version", "set", "set a version", "destroy", "destroy a version"] {
         for (reached, others) in [(&patterns, &plain), (&plain, &patterns)] {

@@ -34,14 +34,20 @@ pub(crate) fn expires(cookie: &Cookie, now: Millis, ttl: Duration) -> Millis {
     cookie.expires().map_or_else(|| after(now, ttl), millis)
 }
 
-/// What connect-mongo finds: without `expires` a session is held for ever.
+/// What connect-mongo finds: without `expires` a session is held for ever. And what Node takes for one: `null` is none.
 pub(crate) fn held(now: Millis) -> Document {
-    doc! { "$or": [{ "expires": { "$exists": false } }, { "expires": { "$gt": date(now) } }] }
+    doc! {
+        "$or": [{ "expires": { "$exists": false } }, { "expires": { "$gt": date(now) } }],
+        "session": { "$not": { "$type": "null" } },
+    }
 }
 
-/// All that [`held`] is not, `null` included.
+/// All that [`held`] is not, an `expires` of `null` included.
 pub(crate) fn expired(now: Millis) -> Document {
-    doc! { "expires": { "$exists": true, "$not": { "$gt": date(now) } } }
+    doc! { "$or": [
+        { "expires": { "$exists": true, "$not": { "$gt": date(now) } } },
+        { "session": { "$type": "null" } },
+    ] }
 }
 
 /// What may be removed for good: only what bears a date.

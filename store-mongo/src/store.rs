@@ -202,8 +202,6 @@ impl MongoStore {
         let session = match document.remove("session") {
             Some(Bson::String(text)) => SessionField::Text(text.into()),
             Some(Bson::Document(session)) => SessionField::Object(session),
-            // In Node, `null` is no session.
-            Some(Bson::Null) => return Ok(None),
             _ => return Err(StoreError::corrupt(STORE, "its `session` is neither a string nor a document")),
         };
         let record = self.record(&session).await?;

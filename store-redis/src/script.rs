@@ -11,9 +11,14 @@ use crate::call::Call;
 /// Runs a command on the key if the SHA-1 of what is held is the version. So 40 bytes are sent of the old text, not all of
 /// it.
 const IF_VERSION: &str = "\
-local held = redis.call('GET', KEYS[1])
+local held = redis.pcall('GET', KEYS[1])
 if not held then
   return 0
+elseif type(held) == 'table' then
+  if held.err:find('WRONGTYPE', 1, true) then
+    return -1
+  end
+  return held
 elseif redis.sha1hex(held) ~= ARGV[1] then
   return -1
 end

@@ -263,6 +263,18 @@ fn an_empty_value_is_none_and_another_type_or_no_text_is_corrupt() {
             assert!(matches!(error, StoreError::Corrupt { .. }), "{error:?}");
             assert!(!format!("{error:?} {error}").contains("hunter2"));
         }
+        let next = record("\"a\":1");
+        let Set::Written(version) = store.set(&good, &record(""), &Expect::Anything).await.unwrap() else {
+            panic!("it is always written")
+        };
+        for expect in [Expect::Nothing, Expect::Version(version)] {
+            for sid in [&list, &bytes] {
+                assert_eq!(store.set(sid, &next, &expect).await.unwrap(), Set::Conflict);
+                assert_eq!(store.touch(sid, &next.cookie, &expect).await.unwrap(), Touched::Conflict);
+                assert_eq!(store.destroy(sid, &expect).await.unwrap(), Destroyed::Conflict);
+            }
+            assert_eq!(store.set(&empty, &next, &expect).await.unwrap(), Set::Conflict, "something is held");
+        }
         let mut shown = Vec::new();
         store.all(&mut |sid, _| shown.push(sid)).await.unwrap();
         assert_eq!(shown, [good], "what cannot be read is passed over");

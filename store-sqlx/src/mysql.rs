@@ -16,7 +16,7 @@ use sqlx::{
 use tokio::sync::OnceCell;
 
 use crate::{
-    call::call,
+    call::{again, call},
     error::{Failure, code},
     settings::{BATCH, QUARTER, Schedule, Settings, parse},
     sql::{Statement, fill, identifier, quoted},
@@ -32,38 +32,47 @@ const NO_SUCH_TABLE: &str = "1146";
 const SID_BYTES: &str = "CAST(CONVERT({session_id} USING utf8mb4) AS BINARY)";
 const TEXT: &str = "CONVERT({data} USING utf8mb4)";
 
+/// Node takes a null for no session.
+const HELD: &str = "{expires} >= ? AND {data} IS NOT NULL";
+
+// Whether the column is signed is its table's business.
 const GET: &str = "\
-    SELECT {text}, {expires} FROM {table} WHERE {session_id} = ? AND {sid_bytes} = ? AND {expires} >= ?";
+    SELECT {text}, CAST({expires} AS SIGNED) FROM {table} WHERE {session_id} = ? AND {sid_bytes} = ? AND {held}";
 
 // There is no condition on an upsert, and no count of rows that would tell an insert from an update that changes nothing:
-// what it did is told by LAST_INSERT_ID: 0, there was no row; 1, that one is replaced; else it is as it was.
+// what it did is told by LAST_INSERT_ID: 1, the row is replaced; one of the two below, it is as it was; else there was none.
+// They are no ids that a column counts up to. A table may have one, whose number an insert tells.
 const SET: &str = "\
     INSERT INTO {table} ({session_id}, {expires}, {data}) VALUES (?, ?, ?) ON DUPLICATE KEY UPDATE \
-    {data} = IF(LAST_INSERT_ID(IF({sid_bytes} <> ?, 3, IF({expires} < ?, 1, 2))) = 1, VALUES({data}), {data}), \
+    {data} = IF(LAST_INSERT_ID(IF({sid_bytes} <> ?, CAST(18446744073709551613 AS UNSIGNED), \
+        IF({expires} < ?, CAST(1 AS UNSIGNED), CAST(18446744073709551614 AS UNSIGNED)))) = 1, VALUES({data}), {data}), \
     {expires} = IF({sid_bytes} = ? AND {expires} < ?, VALUES({expires}), {expires})";
-const HELD: u64 = 2;
-const OF_ANOTHER_SID: u64 = 3;
+const AS_IT_WAS: u64 = u64::MAX - 1;
+const OF_ANOTHER_SID: u64 = u64::MAX - 2;
+const CLEAR_NULL: &str = "\
+    DELETE FROM {table} WHERE {session_id} = ? AND {sid_bytes} = ? AND ({data} IS NULL OR {expires} IS NULL)";
 
 const SET_EXPECTING_VERSION: &str = "\
     UPDATE {table} SET {data} = ?, {expires} = ? \
-    WHERE {session_id} = ? AND {sid_bytes} = ? AND {expires} >= ? AND SHA2({text}, 256) = ?";
+    WHERE {session_id} = ? AND {sid_bytes} = ? AND {held} AND SHA2({text}, 256) = ?";
 
 const TOUCH: &str = "\
-    UPDATE {table} SET {expires} = ? WHERE {session_id} = ? AND {sid_bytes} = ? AND {expires} >= ?";
+    UPDATE {table} SET {expires} = ? WHERE {session_id} = ? AND {sid_bytes} = ? AND {held}";
 const TOUCH_EXPECTING_VERSION: &str = "\
     UPDATE {table} SET {expires} = ? \
-    WHERE {session_id} = ? AND {sid_bytes} = ? AND {expires} >= ? AND SHA2({text}, 256) = ?";
+    WHERE {session_id} = ? AND {sid_bytes} = ? AND {held} AND SHA2({text}, 256) = ?";
 
 const DESTROY: &str = "DELETE FROM {table} WHERE {session_id} = ? AND {sid_bytes} = ?";
 const DESTROY_EXPECTING_VERSION: &str = "\
     DELETE FROM {table} \
-    WHERE {session_id} = ? AND {sid_bytes} = ? AND {expires} >= ? AND SHA2({text}, 256) = ?";
+    WHERE {session_id} = ? AND {sid_bytes} = ? AND {held} AND SHA2({text}, 256) = ?";
 
-const LENGTH: &str = "SELECT COUNT(*) FROM {table} WHERE {expires} >= ?";
-const IDS: &str = "SELECT CONVERT({session_id} USING utf8mb4) FROM {table} WHERE {expires} >= ?";
-const ALL: &str = "SELECT CONVERT({session_id} USING utf8mb4), {text} FROM {table} WHERE {expires} >= ?";
+const LENGTH: &str = "SELECT COUNT(*) FROM {table} WHERE {held}";
+const IDS: &str = "SELECT CONVERT({session_id} USING utf8mb4) FROM {table} WHERE {held}";
+const ALL: &str = "SELECT CONVERT({session_id} USING utf8mb4), {text} FROM {table} WHERE {held}";
 const CLEAR: &str = "DELETE FROM {table}";
-const PRUNE: &str = "DELETE FROM {table} WHERE {expires} < ? LIMIT ?";
+// A row whose data are null goes when its time has come: no index knows it.
+const PRUNE: &str = "DELETE FROM {table} WHERE {expires} < ? OR {expires} IS NULL LIMIT ?";
 
 const EXISTS: &str = "SELECT 1 FROM {table} LIMIT 0";
 // The collation is Node's utf8mb4_bin, but for the blanks: MariaDB reads the first comment, MySQL the second.
@@ -87,7 +96,6 @@ pub struct MySqlStore {
     sql: Arc<Sql>,
     create_database_table: bool,
     ready: OnceCell<()>,
-    disable_touch: bool,
     clear_expired: bool,
     settings: Settings,
 }
@@ -102,6 +110,7 @@ struct Schema {
 struct Sql {
     get: Statement,
     set: Statement,
+    clear_null: Statement,
     set_expecting_version: Statement,
     touch: Statement,
     touch_expecting_version: Statement,
@@ -133,7 +142,6 @@ impl MySqlStore {
             schema,
             create_database_table: true,
             ready: OnceCell::new(),
-            disable_touch: false,
             clear_expired: true,
             settings: Settings::new(Schedule::every(QUARTER)),
         }
@@ -209,7 +217,7 @@ impl MySqlStore {
     /// still what was read: it answers as if it had been moved. express-mysql-session: `disableTouch`.
     #[must_use]
     pub fn disable_touch(mut self, disable: bool) -> Self {
-        self.disable_touch = disable;
+        self.settings.disable_touch = disable;
         self
     }
 
@@ -319,12 +327,11 @@ impl Store for MySqlStore {
     async fn get(&self, sid: &Sid) -> Result<Option<Stored>, StoreError> {
         let (now, sid) = (self.settings.now(), sid.as_str());
         let get = || query_as(self.sql.get.text()).bind(sid).bind(sid.as_bytes()).bind(at(now));
-        let held: Option<(Option<String>, u32)> = self.call(|| get().fetch_optional(&self.pool)).await?;
-        // Node takes a null for no session.
-        let Some((Some(text), expires)) = held else { return Ok(None) };
+        let held: Option<(String, i64)> = self.call(|| get().fetch_optional(&self.pool)).await?;
+        let Some((text, expires)) = held else { return Ok(None) };
         let version = digest(&text);
         let record = parse(STORE, text)?;
-        Ok(Some(self.settings.stored(record, version, left(i64::from(expires) * 1_000, now))))
+        Ok(Some(self.settings.stored(record, version, left(expires.saturating_mul(1_000), now))))
     }
 
     async fn set(&self, sid: &Sid, record: &Record, expect: &Expect) -> Result<Set, StoreError> {
@@ -352,7 +359,7 @@ impl Store for MySqlStore {
     async fn touch(&self, sid: &Sid, cookie: &Cookie, expect: &Expect) -> Result<Touched, StoreError> {
         let (now, sql, sid) = (self.settings.now(), &*self.sql, sid.as_str());
         let Some(until) = self.settings.until(cookie, now) else { return Ok(Touched::Expired) };
-        if self.disable_touch && *expect != Expect::Nothing {
+        if self.settings.disable_touch && *expect != Expect::Nothing {
             return Ok(Touched::Moved);
         }
         self.prune_when_due(now);
@@ -406,13 +413,23 @@ impl Store for MySqlStore {
 impl MySqlStore {
     /// Writes where there is no row, or one that expires before `replaced`; answers whether it did.
     async fn upsert(&self, sid: &str, text: &str, until: Millis, replaced: i64) -> Result<bool, StoreError> {
-        let upsert = || {
+        let upsert = || async move {
             let upsert = query(self.sql.set.text()).bind(sid).bind(at(until)).bind(text);
             let upsert = upsert.bind(sid.as_bytes()).bind(replaced).bind(sid.as_bytes()).bind(replaced);
-            upsert.execute(&self.pool)
+            Ok::<_, sqlx::Error>(upsert.execute(&self.pool).await?.last_insert_id())
         };
-        match self.call(upsert).await?.last_insert_id() {
-            HELD => Ok(false),
+        let did = self.call(|| async move {
+            let did = upsert().await?;
+            if did != AS_IT_WAS {
+                return Ok(did);
+            }
+            // The row may be one that nobody finds.
+            let null = query(self.sql.clear_null.text()).bind(sid).bind(sid.as_bytes());
+            let cleared = null.execute(&self.pool).await?.rows_affected();
+            if cleared > 0 { upsert().await } else { Ok(did) }
+        });
+        match did.await? {
+            AS_IT_WAS => Ok(false),
             OF_ANOTHER_SID => Err(Failure::SameSid.of(STORE)),
             _ => Ok(true),
         }
@@ -462,7 +479,8 @@ impl AdminStore for MySqlStore {
 async fn prune(pool: &MySqlPool, sql: &Sql, now: Millis) -> sqlx::Result<u64> {
     let mut pruned = 0;
     loop {
-        let batch = query(sql.prune.text()).bind(at(now)).bind(BATCH).execute(pool).await?;
+        let batch =
+            again(gave_way, || query(sql.prune.text()).bind(at(now)).bind(BATCH).execute(pool)).await?;
         pruned += batch.rows_affected();
         if batch.rows_affected() < BATCH {
             return Ok(pruned);
@@ -499,13 +517,14 @@ impl Sql {
         let [table, session_id, expires, data] =
             [&schema.table, &schema.session_id, &schema.expires, &schema.data].map(|name| quoted(name, '`'));
         let columns = [("session_id", &*session_id), ("expires", &*expires), ("data", &*data)];
-        let (sid_bytes, text) = (fill(SID_BYTES, &columns), fill(TEXT, &columns));
-        let names =
-            [&columns[..], &[("table", &*table), ("sid_bytes", &*sid_bytes), ("text", &*text)]].concat();
+        let [sid_bytes, text, held] = [SID_BYTES, TEXT, HELD].map(|template| fill(template, &columns));
+        let names = [("table", &*table), ("sid_bytes", &*sid_bytes), ("text", &*text), ("held", &*held)];
+        let names = [&columns[..], &names].concat();
         let fill = |template| Statement::fill(template, &names);
         Self {
             get: fill(GET),
             set: fill(SET),
+            clear_null: fill(CLEAR_NULL),
             set_expecting_version: fill(SET_EXPECTING_VERSION),
             touch: fill(TOUCH),
             touch_expecting_version: fill(TOUCH_EXPECTING_VERSION),

@@ -15,10 +15,10 @@ use sqlx::{
 use tokio::sync::OnceCell;
 
 use crate::{
-    call::call,
+    call::{again, call},
     error::{Failure, code},
     settings::{BATCH, QUARTER, Schedule, Settings, parse},
-    sql::{Statement, identifier, quoted},
+    sql::{Statement, fill, identifier, quoted},
     time::{Millis, ceil_seconds, left},
 };
 
@@ -26,7 +26,8 @@ const STORE: &str = "postgres";
 const LONGEST_NAME: usize = 63;
 
 // The expiry is compared with this machine's clock and in whole seconds, as connect-pg-simple does. `{zone}` and
-// `{instant}` stand between a point in time and a `timestamp`, which has no time zone of its own.
+// `{instant}` stand between a point in time and a `timestamp`, which has no time zone of its own. Points in time are what
+// is compared: local times go back once a year.
 //
 // The record is always written as `json`: PostgreSQL assigns that to a column of any of the types `json`, `jsonb`, `text`
 // and `varchar`. The version is a digest of what the column then holds, and so what `get` will find.
@@ -35,7 +36,7 @@ const VERSION: &str = "encode(sha256(convert_to(sess::text, 'UTF8')), 'hex')";
 
 const GET: &str = "\
     SELECT sess::text, {version}, extract(epoch FROM expire{instant})::float8 FROM {table} \
-    WHERE sid = $1 AND expire >= to_timestamp($2){zone}";
+    WHERE sid = $1 AND expire{instant} >= to_timestamp($2)";
 
 const SET: &str = "\
     INSERT INTO {table} (sid, sess, expire) VALUES ($1, $2::json, to_timestamp($3){zone}) \
@@ -44,31 +45,33 @@ const SET: &str = "\
 const SET_EXPECTING_NOTHING: &str = "\
     INSERT INTO {table} AS held (sid, sess, expire) VALUES ($1, $2::json, to_timestamp($3){zone}) \
     ON CONFLICT (sid) DO UPDATE SET sess = EXCLUDED.sess, expire = EXCLUDED.expire \
-    WHERE held.expire < to_timestamp($4){zone} \
+    WHERE (held.expire{instant} >= to_timestamp($4)) IS NOT TRUE \
     RETURNING {version}";
 const SET_EXPECTING_VERSION: &str = "\
     UPDATE {table} SET sess = $2::json, expire = to_timestamp($3){zone} \
-    WHERE sid = $1 AND expire >= to_timestamp($4){zone} AND {version} = $5 \
+    WHERE sid = $1 AND expire{instant} >= to_timestamp($4) AND {version} = $5 \
     RETURNING {version}";
 
 const TOUCH: &str = "\
     UPDATE {table} SET expire = to_timestamp($3){zone} \
-    WHERE sid = $1 AND expire >= to_timestamp($2){zone}";
+    WHERE sid = $1 AND expire{instant} >= to_timestamp($2)";
 const TOUCH_EXPECTING_VERSION: &str = "\
     UPDATE {table} SET expire = to_timestamp($3){zone} \
-    WHERE sid = $1 AND expire >= to_timestamp($2){zone} AND {version} = $4";
+    WHERE sid = $1 AND expire{instant} >= to_timestamp($2) AND {version} = $4";
 
 const DESTROY: &str = "DELETE FROM {table} WHERE sid = $1";
 const DESTROY_EXPECTING_VERSION: &str = "\
-    DELETE FROM {table} WHERE sid = $1 AND expire >= to_timestamp($2){zone} AND {version} = $3";
+    DELETE FROM {table} WHERE sid = $1 AND expire{instant} >= to_timestamp($2) AND {version} = $3";
 
-const LENGTH: &str = "SELECT count(*) FROM {table} WHERE expire >= to_timestamp($1){zone}";
-const IDS: &str = "SELECT sid FROM {table} WHERE expire >= to_timestamp($1){zone}";
-const ALL: &str = "SELECT sid, sess::text FROM {table} WHERE expire >= to_timestamp($1){zone}";
+const LENGTH: &str = "SELECT count(*) FROM {table} WHERE expire{instant} >= to_timestamp($1)";
+const IDS: &str = "SELECT sid FROM {table} WHERE expire{instant} >= to_timestamp($1)";
+const ALL: &str = "SELECT sid, sess::text FROM {table} WHERE expire{instant} >= to_timestamp($1)";
 const CLEAR: &str = "DELETE FROM {table}";
-const PRUNE: &str = "\
-    DELETE FROM {table} WHERE expire < to_timestamp($1){zone} \
-    AND sid IN (SELECT sid FROM {table} WHERE expire < to_timestamp($1){zone} LIMIT $2)";
+/// By the local time first, which an index knows, and which is off by hours at the most.
+const PAST: &str = "\
+    (expire IS NULL OR expire < to_timestamp($1){zone} + interval '1 day' AND expire{instant} < to_timestamp($1))";
+const PRUNE: &str =
+    "DELETE FROM {table} WHERE {past} AND sid IN (SELECT sid FROM {table} WHERE {past} LIMIT $2)";
 
 const EXISTS: &str = "SELECT to_regclass($1) IS NOT NULL";
 // One message, and so one transaction. The lock lets one process in at a time, of those that use this crate.
@@ -92,7 +95,6 @@ pub struct PostgresStore {
     sql: Arc<Sql>,
     create_table_if_missing: bool,
     ready: OnceCell<()>,
-    disable_touch: bool,
     settings: Settings,
 }
 
@@ -133,7 +135,6 @@ impl PostgresStore {
             table,
             create_table_if_missing: false,
             ready: OnceCell::new(),
-            disable_touch: false,
             settings: Settings::new(pruning),
         }
     }
@@ -223,7 +224,7 @@ impl PostgresStore {
     /// still what was read: it answers as if it had been moved. connect-pg-simple: `disableTouch`.
     #[must_use]
     pub fn disable_touch(mut self, disable: bool) -> Self {
-        self.disable_touch = disable;
+        self.settings.disable_touch = disable;
         self
     }
 
@@ -339,7 +340,7 @@ impl PostgresStore {
 impl Store for PostgresStore {
     async fn get(&self, sid: &Sid) -> Result<Option<Stored>, StoreError> {
         let now = self.settings.now();
-        let held: Option<(Option<String>, String, f64)> = self
+        let held: Option<(Option<String>, Option<String>, f64)> = self
             .call(|| {
                 query_as(self.sql.get.text()).bind(sid.as_str()).bind(at(now)).fetch_optional(&self.pool)
             })
@@ -348,7 +349,8 @@ impl Store for PostgresStore {
         let record = parse(STORE, text.unwrap_or_default())?;
         #[expect(clippy::cast_possible_truncation, reason = "whole seconds, and it saturates")]
         let until = (expire * 1_000.0) as Millis;
-        Ok(Some(self.settings.stored(record, Version::from_text(version), left(until, now))))
+        let version = Version::from_text(version.unwrap_or_default());
+        Ok(Some(self.settings.stored(record, version, left(until, now))))
     }
 
     async fn set(&self, sid: &Sid, record: &Record, expect: &Expect) -> Result<Set, StoreError> {
@@ -378,7 +380,7 @@ impl Store for PostgresStore {
     async fn touch(&self, sid: &Sid, cookie: &Cookie, expect: &Expect) -> Result<Touched, StoreError> {
         let (now, sql, sid) = (self.settings.now(), &*self.sql, sid.as_str());
         let Some(until) = self.settings.until(cookie, now) else { return Ok(Touched::Expired) };
-        if self.disable_touch && *expect != Expect::Nothing {
+        if self.settings.disable_touch && *expect != Expect::Nothing {
             return Ok(Touched::Moved);
         }
         self.prune_when_due(now);
@@ -470,7 +472,8 @@ impl AdminStore for PostgresStore {
 async fn prune(pool: &PgPool, sql: &Sql, now: Millis) -> sqlx::Result<u64> {
     let mut pruned = 0;
     loop {
-        let batch = query(sql.prune.text()).bind(at(now)).bind(BATCH.cast_signed()).execute(pool).await?;
+        let prune = || query(sql.prune.text()).bind(at(now)).bind(BATCH.cast_signed()).execute(pool);
+        let batch = again(gave_way, prune).await?;
         pruned += batch.rows_affected();
         if batch.rows_affected() < BATCH {
             return Ok(pruned);
@@ -506,12 +509,14 @@ impl Sql {
         };
         let index = quoted(&format!("IDX_{}_expire", table.name), '"');
         let name = table.to_string();
+        let past = fill(PAST, &[("zone", &zone), ("instant", &instant)]);
         let names = [
             ("table", &*name),
             ("index", &index),
             ("version", VERSION),
             ("zone", &zone),
             ("instant", &instant),
+            ("past", &past),
         ];
         let fill = |template| Statement::fill(template, &names);
         Self {

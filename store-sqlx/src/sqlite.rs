@@ -19,7 +19,7 @@ use tokio::sync::OnceCell;
 
 use self::{better_sqlite3::BETTER_SQLITE3, connect_sqlite3::CONNECT_SQLITE3, native::NATIVE};
 use crate::{
-    call::call,
+    call::{again, call},
     error::{Failure, code},
     settings::{BATCH, QUARTER, Schedule, Settings, parse},
     sql::{Statement, identifier, quoted},
@@ -27,6 +27,15 @@ use crate::{
 };
 
 const STORE: &str = "sqlite";
+
+/// The end of the year 9999, which is for ever: SQLite's dates go no further.
+const LAST: Millis = 253_402_300_799_999;
+
+/// How many rows of a table without an index on the expiry one statement of a pruning looks at.
+const STEP: i64 = 10_000;
+
+/// After each, so that others who wait for the one lock get it.
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// SQLite has no limit of its own.
 const LONGEST_NAME: usize = 255;
@@ -48,8 +57,12 @@ struct Template {
     ids: &'static str,
     all: &'static str,
     clear: &'static str,
+    /// Takes now, and then how many at the most; of a table that is walked, the row before a step and its last.
     prune: &'static str,
+    is_walked: bool,
 }
+
+const STEP_END: &str = "SELECT rowid FROM {table} WHERE rowid > ?1 ORDER BY rowid LIMIT 1 OFFSET ?2";
 
 /// Whose table it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -91,6 +104,9 @@ struct Sql {
     all: Statement,
     clear: Statement,
     prune: Statement,
+    /// The last row of a step, for a table without an index on the expiry: to look for what has expired from its beginning
+    /// each time would keep all writers waiting.
+    step: Option<Statement>,
 }
 
 impl SqliteStore {
@@ -217,6 +233,10 @@ impl SqliteStore {
         Ok(())
     }
 
+    fn until(&self, cookie: &Cookie, now: Millis) -> Option<Millis> {
+        Some(self.settings.until(cookie, now)?.min(LAST))
+    }
+
     async fn is_held(&self, sid: &str, now: Millis) -> sqlx::Result<bool> {
         let held = query(self.sql.get.text()).bind(sid).bind(now);
         Ok(held.fetch_optional(&self.pool).await?.is_some())
@@ -253,7 +273,7 @@ impl Store for SqliteStore {
 
     async fn set(&self, sid: &Sid, record: &Record, expect: &Expect) -> Result<Set, StoreError> {
         let now = self.settings.now();
-        let Some(until) = self.settings.until(&record.cookie, now) else { return Ok(Set::Expired) };
+        let Some(until) = self.until(&record.cookie, now) else { return Ok(Set::Expired) };
         self.prune_when_due(now);
         let (text, sql): (Arc<str>, _) = (record.to_json().into(), &*self.sql);
         let written = self
@@ -276,7 +296,7 @@ impl Store for SqliteStore {
 
     async fn touch(&self, sid: &Sid, cookie: &Cookie, expect: &Expect) -> Result<Touched, StoreError> {
         let (now, sql, sid) = (self.settings.now(), &*self.sql, sid.as_str());
-        let Some(until) = self.settings.until(cookie, now) else { return Ok(Touched::Expired) };
+        let Some(until) = self.until(cookie, now) else { return Ok(Touched::Expired) };
         self.prune_when_due(now);
         self.call(|| async move {
             let touch = |sql: &Statement| query(sql.text()).bind(sid).bind(now).bind(until);
@@ -365,13 +385,35 @@ impl AdminStore for SqliteStore {
 }
 
 async fn prune(pool: &SqlitePool, sql: &Sql, now: Millis) -> sqlx::Result<u64> {
+    if let Some(step) = &sql.step {
+        return walk(pool, sql, step, now).await;
+    }
     let mut pruned = 0;
     loop {
-        let batch = query(sql.prune.text()).bind(now).bind(BATCH.cast_signed()).execute(pool).await?;
+        let prune = || query(sql.prune.text()).bind(now).bind(BATCH.cast_signed()).execute(pool);
+        let batch = again(is_locked, prune).await?;
         pruned += batch.rows_affected();
         if batch.rows_affected() < BATCH {
             return Ok(pruned);
         }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// From the first row to the last, by steps.
+async fn walk(pool: &SqlitePool, sql: &Sql, step: &Statement, now: Millis) -> sqlx::Result<u64> {
+    let (mut pruned, mut before) = (0, i64::MIN);
+    loop {
+        let next = || query_scalar(step.text()).bind(before).bind(STEP - 1).fetch_optional(pool);
+        let next: Option<i64> = again(is_locked, next).await?;
+        let end = next.unwrap_or(i64::MAX);
+        let prune = || query(sql.prune.text()).bind(now).bind(before).bind(end).execute(pool);
+        pruned += again(is_locked, prune).await?.rows_affected();
+        if next.is_none() {
+            return Ok(pruned);
+        }
+        before = end;
+        tokio::time::sleep(PAUSE).await;
     }
 }
 
@@ -411,6 +453,7 @@ impl Sql {
             all: fill(template.all),
             clear: fill(template.clear),
             prune: fill(template.prune),
+            step: template.is_walked.then(|| fill(STEP_END)),
         }
     }
 }

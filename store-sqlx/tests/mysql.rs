@@ -136,6 +136,8 @@ mod created_by_node {
             set_expecting_anything_writes_over_anything,
             set_expecting_nothing_writes_only_where_nothing_is_held,
             set_expecting_a_version_writes_only_over_that_version,
+            a_version_is_of_all_that_is_held,
+            what_changes_nothing_is_done_all_the_same,
             set_answers_the_version_that_get_answers,
             set_moves_the_expiry_under_every_condition,
             set_of_an_expired_record_says_so_and_changes_nothing,
@@ -157,7 +159,8 @@ mod created_by_node {
             parallel_increments_are_all_kept,
             parallel_requests_keep_each_others_keys,
             a_logout_stays_a_logout,
-            an_expired_session_is_not_brought_back);
+            an_expired_session_is_not_brought_back,
+            a_session_over_an_expired_one_outlives_a_prune);
 }
 
 #[test]
@@ -214,11 +217,65 @@ fn what_node_wrote_is_read() {
         let stored = store.get(&Sid::from(sid)).await.unwrap().expect("it has not expired");
         assert_eq!(stored.record.to_json(), text);
         assert_eq!(stored.left, Some(Duration::from_millis(3_599_322)));
-        for none in ["null", "expired"] {
-            assert!(store.get(&Sid::from(none)).await.unwrap().is_none(), "{none}");
+        let next = record("");
+        for none in ["null", "expired"].map(Sid::from) {
+            assert!(store.get(&none).await.unwrap().is_none(), "{none:?}");
+            assert_eq!(store.touch(&none, &next.cookie, &Expect::Anything).await.unwrap(), Touched::Unknown);
+            for expect in [Expect::Nothing, Expect::Version(stored.version.clone())] {
+                assert_eq!(store.touch(&none, &next.cookie, &expect).await.unwrap(), Touched::Unknown);
+                assert_eq!(store.destroy(&none, &expect).await.unwrap(), Destroyed::Unknown);
+            }
+        }
+        assert_eq!(store.length().await.unwrap(), 1);
+        for none in ["null", "expired"].map(Sid::from) {
+            assert!(matches!(store.set(&none, &next, &Expect::Nothing).await.unwrap(), Set::Written(_)));
+            assert_eq!(store.get(&none).await.unwrap().unwrap().record, next);
+            assert_eq!(store.set(&none, &next, &Expect::Nothing).await.unwrap(), Set::Conflict);
         }
         clock.pass(Duration::from_secs(3_600));
         assert!(store.get(&Sid::from(sid)).await.unwrap().is_none());
+    });
+}
+
+#[test]
+fn a_table_may_have_a_column_that_counts_and_expiries_of_another_type() {
+    let Some(url) = url() else { return };
+    session_testkit::run(async {
+        let pool = pool(&url);
+        for expires in ["int(11) unsigned", "int", "bigint", "bigint unsigned"] {
+            let (store, table) = store(&pool);
+            let create = format!(
+                "CREATE TABLE `{table}` (session_id varchar(128) PRIMARY KEY, expires {expires}, \
+                 data mediumtext, id INT AUTO_INCREMENT UNIQUE)"
+            );
+            run(&pool, &create).await;
+            // One after the other, so that each gets the next number.
+            for n in 0..5 {
+                let sid = put(&store, &record(&format!("\"n\":{n}"))).await;
+                assert!(store.get(&sid).await.unwrap().is_some());
+            }
+            for n in 0..5 {
+                let sid = put(&store, &record(&format!("\"n\":{n}"))).await;
+                assert_eq!(
+                    store.get(&sid).await.unwrap().unwrap().record.data.get("n"),
+                    Some(&*n.to_string())
+                );
+                assert_eq!(store.set(&sid, &record(""), &Expect::Nothing).await.unwrap(), Set::Conflict);
+                let next = record("\"next\":true");
+                assert!(matches!(store.set(&sid, &next, &Expect::Anything).await.unwrap(), Set::Written(_)));
+                assert!(store.get(&sid).await.unwrap().unwrap().record.data.contains("next"));
+                run(
+                    &pool,
+                    &format!("UPDATE `{table}` SET expires = 1 WHERE session_id = '{}'", sid.as_str()),
+                )
+                .await;
+                assert!(matches!(store.set(&sid, &next, &Expect::Nothing).await.unwrap(), Set::Written(_)));
+                assert!(store.get(&sid).await.unwrap().is_some());
+            }
+            run(&pool, &format!("UPDATE `{table}` SET expires = NULL LIMIT 2")).await;
+            assert_eq!(store.prune().await.unwrap(), 2);
+            assert_eq!(store.length().await.unwrap(), 8);
+        }
     });
 }
 
@@ -471,8 +528,9 @@ fn without_touch_the_expiry_stays() {
         let store =
             store(&pool).0.disable_touch(true).expiration(Duration::from_secs(60)).clock(clock.clock());
         let sid = put(&store, &record("")).await;
-        assert_eq!(store.get(&sid).await.unwrap().unwrap().lifetime, Some(Duration::from_secs(60)));
         clock.pass(Duration::from_secs(50));
+        let stored = store.get(&sid).await.unwrap().unwrap();
+        assert_eq!(stored.lifetime, stored.left, "no touch is ever due");
         // Nobody looks whether it is that version.
         for expect in [Expect::Anything, Expect::Version(Version::from_text("another"))] {
             assert_eq!(store.touch(&sid, &record("").cookie, &expect).await.unwrap(), Touched::Moved);

@@ -129,6 +129,8 @@ mod jsonb {
             set_expecting_nothing_writes_only_where_nothing_is_held,
             set_expecting_a_version_writes_only_over_that_version,
             set_expecting_a_version_creates_nothing,
+            a_version_is_of_all_that_is_held,
+            what_changes_nothing_is_done_all_the_same,
             set_answers_the_version_that_get_answers,
             set_holds_the_record_until_its_cookie_expires,
             set_moves_the_expiry_under_every_condition,
@@ -194,7 +196,8 @@ mod serializable {
             parallel_increments_are_all_kept,
             parallel_requests_keep_each_others_keys,
             a_logout_stays_a_logout,
-            a_renewed_session_takes_along_what_others_wrote);
+            a_renewed_session_takes_along_what_others_wrote,
+            a_session_over_an_expired_one_outlives_a_prune);
 }
 
 #[test]
@@ -259,6 +262,66 @@ fn what_node_wrote_in_its_time_zone_is_read() {
         assert_eq!(store.length().await.unwrap(), 1);
         clock.pass(Duration::from_secs(2));
         assert_eq!(store.length().await.unwrap(), 0);
+    });
+}
+
+/// From 03:00 to 02:00: what ends soon after is earlier by the clock on the wall.
+#[test]
+fn the_hour_in_which_clocks_go_back_ends_nothing() {
+    let Some(url) = url() else { return };
+    session_testkit::run(async {
+        // 02:51 in Berlin, for the first time.
+        const NINE_MINUTES_BEFORE: u64 = 1_792_889_460_000;
+        let (pool, clock) = (pool(&url), ManualClock::new());
+        clock.pass(Duration::from_millis(NINE_MINUTES_BEFORE - START));
+        let store = store(&pool).0.time_zone("Europe/Berlin").unwrap().clock(clock.clock());
+        let next = until(NINE_MINUTES_BEFORE + 20 * 60_000, "\"a\":1");
+        let sid = put(&store, &next).await;
+        for _ in 0..3 {
+            let version = store.get(&sid).await.unwrap().expect("it ends in 20 minutes").version;
+            for expect in [Expect::Anything, Expect::Version(version)] {
+                assert_eq!(store.touch(&sid, &next.cookie, &expect).await.unwrap(), Touched::Moved);
+            }
+            assert_eq!(store.set(&sid, &next, &Expect::Nothing).await.unwrap(), Set::Conflict);
+            assert_eq!(store.destroy(&sid, &Expect::Nothing).await.unwrap(), Destroyed::Conflict);
+            assert_eq!(store.prune().await.unwrap(), 0);
+            assert_eq!(store.length().await.unwrap(), 1);
+            clock.pass(Duration::from_secs(6 * 60));
+        }
+        clock.pass(Duration::from_secs(3 * 60));
+        assert!(store.get(&sid).await.unwrap().is_none());
+        assert_eq!(store.prune().await.unwrap(), 1);
+    });
+}
+
+#[test]
+fn a_null_is_no_expiry_and_no_record() {
+    let Some(url) = url() else { return };
+    session_testkit::run(async {
+        let pool = pool(&url);
+        let (store, table) = store(&pool);
+        let create = format!(
+            r#"CREATE TABLE "{table}" (sid varchar PRIMARY KEY, sess json, expire timestamp);
+            INSERT INTO "{table}" VALUES ('never', '{{"cookie":{{}}}}', NULL), ('gone', NULL, NULL),
+                ('null', NULL, '9999-01-01')"#
+        );
+        run(&pool, &create).await;
+        let (never, null, next) = (Sid::from("never"), Sid::from("null"), record(""));
+        assert!(store.get(&never).await.unwrap().is_none());
+        assert_eq!(store.touch(&never, &next.cookie, &Expect::Anything).await.unwrap(), Touched::Unknown);
+        assert_eq!(store.destroy(&never, &Expect::Nothing).await.unwrap(), Destroyed::Unknown);
+        let Set::Written(version) = store.set(&never, &next, &Expect::Nothing).await.unwrap() else {
+            panic!("nothing was held")
+        };
+        assert!(matches!(store.get(&null).await.unwrap_err(), StoreError::Corrupt { .. }));
+        for expect in [Expect::Nothing, Expect::Version(version)] {
+            assert_eq!(store.set(&null, &next, &expect).await.unwrap(), Set::Conflict);
+            assert_eq!(store.touch(&null, &next.cookie, &expect).await.unwrap(), Touched::Conflict);
+            assert_eq!(store.destroy(&null, &expect).await.unwrap(), Destroyed::Conflict);
+        }
+        assert_eq!(store.length().await.unwrap(), 2);
+        assert_eq!(store.prune().await.unwrap(), 1);
+        assert!(store.get(&never).await.unwrap().is_some());
     });
 }
 
@@ -474,6 +537,8 @@ fn without_touch_the_expiry_stays() {
         let store = store(&pool).0.disable_touch(true).clock(clock.clock());
         let sid = put(&store, &record("")).await;
         clock.pass(Duration::from_secs(80_000));
+        let stored = store.get(&sid).await.unwrap().unwrap();
+        assert_eq!(stored.lifetime, stored.left, "no touch is ever due");
         // Nobody looks whether it is that version.
         for expect in [Expect::Anything, Expect::Version(Version::from_text("another"))] {
             assert_eq!(store.touch(&sid, &record("").cookie, &expect).await.unwrap(), Touched::Moved);

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use common::{DAY, TempDir, contract, put, record, shown, until};
 use futures_util::future::join_all;
-use session_core::{AdminStore, Expect, Set, Sid, Store, StoreError, Touched};
+use session_core::{AdminStore, Destroyed, Expect, Set, Sid, Store, StoreError, Touched};
 use session_testkit::{Fixture, ManualClock};
 use store_sqlx::{
     SqliteStore, SqliteTable,
@@ -31,7 +31,8 @@ async fn open(table: SqliteTable, plant: &'static str) -> Fixture {
         [(); 2].map(|()| SqliteStore::open(&folder.url()).unwrap().table(table).clock(clock.clock()));
     store.clear().await.unwrap();
     let pool = in_folder(&folder);
-    Fixture::new(store).beside(other).ttl(DAY).clock(clock).plant(move |sid: Sid, text| {
+    let fixture = Fixture::new(store).beside(other).ttl(DAY).clock(clock).exact_to_the_millisecond();
+    fixture.plant(move |sid: Sid, text| {
         let (pool, _keep) = (pool.clone(), folder.clone());
         async move {
             let plant = sqlx::query(plant).bind(sid.as_str().to_owned()).bind(FOREVER).bind(text);
@@ -57,7 +58,7 @@ mod in_memory {
     async fn open() -> Fixture {
         let clock = ManualClock::new();
         let store = SqliteStore::open("sqlite::memory:").unwrap().clock(clock.clock());
-        Fixture::new(store).ttl(DAY).clock(clock)
+        Fixture::new(store).ttl(DAY).clock(clock).exact_to_the_millisecond()
     }
 
     session_testkit::store_contract!(open);
@@ -313,6 +314,78 @@ fn a_row_that_is_no_record_is_left_alone_and_passed_over() {
         let mut seen = Vec::new();
         store.all(&mut |sid, _| seen.push(sid)).await.unwrap();
         assert!(seen == [good]);
+    });
+}
+
+#[test]
+fn what_is_no_expiry_has_expired() {
+    session_testkit::run(async {
+        for (table, insert) in [
+            (SqliteTable::ConnectSqlite3, "INSERT INTO sessions (sid, expired, sess) VALUES (?, NULL, '{}')"),
+            (SqliteTable::BetterSqlite3, "INSERT INTO sessions (sid, expire, sess) VALUES (?, 'soon', '{}')"),
+        ] {
+            let folder = TempDir::new();
+            let store = SqliteStore::open(&folder.url()).unwrap().table(table);
+            let next = record("\"a\":1");
+            put(&store, &next).await;
+            let pool = in_folder(&folder);
+            for sid in ["one", "other"] {
+                sqlx::query(insert).bind(sid).execute(&pool).await.unwrap();
+            }
+            let one = Sid::from("one");
+            assert!(store.get(&one).await.unwrap().is_none());
+            assert_eq!(store.touch(&one, &next.cookie, &Expect::Anything).await.unwrap(), Touched::Unknown);
+            assert_eq!(store.destroy(&one, &Expect::Nothing).await.unwrap(), Destroyed::Unknown);
+            assert!(matches!(store.set(&one, &next, &Expect::Nothing).await.unwrap(), Set::Written(_)));
+            assert_eq!(store.prune().await.unwrap(), 1);
+            assert_eq!(store.length().await.unwrap(), 2);
+        }
+    });
+}
+
+#[test]
+fn for_ever_is_a_time_to_live() {
+    session_testkit::run(async {
+        for table in TABLES {
+            let store = SqliteStore::open("sqlite::memory:").unwrap().table(table).ttl(Duration::MAX);
+            let sid = put(&store, &record("")).await;
+            assert_eq!(
+                store.touch(&sid, &record("").cookie, &Expect::Anything).await.unwrap(),
+                Touched::Moved
+            );
+            let left = store.get(&sid).await.unwrap().expect("it is held").left.unwrap();
+            assert!(left > DAY * 365 * 1_000);
+        }
+    });
+}
+
+/// More rows than one step takes, live ones among them, and gaps.
+#[test]
+fn tables_without_an_index_are_pruned_to_the_last_row() {
+    session_testkit::run(async {
+        const ROWS: &str = "WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n LIMIT 25000) INSERT INTO \
+            sessions";
+        for (table, fill) in [
+            (
+                SqliteTable::ConnectSqlite3,
+                " (rowid, sid, expired, sess) SELECT n * 3 - 9, n, \
+                    CASE n % 5 WHEN 0 THEN 9e15 ELSE 1.0 END, '{\"cookie\":{}}' FROM n",
+            ),
+            (
+                SqliteTable::BetterSqlite3,
+                " (rowid, sid, expire, sess) SELECT n * 3 - 9, CAST(n AS TEXT), \
+                    CASE n % 5 WHEN 0 THEN '9999-01-01' ELSE '2020-01-01T00:00:00.000Z' END, '{\"cookie\":{}}' FROM n",
+            ),
+        ] {
+            let folder = TempDir::new();
+            let store = SqliteStore::open(&folder.url()).unwrap().table(table);
+            assert_eq!(store.prune().await.unwrap(), 0);
+            let fill: &'static str = format!("{ROWS}{fill}").leak();
+            sqlx::query(fill).execute(&in_folder(&folder)).await.unwrap();
+            assert_eq!(store.prune().await.unwrap(), 20_000);
+            assert_eq!(store.length().await.unwrap(), 5_000);
+            assert_eq!(store.prune().await.unwrap(), 0);
+        }
     });
 }
 

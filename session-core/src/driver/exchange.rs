@@ -4,7 +4,7 @@ use std::{
     fmt,
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, Ordering, fence},
     },
 };
 
@@ -71,6 +71,7 @@ impl Exchange {
             let session = loaded.inspect_err(|error| log(&exchange.span, error))?;
             // Of two who asked at the same time, the slower takes the other's.
             let session = exchange.session.get_or_init(|| session);
+            fence(Ordering::SeqCst);
             if let (Some(session), true) = (session, exchange.ended.load(Ordering::SeqCst)) {
                 session.came_late();
             }
@@ -92,6 +93,7 @@ impl Exchange {
     pub async fn end(&self) -> Result<Vec<String>, Error> {
         // Before it is looked for: one that comes from now on sees it.
         self.0.ended.store(true, Ordering::SeqCst);
+        fence(Ordering::SeqCst);
         match self.0.session.get() {
             Some(Some(session)) => {
                 let ended = session.end().instrument(self.0.span.clone()).await;

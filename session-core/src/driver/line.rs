@@ -95,6 +95,8 @@ pub(super) struct Run<'a, F> {
     ticket: u64,
     /// While it is not in the line: before it begins, and while the application is asked.
     mine: Option<Running>,
+    /// It has let those go first who came before.
+    has_yielded: bool,
     change: F,
 }
 
@@ -116,7 +118,7 @@ impl<'a, F: FnMut(&Arc<Data>) -> Changed> Run<'a, F> {
     pub(super) fn new(session: &'a Session, operation: Operation, change: F) -> Self {
         let ticket = ticket();
         let mine = Running { ticket, operation, stage: Stage::Step(None), turn: None };
-        Self { session, ticket, mine: Some(mine), change }
+        Self { session, ticket, mine: Some(mine), has_yielded: false, change }
     }
 }
 
@@ -127,6 +129,12 @@ impl<F: FnMut(&Arc<Data>) -> Changed> Future for Run<'_, F> {
         let this = self.get_mut();
         let line = this.session.line();
         loop {
+            if !this.has_yielded && line.has_earlier(this.ticket) {
+                this.has_yielded = true;
+                context.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            this.has_yielded = true;
             let (mut running, waker) = match line.enter(this.ticket, &mut this.mine, context.waker()) {
                 Entered::Waits => return Poll::Pending,
                 Entered::Done(done) => return Poll::Ready(done),
@@ -166,12 +174,14 @@ impl<F> Drop for Run<'_, F> {
 }
 
 impl Session {
-    /// Drives what is under way on this handle, for somebody who waits for its turn.
-    pub(super) fn help(&self, ticket: u64, context: &mut Context<'_>) {
+    /// Drives what is under way on this handle, for somebody who waits for its turn. False: nothing is.
+    pub(super) fn help(&self, ticket: u64, context: &mut Context<'_>) -> bool {
         let line = self.line();
         loop {
-            let Entered::Drives(mut running, waker) = line.enter_to_help(ticket, context.waker()) else {
-                return;
+            let (mut running, waker) = match line.enter_to_help(ticket, context.waker()) {
+                None => return false,
+                Some(Entered::Drives(running, waker)) => (running, waker),
+                Some(_) => return true,
             };
             let mut on_panic = Freed(Some(line));
             let stop =
@@ -180,10 +190,10 @@ impl Session {
             match stop {
                 Poll::Pending => {
                     if line.rest(running, waker.is_some(), ticket, context.waker()) {
-                        return;
+                        return true;
                     }
                 }
-                Poll::Ready(stop) => return line.free(Some((running.ticket, stop.aside(running)))),
+                Poll::Ready(stop) => line.free(Some((running.ticket, stop.aside(running)))),
             }
         }
     }
@@ -201,6 +211,11 @@ impl Running {
                 }
                 Stage::Step(answer) => answer.take(),
             };
+            if self.turn.as_ref().is_some_and(|turn| !turn.is_held()) {
+                // Somebody who waited for it has taken it, while the application was asked.
+                self.turn = None;
+                self.operation.loses_turn();
+            }
             self.stage = match session.step(&mut self.operation, answer) {
                 Step::Done(done) => return Poll::Ready(Stop::Done(done)),
                 Step::Ask(Ask::Change(seen)) => {
@@ -217,13 +232,10 @@ impl Running {
 }
 
 impl Stop {
-    fn aside(self, mut running: Running) -> Aside {
+    fn aside(self, running: Running) -> Aside {
         match self {
             Self::Done(done) => Aside::Done(Box::new(done)),
-            Self::Asks(_) => {
-                running.turn = None;
-                Aside::Asks(Box::new(running))
-            }
+            Self::Asks(_) => Aside::Asks(Box::new(running)),
         }
     }
 }
@@ -231,6 +243,21 @@ impl Stop {
 impl Line {
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Nobody is under way, and somebody waits who came before: woken, so that whoever comes again and again passes nobody.
+    fn has_earlier(&self, ticket: u64) -> bool {
+        let everyone = {
+            let state = self.state();
+            state.everyone.clone().filter(|_| state.current.is_none())
+        };
+        everyone.is_some_and(|everyone| {
+            let waits = everyone.waiting().wakers.range(..ticket).next().is_some();
+            if waits {
+                everyone.wake_some(None);
+            }
+            waits
+        })
     }
 
     fn enter(&self, ticket: u64, mine: &mut Option<Running>, waker: &Waker) -> Entered {
@@ -253,19 +280,19 @@ impl Line {
             (current, waiting) => {
                 let entered = state.help(current, ticket, waker).unlocked(state);
                 // Whoever is in the line may need the turn.
-                *mine = waiting.map(|waiting| Running { turn: None, ..waiting });
+                *mine = waiting.map(|mut waiting| {
+                    waiting.operation.loses_turn();
+                    Running { turn: None, ..waiting }
+                });
                 entered
             }
         }
     }
 
-    fn enter_to_help(&self, ticket: u64, waker: &Waker) -> Entered {
+    fn enter_to_help(&self, ticket: u64, waker: &Waker) -> Option<Entered> {
         let mut state = self.state();
-        let current = state.current.take();
-        if current.is_none() {
-            return Entered::Waits;
-        }
-        state.help(current, ticket, waker).unlocked(state)
+        let current = state.current.take()?;
+        Some(state.help(Some(current), ticket, waker).unlocked(state))
     }
 
     /// It goes on when it is woken. False: somebody came meanwhile whom the last poll does not wake, or its future was
@@ -281,7 +308,12 @@ impl Line {
             return false;
         }
         state.current = Some(Current::Resting(Box::new(running)));
-        if state.everyone.is_some() {
+        if let Some(everyone) = state.everyone.clone() {
+            drop(state);
+            if wakes_everyone && everyone.waiting().fired {
+                // Whoever came since it was woken, and before it was put back, does not know yet.
+                everyone.wake_some(None);
+            }
             return wakes_everyone;
         }
         if state.waker.as_ref().is_some_and(|(of, last)| *of == ticket && last.will_wake(waker)) {
@@ -343,7 +375,10 @@ impl Line {
 impl State {
     fn drive(&mut self, running: Running, ticket: u64, waker: &Waker) -> Decided {
         self.current = Some(Current::Polled { ticket: running.ticket, dropped: false });
-        let everyone = self.everyone.as_ref().map(|everyone| everyone.and(ticket, waker));
+        let everyone = self.everyone.as_ref().map(|everyone| {
+            everyone.waiting().fired = false;
+            everyone.and(ticket, waker)
+        });
         let (everyone, last) = everyone.unzip();
         Decided { entered: Entered::Drives(running, everyone), unused: [last.flatten(), None] }
     }
@@ -355,6 +390,7 @@ impl State {
         let (all, replaced) = everyone.and(ticket, waker);
         let entered = match current {
             Some(Current::Resting(running)) => {
+                everyone.waiting().fired = false;
                 self.current = Some(Current::Polled { ticket: running.ticket, dropped: false });
                 Entered::Drives(*running, Some(all))
             }
@@ -394,21 +430,29 @@ impl Current {
 /// All who wait, in the order in which they came. Of those who were not woken since they came last, the first few are:
 /// one that was put aside is passed over the next time.
 #[derive(Default)]
-struct Everyone(Mutex<BTreeMap<u64, (Waker, bool)>>);
+struct Everyone(Mutex<Waiting>);
+
+#[derive(Default)]
+struct Waiting {
+    /// By ticket; whether it was woken since it came last.
+    wakers: BTreeMap<u64, (Waker, bool)>,
+    /// Somebody was woken since the call was polled last.
+    fired: bool,
+}
 
 impl Everyone {
-    fn wakers(&self) -> MutexGuard<'_, BTreeMap<u64, (Waker, bool)>> {
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// One more to be woken; answers the waker of all, and the one that it had before.
     fn and(self: &Arc<Self>, ticket: u64, waker: &Waker) -> (Waker, Option<Waker>) {
-        let last = self.wakers().insert(ticket, (waker.clone(), false));
+        let last = self.waiting().wakers.insert(ticket, (waker.clone(), false));
         (Waker::from(Arc::clone(self)), last.map(|(last, _)| last))
     }
 
     fn without(&self, ticket: u64) {
-        let last = self.wakers().remove(&ticket);
+        let last = self.waiting().wakers.remove(&ticket);
         drop(last);
     }
 
@@ -416,11 +460,15 @@ impl Everyone {
     fn wake_some(&self, of: Option<u64>) {
         let mut left = AT_ONCE;
         let mut woken = Vec::new();
-        for (ticket, (waker, is_woken)) in self.wakers().iter_mut() {
-            if !*is_woken && (left > 0 || Some(*ticket) == of) {
-                *is_woken = true;
-                left = left.saturating_sub(1);
-                woken.push(waker.clone());
+        {
+            let mut waiting = self.waiting();
+            waiting.fired = true;
+            for (ticket, (waker, is_woken)) in &mut waiting.wakers {
+                if !*is_woken && (left > 0 || Some(*ticket) == of) {
+                    *is_woken = true;
+                    left = left.saturating_sub(1);
+                    woken.push(waker.clone());
+                }
             }
         }
         woken.into_iter().for_each(Waker::wake);

@@ -18,7 +18,7 @@ use crate::{
 impl Session {
     /// An atomic read-modify-write of one key: `change` gets the value that is there (`None` when there is none, or
     /// JavaScript's `null`) and gives the new one. It is called again when another request was faster, on what that one
-    /// wrote. Answers the value that is then in the store, with everything else that this request changed.
+    /// wrote: clone what it would move. Answers the value that is then in the store, with everything else that this request changed.
     ///
     /// ```
     /// # async fn handler(session: session_core::Session) -> Result<u64, session_core::Error> {
@@ -42,7 +42,8 @@ impl Session {
     }
 
     /// [`update`](Self::update) with a change that may refuse with an error of the application's own (`Err`, and nothing is
-    /// written) or remove the key (`Ok(None)`). Answers what `change` gave.
+    /// written) or remove the key (`Ok(None)`). Answers what `change` gave. Where the compiler cannot tell which error,
+    /// say it: `Ok::<_, Refused>(…)`.
     ///
     /// ```
     /// use session_core::{Error, Session};
@@ -232,6 +233,8 @@ impl Session {
     /// this id any more: another request ended the session, or it expired, or it was renewed and lives on under an id that
     /// only its client knows. [`Error::Destroyed`] the second time.
     pub async fn destroy(&self) -> Result<(), Error> {
+        // Even while another operation is under way, and if nobody waits until that is done.
+        self.life().begins_to_end();
         self.run_plain(Operation::destroy()).await
     }
 }

@@ -355,8 +355,8 @@ impl Origin {
 }
 
 impl Help for Inner {
-    fn help(self: Arc<Self>, ticket: u64, context: &mut std::task::Context<'_>) {
-        Session(self).help(ticket, context);
+    fn help(self: Arc<Self>, ticket: u64, context: &mut std::task::Context<'_>) -> bool {
+        Session(self).help(ticket, context)
     }
 }
 

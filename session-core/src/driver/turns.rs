@@ -38,8 +38,8 @@ struct Waiting {
 
 /// Who has a turn can be helped to be done with it.
 pub(crate) trait Help: Send + Sync {
-    /// Drives what is under way, and wakes the one with this ticket when it can go on.
-    fn help(self: Arc<Self>, ticket: u64, context: &mut Context<'_>);
+    /// Drives what is under way, and wakes the one with this ticket when it can go on. False: nothing is under way.
+    fn help(self: Arc<Self>, ticket: u64, context: &mut Context<'_>) -> bool;
 }
 
 /// The turn. It ends when this is dropped.
@@ -57,12 +57,17 @@ pub(crate) struct Taking {
     ticket: u64,
     /// It waits in the line.
     waits: bool,
+    /// Whom it found with the turn and nothing under way.
+    found_idle: Option<u64>,
 }
+
+/// Who has the turn.
+type Other = (u64, Weak<dyn Help>);
 
 impl Turns {
     /// `help` drives whatever has the turn then.
     pub(crate) fn take(&self, sid: Sid, help: Weak<dyn Help>) -> Taking {
-        Taking { turns: self.clone(), sid, help, ticket: line::ticket(), waits: false }
+        Taking { turns: self.clone(), sid, help, ticket: line::ticket(), waits: false, found_idle: None }
     }
 
     fn lines(&self) -> MutexGuard<'_, HashMap<Sid, Line>> {
@@ -88,6 +93,12 @@ impl Turns {
         wakers.into_iter().for_each(Waker::wake);
     }
 
+    fn revoke(&self, sid: &Sid, ticket: u64) {
+        if let Some(line) = self.lines().get_mut(sid) {
+            line.holder.take_if(|holder| holder.ticket == ticket);
+        }
+    }
+
     #[cfg(test)]
     fn is_empty(&self) -> bool {
         self.lines().is_empty()
@@ -96,12 +107,12 @@ impl Turns {
 
 impl Taking {
     /// The turn, or who has it: to be helped by the first few.
-    fn try_take(&mut self, waker: &Waker) -> Result<Turn, Option<Weak<dyn Help>>> {
+    fn try_take(&mut self, waker: &Waker) -> Result<Turn, Option<Other>> {
         let mut lines = self.turns.lines();
         let line = lines.entry(self.sid.clone()).or_default();
         let ticket = self.ticket;
         if let Some(holder) = &line.holder {
-            let help = Weak::clone(&holder.help);
+            let other = (holder.ticket, Weak::clone(&holder.help));
             let waiting = Waiting { waker: waker.clone(), woken: false };
             let last = line.waiting.insert(ticket, waiting);
             let is_near = line.waiting.range(..ticket).take(AT_ONCE).count() < AT_ONCE;
@@ -109,7 +120,7 @@ impl Taking {
             // A waker may be the last that holds a task: whatever is dropped with it finds nothing locked.
             drop(last);
             self.waits = true;
-            return Err(is_near.then_some(help));
+            return Err(is_near.then_some(other));
         }
         let last = line.waiting.remove(&ticket);
         line.holder = Some(Holder { ticket, help: Weak::clone(&self.help) });
@@ -128,10 +139,16 @@ impl Future for Taking {
         match this.try_take(context.waker()) {
             Ok(turn) => Poll::Ready(turn),
             Err(None) => Poll::Pending,
-            Err(Some(holder)) => {
+            Err(Some((of, holder))) => {
                 // Nothing is locked meanwhile. It may be done then: whoever has a turn waits for nobody's.
-                if let Some(holder) = holder.upgrade() {
-                    holder.help(this.ticket, context);
+                let is_busy = holder.upgrade().is_some_and(|holder| holder.help(this.ticket, context));
+                if is_busy {
+                    this.found_idle = None;
+                } else if this.found_idle.replace(of) == Some(of) {
+                    // It was woken, and did not come: put aside, or its application does something else with the session.
+                    this.turns.revoke(&this.sid, of);
+                } else {
+                    context.waker().wake_by_ref();
                 }
                 this.try_take(context.waker()).map_or(Poll::Pending, Poll::Ready)
             }
@@ -151,6 +168,15 @@ impl Drop for Taking {
     }
 }
 
+impl Turn {
+    /// Whether it is still this one's.
+    pub(super) fn is_held(&self) -> bool {
+        let lines = self.turns.lines();
+        let holder = lines.get(&self.sid).and_then(|line| line.holder.as_ref());
+        holder.is_some_and(|holder| holder.ticket == self.ticket)
+    }
+}
+
 impl Drop for Turn {
     fn drop(&mut self) {
         let mut lines = self.turns.lines();
@@ -166,7 +192,7 @@ mod tests {
     use std::{
         pin::pin,
         sync::{
-            Arc,
+            Arc, OnceLock,
             atomic::{AtomicUsize, Ordering},
         },
         task::Wake,
@@ -178,13 +204,25 @@ mod tests {
     struct Count(AtomicUsize);
 
     impl Help for Count {
-        fn help(self: Arc<Self>, _: u64, _: &mut Context<'_>) {
+        fn help(self: Arc<Self>, _: u64, _: &mut Context<'_>) -> bool {
             self.0.fetch_add(100, Ordering::Relaxed);
+            false
         }
     }
 
-    fn nobody() -> Weak<dyn Help> {
-        Weak::<Count>::new()
+    struct Busy;
+
+    impl Help for Busy {
+        fn help(self: Arc<Self>, _: u64, _: &mut Context<'_>) -> bool {
+            true
+        }
+    }
+
+    /// Everybody is at work while they have the turn.
+    fn busy() -> Weak<dyn Help> {
+        static BUSY: OnceLock<Arc<Busy>> = OnceLock::new();
+        let busy: Arc<dyn Help> = Arc::<Busy>::clone(BUSY.get_or_init(|| Arc::new(Busy)));
+        Arc::downgrade(&busy)
     }
 
     impl Wake for Count {
@@ -205,11 +243,11 @@ mod tests {
     fn one_writes_at_a_time_and_strangers_never_wait() {
         let turns = Turns::default();
         let counts: Vec<_> = (0..4).map(|_| Arc::new(Count::default())).collect();
-        let [mut a, mut b, mut c] = [1, 2, 3].map(|_| Box::pin(turns.take("one".into(), nobody())));
+        let [mut a, mut b, mut c] = [1, 2, 3].map(|_| Box::pin(turns.take("one".into(), busy())));
         let first = poll(&mut a.as_mut(), &counts[0]).unwrap();
         assert!(poll(&mut b.as_mut(), &counts[1]).is_none());
         assert!(poll(&mut c.as_mut(), &counts[2]).is_none());
-        let mut stranger = pin!(turns.take("other".into(), nobody()));
+        let mut stranger = pin!(turns.take("other".into(), busy()));
         drop(poll(&mut stranger, &counts[3]).unwrap());
         drop(first);
         assert_eq!(
@@ -228,9 +266,9 @@ mod tests {
     fn whoever_is_dropped_gives_up_the_turn_or_the_place() {
         let turns = Turns::default();
         let count = Arc::new(Count::default());
-        let mut a = Box::pin(turns.take("one".into(), nobody()));
-        let mut b = Box::pin(turns.take("one".into(), nobody()));
-        let mut c = Box::pin(turns.take("one".into(), nobody()));
+        let mut a = Box::pin(turns.take("one".into(), busy()));
+        let mut b = Box::pin(turns.take("one".into(), busy()));
+        let mut c = Box::pin(turns.take("one".into(), busy()));
         let first = poll(&mut a.as_mut(), &count).unwrap();
         assert!(poll(&mut b.as_mut(), &count).is_none() && poll(&mut c.as_mut(), &count).is_none());
         drop(first);
@@ -248,10 +286,16 @@ mod tests {
         let as_help: Arc<dyn Help> = Arc::<Count>::clone(&helped);
         let mut has_it = Box::pin(turns.take("one".into(), Arc::downgrade(&as_help)));
         let turn = poll(&mut has_it.as_mut(), &count).unwrap();
-        let mut waits = Box::pin(turns.take("one".into(), nobody()));
+        let mut waits = Box::pin(turns.take("one".into(), busy()));
         assert!(poll(&mut waits.as_mut(), &count).is_none());
         assert_eq!(helped.0.load(Ordering::Relaxed), 100);
-        drop((turn, waits));
+        assert_eq!(count.0.load(Ordering::Relaxed), 1, "it comes again after all who were woken before");
+        // Nothing was under way, and nothing is yet: the other was put aside.
+        let taken = poll(&mut waits.as_mut(), &count).unwrap();
+        assert!(!turn.is_held() && taken.is_held());
+        drop(turn);
+        assert!(taken.is_held(), "it has nothing to give up any more");
+        drop((taken, waits));
         assert!(turns.is_empty());
     }
 }

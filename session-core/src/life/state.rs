@@ -227,6 +227,13 @@ impl Life {
         self.cookie.touch(now);
     }
 
+    /// A logout: for this request the session is no more.
+    pub(crate) fn begins_to_end(&mut self) {
+        if self.presence == Presence::Present && !planted(Fault::DestroyClaimed) {
+            self.presence = Presence::Ending;
+        }
+    }
+
     pub(crate) fn unset(&mut self) {
         if self.presence == Presence::Present
             || (self.presence == Presence::Ending && planted(Fault::UnsetForgetsLogout))

@@ -24,7 +24,7 @@ pub(super) const BETTER_SQLITE3: Template = Template {
         INSERT INTO {table} AS held (sid, expire, sess) \
         VALUES (?1, strftime('%Y-%m-%dT%H:%M:%fZ', ?3 / 1000.0, 'unixepoch'), ?4) \
         ON CONFLICT (sid) DO UPDATE SET expire = excluded.expire, sess = excluded.sess \
-        WHERE julianday(?2 / 1000.0, 'unixepoch') >= julianday(held.expire)",
+        WHERE (julianday(?2 / 1000.0, 'unixepoch') < julianday(held.expire)) IS NOT TRUE",
     set_expecting_version: "\
         UPDATE {table} SET expire = strftime('%Y-%m-%dT%H:%M:%fZ', ?3 / 1000.0, 'unixepoch'), sess = ?4 \
         WHERE sid = ?1 AND julianday(?2 / 1000.0, 'unixepoch') < julianday(expire) AND CAST(sess AS TEXT) = ?5",
@@ -48,6 +48,7 @@ pub(super) const BETTER_SQLITE3: Template = Template {
         WHERE julianday(?1 / 1000.0, 'unixepoch') < julianday(expire)",
     clear: "DELETE FROM {table}",
     prune: "\
-        DELETE FROM {table} WHERE rowid IN (SELECT rowid FROM {table} \
-        WHERE julianday(?1 / 1000.0, 'unixepoch') >= julianday(expire) LIMIT ?2)",
+        DELETE FROM {table} WHERE rowid > ?2 AND rowid <= ?3 \
+        AND (julianday(?1 / 1000.0, 'unixepoch') < julianday(expire)) IS NOT TRUE",
+    is_walked: true,
 };

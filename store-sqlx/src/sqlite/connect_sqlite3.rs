@@ -16,7 +16,7 @@ pub(super) const CONNECT_SQLITE3: Template = Template {
     set_expecting_nothing: "\
         INSERT INTO {table} AS held (sid, expired, sess) VALUES (?1, CAST(?3 AS REAL), ?4) \
         ON CONFLICT (sid) DO UPDATE SET expired = excluded.expired, sess = excluded.sess \
-        WHERE held.expired < ?2",
+        WHERE (held.expired >= ?2) IS NOT TRUE",
     set_expecting_version: "\
         UPDATE {table} SET expired = CAST(?3 AS REAL), sess = ?4 \
         WHERE sid = ?1 AND expired >= ?2 AND CAST(sess AS TEXT) = ?5",
@@ -35,5 +35,6 @@ pub(super) const CONNECT_SQLITE3: Template = Template {
     all: "SELECT CAST(sid AS TEXT), CAST(sess AS TEXT) FROM {table} WHERE expired >= ?1",
     clear: "DELETE FROM {table}",
     prune: "\
-        DELETE FROM {table} WHERE rowid IN (SELECT rowid FROM {table} WHERE expired < ?1 LIMIT ?2)",
+        DELETE FROM {table} WHERE rowid > ?2 AND rowid <= ?3 AND (expired >= ?1) IS NOT TRUE",
+    is_walked: true,
 };

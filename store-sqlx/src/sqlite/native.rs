@@ -36,4 +36,5 @@ pub(super) const NATIVE: Template = Template {
     clear: "DELETE FROM {table}",
     prune: "\
         DELETE FROM {table} WHERE rowid IN (SELECT rowid FROM {table} WHERE expire <= ?1 LIMIT ?2)",
+    is_walked: false,
 };

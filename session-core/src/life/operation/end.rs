@@ -104,6 +104,7 @@ impl Operation {
             }
             (Write::Set, event) => match self.write(life, context, event) {
                 Ok(Written::Ask(ask)) => Step::Ask(ask),
+                Ok(Written::Stored) if self.is_to_decide_again(life, context) => self.decide(life, context),
                 Ok(Written::Stored | Written::Gone) => {
                     let decision = if self.has_read && !planted(Fault::CookieNotDecidedAgain) {
                         cookie_after(&life.facts(context), &context.options.policies, decision)
@@ -150,8 +151,20 @@ impl Operation {
             },
             Event::GoOn => Step::Ask(self.ask_get(life)),
             Event::Read => self.decide(life, context),
+            Event::Touched if self.is_to_decide_again(life, context) => self.decide(life, context),
             _ => self.clean_up(decision, life, context),
         }
+    }
+
+    /// The handler, or what it has spawned, has changed the session while the call was out. Whoever does not stop is not
+    /// waited for.
+    fn is_to_decide_again(&mut self, life: &Life, context: &Context<'_>) -> bool {
+        let is_to_write = || {
+            life.has_changes() && decide(&life.facts(context), &context.options.policies).write == Write::Set
+        };
+        (life.presence != Presence::Present || is_to_write())
+            && !matches!(life.standing, Standing::Gone)
+            && self.count_conflict().is_ok()
     }
 
     /// A touch with a lifetime that has ended: the session ends.
@@ -184,7 +197,8 @@ impl Operation {
         if error.is_some() || gone {
             life.is_told();
         }
-        let set_cookie = if gone || error.is_some() { SetCookie::Nothing } else { decision.cookie };
+        let ended = life.presence != Presence::Present && decision.cookie == SetCookie::Send;
+        let set_cookie = if gone || ended || error.is_some() { SetCookie::Nothing } else { decision.cookie };
         if !life.is_response_out() {
             let expired = life.cookie_to_send(context.now).expires_at().is_some_and(|at| at <= context.now);
             let out = match set_cookie {

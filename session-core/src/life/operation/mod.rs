@@ -270,6 +270,11 @@ impl Operation {
         }
     }
 
+    /// Somebody else may write now.
+    pub(crate) fn loses_turn(&mut self) {
+        self.has_turn = false;
+    }
+
     /// The next question, after the answer to the last one; `None` at first.
     pub(crate) fn step(&mut self, life: &mut Life, context: &Context<'_>, answer: Option<Answer>) -> Step {
         let event = match answer {

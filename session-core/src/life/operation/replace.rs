@@ -37,7 +37,7 @@ impl Operation {
             }
             _ => Ok(Done::Ok),
         };
-        if life.presence != Presence::Present {
+        if life.presence == Presence::Unset {
             return Step::Done(Err(Error::Destroyed));
         }
         // As in Express, the new one begins even where the old one could not be destroyed.
@@ -63,7 +63,7 @@ impl Operation {
             }
             Event::IdInUse => return Step::Done(Err(Error::IdInUse)),
             Event::Destroyed(Why::Moved, here) if here || planted(Fault::OvertakenRenewal) => {
-                if life.presence != Presence::Present {
+                if life.presence == Presence::Unset {
                     // Unset meanwhile: the copy is one that nobody shall find.
                     life.gone();
                     return Step::Ask(self.ask_destroy(new.clone(), Expect::Anything, Why::LeftOver));
