@@ -5,6 +5,7 @@
 
 use std::{
     collections::BTreeMap,
+    mem,
     pin::Pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -30,7 +31,7 @@ pub(super) struct Line(Mutex<State>);
 /// So many of those who wait are woken at once: who comes first goes on, and the others wait again.
 pub(super) const AT_ONCE: usize = 4;
 
-/// Another number for each who waits anywhere.
+/// Another number for each operation.
 pub(super) fn ticket() -> u64 {
     static TICKETS: AtomicU64 = AtomicU64::new(1);
     TICKETS.fetch_add(1, Ordering::Relaxed)
@@ -174,15 +175,13 @@ impl<F> Drop for Run<'_, F> {
 }
 
 impl Session {
-    /// Drives what is under way on this handle, for somebody who waits for its turn. False: nothing is.
-    pub(super) fn help(&self, ticket: u64, context: &mut Context<'_>) -> bool {
+    /// Drives what is under way on this handle, for somebody who waits for the turn of one of its operations. False: that one
+    /// is not under way.
+    pub(super) fn help(&self, of: u64, ticket: u64, context: &mut Context<'_>) -> bool {
         let line = self.line();
         loop {
-            let (mut running, waker) = match line.enter_to_help(ticket, context.waker()) {
-                None => return false,
-                Some(Entered::Drives(running, waker)) => (running, waker),
-                Some(_) => return true,
-            };
+            let (current, entered) = line.enter_to_help(ticket, context.waker());
+            let Entered::Drives(mut running, waker) = entered else { return current == of };
             let mut on_panic = Freed(Some(line));
             let stop =
                 running.drive(self, &mut Context::from_waker(waker.as_ref().unwrap_or(context.waker())));
@@ -190,7 +189,7 @@ impl Session {
             match stop {
                 Poll::Pending => {
                     if line.rest(running, waker.is_some(), ticket, context.waker()) {
-                        return true;
+                        return current == of;
                     }
                 }
                 Poll::Ready(stop) => line.free(Some((running.ticket, stop.aside(running)))),
@@ -224,7 +223,7 @@ impl Running {
                     return Poll::Ready(Stop::Asks(seen));
                 }
                 Step::Ask(Ask::NewSid) => Stage::Step(Some(Answer::NewSid(session.new_sid()))),
-                Step::Ask(Ask::Turn(sid)) => Stage::Turn(session.take_turn(sid)),
+                Step::Ask(Ask::Turn(sid)) => Stage::Turn(session.take_turn(sid, self.ticket)),
                 Step::Ask(ask) => Stage::Call(Box::pin(session.sessions().clone().call(ask))),
             };
         }
@@ -278,7 +277,7 @@ impl Line {
                 Entered::Done(Err(lost()))
             }
             (current, waiting) => {
-                let entered = state.help(current, ticket, waker).unlocked(state);
+                let entered = state.help(current, |everyone| everyone.and(ticket, waker)).unlocked(state);
                 // Whoever is in the line may need the turn.
                 *mine = waiting.map(|mut waiting| {
                     waiting.operation.loses_turn();
@@ -289,10 +288,14 @@ impl Line {
         }
     }
 
-    fn enter_to_help(&self, ticket: u64, waker: &Waker) -> Option<Entered> {
+    /// Who is under way, and what to do about it.
+    fn enter_to_help(&self, ticket: u64, waker: &Waker) -> (u64, Entered) {
         let mut state = self.state();
-        let current = state.current.take()?;
-        Some(state.help(Some(current), ticket, waker).unlocked(state))
+        let Some(current) = state.current.take() else { return (0, Entered::Waits) };
+        (
+            current.ticket(),
+            state.help(Some(current), |everyone| everyone.and_helper(ticket, waker)).unlocked(state),
+        )
     }
 
     /// It goes on when it is woken. False: somebody came meanwhile whom the last poll does not wake, or its future was
@@ -384,10 +387,14 @@ impl State {
     }
 
     /// Somebody else is under way.
-    fn help(&mut self, current: Option<Current>, ticket: u64, waker: &Waker) -> Decided {
+    fn help(
+        &mut self,
+        current: Option<Current>,
+        join: impl FnOnce(&Arc<Everyone>) -> (Waker, Option<Waker>),
+    ) -> Decided {
         let everyone = self.everyone.get_or_insert_default();
         let last = self.waker.take().and_then(|(of, last)| everyone.and(of, &last).1);
-        let (all, replaced) = everyone.and(ticket, waker);
+        let (all, replaced) = join(everyone);
         let entered = match current {
             Some(Current::Resting(running)) => {
                 everyone.waiting().fired = false;
@@ -434,8 +441,10 @@ struct Everyone(Mutex<Waiting>);
 
 #[derive(Default)]
 struct Waiting {
-    /// By ticket; whether it was woken since it came last.
+    /// The operations of this handle, by ticket; whether each was woken since it came last.
     wakers: BTreeMap<u64, (Waker, bool)>,
+    /// Those of other requests who help: all of them are woken, and come again while they still wait.
+    helpers: BTreeMap<u64, Waker>,
     /// Somebody was woken since the call was polled last.
     fired: bool,
 }
@@ -451,6 +460,12 @@ impl Everyone {
         (Waker::from(Arc::clone(self)), last.map(|(last, _)| last))
     }
 
+    /// The same for one that helps.
+    fn and_helper(self: &Arc<Self>, ticket: u64, waker: &Waker) -> (Waker, Option<Waker>) {
+        let last = self.waiting().helpers.insert(ticket, waker.clone());
+        (Waker::from(Arc::clone(self)), last)
+    }
+
     fn without(&self, ticket: u64) {
         let last = self.waiting().wakers.remove(&ticket);
         drop(last);
@@ -463,6 +478,7 @@ impl Everyone {
         {
             let mut waiting = self.waiting();
             waiting.fired = true;
+            woken.extend(mem::take(&mut waiting.helpers).into_values());
             for (ticket, (waker, is_woken)) in &mut waiting.wakers {
                 if !*is_woken && (left > 0 || Some(*ticket) == of) {
                     *is_woken = true;

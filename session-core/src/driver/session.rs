@@ -306,9 +306,9 @@ impl Session {
     }
 
     /// To write to a session that others write to as well.
-    pub(super) fn take_turn(&self, sid: Sid) -> Taking {
+    pub(super) fn take_turn(&self, sid: Sid, ticket: u64) -> Taking {
         let help: Arc<dyn Help> = Arc::<Inner>::clone(&self.0);
-        self.sessions().turns().take(sid, Arc::downgrade(&help))
+        self.sessions().turns().take(sid, ticket, Arc::downgrade(&help))
     }
 
     fn present(&self) -> Result<MutexGuard<'_, Life>, Error> {
@@ -355,8 +355,8 @@ impl Origin {
 }
 
 impl Help for Inner {
-    fn help(self: Arc<Self>, ticket: u64, context: &mut std::task::Context<'_>) -> bool {
-        Session(self).help(ticket, context)
+    fn help(self: Arc<Self>, of: u64, ticket: u64, context: &mut std::task::Context<'_>) -> bool {
+        Session(self).help(of, ticket, context)
     }
 }
 

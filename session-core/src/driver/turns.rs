@@ -9,10 +9,7 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use crate::{
-    driver::line::{self, AT_ONCE},
-    wire::sid::Sid,
-};
+use crate::{driver::line::AT_ONCE, wire::sid::Sid};
 
 /// Who may write, and who waits, by session: only sessions with a conflict are in it.
 #[derive(Clone, Default)]
@@ -38,8 +35,9 @@ struct Waiting {
 
 /// Who has a turn can be helped to be done with it.
 pub(crate) trait Help: Send + Sync {
-    /// Drives what is under way, and wakes the one with this ticket when it can go on. False: nothing is under way.
-    fn help(self: Arc<Self>, ticket: u64, context: &mut Context<'_>) -> bool;
+    /// Drives what is under way, and wakes the one with this ticket when it can go on. False: the operation `of` whom the turn
+    /// is, is not under way.
+    fn help(self: Arc<Self>, of: u64, ticket: u64, context: &mut Context<'_>) -> bool;
 }
 
 /// The turn. It ends when this is dropped.
@@ -65,9 +63,9 @@ pub(crate) struct Taking {
 type Other = (u64, Weak<dyn Help>);
 
 impl Turns {
-    /// `help` drives whatever has the turn then.
-    pub(crate) fn take(&self, sid: Sid, help: Weak<dyn Help>) -> Taking {
-        Taking { turns: self.clone(), sid, help, ticket: line::ticket(), waits: false, found_idle: None }
+    /// For the operation with this ticket, which `help` drives.
+    pub(crate) fn take(&self, sid: Sid, ticket: u64, help: Weak<dyn Help>) -> Taking {
+        Taking { turns: self.clone(), sid, help, ticket, waits: false, found_idle: None }
     }
 
     fn lines(&self) -> MutexGuard<'_, HashMap<Sid, Line>> {
@@ -141,7 +139,7 @@ impl Future for Taking {
             Err(None) => Poll::Pending,
             Err(Some((of, holder))) => {
                 // Nothing is locked meanwhile. It may be done then: whoever has a turn waits for nobody's.
-                let is_busy = holder.upgrade().is_some_and(|holder| holder.help(this.ticket, context));
+                let is_busy = holder.upgrade().is_some_and(|holder| holder.help(of, this.ticket, context));
                 if is_busy {
                     this.found_idle = None;
                 } else if this.found_idle.replace(of) == Some(of) {
@@ -199,12 +197,13 @@ mod tests {
     };
 
     use super::*;
+    use crate::driver::line;
 
     #[derive(Default)]
     struct Count(AtomicUsize);
 
     impl Help for Count {
-        fn help(self: Arc<Self>, _: u64, _: &mut Context<'_>) -> bool {
+        fn help(self: Arc<Self>, _: u64, _: u64, _: &mut Context<'_>) -> bool {
             self.0.fetch_add(100, Ordering::Relaxed);
             false
         }
@@ -213,7 +212,7 @@ mod tests {
     struct Busy;
 
     impl Help for Busy {
-        fn help(self: Arc<Self>, _: u64, _: &mut Context<'_>) -> bool {
+        fn help(self: Arc<Self>, _: u64, _: u64, _: &mut Context<'_>) -> bool {
             true
         }
     }
@@ -243,11 +242,12 @@ mod tests {
     fn one_writes_at_a_time_and_strangers_never_wait() {
         let turns = Turns::default();
         let counts: Vec<_> = (0..4).map(|_| Arc::new(Count::default())).collect();
-        let [mut a, mut b, mut c] = [1, 2, 3].map(|_| Box::pin(turns.take("one".into(), busy())));
+        let [mut a, mut b, mut c] =
+            [1, 2, 3].map(|_| Box::pin(turns.take("one".into(), line::ticket(), busy())));
         let first = poll(&mut a.as_mut(), &counts[0]).unwrap();
         assert!(poll(&mut b.as_mut(), &counts[1]).is_none());
         assert!(poll(&mut c.as_mut(), &counts[2]).is_none());
-        let mut stranger = pin!(turns.take("other".into(), busy()));
+        let mut stranger = pin!(turns.take("other".into(), line::ticket(), busy()));
         drop(poll(&mut stranger, &counts[3]).unwrap());
         drop(first);
         assert_eq!(
@@ -266,9 +266,9 @@ mod tests {
     fn whoever_is_dropped_gives_up_the_turn_or_the_place() {
         let turns = Turns::default();
         let count = Arc::new(Count::default());
-        let mut a = Box::pin(turns.take("one".into(), busy()));
-        let mut b = Box::pin(turns.take("one".into(), busy()));
-        let mut c = Box::pin(turns.take("one".into(), busy()));
+        let mut a = Box::pin(turns.take("one".into(), line::ticket(), busy()));
+        let mut b = Box::pin(turns.take("one".into(), line::ticket(), busy()));
+        let mut c = Box::pin(turns.take("one".into(), line::ticket(), busy()));
         let first = poll(&mut a.as_mut(), &count).unwrap();
         assert!(poll(&mut b.as_mut(), &count).is_none() && poll(&mut c.as_mut(), &count).is_none());
         drop(first);
@@ -284,9 +284,9 @@ mod tests {
         let turns = Turns::default();
         let (count, helped) = (Arc::new(Count::default()), Arc::new(Count::default()));
         let as_help: Arc<dyn Help> = Arc::<Count>::clone(&helped);
-        let mut has_it = Box::pin(turns.take("one".into(), Arc::downgrade(&as_help)));
+        let mut has_it = Box::pin(turns.take("one".into(), line::ticket(), Arc::downgrade(&as_help)));
         let turn = poll(&mut has_it.as_mut(), &count).unwrap();
-        let mut waits = Box::pin(turns.take("one".into(), busy()));
+        let mut waits = Box::pin(turns.take("one".into(), line::ticket(), busy()));
         assert!(poll(&mut waits.as_mut(), &count).is_none());
         assert_eq!(helped.0.load(Ordering::Relaxed), 100);
         assert_eq!(count.0.load(Ordering::Relaxed), 1, "it comes again after all who were woken before");
