@@ -6,6 +6,8 @@
 
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use super::{
     Context,
     decide::{Facts, Presence, Saved},
@@ -25,6 +27,9 @@ pub(super) const CONFIRMED_FOR: Millis = 100;
 /// By so much, in milliseconds, a store may round an expiry.
 const ROUNDED: Millis = 1_000;
 
+/// Data that were sent and may be stored: most often of one write, for which nothing is allocated.
+type Few = SmallVec<[Arc<Data>; 1]>;
+
 #[derive(Clone)]
 #[cfg_attr(test, derive(Hash))]
 pub(crate) struct Life {
@@ -38,7 +43,7 @@ pub(crate) struct Life {
     cookie: Cookie,
     /// What the handler saw when writes were sent whose answers never came, oldest first: they may have stored what was
     /// changed back since.
-    doubted: Vec<Arc<Data>>,
+    doubted: Few,
     /// The handler set cookie attributes in this request …
     cookie_changed: bool,
     /// … and they have not been stored since.
@@ -73,7 +78,7 @@ pub(crate) struct Life {
 #[cfg_attr(test, derive(Hash))]
 pub(crate) enum Standing {
     /// Nothing is stored under the id. `tried`: what was sent to be stored, without an answer; it may still arrive.
-    Fresh { tried: Vec<Arc<Data>> },
+    Fresh { tried: Few },
     /// The store holds what is in `base`.
     Held(Held),
     /// A write or a destruction was sent, and its answer is not known, or somebody else wrote: to be read before the next write.
@@ -86,7 +91,7 @@ pub(crate) enum Standing {
 #[derive(Clone, PartialEq)]
 #[cfg_attr(test, derive(Hash))]
 pub(crate) enum Before {
-    Fresh { tried: Vec<Arc<Data>> },
+    Fresh { tried: Few },
     Held(Held),
 }
 
@@ -136,24 +141,27 @@ pub(super) struct Sent {
 /// What is asked of a session when it is made.
 impl Life {
     pub(crate) fn created(sid: Sid, presented: Option<Sid>, context: &Context<'_>) -> Self {
-        let nothing = Arc::new(Data::new());
+        Self::of(sid, presented, Arc::default(), context.new_cookie(), context.now)
+    }
+
+    fn of(sid: Sid, presented: Option<Sid>, data: Arc<Data>, cookie: Cookie, now: Millis) -> Self {
         Self {
             sid,
             presence: Presence::Present,
-            standing: Standing::Fresh { tried: Vec::new() },
-            view: Arc::clone(&nothing),
-            base: Arc::clone(&nothing),
-            doubted: Vec::new(),
-            cookie: context.new_cookie(),
+            standing: Standing::Fresh { tried: Few::new() },
+            view: Arc::clone(&data),
+            base: Arc::clone(&data),
+            doubted: Few::new(),
+            cookie,
             cookie_changed: false,
             cookie_unsaved: false,
             is_new: true,
             presented,
-            original: nothing,
+            original: data,
             same_id: true,
             saved: None,
             renewed: None,
-            confirmed: context.now,
+            confirmed: now,
             expiry_in_doubt: false,
             leftovers: Vec::new(),
             response: None,
@@ -165,16 +173,12 @@ impl Life {
     pub(crate) fn loaded(sid: Sid, stored: Stored, context: &Context<'_>) -> Self {
         let held = Held::of(&stored, context.now);
         let data = Arc::new(stored.record.data);
+        let cookie = current(stored.record.cookie, context);
         Self {
-            presented: Some(sid.clone()),
             standing: Standing::Held(held),
-            view: Arc::clone(&data),
-            base: Arc::clone(&data),
-            cookie: current(stored.record.cookie, context),
             is_new: false,
-            original: Arc::clone(&data),
-            saved: (!context.options.resave).then_some(data),
-            ..Self::created(sid, None, context)
+            saved: (!context.options.resave).then(|| Arc::clone(&data)),
+            ..Self::of(sid.clone(), Some(sid), data, cookie, context.now)
         }
     }
 }
@@ -565,7 +569,7 @@ impl Life {
 
     /// The record was destroyed because its own lifetime had ended: the session may be stored again.
     pub(super) fn expired(&mut self) {
-        self.standing = Standing::Fresh { tried: Vec::new() };
+        self.standing = Standing::Fresh { tried: Few::new() };
         self.base = Arc::clone(&self.view);
         self.doubted.clear();
         self.saved = Some(Arc::clone(&self.view));
@@ -596,14 +600,14 @@ impl Life {
             Standing::Held(_) | Standing::Doubt { before: Before::Held(_) } | Standing::Gone
         );
         self.standing =
-            if here || !was_stored { Standing::Fresh { tried: Vec::new() } } else { Standing::Gone };
+            if here || !was_stored { Standing::Fresh { tried: Few::new() } } else { Standing::Gone };
     }
 
     /// Another id, no data, the cookie as configured: what a request began with stays what it was.
     pub(super) fn start_over(&mut self, sid: Sid, context: &Context<'_>) {
         self.leave_over();
         self.sid = sid;
-        self.standing = Standing::Fresh { tried: Vec::new() };
+        self.standing = Standing::Fresh { tried: Few::new() };
         self.is_new = true;
         self.same_id = false;
         self.cookie = context.new_cookie();
@@ -618,7 +622,7 @@ impl Life {
     /// Nothing was stored yet: only the id changes.
     pub(super) fn rename(&mut self, sid: Sid) {
         self.leave_over();
-        self.standing = Standing::Fresh { tried: Vec::new() };
+        self.standing = Standing::Fresh { tried: Few::new() };
         self.sid = sid;
     }
 
