@@ -18,8 +18,11 @@ use std::{
     time::Duration,
 };
 
-use common::{App, Trouble, add, apps, done, polled};
-use session_core::{Error, Session};
+use common::{App, Trouble, add, apps, cookie, done, polled};
+use session_core::{
+    Cookie, Destroyed, Error, Expect, MemoryStore, Options, Record, RequestInfo, Session, Set, Sid, Store,
+    StoreError, Stored, Touched, async_trait,
+};
 
 type Task<T> = Pin<Box<dyn Future<Output = T>>>;
 
@@ -215,6 +218,152 @@ fn a_logout_that_was_given_up_while_it_waited_for_another_operation_is_finished(
             let cookies = done(exchange.end()).unwrap();
             assert_eq!(app.records(), 0, "{op} {cookies:?}");
             drop(under_way);
+        }
+    }
+}
+
+#[test]
+fn a_logout_that_comes_while_the_end_is_at_work_is_finished_by_it() {
+    for times in 1..6 {
+        for app in apps() {
+            for (changes, trouble) in [(true, None), (false, None), (true, Some(Trouble::FailsBefore))] {
+                let sid = app.log_in();
+                let (exchange, session) = app.request(&sid);
+                if changes {
+                    session.insert("k", 1).unwrap();
+                }
+                if let Some(trouble) = trouble {
+                    app.trouble_at(0, trouble);
+                }
+                let mut end = Box::pin(exchange.end());
+                let mut context = Context::from_waker(Waker::noop());
+                if !(0..times).all(|_| end.as_mut().poll(&mut context).is_pending()) {
+                    continue;
+                }
+                // With a time-out, say.
+                _ = polled(1, session.destroy());
+                let answer = done(end);
+                assert!(app.held(&sid).is_none(), "{times} {changes} {trouble:?} {answer:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_changes_while_an_expired_session_is_destroyed_begins_another() {
+    let [app, _] = apps();
+    let sid = app.log_in();
+    let (exchange, session) = app.request(&sid);
+    session.set_expires(Some(std::time::SystemTime::UNIX_EPOCH)).unwrap();
+    let mut save = Box::pin(session.save());
+    assert!(save.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    session.set_max_age(Some(Duration::from_hours(1))).unwrap();
+    session.insert("late", 1).unwrap();
+    done(save).unwrap();
+    assert_eq!(done(exchange.end()).unwrap().len(), 1);
+    assert_eq!(app.held(&sid).unwrap().data.get("late"), Some("1"));
+}
+
+/// A store behind a network: a call wakes its caller once, when it is answered.
+#[derive(Debug, Default)]
+struct Far {
+    memory: MemoryStore,
+    calls: Mutex<Vec<(Arc<AtomicBool>, Waker)>>,
+}
+
+impl Far {
+    async fn trip(&self) {
+        let answered = Arc::new(AtomicBool::new(false));
+        std::future::poll_fn(|context| {
+            if answered.load(Ordering::SeqCst) {
+                return Poll::Ready(());
+            }
+            let mut calls = self.calls.lock().unwrap();
+            calls.retain(|(of, _)| !Arc::ptr_eq(of, &answered));
+            calls.push((Arc::clone(&answered), context.waker().clone()));
+            Poll::Pending
+        })
+        .await;
+    }
+
+    /// Answers all that was asked; whether that was anything.
+    fn answers(&self) -> bool {
+        let calls = std::mem::take(&mut *self.calls.lock().unwrap());
+        calls.iter().for_each(|(answered, _)| answered.store(true, Ordering::SeqCst));
+        !calls.into_iter().map(|(_, waker)| waker.wake()).collect::<Vec<()>>().is_empty()
+    }
+}
+
+#[async_trait]
+impl Store for Far {
+    async fn get(&self, sid: &Sid) -> Result<Option<Stored>, StoreError> {
+        self.trip().await;
+        self.memory.get(sid).await
+    }
+
+    async fn set(&self, sid: &Sid, record: &Record, expect: &Expect) -> Result<Set, StoreError> {
+        self.trip().await;
+        self.memory.set(sid, record, expect).await
+    }
+
+    async fn touch(&self, sid: &Sid, cookie: &Cookie, expect: &Expect) -> Result<Touched, StoreError> {
+        self.trip().await;
+        self.memory.touch(sid, cookie, expect).await
+    }
+
+    async fn destroy(&self, sid: &Sid, expect: &Expect) -> Result<Destroyed, StoreError> {
+        self.trip().await;
+        self.memory.destroy(sid, expect).await
+    }
+}
+
+impl Far {
+    /// Polls only when it is woken, and lets the store answer when nobody is.
+    fn drive<T>(&self, future: impl Future<Output = T>) -> Option<T> {
+        let waker =
+            Arc::new(TaskWaker { task: 0, woken: Arc::new(Woken::default()), queued: AtomicBool::new(true) });
+        let mut future = Box::pin(future);
+        loop {
+            if waker.queued.swap(false, Ordering::SeqCst) {
+                let waker = Waker::from(Arc::clone(&waker));
+                if let Poll::Ready(done) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
+                    return Some(done);
+                }
+            } else if !self.answers() {
+                return None;
+            }
+        }
+    }
+}
+
+#[test]
+fn however_many_were_put_aside_the_next_one_is_woken() {
+    for requests in [1, 3] {
+        for many in 0..16 {
+            let store = Arc::new(Far::default());
+            let sessions = Options::new("keyboard cat").store(Arc::clone(&store)).build().unwrap();
+            let ask = |sid: Option<&Sid>| {
+                let cookie = sid.map(cookie);
+                let each = |visit: &mut dyn FnMut(&str, &[u8])| {
+                    cookie.iter().for_each(|cookie| visit("cookie", cookie.as_bytes()));
+                };
+                let exchange = sessions.exchange();
+                let session = store.drive(exchange.session(&RequestInfo::new("/", false, &each)));
+                (exchange, session.unwrap().unwrap().unwrap())
+            };
+            let (exchange, session) = ask(None);
+            session.insert("n", 0).unwrap();
+            store.drive(exchange.end()).unwrap().unwrap();
+            let all: Vec<_> = (0..requests).map(|_| ask(Some(&session.id()))).collect();
+            let mut aside: Vec<Task<bool>> = (0..many).map(|at| adding(&all[at % requests].1)).collect();
+            for _ in 0..2 {
+                for future in &mut aside {
+                    _ = future.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+                }
+            }
+            let (exchange, next) = &all[requests - 1];
+            assert!(matches!(store.drive(add(next)), Some(Ok(_))), "{requests} {many}");
+            assert!(matches!(store.drive(exchange.end()), Some(Ok(_))), "{requests} {many}");
         }
     }
 }

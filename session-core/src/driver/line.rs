@@ -6,6 +6,7 @@
 use std::{
     collections::BTreeMap,
     mem,
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -27,9 +28,6 @@ use crate::{
 /// Who is under way on one handle, and who waits.
 #[derive(Default)]
 pub(super) struct Line(Mutex<State>);
-
-/// So many of those who wait are woken at once: who comes first goes on, and the others wait again.
-pub(super) const AT_ONCE: usize = 4;
 
 /// Another number for each operation.
 pub(super) fn ticket() -> u64 {
@@ -142,10 +140,15 @@ impl<F: FnMut(&Arc<Data>) -> Changed> Future for Run<'_, F> {
                 Entered::Drives(running, waker) => (running, waker),
             };
             let own = running.ticket == this.ticket;
-            let mut on_panic = Freed(Some(line));
-            let stop = running
-                .drive(this.session, &mut Context::from_waker(waker.as_ref().unwrap_or(context.waker())));
-            on_panic.0 = None;
+            let by = &mut Context::from_waker(waker.as_ref().unwrap_or(context.waker()));
+            let stop = if own {
+                let mut on_panic = Freed(Some(line));
+                let stop = running.drive(this.session, by);
+                on_panic.0 = None;
+                stop
+            } else {
+                running.drive_for_another(this.session, by)
+            };
             match stop {
                 Poll::Pending => {
                     if line.rest(running, waker.is_some(), this.ticket, context.waker()) {
@@ -182,10 +185,8 @@ impl Session {
         loop {
             let (current, entered) = line.enter_to_help(ticket, context.waker());
             let Entered::Drives(mut running, waker) = entered else { return current == of };
-            let mut on_panic = Freed(Some(line));
-            let stop =
-                running.drive(self, &mut Context::from_waker(waker.as_ref().unwrap_or(context.waker())));
-            on_panic.0 = None;
+            let by = &mut Context::from_waker(waker.as_ref().unwrap_or(context.waker()));
+            let stop = running.drive_for_another(self, by);
             match stop {
                 Poll::Pending => {
                     if line.rest(running, waker.is_some(), ticket, context.waker()) {
@@ -199,6 +200,12 @@ impl Session {
 }
 
 impl Running {
+    /// A store that panics strikes the one that asked it, and not whoever helps.
+    fn drive_for_another(&mut self, session: &Session, context: &mut Context<'_>) -> Poll<Stop> {
+        let driven = catch_unwind(AssertUnwindSafe(|| self.drive(session, context)));
+        driven.unwrap_or_else(|_| Poll::Ready(Stop::Done(Err(lost()))))
+    }
+
     /// As far as it gets.
     fn drive(&mut self, session: &Session, context: &mut Context<'_>) -> Poll<Stop> {
         loop {
@@ -253,7 +260,7 @@ impl Line {
         everyone.is_some_and(|everyone| {
             let waits = everyone.waiting().wakers.range(..ticket).next().is_some();
             if waits {
-                everyone.wake_some(None);
+                everyone.wake_all();
             }
             waits
         })
@@ -298,6 +305,13 @@ impl Line {
         )
     }
 
+    /// This one helps no longer.
+    pub(super) fn forget_helper(&self, ticket: u64) {
+        let everyone = self.state().everyone.clone();
+        let last = everyone.and_then(|everyone| everyone.waiting().helpers.remove(&ticket));
+        drop(last);
+    }
+
     /// It goes on when it is woken. False: somebody came meanwhile whom the last poll does not wake, or its future was
     /// dropped, so once more.
     fn rest(&self, running: Running, wakes_everyone: bool, ticket: u64, waker: &Waker) -> bool {
@@ -307,7 +321,7 @@ impl Line {
             let everyone = state.everyone.clone();
             drop(state);
             drop(running);
-            wake(everyone.as_ref(), None);
+            wake(everyone.as_ref());
             return false;
         }
         state.current = Some(Current::Resting(Box::new(running)));
@@ -315,7 +329,7 @@ impl Line {
             drop(state);
             if wakes_everyone && everyone.waiting().fired {
                 // Whoever came since it was woken, and before it was put back, does not know yet.
-                everyone.wake_some(None);
+                everyone.wake_all();
             }
             return wakes_everyone;
         }
@@ -333,7 +347,6 @@ impl Line {
         let mut state = self.state();
         let dropped = matches!(state.current, Some(Current::Polled { dropped: true, .. }));
         state.current = None;
-        let of = aside.as_ref().map(|(of, _)| *of);
         let unwanted = if dropped {
             aside
         } else {
@@ -344,7 +357,7 @@ impl Line {
         let everyone = state.everyone.clone();
         drop(state);
         drop((unwanted, last));
-        wake(everyone.as_ref(), of);
+        wake(everyone.as_ref());
     }
 
     /// The future of this operation is dropped, or done.
@@ -371,7 +384,7 @@ impl Line {
             everyone.without(ticket);
         }
         // It may have been woken to go on with what is under way.
-        wake(everyone.as_ref(), None);
+        wake(everyone.as_ref());
     }
 }
 
@@ -434,8 +447,8 @@ impl Current {
     }
 }
 
-/// All who wait, in the order in which they came. Of those who were not woken since they came last, the first few are:
-/// one that was put aside is passed over the next time.
+/// All who wait. Each is woken, since any of them may have been put aside; one that was woken and did not come is not woken
+/// again.
 #[derive(Default)]
 struct Everyone(Mutex<Waiting>);
 
@@ -443,7 +456,7 @@ struct Everyone(Mutex<Waiting>);
 struct Waiting {
     /// The operations of this handle, by ticket; whether each was woken since it came last.
     wakers: BTreeMap<u64, (Waker, bool)>,
-    /// Those of other requests who help: all of them are woken, and come again while they still wait.
+    /// Those of other requests who help.
     helpers: BTreeMap<u64, Waker>,
     /// Somebody was woken since the call was polled last.
     fired: bool,
@@ -471,20 +484,15 @@ impl Everyone {
         drop(last);
     }
 
-    /// The first few, and whoever it is of.
-    fn wake_some(&self, of: Option<u64>) {
-        let mut left = AT_ONCE;
+    fn wake_all(&self) {
         let mut woken = Vec::new();
         {
             let mut waiting = self.waiting();
             waiting.fired = true;
             woken.extend(mem::take(&mut waiting.helpers).into_values());
-            for (ticket, (waker, is_woken)) in &mut waiting.wakers {
-                if !*is_woken && (left > 0 || Some(*ticket) == of) {
-                    *is_woken = true;
-                    left = left.saturating_sub(1);
-                    woken.push(waker.clone());
-                }
+            for (waker, is_woken) in waiting.wakers.values_mut().filter(|(_, is_woken)| !is_woken) {
+                *is_woken = true;
+                woken.push(waker.clone());
             }
         }
         woken.into_iter().for_each(Waker::wake);
@@ -493,13 +501,13 @@ impl Everyone {
 
 impl Wake for Everyone {
     fn wake(self: Arc<Self>) {
-        self.wake_some(None);
+        self.wake_all();
     }
 }
 
-fn wake(everyone: Option<&Arc<Everyone>>, of: Option<u64>) {
+fn wake(everyone: Option<&Arc<Everyone>>) {
     if let Some(everyone) = everyone {
-        everyone.wake_some(of);
+        everyone.wake_all();
     }
 }
 

@@ -358,6 +358,10 @@ impl Help for Inner {
     fn help(self: Arc<Self>, of: u64, ticket: u64, context: &mut std::task::Context<'_>) -> bool {
         Session(self).help(of, ticket, context)
     }
+
+    fn without(self: Arc<Self>, ticket: u64) {
+        self.line.forget_helper(ticket);
+    }
 }
 
 /// A change that is dropped is never dropped in silence.

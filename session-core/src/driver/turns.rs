@@ -1,6 +1,6 @@
-//! Writers of one session take turns once they have been in each other's way. When a turn ends, the first few of those who
-//! wait are woken, and the first to come has it; they also drive the one who has it. So one that was put aside holds up
-//! nobody, nobody waits for another session, and whoever is dropped gives up the turn or the place in the line.
+//! Writers of one session take turns once they have been in each other's way. When a turn ends, all who wait are woken, and the
+//! first to come has it; they also drive the one who has it. So one that was put aside holds up nobody, nobody waits for
+//! another session, and whoever is dropped gives up the turn or the place in the line.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -9,7 +9,7 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use crate::{driver::line::AT_ONCE, wire::sid::Sid};
+use crate::wire::sid::Sid;
 
 /// Who may write, and who waits, by session: only sessions with a conflict are in it.
 #[derive(Clone, Default)]
@@ -38,6 +38,9 @@ pub(crate) trait Help: Send + Sync {
     /// Drives what is under way, and wakes the one with this ticket when it can go on. False: the operation `of` whom the turn
     /// is, is not under way.
     fn help(self: Arc<Self>, of: u64, ticket: u64, context: &mut Context<'_>) -> bool;
+
+    /// The one with this ticket helps no longer.
+    fn without(self: Arc<Self>, ticket: u64);
 }
 
 /// The turn. It ends when this is dropped.
@@ -55,6 +58,8 @@ pub(crate) struct Taking {
     ticket: u64,
     /// It waits in the line.
     waits: bool,
+    /// Whom it has helped last.
+    helped: Option<Weak<dyn Help>>,
     /// Whom it found with the turn and nothing under way.
     found_idle: Option<u64>,
 }
@@ -65,23 +70,25 @@ type Other = (u64, Weak<dyn Help>);
 impl Turns {
     /// For the operation with this ticket, which `help` drives.
     pub(crate) fn take(&self, sid: Sid, ticket: u64, help: Weak<dyn Help>) -> Taking {
-        Taking { turns: self.clone(), sid, help, ticket, waits: false, found_idle: None }
+        Taking { turns: self.clone(), sid, help, ticket, waits: false, helped: None, found_idle: None }
     }
 
     fn lines(&self) -> MutexGuard<'_, HashMap<Sid, Line>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Wakes the next ones once nobody has the turn; a line without anybody is forgotten.
+    /// Wakes all who wait once nobody has the turn; a line without anybody is forgotten.
     fn go_on(mut lines: MutexGuard<'_, HashMap<Sid, Line>>, sid: &Sid) {
         let Some(line) = lines.get_mut(sid).filter(|line| line.holder.is_none()) else { return };
         if line.waiting.is_empty() {
             lines.remove(sid);
             return;
         }
-        // They stay in the line until they have it, or are dropped. One that was put aside is passed over the next time.
-        let next = line.waiting.values_mut().filter(|waiting| !waiting.woken).take(AT_ONCE);
-        let wakers: Vec<Waker> = next
+        // They stay in the line until they have it, or are dropped: any of them may have been put aside.
+        let wakers: Vec<Waker> = line
+            .waiting
+            .values_mut()
+            .filter(|waiting| !waiting.woken)
             .map(|waiting| {
                 waiting.woken = true;
                 waiting.waker.clone()
@@ -104,8 +111,8 @@ impl Turns {
 }
 
 impl Taking {
-    /// The turn, or who has it: to be helped by the first few.
-    fn try_take(&mut self, waker: &Waker) -> Result<Turn, Option<Other>> {
+    /// The turn, or who has it.
+    fn try_take(&mut self, waker: &Waker) -> Result<Turn, Other> {
         let mut lines = self.turns.lines();
         let line = lines.entry(self.sid.clone()).or_default();
         let ticket = self.ticket;
@@ -113,12 +120,11 @@ impl Taking {
             let other = (holder.ticket, Weak::clone(&holder.help));
             let waiting = Waiting { waker: waker.clone(), woken: false };
             let last = line.waiting.insert(ticket, waiting);
-            let is_near = line.waiting.range(..ticket).take(AT_ONCE).count() < AT_ONCE;
             drop(lines);
             // A waker may be the last that holds a task: whatever is dropped with it finds nothing locked.
             drop(last);
             self.waits = true;
-            return Err(is_near.then_some(other));
+            return Err(other);
         }
         let last = line.waiting.remove(&ticket);
         line.holder = Some(Holder { ticket, help: Weak::clone(&self.help) });
@@ -136,8 +142,8 @@ impl Future for Taking {
         let this = self.get_mut();
         match this.try_take(context.waker()) {
             Ok(turn) => Poll::Ready(turn),
-            Err(None) => Poll::Pending,
-            Err(Some((of, holder))) => {
+            Err((of, holder)) => {
+                this.helped = Some(Weak::clone(&holder));
                 // Nothing is locked meanwhile. It may be done then: whoever has a turn waits for nobody's.
                 let is_busy = holder.upgrade().is_some_and(|holder| holder.help(of, this.ticket, context));
                 if is_busy {
@@ -156,6 +162,9 @@ impl Future for Taking {
 
 impl Drop for Taking {
     fn drop(&mut self) {
+        if let Some(helped) = self.helped.take().and_then(|helped| helped.upgrade()) {
+            helped.without(self.ticket);
+        }
         if !self.waits {
             return;
         }
@@ -207,6 +216,10 @@ mod tests {
             self.0.fetch_add(100, Ordering::Relaxed);
             false
         }
+
+        fn without(self: Arc<Self>, _: u64) {
+            self.0.fetch_sub(100, Ordering::Relaxed);
+        }
     }
 
     struct Busy;
@@ -215,6 +228,8 @@ mod tests {
         fn help(self: Arc<Self>, _: u64, _: u64, _: &mut Context<'_>) -> bool {
             true
         }
+
+        fn without(self: Arc<Self>, _: u64) {}
     }
 
     /// Everybody is at work while they have the turn.

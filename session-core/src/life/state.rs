@@ -123,6 +123,14 @@ pub(super) enum CookieOut {
     Expired,
 }
 
+/// What the handler saw when a call went out.
+#[derive(Clone)]
+#[cfg_attr(test, derive(Hash))]
+pub(super) struct Seen {
+    data: Arc<Data>,
+    cookie: Cookie,
+}
+
 /// A write that was sent.
 #[derive(Clone)]
 #[cfg_attr(test, derive(Hash))]
@@ -568,12 +576,16 @@ impl Life {
     }
 
     /// The record was destroyed because its own lifetime had ended: the session may be stored again.
-    pub(super) fn expired(&mut self) {
+    pub(super) fn expired(&mut self, Seen { data, cookie }: Seen) {
         self.standing = Standing::Fresh { tried: Few::new() };
-        self.base = Arc::clone(&self.view);
+        self.base = Arc::clone(&data);
         self.doubted.clear();
-        self.saved = Some(Arc::clone(&self.view));
-        self.cookie_unsaved = false;
+        self.saved = Some(data);
+        self.cookie_unsaved &= self.cookie != cookie;
+    }
+
+    pub(super) fn seen(&self) -> Seen {
+        Seen { data: Arc::clone(&self.view), cookie: self.cookie.clone() }
     }
 
     pub(super) fn leave(&mut self, sid: &Sid) {

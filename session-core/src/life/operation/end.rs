@@ -104,7 +104,9 @@ impl Operation {
             }
             (Write::Set, event) => match self.write(life, context, event) {
                 Ok(Written::Ask(ask)) => Step::Ask(ask),
-                Ok(Written::Stored) if self.is_to_decide_again(life, context) => self.decide(life, context),
+                Ok(Written::Stored | Written::Gone) if self.is_to_decide_again(life, context) => {
+                    self.decide(life, context)
+                }
                 Ok(Written::Stored | Written::Gone) => {
                     let decision = if self.has_read && !planted(Fault::CookieNotDecidedAgain) {
                         cookie_after(&life.facts(context), &context.options.policies, decision)
@@ -151,7 +153,9 @@ impl Operation {
             },
             Event::GoOn => Step::Ask(self.ask_get(life)),
             Event::Read => self.decide(life, context),
-            Event::Touched if self.is_to_decide_again(life, context) => self.decide(life, context),
+            Event::Touched | Event::Destroyed(..) if self.is_to_decide_again(life, context) => {
+                self.decide(life, context)
+            }
             _ => self.clean_up(decision, life, context),
         }
     }
@@ -169,8 +173,7 @@ impl Operation {
 
     /// A touch with a lifetime that has ended: the session ends.
     fn end_expired(&mut self, life: &mut Life) -> Step {
-        life.begin_doubt();
-        Step::Ask(self.ask_destroy(life.sid().clone(), Expect::Anything, Why::Expired))
+        Step::Ask(self.ask_destroy_expired(life, Expect::Anything))
     }
 
     /// What operations of this request left behind is destroyed before the response goes out.
@@ -191,6 +194,12 @@ impl Operation {
         decision: Decision,
         error: Option<Error>,
     ) -> Step {
+        let is_at_it = matches!(self.kind, Kind::End(End::Destroying));
+        if life.presence == Presence::Ending && !life.is_response_out() && !is_at_it {
+            // A logout that came while a call was out, and that nobody waits for any more.
+            self.kind = Kind::End(End::Destroying);
+            return Step::Ask(self.ask_destroy_this(life, Why::Wanted));
+        }
         let gone = matches!(life.standing, Standing::Gone);
         let silent = planted(Fault::DroppedInSilence) || error.is_some();
         let dropped = if gone && !silent { life.unsaved() } else { 0 };

@@ -15,7 +15,7 @@ use super::{
     Context,
     decide::{Decision, SetCookie},
     fault::{Fault, planted},
-    state::{Before, Life, Sent, Standing},
+    state::{Before, Life, Seen, Sent, Standing},
 };
 use crate::{
     error::{Error, StoreError},
@@ -185,6 +185,8 @@ enum Asked {
     Destroy {
         sid: Sid,
         why: Why,
+        /// Of one that has expired: what the handler saw.
+        seen: Option<Box<Seen>>,
     },
     Turn,
     Change {
@@ -306,8 +308,8 @@ impl Operation {
                 Touched::Conflict => Event::Conflict,
                 Touched::Expired => Event::Expired { late: context.now > at },
             },
-            (Asked::Destroy { sid, why }, Answer::Destroyed(destroyed)) => {
-                self.destroyed(life, &sid, why, destroyed)
+            (Asked::Destroy { sid, why, seen }, Answer::Destroyed(destroyed)) => {
+                self.destroyed(life, &sid, why, seen, destroyed)
             }
             (Asked::NewSid, Answer::NewSid(sid)) => {
                 self.has_other_sid = true;
@@ -410,7 +412,14 @@ impl Operation {
         }
     }
 
-    fn destroyed(&self, life: &mut Life, sid: &Sid, why: Why, destroyed: Destroyed) -> Event {
+    fn destroyed(
+        &self,
+        life: &mut Life,
+        sid: &Sid,
+        why: Why,
+        seen: Option<Box<Seen>>,
+        destroyed: Destroyed,
+    ) -> Event {
         let here = destroyed == Destroyed::Destroyed;
         match (why, destroyed) {
             (Why::LeftOver, _) => life.leftovers.retain(|left| left != sid),
@@ -418,7 +427,10 @@ impl Operation {
             (Why::Wanted, Destroyed::Conflict) if matches!(life.standing, Standing::Fresh { .. }) => {}
             (Why::Moved, Destroyed::Conflict) if matches!(self.kind, Kind::Regenerate { .. }) => {}
             (_, Destroyed::Conflict) => return Event::Conflict,
-            (Why::Expired, Destroyed::Destroyed) => life.expired(),
+            (Why::Expired, Destroyed::Destroyed) => {
+                let seen = seen.map_or_else(|| life.seen(), |seen| *seen);
+                life.expired(seen);
+            }
             (Why::Expired, Destroyed::Unknown) => life.found_nothing(),
             (Why::Wanted | Why::Moved, _) => {}
         }
@@ -495,7 +507,16 @@ impl Operation {
     }
 
     fn ask_destroy(&mut self, sid: Sid, expect: Expect, why: Why) -> Ask {
-        self.asked = Asked::Destroy { sid: sid.clone(), why };
+        self.asked = Asked::Destroy { sid: sid.clone(), why, seen: None };
+        Ask::Destroy { sid, expect }
+    }
+
+    /// Its own lifetime has ended.
+    fn ask_destroy_expired(&mut self, life: &mut Life, expect: Expect) -> Ask {
+        life.begin_doubt();
+        let sid = life.sid().clone();
+        self.asked =
+            Asked::Destroy { sid: sid.clone(), why: Why::Expired, seen: Some(Box::new(life.seen())) };
         Ask::Destroy { sid, expect }
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Ask, Asked, Change, Done, Event, Kind, Operation, Step, Why};
+use super::{Ask, Asked, Change, Done, Event, Kind, Operation, Step};
 use crate::{
     error::Error,
     life::{
@@ -128,13 +128,12 @@ impl Operation {
             Standing::Gone => return Written::Gone,
             Standing::Doubt { .. } => return Written::Ask(self.ask_get(life)),
             Standing::Fresh { .. } => {
-                life.expired();
+                life.expired(life.seen());
                 return Written::Stored;
             }
             Standing::Held(held) => Expect::Version(held.version.clone()),
         };
-        life.begin_doubt();
-        Written::Ask(self.ask_destroy(life.sid().clone(), expect, Why::Expired))
+        Written::Ask(self.ask_destroy_expired(life, expect))
     }
 
     pub(super) fn step_reload(&mut self, life: &Life, event: Event) -> Step {
