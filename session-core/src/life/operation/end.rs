@@ -194,7 +194,7 @@ impl Operation {
         decision: Decision,
         error: Option<Error>,
     ) -> Step {
-        let is_at_it = matches!(self.kind, Kind::End(End::Destroying));
+        let is_at_it = matches!(self.kind, Kind::End(End::Destroying)) || planted(Fault::DestroyNotFinished);
         if life.presence == Presence::Ending && !life.is_response_out() && !is_at_it {
             // A logout that came while a call was out, and that nobody waits for any more.
             self.kind = Kind::End(End::Destroying);
