@@ -250,6 +250,51 @@ fn a_logout_that_comes_while_the_end_is_at_work_is_finished_by_it() {
 }
 
 #[test]
+fn a_logout_that_the_end_has_finished_is_done() {
+    for times in 1..4 {
+        for app in apps() {
+            let sid = app.log_in();
+            let (exchange, session) = app.request(&sid);
+            session.insert("k", 1).unwrap();
+            let mut end = Box::pin(exchange.end());
+            let mut context = Context::from_waker(Waker::noop());
+            if (0..times).all(|_| end.as_mut().poll(&mut context).is_pending()) {
+                let mut destroy = Box::pin(session.destroy());
+                assert!(destroy.as_mut().poll(&mut context).is_pending());
+                done(end).unwrap();
+                done(destroy).unwrap();
+                assert!(app.held(&sid).is_none());
+                assert!(matches!(done(session.destroy()), Err(Error::Destroyed)));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_renewal_of_what_expires_meanwhile_leaves_no_copy_under_its_id() {
+    for times in 1..4 {
+        for app in apps() {
+            let sid = app.log_in();
+            let (exchange, session) = app.request(&sid);
+            let mut renew = Box::pin(session.renew_id());
+            let mut context = Context::from_waker(Waker::noop());
+            assert!((0..times).all(|_| renew.as_mut().poll(&mut context).is_pending()));
+            let (other, another) = app.request(&sid);
+            done(add(&another)).unwrap();
+            done(other.end()).unwrap();
+            session.set_expires(Some(std::time::SystemTime::UNIX_EPOCH)).unwrap();
+            done(renew).unwrap();
+            session.set_max_age(Some(Duration::from_hours(1))).unwrap();
+            session.insert("late", 1).unwrap();
+            assert_eq!(done(exchange.end()).unwrap().len(), 1, "{times}");
+            assert_eq!(app.held(&session.id()).unwrap().data.get("late"), Some("1"));
+            assert_eq!(app.records(), 1, "{times}");
+            done(session.destroy()).unwrap();
+        }
+    }
+}
+
+#[test]
 fn what_changes_while_an_expired_session_is_destroyed_begins_another() {
     let [app, _] = apps();
     let sid = app.log_in();

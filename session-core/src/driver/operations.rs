@@ -234,8 +234,8 @@ impl Session {
     /// only its client knows. [`Error::Destroyed`] the second time.
     pub async fn destroy(&self) -> Result<(), Error> {
         // Even while another operation is under way, and if nobody waits until that is done.
-        self.life().begins_to_end();
-        self.run_plain(Operation::destroy()).await
+        let was_there = self.life().begins_to_end();
+        self.run_plain(Operation::destroy(was_there)).await
     }
 }
 

@@ -143,7 +143,11 @@ impl Future for Taking {
         match this.try_take(context.waker()) {
             Ok(turn) => Poll::Ready(turn),
             Err((of, holder)) => {
-                this.helped = Some(Weak::clone(&holder));
+                let before = this.helped.replace(Weak::clone(&holder));
+                let before = before.filter(|before| !Weak::ptr_eq(before, &holder));
+                if let Some(before) = before.and_then(|before| before.upgrade()) {
+                    before.without(this.ticket);
+                }
                 // Nothing is locked meanwhile. It may be done then: whoever has a turn waits for nobody's.
                 let is_busy = holder.upgrade().is_some_and(|holder| holder.help(of, this.ticket, context));
                 if is_busy {
@@ -154,7 +158,16 @@ impl Future for Taking {
                 } else {
                     context.waker().wake_by_ref();
                 }
-                this.try_take(context.waker()).map_or(Poll::Pending, Poll::Ready)
+                match this.try_take(context.waker()) {
+                    Ok(turn) => Poll::Ready(turn),
+                    Err((now, _)) => {
+                        if now != of {
+                            // Another has it meanwhile, whom this one has not helped yet.
+                            context.waker().wake_by_ref();
+                        }
+                        Poll::Pending
+                    }
+                }
             }
         }
     }

@@ -239,11 +239,13 @@ impl Life {
         self.cookie.touch(now);
     }
 
-    /// A logout: for this request the session is no more.
-    pub(crate) fn begins_to_end(&mut self) {
-        if self.presence == Presence::Present && !planted(Fault::DestroyClaimed) {
+    /// A logout: for this request the session is no more. Answers whether it was there until now.
+    pub(crate) fn begins_to_end(&mut self) -> bool {
+        let was_there = matches!(self.presence, Presence::Present | Presence::Ending);
+        if was_there {
             self.presence = Presence::Ending;
         }
+        was_there
     }
 
     pub(crate) fn unset(&mut self) {

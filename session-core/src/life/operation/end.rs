@@ -13,8 +13,12 @@ use crate::{
 };
 
 impl Operation {
-    pub(super) fn step_destroy(&mut self, life: &mut Life, event: Event) -> Step {
+    pub(super) fn step_destroy(&mut self, was_there: bool, life: &mut Life, event: Event) -> Step {
         match event {
+            // The end of the request has done it, while this waited.
+            Event::Begin if was_there && life.presence == Presence::Destroyed => {
+                return self.destroy_leftovers(life);
+            }
             Event::Begin => {
                 if !matches!(life.presence, Presence::Present | Presence::Ending) {
                     return Step::Done(Err(Error::Destroyed));

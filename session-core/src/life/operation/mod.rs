@@ -135,9 +135,17 @@ enum Kind {
     Save,
     Change(Change),
     Reload,
-    Regenerate { new: Sid },
-    Renew { new: Sid, copy: Option<Box<Copy>> },
-    Destroy,
+    Regenerate {
+        new: Sid,
+    },
+    Renew {
+        new: Sid,
+        copy: Option<Box<Copy>>,
+    },
+    /// `was_there`: when it was asked for, the session was not destroyed yet.
+    Destroy {
+        was_there: bool,
+    },
     End(End),
 }
 
@@ -252,8 +260,8 @@ impl Operation {
         Self::of(Kind::Renew { new, copy: None })
     }
 
-    pub(crate) fn destroy() -> Self {
-        Self::of(Kind::Destroy)
+    pub(crate) fn destroy(was_there: bool) -> Self {
+        Self::of(Kind::Destroy { was_there })
     }
 
     pub(crate) fn end() -> Self {
@@ -449,7 +457,7 @@ impl Operation {
                 let (new, copy) = (new.clone(), copy.clone());
                 self.step_renew(&new, copy, life, context, event)
             }
-            Kind::Destroy => self.step_destroy(life, event),
+            Kind::Destroy { was_there } => self.step_destroy(*was_there, life, event),
             Kind::End(phase) => self.step_end(phase.clone(), life, context, event),
         }
     }

@@ -78,9 +78,19 @@ impl Operation {
                 }
                 return Step::Done(Ok(Done::Ok));
             }
+            Event::Destroyed(Why::LeftOver, _)
+                if life.presence == Presence::Present && matches!(life.standing, Standing::Fresh { .. }) =>
+            {
+                life.rename(new.clone());
+                return Step::Done(Ok(Done::Ok));
+            }
             Event::Destroyed(Why::LeftOver, _) => {
                 let destroyed = life.presence != Presence::Present;
                 return Step::Done(Err(if destroyed { Error::Destroyed } else { Error::Gone }));
+            }
+            // What was copied before it expired must not stand under the id that the session gets.
+            Event::Destroyed(Why::Expired, true) if life.leftovers.contains(new) => {
+                return Step::Ask(self.ask_destroy(new.clone(), Expect::Anything, Why::LeftOver));
             }
             Event::Destroyed(Why::Expired, true) => {
                 life.rename(new.clone());

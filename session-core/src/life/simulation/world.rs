@@ -635,7 +635,7 @@ impl World {
             (Op::Update, _) => Some(Operation::change()),
             (Op::Save, _) => Some(Operation::save()),
             (Op::Reload, _) => Some(Operation::reload()),
-            (Op::Destroy, _) => Some(Operation::destroy()),
+            (Op::Destroy, _) => Some(Operation::destroy(present)),
             (Op::End, _) => Some(Operation::end()),
             (Op::Renew, Some(new)) => Some(Operation::renew(new)),
             (Op::Regenerate, Some(new)) => Some(Operation::regenerate(new)),
