@@ -78,6 +78,11 @@ impl Case {
 }
 
 impl Request {
+    /// The handler saves on its own, before the end of the request does.
+    pub(super) fn saves(&self) -> bool {
+        self.ops.iter().any(|op| op.text == r#"["save"]"#)
+    }
+
     /// The `x-ops` text on one side, where `sid_of` knows the clients' sids.
     pub(super) fn operations(&self, sid_of: impl Fn(usize) -> String) -> String {
         let texts: Vec<_> = self.ops.iter().map(|op| op.text.as_str()).collect();

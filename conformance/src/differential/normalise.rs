@@ -178,7 +178,7 @@ mod tests {
     /// Asked one after the other, within the same millisecond each.
     fn at_once() -> Windows {
         let mut windows = Windows::default();
-        windows.push(Window::of(|| ()).1, Window::of(|| ()).1);
+        windows.push(Window::of(|| ()).1, Window::of(|| ()).1, false);
         windows
     }
 

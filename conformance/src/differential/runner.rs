@@ -127,7 +127,7 @@ impl Differential {
             let (expected, on_reference) = Window::of(|| reference.send(request));
             let expected = expected.map_err(broken)?;
             let (got, on_tested) = Window::of(|| tested.send(request));
-            windows.push(on_reference, on_tested);
+            windows.push(on_reference, on_tested, request.saves());
             if !got.as_ref().is_ok_and(|got| got.agrees(&expected, &windows)) {
                 let got = got.map_or_else(|error| format!("  no answer: {error}\n"), |got| got.to_string());
                 return Ok(Some(Mismatch { request: Some(index), expected: expected.to_string(), got }));
