@@ -35,6 +35,7 @@ const CONFIG = {
   proxy: flag,
   cookie: object,
   store: object,
+  clock: flag,
 }
 
 const COOKIE = {

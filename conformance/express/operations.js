@@ -1,6 +1,8 @@
 'use strict'
-// The operations of the probe protocol, on the session that express-session made.
+// The operations of the probe protocol, on the session that express-session made; and `["now", ms]`, which moves the clock within
+// a request.
 
+const { setClock } = require('./clock')
 const { promisify } = require('node:util')
 const { setTimeout: sleep } = require('node:timers/promises')
 
@@ -51,6 +53,10 @@ const onRest = {
   status: ({ res }, code) => void res.status(code),
   header: ({ res }, name, value) => void res.appendHeader(name, value),
   sleep: async (context, ms) => void (await sleep(ms)),
+  now({ clock }, ms) {
+    if (!clock) throw new Error('the clock is the real one')
+    setClock(ms)
+  },
   async store({ admin }, verb, sid) {
     if (!Object.hasOwn(admin, verb)) throw new Error(`unknown store operation ${JSON.stringify(verb)}`)
     const answer = await (verb === 'get' || verb === 'destroy' ? admin[verb](sid) : admin[verb]())

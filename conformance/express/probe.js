@@ -1,9 +1,15 @@
 'use strict'
-// The oracle: one configured express-session behind the probe protocol, on the real stores.
+// The oracle: the real express-session behind the probe protocol, on the real stores.
+//
+// With `--many` it serves one configuration after the other: each line of standard input is one, answered by `listening URL` or
+// `refused REASON`; a line `close URL` ends it, and is answered by `closed`. The end of the input ends the process.
 
 process.env.NO_DEPRECATION = 'express-session'
 
+const { setClock, releaseClock } = require('./clock') // before anything keeps `Date`
 const http = require('node:http')
+const readline = require('node:readline')
+const { promisify } = require('node:util')
 const cookie = require('cookie')
 const express = require('express')
 const session = require('express-session')
@@ -14,8 +20,7 @@ const { openStore } = require('./stores')
 const MAX_HEADER_SIZE = 1024 * 1024 // bytes: room for many operations, and for cookies that are too big
 
 main().catch(error => {
-  const reason = error instanceof Refusal ? error.message : error.stack
-  process.stderr.write(`${reason.replaceAll('\n', ' ')}\n`)
+  process.stderr.write(`${reasonOf(error)}\n`)
   process.exit(error instanceof Refusal ? 2 : 1)
 })
 
@@ -24,18 +29,60 @@ async function main() {
   // A store may reject a promise that nobody waits for; the request that met the error has answered 500.
   process.on('unhandledRejection', error => process.stderr.write(`unhandled: ${error}\n`))
 
-  const config = readConfig(process.env.PROBE_CONFIG)
-  const options = sessionOptions(config)
-  const { store, admin } = await openStore(config.store)
+  if (process.argv.includes('--many')) return serveMany()
+  const { url } = await serve(process.env.PROBE_CONFIG)
+  say(`listening ${url}`)
+}
 
-  const server = http.createServer({ maxHeaderSize: MAX_HEADER_SIZE }, app({ ...options, store }, admin))
-  server.on('error', error => {
-    process.stderr.write(`port: ${error.message}\n`)
-    process.exit(2)
+async function serveMany() {
+  const running = new Map()
+  for await (const line of readline.createInterface({ input: process.stdin })) {
+    const [, url] = /^close (.*)$/.exec(line) ?? []
+    if (url === undefined) {
+      try {
+        const served = await serve(line)
+        running.set(served.url, served)
+        say(`listening ${served.url}`)
+      } catch (error) {
+        say(`refused ${reasonOf(error)}`)
+      }
+    } else {
+      await running.get(url)?.close()
+      running.delete(url)
+      say('closed')
+    }
+  }
+  process.exit(0)
+}
+
+function say(line) {
+  process.stdout.write(`${line}\n`)
+}
+
+function reasonOf(error) {
+  return (error instanceof Refusal ? error.message : error.stack).replaceAll('\n', ' ')
+}
+
+/** Serves one configuration; answers its URL, and what ends it. */
+async function serve(json) {
+  const config = readConfig(json)
+  const options = sessionOptions(config)
+  const { store, admin, close } = await openStore(config.store)
+  const context = { admin, clock: config.clock === true }
+  const server = http.createServer({ maxHeaderSize: MAX_HEADER_SIZE }, app({ ...options, store }, context))
+  await new Promise((resolve, reject) => {
+    server.on('error', error => reject(new Refusal('port', error.message)))
+    server.listen(config.port, '127.0.0.1', resolve)
   })
-  server.listen(config.port, '127.0.0.1', () => {
-    process.stdout.write(`listening http://127.0.0.1:${server.address().port}\n`)
-  })
+  return {
+    url: `http://127.0.0.1:${server.address().port}`,
+    async close() {
+      server.closeAllConnections()
+      await promisify(server.close).call(server)
+      await close()
+      releaseClock()
+    },
+  }
 }
 
 function sessionOptions({ name, secret, resave, saveUninitialized, rolling, unset, proxy, cookie }) {
@@ -55,10 +102,16 @@ function checkSerializable(name = 'connect.sid', { path, domain }) {
   }
 }
 
-function app(options, admin) {
+function app(options, { admin, clock }) {
   const app = express()
   app.disable('etag')
   app.disable('x-powered-by')
+  if (clock) {
+    app.use((req, res, next) => {
+      if (req.headers['x-now'] !== undefined) setClock(Number(req.headers['x-now']))
+      next()
+    })
+  }
   app.use(session(options))
   app.use(async (req, res) => {
     if (req.path === '/none') return answer(res, [])
@@ -66,7 +119,7 @@ function app(options, admin) {
     const operations = readOperations(req.headers['x-ops'])
     if (operations === null) return answer(res.status(400), { error: true, message: 'x-ops: not an array' })
 
-    const results = await perform(operations, { req, res, admin })
+    const results = await perform(operations, { req, res, admin, clock })
     if (req.path === '/head-only') return res.status(204).end()
     answer(res, results)
   })

@@ -1,7 +1,7 @@
 'use strict'
 // Opens one store. Only the packages of the kind in use are loaded, so that the probe starts fast.
-// Each opener answers `{ store, admin, ready }`: the store for express-session, the same store for the "store"
-// operation, with promises, and a promise that settles when the first connection does.
+// Each opener answers `{ store, admin, ready, close }`: the store for express-session, the same store for the "store"
+// operation, with promises, a promise that settles when the first connection does, and what ends its connections.
 
 const { promisify } = require('node:util')
 const session = require('express-session')
@@ -23,7 +23,7 @@ const openers = {
     )
     client.on('error', () => {}) // the client reconnects by itself; the request that it failed has its error
     const store = new RedisStore({ ...options, client })
-    return { store, admin: adminOf(store), ready: client.connect() }
+    return { store, admin: adminOf(store), ready: client.connect(), close: () => client.destroy() }
   },
 
   mongo(url, options) {
@@ -31,7 +31,7 @@ const openers = {
     const { MongoStore } = require('connect-mongo')
     const client = naming('store.url', () => new MongoClient(url, { serverSelectionTimeoutMS: CONNECT_TIMEOUT }))
     const store = MongoStore.create({ ...options, client })
-    return { store, admin: adminOf(store), ready: client.connect() }
+    return { store, admin: adminOf(store), ready: client.connect(), close: () => store.close() }
   },
 
   postgres(url, options) {
@@ -41,7 +41,11 @@ const openers = {
     pool.on('error', () => {}) // an idle connection was lost; the pool opens another
     const store = new PgStore({ ...options, pool, errorLog() {} })
     const admin = adminOf(store)
-    return { store, admin: { ...admin, ...postgresCounts(pool, options, admin) } }
+    const close = async () => {
+      await store.close() // ends the pruning, and leaves a pool that it was given
+      await pool.end()
+    }
+    return { store, admin: { ...admin, ...postgresCounts(pool, options, admin) }, close }
   },
 
   mysql(url, options) {
@@ -51,16 +55,21 @@ const openers = {
     const store = new MySQLStore(options, pool)
     const admin = adminOf(store)
     // `all` of the package finds nothing under other column names than its own.
-    return { store, admin: { ...admin, all: admin.length }, ready: store.onReady() }
+    const close = async () => {
+      await store.close() // ends the clearing, and leaves a pool that it was given
+      await pool.end()
+    }
+    return { store, admin: { ...admin, all: admin.length }, ready: store.onReady(), close }
   },
 }
 
 /** Opens the configured store and waits a little for its server, which may also come up later. */
 async function openStore({ kind, url, options }) {
-  const { store, admin, ready } = naming('store.options', () => openers[kind](url, options))
+  const { store, admin, ready, close } = naming('store.options', () => openers[kind](url, options))
   const patience = new Promise(resolve => setTimeout(resolve, CONNECT_TIMEOUT).unref())
   await Promise.race([Promise.resolve(ready).catch(() => {}), patience])
-  return { store, admin }
+  // A connection that was never made cannot be closed, and need not be.
+  return { store, admin, close: async () => void (await Promise.resolve(close?.()).catch(() => {})) }
 }
 
 function adminOf(store) {

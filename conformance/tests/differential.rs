@@ -9,11 +9,21 @@ use conformance::differential::{Differential, Failure, Program, Side};
 
 /// At least 2,000 requests over 150 configurations; more with `DIFFERENTIAL_CONFIGS`, others with `DIFFERENTIAL_SEED`.
 fn answers_as_express_does(probe: &str, adapt: impl Fn(Side) -> Side) {
+    compare(probe, adapt, |run| run);
+}
+
+/// The same, and both sides have one clock, which only the driver moves: every time is equal to the millisecond, and sessions
+/// end between requests.
+fn keeps_time_as_express_does(probe: &str, adapt: impl Fn(Side) -> Side) {
+    compare(probe, adapt, Differential::clock);
+}
+
+fn compare(probe: &str, adapt: impl Fn(Side) -> Side, set: impl FnOnce(Differential) -> Differential) {
     let Some(oracle) = oracle() else { return };
     let run = Differential::new(adapt(Side::of(oracle)), adapt(Side::of(Program::probe(probe))))
         .configs(setting("DIFFERENTIAL_CONFIGS", 160))
         .seed(setting("DIFFERENTIAL_SEED", 20_260_101));
-    match run.run() {
+    match set(run).run() {
         Ok(summary) => println!("{summary}"),
         Err(failure) => panic!("{failure}"),
     }
@@ -34,6 +44,21 @@ fn actix_answers_as_express_does() {
 #[test]
 fn rocket_answers_as_express_does() {
     answers_as_express_does(ROCKET, Side::utf8_headers);
+}
+
+#[test]
+fn axum_keeps_time_as_express_does() {
+    keeps_time_as_express_does(AXUM, |side| side);
+}
+
+#[test]
+fn actix_keeps_time_as_express_does() {
+    keeps_time_as_express_does(ACTIX, |side| side);
+}
+
+#[test]
+fn rocket_keeps_time_as_express_does() {
+    keeps_time_as_express_does(ROCKET, Side::utf8_headers);
 }
 
 #[test]

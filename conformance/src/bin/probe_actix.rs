@@ -1,33 +1,46 @@
 //! The probe of the actix-web adapter.
 
-use std::{io, sync::Arc};
+use std::{io, net::SocketAddr, sync::Arc};
 
 use actix_web::{
     App, HttpRequest, HttpResponse, HttpServer,
+    dev::Service as _,
     http::{
         StatusCode,
         header::{HeaderName, HeaderValue},
     },
     web,
 };
-use conformance::probe::{self, Config, Reply};
+use conformance::probe::{self, Config, Reply, Serving};
 use express_session::actix::{SessionError, SessionExt, SessionMiddleware};
 
 #[actix_web::main]
 async fn main() -> io::Result<()> {
-    let config = Arc::new(probe::configure().await);
+    probe::run(serve).await
+}
+
+async fn serve(config: Arc<Config>) -> io::Result<Serving> {
     let sessions = SessionMiddleware::new(config.options.clone()).map_err(io::Error::other)?;
     let port = config.port;
     let server = HttpServer::new(move || {
+        let clock = config.clock.clone();
         App::new()
             .app_data(web::Data::from(Arc::clone(&config)))
             .wrap(sessions.clone())
+            .wrap_fn(move |request, service| {
+                clock.put(request.headers().get("x-now").map(HeaderValue::as_bytes));
+                service.call(request)
+            })
             .route("/none", web::route().to(async || respond(probe::none())))
             .default_service(web::to(perform))
     });
-    let server = server.workers(2).bind(("127.0.0.1", port))?;
-    server.addrs().iter().for_each(|address| probe::announce(address.port()));
-    server.run().await
+    let server = server.workers(2).disable_signals().shutdown_timeout(0).bind(("127.0.0.1", port))?;
+    let port = server.addrs().first().map_or(port, SocketAddr::port);
+    let server = server.run();
+    let handle = server.handle();
+    let server = actix_web::rt::spawn(server);
+    let stop = move || drop(actix_web::rt::spawn(handle.stop(false)));
+    Ok(Serving::new(port, async { server.await.unwrap_or(Ok(())) }, stop))
 }
 
 async fn perform(request: HttpRequest, config: web::Data<Config>) -> Result<HttpResponse, SessionError> {

@@ -5,17 +5,21 @@ use std::{io, sync::Arc};
 use axum::{
     Router,
     body::Body,
-    extract::State,
+    extract::{Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header},
+    middleware::{Next, from_fn_with_state},
     response::{IntoResponse, Response},
     routing::any,
 };
-use conformance::probe::{self, Config, Reply};
+use conformance::probe::{self, Config, Reply, Serving};
 use express_session::axum::{Session, SessionLayer};
 
 #[tokio::main]
 async fn main() -> io::Result<()> {
-    let config = Arc::new(probe::configure().await);
+    probe::run(serve).await
+}
+
+async fn serve(config: Arc<Config>) -> io::Result<Serving> {
     let sessions = SessionLayer::new(config.options.clone()).map_err(io::Error::other)?;
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", config.port)).await?;
     let port = listener.local_addr()?.port();
@@ -23,9 +27,17 @@ async fn main() -> io::Result<()> {
         .route("/none", any(async || respond(probe::none())))
         .fallback(perform)
         .layer(sessions)
+        .layer(from_fn_with_state(Arc::clone(&config), put_clock))
         .with_state(config);
-    probe::announce(port);
-    axum::serve(listener, app).await
+    let server = tokio::spawn(async { axum::serve(listener, app).await });
+    let stop = server.abort_handle();
+    // Only `stop` ends it.
+    Ok(Serving::new(port, async { server.await.unwrap_or(Ok(())) }, move || stop.abort()))
+}
+
+async fn put_clock(State(config): State<Arc<Config>>, request: Request, next: Next) -> Response {
+    config.clock.put(request.headers().get("x-now").map(HeaderValue::as_bytes));
+    next.run(request).await
 }
 
 async fn perform(

@@ -1,24 +1,29 @@
 //! The probe of the Rocket adapter.
 
 use std::{
+    collections::HashSet,
     io::{self, Cursor},
-    sync::Arc,
+    sync::{Arc, Mutex},
 };
 
-use conformance::probe::{self, Config, Reply};
+use conformance::probe::{self, Config, Reply, Serving};
 use express_session::rocket::{SessionFairing, session};
 use rocket::{
     Data, Request, Response, Route,
-    config::{Config as RocketConfig, LogLevel},
+    config::{Config as RocketConfig, LogLevel, Shutdown as ShutdownConfig},
     fairing::AdHoc,
     http::{ContentType, Method, Status},
     route::{Handler, Outcome},
     shield::Shield,
 };
+use tokio::sync::oneshot;
 
 #[tokio::main]
 async fn main() -> io::Result<()> {
-    let config = Arc::new(probe::configure().await);
+    probe::run(serve).await
+}
+
+async fn serve(config: Arc<Config>) -> io::Result<Serving> {
     let sessions = SessionFairing::new(config.options.clone()).map_err(io::Error::other)?;
     let methods = [
         Method::Get,
@@ -31,7 +36,21 @@ async fn main() -> io::Result<()> {
         Method::Trace,
         Method::Connect,
     ];
-    let settings = RocketConfig { port: config.port, log_level: LogLevel::Off, ..RocketConfig::default() };
+    let settings = RocketConfig {
+        port: config.port,
+        log_level: LogLevel::Off,
+        // The process ends when its input does, or by a signal that nothing catches.
+        shutdown: ShutdownConfig {
+            ctrlc: false,
+            signals: HashSet::new(),
+            grace: 0,
+            mercy: 0,
+            ..Default::default()
+        },
+        ..RocketConfig::default()
+    };
+    let (bound, port) = oneshot::channel();
+    let bound = Mutex::new(Some(bound));
     let rocket = rocket::custom(settings)
         .mount("/", methods.map(|method| Route::new(method, "/none", NoSession)))
         .mount(
@@ -40,11 +59,24 @@ async fn main() -> io::Result<()> {
         )
         // Rocket's own security headers are not what is compared.
         .attach(Shield::new())
+        .attach(AdHoc::on_request("clock", move |request, _| {
+            config.clock.put(request.headers().get_one("x-now").map(str::as_bytes));
+            Box::pin(async {})
+        }))
         .attach(sessions)
-        .attach(AdHoc::on_liftoff("announce", |rocket| {
-            Box::pin(async move { probe::announce(rocket.config().port) })
+        .attach(AdHoc::on_liftoff("bound", move |rocket| {
+            let bound = bound.lock().ok().and_then(|mut bound| bound.take());
+            bound.map(|bound| bound.send(rocket.config().port));
+            Box::pin(async {})
         }));
-    rocket.launch().await.map(drop).map_err(io::Error::other)
+    let rocket = rocket.ignite().await.map_err(io::Error::other)?;
+    let stop = rocket.shutdown();
+    let server = tokio::spawn(rocket.launch());
+    let end = async { server.await.map_err(io::Error::other)?.map(drop).map_err(io::Error::other) };
+    match port.await {
+        Ok(port) => Ok(Serving::new(port, end, || stop.notify())),
+        Err(_) => Err(end.await.err().unwrap_or_else(|| io::Error::other("it did not lift off"))),
+    }
 }
 
 /// `/none`

@@ -13,6 +13,8 @@ pub(super) struct Case {
     /// `PROBE_CONFIG` without `store` and `port`.
     pub(super) config: Map<String, Value>,
     pub(super) requests: Vec<Request>,
+    /// Where both sides' clock stands at the first request, in milliseconds since 1970; none: the real time.
+    pub(super) starts_at: Option<i64>,
 }
 
 #[derive(Clone, Debug)]
@@ -20,6 +22,8 @@ pub(super) struct Request {
     /// Which program of an alternating side answers. Kept when other requests are dropped.
     pub(super) turn: usize,
     pub(super) client: usize,
+    /// How long after the request before it, in milliseconds, where the clock is not the real one.
+    pub(super) after: i64,
     pub(super) method: &'static str,
     pub(super) path: String,
     pub(super) forwarded: Option<&'static str>,
@@ -30,9 +34,12 @@ pub(super) struct Request {
 /// One operation of the probe protocol.
 #[derive(Clone, Debug)]
 pub(super) struct Op {
-    /// Its JSON text. `@sidN@` stands for the sid that client N holds, which differs on the two sides.
+    /// Its JSON text. `@sidN@` stands for the sid that client N holds, which differs on the two sides, and `@now@` for the time,
+    /// which this operation moves on by [`Op::moves`].
     pub(super) text: String,
     pub(super) answers: Answers,
+    /// By how many milliseconds it moves the clock.
+    pub(super) moves: i64,
 }
 
 /// What of an operation's result cannot be equal on two sides.
@@ -78,21 +85,25 @@ impl Case {
 }
 
 impl Request {
-    /// The handler saves on its own, before the end of the request does.
-    pub(super) fn saves(&self) -> bool {
-        self.ops.iter().any(|op| op.text == r#"["save"]"#)
+    /// By how many milliseconds its operations move the clock.
+    pub(super) fn moves(&self) -> i64 {
+        self.ops.iter().map(|op| op.moves).sum()
     }
+}
 
-    /// The `x-ops` text on one side, where `sid_of` knows the clients' sids.
-    pub(super) fn operations(&self, sid_of: impl Fn(usize) -> String) -> String {
-        let texts: Vec<_> = self.ops.iter().map(|op| op.text.as_str()).collect();
-        let mut text = format!("[{}]", texts.join(","));
-        while let Some((before, rest)) = text.split_once("@sid") {
-            let Some((client, after)) = rest.split_once('@') else { break };
-            text = format!("{before}{}{after}", sid_of(client.parse().unwrap_or_default()));
-        }
-        text
+/// The `x-ops` text on one side, where `sid_of` knows the clients' sids, at the time `now`.
+pub(super) fn operations(ops: &[Op], mut now: i64, sid_of: impl Fn(usize) -> String) -> String {
+    let text = |op: &Op| {
+        now += op.moves;
+        op.text.replace("@now@", &now.to_string())
+    };
+    let texts: Vec<_> = ops.iter().map(text).collect();
+    let mut text = format!("[{}]", texts.join(","));
+    while let Some((before, rest)) = text.split_once("@sid") {
+        let Some((client, after)) = rest.split_once('@') else { break };
+        text = format!("{before}{}{after}", sid_of(client.parse().unwrap_or_default()));
     }
+    text
 }
 
 impl fmt::Display for Case {
@@ -107,15 +118,19 @@ impl fmt::Display for Case {
 
 impl fmt::Display for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.after != 0 {
+            write!(f, "{} ms later, ", self.after)?;
+        }
         write!(f, "client {} {} {}", self.client, self.method, self.path)?;
         if let Some(scheme) = self.forwarded {
             write!(f, " X-Forwarded-Proto: {scheme:?}")?;
         }
+        // An operation that moves the clock shows by how much since the request came.
         write!(
             f,
             " cookies {:?} {}",
             self.cookies,
-            self.operations(|client| format!("<sid of client {client}>"))
+            operations(&self.ops, 0, |client| format!("<sid of client {client}>"))
         )
     }
 }

@@ -130,6 +130,16 @@ fn is_error(result: &str) -> bool {
         .is_some_and(|fields| fields.get("error") == Some("true") && fields.get("message").is_some())
 }
 
+/// A body without the results of the operations that were put in at these indexes.
+pub(super) fn without(body: &str, put_in: &[usize]) -> String {
+    let results: Vec<&RawValue> = match serde_json::from_str(body) {
+        Ok(results) if !put_in.is_empty() => results,
+        _ => return body.to_owned(),
+    };
+    let kept = results.iter().enumerate().filter(|(index, _)| !put_in.contains(index));
+    format!("[{}]", kept.map(|(_, result)| result.get()).collect::<Vec<_>>().join(","))
+}
+
 /// Replacements of parts of one text.
 struct Edits<'a> {
     text: &'a str,
@@ -171,14 +181,14 @@ mod tests {
 
     fn normalised(body: &str, answers: Answers) -> Answer {
         let reply = Reply { status: 200, headers: HeaderMap::new(), body: body.to_owned() };
-        let op = Op { text: String::new(), answers };
+        let op = Op { text: String::new(), answers, moves: 0 };
         answer(&reply, &[op], &Session { name: "sid", secret: "k" }, &mut Symbols::default())
     }
 
     /// Asked one after the other, within the same millisecond each.
     fn at_once() -> Windows {
         let mut windows = Windows::default();
-        windows.push(Window::of(|| ()).1, Window::of(|| ()).1, false);
+        windows.push(Window::of(|| ()).1, Window::of(|| ()).1);
         windows
     }
 

@@ -1,10 +1,11 @@
-//! A probe as a child process, ended when dropped.
+//! Probes as child processes, ended when dropped: one for a test of its own, or kept for one configuration after the other.
 
 use std::ffi::OsString;
-use std::io::{BufRead as _, BufReader, Read};
+use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
@@ -12,17 +13,26 @@ use serde_json::Value;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// How to start one probe.
+/// How to start one probe, and those of its processes that wait for a configuration.
 #[derive(Clone, Debug)]
 pub struct Program {
     command: PathBuf,
     arguments: Vec<OsString>,
+    /// Its `save` stores the lifetime as it was read. Ours stores a whole one, as a `touch` before it makes that of
+    /// express-session do: DESIGN has why.
+    pub(super) touches_before_saving: bool,
+    idle: Arc<Mutex<Vec<Process>>>,
 }
 
 impl Program {
     /// A probe program of this project, by its path: `env!("CARGO_BIN_EXE_probe-axum")` in a test.
     pub fn probe(path: impl Into<PathBuf>) -> Self {
-        Self { command: path.into(), arguments: Vec::new() }
+        Self {
+            command: path.into(),
+            arguments: Vec::new(),
+            touches_before_saving: false,
+            idle: Arc::default(),
+        }
     }
 
     /// The oracle: the real express-session, under Node.
@@ -40,43 +50,79 @@ impl Program {
                         which installs them"
                 .to_owned());
         }
-        Ok(Self { command: "node".into(), arguments: vec![folder.join("probe.js").into()] })
+        let arguments = vec![folder.join("probe.js").into()];
+        Ok(Self { command: "node".into(), arguments, touches_before_saving: true, idle: Arc::default() })
     }
 
+    /// A process of its own for one configuration, and its base URL.
+    pub(super) fn alone(&self, config: &Value) -> Result<(Process, String), String> {
+        let config = config.to_string();
+        let mut process = self.spawn(|probe| probe.env("PROBE_CONFIG", config))?;
+        let url = process.url()?;
+        Ok((process, url))
+    }
+
+    /// Has a process that is idle serve this configuration, or a new one; [`Starting::ready`] waits for it.
     pub(super) fn start(&self, config: &Value) -> Result<Starting, String> {
-        let mut child = Command::new(&self.command)
-            .args(&self.arguments)
-            .env("PROBE_CONFIG", config.to_string())
-            .stdin(Stdio::null())
+        let idle = self.idle.lock().ok().and_then(|mut idle| idle.pop());
+        let mut process = match idle {
+            Some(process) => process,
+            None => self.spawn(|probe| probe.arg("--many"))?,
+        };
+        process.say(&config.to_string())?;
+        Ok(Starting { process, idle: Arc::clone(&self.idle) })
+    }
+
+    fn spawn(&self, set: impl FnOnce(&mut Command) -> &mut Command) -> Result<Process, String> {
+        let mut command = Command::new(&self.command);
+        let mut child = set(command.args(&self.arguments))
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .map_err(|error| format!("{} cannot be started: {error}", self.command.display()))?;
-        let greeting = first_line(child.stdout.take());
-        let complaint = first_line(child.stderr.take());
-        Ok(Starting { process: Process { child }, greeting, complaint })
+        let said = lines(child.stdout.take());
+        let complaints = lines(child.stderr.take());
+        let input = child.stdin.take();
+        Ok(Process { child, input, said, complaints })
     }
 }
 
 /// A probe that may not have bound its port yet.
 pub(super) struct Starting {
     process: Process,
-    greeting: Receiver<String>,
-    complaint: Receiver<String>,
+    idle: Arc<Mutex<Vec<Process>>>,
 }
 
 impl Starting {
-    /// The process and its base URL.
-    pub(super) fn ready(self) -> Result<(Process, String), String> {
-        match self.greeting.recv_timeout(PATIENCE) {
-            Ok(line) => match line.strip_prefix("listening ") {
-                Some(url) => Ok((self.process, url.trim().to_owned())),
-                None => Err(format!("it printed {line:?} instead of `listening …`")),
-            },
-            Err(_) => {
-                let complaint = self.complaint.recv_timeout(Duration::from_secs(1)).unwrap_or_default();
-                Err(format!("it did not start: {}", complaint.trim()))
-            }
+    pub(super) fn ready(mut self) -> Result<Serving, String> {
+        let url = self.process.url()?;
+        Ok(Serving { process: Some(self.process), url, idle: self.idle })
+    }
+}
+
+/// A configuration that is being served. When dropped, its process is kept for another.
+pub(super) struct Serving {
+    process: Option<Process>,
+    url: String,
+    idle: Arc<Mutex<Vec<Process>>>,
+}
+
+impl Serving {
+    pub(super) fn url(&self) -> &str {
+        &self.url
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        let Some(mut process) = self.process.take() else { return };
+        let closed = process.say(&format!("close {}", self.url)).and_then(|()| process.line());
+        // One that does not close is ended here.
+        if closed.is_ok_and(|answer| answer == "closed")
+            && let Ok(mut idle) = self.idle.lock()
+        {
+            idle.push(process);
         }
     }
 }
@@ -85,6 +131,38 @@ impl Starting {
 #[derive(Debug)]
 pub(super) struct Process {
     child: Child,
+    input: Option<ChildStdin>,
+    said: Receiver<String>,
+    complaints: Receiver<String>,
+}
+
+impl Process {
+    fn say(&mut self, line: &str) -> Result<(), String> {
+        let input = self.input.as_mut().ok_or("it has no input")?;
+        let said = writeln!(input, "{line}").and_then(|()| input.flush());
+        said.map_err(|error| self.complaint().unwrap_or_else(|| error.to_string()))
+    }
+
+    fn line(&self) -> Result<String, String> {
+        self.said
+            .recv_timeout(PATIENCE)
+            .map_err(|_| self.complaint().unwrap_or_else(|| "it says nothing".into()))
+    }
+
+    /// What it wrote last to where errors go.
+    fn complaint(&self) -> Option<String> {
+        let first = self.complaints.recv_timeout(Duration::from_secs(1)).ok();
+        self.complaints.try_iter().last().or(first)
+    }
+
+    /// The base URL that it says it listens at.
+    fn url(&mut self) -> Result<String, String> {
+        let line = self.line().map_err(|error| format!("it did not start: {}", error.trim()))?;
+        match line.strip_prefix("listening ") {
+            Some(url) => Ok(url.trim().to_owned()),
+            None => Err(format!("it printed {line:?} instead of `listening …`")),
+        }
+    }
 }
 
 impl Drop for Process {
@@ -95,18 +173,14 @@ impl Drop for Process {
     }
 }
 
-/// Sends the first line of `output`, and reads the rest so that the child never blocks on it.
-fn first_line(output: Option<impl Read + Send + 'static>) -> Receiver<String> {
+/// The lines of `output` as they come: read to the end, so that the child never blocks on it.
+fn lines(output: Option<impl Read + Send + 'static>) -> Receiver<String> {
     let (sender, receiver) = channel();
     thread::spawn(move || {
         let Some(output) = output else { return };
-        let mut lines = BufReader::new(output);
-        let mut line = String::new();
-        if lines.read_line(&mut line).is_ok_and(|length| length > 0) {
-            let _ = sender.send(line);
+        for line in BufReader::new(output).split(b'\n').map_while(Result::ok) {
+            let _ = sender.send(String::from_utf8_lossy(&line).into_owned());
         }
-        drop(sender); // so that a probe that ends at once is noticed at once
-        let _ = std::io::copy(&mut lines, &mut std::io::sink());
     });
     receiver
 }

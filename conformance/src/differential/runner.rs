@@ -20,12 +20,13 @@ pub struct Differential {
     seed: u64,
     workers: usize,
     lasting: bool,
+    clock: bool,
 }
 
 impl Differential {
     /// Compares `tested` with `reference`, over 150 configurations from seed 1, with two workers.
     pub fn new(reference: Side, tested: Side) -> Self {
-        Self { reference, tested, configs: 150, seed: 1, workers: 2, lasting: false }
+        Self { reference, tested, configs: 150, seed: 1, workers: 2, lasting: false, clock: false }
     }
 
     /// How many configurations to try, each with 13 to 22 requests and with fresh processes.
@@ -54,6 +55,14 @@ impl Differential {
     #[must_use]
     pub fn lasting(mut self) -> Self {
         self.lasting = true;
+        self
+    }
+
+    /// Gives both sides one clock, which stands still but where the case moves it: times are equal to the millisecond, and
+    /// lifetimes end.
+    #[must_use]
+    pub fn clock(mut self) -> Self {
+        self.clock = true;
         self
     }
 
@@ -99,7 +108,8 @@ impl Differential {
 
     /// How many requests were sent to each side.
     fn try_case(&self, seed: u64) -> Result<usize, Failure> {
-        let mut case = generate::case(seed, self.reference.programs().max(self.tested.programs()));
+        let mut case =
+            generate::case(seed, self.reference.programs().max(self.tested.programs()), self.clock);
         if self.lasting {
             case.make_lasting();
         }
@@ -122,12 +132,15 @@ impl Differential {
                 return Ok(Some(Mismatch { request: None, expected, got: format!("  {reason}\n") }));
             }
         };
-        let mut windows = Windows::default();
+        let mut windows = Windows::exact(case.starts_at.is_some());
+        let mut now = case.starts_at.unwrap_or_default();
         for (index, request) in case.requests.iter().enumerate() {
-            let (expected, on_reference) = Window::of(|| reference.send(request));
+            now += request.after;
+            let (expected, on_reference) = Window::of(|| reference.send(request, now));
             let expected = expected.map_err(broken)?;
-            let (got, on_tested) = Window::of(|| tested.send(request));
-            windows.push(on_reference, on_tested, request.saves());
+            let (got, on_tested) = Window::of(|| tested.send(request, now));
+            windows.push(on_reference, on_tested);
+            now += request.moves();
             if !got.as_ref().is_ok_and(|got| got.agrees(&expected, &windows)) {
                 let got = got.map_or_else(|error| format!("  no answer: {error}\n"), |got| got.to_string());
                 return Ok(Some(Mismatch { request: Some(index), expected: expected.to_string(), got }));

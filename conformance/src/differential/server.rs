@@ -1,5 +1,7 @@
 //! One running probe, for tests that send it requests of their own.
 
+use std::sync::Mutex;
+
 use serde_json::Value;
 use ureq::Agent;
 
@@ -10,7 +12,8 @@ use super::sign::encode;
 /// A running probe, ended when dropped.
 #[derive(Debug)]
 pub struct Server {
-    _process: Process,
+    /// Never used again: locked so that threads can share the server.
+    _process: Mutex<Process>,
     base: String,
     agent: Agent,
 }
@@ -32,8 +35,8 @@ impl Program {
     /// # Errors
     /// What it said instead.
     pub fn serve(&self, config: &Value) -> Result<Server, String> {
-        let (process, base) = self.start(config)?.ready()?;
-        Ok(Server { _process: process, base, agent: agent() })
+        let (process, base) = self.alone(config)?;
+        Ok(Server { _process: Mutex::new(process), base, agent: agent() })
     }
 }
 

@@ -90,6 +90,9 @@ impl<F: Fn(&Case) -> bool> Search<F> {
             if request.path != "/" {
                 self.attempt(|case| "/".clone_into(&mut case.requests[index].path));
             }
+            if request.after != 0 {
+                self.attempt(|case| case.requests[index].after = 0);
+            }
             if request.forwarded.is_some() {
                 self.attempt(|case| case.requests[index].forwarded = None);
             }

@@ -6,12 +6,12 @@ use serde_json::{Map, Value, json};
 use ureq::Agent;
 
 use super::answer::Answer;
-use super::case::{Case, Request};
+use super::case::{Case, Op, Request, operations};
 use super::cookies::{STAND_IN, Wallet};
 use super::http::{agent, exchange};
 use super::jar::Jar;
 use super::normalise::{self, Session, Symbols};
-use super::process::{Process, Program};
+use super::process::{Program, Serving};
 use super::sign::{encode, sid_of};
 
 /// What answers on one side of the comparison.
@@ -91,6 +91,9 @@ impl Side {
         let mut config = case.config.clone();
         config.extend(self.overrides.clone());
         config.insert("store".to_owned(), named(&self.store, &token));
+        if case.starts_at.is_some() {
+            config.insert("clock".to_owned(), true.into());
+        }
         let config = Value::Object(config);
 
         let programs = self.programs.iter().map(|program| program.start(&config));
@@ -120,9 +123,8 @@ impl<'a> Starting<'a> {
     pub(super) fn ready(self) -> Result<Running<'a>, String> {
         let programs = self.programs.into_iter().map(super::process::Starting::ready);
         let running = Running {
+            side: self.side,
             case: self.case,
-            utf8: self.side.utf8,
-            rewrite: self.side.rewrite,
             programs: programs.collect::<Result<_, _>>()?,
             agent: agent(),
             jars: Vec::new(),
@@ -137,18 +139,18 @@ impl<'a> Starting<'a> {
 
 /// A side while a case runs.
 pub(super) struct Running<'a> {
+    side: &'a Side,
     case: &'a Case,
-    utf8: bool,
-    rewrite: fn(String) -> String,
-    programs: Vec<(Process, String)>,
+    programs: Vec<Serving>,
     agent: Agent,
     jars: Vec<Jar>,
     symbols: Symbols,
 }
 
 impl Running<'_> {
-    /// Sends one request as its client would, and keeps the cookies that come back.
-    pub(super) fn send(&mut self, request: &Request) -> Result<Answer, String> {
+    /// Sends one request as its client would, and keeps the cookies that come back. `now` counts where the case has a clock of
+    /// its own.
+    pub(super) fn send(&mut self, request: &Request, now: i64) -> Result<Answer, String> {
         let (name, secrets) = (self.case.cookie_name(), self.case.secrets());
         let jar = |client: usize| self.jars.get(client);
         let value = |client: usize| Some(jar(client)?.get(name)?.to_owned());
@@ -159,21 +161,27 @@ impl Running<'_> {
             value: &value,
         };
         let sid = |client: usize| value(client).and_then(|value| sid_of(&value));
-        let operations = request.operations(|client| sid(client).unwrap_or_else(|| STAND_IN.to_owned()));
+        let program = request.turn % self.programs.len();
+        let touches = self.side.programs[program].touches_before_saving;
+        let (ops, put_in) = if touches { touching(&request.ops) } else { (request.ops.clone(), Vec::new()) };
+        let operations = operations(&ops, now, |client| sid(client).unwrap_or_else(|| STAND_IN.to_owned()));
 
         let mut headers = vec![("x-ops", encode(&operations).into_bytes())];
+        if self.case.starts_at.is_some() {
+            headers.push(("x-now", now.to_string().into_bytes()));
+        }
         headers.extend(request.forwarded.map(|scheme| ("x-forwarded-proto", scheme.as_bytes().to_vec())));
         for line in request.cookies.lines(request.client, &wallet) {
             let line =
-                if self.utf8 { String::from_utf8_lossy(&line).into_owned().into_bytes() } else { line };
+                if self.side.utf8 { String::from_utf8_lossy(&line).into_owned().into_bytes() } else { line };
             headers.push(("cookie", line));
         }
 
-        let (_, base) = &self.programs[request.turn % self.programs.len()];
+        let base = self.programs[program].url();
         let url = format!("{base}{}", request.path);
         let mut reply =
             exchange(&self.agent, request.method, &url, &headers).map_err(|error| error.to_string())?;
-        reply.body = (self.rewrite)(reply.body);
+        reply.body = (self.side.rewrite)(normalise::without(&reply.body, &put_in));
 
         if self.jars.len() <= request.client {
             self.jars.resize_with(request.client + 1, Jar::default);
@@ -186,7 +194,7 @@ impl Running<'_> {
     }
 
     fn clear(&self) -> Result<(), String> {
-        let (_, base) = &self.programs[0];
+        let base = self.programs[0].url();
         let operations = encode(r#"[["store","clear"]]"#).into_bytes();
         match exchange(&self.agent, "GET", &format!("{base}/"), &[("x-ops", operations)]) {
             Ok(reply) if reply.body == "[null]" => Ok(()),
@@ -194,4 +202,17 @@ impl Running<'_> {
             Err(error) => Err(format!("the store was not cleared: {error}")),
         }
     }
+}
+
+/// The operations with a `touch` before every `save`, and where those stand.
+fn touching(ops: &[Op]) -> (Vec<Op>, Vec<usize>) {
+    let (mut all, mut put_in) = (Vec::new(), Vec::new());
+    for op in ops {
+        if op.text == r#"["save"]"# {
+            put_in.push(all.len());
+            all.push(Op { text: r#"["touch"]"#.to_owned(), ..op.clone() });
+        }
+        all.push(op.clone());
+    }
+    (all, put_in)
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use express_session::{AdminStore, CookieOptions, Options, Priority, SameSite, Secrets, Secure, Unset};
 use serde_json::{Map, Value};
 
+use super::clock::ProbeClock;
 use super::keys::{Either, Keys, Parsed, Refusal, refusal};
 use super::stores::store;
 
@@ -17,6 +18,8 @@ pub struct Config {
     pub options: Options,
     /// The store, for the operations that go straight to it.
     pub store: Arc<dyn AdminStore>,
+    /// What they all go by.
+    pub clock: ProbeClock,
 }
 
 impl Config {
@@ -29,12 +32,13 @@ impl Config {
             return Err(refusal("PROBE_CONFIG", "must be a JSON object"));
         };
         let mut keys = Keys::of("", &object);
-        let store = store(&keys.object("store")?.unwrap_or_default()).await?;
-        let options = options(&mut keys)?.store(Arc::clone(&store));
+        let clock = ProbeClock::new(keys.boolean("clock")?.unwrap_or(false));
+        let store = store(&keys.object("store")?.unwrap_or_default(), &clock.clock()).await?;
+        let options = options(&mut keys)?.store(Arc::clone(&store)).clock(clock.clock());
         let port = keys.take("port", "a port", |value| u16::try_from(value.as_u64()?).ok())?.unwrap_or(0);
         keys.finish()?;
         match options.clone().build() {
-            Ok(_) => Ok(Self { port, options, store }),
+            Ok(_) => Ok(Self { port, options, store, clock }),
             Err(error) => Err(Refusal(error.to_string())),
         }
     }

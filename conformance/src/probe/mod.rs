@@ -1,17 +1,22 @@
 //! What the Rust probes share: everything but the framework. A probe describes its request and sends the reply.
 
+mod clock;
 mod config;
 mod javascript;
 mod keys;
 mod operations;
+mod serving;
 mod stores;
-
-use std::io::Write;
 
 use percent_encoding::percent_decode_str;
 
 use self::operations::Operation;
-pub use self::{config::Config, keys::Refusal};
+pub use self::{
+    clock::ProbeClock,
+    config::Config,
+    keys::Refusal,
+    serving::{Serving, run},
+};
 use express_session::Session;
 
 /// What a probe answers.
@@ -23,22 +28,6 @@ pub struct Reply {
     pub headers: Vec<(String, String)>,
     /// A JSON array, or nothing.
     pub body: String,
-}
-
-/// The configuration in `PROBE_CONFIG`. One that cannot be honoured ends the process with exit status 2.
-#[must_use]
-pub async fn configure() -> Config {
-    let text = std::env::var("PROBE_CONFIG").unwrap_or_else(|_| "{}".into());
-    Config::parse(&text).await.unwrap_or_else(|refusal| {
-        _ = writeln!(std::io::stderr(), "{refusal}");
-        std::process::exit(2)
-    })
-}
-
-/// Says that the port is bound.
-pub fn announce(port: u16) {
-    let mut out = std::io::stdout();
-    _ = writeln!(out, "listening http://127.0.0.1:{port}").and_then(|()| out.flush());
 }
 
 /// The reply to `/none`, which never asks for the session.
@@ -54,7 +43,7 @@ pub async fn perform(config: &Config, path: &str, ops: Option<&[u8]>, session: O
     };
     let mut reply = Reply { status: 200, headers: Vec::new(), body: String::from("[") };
     for operation in operations {
-        let result = operation.perform(config.store.as_ref(), session, &mut reply).await;
+        let result = operation.perform(config, session, &mut reply).await;
         let text = result.unwrap_or_else(|message| {
             format!(r#"{{"error":true,"message":{}}}"#, serde_json::Value::from(message))
         });

@@ -1,10 +1,11 @@
-//! The operations of the probe protocol, on the session that a framework's adapter gave.
+//! The operations of the probe protocol, on the session that a framework's adapter gave; and `["now", ms]`, which moves the
+//! clock within a request.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use express_session::{AdminStore, Error, Session, Sid, StoreError};
+use express_session::{AdminStore, Clock, Error, Session, Sid, StoreError};
 
-use super::{Reply, javascript::Value};
+use super::{Reply, config::Config, javascript::Value};
 
 /// `[name, argument, …]`
 pub(super) type Operation = OperationOf;
@@ -22,7 +23,7 @@ const NULL: &str = "null";
 impl OperationOf {
     pub(super) async fn perform(
         &self,
-        store: &dyn AdminStore,
+        config: &Config,
         session: Option<&Session>,
         reply: &mut Reply,
     ) -> Outcome {
@@ -35,19 +36,24 @@ impl OperationOf {
             "status" => reply.status = whole(number(1)?),
             "header" => reply.headers.push((text(1)?.into(), text(2)?.into())),
             "sleep" => tokio::time::sleep(Duration::from_millis(whole(number(1)?))).await,
-            "store" => return on_store(store, text(1)?, text(2).ok()).await.map_err(words),
+            "now" => {
+                #[expect(clippy::cast_possible_truncation, reason = "whole milliseconds")]
+                let moved = config.clock.put_millis(number(1)? as i64);
+                moved.then_some(()).ok_or("the clock is the real one")?;
+            }
+            "store" => return on_store(config.store.as_ref(), text(1)?, text(2).ok()).await.map_err(words),
             "unset" => session.iter().for_each(|session| session.unset()),
             _ => {
                 let present = session.filter(|session| !session.is_destroyed());
                 let session = present.ok_or("the request has no session")?;
-                return on_session(session, name, parts).await;
+                return on_session(session, name, parts, &config.clock.clock()).await;
             }
         }
         Ok(NULL.into())
     }
 }
 
-async fn on_session(session: &Session, name: &str, parts: &[Value]) -> Outcome {
+async fn on_session(session: &Session, name: &str, parts: &[Value], clock: &Clock) -> Outcome {
     let argument = |at: usize| parts.get(at).unwrap_or(&Value::Null);
     let key = || argument(1).as_str().ok_or("the key is no string");
     let done = |result: Result<(), Error>| result.map(|()| NULL.to_owned()).map_err(words);
@@ -58,7 +64,7 @@ async fn on_session(session: &Session, name: &str, parts: &[Value]) -> Outcome {
         "keys" => serde_json::to_string(&session.keys()).map_err(words),
         "id" => serde_json::to_string(session.id().as_str()).map_err(words),
         "cookie" => Ok(session.cookie_json()),
-        "maxAge" => done(max_age(session, argument(1))),
+        "maxAge" => done(max_age(session, argument(1), clock)),
         "touch" => done(session.touch()),
         "save" => done(session.save().await),
         "reload" => done(session.reload().await),
@@ -105,13 +111,11 @@ async fn add_all(session: &Session, summands: &Value) -> Outcome {
     Ok(format!("{{{}}}", members.collect::<Vec<_>>().join(",")))
 }
 
-fn max_age(session: &Session, argument: &Value) -> Result<(), Error> {
+fn max_age(session: &Session, argument: &Value, clock: &Clock) -> Result<(), Error> {
     match argument.as_number() {
         None => session.set_max_age(None),
         // A lifetime that is over already has no Duration.
-        Some(ms) if ms < 0.0 => {
-            session.set_expires(Some(SystemTime::now() - Duration::from_millis(whole(-ms))))
-        }
+        Some(ms) if ms < 0.0 => session.set_expires(Some(clock.now() - Duration::from_millis(whole(-ms)))),
         Some(ms) => session.set_max_age(Some(Duration::from_millis(whole(ms)))),
     }
 }

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use express_session::{
-    AdminStore, MemoryStore, StoreError,
+    AdminStore, Clock, MemoryStore, StoreError,
     mongo::{AutoRemove, Kruptein, MongoOptions},
     redis::RedisStore,
     sql::{MySqlStore, PostgresStore, SqliteStore},
@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 
 use super::keys::{Keys, Parsed, Refusal, refusal};
 
-pub(super) async fn store(object: &Map<String, Value>) -> Parsed<Arc<dyn AdminStore>> {
+pub(super) async fn store(object: &Map<String, Value>, clock: &Clock) -> Parsed<Arc<dyn AdminStore>> {
     let mut keys = Keys::of("store.", object);
     let kind = keys.text("kind")?.unwrap_or_else(|| "memory".into());
     let url = keys.text("url")?.unwrap_or_default();
@@ -20,14 +20,15 @@ pub(super) async fn store(object: &Map<String, Value>) -> Parsed<Arc<dyn AdminSt
     keys.finish()?;
     let mut keys = Keys::of("store.options.", &options);
     let store: Arc<dyn AdminStore> = match kind.as_str() {
-        "memory" => Arc::new(MemoryStore::new()),
+        "memory" => Arc::new(MemoryStore::new().clock(clock.clone())),
         "redis" => Arc::new(redis(&url, &mut keys)?),
         "mongo" => {
-            Arc::new(mongo(&url, &mut keys).await?.build().map_err(|error| Refusal(error.to_string()))?)
+            let options = mongo(&url, &mut keys).await?.clock(clock.clone());
+            Arc::new(options.build().map_err(|error| Refusal(error.to_string()))?)
         }
-        "postgres" => Arc::new(postgres(&url, &mut keys)?),
-        "mysql" => Arc::new(mysql(&url, &mut keys)?),
-        "sqlite" => Arc::new(SqliteStore::open(&url).map_err(bad_url)?),
+        "postgres" => Arc::new(postgres(&url, &mut keys)?.clock(clock.clone())),
+        "mysql" => Arc::new(mysql(&url, &mut keys)?.clock(clock.clone())),
+        "sqlite" => Arc::new(SqliteStore::open(&url).map_err(bad_url)?.clock(clock.clone())),
         _ => return Err(refusal("store.kind", "no such store")),
     };
     keys.finish()?;

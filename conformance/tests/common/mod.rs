@@ -9,6 +9,7 @@
 )]
 
 use std::env;
+use std::sync::LazyLock;
 
 use conformance::differential::Program;
 use serde_json::{Value, json};
@@ -17,10 +18,11 @@ pub(crate) const AXUM: &str = env!("CARGO_BIN_EXE_probe-axum");
 pub(crate) const ACTIX: &str = env!("CARGO_BIN_EXE_probe-actix");
 pub(crate) const ROCKET: &str = env!("CARGO_BIN_EXE_probe-rocket");
 
-/// The oracle, or none where it cannot run and need not: only CI insists on it.
+/// The oracle, or none where it cannot run and need not: only CI insists on it. All tests of a file share its processes.
 pub(crate) fn oracle() -> Option<Program> {
-    match Program::oracle() {
-        Ok(oracle) => Some(oracle),
+    static ORACLE: LazyLock<Result<Program, String>> = LazyLock::new(Program::oracle);
+    match &*ORACLE {
+        Ok(oracle) => Some(oracle.clone()),
         Err(missing) if env::var_os("CI").is_some() => panic!("{missing}"),
         Err(missing) => {
             println!("skipped: {missing}");

@@ -473,7 +473,11 @@ impl Life {
         };
         self.base = Arc::clone(&sent.data);
         self.doubted.clear();
-        self.cookie_unsaved &= self.cookie != sent.cookie;
+        if self.cookie == sent.cookie {
+            self.cookie_unsaved = false;
+            // As the record has it.
+            self.cookie.touch(sent.at);
+        }
         self.standing = Standing::Held(Held::written(version, sent, span));
         self.renewed = Some(sent.at);
         self.confirmed = context.now;

@@ -7,7 +7,9 @@
 //!   this project does not. So only the *admin* client, which sends no cookie, uses `["store","destroy"]` and
 //!   `["store","clear"]`, and never after a `save`. For the same reason a session whose age is at its end is not
 //!   saved and then revived within one request (`requests::Lifetimes`).
-//! - Ages between 1 ms and 60 s, and sleeping until a session ends: only null, 0, negative, or 60 s and more.
+//! - By the real time, ages between 1 ms and 60 s, and sleeping until a session ends: only null, 0, negative, or 60 s and
+//!   more. With a clock of its own a case has them all; but no session ends *within* a request, which Express brings back, and no time passes there after a `save`, since which our
+//!   cookie counts.
 //! - Keys that express-session or every JavaScript object reserves: `id`, `req`, `touch`, `save`, `reload`, `destroy`,
 //!   `regenerate`, `resetMaxAge`, `cookie`, and those of `Object.prototype`.
 //! - Lone surrogates, duplicate keys in one object and numbers beyond the range of a double.
@@ -18,15 +20,19 @@
 
 mod config;
 mod requests;
+mod time;
 mod values;
 
+use self::time::Pace;
 use super::case::Case;
 use super::rng::Rng;
 
-/// The case that `seed` stands for, for sides of up to `programs` programs.
-pub(super) fn case(seed: u64, programs: usize) -> Case {
+/// The case that `seed` stands for, for sides of up to `programs` programs, with a clock of its own or by the real time.
+pub(super) fn case(seed: u64, programs: usize, clock: bool) -> Case {
     let mut rng = Rng::new(seed);
-    let config = config::random(&mut rng);
-    let requests = requests::random(&mut rng, &config, programs);
-    Case { seed, config, requests }
+    let mut config = config::random(&mut rng);
+    let pace = if clock { Some(Pace::random(&mut rng, &mut config)) } else { None };
+    let requests = requests::random(&mut rng, &config, programs, pace.as_ref());
+    let starts_at = pace.map(|_| time::start(seed));
+    Case { seed, config, requests, starts_at }
 }

@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use super::super::case::{Answers, Op, Request};
 use super::super::cookies::Cookies;
 use super::super::rng::Rng;
+use super::time::Pace;
 use super::values;
 
 const SCHEMES: [&str; 8] =
@@ -20,7 +21,12 @@ const HEADERS: [(&str, &str); 6] = [
     ("set-cookie", "connect.sid=of-the-handler; Path=/"),
 ];
 
-pub(super) fn random(rng: &mut Rng, config: &Map<String, Value>, programs: usize) -> Vec<Request> {
+pub(super) fn random(
+    rng: &mut Rng,
+    config: &Map<String, Value>,
+    programs: usize,
+    pace: Option<&Pace>,
+) -> Vec<Request> {
     let clients = 1 + rng.below(3);
     let cookie = |key: &str| config.get("cookie").and_then(|cookie| cookie.get(key));
     let scene = Scene {
@@ -29,11 +35,13 @@ pub(super) fn random(rng: &mut Rng, config: &Map<String, Value>, programs: usize
         path: cookie("path").and_then(Value::as_str).unwrap_or("/"),
         ends_at_once: cookie("maxAge").and_then(Value::as_i64).is_some_and(|age| age <= 0),
         proxy: config.get("proxy") == Some(&Value::Bool(true)),
+        pace,
     };
     let mut requests: Vec<_> = (0..12 + rng.below(10))
         .map(|index| {
             let turn = index % programs.max(1);
-            if rng.percent(7) { scene.admin(rng, turn) } else { scene.visit(rng, turn) }
+            let request = if rng.percent(7) { scene.admin(rng, turn) } else { scene.visit(rng, turn) };
+            Request { after: pace.map_or(0, |pace| pace.jump(rng)), ..request }
         })
         .collect();
     requests.push(scene.audit());
@@ -47,6 +55,7 @@ struct Scene<'a> {
     /// The configured age is 0 or less.
     ends_at_once: bool,
     proxy: bool,
+    pace: Option<&'a Pace>,
 }
 
 impl Scene<'_> {
@@ -56,6 +65,7 @@ impl Scene<'_> {
         Request {
             turn,
             client,
+            after: 0,
             method: self.method(rng),
             path: self.request_path(rng),
             forwarded: rng.percent(if self.proxy { 70 } else { 10 }).then(|| rng.pick(&SCHEMES)),
@@ -91,6 +101,7 @@ impl Scene<'_> {
         Request {
             turn,
             client: self.clients,
+            after: 0,
             method: "GET",
             path: self.path.to_owned(),
             forwarded: None,
@@ -184,9 +195,12 @@ impl Scene<'_> {
             10..=21 => format!(r#"["set",{},{}]"#, values::key(rng), values::value(rng)),
             22..=26 => format!(r#"["del",{}]"#, values::key(rng)),
             27..=30 => r#"["keys"]"#.to_owned(),
-            31..=33 => return Some(Op { text: r#"["id"]"#.to_owned(), answers: Answers::Sid }),
-            34..=36 => return Some(Op { text: r#"["cookie"]"#.to_owned(), answers: Answers::Cookie }),
+            31..=33 => return Some(Op { answers: Answers::Sid, ..plain(r#"["id"]"#) }),
+            34..=36 => return Some(Op { answers: Answers::Cookie, ..plain(r#"["cookie"]"#) }),
             37..=39 => {
+                if let Some(age) = self.pace.and_then(|pace| pace.age(rng)) {
+                    return Some(plain(&format!(r#"["maxAge",{age}]"#)));
+                }
                 let age = rng.pick(&AGES);
                 if !lifetimes.allow_age(age) {
                     return None;
@@ -209,7 +223,11 @@ impl Scene<'_> {
                 let (name, value) = rng.pick(&HEADERS);
                 format!(r#"["header","{name}","{value}"]"#)
             }
-            55 => format!(r#"["sleep",{}]"#, rng.below(4)),
+            55 => match self.pace.and_then(|pace| pace.moves(rng)) {
+                Some(_) if lifetimes.saved => return None,
+                Some(moves) => return Some(Op { moves, ..plain(r#"["now",@now@]"#) }),
+                None => format!(r#"["sleep",{}]"#, rng.below(4)),
+            },
             56 => r#"["store","length"]"#.to_owned(),
             57 => r#"["store","all"]"#.to_owned(),
             _ => return Some(record(rng.below(self.clients))),
@@ -242,9 +260,9 @@ impl Lifetimes {
 }
 
 fn plain(text: &str) -> Op {
-    Op { text: text.to_owned(), answers: Answers::Plain }
+    Op { text: text.to_owned(), answers: Answers::Plain, moves: 0 }
 }
 
 fn record(client: usize) -> Op {
-    Op { text: format!(r#"["store","get","@sid{client}@"]"#), answers: Answers::Record }
+    Op { answers: Answers::Record, ..plain(&format!(r#"["store","get","@sid{client}@"]"#)) }
 }

@@ -1,0 +1,83 @@
+//! How a case's own clock moves.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde_json::{Map, Value, json};
+
+use super::super::rng::Rng;
+
+const AGES: [i64; 9] = [1, 999, 1_000, 1_500, 4_000, 60_000, 3_600_000, 86_400_000, 31_536_000_000];
+const LONG: [i64; 4] = [60_000, 3_600_000, 86_400_000, 31_536_000_000];
+
+/// How fast time passes between the requests of one case.
+#[derive(Debug)]
+pub(super) enum Pace {
+    /// Jumps of a bit, half, just under, to and past one of these ages.
+    Jumps { ages: Vec<i64> },
+    /// The clock moves within requests: a bit at a time, so that no session ends while it is in use; or past every end.
+    Within { age: i64 },
+}
+
+impl Pace {
+    /// Gives most configurations an age that can end within the case.
+    pub(super) fn random(rng: &mut Rng, config: &mut Map<String, Value>) -> Self {
+        let within = rng.percent(30);
+        let age = if within { rng.pick(&LONG) } else { rng.pick(&AGES) };
+        let cookie = config.entry("cookie").or_insert_with(|| json!({}));
+        if let Some(cookie) = cookie.as_object_mut() {
+            if rng.percent(85) {
+                cookie.insert("maxAge".to_owned(), age.into());
+            } else if cookie.get("maxAge").and_then(Value::as_i64).is_some_and(|age| age <= 0) {
+                cookie.remove("maxAge");
+            }
+        }
+        if within {
+            return Self::Within { age };
+        }
+        Self::Jumps { ages: vec![age, age, age, rng.pick(&AGES), rng.pick(&AGES)] }
+    }
+
+    /// Milliseconds from one request to the next.
+    pub(super) fn jump(&self, rng: &mut Rng) -> i64 {
+        match self {
+            Self::Jumps { ages } => {
+                let age = rng.pick(ages);
+                match rng.below(12) {
+                    0..=3 => 0,
+                    4 => 1,
+                    5 => rng.pick(&[400, 999, 1_000]),
+                    6 | 7 => age / 2,
+                    8 => age - 1,
+                    9 => age,
+                    10 => age + 1,
+                    _ => 2 * age,
+                }
+            }
+            Self::Within { age } => match rng.below(12) {
+                0..=5 => 0,
+                6..=9 => rng.pick(&[1, 400, 1_000]),
+                _ => 2 * age.max(&315_360_000_000),
+            },
+        }
+    }
+
+    /// Milliseconds from one operation to the next.
+    pub(super) fn moves(&self, rng: &mut Rng) -> Option<i64> {
+        matches!(self, Self::Within { .. }).then(|| rng.pick(&[1, 1, 400, 1_000]))
+    }
+
+    /// An age for a session of its own.
+    pub(super) fn age(&self, rng: &mut Rng) -> Option<i64> {
+        match self {
+            Self::Jumps { ages } => Some(rng.pick(ages)),
+            Self::Within { .. } => Some(rng.pick(&LONG)),
+        }
+        .filter(|_| rng.percent(80))
+    }
+}
+
+/// Near the real time, so that no database removes what has not ended for it; another millisecond for every seed.
+pub(super) fn start(seed: u64) -> i64 {
+    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    i64::try_from(seconds * 1000 + seed % 1000).unwrap_or_default()
+}
