@@ -120,24 +120,35 @@ async fn end<B>(
     exchange: Exchange,
     response: Result<ServiceResponse<B>, actix_web::Error>,
 ) -> Result<ServiceResponse<EitherBody<B>>, actix_web::Error> {
-    let cookies = exchange.end().await;
-    match (response, cookies) {
-        (Ok(response), Err(_)) => Ok(response.into_response(failure()).map_into_right_body()),
-        (Err(_), Err(error)) => Err(SessionError::Session(error).into()),
+    match (response, exchange.end().await) {
         (Ok(mut response), Ok(cookies)) => {
-            append(response.headers_mut(), cookies);
+            append(response.headers_mut(), &cookies);
             Ok(response.map_into_left_body())
         }
-        (Err(error), Ok(cookies)) if cookies.is_empty() => Err(error),
-        (Err(error), Ok(cookies)) => {
-            let mut response = error.error_response();
-            append(response.headers_mut(), cookies);
-            Err(InternalError::from_response(error, response).into())
+        (Ok(response), Err(error)) => {
+            let mut failure = failure();
+            append(failure.headers_mut(), error.cookies());
+            Ok(response.into_response(failure).map_into_right_body())
+        }
+        (Err(error), Ok(cookies)) => Err(with_cookies(error, &cookies)),
+        (Err(_), Err(error)) => {
+            let cookies = error.cookies().to_vec();
+            Err(with_cookies(SessionError::Session(error.into()).into(), &cookies))
         }
     }
 }
 
-fn append(headers: &mut HeaderMap, cookies: Vec<String>) {
+/// The error's own response carries the cookies.
+fn with_cookies(error: actix_web::Error, cookies: &[String]) -> actix_web::Error {
+    if cookies.is_empty() {
+        return error;
+    }
+    let mut response = error.error_response();
+    append(response.headers_mut(), cookies);
+    InternalError::from_response(error, response).into()
+}
+
+fn append(headers: &mut HeaderMap, cookies: &[String]) {
     for cookie in cookies {
         if let Ok(value) = HeaderValue::try_from(cookie) {
             headers.append(SET_COOKIE, value);

@@ -159,15 +159,24 @@ impl<F, B, E> fmt::Debug for ResponseFuture<F, B, E> {
 
 /// Writes the session and appends its cookie; also when the service below failed.
 async fn end<B: Default, E>(exchange: Exchange, response: Result<Response<B>, E>) -> Result<Response<B>, E> {
-    let cookies = exchange.end().await;
+    let ended = exchange.end().await;
     let mut response = response?;
-    let Ok(cookies) = cookies else { return Ok(failure()) };
-    for cookie in cookies {
-        if let Ok(value) = HeaderValue::try_from(cookie) {
-            response.headers_mut().append(header::SET_COOKIE, value);
+    match ended {
+        Ok(cookies) => append(response.headers_mut(), &cookies),
+        Err(error) => {
+            response = failure();
+            append(response.headers_mut(), error.cookies());
         }
     }
     Ok(response)
+}
+
+fn append(headers: &mut HeaderMap, cookies: &[String]) {
+    for cookie in cookies {
+        if let Ok(value) = HeaderValue::try_from(cookie) {
+            headers.append(header::SET_COOKIE, value);
+        }
+    }
 }
 
 /// Describes the request, and asks for its session.

@@ -1,6 +1,6 @@
 //! What can go wrong. No error carries an id, a secret or data.
 
-use std::error::Error as StdError;
+use std::{error::Error as StdError, fmt};
 
 /// A store failed. It names the store and keeps the cause.
 #[derive(Debug, thiserror::Error)]
@@ -105,6 +105,43 @@ pub enum Error {
     /// A cookie attribute that cannot be sent.
     #[error("cookie: {0}")]
     Cookie(#[from] CookieError),
+}
+
+/// The end of a request could not save its session.
+#[derive(thiserror::Error)]
+#[error("the session could not be saved")]
+pub struct EndError {
+    pub(crate) cookies: Vec<String>,
+    #[source]
+    pub(crate) error: Error,
+}
+
+impl EndError {
+    /// The values of the `Set-Cookie` headers that the client needs all the same: the session has another id than the one it
+    /// came with, and what was stored under that earlier in the request is all that it has.
+    #[must_use]
+    pub fn cookies(&self) -> &[String] {
+        &self.cookies
+    }
+
+    /// What went wrong.
+    #[must_use]
+    pub fn error(&self) -> &Error {
+        &self.error
+    }
+}
+
+/// Shows no cookie: it carries the id.
+impl fmt::Debug for EndError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EndError").field("error", &self.error).field("cookies", &self.cookies.len()).finish()
+    }
+}
+
+impl From<EndError> for Error {
+    fn from(error: EndError) -> Self {
+        error.error
+    }
 }
 
 /// `Option<User>` for `core::option::Option<app::User>`.

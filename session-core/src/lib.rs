@@ -19,7 +19,7 @@ pub use crate::{
     driver::exchange::Exchange,
     driver::session::Session,
     driver::sessions::Sessions,
-    error::{CookieError, Error, OptionsError, StoreError},
+    error::{CookieError, EndError, Error, OptionsError, StoreError},
     options::Options,
     options::cookie_options::{CookieOptions, SameSiteOption, Secure},
     options::policy::{

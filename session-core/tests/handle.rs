@@ -40,7 +40,7 @@ async fn run(op: Op, exchange: Exchange, session: Session) -> Answer {
         Op::Renew => session.renew_id().await.map(nothing),
         Op::Regenerate => session.regenerate().await.map(nothing),
         Op::Destroy => session.destroy().await.map(nothing),
-        Op::End => exchange.end().await,
+        Op::End => exchange.end().await.map_err(Error::from),
     }
 }
 
@@ -208,7 +208,7 @@ fn explore(
         let mut answers = interleave(&mut futures, &mut schedule);
         drop(futures);
         if !ops.contains(&Op::End) {
-            answers.push(done(exchange.end()));
+            answers.push(done(exchange.end()).map_err(Error::from));
         }
         let mut ops = ops.to_vec();
         if answers.len() > ops.len() {

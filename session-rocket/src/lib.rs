@@ -72,11 +72,19 @@ impl Fairing for SessionFairing {
     async fn on_response<'r>(&self, request: &'r Request<'_>, response: &mut Response<'r>) {
         let Some(carried) = request.local_cache(|| None::<Carried>) else { return };
         match carried.exchange.end().await {
-            Ok(cookies) if carried.readable => {
-                cookies.into_iter().for_each(|cookie| _ = response.adjoin_raw_header("Set-Cookie", cookie));
+            Ok(cookies) if carried.readable => append(response, &cookies),
+            Ok(_) => *response = failure(),
+            Err(error) => {
+                *response = failure();
+                append(response, error.cookies());
             }
-            _ => *response = failure(),
         }
+    }
+}
+
+fn append(response: &mut Response<'_>, cookies: &[String]) {
+    for cookie in cookies {
+        response.adjoin_raw_header("Set-Cookie", cookie.clone());
     }
 }
 

@@ -4,13 +4,18 @@ use std::{
     fmt,
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicBool, Ordering, fence},
+        atomic::{AtomicU8, Ordering},
     },
 };
 
 use tracing::{Instrument, Span};
 
-use crate::{driver::session::Session, driver::sessions::Sessions, error::Error, request::RequestInfo};
+use crate::{
+    driver::session::Session,
+    driver::sessions::Sessions,
+    error::{EndError, Error},
+    request::RequestInfo,
+};
 
 /// An exchange: what an adapter keeps with a request until the response goes out. Cheap to clone.
 ///
@@ -23,9 +28,17 @@ pub struct Exchange(Arc<Inner>);
 struct Inner {
     sessions: Sessions,
     session: OnceLock<Option<Session>>,
-    ended: AtomicBool,
+    /// Exactly one of two decides whether the end of the request deals with the session: who asked for it, or the end.
+    found: AtomicU8,
     span: Span,
 }
+
+/// Nobody has asked for the session, and the request has not ended.
+const OPEN: u8 = 0;
+/// Somebody has it: the end will deal with it.
+const ASKED: u8 = 1;
+/// The request ended without it.
+const ENDED: u8 = 2;
 
 impl Sessions {
     /// Begins an exchange: one request and its response. Nothing is parsed or read yet.
@@ -35,7 +48,7 @@ impl Sessions {
         Exchange(Arc::new(Inner {
             sessions: self.clone(),
             session: OnceLock::new(),
-            ended: AtomicBool::new(false),
+            found: AtomicU8::new(OPEN),
             span,
         }))
     }
@@ -59,7 +72,7 @@ impl Exchange {
         };
         async move {
             if let Some(session) = exchange.session.get() {
-                return Ok(session.clone());
+                return Ok(exchange.hand_out(session));
             }
             let loaded = match begun {
                 Ok(None) => Ok(None),
@@ -70,12 +83,7 @@ impl Exchange {
             };
             let session = loaded.inspect_err(|error| log(&exchange.span, error))?;
             // Of two who asked at the same time, the slower takes the other's.
-            let session = exchange.session.get_or_init(|| session);
-            fence(Ordering::SeqCst);
-            if let (Some(session), true) = (session, exchange.ended.load(Ordering::SeqCst)) {
-                session.came_late();
-            }
-            Ok(session.clone())
+            Ok(exchange.hand_out(exchange.session.get_or_init(|| session)))
         }
     }
 
@@ -89,19 +97,34 @@ impl Exchange {
     /// those that are there. To be awaited before the response head goes out.
     ///
     /// # Errors
-    /// The session could not be saved ([`SaveError::Fail`](crate::SaveError::Fail)). The client shall get an empty 500.
-    pub async fn end(&self) -> Result<Vec<String>, Error> {
-        // Before it is looked for: one that comes from now on sees it.
-        self.0.ended.store(true, Ordering::SeqCst);
-        fence(Ordering::SeqCst);
-        match self.0.session.get() {
-            Some(Some(session)) => {
-                let ended = session.end().instrument(self.0.span.clone()).await;
-                let cookie = ended.inspect_err(|error| log(&self.0.span, error))?;
-                Ok(cookie.into_iter().collect())
+    /// The session could not be saved ([`SaveError::Fail`](crate::SaveError::Fail)). The client shall get an empty 500, with
+    /// the error's own [`cookies`](EndError::cookies). Asking again tries again.
+    pub async fn end(&self) -> Result<Vec<String>, EndError> {
+        let open = self.0.found.compare_exchange(OPEN, ENDED, Ordering::SeqCst, Ordering::SeqCst);
+        let session = match (open, self.0.session.get()) {
+            (Err(ASKED), Some(Some(session))) => session,
+            _ => return Ok(Vec::new()),
+        };
+        let (cookie, error) = session.end().instrument(self.0.span.clone()).await;
+        let cookies = cookie.into_iter().collect();
+        match error {
+            None => Ok(cookies),
+            Some(error) => {
+                log(&self.0.span, &error);
+                Err(EndError { cookies, error })
             }
-            _ => Ok(Vec::new()),
         }
+    }
+}
+
+impl Inner {
+    /// The session to whoever asked for it, whether the request has ended meanwhile or not.
+    fn hand_out(&self, session: &Option<Session>) -> Option<Session> {
+        let found = self.found.compare_exchange(OPEN, ASKED, Ordering::SeqCst, Ordering::SeqCst);
+        if let (Some(session), Err(ENDED)) = (session, found) {
+            session.came_late();
+        }
+        session.clone()
     }
 }
 

@@ -21,7 +21,7 @@ use crate::{
         turns::{Taking, Turn},
     },
     error::{Error, StoreError},
-    life::{Answer, Ask, Changed, Done, Operation, Step},
+    life::{ATTEMPTS, Answer, Ask, Changed, Done, Operation, Step},
     record::data::Data,
 };
 
@@ -96,6 +96,8 @@ pub(super) struct Run<'a, F> {
     mine: Option<Running>,
     /// It has let those go first who came before.
     has_yielded: bool,
+    /// How often the session was written while the application was asked.
+    wrote: u8,
     change: F,
 }
 
@@ -117,7 +119,7 @@ impl<'a, F: FnMut(&Arc<Data>) -> Changed> Run<'a, F> {
     pub(super) fn new(session: &'a Session, operation: Operation, change: F) -> Self {
         let ticket = ticket();
         let mine = Running { ticket, operation, stage: Stage::Step(None), turn: None };
-        Self { session, ticket, mine: Some(mine), has_yielded: false, change }
+        Self { session, ticket, mine: Some(mine), has_yielded: false, wrote: 0, change }
     }
 }
 
@@ -162,7 +164,14 @@ impl<F: FnMut(&Arc<Data>) -> Changed> Future for Run<'_, F> {
                 Poll::Ready(Stop::Asks(seen)) if own => {
                     // The line is free meanwhile: the application may use the session.
                     line.free(None);
+                    let base = Arc::clone(this.session.life().base());
                     running.stage = Stage::Step(Some(Answer::Changed((this.change)(&seen))));
+                    // One that writes the session itself, something else each time, would be asked for ever.
+                    let wrote = !Arc::ptr_eq(&base, this.session.life().base());
+                    this.wrote += u8::from(wrote);
+                    if this.wrote > ATTEMPTS {
+                        return Poll::Ready(Err(Error::Contended(ATTEMPTS.into())));
+                    }
                     this.mine = Some(running);
                 }
                 Poll::Ready(stop) => line.free(Some((running.ticket, stop.aside(running)))),
@@ -320,8 +329,8 @@ impl Line {
             state.current = None;
             let everyone = state.everyone.clone();
             drop(state);
+            let _woken = Wakes(everyone.as_ref());
             drop(running);
-            wake(everyone.as_ref());
             return false;
         }
         state.current = Some(Current::Resting(Box::new(running)));
@@ -356,8 +365,8 @@ impl Line {
         let last = state.waker.take();
         let everyone = state.everyone.clone();
         drop(state);
+        let _woken = Wakes(everyone.as_ref());
         drop((unwanted, last));
-        wake(everyone.as_ref());
     }
 
     /// The future of this operation is dropped, or done.
@@ -379,12 +388,12 @@ impl Line {
         let last = state.waker.take_if(|(of, _)| *of == ticket);
         let everyone = state.everyone.clone();
         drop(state);
-        drop((current, aside, last));
+        // It may have been woken to go on with what is under way. Also if what is dropped panics.
+        let _woken = Wakes(everyone.as_ref());
         if let Some(everyone) = &everyone {
             everyone.without(ticket);
         }
-        // It may have been woken to go on with what is under way.
-        wake(everyone.as_ref());
+        drop((current, aside, last));
     }
 }
 
@@ -505,9 +514,14 @@ impl Wake for Everyone {
     }
 }
 
-fn wake(everyone: Option<&Arc<Everyone>>) {
-    if let Some(everyone) = everyone {
-        everyone.wake_all();
+/// Wakes who waits when it goes out of scope: also if the drop of a foreign future panics.
+struct Wakes<'a>(Option<&'a Arc<Everyone>>);
+
+impl Drop for Wakes<'_> {
+    fn drop(&mut self) {
+        if let Some(everyone) = self.0 {
+            everyone.wake_all();
+        }
     }
 }
 

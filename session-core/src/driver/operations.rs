@@ -225,7 +225,7 @@ impl Session {
 
     /// Destroys the session, record and all. Requests that are under way with it cannot bring it back. Node: `destroy()`.
     ///
-    /// As in Express, the session is no more for this request as soon as this is called. Dropped or failed, it may be
+    /// As in Express, the session is no more for this request as soon as this is awaited. Dropped or failed, it may be
     /// called again, and if it is not, the end of the request does it.
     ///
     /// # Errors
@@ -240,10 +240,12 @@ impl Session {
 }
 
 impl Session {
-    /// The end of the request. Answers the cookie to send.
-    pub(crate) async fn end(&self) -> Result<Option<String>, Error> {
-        let Done::Ended(ended) = self.run(Operation::end(), |_| Changed::NotAtAll).await? else {
-            return Ok(None);
+    /// The end of the request. Answers the cookie to send, and why the request fails.
+    pub(crate) async fn end(&self) -> (Option<String>, Option<Error>) {
+        let ended = match self.run(Operation::end(), |_| Changed::NotAtAll).await {
+            Ok(Done::Ended(ended)) => ended,
+            Ok(Done::Ok) => return (None, None),
+            Err(error) => return (None, Some(error)),
         };
         if ended.gone {
             tracing::debug!("session gone: another request ended it, or it expired");
@@ -254,13 +256,17 @@ impl Session {
                 "changes are dropped: another request ended the session, or it expired"
             );
         }
-        match (&ended.error, self.options().save_error) {
-            (Some(_), SaveError::Fail) => ended.error.map_or(Ok(None), Err),
+        let cookie = self.set_cookie(&ended);
+        if cookie.is_none() && ended.set_cookie == SetCookie::Send {
+            self.life().cookie_was_refused();
+        }
+        match (ended.error, self.options().save_error) {
             (Some(error), SaveError::Log) => {
-                tracing::error!(error = error as &dyn std::error::Error, "the session was not saved");
-                Ok(None)
+                let error = &error as &dyn std::error::Error;
+                tracing::error!(error, "the session was not saved");
+                (cookie, None)
             }
-            (None, _) => Ok(self.set_cookie(&ended)),
+            (error, _) => (cookie, error),
         }
     }
 

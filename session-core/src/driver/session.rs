@@ -259,7 +259,8 @@ impl Session {
     }
 
     /// Lets go of the session for this request: what `req.session = null` does. Nothing is saved; the record stays or
-    /// goes as [`Unset`](crate::Unset) says.
+    /// goes as [`Unset`](crate::Unset) says. While a [`renew_id`](Self::renew_id) is under way it ends the session: the client
+    /// could not be told the new id.
     pub fn unset(&self) {
         self.life().unset();
     }
@@ -318,11 +319,12 @@ impl Session {
 
     fn change_cookie(&self, change: impl FnOnce(&mut Cookie, SystemTime)) -> Result<(), Error> {
         let now = self.options().clock.now();
-        // On a copy: the application may use the session meanwhile.
-        let mut cookie = self.present()?.cookie().clone();
+        // On a copy: the application may use the session meanwhile, and what it sets there stays.
+        let before = self.present()?.cookie().clone();
+        let mut cookie = before.clone();
         change(&mut cookie, now);
         set_cookie::check_attributes(&cookie)?;
-        self.present()?.set_cookie(cookie);
+        self.present()?.change_cookie(&before, cookie);
         Ok(())
     }
 }
@@ -387,11 +389,15 @@ impl Drop for Inner {
 /// Shows neither id nor data.
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let life = self.life();
+        // The writer is the application's: nothing is locked while it writes.
+        let (new, presence, data) = {
+            let life = self.life();
+            (life.is_new(), life.presence(), Arc::clone(life.data()))
+        };
         f.debug_struct("Session")
-            .field("new", &life.is_new())
-            .field("presence", &life.presence())
-            .field("data", life.data())
+            .field("new", &new)
+            .field("presence", &presence)
+            .field("data", &data)
             .finish_non_exhaustive()
     }
 }

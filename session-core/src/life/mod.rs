@@ -28,7 +28,7 @@ use crate::{
 };
 
 pub(crate) use self::{
-    operation::{Answer, Ask, Changed, Done, Ended, Operation, Step},
+    operation::{ATTEMPTS, Answer, Ask, Changed, Done, Ended, Operation, Step},
     state::Life,
 };
 

@@ -16,7 +16,10 @@ use super::{
 };
 use crate::{
     options::policy::{Attributes, CookieRenewal, ExplicitSave},
-    record::{cookie::Cookie, data::Data},
+    record::{
+        cookie::{Cookie, Differing},
+        data::Data,
+    },
     store::{Expect, Stored, Version},
     wire::{date::Millis, sid::Sid},
 };
@@ -46,11 +49,13 @@ pub(crate) struct Life {
     doubted: Few,
     /// The handler set cookie attributes in this request …
     cookie_changed: bool,
-    /// … and they have not been stored since.
-    cookie_unsaved: bool,
+    /// … and these have not been stored since.
+    cookie_unsaved: Differing,
     is_new: bool,
     /// The id in the request's cookie.
     presented: Option<Sid>,
+    /// And the session was stored under it: the client's cookie is this session's.
+    has_its_cookie: bool,
     /// The data with which the request began: what "changed" is measured against.
     original: Arc<Data>,
     /// The session has the id with which the request began.
@@ -71,6 +76,10 @@ pub(crate) struct Life {
     cookie_of: Option<Sid>,
     /// What the end of the request has told of that it was not stored.
     reported: Option<(Arc<Data>, Cookie)>,
+    /// And that a record may not be destroyed.
+    told_unfinished: bool,
+    /// The end of the request failed: it may be tried again.
+    end_failed: bool,
 }
 
 /// Where the record stands, as far as this request knows.
@@ -162,9 +171,10 @@ impl Life {
             doubted: Few::new(),
             cookie,
             cookie_changed: false,
-            cookie_unsaved: false,
+            cookie_unsaved: Differing::default(),
             is_new: true,
             presented,
+            has_its_cookie: false,
             original: data,
             same_id: true,
             saved: None,
@@ -175,6 +185,8 @@ impl Life {
             response: None,
             cookie_of: None,
             reported: None,
+            told_unfinished: false,
+            end_failed: false,
         }
     }
 
@@ -185,6 +197,7 @@ impl Life {
         Self {
             standing: Standing::Held(held),
             is_new: false,
+            has_its_cookie: true,
             saved: (!context.options.resave).then(|| Arc::clone(&data)),
             ..Self::of(sid.clone(), Some(sid), data, cookie, context.now)
         }
@@ -211,7 +224,7 @@ impl Life {
     }
 
     /// What the store held when it was read or written last.
-    pub(super) fn base(&self) -> &Arc<Data> {
+    pub(crate) fn base(&self) -> &Arc<Data> {
         &self.base
     }
 
@@ -227,11 +240,14 @@ impl Life {
         &self.cookie
     }
 
-    pub(crate) fn set_cookie(&mut self, cookie: Cookie) {
-        if cookie != self.cookie {
+    /// What was changed from `before` to `after`: the cookie may have changed meanwhile.
+    pub(crate) fn change_cookie(&mut self, before: &Cookie, after: Cookie) {
+        let cookie = self.cookie.clone().with(after.differing(before), after);
+        let changed = cookie.differing(&self.cookie);
+        if !changed.is_nothing() {
             self.cookie = cookie;
             self.cookie_changed = true;
-            self.cookie_unsaved = true;
+            self.cookie_unsaved = self.cookie_unsaved.or(changed);
         }
     }
 
@@ -244,6 +260,7 @@ impl Life {
         let was_there = matches!(self.presence, Presence::Present | Presence::Ending);
         if was_there {
             self.presence = Presence::Ending;
+            self.told_unfinished = false;
         }
         was_there
     }
@@ -262,7 +279,7 @@ impl Life {
             return 0;
         }
         let keys = if Arc::ptr_eq(&self.base, &self.view) { 0 } else { changed_keys(&self.base, &self.view) };
-        keys + usize::from(self.cookie_unsaved)
+        keys + usize::from(!self.cookie_unsaved.is_nothing())
     }
 
     /// Those of them that nobody was told of.
@@ -275,7 +292,7 @@ impl Life {
 
     /// A logout, or another end of a record, was begun, and nobody was told that it may not be done.
     pub(crate) fn is_unfinished(&self) -> bool {
-        self.reported.is_none() && (self.presence == Presence::Ending || !self.leftovers.is_empty())
+        !self.told_unfinished && (self.presence == Presence::Ending || !self.leftovers.is_empty())
     }
 }
 
@@ -302,14 +319,16 @@ impl Life {
         Facts {
             presence: self.presence,
             cookie_matches: self.is_presented(),
-            cookie_presented: self.presented.is_some(),
+            has_its_cookie: self.has_its_cookie,
             same_id: self.same_id,
             changed: !same(&self.original, &self.view),
             cookie_changed: self.cookie_changed,
-            cookie_unsaved: self.cookie_unsaved,
+            cookie_unsaved: !self.cookie_unsaved.is_nothing(),
             saved: match &self.saved {
                 None => Saved::Never,
-                Some(saved) if same(saved, &self.view) && !self.has_changed_data() => Saved::Current,
+                Some(saved) if same(saved, &self.view) && !self.has_changed_data() && !self.is_to_fence() => {
+                    Saved::Current
+                }
                 Some(_) => Saved::Stale,
             },
             expires: self.cookie.has_expires(),
@@ -326,7 +345,15 @@ impl Life {
 
     /// Whether there is anything to write that the store does not have.
     pub(super) fn has_changes(&self) -> bool {
-        self.cookie_unsaved || self.has_changed_data()
+        !self.cookie_unsaved.is_nothing() || self.has_changed_data()
+    }
+
+    /// A renewal was given up while the end of the old record was on its way. It may still arrive, and must then find
+    /// another version: what is under the new id goes before the response does.
+    fn is_to_fence(&self) -> bool {
+        matches!(self.standing, Standing::Doubt { before: Before::Held(_) })
+            && !self.leftovers.is_empty()
+            && !planted(Fault::RenewalNotFenced)
     }
 
     /// Data that the store does not have, or may not have: a write without an answer may have stored other ones.
@@ -474,7 +501,7 @@ impl Life {
         self.base = Arc::clone(&sent.data);
         self.doubted.clear();
         if self.cookie == sent.cookie {
-            self.cookie_unsaved = false;
+            self.cookie_unsaved = Differing::default();
             // As the record has it.
             self.cookie.touch(sent.at);
         }
@@ -512,18 +539,23 @@ impl Life {
             // A first write whose answer never came was done.
             self.saved = Some(Arc::clone(&self.base));
         }
-        if !self.cookie_unsaved {
-            let before = self.cookie.lifetime();
-            let stored = stored.record.cookie;
-            self.cookie = if self.cookie_changed && context.options.attributes == Attributes::Current {
-                // What the handler has set lasts for this response.
-                stored.with_attributes_of(self.cookie.clone())
-            } else {
-                current(stored, context)
-            };
-            // What this request has moved the expiry by was another lifetime.
-            self.expiry_in_doubt |= self.renewed.is_some() && before != self.cookie.lifetime();
-        }
+        let stored = stored.record.cookie;
+        let before = self.cookie.lifetime();
+        let mut ours = self.cookie_unsaved;
+        ours.lifetime |= !ours.is_nothing() && planted(Fault::LifetimeTakenBack);
+        self.cookie = if !ours.is_nothing() {
+            let stored = current(stored, context);
+            let merged = stored.clone().with(ours, self.cookie.clone());
+            self.cookie_unsaved = if merged == stored { Differing::default() } else { ours };
+            merged
+        } else if self.cookie_changed && context.options.attributes == Attributes::Current {
+            // What the handler has set lasts for this response.
+            stored.with_attributes_of(self.cookie.clone())
+        } else {
+            current(stored, context)
+        };
+        // What this request has moved the expiry by was another lifetime.
+        self.expiry_in_doubt |= self.renewed.is_some() && before != self.cookie.lifetime();
     }
 
     /// What was changed here, in the order in which it was, on top of what the store holds.
@@ -544,11 +576,14 @@ impl Life {
             self.view = Arc::clone(&self.base);
         }
         self.doubted.clear();
+        // What was stored of it is still to be sent.
+        let to_be_sent = self.cookie_changed && self.renewed.is_some();
         if !planted(Fault::ReloadKeepsCookie) {
             self.cookie_changed = false;
-            self.cookie_unsaved = false;
+            self.cookie_unsaved = Differing::default();
         }
         self.read(stored, context);
+        self.cookie_changed |= to_be_sent;
     }
 
     /// The store holds nothing under the id.
@@ -587,7 +622,9 @@ impl Life {
         self.base = Arc::clone(&data);
         self.doubted.clear();
         self.saved = Some(data);
-        self.cookie_unsaved &= self.cookie != cookie;
+        if self.cookie == cookie {
+            self.cookie_unsaved = Differing::default();
+        }
     }
 
     pub(super) fn seen(&self) -> Seen {
@@ -595,6 +632,7 @@ impl Life {
     }
 
     pub(super) fn leave(&mut self, sid: &Sid) {
+        self.told_unfinished = false;
         if !self.leftovers.contains(sid) {
             self.leftovers.push(sid.clone());
         }
@@ -629,7 +667,7 @@ impl Life {
         self.is_new = true;
         self.same_id = false;
         self.cookie = context.new_cookie();
-        self.cookie_unsaved = false;
+        self.cookie_unsaved = Differing::default();
         self.view = Arc::default();
         self.base = Arc::clone(&self.view);
         self.doubted.clear();
@@ -656,6 +694,40 @@ impl Life {
     /// Whoever waits for the end of the request is told that the data were not stored.
     pub(super) fn is_told(&mut self) {
         self.reported = Some((Arc::clone(&self.view), self.cookie.clone()));
+        self.told_unfinished = true;
+    }
+
+    /// The request fails, and the response goes out all the same, unless the end is tried again.
+    pub(super) fn end_fails(&mut self) {
+        self.end_failed = true;
+    }
+
+    /// Whether the end of the request has anything to do: it has not come yet, or it failed.
+    pub(super) fn begins_the_end(&mut self) -> bool {
+        if std::mem::take(&mut self.end_failed) && !planted(Fault::FailedEndIsTheEnd) {
+            self.response = None;
+        }
+        self.response.is_none()
+    }
+
+    /// The record stands under an id that the client does not have: without its cookie it would be nobody's.
+    pub(super) fn needs_its_cookie(&self) -> bool {
+        self.presence == Presence::Present
+            && self.held().is_some()
+            && !self.is_presented()
+            && !planted(Fault::FailedEndHidesTheId)
+    }
+
+    /// Another request ended it, and may have given the client a cookie of its own.
+    pub(super) fn may_not_have_its_cookie(&mut self) {
+        self.has_its_cookie = false;
+    }
+
+    /// It was to be sent, and cannot be.
+    pub(crate) fn cookie_was_refused(&mut self) {
+        if self.response == Some(CookieOut::Sent) {
+            self.response = Some(CookieOut::NotSent);
+        }
     }
 
     /// The handler has this session since the response went out.
@@ -723,6 +795,6 @@ fn current(stored: Cookie, context: &Context<'_>) -> Cookie {
 }
 
 /// The same data, most often because they are the same place.
-fn same(one: &Arc<Data>, other: &Arc<Data>) -> bool {
+pub(super) fn same(one: &Arc<Data>, other: &Arc<Data>) -> bool {
     Arc::ptr_eq(one, other) || one == other
 }

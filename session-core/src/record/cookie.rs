@@ -52,6 +52,39 @@ pub enum Priority {
     High,
 }
 
+/// Parts of a cookie: each is set for itself, the two dates together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[expect(clippy::struct_excessive_bools, reason = "one for each part")]
+pub(crate) struct Differing {
+    pub(crate) lifetime: bool,
+    partitioned: bool,
+    priority: bool,
+    secure: bool,
+    http_only: bool,
+    domain: bool,
+    path: bool,
+    same_site: bool,
+}
+
+impl Differing {
+    pub(crate) fn is_nothing(self) -> bool {
+        self == Self::default()
+    }
+
+    pub(crate) fn or(self, other: Self) -> Self {
+        Self {
+            lifetime: self.lifetime || other.lifetime,
+            partitioned: self.partitioned || other.partitioned,
+            priority: self.priority || other.priority,
+            secure: self.secure || other.secure,
+            http_only: self.http_only || other.http_only,
+            domain: self.domain || other.domain,
+            path: self.path || other.path,
+            same_site: self.same_site || other.same_site,
+        }
+    }
+}
+
 /// One attribute as JavaScript has it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) enum Field<T> {
@@ -224,6 +257,38 @@ impl Cookie {
     /// `cookie.expires != null`, where JavaScript counts `false` as something.
     pub(crate) fn has_expires(&self) -> bool {
         matches!(self.expires, Field::Known(_) | Field::Other(_))
+    }
+
+    /// What differs between this one and `other`.
+    pub(crate) fn differing(&self, other: &Self) -> Differing {
+        Differing {
+            lifetime: self.original_max_age != other.original_max_age || self.expires != other.expires,
+            partitioned: self.partitioned != other.partitioned,
+            priority: self.priority != other.priority,
+            secure: self.secure != other.secure,
+            http_only: self.http_only != other.http_only,
+            domain: self.domain != other.domain,
+            path: self.path != other.path,
+            same_site: self.same_site != other.same_site,
+        }
+    }
+
+    /// These parts of `other`, and the rest of this one.
+    pub(crate) fn with(self, parts: Differing, other: Self) -> Self {
+        fn pick<T>(from_other: bool, this: T, other: T) -> T {
+            if from_other { other } else { this }
+        }
+        Self {
+            original_max_age: pick(parts.lifetime, self.original_max_age, other.original_max_age),
+            expires: pick(parts.lifetime, self.expires, other.expires),
+            partitioned: pick(parts.partitioned, self.partitioned, other.partitioned),
+            priority: pick(parts.priority, self.priority, other.priority),
+            secure: pick(parts.secure, self.secure, other.secure),
+            http_only: pick(parts.http_only, self.http_only, other.http_only),
+            domain: pick(parts.domain, self.domain, other.domain),
+            path: pick(parts.path, self.path, other.path),
+            same_site: pick(parts.same_site, self.same_site, other.same_site),
+        }
     }
 
     /// The attributes of `current`, the lifetime of this one.

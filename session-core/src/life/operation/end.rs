@@ -60,7 +60,7 @@ impl Operation {
         event: Event,
     ) -> Step {
         match (phase, event) {
-            (End::Begin, _) if life.is_response_out() => self.ended(life, context, Decision::NOTHING, None),
+            (End::Begin, _) if !life.begins_the_end() => self.ended(life, context, Decision::NOTHING, None),
             (End::Begin, _) if life.presence == Presence::Ending && !planted(Fault::DestroyNotFinished) => {
                 self.kind = Kind::End(End::Destroying);
                 Step::Ask(self.ask_destroy_this(life, Why::Wanted))
@@ -80,6 +80,13 @@ impl Operation {
             (End::Writing(decision), event) => self.carry_out(decision, life, context, event),
             (End::CleaningUp(decision), Event::Failed(error)) => {
                 self.ended(life, context, decision, Some(error.into()))
+            }
+            (End::CleaningUp(_), _)
+                if life.leftovers.is_empty()
+                    && !planted(Fault::CleanedUpTooLate)
+                    && self.is_to_decide_again(life, context) =>
+            {
+                self.decide(life, context)
             }
             (End::CleaningUp(decision), _) => self.clean_up(decision, life, context),
         }
@@ -211,7 +218,8 @@ impl Operation {
             life.is_told();
         }
         let ended = life.presence != Presence::Present && decision.cookie == SetCookie::Send;
-        let set_cookie = if gone || ended || error.is_some() { SetCookie::Nothing } else { decision.cookie };
+        let useless = error.is_some() && !life.needs_its_cookie();
+        let set_cookie = if gone || ended || useless { SetCookie::Nothing } else { decision.cookie };
         if !life.is_response_out() {
             let expired = life.cookie_to_send(context.now).expires_at().is_some_and(|at| at <= context.now);
             let out = match set_cookie {
@@ -220,6 +228,9 @@ impl Operation {
                 _ => CookieOut::NotSent,
             };
             life.response_out(out, context.now);
+        }
+        if error.is_some() {
+            life.end_fails();
         }
         Step::Done(Ok(Done::Ended(Ended {
             set_cookie,

@@ -31,9 +31,16 @@ impl Operation {
                 return Step::Ask(ask);
             }
             Event::Failed(error) => {
+                life.may_not_have_its_cookie();
                 // To be tried again before the response goes out: somebody may still have the old id.
                 life.leave(&life.sid().clone());
                 Err(error.into())
+            }
+            Event::Destroyed(_, here) => {
+                if !here {
+                    life.may_not_have_its_cookie();
+                }
+                Ok(Done::Ok)
             }
             _ => Ok(Done::Ok),
         };

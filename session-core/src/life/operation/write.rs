@@ -10,7 +10,7 @@ use crate::{
         decide::Presence,
         fault::{Fault, planted},
         merge::merge,
-        state::{Before, Life, Standing},
+        state::{Before, Life, Standing, same},
     },
     record::data::Data,
     store::Expect,
@@ -109,9 +109,9 @@ impl Operation {
     fn data_to_write(&mut self, life: &Life) -> Result<Arc<Data>, Ask> {
         let Kind::Change(change) = &self.kind else { return Ok(Arc::clone(life.data())) };
         match change {
-            Change::Made { seen, made, .. } if Arc::ptr_eq(seen, life.data()) => Ok(Arc::clone(made)),
+            Change::Made { seen, made, .. } if same(seen, life.data()) => Ok(Arc::clone(made)),
             // Changed here while the application was asked.
-            Change::Made { seen, made, base } if Arc::ptr_eq(base, life.base()) => {
+            Change::Made { seen, made, base } if same(base, life.base()) => {
                 Ok(Arc::new(merge(seen, made, life.data())))
             }
             _ => {

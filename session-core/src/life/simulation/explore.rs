@@ -40,6 +40,8 @@ struct Explorer<'a> {
     hasher: DefaultHashBuilder,
     seen: HashSet<u64>,
     path: Vec<Choice>,
+    /// The worlds on the way here.
+    way: HashSet<u64>,
     found: Found,
 }
 
@@ -50,6 +52,7 @@ pub(super) fn explore(rules: &Rules, arrival: Arrival, budget: Budget) -> Found 
         hasher: DefaultHashBuilder::default(),
         seen: HashSet::new(),
         path: Vec::new(),
+        way: HashSet::new(),
         found: Found { worlds: 0, steps: 0, deepest: 0, violation: None },
     };
     explorer.visit(&World::new(rules, arrival, budget));
@@ -91,9 +94,14 @@ pub(super) fn wander(rules: &Rules, arrival: Arrival, budget: Budget, seed: u64,
 
 impl Explorer<'_> {
     fn visit(&mut self, world: &World) {
-        if !self.seen.insert(self.hasher.hash_one(world)) {
+        let hash = self.hasher.hash_one(world);
+        if !self.seen.insert(hash) {
+            if self.way.contains(&hash) {
+                self.found.violation = Some(tell(&Violation::endless(), &self.path));
+            }
             return;
         }
+        self.way.insert(hash);
         self.found.worlds += 1;
         self.found.deepest = self.found.deepest.max(self.path.len());
         let choices = world.choices();
@@ -113,6 +121,7 @@ impl Explorer<'_> {
                 return;
             }
         }
+        self.way.remove(&hash);
     }
 }
 

@@ -624,7 +624,8 @@ impl World {
                 if cookie != *life.cookie() {
                     request.mine.gives_lifetime(lifetime);
                 }
-                life.set_cookie(cookie);
+                let before = life.cookie().clone();
+                life.change_cookie(&before, cookie);
                 None
             }
             (Op::Unset, _) => {
@@ -719,7 +720,7 @@ impl World {
         let before = running.of.clone();
         if let Ok(Done::Ended(ended)) = done {
             self.requests[at].status = Status::Ended;
-            if ended.error.is_none() {
+            if ended.error.is_none() || ended.set_cookie == SetCookie::Send {
                 self.respond(rules, at, ended, running.faulty)?;
             }
         }
@@ -746,7 +747,7 @@ impl World {
                 self.jar = (!over).then(|| (ended.sid.clone(), until));
             }
             SetCookie::Remove => {
-                self.ghost.removed(&self.store, self.now, &ended.sid)?;
+                self.ghost.removed(&self.store, self.now, &ended.sid, self.jar.as_ref(), at)?;
                 self.jar = None;
             }
             SetCookie::Nothing | SetCookie::Withheld => {

@@ -1,0 +1,484 @@
+//! Orders of events that are easily forgotten: each test is one of them, over a store that waits.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests")]
+
+mod common;
+
+use std::{
+    fmt::{self, Write as _},
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+        mpsc,
+    },
+    task::{Context, Wake, Waker},
+    thread,
+    time::{Duration, SystemTime},
+};
+
+use common::{App, SlowStore, Trouble, add, apps, cookie, done, polled};
+use session_core::{
+    AdminStore, Clock, Cookie, CookieOptions, Destroyed, Error, Exchange, Expect, MemoryStore, Options,
+    Priority, Record, RequestInfo, SaveError, Session, Set, Sid, Store, StoreError, Stored, Touch, Touched,
+    async_trait,
+};
+
+const MONTH: Duration = Duration::from_secs(30 * 86_400);
+
+type Task<T> = Pin<Box<dyn Future<Output = T>>>;
+
+fn poll<T>(task: &mut Pin<Box<impl Future<Output = T> + ?Sized>>) -> bool {
+    task.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready()
+}
+
+/// A request whose session two ask for at the same time: the second one is still waiting.
+fn two_ask(app: &App, sid: &Sid) -> (Exchange, Session, Task<Option<Session>>) {
+    let cookie = cookie(sid);
+    let each = |visit: &mut dyn FnMut(&str, &[u8])| visit("cookie", cookie.as_bytes());
+    let request = RequestInfo::new("/", false, &each);
+    let exchange = app.sessions.exchange();
+    let asking = exchange.session(&request);
+    let mut slow: Task<Option<Session>> = Box::pin(async move { asking.await.unwrap() });
+    assert!(!poll(&mut slow));
+    let session = done(exchange.session(&request)).unwrap().unwrap();
+    (exchange, session, slow)
+}
+
+#[test]
+fn who_asks_late_for_a_session_that_others_use_does_not_take_the_end_from_it() {
+    for app in apps() {
+        let sid = app.log_in();
+        let (exchange, session, slow) = two_ask(&app, &sid);
+        let mut job = Box::pin(add(&session));
+        assert!(!poll(&mut job));
+        session.insert("k", 1).unwrap();
+        let mut end = Box::pin(exchange.end());
+        assert!(!poll(&mut end));
+        done(slow);
+        done(end).unwrap();
+        assert_eq!(app.held(&sid).unwrap().data.get("k"), Some("1"));
+    }
+}
+
+#[test]
+fn nor_undoes_a_logout() {
+    for app in apps() {
+        let sid = app.log_in();
+        let (exchange, session, slow) = two_ask(&app, &sid);
+        let mut job = Box::pin(add(&session));
+        assert!(!poll(&mut job));
+        let mut end = Box::pin(exchange.end());
+        assert!(!poll(&mut end));
+        done(slow);
+        assert!(polled(1, session.destroy()).is_none(), "given up");
+        assert!(done(end).is_err() || app.held(&sid).is_none());
+    }
+}
+
+#[test]
+fn nor_fails_a_login_nor_forgets_its_cookie() {
+    for app in apps() {
+        let sid = app.log_in();
+        let (exchange, session, slow) = two_ask(&app, &sid);
+        done(session.renew_id()).unwrap();
+        session.insert("k", 1).unwrap();
+        let (other, two) = app.request(&session.id());
+        let mut end = Box::pin(exchange.end());
+        assert!(!poll(&mut end));
+        two.insert("x", 1).unwrap();
+        done(other.end()).unwrap();
+        done(slow);
+        assert_eq!(done(end).unwrap().len(), 1);
+        session.insert("late", 1).unwrap();
+        done(session.save()).unwrap();
+    }
+}
+
+#[test]
+fn who_sets_an_attribute_does_not_take_back_anothers_remember_me() {
+    for app in apps() {
+        let sid = app.log_in();
+        let (a, one) = app.request(&sid);
+        let (b, two) = app.request(&sid);
+        two.set_max_age(Some(MONTH)).unwrap();
+        two.insert("b", 1).unwrap();
+        done(b.end()).unwrap();
+        one.update_cookie(|cookie| cookie.set_http_only(false)).unwrap();
+        one.insert("a", 1).unwrap();
+        done(a.end()).unwrap();
+        let held = app.held(&sid).unwrap();
+        assert_eq!(held.cookie.original_max_age(), Some(MONTH));
+        assert!(!held.cookie.http_only());
+    }
+}
+
+#[test]
+fn nor_with_no_data_of_its_own_nor_by_a_save() {
+    let [app, _] = apps();
+    for save in [false, true] {
+        let sid = app.log_in();
+        let (a, one) = app.request(&sid);
+        let (b, two) = app.request(&sid);
+        one.set_max_age(Some(MONTH)).unwrap();
+        two.update_cookie(|cookie| cookie.set_priority(Some(Priority::High))).unwrap();
+        done(a.end()).unwrap();
+        if save {
+            done(two.save()).unwrap();
+        }
+        done(b.end()).unwrap();
+        assert_eq!(app.held(&sid).unwrap().cookie.original_max_age(), Some(MONTH), "{save}");
+    }
+}
+
+#[test]
+fn what_is_set_while_the_cookie_is_changed_is_kept() {
+    for app in apps() {
+        let sid = app.log_in();
+        let (exchange, session) = app.request(&sid);
+        let change = |cookie: &mut Cookie| {
+            session.set_max_age(Some(MONTH)).unwrap();
+            cookie.set_http_only(false);
+        };
+        session.update_cookie(change).unwrap();
+        session.insert("a", 1).unwrap();
+        done(exchange.end()).unwrap();
+        let held = app.held(&sid).unwrap();
+        assert_eq!(held.cookie.original_max_age(), Some(MONTH));
+        assert!(!held.cookie.http_only());
+    }
+}
+
+#[test]
+fn an_end_that_fails_after_a_renewal_leaves_the_visitor_the_session() {
+    for app in apps() {
+        let sid = app.log_in();
+        let (exchange, session) = app.request(&sid);
+        done(session.renew_id()).unwrap();
+        session.insert("a", 1).unwrap();
+        app.trouble_at(0, Trouble::FailsBefore);
+        let error = done(exchange.end()).unwrap_err();
+        let [sent] = error.cookies() else { panic!("{error:?}") };
+        assert!(!format!("{error:?} {error}").contains(session.id().as_str()));
+        let (_, next) = app.ask(&[sent.split(';').next().unwrap().to_owned()]);
+        assert_eq!(next.get::<String>("user").unwrap().as_deref(), Some("tj"));
+    }
+}
+
+#[test]
+fn also_where_the_response_goes_out_all_the_same() {
+    for options in [Options::new("keyboard cat"), Options::express("keyboard cat").name("sid")] {
+        let store = Arc::new(SlowStore::default());
+        let sessions = options.save_error(SaveError::Log).store(Arc::clone(&store)).build().unwrap();
+        let app = App { sessions, store };
+        let sid = app.log_in();
+        let (exchange, session) = app.request(&sid);
+        done(session.renew_id()).unwrap();
+        session.insert("a", 1).unwrap();
+        app.trouble_at(0, Trouble::FailsBefore);
+        assert_eq!(done(exchange.end()).unwrap().len(), 1);
+    }
+}
+
+#[test]
+fn a_visitor_whose_session_keeps_its_id_gets_no_cookie_with_an_error() {
+    for app in apps() {
+        let sid = app.log_in();
+        let (exchange, session) = app.request(&sid);
+        session.insert("a", 1).unwrap();
+        app.trouble_at(0, Trouble::FailsBefore);
+        assert!(done(exchange.end()).unwrap_err().cookies().is_empty());
+    }
+}
+
+#[test]
+fn an_end_that_failed_can_be_tried_again() {
+    for app in apps() {
+        let sid = app.log_in();
+        let (exchange, session) = app.request(&sid);
+        session.insert("a", 1).unwrap();
+        app.trouble_at(0, Trouble::FailsBefore);
+        assert!(done(exchange.end()).is_err());
+        done(exchange.end()).unwrap();
+        assert_eq!(app.held(&sid).unwrap().data.get("a"), Some("1"));
+
+        let (exchange, session) = app.ask(&[]);
+        session.insert("user", "new").unwrap();
+        app.trouble_at(0, Trouble::FailsBefore);
+        assert!(done(exchange.end()).is_err());
+        assert_eq!(done(exchange.end()).unwrap().len(), 1);
+        assert!(app.held(&session.id()).is_some());
+    }
+}
+
+#[test]
+fn and_so_can_its_logout() {
+    for app in apps() {
+        let sid = app.log_in();
+        let (exchange, session) = app.request(&sid);
+        assert!(polled(1, session.destroy()).is_none());
+        app.trouble(&sid, Some(Trouble::FailsBefore));
+        assert!(done(exchange.end()).is_err());
+        app.trouble(&sid, None);
+        done(exchange.end()).unwrap();
+        assert!(app.held(&sid).is_none());
+    }
+}
+
+#[test]
+fn what_failed_at_the_end_is_not_stored_later_where_nobody_could_find_it() {
+    for app in apps() {
+        let (exchange, session) = app.ask(&[]);
+        session.insert("user", "new").unwrap();
+        app.trouble_at(0, Trouble::FailsBefore);
+        assert!(done(exchange.end()).is_err());
+        assert!(matches!(done(session.save()), Err(Error::ResponseOut)));
+    }
+}
+
+/// The next destruction is given up by its caller, and done by the database later.
+#[derive(Debug, Default)]
+struct Late {
+    memory: MemoryStore,
+    catches: AtomicBool,
+    caught: Mutex<Vec<(Sid, Expect)>>,
+}
+
+#[async_trait]
+impl Store for Late {
+    async fn get(&self, sid: &Sid) -> Result<Option<Stored>, StoreError> {
+        self.memory.get(sid).await
+    }
+
+    async fn set(&self, sid: &Sid, record: &Record, expect: &Expect) -> Result<Set, StoreError> {
+        self.memory.set(sid, record, expect).await
+    }
+
+    async fn touch(&self, sid: &Sid, cookie: &Cookie, expect: &Expect) -> Result<Touched, StoreError> {
+        self.memory.touch(sid, cookie, expect).await
+    }
+
+    async fn destroy(&self, sid: &Sid, expect: &Expect) -> Result<Destroyed, StoreError> {
+        if self.catches.swap(false, Ordering::SeqCst) {
+            self.caught.lock().unwrap().push((sid.clone(), expect.clone()));
+            std::future::pending::<()>().await;
+        }
+        self.memory.destroy(sid, expect).await
+    }
+}
+
+#[test]
+fn a_renewal_that_was_given_up_and_arrives_late_does_not_end_the_session() {
+    for changes in [true, false] {
+        let store = Arc::new(Late::default());
+        let hour = CookieOptions::new().max_age(Duration::from_secs(3_600));
+        let sessions = Options::new("keyboard cat").cookie(hour).store(Arc::clone(&store)).build().unwrap();
+        let ask = |sid: Option<&Sid>| {
+            let cookie = sid.map(cookie);
+            let each = |visit: &mut dyn FnMut(&str, &[u8])| {
+                cookie.iter().for_each(|cookie| visit("cookie", cookie.as_bytes()));
+            };
+            let exchange = sessions.exchange();
+            let session = done(exchange.session(&RequestInfo::new("/", false, &each))).unwrap().unwrap();
+            (exchange, session)
+        };
+        let (exchange, session) = ask(None);
+        session.insert("user", "tj").unwrap();
+        done(exchange.end()).unwrap();
+        let (exchange, session) = ask(Some(&session.id()));
+        store.catches.store(true, Ordering::SeqCst);
+        assert!(polled(3, session.renew_id()).is_none());
+        if changes {
+            session.insert("k", 1).unwrap();
+        }
+        done(exchange.end()).unwrap();
+        let (sid, expect) = store.caught.lock().unwrap().pop().unwrap();
+        assert_eq!(done(store.memory.destroy(&sid, &expect)).unwrap(), Destroyed::Conflict);
+        assert_eq!(done(store.memory.length()).unwrap(), 1);
+    }
+}
+
+#[test]
+fn what_changes_while_the_end_cleans_up_is_stored_and_the_cookie_ends_with_the_record() {
+    for times in 1..12 {
+        let [app, _] = apps();
+        let sid = app.log_in();
+        let (exchange, session) = app.request(&sid);
+        assert!(polled(1, session.renew_id()).is_none());
+        session.insert("k", 1).unwrap();
+        let mut end = Box::pin(exchange.end());
+        if (0..times).any(|_| poll(&mut end)) {
+            break;
+        }
+        session.set_max_age(Some(MONTH)).unwrap();
+        session.insert("late", 1).unwrap();
+        done(end).unwrap();
+        let held = app.held(&sid).unwrap();
+        assert_eq!(held.data.get("late"), Some("1"), "{times}");
+        assert_eq!(held.cookie.original_max_age(), Some(MONTH), "{times}");
+    }
+}
+
+#[test]
+fn a_change_that_saves_the_session_itself_comes_to_an_end() {
+    for app in apps() {
+        let sid = app.log_in();
+        let (_exchange, session) = app.request(&sid);
+        let mut asked = 0;
+        let count = |n: Option<u64>| {
+            asked += 1;
+            session.insert("seen", true).unwrap();
+            done(session.save()).unwrap();
+            n.unwrap_or(0) + 1
+        };
+        assert_eq!(done(session.update("n", count)).unwrap(), 1);
+        assert_eq!(asked, 2);
+        // Another value each time: it gives up.
+        let mut asked = 0_u32;
+        let never = |n: Option<u64>| {
+            asked += 1;
+            session.insert("seen", asked).unwrap();
+            done(session.save()).unwrap();
+            n.unwrap_or(0) + 1
+        };
+        assert!(matches!(done(session.update("n", never)), Err(Error::Contended(_))));
+        assert_eq!(app.held(&sid).unwrap().data.get("n"), Some("1"));
+    }
+}
+
+#[test]
+fn debug_holds_nothing_while_it_writes() {
+    struct Uses<'a>(&'a Session, String);
+    impl fmt::Write for Uses<'_> {
+        fn write_str(&mut self, text: &str) -> fmt::Result {
+            let keys = self.0.len();
+            write!(self.1, "{text}{keys}")
+        }
+    }
+    let (written, is_written) = mpsc::channel();
+    thread::spawn(move || {
+        let [app, _] = apps();
+        let (_exchange, session) = app.request(&app.log_in());
+        write!(Uses(&session, String::new()), "{session:?}").unwrap();
+        written.send(()).unwrap();
+    });
+    assert!(is_written.recv_timeout(Duration::from_secs(60)).is_ok(), "it waits for itself");
+}
+
+#[test]
+fn a_reload_does_not_hide_a_lifetime_that_was_saved() {
+    let [app, _] = apps();
+    let sid = app.log_in();
+    let (exchange, session) = app.request(&sid);
+    session.set_max_age(None).unwrap();
+    done(session.save()).unwrap();
+    session.update_cookie(|cookie| cookie.set_path("/shop")).unwrap();
+    done(session.reload()).unwrap();
+    let cookies = done(exchange.end()).unwrap();
+    assert!(app.held(&sid).unwrap().cookie.expires().is_none());
+    assert_eq!(cookies.len(), 1);
+    assert!(!cookies[0].contains("Expires") && cookies[0].contains("Path=/;"), "{cookies:?}");
+}
+
+/// A call that hangs, and panics when it is dropped.
+#[derive(Debug, Default)]
+struct Hangs {
+    memory: MemoryStore,
+    next: AtomicBool,
+}
+
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panic!("a drop that panics");
+    }
+}
+
+#[async_trait]
+impl Store for Hangs {
+    async fn get(&self, sid: &Sid) -> Result<Option<Stored>, StoreError> {
+        self.memory.get(sid).await
+    }
+
+    async fn set(&self, sid: &Sid, record: &Record, expect: &Expect) -> Result<Set, StoreError> {
+        if self.next.swap(false, Ordering::SeqCst) {
+            let _bomb = Bomb;
+            std::future::pending::<()>().await;
+        }
+        self.memory.set(sid, record, expect).await
+    }
+
+    async fn touch(&self, sid: &Sid, cookie: &Cookie, expect: &Expect) -> Result<Touched, StoreError> {
+        self.memory.touch(sid, cookie, expect).await
+    }
+
+    async fn destroy(&self, sid: &Sid, expect: &Expect) -> Result<Destroyed, StoreError> {
+        self.memory.destroy(sid, expect).await
+    }
+}
+
+#[test]
+fn a_drop_that_panics_wakes_who_waits() {
+    struct Count(AtomicUsize);
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+    let store = Arc::new(Hangs::default());
+    let sessions = Options::new("keyboard cat").store(Arc::clone(&store)).build().unwrap();
+    let exchange = sessions.exchange();
+    let session = done(exchange.session(&RequestInfo::new("/", false, &|_| {}))).unwrap().unwrap();
+    session.insert("n", 0).unwrap();
+    done(session.save()).unwrap();
+    store.next.store(true, Ordering::SeqCst);
+    let mut one = Box::pin(add(&session));
+    assert!(!poll(&mut one));
+    let count = Arc::new(Count(AtomicUsize::new(0)));
+    let waker = Waker::from(Arc::clone(&count));
+    let mut two = Box::pin(add(&session));
+    assert!(two.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    let before = count.0.load(Ordering::SeqCst);
+    assert!(catch_unwind(AssertUnwindSafe(|| drop(one))).is_err());
+    assert!(count.0.load(Ordering::SeqCst) > before, "it sleeps for ever");
+    assert_eq!(done(two).unwrap(), 1);
+}
+
+#[test]
+fn a_rolling_cookie_ends_with_the_record() {
+    let express = Options::express("keyboard cat").name("sid").resave(false).touch(Touch::AfterPercent(20));
+    for options in [Options::new("keyboard cat"), express] {
+        let start = SystemTime::now();
+        let later = Arc::new(AtomicUsize::new(0));
+        let clock = {
+            let later = Arc::clone(&later);
+            Clock::new(move || start + Duration::from_secs(later.load(Ordering::SeqCst) as u64))
+        };
+        let store = Arc::new(MemoryStore::new().clock(clock.clone()));
+        let lifetime = Duration::from_secs(1_000);
+        let sessions = options
+            .rolling(true)
+            .clock(clock)
+            .cookie(CookieOptions::new().max_age(lifetime))
+            .store(Arc::clone(&store))
+            .build()
+            .unwrap();
+        let ask = |cookie: Option<String>| {
+            let each = |visit: &mut dyn FnMut(&str, &[u8])| {
+                cookie.iter().for_each(|cookie| visit("cookie", cookie.as_bytes()));
+            };
+            let exchange = sessions.exchange();
+            let session = done(exchange.session(&RequestInfo::new("/", false, &each))).unwrap().unwrap();
+            (exchange, session)
+        };
+        let (exchange, session) = ask(None);
+        session.insert("a", 1).unwrap();
+        done(exchange.end()).unwrap();
+        later.store(150, Ordering::SeqCst);
+        let (exchange, session) = ask(Some(cookie(&session.id())));
+        assert_eq!(done(exchange.end()).unwrap().len(), 1);
+        assert_eq!(done(store.get(&session.id())).unwrap().unwrap().left, Some(lifetime));
+    }
+}
