@@ -1,6 +1,6 @@
 //! Orders of events that are easily forgotten: each test is one of them, over a store that waits.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests")]
 
 mod common;
 
@@ -481,4 +481,166 @@ fn a_rolling_cookie_ends_with_the_record() {
         assert_eq!(done(exchange.end()).unwrap().len(), 1);
         assert_eq!(done(store.get(&session.id())).unwrap().unwrap().left, Some(lifetime));
     }
+}
+
+#[test]
+fn a_lifetime_that_is_set_while_the_end_writes_is_stored() {
+    for times in 1..4 {
+        let [app, _] = apps();
+        let sid = app.log_in();
+        let (exchange, session) = app.request(&sid);
+        session.insert("k", 1).unwrap();
+        let mut end = Box::pin(exchange.end());
+        if (0..times).any(|_| poll(&mut end)) {
+            break;
+        }
+        session.set_max_age(Some(MONTH)).unwrap();
+        done(end).unwrap();
+        assert_eq!(app.held(&sid).unwrap().cookie.original_max_age(), Some(MONTH), "{times}");
+    }
+}
+
+#[test]
+fn what_is_set_while_the_end_touches_is_stored() {
+    let [_, app] = apps();
+    let options = Options::express("keyboard cat").name("sid").resave(false);
+    let sessions = options.store(Arc::clone(&app.store)).build().unwrap();
+    let app = App { sessions, store: app.store };
+    let sid = app.log_in();
+    let (exchange, session) = app.request(&sid);
+    let mut end = Box::pin(exchange.end());
+    assert!(!poll(&mut end));
+    session.insert("late", 1).unwrap();
+    done(end).unwrap();
+    assert_eq!(app.held(&sid).unwrap().data.get("late"), Some("1"));
+}
+
+#[test]
+fn a_new_session_is_saved_after_its_response() {
+    for app in apps() {
+        let (exchange, session) = app.ask(&[]);
+        session.insert("k", 1).unwrap();
+        assert_eq!(done(exchange.end()).unwrap().len(), 1);
+        session.insert("late", 1).unwrap();
+        done(session.save()).unwrap();
+        assert_eq!(app.held(&session.id()).unwrap().data.get("late"), Some("1"));
+    }
+}
+
+#[test]
+fn after_an_expired_cookie_nothing_is_saved() {
+    let [app, _] = apps();
+    let (exchange, session) = app.request(&app.log_in());
+    session.set_max_age(Some(Duration::ZERO)).unwrap();
+    done(exchange.end()).unwrap();
+    session.set_max_age(Some(MONTH)).unwrap();
+    session.insert("late", 1).unwrap();
+    assert!(matches!(done(session.save()), Err(Error::ResponseOut)));
+    assert_eq!(app.records(), 0);
+}
+
+#[test]
+fn a_session_that_is_asked_for_after_the_end_is_not_stored() {
+    let [app, _] = apps();
+    let exchange = app.sessions.exchange();
+    assert!(done(exchange.end()).unwrap().is_empty());
+    let session = done(exchange.session(&RequestInfo::new("/", false, &|_| {}))).unwrap().unwrap();
+    session.insert("k", 1).unwrap();
+    assert!(matches!(done(session.save()), Err(Error::ResponseOut)));
+}
+
+#[test]
+fn a_transaction_that_changes_nothing_stores_what_was_set_before() {
+    for app in apps() {
+        let sid = app.log_in();
+        let (_exchange, session) = app.request(&sid);
+        session.insert("k", 1).unwrap();
+        done(session.transaction(|_| Ok(()))).unwrap();
+        assert_eq!(app.held(&sid).unwrap().data.get("k"), Some("1"));
+    }
+}
+
+#[test]
+fn a_session_that_is_let_go_of_while_its_id_is_renewed_leaves_nothing_that_nobody_finds() {
+    for times in 1..8 {
+        for app in apps() {
+            let sid = app.log_in();
+            let (exchange, session) = app.request(&sid);
+            let mut renewal = Box::pin(session.renew_id());
+            if (0..times).any(|_| poll(&mut renewal)) {
+                continue;
+            }
+            session.unset();
+            _ = done(renewal);
+            done(exchange.end()).unwrap();
+            assert_eq!(app.records(), u64::from(app.held(&sid).is_some()), "{times}");
+        }
+    }
+}
+
+#[test]
+fn a_logout_of_a_visitor_without_a_session_takes_no_newer_cookie_away() {
+    let [app, _] = apps();
+    let sid = app.log_in();
+    let (renews, one) = app.request(&sid);
+    done(one.renew_id()).unwrap();
+    // With the cookie from before: nothing is under it any more.
+    let (logs_out, two) = app.request(&sid);
+    assert_eq!(done(renews.end()).unwrap().len(), 1);
+    done(two.destroy()).unwrap();
+    assert!(done(logs_out.end()).unwrap().is_empty());
+    assert!(app.held(&one.id()).is_some());
+}
+
+#[test]
+fn a_logout_takes_its_own_cookie_away_also_after_a_renewal() {
+    let [app, _] = apps();
+    for renews in [false, true] {
+        let (exchange, session) = app.request(&app.log_in());
+        if renews {
+            done(session.renew_id()).unwrap();
+        }
+        done(session.destroy()).unwrap();
+        let cookies = done(exchange.end()).unwrap();
+        assert!(cookies.len() == 1 && cookies[0].starts_with("sid=;"), "{cookies:?}");
+    }
+}
+
+#[test]
+fn a_touch_undoes_no_lifetime_that_another_request_gave() {
+    let start = SystemTime::now();
+    let later = Arc::new(AtomicUsize::new(0));
+    let clock = {
+        let later = Arc::clone(&later);
+        Clock::new(move || start + Duration::from_secs(later.load(Ordering::SeqCst) as u64))
+    };
+    let store =
+        Arc::new(SlowStore { memory: MemoryStore::new().clock(clock.clone()), ..SlowStore::default() });
+    let lifetime = CookieOptions::new().max_age(Duration::from_secs(100));
+    let options = Options::new("keyboard cat").cookie(lifetime).clock(clock);
+    let app = App { sessions: options.store(Arc::clone(&store)).build().unwrap(), store };
+    let sid = app.log_in();
+    later.store(30, Ordering::SeqCst);
+    let (touches, _one) = app.request(&sid);
+    let (lengthens, two) = app.request(&sid);
+    two.set_max_age(Some(MONTH)).unwrap();
+    done(lengthens.end()).unwrap();
+    done(touches.end()).unwrap();
+    assert_eq!(app.held(&sid).unwrap().cookie.original_max_age(), Some(MONTH));
+    assert_eq!(done(app.store.memory.get(&sid)).unwrap().unwrap().left, Some(MONTH));
+    // And the cookie of one that read a shorter lifetime ends with the record.
+    let (reads, one) = app.request(&sid);
+    done(add(&one)).unwrap();
+    later.store(60, Ordering::SeqCst);
+    let (shortens, two) = app.request(&sid);
+    two.set_max_age(Some(Duration::from_secs(50))).unwrap();
+    let expires = |cookies: Vec<String>| {
+        cookies
+            .first()
+            .and_then(|cookie| Some(cookie.split_once("Expires=")?.1.split_once(';')?.0.to_owned()))
+    };
+    let shorter = expires(done(shortens.end()).unwrap());
+    done(one.reload()).unwrap();
+    let read = expires(done(reads.end()).unwrap());
+    assert!(shorter.is_some() && (read.is_none() || read == shorter), "{read:?}, not {shorter:?}");
 }

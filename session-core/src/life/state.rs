@@ -351,9 +351,7 @@ impl Life {
     /// A renewal was given up while the end of the old record was on its way. It may still arrive, and must then find
     /// another version: what is under the new id goes before the response does.
     fn is_to_fence(&self) -> bool {
-        matches!(self.standing, Standing::Doubt { before: Before::Held(_) })
-            && !self.leftovers.is_empty()
-            && !planted(Fault::RenewalNotFenced)
+        matches!(self.standing, Standing::Doubt { before: Before::Held(_) }) && !self.leftovers.is_empty()
     }
 
     /// Data that the store does not have, or may not have: a write without an answer may have stored other ones.
@@ -541,8 +539,7 @@ impl Life {
         }
         let stored = stored.record.cookie;
         let before = self.cookie.lifetime();
-        let mut ours = self.cookie_unsaved;
-        ours.lifetime |= !ours.is_nothing() && planted(Fault::LifetimeTakenBack);
+        let ours = self.cookie_unsaved;
         self.cookie = if !ours.is_nothing() {
             let stored = current(stored, context);
             let merged = stored.clone().with(ours, self.cookie.clone());
@@ -704,7 +701,7 @@ impl Life {
 
     /// Whether the end of the request has anything to do: it has not come yet, or it failed.
     pub(super) fn begins_the_end(&mut self) -> bool {
-        if std::mem::take(&mut self.end_failed) && !planted(Fault::FailedEndIsTheEnd) {
+        if std::mem::take(&mut self.end_failed) {
             self.response = None;
         }
         self.response.is_none()
@@ -712,10 +709,7 @@ impl Life {
 
     /// The record stands under an id that the client does not have: without its cookie it would be nobody's.
     pub(super) fn needs_its_cookie(&self) -> bool {
-        self.presence == Presence::Present
-            && self.held().is_some()
-            && !self.is_presented()
-            && !planted(Fault::FailedEndHidesTheId)
+        self.presence == Presence::Present && self.held().is_some() && !self.is_presented()
     }
 
     /// Another request ended it, and may have given the client a cookie of its own.

@@ -56,7 +56,7 @@ pub enum Priority {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[expect(clippy::struct_excessive_bools, reason = "one for each part")]
 pub(crate) struct Differing {
-    pub(crate) lifetime: bool,
+    lifetime: bool,
     partitioned: bool,
     priority: bool,
     secure: bool,

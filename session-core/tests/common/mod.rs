@@ -26,9 +26,9 @@ use session_core::{
 #[derive(Debug, Default)]
 pub(crate) struct SlowStore {
     pub(crate) memory: MemoryStore,
-    trouble: Mutex<Option<(Sid, Trouble)>>,
+    pub(crate) trouble: Mutex<Option<(Sid, Trouble)>>,
     /// The call that is in trouble, by its number.
-    trouble_at: Mutex<Option<(usize, Trouble)>>,
+    pub(crate) trouble_at: Mutex<Option<(usize, Trouble)>>,
     pub(crate) calls: AtomicUsize,
 }
 

@@ -82,9 +82,7 @@ impl Operation {
                 self.ended(life, context, decision, Some(error.into()))
             }
             (End::CleaningUp(_), _)
-                if life.leftovers.is_empty()
-                    && !planted(Fault::CleanedUpTooLate)
-                    && self.is_to_decide_again(life, context) =>
+                if life.leftovers.is_empty() && self.is_to_decide_again(life, context) =>
             {
                 self.decide(life, context)
             }

@@ -301,11 +301,7 @@ impl Ghost {
                 self.late_write(sid, effect);
             }
             (Ask::Destroy { sid, .. }, Answer::Destroyed(Destroyed::Destroyed)) => {
-                if !effect.late
-                    && !self.look(sid).may_return
-                    && effect.op == Op::Renew
-                    && sid == effect.of
-                {
+                if !effect.late && !self.look(sid).may_return && effect.op == Op::Renew && sid == effect.of {
                     self.moved(sid, effect, mine)?;
                 }
                 // What nobody was given is nobody's.

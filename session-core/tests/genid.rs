@@ -1,0 +1,87 @@
+//! An application that makes its own ids, badly: whatever stands under an id in use is somebody else's, and stays.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
+mod common;
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use common::{App, apps, done};
+use session_core::{Error, Options, Sid};
+
+/// A store with a stranger's session, and an application whose ids are these, and then the stranger's for ever.
+fn app_beside_a_stranger(ids: &'static [&'static str]) -> (App, Sid) {
+    let [App { store, .. }, _] = apps();
+    let made = AtomicUsize::new(0);
+    let genid = move || Sid::from(*ids.get(made.fetch_add(1, Ordering::SeqCst)).unwrap_or(&"same"));
+    let with = |options: Options| App {
+        sessions: options.store(Arc::clone(&store)).build().unwrap(),
+        store: Arc::clone(&store),
+    };
+    let stranger = with(Options::new("keyboard cat").genid(|_| "same".into()));
+    let (exchange, session) = stranger.ask(&[]);
+    session.insert("stranger", 1).unwrap();
+    done(exchange.end()).unwrap();
+    (with(Options::new("keyboard cat").genid(move |_| genid())), session.id())
+}
+
+fn is_untouched(app: &App, stranger: &Sid) {
+    let held = app.held(stranger).unwrap();
+    assert_eq!(held.data.get("stranger"), Some("1"));
+    assert_eq!(held.data.len(), 1);
+}
+
+#[test]
+fn a_first_write_does_not_overwrite_it() {
+    let (app, stranger) = app_beside_a_stranger(&[]);
+    let (exchange, session) = app.ask(&[]);
+    session.insert("me", 1).unwrap();
+    assert!(matches!(done(session.save()), Err(Error::IdInUse)));
+    assert!(matches!(done(exchange.end()).unwrap_err().error(), Error::IdInUse));
+    is_untouched(&app, &stranger);
+}
+
+#[test]
+fn a_destruction_does_not_end_it() {
+    let (app, stranger) = app_beside_a_stranger(&[]);
+    let (exchange, session) = app.ask(&[]);
+    done(session.destroy()).unwrap();
+    done(exchange.end()).unwrap();
+    is_untouched(&app, &stranger);
+}
+
+#[test]
+fn a_reload_does_not_show_it() {
+    let (app, stranger) = app_beside_a_stranger(&[]);
+    let (_exchange, session) = app.ask(&[]);
+    session.insert("me", 1).unwrap();
+    assert!(matches!(done(session.reload()), Err(Error::NotStored)));
+    assert!(!session.contains("stranger") && session.contains("me"));
+    is_untouched(&app, &stranger);
+}
+
+#[test]
+fn a_renewal_does_not_overwrite_it_and_keeps_its_own() {
+    let (app, stranger) = app_beside_a_stranger(&["mine"]);
+    let (exchange, session) = app.ask(&[]);
+    session.insert("me", 1).unwrap();
+    done(session.save()).unwrap();
+    assert!(matches!(done(session.renew_id()), Err(Error::IdInUse)));
+    assert_eq!(done(exchange.end()).unwrap().len(), 1);
+    is_untouched(&app, &stranger);
+    assert_eq!(app.held(&session.id()).unwrap().data.get("me"), Some("1"));
+}
+
+#[test]
+fn a_regeneration_does_not_end_it() {
+    let (app, stranger) = app_beside_a_stranger(&["mine"]);
+    let (exchange, session) = app.ask(&[]);
+    done(session.regenerate()).unwrap();
+    done(session.regenerate()).unwrap();
+    done(session.destroy()).unwrap();
+    done(exchange.end()).unwrap();
+    is_untouched(&app, &stranger);
+}
