@@ -6,7 +6,7 @@ mod common;
 
 use std::time::{Duration, Instant};
 
-use common::{DAY, contract, new_name, put, record, requests::App, shown, until};
+use common::{DAY, contract, millis, new_name, put, record, requests::App, shown, until};
 use futures_util::future::join_all;
 use session_core::{AdminStore, Destroyed, Expect, Set, Sid, Store, StoreError, Touched, Version};
 use session_testkit::{Fixture, ManualClock, service_url};
@@ -62,12 +62,11 @@ fn planted(url: &str, store: impl Fn(MySqlStore) -> MySqlStore, insert: String) 
     let (clock, pool) = (ManualClock::new(), pool(url));
     let open = |pool| store(MySqlStore::new(pool)).clock(clock.clock());
     let (store, other) = (open(pool.clone()), open(self::pool(url)));
-    Fixture::new(store).beside(other).ttl(DAY).clock(clock).plant(move |sid, text| {
+    Fixture::new(store).beside(other).ttl(DAY).clock(clock).plant(move |sid, text, until| {
         let (pool, insert) = (pool.clone(), insert.clone());
         async move {
-            let insert =
-                sqlx::query(AssertSqlSafe(insert)).bind(sid.as_str()).bind(text).execute(&pool).await;
-            insert.unwrap();
+            let insert = sqlx::query(AssertSqlSafe(insert)).bind(sid.as_str()).bind(millis(until) / 1_000);
+            insert.bind(text).execute(&pool).await.unwrap();
         }
     })
 }
@@ -78,7 +77,7 @@ mod created {
     async fn fixture(url: &str) -> Fixture {
         let (store, table) = store(&pool(url));
         store.clear().await.unwrap();
-        let insert = format!("INSERT INTO `{table}` (session_id, expires, data) VALUES (?, 4294967295, ?)");
+        let insert = format!("INSERT INTO `{table}` (session_id, expires, data) VALUES (?, ?, ?)");
         planted(url, |store| store.table_name(&table).unwrap(), insert)
     }
 
@@ -99,8 +98,7 @@ mod with_other_columns {
         let (store, table) = store(&pool(url));
         let renamed = |store: MySqlStore| store.column_names("the `key`", "{data}", "order").unwrap();
         renamed(store).clear().await.unwrap();
-        let insert =
-            format!("INSERT INTO `{table}` (`the ``key```, `{{data}}`, `order`) VALUES (?, 4294967295, ?)");
+        let insert = format!("INSERT INTO `{table}` (`the ``key```, `{{data}}`, `order`) VALUES (?, ?, ?)");
         planted(url, |store| renamed(store.table_name(&table).unwrap()), insert)
     }
 
@@ -121,7 +119,7 @@ mod created_by_node {
     async fn fixture(url: &str) -> Fixture {
         let table = new_name();
         create_as_node(&pool(url), &table, NODES_DATA).await;
-        let insert = format!("INSERT INTO `{table}` (session_id, expires, data) VALUES (?, 4294967295, ?)");
+        let insert = format!("INSERT INTO `{table}` (session_id, expires, data) VALUES (?, ?, ?)");
         planted(url, |store| store.table_name(&table).unwrap().create_database_table(false), insert)
     }
 
@@ -136,13 +134,17 @@ mod created_by_node {
             set_expecting_anything_writes_over_anything,
             set_expecting_nothing_writes_only_where_nothing_is_held,
             set_expecting_a_version_writes_only_over_that_version,
+            a_version_is_as_good_after_hours,
             a_version_is_of_all_that_is_held,
             what_changes_nothing_is_done_all_the_same,
             set_answers_the_version_that_get_answers,
             set_moves_the_expiry_under_every_condition,
             set_of_an_expired_record_says_so_and_changes_nothing,
+            a_record_that_cannot_be_read_expires_as_any_other,
+            all_verbs_see_the_end_at_the_same_moment,
             what_has_expired_counts_as_nothing_held,
             touch_moves_the_expiry_and_nothing_else,
+            touch_keeps_the_cookies_attributes_and_the_lifetime,
             touch_goes_by_the_condition,
             touch_with_an_expired_cookie_says_so_and_changes_nothing,
             touch_of_an_expired_record_does_not_revive_it,
@@ -156,6 +158,8 @@ mod created_by_node {
             of_parallel_writes_that_expect_nothing_one_is_written,
             of_parallel_writes_that_expect_one_version_one_is_written,
             no_touch_of_a_version_comes_after_a_write,
+            what_is_done_unconditionally_is_not_undone,
+            who_reads_beside_a_writer_finds_the_session,
             parallel_increments_are_all_kept,
             parallel_requests_keep_each_others_keys,
             a_logout_stays_a_logout,

@@ -6,7 +6,7 @@ mod common;
 
 use std::time::{Duration, Instant};
 
-use common::{DAY, contract, new_name, put, record, requests::App, shown, until};
+use common::{DAY, contract, millis, new_name, put, record, requests::App, shown, until};
 use futures_util::future::join_all;
 use session_core::{AdminStore, Destroyed, Expect, Set, Sid, Store, StoreError, Touched, Version};
 use session_testkit::{Fixture, ManualClock, service_url};
@@ -76,13 +76,13 @@ async fn fixture_on(url: &str, sess: &str, expire: &str) -> Fixture {
         return fixture;
     }
     let [pool, _] = pools;
-    fixture.plant(move |sid, text| {
-        let insert = format!(r#"INSERT INTO "{table}" (sid, sess, expire) VALUES ($1, $2, '9999-01-01')"#);
+    fixture.plant(move |sid, text, until| {
+        let insert =
+            format!(r#"INSERT INTO "{table}" (sid, sess, expire) VALUES ($1, $2, to_timestamp($3::float8))"#);
         let pool = pool.clone();
         async move {
-            let insert =
-                sqlx::query(AssertSqlSafe(insert)).bind(sid.as_str()).bind(text).execute(&pool).await;
-            insert.unwrap();
+            let insert = sqlx::query(AssertSqlSafe(insert)).bind(sid.as_str()).bind(text);
+            insert.bind((millis(until) / 1_000) as f64).execute(&pool).await.unwrap();
         }
     })
 }
@@ -129,14 +129,17 @@ mod jsonb {
             set_expecting_nothing_writes_only_where_nothing_is_held,
             set_expecting_a_version_writes_only_over_that_version,
             set_expecting_a_version_creates_nothing,
+            a_version_is_as_good_after_hours,
             a_version_is_of_all_that_is_held,
             what_changes_nothing_is_done_all_the_same,
             set_answers_the_version_that_get_answers,
             set_holds_the_record_until_its_cookie_expires,
             set_moves_the_expiry_under_every_condition,
             set_of_an_expired_record_says_so_and_changes_nothing,
+            all_verbs_see_the_end_at_the_same_moment,
             what_has_expired_counts_as_nothing_held,
             touch_moves_the_expiry_and_nothing_else,
+            touch_keeps_the_cookies_attributes_and_the_lifetime,
             touch_goes_by_the_condition,
             touch_with_an_expired_cookie_says_so_and_changes_nothing,
             touch_of_an_unknown_sid_says_so_and_creates_nothing,
@@ -152,6 +155,8 @@ mod jsonb {
             of_parallel_writes_that_expect_nothing_one_is_written,
             of_parallel_writes_that_expect_one_version_one_is_written,
             no_touch_of_a_version_comes_after_a_write,
+            what_is_done_unconditionally_is_not_undone,
+            who_reads_beside_a_writer_finds_the_session,
             parallel_increments_are_all_kept,
             parallel_requests_keep_each_others_keys,
             a_logout_stays_a_logout,
@@ -193,6 +198,8 @@ mod serializable {
             of_parallel_writes_that_expect_nothing_one_is_written,
             of_parallel_writes_that_expect_one_version_one_is_written,
             no_touch_of_a_version_comes_after_a_write,
+            what_is_done_unconditionally_is_not_undone,
+            who_reads_beside_a_writer_finds_the_session,
             parallel_increments_are_all_kept,
             parallel_requests_keep_each_others_keys,
             a_logout_stays_a_logout,

@@ -6,7 +6,7 @@ mod common;
 
 use std::time::{Duration, Instant};
 
-use common::{DAY, TempDir, contract, put, record, shown, until};
+use common::{DAY, TempDir, contract, millis, put, record, shown, until};
 use futures_util::future::join_all;
 use session_core::{AdminStore, Destroyed, Expect, Set, Sid, Store, StoreError, Touched};
 use session_testkit::{Fixture, ManualClock};
@@ -21,8 +21,6 @@ use store_sqlx::{
 /// What the manual clock starts at.
 const START: u64 = 1_767_323_045_678;
 
-const FOREVER: i64 = 9_999_999_999_999;
-
 /// A file of its own, which goes with the fixture.
 async fn open(table: SqliteTable, plant: &'static str) -> Fixture {
     let folder = TempDir::new();
@@ -32,10 +30,10 @@ async fn open(table: SqliteTable, plant: &'static str) -> Fixture {
     store.clear().await.unwrap();
     let pool = in_folder(&folder);
     let fixture = Fixture::new(store).beside(other).ttl(DAY).clock(clock).exact_to_the_millisecond();
-    fixture.plant(move |sid: Sid, text| {
+    fixture.plant(move |sid: Sid, text, until| {
         let (pool, _keep) = (pool.clone(), folder.clone());
         async move {
-            let plant = sqlx::query(plant).bind(sid.as_str().to_owned()).bind(FOREVER).bind(text);
+            let plant = sqlx::query(plant).bind(sid.as_str().to_owned()).bind(millis(until)).bind(text);
             plant.execute(&pool).await.unwrap();
         }
     })
@@ -81,7 +79,7 @@ mod better_sqlite3 {
     use super::*;
 
     async fn open() -> Fixture {
-        let plant = "INSERT INTO sessions (sid, expire, sess) VALUES (?, datetime(? / 1000, 'unixepoch'), ?)";
+        let plant = "INSERT INTO sessions (sid, expire, sess) VALUES (?, strftime('%Y-%m-%dT%H:%M:%fZ', ? / 1000.0, 'unixepoch'), ?)";
         super::open(SqliteTable::BetterSqlite3, plant).await
     }
 
