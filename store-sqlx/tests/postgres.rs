@@ -310,25 +310,37 @@ fn a_null_is_no_expiry_and_no_record() {
         let create = format!(
             r#"CREATE TABLE "{table}" (sid varchar PRIMARY KEY, sess json, expire timestamp);
             INSERT INTO "{table}" VALUES ('never', '{{"cookie":{{}}}}', NULL), ('gone', NULL, NULL),
-                ('null', NULL, '9999-01-01')"#
+                ('null', NULL, '9999-01-01'), ('json', 'null', '9999-01-01')"#
         );
         run(&pool, &create).await;
-        let (never, null, next) = (Sid::from("never"), Sid::from("null"), record(""));
+        let [never, null, json] = ["never", "null", "json"].map(Sid::from);
+        let next = record("");
         assert!(store.get(&never).await.unwrap().is_none());
         assert_eq!(store.touch(&never, &next.cookie, &Expect::Anything).await.unwrap(), Touched::Unknown);
         assert_eq!(store.destroy(&never, &Expect::Nothing).await.unwrap(), Destroyed::Unknown);
         let Set::Written(version) = store.set(&never, &next, &Expect::Nothing).await.unwrap() else {
             panic!("nothing was held")
         };
-        assert!(matches!(store.get(&null).await.unwrap_err(), StoreError::Corrupt { .. }));
-        for expect in [Expect::Nothing, Expect::Version(version)] {
-            assert_eq!(store.set(&null, &next, &expect).await.unwrap(), Set::Conflict);
-            assert_eq!(store.touch(&null, &next.cookie, &expect).await.unwrap(), Touched::Conflict);
-            assert_eq!(store.destroy(&null, &expect).await.unwrap(), Destroyed::Conflict);
+        for null in [&null, &json] {
+            assert!(store.get(null).await.unwrap().is_none());
+            let version = Expect::Version(version.clone());
+            for expect in [&Expect::Nothing, &version] {
+                assert_eq!(store.touch(null, &next.cookie, expect).await.unwrap(), Touched::Unknown);
+                assert_eq!(store.destroy(null, expect).await.unwrap(), Destroyed::Unknown);
+            }
+            let touched = store.touch(null, &next.cookie, &Expect::Anything).await.unwrap();
+            assert_eq!(touched, Touched::Unknown);
+            assert_eq!(store.set(null, &next, &version).await.unwrap(), Set::Conflict);
         }
-        assert_eq!(store.length().await.unwrap(), 2);
+        // Lists do not look into the column.
+        assert_eq!(store.length().await.unwrap(), 3);
         assert_eq!(store.prune().await.unwrap(), 1);
         assert!(store.get(&never).await.unwrap().is_some());
+        for null in [&null, &json] {
+            assert!(matches!(store.set(null, &next, &Expect::Nothing).await.unwrap(), Set::Written(_)));
+            assert_eq!(store.get(null).await.unwrap().unwrap().record, next);
+            assert_eq!(store.set(null, &next, &Expect::Nothing).await.unwrap(), Set::Conflict);
+        }
     });
 }
 
@@ -483,7 +495,7 @@ fn a_row_that_is_no_record_is_left_alone_and_passed_over() {
         let (store, table) = store(&pool);
         let good = put(&store, &record("")).await;
         for (at, text) in
-            ["[]", "\"hunter2\"", "null", "{\"hunter2\":1}", "{\"cookie\":null}"].iter().enumerate()
+            ["[]", "\"hunter2\"", "[null]", "{\"hunter2\":1}", "{\"cookie\":null}"].iter().enumerate()
         {
             run(&pool, &format!(r#"INSERT INTO "{table}" VALUES ('corrupt{at}', '{text}', '9999-01-01')"#))
                 .await;
@@ -602,6 +614,37 @@ fn expired_rows_are_pruned_in_batches_by_who_writes_when_it_is_due() {
         run(&pool, &fill).await;
         assert_eq!(store.prune().await.unwrap(), 2_500);
         assert_eq!(rows().await, 3);
+    });
+}
+
+#[test]
+fn a_row_that_is_touched_meanwhile_does_not_end_a_pruning() {
+    let Some(url) = url() else { return };
+    session_testkit::run(async {
+        let pool = pool(&url);
+        let (store, table) = store(&pool);
+        put(&store, &record("")).await;
+        let fill = format!(
+            r#"INSERT INTO "{table}" SELECT n, '{{"cookie":{{}}}}', '2020-01-01' FROM generate_series(1, 2500) n"#
+        );
+        run(&pool, &fill).await;
+        // Some of each batch.
+        let mut other = pool.begin().await.unwrap();
+        let touch =
+            format!(r#"UPDATE "{table}" SET expire = '9999-01-01' WHERE sid LIKE '%01' AND length(sid) < 5"#);
+        assert_eq!(other.execute(AssertSqlSafe(touch)).await.unwrap().rows_affected(), 24);
+        let pruning = tokio::spawn(async move { store.prune().await.unwrap() });
+        let waiting = format!(
+            "SELECT count(*)::text FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%{table}%'"
+        );
+        let start = Instant::now();
+        while ask(&pool, waiting.clone()).await == "0" {
+            assert!(start.elapsed() < Duration::from_secs(30), "nobody waits for the row");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        other.commit().await.unwrap();
+        assert_eq!(pruning.await.unwrap(), 2_476);
+        assert_eq!(ask(&pool, format!(r#"SELECT count(*)::text FROM "{table}""#)).await, "25");
     });
 }
 

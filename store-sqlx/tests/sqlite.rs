@@ -320,6 +320,18 @@ fn what_is_no_expiry_has_expired() {
     session_testkit::run(async {
         for (table, insert) in [
             (SqliteTable::ConnectSqlite3, "INSERT INTO sessions (sid, expired, sess) VALUES (?, NULL, '{}')"),
+            (
+                SqliteTable::ConnectSqlite3,
+                "INSERT INTO sessions (sid, expired, sess) VALUES (?, 'soon', '{}')",
+            ),
+            (
+                SqliteTable::ConnectSqlite3,
+                "INSERT INTO sessions (sid, expired, sess) VALUES (?, '9e15', '{}')",
+            ),
+            (
+                SqliteTable::ConnectSqlite3,
+                "INSERT INTO sessions (sid, expired, sess) VALUES (?, x'00', '{}')",
+            ),
             (SqliteTable::BetterSqlite3, "INSERT INTO sessions (sid, expire, sess) VALUES (?, 'soon', '{}')"),
         ] {
             let folder = TempDir::new();
@@ -334,6 +346,10 @@ fn what_is_no_expiry_has_expired() {
             assert!(store.get(&one).await.unwrap().is_none());
             assert_eq!(store.touch(&one, &next.cookie, &Expect::Anything).await.unwrap(), Touched::Unknown);
             assert_eq!(store.destroy(&one, &Expect::Nothing).await.unwrap(), Destroyed::Unknown);
+            let mut listed = 0;
+            store.ids(&mut |_| listed += 1).await.unwrap();
+            store.all(&mut |_, _| listed += 1).await.unwrap();
+            assert_eq!((listed, store.length().await.unwrap()), (2, 1));
             assert!(matches!(store.set(&one, &next, &Expect::Nothing).await.unwrap(), Set::Written(_)));
             assert_eq!(store.prune().await.unwrap(), 1);
             assert_eq!(store.length().await.unwrap(), 2);
