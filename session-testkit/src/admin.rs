@@ -3,11 +3,11 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use futures_util::{StreamExt, stream};
-use session_core::{Expect, Record, Sid, StoreError};
+use session_core::{Expect, Record, Sid, StoreError, Touched};
 
 use crate::{
     Fixture,
-    verbs::{lasting, put, record, text_of},
+    verbs::{HOUR, LIFE, lasting, put, record, text_of, with_attributes, written},
 };
 
 /// What is held: data by their sids.
@@ -28,13 +28,21 @@ async fn fill(fixture: &Fixture) -> Held {
     fill.buffer_unordered(AT_ONCE).collect().await
 }
 
-/// So many more, which have expired by the time this returns, and one that would have if it had not been touched.
-const EXPIRED: u64 = 3;
+/// So many more, which have expired by the time this returns: three that were written so, and two that touches have ended
+/// sooner. And one that would have expired if it had not been touched.
+const EXPIRED: u64 = 5;
 
 async fn expired(fixture: &Fixture, held: &mut Held) {
     let short = lasting(fixture, Some(Duration::from_secs(2)), r#""short":true"#);
-    for _ in 0..EXPIRED {
+    for _ in 0..3 {
         put(fixture, &Sid::random(), &short).await;
+    }
+    for is_conditional in [false, true] {
+        let sid = Sid::random();
+        let version = put(fixture, &sid, &lasting(fixture, Some(LIFE), r#""sooner":true"#)).await;
+        let expect = if is_conditional { Expect::Version(version) } else { Expect::Anything };
+        let sooner = lasting(fixture, Some(Duration::from_secs(2)), "").cookie;
+        assert_eq!(fixture.store.touch(&sid, &sooner, &expect).await.unwrap(), Touched::Moved);
     }
     let touched = Sid::random();
     put(fixture, &touched, &short).await;
@@ -66,10 +74,25 @@ pub async fn ids_shows_every_sid_once(fixture: &Fixture) {
 pub async fn all_shows_every_record_with_its_sid(fixture: &Fixture) {
     let mut held = fill(fixture).await;
     expired(fixture, &mut held).await;
-    let mut records = Held::new();
-    let mut visit = |sid: Sid, record: Record| _ = records.insert(sid, text_of(&record));
+    // Written more than once, under each condition, and with a cookie that is no other's.
+    let (sid, mut expect) = (Sid::random(), Expect::Nothing);
+    for n in 0..4 {
+        let record = with_attributes(fixture, Some(HOUR), &format!("\"n\":{n}"));
+        let version = written(fixture.store.set(&sid, &record, &expect).await.unwrap());
+        expect = if n == 1 { Expect::Anything } else { Expect::Version(version) };
+        held.insert(sid.clone(), text_of(&record));
+    }
+    let (mut records, mut shown) = (Held::new(), None);
+    let mut visit = |of: Sid, record: Record| {
+        if of == sid {
+            shown = Some(record.to_json());
+        }
+        records.insert(of, text_of(&record));
+    };
     fixture.store.all(&mut visit).await.unwrap();
     assert!(records == held);
+    let read = fixture.store.get(&sid).await.unwrap().expect("it is held").record;
+    assert_eq!(shown, Some(read.to_json()), "all shows what get shows");
 }
 
 #[allow(missing_docs)]
@@ -128,7 +151,7 @@ pub async fn a_record_that_cannot_be_read_hides_no_other(fixture: &Fixture) {
     let mut held = Held::new();
     let broken: Vec<Sid> = (0..10).map(|_| Sid::random()).collect();
     for (at, broken) in broken.iter().enumerate() {
-        plant(broken.clone(), "{\"hunter2\":".into()).await;
+        plant(broken.clone(), "{\"hunter2\":".into(), fixture.now() + HOUR).await;
         let (sid, record) = (Sid::random(), record(fixture, &format!("\"at\":{at}")));
         put(fixture, &sid, &record).await;
         held.insert(sid, text_of(&record));

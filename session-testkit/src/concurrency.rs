@@ -8,7 +8,7 @@ use std::{
     pin::pin,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     task::Poll,
     time::Duration,
@@ -82,18 +82,23 @@ impl Request {
     }
 }
 
-/// All of them at once, each in a task of its own. They wait for the last: on a busy machine the first might be done before
-/// there is a second.
+/// All of them at once, each in a task of its own. They wait for the last, and then until all have been woken: on a busy
+/// machine the first might be done before there is a second.
 async fn at_once<F>(parts: impl IntoIterator<Item = F>) -> Vec<F::Output>
 where
     F: Future<Output: Send> + Send + 'static,
 {
     let parts: Vec<F> = parts.into_iter().collect();
-    let start = Arc::new(Barrier::new(parts.len()));
+    let count = parts.len();
+    let (start, awake) = (Arc::new(Barrier::new(count)), Arc::new(AtomicUsize::new(0)));
     let run = |part: F| {
-        let start = Arc::clone(&start);
+        let (start, awake) = (Arc::clone(&start), Arc::clone(&awake));
         tokio::spawn(async move {
             start.wait().await;
+            awake.fetch_add(1, Ordering::SeqCst);
+            while awake.load(Ordering::SeqCst) < count {
+                tokio::task::yield_now().await;
+            }
             part.await
         })
     };
@@ -138,9 +143,22 @@ async fn one_is_written(fixture: &Fixture, sid: &Sid, expect: Expect) {
 
 #[allow(missing_docs)]
 pub async fn of_parallel_writes_that_expect_nothing_one_is_written(fixture: &Fixture) {
-    for _ in 0..8 {
-        one_is_written(fixture, &Sid::random(), Expect::Nothing).await;
+    // Where there is nothing, and where there is only what has expired.
+    let expired = expired(fixture, 8).await;
+    for sid in expired.into_iter().flat_map(|expired| [Sid::random(), expired]) {
+        one_is_written(fixture, &sid, Expect::Nothing).await;
     }
+}
+
+/// Under these sids is something that has expired.
+async fn expired(fixture: &Fixture, count: usize) -> Vec<Sid> {
+    let old = lasting(fixture, Some(Duration::from_secs(2)), r#""old":true"#);
+    let sids: Vec<Sid> = (0..count).map(|_| Sid::random()).collect();
+    // What takes longer than it lives is not written: that is nothing held as well.
+    let write = |sid| fixture.store.set(sid, &old, &Expect::Nothing);
+    join_all(sids.iter().map(write)).await.into_iter().for_each(|set| drop(set.unwrap()));
+    fixture.pass(Duration::from_millis(3_200)).await;
+    sids
 }
 
 #[allow(missing_docs)]
@@ -283,6 +301,101 @@ pub async fn no_touch_of_a_version_comes_after_a_write(fixture: &Fixture) {
     }
 }
 
+/// What somebody does to what was there before, beside one who writes or destroys whatever is there.
+#[derive(Clone, Copy, Debug)]
+enum Late {
+    Set,
+    Touch,
+    Destroy,
+}
+
+/// Whichever comes first: in the end it is as the one wants it who asked for no condition.
+#[allow(missing_docs)]
+pub async fn what_is_done_unconditionally_is_not_undone(fixture: &Fixture) {
+    const ROUNDS: usize = 24;
+    for round in 0..ROUNDS {
+        for (late, destroys) in
+            [(Late::Set, false), (Late::Set, true), (Late::Touch, false), (Late::Destroy, false)]
+        {
+            let sid = Sid::random();
+            let version = put(fixture, &sid, &lasting(fixture, Some(LIFE), r#""before":true"#)).await;
+            let play = |at: usize| {
+                let (store, sid, version) = (fixture.process(), sid.clone(), version.clone());
+                let anyway = record(fixture, r#""anyway":true"#);
+                let conditional = lasting(fixture, Some(LIFE / 2), r#""late":true"#);
+                async move {
+                    // Each time at another moment of the others' calls.
+                    for _ in 0..(at + round) % 6 {
+                        tokio::task::yield_now().await;
+                    }
+                    let expect = Expect::Version(version);
+                    match late {
+                        _ if at == 0 && destroys => {
+                            let destroyed = store.destroy(&sid, &Expect::Anything).await.unwrap();
+                            assert_eq!(destroyed, Destroyed::Destroyed, "something was held all the time");
+                        }
+                        _ if at == 0 => {
+                            _ = written(store.set(&sid, &anyway, &Expect::Anything).await.unwrap());
+                        }
+                        Late::Set => _ = store.set(&sid, &conditional, &expect).await.unwrap(),
+                        Late::Touch => _ = store.touch(&sid, &conditional.cookie, &expect).await.unwrap(),
+                        Late::Destroy => _ = store.destroy(&sid, &expect).await.unwrap(),
+                    }
+                }
+            };
+            at_once((0..6).map(play)).await;
+            let stored = fixture.store.get(&sid).await.unwrap();
+            assert_eq!(stored.is_none(), destroys, "{late:?} undid what was done without a condition");
+            if let Some(stored) = stored {
+                assert_eq!(text_of(&stored.record), [("anyway".into(), "true".into())], "{late:?}");
+                assert!(stored.left.is_some_and(|left| left > 2 * LIFE), "{late:?} moved what was written");
+            }
+        }
+    }
+}
+
+/// One writes all the time, on the condition of what it wrote last; two read, and two touch.
+#[allow(missing_docs)]
+pub async fn who_reads_beside_a_writer_finds_the_session(fixture: &Fixture) {
+    const WRITES: usize = 80;
+    let (sid, ended) = (Sid::random(), Arc::new(AtomicBool::new(false)));
+    let record = |n| lasting(fixture, Some(LIFE), &format!("\"n\":{n}"));
+    let mut version = put(fixture, &sid, &record(0)).await;
+    let cookie = record(0).cookie;
+    let start = Arc::new(Barrier::new(5));
+    let read = |at: usize| {
+        let (store, sid, ended) = (fixture.process(), sid.clone(), Arc::clone(&ended));
+        let (start, cookie) = (Arc::clone(&start), cookie.clone());
+        tokio::spawn(async move {
+            start.wait().await;
+            while !ended.load(Ordering::SeqCst) {
+                if at < 2 {
+                    assert!(
+                        store.get(&sid).await.unwrap().is_some(),
+                        "who reads beside a writer finds nothing"
+                    );
+                } else {
+                    let touched = store.touch(&sid, &cookie, &Expect::Anything).await.unwrap();
+                    assert_eq!(touched, Touched::Moved, "who touches beside a writer finds nothing");
+                }
+                tokio::task::yield_now().await;
+            }
+        })
+    };
+    let reading: Vec<_> = (0..4).map(read).collect();
+    let (writes, store) = ((1..=WRITES).map(record).collect::<Vec<_>>(), fixture.process());
+    let writing = tokio::spawn(async move {
+        start.wait().await;
+        for record in writes {
+            version = written(store.set(&sid, &record, &Expect::Version(version)).await.unwrap());
+        }
+    });
+    let wrote = writing.await;
+    ended.store(true, Ordering::SeqCst);
+    join_all(reading).await.into_iter().for_each(Result::unwrap);
+    wrote.unwrap();
+}
+
 /// What it came to, if that came within so many polls and so much time; else it is dropped where it is.
 async fn dropped<T>(call: impl Future<Output = T>, polls: usize, time: Duration) -> Option<T> {
     let mut call = pin!(call);
@@ -321,9 +434,10 @@ pub async fn a_call_that_is_dropped_half_way_is_done_wholly_or_not_at_all(fixtur
     let by_polls = (1..=8).map(|polls| (polls, LONG));
     let by_time = (0..=3).map(|millis| (usize::MAX, Duration::from_millis(millis)));
     let cases: Vec<(usize, Duration)> = by_polls.chain(by_time).collect();
+    let expired = expired(fixture, cases.len()).await;
     let all = async {
-        for (polls, time) in cases {
-            dropped_calls(fixture, polls, time).await;
+        for ((polls, time), expired) in cases.into_iter().zip(expired) {
+            dropped_calls(fixture, polls, time, expired).await;
         }
         // As many as before can use the store at once.
         let (store, sid) = (&fixture.store, Sid::random());
@@ -335,16 +449,17 @@ pub async fn a_call_that_is_dropped_half_way_is_done_wholly_or_not_at_all(fixtur
     tokio::time::timeout(6 * LONG, all).await.expect("the store still answers");
 }
 
-async fn dropped_calls(fixture: &Fixture, polls: usize, time: Duration) {
+async fn dropped_calls(fixture: &Fixture, polls: usize, time: Duration, expired: Sid) {
     let (old, new) = (lasting(fixture, Some(LIFE), r#""a":1"#), record(fixture, r#""a":2"#));
     // The data of one write come with the expiry of the same.
     let lives_long = |stored: &Stored| stored.left.is_some_and(|left| left > 2 * LIFE);
     let is_old = |stored: &Stored| text_of(&stored.record) == text_of(&old) && !lives_long(stored);
     let is_new = |stored: &Stored| text_of(&stored.record) == text_of(&new) && lives_long(stored);
     let store = &fixture.store;
-    let [read, written, created, touched, kept, destroyed] = [(); 6].map(|()| Sid::random());
+    let [read, written, created, touched, kept, destroyed, overwritten, forgotten] =
+        [(); 8].map(|()| Sid::random());
     let mut versions = Vec::new();
-    for sid in [&read, &written, &touched, &kept, &destroyed] {
+    for sid in [&read, &written, &touched, &kept, &destroyed, &overwritten, &forgotten] {
         versions.push(Expect::Version(put(fixture, sid, &old).await));
     }
 
@@ -354,10 +469,21 @@ async fn dropped_calls(fixture: &Fixture, polls: usize, time: Duration) {
     dropped(store.touch(&touched, &new.cookie, &Expect::Anything), polls, time).await;
     dropped(store.touch(&kept, &new.cookie, &versions[3]), polls, time).await;
     dropped(store.destroy(&destroyed, &versions[4]), polls, time).await;
+    dropped(store.set(&expired, &new, &Expect::Nothing), polls, time).await;
+    dropped(store.set(&overwritten, &new, &Expect::Anything), polls, time).await;
+    dropped(store.destroy(&forgotten, &Expect::Anything), polls, time).await;
 
     settle(fixture, &read, |stored| stored.is_some_and(is_old)).await;
     settle(fixture, &written, |stored| stored.is_some_and(|stored| is_old(stored) || is_new(stored))).await;
     settle(fixture, &created, |stored| stored.is_none_or(is_new)).await;
+    settle(fixture, &expired, |stored| stored.is_none_or(is_new)).await;
+    // Without a condition it may come at any later time, and so nothing else is written there meanwhile.
+    for _ in 0..4 {
+        let stored = store.get(&overwritten).await.unwrap();
+        assert!(stored.is_some_and(|stored| is_old(&stored) || is_new(&stored)), "it was done in part");
+        assert!(store.get(&forgotten).await.unwrap().is_none_or(|stored| is_old(&stored)), "in part");
+        tokio::task::yield_now().await;
+    }
     settle(fixture, &destroyed, |stored| stored.is_none_or(is_old)).await;
     for (sid, version) in [(&touched, &versions[2]), (&kept, &versions[3])] {
         let stored = store.get(sid).await.unwrap().expect("a touch destroys nothing");

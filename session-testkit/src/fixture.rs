@@ -25,7 +25,7 @@ pub struct Fixture {
     pub(crate) is_exact: bool,
 }
 
-type Plant = Box<dyn Fn(Sid, String) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
+type Plant = Box<dyn Fn(Sid, String, SystemTime) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
 
 impl Fixture {
     /// A store on a database, which goes by the real time: its tests wait a few seconds where something must expire.
@@ -80,14 +80,14 @@ impl Fixture {
         Self { clock: Some(clock), ..self }
     }
 
-    /// How to put a text under a sid past the store, for what a store must do with a record that it cannot read. A store
-    /// that nobody else can write to leaves it out.
+    /// How to put a text under a sid past the store, held until then by the store's clock, for what a store must do with a
+    /// record that it cannot read. A store that nobody else can write to leaves it out.
     #[must_use]
-    pub fn plant<F>(self, plant: impl Fn(Sid, String) -> F + Send + Sync + 'static) -> Self
+    pub fn plant<F>(self, plant: impl Fn(Sid, String, SystemTime) -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        Self { plant: Some(Box::new(move |sid, text| Box::pin(plant(sid, text)))), ..self }
+        Self { plant: Some(Box::new(move |sid, text, until| Box::pin(plant(sid, text, until)))), ..self }
     }
 
     /// The store as the next process has it.

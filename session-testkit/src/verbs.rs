@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use futures_util::future::join_all;
+use futures_util::{StreamExt, future::join_all, stream};
 use session_core::{
     Cookie, Destroyed, Expect, Record, SameSite, Set, Sid, StoreError, Stored, Touched, Version,
 };
@@ -30,6 +30,24 @@ pub(crate) fn lasting(fixture: &Fixture, lifetime: Option<Duration>, data: &str)
     let mut record = Record::parse(format!("{{\"cookie\":{{}}{comma}{data}}}")).unwrap();
     record.cookie.set_max_age(lifetime, fixture.now());
     record
+}
+
+/// So long ago ended what has ended: now, within the second of now, or before it.
+const ENDED: [Duration; 7] = [
+    Duration::ZERO,
+    Duration::from_millis(1),
+    Duration::from_millis(300),
+    Duration::from_millis(499),
+    Duration::from_millis(999),
+    Duration::from_secs(1),
+    HOUR,
+];
+
+/// Records that have expired by so much; the last one has no time to live at all.
+fn all_expired(fixture: &Fixture) -> Vec<Record> {
+    let mut all: Vec<Record> = ENDED.into_iter().map(|since| expired(fixture, since)).collect();
+    all.push(lasting(fixture, Some(Duration::ZERO), r#""expired":true"#));
+    all
 }
 
 /// Expired by this much.
@@ -120,7 +138,7 @@ pub async fn get_answers_what_was_set(fixture: &Fixture) {
     }
 }
 
-fn with_attributes(fixture: &Fixture, lifetime: Option<Duration>, data: &str) -> Record {
+pub(crate) fn with_attributes(fixture: &Fixture, lifetime: Option<Duration>, data: &str) -> Record {
     let mut record = lasting(fixture, lifetime, data);
     record.cookie.set_partitioned(true);
     record.cookie.set_secure(true);
@@ -289,7 +307,7 @@ pub async fn get_of_a_record_that_cannot_be_read_is_an_error_that_says_so(fixtur
     let Some(plant) = &fixture.plant else { return };
     for text in ["{\"hunter2\":", "[\"hunter2\"]", "{\"hunter2\":1}"] {
         let sid = Sid::random();
-        plant(sid.clone(), text.into()).await;
+        plant(sid.clone(), text.into(), fixture.now() + HOUR).await;
         for _ in 0..2 {
             let error = fixture.store.get(&sid).await.unwrap_err();
             assert!(matches!(error, StoreError::Corrupt { .. }), "{error:?}");
@@ -354,6 +372,27 @@ pub async fn a_version_is_not_that_of_a_later_session_under_the_sid(fixture: &Fi
     assert_eq!(held(fixture, &sid).await.unwrap(), [("a".into(), "2".into())]);
 }
 
+/// Only of a store that goes by a clock of the test's: nobody waits for hours.
+#[allow(missing_docs)]
+pub async fn a_version_is_as_good_after_hours(fixture: &Fixture) {
+    const DAY: Duration = Duration::from_secs(86_400);
+    if fixture.clock.is_none() {
+        return;
+    }
+    let sid = Sid::random();
+    let first = Expect::Version(put(fixture, &sid, &lasting(fixture, Some(DAY), r#""a":1"#)).await);
+    let second = Expect::Version(put(fixture, &sid, &lasting(fixture, Some(DAY), r#""a":2"#)).await);
+    fixture.pass(2 * HOUR).await;
+    let next = lasting(fixture, Some(DAY), r#""a":3"#);
+    assert_eq!(set(fixture, &sid, &next, first.clone()).await, Set::Conflict);
+    assert_eq!(touch(fixture, &sid, &next.cookie, first.clone()).await, Touched::Conflict);
+    assert_eq!(destroy(fixture, &sid, first).await, Destroyed::Conflict);
+    assert_eq!(held(fixture, &sid).await.unwrap(), [("a".into(), "2".into())]);
+    assert_eq!(touch(fixture, &sid, &next.cookie, second.clone()).await, Touched::Moved);
+    fixture.pass(2 * HOUR).await;
+    written(set(fixture, &sid, &next, second).await);
+}
+
 /// Pairs of records that are one to a collation, to a part of the record, or to who stops reading somewhere.
 fn almost_alike(fixture: &Fixture) -> Vec<[Record; 2]> {
     let of = |data: &str| lasting(fixture, Some(LIFE), data);
@@ -363,6 +402,19 @@ fn almost_alike(fixture: &Fixture) -> Vec<[Record; 2]> {
         [of(r#""s":"ä""#), of(r#""s":"Ä""#)],
         [of(r#""s":"ä""#), of(r#""s":"ö""#)],
         [of(r#""s":"a""#), of(r#""s":"a ""#)],
+        [of(r#""s":"a""#), of("\"s\":\"a\u{200b}\"")],
+        [of(r#""s":"a""#), of(r#""s":"ａ""#)],
+        [of("\"s\":\"\u{e9}\""), of("\"s\":\"e\u{301}\"")],
+        [of(r#""s":"ß""#), of(r#""s":"ss""#)],
+        [of(r#""s":"😀""#), of(r#""s":"😁""#)],
+        [of(r#""n":9007199254740993"#), of(r#""n":9007199254740992"#)],
+        [of(r#""n":1"#), of(r#""n":"1""#)],
+        [of(r#""n":1"#), of(r#""n":true"#)],
+        [of(r#""n":0"#), of(r#""n":false"#)],
+        [of(r#""n":null"#), of("")],
+        [of(r#""n":null"#), of(r#""n":"""#)],
+        [of(r#""n":[]"#), of(r#""n":{}"#)],
+        [of(r#""s":"ab""#), of(r#""s":"ba""#)],
         [of(r#""s":"a""#), lasting(fixture, Some(LIFE / 2), r#""s":"a""#)],
         [of(r#""s":"a""#), with_attributes(fixture, Some(LIFE), r#""s":"a""#)],
         [large("a"), large("b")],
@@ -451,6 +503,62 @@ pub async fn the_end_is_the_same_millisecond_to_every_verb(fixture: &Fixture) {
     }
 }
 
+/// Where it is, whole seconds and the way they are rounded are the store's business; that it is in one place is not. Asked
+/// ten times a second, of records that nobody has asked of before. Only of a store that goes by a clock of the test's.
+#[allow(missing_docs)]
+pub async fn all_verbs_see_the_end_at_the_same_moment(fixture: &Fixture) {
+    const BEFORE: Duration = Duration::from_secs(1);
+    const STEP: Duration = Duration::from_millis(100);
+    const STEPS: usize = 24;
+    if fixture.clock.is_none() {
+        return;
+    }
+    let other = Expect::Version(put(fixture, &Sid::random(), &record(fixture, r#""other":true"#)).await);
+    // The first end is in the one half of a second, and the second in the other.
+    for _ in 0..2 {
+        let life = lasting(fixture, Some(3 * BEFORE), r#""a":1"#);
+        let hold = async |_| {
+            let sids = [(); 9].map(|()| Sid::random());
+            let versions = join_all(sids.iter().map(|sid| put(fixture, sid, &life))).await;
+            (sids, versions.into_iter().map(Expect::Version).collect::<Vec<_>>())
+        };
+        let held: Vec<_> = stream::iter(0..STEPS).then(hold).collect().await;
+        fixture.pass(2 * BEFORE).await;
+        let mut seen = Vec::new();
+        for (sids, versions) in held {
+            let [read, touched, kept, moved, on, fresh, nothing, destroyed, own] = &sids;
+            let is_held = get(fixture, read).await.is_some();
+            let next = lasting(fixture, Some(LIFE), r#""a":2"#);
+            let mut listed = Vec::new();
+            fixture.store.ids(&mut |sid| listed.push(sid)).await.unwrap();
+            assert_eq!(listed.contains(read), is_held);
+            assert_eq!(fixture.store.length().await.unwrap(), listed.len() as u64);
+
+            let answer = if is_held { Touched::Moved } else { Touched::Unknown };
+            for (sid, expect) in [(touched, Expect::Anything), (kept, versions[2].clone())] {
+                assert_eq!(touch(fixture, sid, &next.cookie, expect).await, answer);
+            }
+            let answer = if is_held { Touched::Conflict } else { Touched::Unknown };
+            for expect in [other.clone(), Expect::Nothing] {
+                assert_eq!(touch(fixture, moved, &next.cookie, expect).await, answer);
+            }
+            let answer = set(fixture, on, &next, versions[4].clone()).await;
+            assert_eq!(matches!(answer, Set::Written(_)), is_held, "{answer:?}");
+            let answer = set(fixture, fresh, &next, Expect::Nothing).await;
+            assert_eq!(matches!(answer, Set::Written(_)), !is_held, "{answer:?}");
+            let answer = destroy(fixture, nothing, Expect::Nothing).await;
+            assert_eq!(answer, if is_held { Destroyed::Conflict } else { Destroyed::Unknown });
+            let answer = destroy(fixture, destroyed, other.clone()).await;
+            assert_eq!(answer == Destroyed::Conflict, is_held, "{answer:?}");
+            let answer = destroy(fixture, own, versions[8].clone()).await;
+            assert!(answer == Destroyed::Destroyed || !is_held, "{answer:?}");
+            seen.push(is_held);
+            fixture.pass(STEP).await;
+        }
+        assert!(seen[0] && !seen[STEPS - 1] && seen.is_sorted_by(|before, after| before >= after));
+    }
+}
+
 #[allow(missing_docs)]
 pub async fn set_answers_the_version_that_get_answers(fixture: &Fixture) {
     let sid = Sid::random();
@@ -491,7 +599,7 @@ pub async fn set_of_an_expired_record_says_so_and_changes_nothing(fixture: &Fixt
     let first = put(fixture, &sid, &record(fixture, r#""a":1"#)).await;
     let second = record(fixture, r#""a":2"#);
     let version = put(fixture, &sid, &second).await;
-    for since in [Duration::from_secs(1), HOUR] {
+    for expired in all_expired(fixture) {
         for expect in [
             Expect::Anything,
             Expect::Nothing,
@@ -499,7 +607,7 @@ pub async fn set_of_an_expired_record_says_so_and_changes_nothing(fixture: &Fixt
             Expect::Version(first.clone()),
         ] {
             for sid in [&sid, &absent] {
-                let answer = set(fixture, sid, &expired(fixture, since), expect.clone()).await;
+                let answer = set(fixture, sid, &expired, expect.clone()).await;
                 assert_eq!(answer, Set::Expired, "{expect:?}");
             }
             assert!(get(fixture, &absent).await.is_none());
@@ -510,12 +618,12 @@ pub async fn set_of_an_expired_record_says_so_and_changes_nothing(fixture: &Fixt
     assert_eq!(fixture.store.length().await.unwrap(), 1);
 }
 
-/// Something that cannot be read is held under each of these.
-async fn unreadable<const N: usize>(fixture: &Fixture) -> Option<[Sid; N]> {
+/// Something that cannot be read is held under each of these, for so long.
+async fn unreadable<const N: usize>(fixture: &Fixture, lifetime: Duration) -> Option<[Sid; N]> {
     let plant = fixture.plant.as_ref()?;
     let sids = [(); N].map(|()| Sid::random());
     for sid in &sids {
-        plant(sid.clone(), "{\"hunter2\":".into()).await;
+        plant(sid.clone(), "{\"hunter2\":".into(), fixture.now() + lifetime).await;
     }
     Some(sids)
 }
@@ -526,7 +634,7 @@ async fn is_unreadable(fixture: &Fixture, sid: &Sid) -> bool {
 
 #[allow(missing_docs)]
 pub async fn a_record_that_cannot_be_read_is_held_all_the_same(fixture: &Fixture) {
-    let Some([sid, other]) = unreadable(fixture).await else { return };
+    let Some([sid, other]) = unreadable(fixture, HOUR).await else { return };
     let version = put(fixture, &Sid::random(), &record(fixture, r#""a":1"#)).await;
     let next = record(fixture, r#""a":2"#);
     for expect in [Expect::Nothing, Expect::Version(version)] {
@@ -543,6 +651,42 @@ pub async fn a_record_that_cannot_be_read_is_held_all_the_same(fixture: &Fixture
     assert_eq!(held(fixture, &sid).await.unwrap(), [("a".into(), "2".into())]);
     assert_eq!(destroy(fixture, &other, Expect::Anything).await, Destroyed::Destroyed);
     assert!(get(fixture, &other).await.is_none());
+}
+
+#[allow(missing_docs)]
+pub async fn a_record_that_cannot_be_read_expires_as_any_other(fixture: &Fixture) {
+    let Some(sids) = unreadable::<8>(fixture, SHORT).await else { return };
+    let [read, touched, on, anew, anyhow, all, nothing, others] = &sids;
+    if fixture.clock.is_some() {
+        assert!(is_unreadable(fixture, read).await, "it has not expired yet");
+    }
+    let version = Expect::Version(put(fixture, &Sid::random(), &record(fixture, r#""a":1"#)).await);
+    fixture.pass(LONGER).await;
+    assert!(get(fixture, read).await.is_none());
+    let mut listed = Vec::new();
+    fixture.store.ids(&mut |sid| listed.push(sid)).await.unwrap();
+    assert_eq!((listed.len(), fixture.store.length().await.unwrap()), (1, 1));
+
+    let next = record(fixture, r#""a":2"#);
+    for expect in [Expect::Anything, Expect::Nothing, version.clone()] {
+        assert_eq!(
+            touch(fixture, touched, &next.cookie, expect.clone()).await,
+            Touched::Unknown,
+            "{expect:?}"
+        );
+        assert!(get(fixture, touched).await.is_none());
+    }
+    assert_eq!(set(fixture, on, &next, version.clone()).await, Set::Conflict);
+    assert!(get(fixture, on).await.is_none());
+    for (sid, expect) in [(anew, Expect::Nothing), (anyhow, Expect::Anything)] {
+        written(set(fixture, sid, &next, expect).await);
+        assert_eq!(held(fixture, sid).await.unwrap(), [("a".into(), "2".into())]);
+    }
+    assert_eq!(destroy(fixture, nothing, Expect::Nothing).await, Destroyed::Unknown);
+    for (sid, expect) in [(all, Expect::Anything), (others, version)] {
+        assert_ne!(destroy(fixture, sid, expect.clone()).await, Destroyed::Conflict, "{expect:?}");
+        assert!(get(fixture, sid).await.is_none());
+    }
 }
 
 #[allow(missing_docs)]
@@ -603,6 +747,32 @@ pub async fn touch_moves_the_expiry_and_nothing_else(fixture: &Fixture) {
     assert_eq!(destroy(fixture, &ended, Expect::Version(other)).await, Destroyed::Destroyed);
 }
 
+/// With the record's own cookie, its end moved, as the core does it.
+#[allow(missing_docs)]
+pub async fn touch_keeps_the_cookies_attributes_and_the_lifetime(fixture: &Fixture) {
+    for is_conditional in [false, true] {
+        for lifetime in [LIFE, LIFE / 2] {
+            let (sid, record) = (Sid::random(), with_attributes(fixture, Some(LIFE), r#""a":1"#));
+            let version = put(fixture, &sid, &record).await;
+            // Where the time is the real one, the end moves by what it took.
+            if fixture.clock.is_some() {
+                fixture.pass(SHORT).await;
+            }
+            let mut moved = record.cookie.clone();
+            moved.set_max_age(Some(lifetime), fixture.now());
+            let expect = if is_conditional { Expect::Version(version) } else { Expect::Anything };
+            assert_eq!(touch(fixture, &sid, &moved, expect).await, Touched::Moved);
+            let stored = held_until(fixture, &sid, moved.expires()).await;
+            let is = |time| is_about(stored.lifetime, Some(time), Some(time));
+            assert!(is(LIFE) || is(lifetime), "{:?} is neither's", stored.lifetime);
+            let mut kept = stored.record.cookie;
+            kept.set_max_age(None, fixture.now());
+            moved.set_max_age(None, fixture.now());
+            assert!(kept == moved, "an attribute is lost");
+        }
+    }
+}
+
 #[allow(missing_docs)]
 pub async fn touch_goes_by_the_condition(fixture: &Fixture) {
     let sid = Sid::random();
@@ -637,7 +807,7 @@ pub async fn touch_with_an_expired_cookie_says_so_and_changes_nothing(fixture: &
     let first = put(fixture, &sid, &record(fixture, r#""a":1"#)).await;
     let second = lasting(fixture, Some(LIFE), r#""a":2"#);
     let version = put(fixture, &sid, &second).await;
-    for since in [Duration::from_secs(1), HOUR] {
+    for expired in all_expired(fixture) {
         for expect in [
             Expect::Anything,
             Expect::Nothing,
@@ -645,7 +815,7 @@ pub async fn touch_with_an_expired_cookie_says_so_and_changes_nothing(fixture: &
             Expect::Version(first.clone()),
         ] {
             for sid in [&sid, &absent] {
-                let answer = touch(fixture, sid, &expired(fixture, since).cookie, expect.clone()).await;
+                let answer = touch(fixture, sid, &expired.cookie, expect.clone()).await;
                 assert_eq!(answer, Touched::Expired, "{expect:?}");
             }
             assert!(get(fixture, &absent).await.is_none());
@@ -756,7 +926,7 @@ pub async fn sids_are_told_apart_to_the_byte(fixture: &Fixture) {
 const PATTERNS: [&str; 14] =
     ["*", "%", "?b", "_b", "a*", "a%", "a?", "a_", "a[b]", "[a-z]b", "a.", "^a", "a|b", "a\\"];
 /// Each is the first of [`PLAIN`] to the collation of some database.
-const LOOKALIKES: [&str; 3] = ["A", "a ", "ä"];
+const LOOKALIKES: [&str; 5] = ["A", "a ", "ä", "a\u{200b}", "a\u{301}"];
 const PLAIN: [&str; 5] = ["a", "b", "ab", "abc", "a/b"];
 
 /// What is done to the one half of the sids changes nothing of the other.

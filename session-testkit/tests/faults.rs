@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -45,6 +45,8 @@ faults! {
     AnAttributeIsLost => verbs::get_answers_what_was_set,
     NumbersAreRounded => verbs::get_answers_what_was_set,
 
+    InSecondsGetEndsEarly => verbs::all_verbs_see_the_end_at_the_same_moment,
+
     // How long.
     LifetimesAreRoundedDown => verbs::a_lifetime_is_never_rounded_down,
     ExpiriesAreRoundedDown => verbs::a_lifetime_is_never_rounded_down,
@@ -63,19 +65,34 @@ faults! {
     TouchEndsASecondEarly => verbs::the_end_is_the_same_millisecond_to_every_verb,
     SetIfRevivesForASecond => verbs::the_end_is_the_same_millisecond_to_every_verb,
     SetOverwritesInTheLastSecond => verbs::the_end_is_the_same_millisecond_to_every_verb,
+    InSecondsSetEndsEarly => verbs::all_verbs_see_the_end_at_the_same_moment,
+    InSecondsSetIfEndsEarly => verbs::all_verbs_see_the_end_at_the_same_moment,
+    InSecondsTouchEndsEarly => verbs::all_verbs_see_the_end_at_the_same_moment,
+    InSecondsTouchIfEndsEarly => verbs::all_verbs_see_the_end_at_the_same_moment,
+    InSecondsDestroyIfEndsEarly => verbs::all_verbs_see_the_end_at_the_same_moment,
+    InSecondsLengthEndsEarly => verbs::all_verbs_see_the_end_at_the_same_moment,
+    InSecondsIdsEndEarly => verbs::all_verbs_see_the_end_at_the_same_moment,
 
     // Writes.
     SetReadsThenWrites => concurrency::of_parallel_writes_that_expect_one_version_one_is_written,
     SetIsAtomicInItsProcessOnly => concurrency::of_parallel_writes_that_expect_nothing_one_is_written,
+    SetOverTheExpiredReadsThenWrites => concurrency::of_parallel_writes_that_expect_nothing_one_is_written,
+    SetIfRacesWithAnySet => concurrency::what_is_done_unconditionally_is_not_undone,
+    SetIfRacesWithAnyDestroy => concurrency::what_is_done_unconditionally_is_not_undone,
+    SetIfIsSeenHalfDone => concurrency::who_reads_beside_a_writer_finds_the_session,
+    SetIfIsSeenHalfDoneByTouches => concurrency::who_reads_beside_a_writer_finds_the_session,
     SetIfKeepsTheExpiry => verbs::set_moves_the_expiry_under_every_condition,
     SetByPattern => verbs::no_sid_is_a_pattern,
     SetHasNoCase => verbs::no_sid_is_a_pattern,
+    SetHasNoMarks => verbs::no_sid_is_a_pattern,
     SetAnswersAnotherVersion => verbs::set_answers_the_version_that_get_answers,
     SetIfGoesByTheFirstExpiry => verbs::touch_moves_the_expiry_and_nothing_else,
     SetGoesByTheFirstExpiry => verbs::touch_moves_the_expiry_and_nothing_else,
     SetOfTheExpiredDestroys => verbs::set_of_an_expired_record_says_so_and_changes_nothing,
     SetOfTheExpiredCompares => verbs::set_of_an_expired_record_says_so_and_changes_nothing,
     SetOfTheExpiredIsWritten => verbs::set_of_an_expired_record_says_so_and_changes_nothing,
+    SetOfTheJustExpiredIsWritten => verbs::set_of_an_expired_record_says_so_and_changes_nothing,
+    SetWithNothingLeftIsForTheTtl => verbs::set_of_an_expired_record_says_so_and_changes_nothing,
     SetOfTheSameIsAConflict => verbs::what_changes_nothing_is_done_all_the_same,
     VersionsHaveNoCase => verbs::a_version_is_of_all_that_is_held,
     VersionsHaveNoBlanks => verbs::a_version_is_of_all_that_is_held,
@@ -83,6 +100,18 @@ faults! {
     VersionsHaveNoLifetime => verbs::a_version_is_of_all_that_is_held,
     VersionsAreCut => verbs::a_version_is_of_all_that_is_held,
     VersionsAreAscii => verbs::a_version_is_of_all_that_is_held,
+    VersionsAreFloats => verbs::a_version_is_of_all_that_is_held,
+    VersionsHaveNoTypes => verbs::a_version_is_of_all_that_is_held,
+    VersionsHaveNoNulls => verbs::a_version_is_of_all_that_is_held,
+    VersionsHaveNoOrder => verbs::a_version_is_of_all_that_is_held,
+    VersionsHaveNoBrackets => verbs::a_version_is_of_all_that_is_held,
+    VersionsHaveNoMarks => verbs::a_version_is_of_all_that_is_held,
+    VersionsAreNormalized => verbs::a_version_is_of_all_that_is_held,
+    VersionsHaveNoWidth => verbs::a_version_is_of_all_that_is_held,
+    VersionsAreExpanded => verbs::a_version_is_of_all_that_is_held,
+    VersionsAreOfThePlane => verbs::a_version_is_of_all_that_is_held,
+    VersionsAreForgottenAfterAnHour => verbs::a_version_is_as_good_after_hours,
+    VersionsAreOldAfterAnHour => verbs::a_version_is_as_good_after_hours,
     VersionsBeginAnewWithASession => verbs::a_version_is_not_that_of_a_later_session_under_the_sid,
 
     // Touches.
@@ -96,7 +125,12 @@ faults! {
     TouchHasNoCase => verbs::no_sid_is_a_pattern,
     TouchIsTrimmed => verbs::no_sid_is_a_pattern,
     TouchHasNoAccents => verbs::no_sid_is_a_pattern,
+    TouchHasNoMarks => verbs::no_sid_is_a_pattern,
     TouchWithTheExpiredDestroys => verbs::touch_with_an_expired_cookie_says_so_and_changes_nothing,
+    TouchWithTheJustExpiredMoves => verbs::touch_with_an_expired_cookie_says_so_and_changes_nothing,
+    TouchWithNothingLeftIsForTheTtl => verbs::touch_with_an_expired_cookie_says_so_and_changes_nothing,
+    TouchLosesAttributes => verbs::touch_keeps_the_cookies_attributes_and_the_lifetime,
+    TouchIfLosesTheLifetime => verbs::touch_keeps_the_cookies_attributes_and_the_lifetime,
     TouchWithTheExpiredIsUnknown => verbs::touch_with_an_expired_cookie_says_so_and_changes_nothing,
     TouchCreates => verbs::touch_of_an_unknown_sid_says_so_and_creates_nothing,
     TouchWithTheExpiredCompares => verbs::touch_with_an_expired_cookie_says_so_and_changes_nothing,
@@ -116,16 +150,19 @@ faults! {
     TouchIfReadsThenTouches => concurrency::no_touch_of_a_version_comes_after_a_write,
     TouchIfReadsThenWrites => concurrency::no_touch_of_a_version_comes_after_a_write,
     TouchIfReadsThenWritesWhereVersionsAreDigests => concurrency::no_touch_of_a_version_comes_after_a_write,
+    TouchIfRacesWithAnySet => concurrency::what_is_done_unconditionally_is_not_undone,
     TouchIfIsAtomicInItsProcessOnly => concurrency::no_touch_of_a_version_comes_after_a_write,
 
     // Destructions.
     DestroyAsksForNoCondition => verbs::destroy_goes_by_the_condition,
     DestroyReadsThenDestroys => concurrency::of_writes_and_destructions_of_one_version_one_is_done,
+    DestroyIfRacesWithAnySet => concurrency::what_is_done_unconditionally_is_not_undone,
     DestroyIsAlwaysTheOne => concurrency::of_parallel_destructions_one_is_told_that_it_was_the_one,
     DestroyOfTheAbsentIsAConflict => verbs::destroy_goes_by_the_condition,
     DestroyIfGoesByTheFirstExpiry => verbs::touch_moves_the_expiry_and_nothing_else,
     DestroyByPattern => verbs::no_sid_is_a_pattern,
     DestroyHasNoCase => verbs::no_sid_is_a_pattern,
+    DestroyHasNoMarks => verbs::no_sid_is_a_pattern,
     DestroyIfHasNoCase => verbs::no_sid_is_a_pattern,
     DestroyByPrefix => verbs::no_sid_is_a_pattern,
     DestroyByPrefixAndVersion => verbs::no_sid_is_a_pattern,
@@ -145,6 +182,10 @@ faults! {
     UnreadableIsAlwaysOverwritten => verbs::a_record_that_cannot_be_read_is_held_all_the_same,
     UnreadableIsNotDestroyed => verbs::a_record_that_cannot_be_read_is_held_all_the_same,
     UnreadableIsAlwaysDestroyed => verbs::a_record_that_cannot_be_read_is_held_all_the_same,
+    UnreadableNeverExpires => verbs::a_record_that_cannot_be_read_expires_as_any_other,
+    UnreadableIsKeptFromWritersForEver => verbs::a_record_that_cannot_be_read_expires_as_any_other,
+    UnreadableIsTouchedForEver => verbs::a_record_that_cannot_be_read_expires_as_any_other,
+    UnreadableIsAConflictForEver => verbs::a_record_that_cannot_be_read_expires_as_any_other,
     UnreadableFailsAll => admin::a_record_that_cannot_be_read_hides_no_other,
     UnreadableEndsAll => admin::a_record_that_cannot_be_read_hides_no_other,
     UnreadableIsCountedByOneOnly => admin::a_record_that_cannot_be_read_hides_no_other,
@@ -153,6 +194,10 @@ faults! {
     // Calls that are dropped.
     DroppedSetLosesTheRecord => concurrency::a_call_that_is_dropped_half_way_is_done_wholly_or_not_at_all,
     DroppedSetKeepsTheOldExpiry => concurrency::a_call_that_is_dropped_half_way_is_done_wholly_or_not_at_all,
+    DroppedAnySetLosesTheRecord => concurrency::a_call_that_is_dropped_half_way_is_done_wholly_or_not_at_all,
+    DroppedAnyDestroyLeavesAnEmptyRecord =>
+        concurrency::a_call_that_is_dropped_half_way_is_done_wholly_or_not_at_all,
+    DroppedSetRevivesTheExpired => concurrency::a_call_that_is_dropped_half_way_is_done_wholly_or_not_at_all,
     DroppedCallKeepsItsConnection => concurrency::a_call_that_is_dropped_half_way_is_done_wholly_or_not_at_all,
 
     // What is removed.
@@ -161,6 +206,7 @@ faults! {
     PruneAnswersNothing => admin::prune_removes_what_has_expired_and_nothing_else,
     PruneClears => admin::prune_removes_what_has_expired_and_nothing_else,
     PruneGoesByTheFirstExpiry => admin::prune_removes_what_has_expired_and_nothing_else,
+    PruneGoesByTheLastWrite => admin::prune_removes_what_has_expired_and_nothing_else,
     PruneIsHalfAnHourEarly => admin::prune_removes_all_that_has_expired_however_many,
     PruneIsOneBatch => admin::prune_removes_all_that_has_expired_however_many,
     PruneLooksThenRemoves => concurrency::a_session_over_an_expired_one_outlives_a_prune,
@@ -170,6 +216,10 @@ faults! {
     LengthGoesByTheFirstExpiry => admin::length_counts_what_has_not_expired,
     IdsGoByTheFirstExpiry => admin::ids_shows_every_sid_once,
     AllGoesByTheFirstExpiry => admin::all_shows_every_record_with_its_sid,
+    LengthGoesByTheLastWrite => admin::length_counts_what_has_not_expired,
+    IdsGoByTheLastWrite => admin::ids_shows_every_sid_once,
+    AllShowsTheFirstWrite => admin::all_shows_every_record_with_its_sid,
+    AllLosesTheCookie => admin::all_shows_every_record_with_its_sid,
     LengthIsAThousandAtMost => admin::length_counts_what_has_not_expired,
     IdsAreOnePage => admin::ids_shows_every_sid_once,
     AllIsOnePage => admin::all_shows_every_record_with_its_sid,
@@ -188,10 +238,27 @@ struct Faulty {
     cache: Mutex<HashMap<Sid, Stored>>,
     expiries: Mutex<HashMap<Sid, SystemTime>>,
     firsts: Mutex<HashMap<Sid, u64>>,
+    writes: Mutex<HashMap<Sid, Writes>>,
+    database: Arc<Database>,
+}
+
+/// What was written under a sid: the first record, the last, and when that was.
+#[derive(Clone, Debug)]
+struct Writes {
+    first: Record,
+    last: Record,
+    at: SystemTime,
+}
+
+/// What both processes have in common beside the records.
+#[derive(Debug, Default)]
+struct Database {
+    lock: tokio::sync::Mutex<()>,
+    planted: Mutex<HashSet<Sid>>,
 }
 
 /// What is planted.
-const UNREADABLE: &str = r#"{"cookie":{},"unreadable":true}"#;
+const UNREADABLE: &str = r#"{"cookie":{"path":"/"},"unreadable":true}"#;
 
 fn is_unreadable(stored: &Stored) -> bool {
     stored.record.data.contains("unreadable")
@@ -203,6 +270,7 @@ fn unreadable() -> StoreError {
 
 fn fixture(fault: Fault, store: impl AdminStore, clock: &Clock) -> Fixture {
     let store: Arc<dyn AdminStore> = Arc::new(store);
+    let database = Arc::<Database>::default();
     let process = || Faulty {
         fault,
         store: Arc::clone(&store),
@@ -212,12 +280,17 @@ fn fixture(fault: Fault, store: impl AdminStore, clock: &Clock) -> Fixture {
         cache: Mutex::default(),
         expiries: Mutex::default(),
         firsts: Mutex::default(),
+        writes: Mutex::default(),
+        database: Arc::clone(&database),
     };
     let (one, other) = (process(), process());
-    Fixture::new(one).beside(other).plant(move |sid, _| {
-        let store = Arc::clone(&store);
+    Fixture::new(one).beside(other).plant(move |sid, _, until| {
+        let (store, database) = (Arc::clone(&store), Arc::clone(&database));
         async move {
-            store.set(&sid, &Record::parse(UNREADABLE).unwrap(), &Expect::Nothing).await.unwrap();
+            let mut record = Record::parse(UNREADABLE).unwrap();
+            record.cookie.set_expires(Some(until), UNIX_EPOCH);
+            store.set(&sid, &record, &Expect::Nothing).await.unwrap();
+            database.planted.lock().unwrap().insert(sid);
         }
     })
 }
@@ -226,6 +299,7 @@ fn open(fault: Fault) -> Fixture {
     let manual = ManualClock::new();
     let clock = match fault {
         Fault::ExpiriesAreRoundedDown => in_seconds(&manual, 999),
+        fault if fault.is_in_seconds() => in_seconds(&manual, 0),
         _ => manual.clock(),
     };
     let memory = MemoryStore::new().clock(clock);
@@ -262,9 +336,67 @@ fn open(fault: Fault) -> Fixture {
             let digest = |record: &Record| record.to_json().chars().filter(char::is_ascii).collect();
             fixture(fault, Digests::new(memory, digest), &manual.clock())
         }
+        Fault::VersionsAreFloats => {
+            let digest = |record: &Record| record.to_json().replace("9007199254740993", "9007199254740992");
+            fixture(fault, Digests::new(memory, digest), &manual.clock())
+        }
+        Fault::VersionsHaveNoTypes => {
+            let digest = |record: &Record| record.to_json().replace('"', "").replace("true", "1");
+            fixture(fault, Digests::new(memory, digest), &manual.clock())
+        }
+        Fault::VersionsHaveNoNulls => {
+            let digest = |record: &Record| record.to_json().replace(",\"n\":null", "");
+            fixture(fault, Digests::new(memory, digest), &manual.clock())
+        }
+        Fault::VersionsHaveNoOrder => {
+            let digest = |record: &Record| {
+                let mut sorted: Vec<char> = record.to_json().chars().collect();
+                sorted.sort_unstable();
+                sorted.into_iter().collect()
+            };
+            fixture(fault, Digests::new(memory, digest), &manual.clock())
+        }
+        Fault::VersionsHaveNoBrackets => {
+            let digest = |record: &Record| record.to_json().replace("[]", "{}");
+            fixture(fault, Digests::new(memory, digest), &manual.clock())
+        }
+        Fault::VersionsHaveNoMarks => {
+            let digest = |record: &Record| without_marks(&record.to_json());
+            fixture(fault, Digests::new(memory, digest), &manual.clock())
+        }
+        Fault::VersionsAreNormalized => {
+            let digest = |record: &Record| record.to_json().replace("e\u{301}", "\u{e9}");
+            fixture(fault, Digests::new(memory, digest), &manual.clock())
+        }
+        Fault::VersionsHaveNoWidth => {
+            let digest = |record: &Record| record.to_json().replace('ａ', "a");
+            fixture(fault, Digests::new(memory, digest), &manual.clock())
+        }
+        Fault::VersionsAreExpanded => {
+            let digest = |record: &Record| record.to_json().replace('ß', "ss");
+            fixture(fault, Digests::new(memory, digest), &manual.clock())
+        }
+        // As a collation that knows no letter beyond the first 65536.
+        Fault::VersionsAreOfThePlane => {
+            let digest = |record: &Record| record.to_json().replace(|c| c > '\u{ffff}', "\u{fffd}");
+            fixture(fault, Digests::new(memory, digest), &manual.clock())
+        }
         _ => fixture(fault, memory, &manual.clock()),
     };
-    fixture.clock(manual).ttl(DAY).exact_to_the_millisecond()
+    let fixture = fixture.clock(manual).ttl(DAY);
+    if fault.is_in_seconds() { fixture } else { fixture.exact_to_the_millisecond() }
+}
+
+impl Fault {
+    /// Of a store that counts in whole seconds.
+    fn is_in_seconds(self) -> bool {
+        format!("{self:?}").starts_with("InSeconds")
+    }
+}
+
+/// What a collation passes over that takes marks and what has no width for nothing.
+fn without_marks(text: &str) -> String {
+    text.replace(['\u{200b}', '\u{301}'], "")
 }
 
 fn of_data(record: &Record) -> String {
@@ -293,6 +425,17 @@ impl Faulty {
         yield_now().await;
         self.connections.add_permits(1);
         Ok(())
+    }
+
+    fn is_right_or_in_seconds(&self) -> bool {
+        self.fault == Fault::None || self.fault.is_in_seconds()
+    }
+
+    /// So that others come in between.
+    async fn long_way(&self) {
+        for _ in 0..3 {
+            yield_now().await;
+        }
     }
 
     fn key(&self, sid: &Sid) -> Sid {
@@ -339,6 +482,51 @@ impl Faulty {
         let since = |at: &SystemTime| self.clock.now().duration_since(*at);
         let since = self.expiries.lock().unwrap().get(sid).map(since);
         since.is_some_and(|since| since.is_ok_and(|since| since < Duration::from_secs(1)))
+    }
+
+    /// When its last write said that it would end.
+    fn ends_at(&self, sid: &Sid) -> Option<SystemTime> {
+        self.writes.lock().unwrap().get(sid).and_then(|writes| writes.last.expires())
+    }
+
+    /// What a touch has ended sooner than its last write said.
+    async fn ended_sooner(&self) -> Vec<Sid> {
+        let sids: Vec<Sid> = self.writes.lock().unwrap().keys().cloned().collect();
+        let mut ended = Vec::new();
+        for sid in sids {
+            let should_be_held = self.ends_at(&sid).is_some_and(|at| at > self.clock.now());
+            if should_be_held && self.store.get(&sid).await.unwrap().is_none() {
+                ended.push(sid);
+            }
+        }
+        ended
+    }
+
+    /// In whole seconds: whether this is the second in which it ends.
+    async fn ends_in_this_second(&self, sid: &Sid) -> bool {
+        let left = self.store.get(sid).await.unwrap().and_then(|held| held.left);
+        left.is_some_and(|left| left <= Duration::from_secs(1))
+    }
+
+    /// Something unreadable was planted and nobody has written or destroyed it since, expired or not.
+    fn is_planted(&self, sid: &Sid) -> bool {
+        self.database.planted.lock().unwrap().contains(sid)
+    }
+
+    fn was_written_an_hour_ago(&self, sid: &Sid) -> bool {
+        let at = self.writes.lock().unwrap().get(sid).map(|writes| writes.at);
+        at.is_some_and(|at| at + DAY / 24 <= self.clock.now())
+    }
+
+    /// Over since less than a second.
+    fn has_just_ended(&self, cookie: &Cookie) -> bool {
+        let ended = cookie.expires().and_then(|at| self.clock.now().duration_since(at).ok());
+        ended.is_some_and(|ended| ended < Duration::from_secs(1))
+    }
+
+    /// The database's lock, which every writer takes but the one kind that a fault has forgotten.
+    async fn lock_but(&self, is_forgotten: bool) -> Option<tokio::sync::MutexGuard<'_, ()>> {
+        if is_forgotten { None } else { Some(self.database.lock.lock().await) }
     }
 
     /// The other sids that a collation takes for this one.
@@ -403,12 +591,22 @@ impl Store for Faulty {
     async fn get(&self, sid: &Sid) -> Result<Option<Stored>, StoreError> {
         let sid = &self.key(sid);
         self.way().await?;
+        let _lock = match self.fault {
+            Fault::SetIfIsSeenHalfDoneByTouches => self.lock_but(false).await,
+            _ => None,
+        };
+        if self.fault == Fault::InSecondsGetEndsEarly && self.ends_in_this_second(sid).await {
+            return Ok(None);
+        }
         if let (Fault::GetIsCached, Some(cached)) = (self.fault, self.cache.lock().unwrap().get(sid)) {
             return Ok(Some(cached.clone()));
         }
         let stored = self.store.get(sid).await?;
         self.way().await?;
-        let Some(mut stored) = stored else { return Ok(None) };
+        let Some(mut stored) = stored else {
+            let is_kept = self.fault == Fault::UnreadableNeverExpires && self.is_planted(sid);
+            return if is_kept { Err(unreadable()) } else { Ok(None) };
+        };
         stored.version = self.outward(sid, stored.version);
         match self.fault {
             Fault::UnreadableIsAbsent if is_unreadable(&stored) => return Ok(None),
@@ -440,19 +638,95 @@ impl Store for Faulty {
         self.way().await?;
         let mut record = Record::new(self.cut(&record.cookie), record.data.clone());
         let mut expect = self.inward(sid, expect);
+        match self.fault {
+            Fault::SetOfTheJustExpiredIsWritten if self.has_just_ended(&record.cookie) => {
+                record.cookie.set_max_age(Some(Duration::from_secs(1)), self.clock.now());
+            }
+            Fault::SetWithNothingLeftIsForTheTtl if record.expires() == Some(self.clock.now()) => {
+                record.cookie.set_max_age(None, self.clock.now());
+            }
+            _ => {}
+        }
         let is_expired = record.expires().is_some_and(|at| at <= self.clock.now());
         let is_conditional = matches!(expect, Expect::Version(_));
+        // To the millisecond, whatever the store counts in.
+        if is_expired && self.is_right_or_in_seconds() {
+            return Ok(Set::Expired);
+        }
         let lock = match self.fault {
             Fault::SetIsAtomicInItsProcessOnly | Fault::TouchIfIsAtomicInItsProcessOnly => {
                 Some(self.lock.lock().await)
             }
+            Fault::SetIfRacesWithAnySet | Fault::DestroyIfRacesWithAnySet | Fault::TouchIfRacesWithAnySet => {
+                self.lock_but(expect == Expect::Anything).await
+            }
+            Fault::SetIfRacesWithAnyDestroy => self.lock_but(false).await,
             _ => None,
         };
+        let is_over_the_expired =
+            expect == Expect::Nothing && self.has_first_expired(sid) && self.store.get(sid).await?.is_none();
         match self.fault {
             Fault::SetReadsThenWrites | Fault::SetIsAtomicInItsProcessOnly => {
                 if !self.is_met(sid, &expect).await {
                     return Ok(Set::Conflict);
                 }
+                self.way().await?;
+                expect = Expect::Anything;
+            }
+            Fault::SetIfRacesWithAnySet | Fault::SetIfRacesWithAnyDestroy if is_conditional => {
+                if !self.is_met(sid, &expect).await {
+                    return Ok(Set::Conflict);
+                }
+                self.long_way().await;
+                expect = Expect::Anything;
+            }
+            Fault::SetOverTheExpiredReadsThenWrites if is_over_the_expired => {
+                self.long_way().await;
+                expect = Expect::Anything;
+            }
+            Fault::SetIfIsSeenHalfDone | Fault::SetIfIsSeenHalfDoneByTouches if is_conditional => {
+                let (store, database) = (Arc::clone(&self.store), Arc::clone(&self.database));
+                let (sid, record) = (sid.clone(), record.clone());
+                // To its end, whether somebody waits for it or not.
+                let set = tokio::spawn(async move {
+                    let _lock = database.lock.lock().await;
+                    if store.destroy(&sid, &expect).await? != Destroyed::Destroyed {
+                        return Ok(Set::Conflict);
+                    }
+                    for _ in 0..3 {
+                        yield_now().await;
+                    }
+                    store.set(&sid, &record, &Expect::Nothing).await
+                });
+                return set.await.unwrap();
+            }
+            Fault::InSecondsSetEndsEarly
+                if expect == Expect::Nothing && self.ends_in_this_second(sid).await =>
+            {
+                expect = Expect::Anything;
+            }
+            Fault::InSecondsSetIfEndsEarly if is_conditional && self.ends_in_this_second(sid).await => {
+                return Ok(Set::Conflict);
+            }
+            Fault::VersionsAreForgottenAfterAnHour if is_conditional && self.was_written_an_hour_ago(sid) => {
+                expect = Expect::Anything;
+            }
+            Fault::VersionsAreOldAfterAnHour if is_conditional && self.was_written_an_hour_ago(sid) => {
+                return Ok(Set::Conflict);
+            }
+            Fault::UnreadableIsKeptFromWritersForEver
+                if expect == Expect::Nothing && self.is_planted(sid) =>
+            {
+                return Ok(Set::Conflict);
+            }
+            Fault::DroppedAnySetLosesTheRecord if expect == Expect::Anything => {
+                self.store.destroy(sid, &expect).await?;
+                self.way().await?;
+            }
+            Fault::DroppedSetRevivesTheExpired if is_over_the_expired => {
+                let writes = self.writes.lock().unwrap().get(sid).cloned();
+                let old = Record::new(record.cookie.clone(), writes.unwrap().last.data);
+                self.store.set(sid, &old, &expect).await?;
                 self.way().await?;
                 expect = Expect::Anything;
             }
@@ -477,8 +751,10 @@ impl Store for Faulty {
                     return Ok(Set::Conflict);
                 }
             }
-            Fault::SetHasNoCase => {
-                for other in self.looks_like(sid, str::to_lowercase).await {
+            Fault::SetHasNoCase | Fault::SetHasNoMarks => {
+                let as_seen =
+                    if self.fault == Fault::SetHasNoCase { str::to_lowercase } else { without_marks };
+                for other in self.looks_like(sid, as_seen).await {
                     self.store.set(&other, &record, &Expect::Anything).await?;
                 }
             }
@@ -531,6 +807,14 @@ impl Store for Faulty {
         if let (Set::Written(_), Some(at)) = (&set, record.expires()) {
             self.expiries.lock().unwrap().insert(sid.clone(), at);
         }
+        if let Set::Written(_) = set {
+            self.database.planted.lock().unwrap().remove(sid);
+            let at = self.clock.now();
+            let new = || Writes { first: record.clone(), last: record.clone(), at };
+            let mut writes = self.writes.lock().unwrap();
+            let writes = writes.entry(sid.clone()).or_insert_with(new);
+            (writes.last, writes.at) = (record.clone(), at);
+        }
         self.way().await?;
         Ok(match set {
             Set::Written(_) if self.fault == Fault::SetAnswersAnotherVersion && !is_conditional => {
@@ -559,16 +843,57 @@ impl Store for Faulty {
             }
             _ => {}
         }
+        match self.fault {
+            Fault::TouchWithTheJustExpiredMoves if self.has_just_ended(&cookie) => {
+                cookie.set_max_age(Some(Duration::from_secs(1)), self.clock.now());
+            }
+            Fault::TouchWithNothingLeftIsForTheTtl if cookie.expires() == Some(self.clock.now()) => {
+                cookie.set_max_age(None, self.clock.now());
+            }
+            Fault::TouchLosesAttributes => cookie.set_domain(None),
+            Fault::TouchIfLosesTheLifetime if is_conditional => {
+                if let Some(at) = cookie.expires() {
+                    cookie.set_expires(Some(at), at);
+                }
+            }
+            _ => {}
+        }
         let cookie = &cookie;
         let is_expired = cookie.expires().is_some_and(|at| at <= self.clock.now());
+        if is_expired && self.is_right_or_in_seconds() {
+            return Ok(Touched::Expired);
+        }
         let lock = match self.fault {
             Fault::TouchIfIsAtomicInItsProcessOnly => Some(self.lock.lock().await),
+            Fault::SetIfRacesWithAnySet
+            | Fault::SetIfRacesWithAnyDestroy
+            | Fault::DestroyIfRacesWithAnySet
+            | Fault::TouchIfRacesWithAnySet
+            | Fault::SetIfIsSeenHalfDone => self.lock_but(false).await,
             _ => None,
         };
         let held = self.store.get(sid).await?;
         let is_met = self.is_met(sid, &expect).await;
         match (self.fault, held) {
             (Fault::TouchAsksForNoCondition, _) => expect = Expect::Anything,
+            (Fault::TouchIfRacesWithAnySet, Some(_)) if is_conditional && is_met => {
+                self.long_way().await;
+                expect = Expect::Anything;
+            }
+            (Fault::InSecondsTouchEndsEarly | Fault::InSecondsTouchIfEndsEarly, Some(_))
+                if is_conditional == (self.fault == Fault::InSecondsTouchIfEndsEarly)
+                    && self.ends_in_this_second(sid).await =>
+            {
+                return Ok(Touched::Unknown);
+            }
+            (Fault::UnreadableIsTouchedForEver, None)
+                if expect == Expect::Anything && self.is_planted(sid) =>
+            {
+                return Ok(Touched::Moved);
+            }
+            (Fault::UnreadableIsAConflictForEver, None) if is_conditional && self.is_planted(sid) => {
+                return Ok(Touched::Conflict);
+            }
             (Fault::TouchExpectingNothingMoves, _) if expect == Expect::Nothing => expect = Expect::Anything,
             (Fault::TouchOfAConflictMoves, Some(_)) if !is_met && !is_expired => {
                 self.store.touch(sid, cookie, &Expect::Anything).await?;
@@ -647,8 +972,15 @@ impl Store for Faulty {
             {
                 return Ok(Touched::Unknown);
             }
-            (Fault::TouchHasNoCase | Fault::TouchIsTrimmed | Fault::TouchHasNoAccents, _) => {
+            (
+                Fault::TouchHasNoCase
+                | Fault::TouchIsTrimmed
+                | Fault::TouchHasNoAccents
+                | Fault::TouchHasNoMarks,
+                _,
+            ) => {
                 let as_seen = match self.fault {
+                    Fault::TouchHasNoMarks => without_marks,
                     Fault::TouchHasNoCase => str::to_lowercase,
                     Fault::TouchIsTrimmed => |sid: &str| sid.trim_end().to_owned(),
                     _ => |sid: &str| sid.replace('ä', "a"),
@@ -699,8 +1031,29 @@ impl Store for Faulty {
         self.way().await?;
         let mut expect = self.inward(sid, expect);
         let is_conditional = matches!(expect, Expect::Version(_));
+        let lock = match self.fault {
+            Fault::SetIfRacesWithAnySet | Fault::DestroyIfRacesWithAnySet | Fault::TouchIfRacesWithAnySet => {
+                self.lock_but(false).await
+            }
+            Fault::SetIfRacesWithAnyDestroy => self.lock_but(expect == Expect::Anything).await,
+            _ => None,
+        };
         match self.fault {
             Fault::DestroyAsksForNoCondition => expect = Expect::Anything,
+            Fault::DestroyIfRacesWithAnySet if is_conditional && self.is_met(sid, &expect).await => {
+                self.long_way().await;
+                expect = Expect::Anything;
+            }
+            Fault::InSecondsDestroyIfEndsEarly if is_conditional && self.ends_in_this_second(sid).await => {
+                return Ok(Destroyed::Unknown);
+            }
+            Fault::DroppedAnyDestroyLeavesAnEmptyRecord if expect == Expect::Anything => {
+                if let Some(held) = self.store.get(sid).await? {
+                    let empty = Record::new(held.record.cookie, session_core::Data::new());
+                    self.store.set(sid, &empty, &expect).await?;
+                    self.way().await?;
+                }
+            }
             Fault::DestroyIfGoesByTheFirstExpiry if is_conditional && self.has_first_expired(sid) => {
                 return Ok(Destroyed::Unknown);
             }
@@ -713,10 +1066,12 @@ impl Store for Faulty {
                     self.store.destroy(&other, &Expect::Anything).await?;
                 }
             }
-            Fault::DestroyHasNoCase | Fault::DestroyIfHasNoCase
-                if is_conditional || self.fault == Fault::DestroyHasNoCase =>
+            Fault::DestroyHasNoCase | Fault::DestroyIfHasNoCase | Fault::DestroyHasNoMarks
+                if is_conditional || self.fault != Fault::DestroyIfHasNoCase =>
             {
-                for other in self.looks_like(sid, str::to_lowercase).await {
+                let as_seen =
+                    if self.fault == Fault::DestroyHasNoMarks { without_marks } else { str::to_lowercase };
+                for other in self.looks_like(sid, as_seen).await {
                     self.store.destroy(&other, &Expect::Anything).await?;
                 }
             }
@@ -734,6 +1089,11 @@ impl Store for Faulty {
             _ => {}
         }
         let destroyed = self.store.destroy(sid, &expect).await?;
+        drop(lock);
+        if destroyed == Destroyed::Destroyed {
+            self.writes.lock().unwrap().remove(sid);
+            self.database.planted.lock().unwrap().remove(sid);
+        }
         self.firsts.lock().unwrap().remove(sid);
         let was_written = self.expiries.lock().unwrap().remove(sid).is_some();
         self.way().await?;
@@ -762,11 +1122,36 @@ impl AdminStore for Faulty {
             self.store.ids(&mut |sid| length += u64::from(!self.has_first_expired(&sid))).await?;
             return Ok(length);
         }
+        if self.fault == Fault::InSecondsLengthEndsEarly {
+            let mut sids = Vec::new();
+            self.store.ids(&mut |sid| sids.push(sid)).await?;
+            for sid in sids {
+                length += u64::from(!self.ends_in_this_second(&sid).await);
+            }
+            return Ok(length);
+        }
+        if self.fault == Fault::LengthGoesByTheLastWrite {
+            return Ok(self.store.length().await? + self.ended_sooner().await.len() as u64);
+        }
         let length = self.store.length().await?;
         Ok(if self.fault == Fault::LengthIsAThousandAtMost { length.min(1_000) } else { length })
     }
 
     async fn ids(&self, visit: &mut (dyn FnMut(Sid) + Send)) -> Result<(), StoreError> {
+        match self.fault {
+            Fault::IdsGoByTheLastWrite => self.ended_sooner().await.into_iter().for_each(&mut *visit),
+            Fault::InSecondsIdsEndEarly => {
+                let mut sids = Vec::new();
+                self.store.ids(&mut |sid| sids.push(sid)).await?;
+                for sid in sids {
+                    if !self.ends_in_this_second(&sid).await {
+                        visit(sid);
+                    }
+                }
+                return Ok(());
+            }
+            _ => {}
+        }
         let mut count = 0;
         let mut shown = |sid: Sid| {
             count += 1;
@@ -793,6 +1178,13 @@ impl AdminStore for Faulty {
                     _ => {}
                 },
                 Some(_) if self.fault == Fault::AllGoesByTheFirstExpiry && self.has_first_expired(&sid) => {}
+                Some(stored) if self.fault == Fault::AllShowsTheFirstWrite => {
+                    let first = self.writes.lock().unwrap().get(&sid).map(|writes| writes.first.clone());
+                    visit(sid, first.unwrap_or(stored.record));
+                }
+                Some(stored) if self.fault == Fault::AllLosesTheCookie => {
+                    visit(sid, Record::new(Cookie::default(), stored.record.data));
+                }
                 Some(stored) => visit(sid, stored.record),
                 None => {}
             }
@@ -820,6 +1212,10 @@ impl AdminStore for Faulty {
             Fault::PruneDoesNothing => Ok(0),
             Fault::PruneAnswersOnly => Ok(3),
             Fault::PruneAnswersNothing => self.store.prune().await.map(|_| 0),
+            Fault::PruneGoesByTheLastWrite => {
+                let kept = self.ended_sooner().await.len() as u64;
+                self.store.prune().await.map(|pruned| pruned.saturating_sub(kept))
+            }
             Fault::PruneGoesByTheFirstExpiry => {
                 let pruned = self.store.prune().await;
                 let sids: Vec<Sid> = self.expiries.lock().unwrap().keys().cloned().collect();

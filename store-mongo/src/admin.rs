@@ -16,11 +16,13 @@ const NAMESPACE_NOT_FOUND: i32 = 26;
 #[async_trait]
 impl AdminStore for MongoStore {
     async fn length(&self) -> Result<u64, StoreError> {
+        self.ready().await?;
         Ok(self.collection().count_documents(held(self.now())).await.map_err(MongoError::from)?)
     }
 
     async fn ids(&self, visit: &mut (dyn FnMut(Sid) + Send)) -> Result<(), StoreError> {
         self.refuse_transformed()?;
+        self.ready().await?;
         let found = self.collection().find(held(self.now())).projection(doc! { "_id": 1 });
         let mut found = found.await.map_err(MongoError::from)?;
         while found.advance().await.map_err(MongoError::from)? {
@@ -34,6 +36,7 @@ impl AdminStore for MongoStore {
 
     async fn all(&self, visit: &mut (dyn FnMut(Sid, Record) + Send)) -> Result<(), StoreError> {
         self.refuse_transformed()?;
+        self.ready().await?;
         let mut found = self.collection().find(held(self.now())).await.map_err(MongoError::from)?;
         while found.advance().await.map_err(MongoError::from)? {
             let Ok(document) = found.deserialize_current() else { continue };
@@ -51,6 +54,7 @@ impl AdminStore for MongoStore {
     }
 
     async fn clear(&self) -> Result<(), StoreError> {
+        self.ready().await?;
         match self.collection().delete_many(doc! {}).await.map_err(MongoError::from) {
             Err(error) if error.code() != Some(NAMESPACE_NOT_FOUND) => Err(error.into()),
             _ => Ok(()),
@@ -58,6 +62,7 @@ impl AdminStore for MongoStore {
     }
 
     async fn prune(&self) -> Result<u64, StoreError> {
+        self.ready().await?;
         let removed = self.collection().delete_many(past(self.now())).await;
         Ok(removed.map_err(MongoError::from)?.deleted_count)
     }

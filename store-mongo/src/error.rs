@@ -48,6 +48,11 @@ impl MongoError {
         self.refused && self.code.is_none_or(|code| !PASSING.contains(&code))
     }
 
+    /// Another attempt may find another server, or another connection.
+    pub(crate) fn may_pass(&self) -> bool {
+        self.source.is_some() || self.code.is_some_and(|code| PASSING.contains(&code))
+    }
+
     fn answered(what: &str, code: i32, name: &str) -> Self {
         let name = if name.is_empty() { String::new() } else { format!(" ({name})") };
         Self { what: format!("{what} code {code}{name}"), code: Some(code), refused: true, source: None }

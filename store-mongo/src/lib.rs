@@ -2,6 +2,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod admin;
+mod collation;
 mod crypto;
 mod error;
 mod expiry;

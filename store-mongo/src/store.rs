@@ -10,8 +10,10 @@ use mongodb::{
 use session_core::{
     Cookie, Destroyed, Expect, Record, Set, Sid, Store, StoreError, Stored, Touched, async_trait,
 };
+use tokio::sync::OnceCell;
 
 use crate::{
+    collation,
     error::{MongoError, STORE},
     expiry::{self, Millis, date, expired, held, left, millis},
     object,
@@ -42,6 +44,7 @@ struct Inner {
     options: MongoOptions,
     collection: Collection<Document>,
     removal: Removal,
+    ready: OnceCell<()>,
 }
 
 impl MongoStore {
@@ -61,7 +64,8 @@ impl MongoStore {
 
     pub(crate) fn from_options(options: MongoOptions, collection: Collection<Document>) -> Self {
         let (how, interval) = options.auto_remove_settings();
-        Self(Arc::new(Inner { options, collection, removal: Removal::new(how, interval) }))
+        let (removal, ready) = (Removal::new(how, interval), OnceCell::new());
+        Self(Arc::new(Inner { options, collection, removal, ready }))
     }
 }
 
@@ -194,8 +198,17 @@ impl MongoStore {
         action: impl IntoFuture<Output = mongodb::error::Result<T>, IntoFuture: Send> + Send,
     ) -> Result<T, MongoError> {
         let timeout = self.options().timeout;
-        let done = tokio::time::timeout(timeout, action.into_future()).await;
-        done.map_err(|_| MongoError::timeout(timeout))?.map_err(MongoError::from)
+        let action = async {
+            self.ready().await?;
+            action.into_future().await.map_err(MongoError::from)
+        };
+        let done = tokio::time::timeout(timeout, action).await;
+        done.unwrap_or_else(|_| Err(MongoError::timeout(timeout)))
+    }
+
+    /// Looks at the collection before it is used first; a failure is no reason not to look again.
+    pub(crate) async fn ready(&self) -> Result<(), MongoError> {
+        self.0.ready.get_or_try_init(|| collation::check(&self.0.collection)).await.map(|_| ())
     }
 
     async fn stored(&self, mut document: Document, now: Millis) -> Result<Option<Stored>, StoreError> {

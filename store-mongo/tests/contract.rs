@@ -19,8 +19,8 @@ async fn open(url: &str, options: impl Fn(MongoOptions) -> MongoOptions) -> Fixt
     let [store, other] = [&collection, &other]
         .map(|collection| options(common::quiet(collection).clock(clock.clock())).build().unwrap());
     let fixture = Fixture::new(store).beside(other).ttl(14 * DAY).clock(clock.clone());
-    fixture.exact_to_the_millisecond().plant(move |sid, text| {
-        let expires = DateTime::from_millis(common::millis(clock.clock().now()) + 3_600_000);
+    fixture.exact_to_the_millisecond().plant(move |sid, text, until| {
+        let expires = DateTime::from_millis(common::millis(until));
         let document = doc! { "_id": sid.as_str(), "expires": expires, "session": text };
         let collection = collection.clone();
         async move { _ = collection.insert_one(document).await.unwrap() }

@@ -16,7 +16,7 @@ use mongodb::{
     bson::{Bson, DateTime, Document, doc},
     options::IndexOptions,
 };
-use session_core::{AdminStore, Store};
+use session_core::{AdminStore, Expect, Sid, Store, StoreError};
 use session_testkit::run;
 use store_mongo::{AutoRemove, MongoOptions, MongoStore, mongodb};
 
@@ -124,6 +124,40 @@ fn every_so_often_or_never() {
         assert_eq!(count(&kept).await, 2);
         assert_eq!((never.prune().await.unwrap(), never.prune().await.unwrap()), (1, 0));
         assert_eq!(count(&kept).await, 1);
+    });
+}
+
+#[test]
+fn a_collection_with_a_collation_is_refused() {
+    let Some(url) = mongodb_url() else { return };
+    run(async {
+        for collation in [doc! { "locale": "en", "strength": 2 }, doc! { "locale": "de" }] {
+            let collection = collection(&url).await;
+            let database = collection.client().database(&collection.namespace().db);
+            let create = doc! { "create": collection.name(), "collation": collation };
+            database.run_command(create).await.unwrap();
+            let store = quiet(&collection).build().unwrap();
+            let (sid, record) = (Sid::random(), record(""));
+            for _ in 0..2 {
+                for error in [
+                    store.get(&sid).await.map(drop).unwrap_err(),
+                    store.set(&sid, &record, &Expect::Nothing).await.map(drop).unwrap_err(),
+                    store.touch(&sid, &record.cookie, &Expect::Anything).await.map(drop).unwrap_err(),
+                    store.destroy(&sid, &Expect::Anything).await.map(drop).unwrap_err(),
+                    store.length().await.map(drop).unwrap_err(),
+                    store.ids(&mut |_| ()).await.unwrap_err(),
+                    store.all(&mut |_, _| ()).await.unwrap_err(),
+                    store.clear().await.unwrap_err(),
+                    store.prune().await.map(drop).unwrap_err(),
+                ] {
+                    let StoreError::Unavailable { source, .. } = &error else { panic!("{error:?}") };
+                    assert!(source.to_string().contains("default collation"), "{error:?}");
+                }
+            }
+            // Once it is another one, nobody has to restart anything.
+            collection.drop().await.unwrap();
+            assert!(store.get(&put(&store, &record).await).await.unwrap().is_some());
+        }
     });
 }
 

@@ -16,7 +16,7 @@ use mongodb::{
     event::{EventHandler, command::CommandEvent},
     options::ClientOptions,
 };
-use session_core::{CookieOptions, Options, RequestInfo, Secure, Session, Sessions, Sid};
+use session_core::{AdminStore, CookieOptions, Options, RequestInfo, Secure, Session, Sessions, Sid};
 use session_testkit::run;
 use store_mongo::{AutoRemove, Kruptein, MongoOptions, MongoStore, mongodb};
 
@@ -46,6 +46,9 @@ impl App {
     async fn new(url: &str, options: impl FnOnce(MongoOptions) -> MongoOptions, profile: Options) -> Self {
         let (collection, commands) = counted(url).await;
         let store = options(common::quiet(&collection)).build().unwrap();
+        // The first use of all looks at the collection.
+        store.length().await.unwrap();
+        assert_eq!(std::mem::take(&mut *commands.lock().unwrap()), ["listCollections", "aggregate"]);
         let cookie = CookieOptions::new().max_age(Duration::from_secs(3_600)).secure(Secure::Never);
         let sessions = profile.name("sid").cookie(cookie).store(store).build().unwrap();
         Self { collection, commands, sessions }
@@ -160,6 +163,7 @@ fn the_index_is_made_once_and_keeps_nobody_waiting() {
         let (collection, commands) = counted(&url).await;
         let store = MongoOptions::new(collection).auto_remove(AutoRemove::Disabled).build().unwrap();
         common::put(&store, &common::record("")).await;
-        assert_eq!(*commands.lock().unwrap(), ["update"]);
+        common::put(&store, &common::record("")).await;
+        assert_eq!(*commands.lock().unwrap(), ["listCollections", "update", "update"]);
     });
 }

@@ -13,7 +13,7 @@ mod common;
 use std::sync::LazyLock;
 
 use common::{
-    DAY, new_prefix,
+    DAY, left, new_prefix,
     server::{Cluster, installed},
 };
 use session_testkit::Fixture;
@@ -28,11 +28,18 @@ fn fixture() -> Fixture {
     let prefix = new_prefix();
     let client = ClusterClient::new(CLUSTER.urls()).unwrap();
     let [store, other] = [(); 2].map(|()| RedisStore::new(client.clone()).prefix(&prefix));
-    Fixture::new(store).beside(other).ttl(DAY).expires_by_itself().plant(move |sid, text| {
+    Fixture::new(store).beside(other).ttl(DAY).expires_by_itself().plant(move |sid, text, until| {
         let (key, client) = (format!("{prefix}{}", sid.as_str()), client.clone());
         async move {
             let mut connection = client.get_async_connection().await.unwrap();
-            cmd("SET").arg(key).arg(text).exec_async(&mut connection).await.unwrap();
+            cmd("SET")
+                .arg(key)
+                .arg(text)
+                .arg("PX")
+                .arg(left(until))
+                .exec_async(&mut connection)
+                .await
+                .unwrap();
         }
     })
 }

@@ -24,6 +24,9 @@ pub(crate) enum Failure {
     #[error(transparent)]
     Driver(sqlx::Error),
     #[cfg(feature = "mysql")]
+    #[error("the connection's {setting} {reason}")]
+    Session { setting: &'static str, reason: &'static str },
+    #[cfg(feature = "mysql")]
     #[error(
         "the sid is another one's to the collation of its column, which must tell all apart: see the README"
     )]

@@ -32,12 +32,13 @@ const NO_SUCH_TABLE: &str = "1146";
 const SID_BYTES: &str = "CAST(CONVERT({session_id} USING utf8mb4) AS BINARY)";
 const TEXT: &str = "CONVERT({data} USING utf8mb4)";
 
-/// Node takes a null for no session.
+/// Node takes a null for no session, SQL's or JSON's. Lists do not look into the column for the latter.
 const HELD: &str = "{expires} >= ? AND {data} IS NOT NULL";
+const JSON_NULL: &str = "CONVERT({data} USING utf8mb4) = CAST('null' AS BINARY)";
 
 // Whether the column is signed is its table's business.
 const GET: &str = "\
-    SELECT {text}, CAST({expires} AS SIGNED) FROM {table} WHERE {session_id} = ? AND {sid_bytes} = ? AND {held}";
+    SELECT {text}, CAST({expires} AS SIGNED) FROM {table} WHERE {session_id} = ? AND {sid_bytes} = ? AND {held} AND NOT {json_null}";
 
 // There is no condition on an upsert, and no count of rows that would tell an insert from an update that changes nothing:
 // what it did is told by LAST_INSERT_ID: 1, the row is replaced; one of the two below, it is as it was; else there was none.
@@ -50,14 +51,16 @@ const SET: &str = "\
 const AS_IT_WAS: u64 = u64::MAX - 1;
 const OF_ANOTHER_SID: u64 = u64::MAX - 2;
 const CLEAR_NULL: &str = "\
-    DELETE FROM {table} WHERE {session_id} = ? AND {sid_bytes} = ? AND ({data} IS NULL OR {expires} IS NULL)";
+    DELETE FROM {table} WHERE {session_id} = ? AND {sid_bytes} = ? \
+    AND ({data} IS NULL OR {expires} IS NULL OR {json_null})";
 
 const SET_EXPECTING_VERSION: &str = "\
     UPDATE {table} SET {data} = ?, {expires} = ? \
     WHERE {session_id} = ? AND {sid_bytes} = ? AND {held} AND SHA2({text}, 256) = ?";
 
 const TOUCH: &str = "\
-    UPDATE {table} SET {expires} = ? WHERE {session_id} = ? AND {sid_bytes} = ? AND {held}";
+    UPDATE {table} SET {expires} = ? \
+    WHERE {session_id} = ? AND {sid_bytes} = ? AND {held} AND NOT {json_null}";
 const TOUCH_EXPECTING_VERSION: &str = "\
     UPDATE {table} SET {expires} = ? \
     WHERE {session_id} = ? AND {sid_bytes} = ? AND {held} AND SHA2({text}, 256) = ?";
@@ -73,6 +76,12 @@ const ALL: &str = "SELECT CONVERT({session_id} USING utf8mb4), {text} FROM {tabl
 const CLEAR: &str = "DELETE FROM {table}";
 // A row whose data are null goes when its time has come: no index knows it.
 const PRUNE: &str = "DELETE FROM {table} WHERE {expires} < ? OR {expires} IS NULL LIMIT ?";
+
+// What a connection must be like: without a strict mode MySQL cuts what does not fit, and without autocommit it keeps nothing.
+const SESSION: &str =
+    "SELECT CONVERT(@@SESSION.sql_mode USING utf8mb4), CAST(@@SESSION.autocommit AS SIGNED)";
+const BEGIN_SESSION: &str =
+    "SET SESSION sql_mode = CONCAT(@@SESSION.sql_mode, ',STRICT_TRANS_TABLES'), SESSION autocommit = 1";
 
 const EXISTS: &str = "SELECT 1 FROM {table} LIMIT 0";
 // The collation is Node's utf8mb4_bin, but for the blanks: MariaDB reads the first comment, MySQL the second.
@@ -127,7 +136,9 @@ struct Sql {
 
 impl MySqlStore {
     /// On the pool that the application already has. How many connections there are, and how long to wait for one, is the
-    /// pool's. Its connections must have the character set that sqlx gives them, utf8mb4.
+    /// pool's. Its connections must have the character set that sqlx gives them, utf8mb4, a strict `sql_mode`
+    /// (`STRICT_TRANS_TABLES`) and `autocommit`, as they have unless the server or the pool says otherwise: else what does
+    /// not fit is cut, or nothing is kept. The first use looks, and fails where it is not so.
     #[must_use]
     pub fn new(pool: MySqlPool) -> Self {
         let schema = Schema {
@@ -148,7 +159,8 @@ impl MySqlStore {
     }
 
     /// On the server at a URL, `mysql://user:password@host:3306/database`, with up to ten connections of its own. Nothing
-    /// is connected yet: a server that is down harms only what needs a session.
+    /// is connected yet: a server that is down harms only what needs a session. Whatever the server's defaults, each
+    /// connection has a strict `sql_mode` and `autocommit`.
     ///
     /// # Errors
     /// The URL is none.
@@ -157,6 +169,9 @@ impl MySqlStore {
         // A connection that was used a moment ago is not asked whether it is still there.
         let pool = MySqlPoolOptions::new()
             .acquire_timeout(Duration::from_secs(3))
+            .after_connect(|connection, _| {
+                Box::pin(async move { connection.execute(BEGIN_SESSION).await.map(|_| ()) })
+            })
             .test_before_acquire(false)
             .before_acquire(|connection, pooled| {
                 Box::pin(async move {
@@ -275,13 +290,26 @@ impl MySqlStore {
         sent.await.map_err(|error| self.failed(error.into()))
     }
 
-    /// Creates the table, once; a failure is no reason not to try again.
+    /// Looks at the connection and creates the table, once; a failure is no reason not to try again.
     async fn ready(&self) -> Result<(), StoreError> {
-        if !self.create_database_table {
-            return Ok(());
+        self.ready.get_or_try_init(|| self.prepare()).await.map_err(|failure| self.failed(failure))?;
+        Ok(())
+    }
+
+    async fn prepare(&self) -> Result<(), Failure> {
+        let session = || query_as(SESSION).fetch_one(&self.pool);
+        let (sql_mode, autocommit): (String, i64) = call(self.settings.timeout, gave_way, session).await?;
+        if !["STRICT_TRANS_TABLES", "STRICT_ALL_TABLES"].iter().any(|strict| sql_mode.contains(strict)) {
+            let reason = "is not strict, and would cut what does not fit: add STRICT_TRANS_TABLES to it";
+            return Err(Failure::Session { setting: "sql_mode", reason });
         }
-        let create = || call(self.settings.timeout, gave_way, || self.create());
-        self.ready.get_or_try_init(create).await.map_err(|failure| self.failed(failure))?;
+        if autocommit == 0 {
+            let reason = "is off, and nothing that is written would be kept: set it to 1";
+            return Err(Failure::Session { setting: "autocommit", reason });
+        }
+        if self.create_database_table {
+            call(self.settings.timeout, gave_way, || self.create()).await?;
+        }
         Ok(())
     }
 
@@ -517,8 +545,15 @@ impl Sql {
         let [table, session_id, expires, data] =
             [&schema.table, &schema.session_id, &schema.expires, &schema.data].map(|name| quoted(name, '`'));
         let columns = [("session_id", &*session_id), ("expires", &*expires), ("data", &*data)];
-        let [sid_bytes, text, held] = [SID_BYTES, TEXT, HELD].map(|template| fill(template, &columns));
-        let names = [("table", &*table), ("sid_bytes", &*sid_bytes), ("text", &*text), ("held", &*held)];
+        let [sid_bytes, text, held, json_null] =
+            [SID_BYTES, TEXT, HELD, JSON_NULL].map(|template| fill(template, &columns));
+        let names = [
+            ("table", &*table),
+            ("sid_bytes", &*sid_bytes),
+            ("text", &*text),
+            ("held", &*held),
+            ("json_null", &*json_null),
+        ];
         let names = [&columns[..], &names].concat();
         let fill = |template| Statement::fill(template, &names);
         Self {

@@ -34,9 +34,12 @@ const LONGEST_NAME: usize = 63;
 
 const VERSION: &str = "encode(sha256(convert_to(sess::text, 'UTF8')), 'hex')";
 
+/// Node takes a null for no session, whether it is SQL's or JSON's.
+const IS_RECORD: &str = "sess::text <> 'null'";
+
 const GET: &str = "\
     SELECT sess::text, {version}, extract(epoch FROM expire{instant})::float8 FROM {table} \
-    WHERE sid = $1 AND expire{instant} >= to_timestamp($2)";
+    WHERE sid = $1 AND expire{instant} >= to_timestamp($2) AND {is_record}";
 
 const SET: &str = "\
     INSERT INTO {table} (sid, sess, expire) VALUES ($1, $2::json, to_timestamp($3){zone}) \
@@ -45,7 +48,7 @@ const SET: &str = "\
 const SET_EXPECTING_NOTHING: &str = "\
     INSERT INTO {table} AS held (sid, sess, expire) VALUES ($1, $2::json, to_timestamp($3){zone}) \
     ON CONFLICT (sid) DO UPDATE SET sess = EXCLUDED.sess, expire = EXCLUDED.expire \
-    WHERE (held.expire{instant} >= to_timestamp($4)) IS NOT TRUE \
+    WHERE (held.expire{instant} >= to_timestamp($4) AND held.{is_record}) IS NOT TRUE \
     RETURNING {version}";
 const SET_EXPECTING_VERSION: &str = "\
     UPDATE {table} SET sess = $2::json, expire = to_timestamp($3){zone} \
@@ -54,7 +57,7 @@ const SET_EXPECTING_VERSION: &str = "\
 
 const TOUCH: &str = "\
     UPDATE {table} SET expire = to_timestamp($3){zone} \
-    WHERE sid = $1 AND expire{instant} >= to_timestamp($2)";
+    WHERE sid = $1 AND expire{instant} >= to_timestamp($2) AND {is_record}";
 const TOUCH_EXPECTING_VERSION: &str = "\
     UPDATE {table} SET expire = to_timestamp($3){zone} \
     WHERE sid = $1 AND expire{instant} >= to_timestamp($2) AND {version} = $4";
@@ -70,8 +73,11 @@ const CLEAR: &str = "DELETE FROM {table}";
 /// By the local time first, which an index knows, and which is off by hours at the most.
 const PAST: &str = "\
     (expire IS NULL OR expire < to_timestamp($1){zone} + interval '1 day' AND expire{instant} < to_timestamp($1))";
-const PRUNE: &str =
-    "DELETE FROM {table} WHERE {past} AND sid IN (SELECT sid FROM {table} WHERE {past} LIMIT $2)";
+/// Answers how many rows it found and how many it removed: one of them may have been touched meanwhile.
+const PRUNE: &str = "\
+    WITH found AS (SELECT sid FROM {table} WHERE {past} LIMIT $2), \
+    removed AS (DELETE FROM {table} WHERE {past} AND sid IN (SELECT sid FROM found) RETURNING 1) \
+    SELECT (SELECT count(*) FROM found), (SELECT count(*) FROM removed)";
 
 const EXISTS: &str = "SELECT to_regclass($1) IS NOT NULL";
 // One message, and so one transaction. The lock lets one process in at a time, of those that use this crate.
@@ -472,10 +478,10 @@ impl AdminStore for PostgresStore {
 async fn prune(pool: &PgPool, sql: &Sql, now: Millis) -> sqlx::Result<u64> {
     let mut pruned = 0;
     loop {
-        let prune = || query(sql.prune.text()).bind(at(now)).bind(BATCH.cast_signed()).execute(pool);
-        let batch = again(gave_way, prune).await?;
-        pruned += batch.rows_affected();
-        if batch.rows_affected() < BATCH {
+        let prune = || query_as(sql.prune.text()).bind(at(now)).bind(BATCH.cast_signed()).fetch_one(pool);
+        let (found, removed): (i64, i64) = again(gave_way, prune).await?;
+        pruned += removed.unsigned_abs();
+        if found.unsigned_abs() < BATCH {
             return Ok(pruned);
         }
     }
@@ -514,6 +520,7 @@ impl Sql {
             ("table", &*name),
             ("index", &index),
             ("version", VERSION),
+            ("is_record", IS_RECORD),
             ("zone", &zone),
             ("instant", &instant),
             ("past", &past),

@@ -6,7 +6,12 @@ mod common;
 
 use std::time::{Duration, Instant};
 
-use common::{DAY, contract, new_name, put, record, requests::App, shown, until};
+use common::{
+    DAY, contract, millis, new_name, put, record,
+    requests::App,
+    server::{Engine, Server},
+    shown, until,
+};
 use futures_util::future::join_all;
 use session_core::{AdminStore, Destroyed, Expect, Set, Sid, Store, StoreError, Touched, Version};
 use session_testkit::{Fixture, ManualClock, service_url};
@@ -62,12 +67,11 @@ fn planted(url: &str, store: impl Fn(MySqlStore) -> MySqlStore, insert: String) 
     let (clock, pool) = (ManualClock::new(), pool(url));
     let open = |pool| store(MySqlStore::new(pool)).clock(clock.clock());
     let (store, other) = (open(pool.clone()), open(self::pool(url)));
-    Fixture::new(store).beside(other).ttl(DAY).clock(clock).plant(move |sid, text| {
+    Fixture::new(store).beside(other).ttl(DAY).clock(clock).plant(move |sid, text, until| {
         let (pool, insert) = (pool.clone(), insert.clone());
         async move {
-            let insert =
-                sqlx::query(AssertSqlSafe(insert)).bind(sid.as_str()).bind(text).execute(&pool).await;
-            insert.unwrap();
+            let insert = sqlx::query(AssertSqlSafe(insert)).bind(sid.as_str()).bind(millis(until) / 1_000);
+            insert.bind(text).execute(&pool).await.unwrap();
         }
     })
 }
@@ -78,7 +82,7 @@ mod created {
     async fn fixture(url: &str) -> Fixture {
         let (store, table) = store(&pool(url));
         store.clear().await.unwrap();
-        let insert = format!("INSERT INTO `{table}` (session_id, expires, data) VALUES (?, 4294967295, ?)");
+        let insert = format!("INSERT INTO `{table}` (session_id, expires, data) VALUES (?, ?, ?)");
         planted(url, |store| store.table_name(&table).unwrap(), insert)
     }
 
@@ -99,8 +103,7 @@ mod with_other_columns {
         let (store, table) = store(&pool(url));
         let renamed = |store: MySqlStore| store.column_names("the `key`", "{data}", "order").unwrap();
         renamed(store).clear().await.unwrap();
-        let insert =
-            format!("INSERT INTO `{table}` (`the ``key```, `{{data}}`, `order`) VALUES (?, 4294967295, ?)");
+        let insert = format!("INSERT INTO `{table}` (`the ``key```, `{{data}}`, `order`) VALUES (?, ?, ?)");
         planted(url, |store| renamed(store.table_name(&table).unwrap()), insert)
     }
 
@@ -121,7 +124,7 @@ mod created_by_node {
     async fn fixture(url: &str) -> Fixture {
         let table = new_name();
         create_as_node(&pool(url), &table, NODES_DATA).await;
-        let insert = format!("INSERT INTO `{table}` (session_id, expires, data) VALUES (?, 4294967295, ?)");
+        let insert = format!("INSERT INTO `{table}` (session_id, expires, data) VALUES (?, ?, ?)");
         planted(url, |store| store.table_name(&table).unwrap().create_database_table(false), insert)
     }
 
@@ -136,13 +139,17 @@ mod created_by_node {
             set_expecting_anything_writes_over_anything,
             set_expecting_nothing_writes_only_where_nothing_is_held,
             set_expecting_a_version_writes_only_over_that_version,
+            a_version_is_as_good_after_hours,
             a_version_is_of_all_that_is_held,
             what_changes_nothing_is_done_all_the_same,
             set_answers_the_version_that_get_answers,
             set_moves_the_expiry_under_every_condition,
             set_of_an_expired_record_says_so_and_changes_nothing,
+            a_record_that_cannot_be_read_expires_as_any_other,
+            all_verbs_see_the_end_at_the_same_moment,
             what_has_expired_counts_as_nothing_held,
             touch_moves_the_expiry_and_nothing_else,
+            touch_keeps_the_cookies_attributes_and_the_lifetime,
             touch_goes_by_the_condition,
             touch_with_an_expired_cookie_says_so_and_changes_nothing,
             touch_of_an_expired_record_does_not_revive_it,
@@ -156,6 +163,8 @@ mod created_by_node {
             of_parallel_writes_that_expect_nothing_one_is_written,
             of_parallel_writes_that_expect_one_version_one_is_written,
             no_touch_of_a_version_comes_after_a_write,
+            what_is_done_unconditionally_is_not_undone,
+            who_reads_beside_a_writer_finds_the_session,
             parallel_increments_are_all_kept,
             parallel_requests_keep_each_others_keys,
             a_logout_stays_a_logout,
@@ -210,7 +219,7 @@ fn what_node_wrote_is_read() {
         let (sid, expires) = ("cRQf-o8lCwGoP7s3J_A2cNEJEGeGtmth", START / 1_000 + 3_600);
         let insert = format!(
             "INSERT INTO `{table}` (`session_id`, `expires`, `data`) VALUES ('{sid}', {expires}, '{text}'), \
-             ('null', {expires}, NULL), ('expired', 1, '{text}') \
+             ('null', {expires}, NULL), ('json', {expires}, 'null'), ('expired', 1, '{text}') \
              ON DUPLICATE KEY UPDATE `expires` = VALUES(`expires`), `data` = VALUES(`data`)"
         );
         run(&pool, &insert).await;
@@ -218,7 +227,7 @@ fn what_node_wrote_is_read() {
         assert_eq!(stored.record.to_json(), text);
         assert_eq!(stored.left, Some(Duration::from_millis(3_599_322)));
         let next = record("");
-        for none in ["null", "expired"].map(Sid::from) {
+        for none in ["null", "json", "expired"].map(Sid::from) {
             assert!(store.get(&none).await.unwrap().is_none(), "{none:?}");
             assert_eq!(store.touch(&none, &next.cookie, &Expect::Anything).await.unwrap(), Touched::Unknown);
             for expect in [Expect::Nothing, Expect::Version(stored.version.clone())] {
@@ -226,14 +235,75 @@ fn what_node_wrote_is_read() {
                 assert_eq!(store.destroy(&none, &expect).await.unwrap(), Destroyed::Unknown);
             }
         }
-        assert_eq!(store.length().await.unwrap(), 1);
-        for none in ["null", "expired"].map(Sid::from) {
+        // Lists count what is null to JSON; nobody looks into the column for them.
+        assert_eq!(store.length().await.unwrap(), 2);
+        for none in ["null", "json", "expired"].map(Sid::from) {
             assert!(matches!(store.set(&none, &next, &Expect::Nothing).await.unwrap(), Set::Written(_)));
             assert_eq!(store.get(&none).await.unwrap().unwrap().record, next);
             assert_eq!(store.set(&none, &next, &Expect::Nothing).await.unwrap(), Set::Conflict);
         }
         clock.pass(Duration::from_secs(3_600));
         assert!(store.get(&Sid::from(sid)).await.unwrap().is_none());
+    });
+}
+
+/// With connections that begin so.
+fn pool_with(url: &str, first: &'static str) -> MySqlPool {
+    let begin = MySqlPoolOptions::new().max_connections(2);
+    let begin = begin.after_connect(move |connection, _| {
+        Box::pin(async move { connection.execute(first).await.map(|_| ()) })
+    });
+    begin.connect_lazy(url).unwrap()
+}
+
+#[test]
+fn a_connection_that_would_cut_or_lose_what_is_written_is_refused() {
+    let Some(url) = url() else { return };
+    session_testkit::run(async {
+        for create in [true, false] {
+            for (first, setting) in
+                [("SET SESSION sql_mode = ''", "sql_mode"), ("SET SESSION autocommit = 0", "autocommit")]
+            {
+                let (store, table) = store(&pool_with(&url, first));
+                create_as_node(&pool(&url), &table, NODES_DATA).await;
+                let store = store.create_database_table(create);
+                let (sid, record) = (Sid::random(), record(""));
+                for error in [
+                    store.get(&sid).await.map(drop).unwrap_err(),
+                    store.set(&sid, &record, &Expect::Nothing).await.map(drop).unwrap_err(),
+                    store.touch(&sid, &record.cookie, &Expect::Anything).await.map(drop).unwrap_err(),
+                    store.destroy(&sid, &Expect::Anything).await.map(drop).unwrap_err(),
+                    store.length().await.map(drop).unwrap_err(),
+                ] {
+                    assert!(shown(&error).contains(&format!("the connection's {setting}")), "{error:?}");
+                }
+            }
+            for first in
+                ["SET SESSION sql_mode = 'STRICT_ALL_TABLES'", "SET SESSION sql_mode = 'TRADITIONAL'"]
+            {
+                let (store, table) = store(&pool_with(&url, first));
+                create_as_node(&pool(&url), &table, NODES_DATA).await;
+                put(&store.create_database_table(create), &record("")).await;
+            }
+        }
+    });
+}
+
+#[test]
+fn connections_of_its_own_are_strict_and_commit_whatever_the_servers_defaults() {
+    let Some(server) = Server::start(Engine::MariaDb) else { return };
+    session_testkit::run(async {
+        let admin = pool(&server.url());
+        run(&admin, "SET GLOBAL sql_mode = ''; SET GLOBAL autocommit = 0").await;
+        let [one, other] = [(); 2].map(|()| MySqlStore::open(&server.url()).unwrap());
+        let sid = put(&one, &record("\"a\":1")).await;
+        assert_eq!(other.get(&sid).await.unwrap().unwrap().record.data.get("a"), Some("1"));
+        // Longer than the column, of which a part would be another sid.
+        let long = Sid::from("x".repeat(200));
+        assert!(one.set(&long, &record(""), &Expect::Nothing).await.is_err());
+        assert_eq!(other.length().await.unwrap(), 1);
+        let given = MySqlStore::new(pool(&server.url()));
+        assert!(shown(&given.get(&sid).await.map(drop).unwrap_err()).contains("sql_mode"));
     });
 }
 
@@ -471,7 +541,7 @@ fn a_row_that_is_no_record_is_left_alone_and_passed_over() {
         let pool = pool(&url);
         let (store, table) = store(&pool);
         let good = put(&store, &record("")).await;
-        for (at, text) in ["", "[]", "{\"hunter2\":", "null", "{\"hunter2\":1}"].iter().enumerate() {
+        for (at, text) in ["", "[]", "{\"hunter2\":", "Null", "{\"hunter2\":1}"].iter().enumerate() {
             run(&pool, &format!("INSERT INTO `{table}` VALUES ('corrupt{at}', 4294967295, '{text}')")).await;
             let error = store.get(&Sid::from(format!("corrupt{at}"))).await.unwrap_err();
             assert!(matches!(error, StoreError::Corrupt { store: "mysql", .. }), "{text}");

@@ -6,7 +6,7 @@ mod common;
 
 use std::time::{Duration, Instant};
 
-use common::{DAY, contract, new_name, put, record, requests::App, shown, until};
+use common::{DAY, contract, millis, new_name, put, record, requests::App, shown, until};
 use futures_util::future::join_all;
 use session_core::{AdminStore, Destroyed, Expect, Set, Sid, Store, StoreError, Touched, Version};
 use session_testkit::{Fixture, ManualClock, service_url};
@@ -76,13 +76,13 @@ async fn fixture_on(url: &str, sess: &str, expire: &str) -> Fixture {
         return fixture;
     }
     let [pool, _] = pools;
-    fixture.plant(move |sid, text| {
-        let insert = format!(r#"INSERT INTO "{table}" (sid, sess, expire) VALUES ($1, $2, '9999-01-01')"#);
+    fixture.plant(move |sid, text, until| {
+        let insert =
+            format!(r#"INSERT INTO "{table}" (sid, sess, expire) VALUES ($1, $2, to_timestamp($3::float8))"#);
         let pool = pool.clone();
         async move {
-            let insert =
-                sqlx::query(AssertSqlSafe(insert)).bind(sid.as_str()).bind(text).execute(&pool).await;
-            insert.unwrap();
+            let insert = sqlx::query(AssertSqlSafe(insert)).bind(sid.as_str()).bind(text);
+            insert.bind((millis(until) / 1_000) as f64).execute(&pool).await.unwrap();
         }
     })
 }
@@ -129,14 +129,17 @@ mod jsonb {
             set_expecting_nothing_writes_only_where_nothing_is_held,
             set_expecting_a_version_writes_only_over_that_version,
             set_expecting_a_version_creates_nothing,
+            a_version_is_as_good_after_hours,
             a_version_is_of_all_that_is_held,
             what_changes_nothing_is_done_all_the_same,
             set_answers_the_version_that_get_answers,
             set_holds_the_record_until_its_cookie_expires,
             set_moves_the_expiry_under_every_condition,
             set_of_an_expired_record_says_so_and_changes_nothing,
+            all_verbs_see_the_end_at_the_same_moment,
             what_has_expired_counts_as_nothing_held,
             touch_moves_the_expiry_and_nothing_else,
+            touch_keeps_the_cookies_attributes_and_the_lifetime,
             touch_goes_by_the_condition,
             touch_with_an_expired_cookie_says_so_and_changes_nothing,
             touch_of_an_unknown_sid_says_so_and_creates_nothing,
@@ -152,6 +155,8 @@ mod jsonb {
             of_parallel_writes_that_expect_nothing_one_is_written,
             of_parallel_writes_that_expect_one_version_one_is_written,
             no_touch_of_a_version_comes_after_a_write,
+            what_is_done_unconditionally_is_not_undone,
+            who_reads_beside_a_writer_finds_the_session,
             parallel_increments_are_all_kept,
             parallel_requests_keep_each_others_keys,
             a_logout_stays_a_logout,
@@ -193,6 +198,8 @@ mod serializable {
             of_parallel_writes_that_expect_nothing_one_is_written,
             of_parallel_writes_that_expect_one_version_one_is_written,
             no_touch_of_a_version_comes_after_a_write,
+            what_is_done_unconditionally_is_not_undone,
+            who_reads_beside_a_writer_finds_the_session,
             parallel_increments_are_all_kept,
             parallel_requests_keep_each_others_keys,
             a_logout_stays_a_logout,
@@ -303,25 +310,37 @@ fn a_null_is_no_expiry_and_no_record() {
         let create = format!(
             r#"CREATE TABLE "{table}" (sid varchar PRIMARY KEY, sess json, expire timestamp);
             INSERT INTO "{table}" VALUES ('never', '{{"cookie":{{}}}}', NULL), ('gone', NULL, NULL),
-                ('null', NULL, '9999-01-01')"#
+                ('null', NULL, '9999-01-01'), ('json', 'null', '9999-01-01')"#
         );
         run(&pool, &create).await;
-        let (never, null, next) = (Sid::from("never"), Sid::from("null"), record(""));
+        let [never, null, json] = ["never", "null", "json"].map(Sid::from);
+        let next = record("");
         assert!(store.get(&never).await.unwrap().is_none());
         assert_eq!(store.touch(&never, &next.cookie, &Expect::Anything).await.unwrap(), Touched::Unknown);
         assert_eq!(store.destroy(&never, &Expect::Nothing).await.unwrap(), Destroyed::Unknown);
         let Set::Written(version) = store.set(&never, &next, &Expect::Nothing).await.unwrap() else {
             panic!("nothing was held")
         };
-        assert!(matches!(store.get(&null).await.unwrap_err(), StoreError::Corrupt { .. }));
-        for expect in [Expect::Nothing, Expect::Version(version)] {
-            assert_eq!(store.set(&null, &next, &expect).await.unwrap(), Set::Conflict);
-            assert_eq!(store.touch(&null, &next.cookie, &expect).await.unwrap(), Touched::Conflict);
-            assert_eq!(store.destroy(&null, &expect).await.unwrap(), Destroyed::Conflict);
+        for null in [&null, &json] {
+            assert!(store.get(null).await.unwrap().is_none());
+            let version = Expect::Version(version.clone());
+            for expect in [&Expect::Nothing, &version] {
+                assert_eq!(store.touch(null, &next.cookie, expect).await.unwrap(), Touched::Unknown);
+                assert_eq!(store.destroy(null, expect).await.unwrap(), Destroyed::Unknown);
+            }
+            let touched = store.touch(null, &next.cookie, &Expect::Anything).await.unwrap();
+            assert_eq!(touched, Touched::Unknown);
+            assert_eq!(store.set(null, &next, &version).await.unwrap(), Set::Conflict);
         }
-        assert_eq!(store.length().await.unwrap(), 2);
+        // Lists do not look into the column.
+        assert_eq!(store.length().await.unwrap(), 3);
         assert_eq!(store.prune().await.unwrap(), 1);
         assert!(store.get(&never).await.unwrap().is_some());
+        for null in [&null, &json] {
+            assert!(matches!(store.set(null, &next, &Expect::Nothing).await.unwrap(), Set::Written(_)));
+            assert_eq!(store.get(null).await.unwrap().unwrap().record, next);
+            assert_eq!(store.set(null, &next, &Expect::Nothing).await.unwrap(), Set::Conflict);
+        }
     });
 }
 
@@ -476,7 +495,7 @@ fn a_row_that_is_no_record_is_left_alone_and_passed_over() {
         let (store, table) = store(&pool);
         let good = put(&store, &record("")).await;
         for (at, text) in
-            ["[]", "\"hunter2\"", "null", "{\"hunter2\":1}", "{\"cookie\":null}"].iter().enumerate()
+            ["[]", "\"hunter2\"", "[null]", "{\"hunter2\":1}", "{\"cookie\":null}"].iter().enumerate()
         {
             run(&pool, &format!(r#"INSERT INTO "{table}" VALUES ('corrupt{at}', '{text}', '9999-01-01')"#))
                 .await;
@@ -595,6 +614,37 @@ fn expired_rows_are_pruned_in_batches_by_who_writes_when_it_is_due() {
         run(&pool, &fill).await;
         assert_eq!(store.prune().await.unwrap(), 2_500);
         assert_eq!(rows().await, 3);
+    });
+}
+
+#[test]
+fn a_row_that_is_touched_meanwhile_does_not_end_a_pruning() {
+    let Some(url) = url() else { return };
+    session_testkit::run(async {
+        let pool = pool(&url);
+        let (store, table) = store(&pool);
+        put(&store, &record("")).await;
+        let fill = format!(
+            r#"INSERT INTO "{table}" SELECT n, '{{"cookie":{{}}}}', '2020-01-01' FROM generate_series(1, 2500) n"#
+        );
+        run(&pool, &fill).await;
+        // Some of each batch.
+        let mut other = pool.begin().await.unwrap();
+        let touch =
+            format!(r#"UPDATE "{table}" SET expire = '9999-01-01' WHERE sid LIKE '%01' AND length(sid) < 5"#);
+        assert_eq!(other.execute(AssertSqlSafe(touch)).await.unwrap().rows_affected(), 24);
+        let pruning = tokio::spawn(async move { store.prune().await.unwrap() });
+        let waiting = format!(
+            "SELECT count(*)::text FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%{table}%'"
+        );
+        let start = Instant::now();
+        while ask(&pool, waiting.clone()).await == "0" {
+            assert!(start.elapsed() < Duration::from_secs(30), "nobody waits for the row");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        other.commit().await.unwrap();
+        assert_eq!(pruning.await.unwrap(), 2_476);
+        assert_eq!(ask(&pool, format!(r#"SELECT count(*)::text FROM "{table}""#)).await, "25");
     });
 }
 

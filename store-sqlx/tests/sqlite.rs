@@ -6,7 +6,7 @@ mod common;
 
 use std::time::{Duration, Instant};
 
-use common::{DAY, TempDir, contract, put, record, shown, until};
+use common::{DAY, TempDir, contract, millis, put, record, shown, until};
 use futures_util::future::join_all;
 use session_core::{AdminStore, Destroyed, Expect, Set, Sid, Store, StoreError, Touched};
 use session_testkit::{Fixture, ManualClock};
@@ -21,8 +21,6 @@ use store_sqlx::{
 /// What the manual clock starts at.
 const START: u64 = 1_767_323_045_678;
 
-const FOREVER: i64 = 9_999_999_999_999;
-
 /// A file of its own, which goes with the fixture.
 async fn open(table: SqliteTable, plant: &'static str) -> Fixture {
     let folder = TempDir::new();
@@ -32,10 +30,10 @@ async fn open(table: SqliteTable, plant: &'static str) -> Fixture {
     store.clear().await.unwrap();
     let pool = in_folder(&folder);
     let fixture = Fixture::new(store).beside(other).ttl(DAY).clock(clock).exact_to_the_millisecond();
-    fixture.plant(move |sid: Sid, text| {
+    fixture.plant(move |sid: Sid, text, until| {
         let (pool, _keep) = (pool.clone(), folder.clone());
         async move {
-            let plant = sqlx::query(plant).bind(sid.as_str().to_owned()).bind(FOREVER).bind(text);
+            let plant = sqlx::query(plant).bind(sid.as_str().to_owned()).bind(millis(until)).bind(text);
             plant.execute(&pool).await.unwrap();
         }
     })
@@ -81,7 +79,7 @@ mod better_sqlite3 {
     use super::*;
 
     async fn open() -> Fixture {
-        let plant = "INSERT INTO sessions (sid, expire, sess) VALUES (?, datetime(? / 1000, 'unixepoch'), ?)";
+        let plant = "INSERT INTO sessions (sid, expire, sess) VALUES (?, strftime('%Y-%m-%dT%H:%M:%fZ', ? / 1000.0, 'unixepoch'), ?)";
         super::open(SqliteTable::BetterSqlite3, plant).await
     }
 
@@ -322,6 +320,18 @@ fn what_is_no_expiry_has_expired() {
     session_testkit::run(async {
         for (table, insert) in [
             (SqliteTable::ConnectSqlite3, "INSERT INTO sessions (sid, expired, sess) VALUES (?, NULL, '{}')"),
+            (
+                SqliteTable::ConnectSqlite3,
+                "INSERT INTO sessions (sid, expired, sess) VALUES (?, 'soon', '{}')",
+            ),
+            (
+                SqliteTable::ConnectSqlite3,
+                "INSERT INTO sessions (sid, expired, sess) VALUES (?, '9e15', '{}')",
+            ),
+            (
+                SqliteTable::ConnectSqlite3,
+                "INSERT INTO sessions (sid, expired, sess) VALUES (?, x'00', '{}')",
+            ),
             (SqliteTable::BetterSqlite3, "INSERT INTO sessions (sid, expire, sess) VALUES (?, 'soon', '{}')"),
         ] {
             let folder = TempDir::new();
@@ -336,6 +346,10 @@ fn what_is_no_expiry_has_expired() {
             assert!(store.get(&one).await.unwrap().is_none());
             assert_eq!(store.touch(&one, &next.cookie, &Expect::Anything).await.unwrap(), Touched::Unknown);
             assert_eq!(store.destroy(&one, &Expect::Nothing).await.unwrap(), Destroyed::Unknown);
+            let mut listed = 0;
+            store.ids(&mut |_| listed += 1).await.unwrap();
+            store.all(&mut |_, _| listed += 1).await.unwrap();
+            assert_eq!((listed, store.length().await.unwrap()), (2, 1));
             assert!(matches!(store.set(&one, &next, &Expect::Nothing).await.unwrap(), Set::Written(_)));
             assert_eq!(store.prune().await.unwrap(), 1);
             assert_eq!(store.length().await.unwrap(), 2);

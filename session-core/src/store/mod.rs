@@ -27,8 +27,9 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// Writes, if what is held is still what `expect` says, in one atomic step; answers whether it was.
     ///
     /// Held until the cookie's `expires`, or for the store's own time to live where the cookie has none. A store that
-    /// counts in whole seconds rounds up or to the nearest, never down. What has expired counts as nothing held. A record
-    /// that has expired itself is not written: nothing changes, and the answer is [`Set::Expired`].
+    /// counts in whole seconds rounds up or to the nearest, never down, and to all verbs alike. What has expired counts as
+    /// nothing held, readable or not. A record that has expired itself, to the millisecond and with nothing left at all, is
+    /// not written: nothing changes, and the answer is [`Set::Expired`].
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] when the database does not answer; it may then be written or not.
@@ -37,6 +38,9 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// Moves the expiry to where [`set`](Self::set) would put it, later or earlier, and nothing else, if what is held is
     /// still what `expect` says: the data stay as they are, and so does the version. One atomic step: a write that comes
     /// between is not undone, and whoever named the version that was read before it learns of it.
+    ///
+    /// The cookie is the record's own with its end moved. A store may write it into the record or leave the one that is
+    /// there: all attributes are held as before, and the lifetime is that of one of the two.
     ///
     /// Unknown sid: answers so, whatever was expected, and creates nothing. A cookie that has expired itself: nothing
     /// changes, and the answer is [`Touched::Expired`].

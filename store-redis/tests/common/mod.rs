@@ -5,7 +5,7 @@
 pub mod load;
 pub mod server;
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use redis::{Client, FromRedisValue};
 use session_core::{Expect, Record, Set, Sid, Store};
@@ -32,10 +32,15 @@ pub const DAY: Duration = Duration::from_secs(86_400);
 pub fn fixture(url: &str) -> Fixture {
     let ((store, prefix), url) = (store(url), url.to_owned());
     let other = RedisStore::open(&url).unwrap().prefix(&prefix);
-    Fixture::new(store).beside(other).ttl(DAY).expires_by_itself().plant(move |sid, text| {
+    Fixture::new(store).beside(other).ttl(DAY).expires_by_itself().plant(move |sid, text, until| {
         let (key, url) = (format!("{prefix}{}", sid.as_str()), url.clone());
-        async move { ask(&url, &["SET", &key, &text]) }
+        async move { ask(&url, &["SET", &key, &text, "PX", &left(until)]) }
     })
+}
+
+/// In milliseconds, as Redis has it.
+pub fn left(until: SystemTime) -> String {
+    until.duration_since(SystemTime::now()).unwrap_or_default().as_millis().max(1).to_string()
 }
 
 /// One command, past the store.

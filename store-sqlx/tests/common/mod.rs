@@ -38,6 +38,11 @@ pub fn record(data: &str) -> Record {
     Record::parse(format!("{{{cookie}{comma}{data}}}")).unwrap()
 }
 
+/// Since 1970.
+pub fn millis(time: SystemTime) -> i64 {
+    i64::try_from(time.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis()).unwrap()
+}
+
 /// A record that is held until then, in milliseconds since 1970.
 pub fn until(ms: u64, data: &str) -> Record {
     let mut record = record(data);
