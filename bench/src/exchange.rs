@@ -84,7 +84,7 @@ impl Visitor {
             {
                 handler(session).await?;
             }
-            exchange.end().await
+            Ok(exchange.end().await?)
         })
     }
 }
