@@ -12,7 +12,7 @@ use common::{
 use conformance::differential::{Differential, Program, Side};
 
 /// At least 2,000 requests; more with `DIFFERENTIAL_CONFIGS`, others with `DIFFERENTIAL_SEED`.
-fn compare(database: &Database, probe: &str, alternating: bool, name: &str) {
+fn compare(database: &Database, probe: &str, alternating: bool, clock: bool, name: &str) {
     let Some(oracle) = oracle() else { return };
     let tested = Program::probe(probe);
     let programs = if alternating { vec![oracle.clone(), tested] } else { vec![tested] };
@@ -29,6 +29,7 @@ fn compare(database: &Database, probe: &str, alternating: bool, name: &str) {
         .seed(setting("DIFFERENTIAL_SEED", 20_260_404))
         .workers(if database.cleared { 1 } else { 2 })
         .lasting();
+    let run = if clock { run.clock() } else { run };
     match run.run() {
         Ok(summary) => println!("{summary}"),
         Err(failure) => panic!("{failure}"),
@@ -45,12 +46,23 @@ macro_rules! databases {
 
                 #[test]
                 fn stores_what_express_stores() {
-                    compare(&$database, $probe(), false, concat!(stringify!($module), "_", stringify!($probe), "_plain"));
+                    compare(&$database, $probe(), false, false, concat!(stringify!($module), "_", stringify!($probe), "_plain"));
                 }
 
                 #[test]
                 fn takes_turns_with_express() {
-                    compare(&$database, $probe(), true, concat!(stringify!($module), "_", stringify!($probe), "_turns"));
+                    compare(&$database, $probe(), true, false, concat!(stringify!($module), "_", stringify!($probe), "_turns"));
+                }
+
+                /// On one clock, which jumps.
+                #[test]
+                fn keeps_time_as_express_does() {
+                    compare(&$database, $probe(), false, true, concat!(stringify!($module), "_", stringify!($probe), "_time"));
+                }
+
+                #[test]
+                fn keeps_time_in_turns_with_express() {
+                    compare(&$database, $probe(), true, true, concat!(stringify!($module), "_", stringify!($probe), "_turns_time"));
                 }
             })+
         })+

@@ -140,7 +140,7 @@ where
                 Step::Boxed { future } => return future.as_mut().poll(context),
                 Step::Handling { handler, exchange } => {
                     let response = ready!(handler.poll(context));
-                    match exchange.take().filter(Exchange::is_asked) {
+                    match exchange.take().filter(|exchange| !exchange.ends_unasked()) {
                         None => return Poll::Ready(response),
                         Some(exchange) => Box::pin(end(exchange, response)),
                     }

@@ -644,3 +644,107 @@ fn a_touch_undoes_no_lifetime_that_another_request_gave() {
     let read = expires(done(reads.end()).unwrap());
     assert!(shorter.is_some() && (read.is_none() || read == shorter), "{read:?}, not {shorter:?}");
 }
+
+#[test]
+fn the_end_asks_no_more_than_it_must() {
+    for app in apps() {
+        let (exchange, session) = app.ask(&[]);
+        session.insert("k", 1).unwrap();
+        app.trouble_at(0, Trouble::FailsBefore);
+        assert!(done(session.save()).is_err());
+        session.unset();
+        let before = app.store.calls.load(Ordering::SeqCst);
+        done(exchange.end()).unwrap();
+        assert!(app.store.calls.load(Ordering::SeqCst) - before <= 1);
+    }
+}
+
+#[test]
+fn who_gets_the_session_after_the_end_cannot_move_it_away() {
+    for app in apps() {
+        let sid = app.log_in();
+        let cookie = cookie(&sid);
+        let each = |visit: &mut dyn FnMut(&str, &[u8])| visit("cookie", cookie.as_bytes());
+        let exchange = app.sessions.exchange();
+        let asking = exchange.session(&RequestInfo::new("/", false, &each));
+        let mut slow: Task<Option<Session>> = Box::pin(async move { asking.await.unwrap() });
+        assert!(!poll(&mut slow));
+        assert!(exchange.ends_unasked());
+        let session = done(slow).unwrap();
+        assert!(matches!(done(session.renew_id()), Err(Error::ResponseOut)));
+        assert!(app.held(&sid).is_some());
+    }
+}
+
+#[test]
+fn a_part_of_the_cookie_that_is_stored_takes_back_nothing_later() {
+    for app in apps() {
+        let sid = app.log_in();
+        let (a, one) = app.request(&sid);
+        one.set_max_age(Some(MONTH)).unwrap();
+        one.insert("a", 1).unwrap();
+        let mut save = Box::pin(one.save());
+        assert!(!poll(&mut save));
+        one.update_cookie(|cookie| cookie.set_http_only(false)).unwrap();
+        done(save).unwrap();
+        let (b, two) = app.request(&sid);
+        let shorter = Duration::from_secs(1_800);
+        two.set_max_age(Some(shorter)).unwrap();
+        two.insert("b", 1).unwrap();
+        done(b.end()).unwrap();
+        one.insert("c", 1).unwrap();
+        done(a.end()).unwrap();
+        let held = app.held(&sid).unwrap();
+        assert_eq!(held.cookie.original_max_age(), Some(shorter));
+        assert!(!held.cookie.http_only());
+    }
+}
+
+#[test]
+fn a_lifetime_whose_save_had_no_answer_is_sent_after_a_reload() {
+    let [app, _] = apps();
+    let sid = app.log_in();
+    let (exchange, session) = app.request(&sid);
+    session.set_max_age(None).unwrap();
+    app.trouble_at(0, Trouble::FailsAfter);
+    assert!(done(session.save()).is_err());
+    done(session.reload()).unwrap();
+    assert_eq!(done(exchange.end()).unwrap().len(), 1);
+}
+
+#[test]
+fn a_lifetime_that_is_stored_is_sent_though_the_end_fails_afterwards() {
+    let [app, _] = apps();
+    let sid = app.log_in();
+    let (exchange, session) = app.request(&sid);
+    assert!(polled(3, session.renew_id()).is_none(), "a copy is left");
+    session.set_max_age(None).unwrap();
+    // Read, written; and then the copy is destroyed.
+    let before = app.store.calls.load(Ordering::SeqCst);
+    let mut end = Box::pin(exchange.end());
+    while app.store.calls.load(Ordering::SeqCst) == before {
+        assert!(!poll(&mut end));
+    }
+    while app.held(&sid).unwrap().cookie.expires().is_some() {
+        assert!(!poll(&mut end));
+    }
+    app.trouble_at(0, Trouble::FailsBefore);
+    let error = done(end).unwrap_err();
+    assert_eq!(error.cookies().len(), 1);
+    assert!(!error.cookies()[0].contains("Expires"), "{:?}", error.cookies());
+}
+
+#[test]
+fn an_attribute_of_this_response_outlives_a_conflict() {
+    let [app, _] = apps();
+    let sid = app.log_in();
+    let (exchange, session) = app.request(&sid);
+    session.update_cookie(|cookie| cookie.set_path("/shop")).unwrap();
+    done(session.save()).unwrap();
+    let (other, two) = app.request(&sid);
+    two.insert("b", 1).unwrap();
+    done(other.end()).unwrap();
+    session.set_max_age(Some(MONTH)).unwrap();
+    let cookies = done(exchange.end()).unwrap();
+    assert!(cookies[0].contains("Path=/shop;"), "{cookies:?}");
+}

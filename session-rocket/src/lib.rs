@@ -73,7 +73,11 @@ impl Fairing for SessionFairing {
         let Some(carried) = request.local_cache(|| None::<Carried>) else { return };
         match carried.exchange.end().await {
             Ok(cookies) if carried.readable => append(response, &cookies),
-            Ok(_) => *response = failure(),
+            // The session was read after all, and may have another id by now.
+            Ok(cookies) => {
+                *response = failure();
+                append(response, &cookies);
+            }
             Err(error) => {
                 *response = failure();
                 append(response, error.cookies());

@@ -330,6 +330,20 @@ contract! {
         assert_eq!(text(&mut browser, &app, "/count").await, "2");
     }
 
+    async fn a_save_that_fails_after_a_login_leaves_the_visitor_the_session(open) {
+        let store = FailingStore::new(MemoryStore::new());
+        let app = app(open, new(Arc::clone(&store))).await;
+        let mut browser = Browser::new();
+        text(&mut browser, &app, "/count").await;
+        // The record under the new id, and the end of the old one.
+        store.fail_writes_after(2);
+        let response = browser.get(&app, "/login").await;
+        assert!(response.status >= 500 && response.set_cookie.len() == 1, "{response:?}");
+        assert!(!response.body.contains(CANARY), "{response:?}");
+        store.fail_writes(false);
+        assert_eq!(text(&mut browser, &app, "/count").await, "2");
+    }
+
     async fn a_store_that_is_down_harms_no_route_that_never_asks(open) {
         let store = FailingStore::new(MemoryStore::new());
         let app = app(open, new(Arc::clone(&store))).await;

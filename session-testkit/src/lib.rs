@@ -132,6 +132,7 @@ macro_rules! adapter_contract {
             a_store_that_cannot_be_read_is_an_opaque_500,
             a_store_that_cannot_be_written_is_an_opaque_500,
             a_store_that_is_down_harms_no_route_that_never_asks,
+            a_save_that_fails_after_a_login_leaves_the_visitor_the_session,
             a_proxy_is_believed_only_when_it_is_trusted,
             every_asking_in_one_request_gets_the_same_session,
             a_session_is_usable_after_the_response);

@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc, Mutex, PoisonError,
-    atomic::{AtomicBool, Ordering},
+    atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
 use tokio::sync::Semaphore;
@@ -19,13 +19,14 @@ pub const CANARY: &str = "canary: connection refused by sessions.internal";
 pub struct FailingStore<S> {
     store: S,
     reads: AtomicBool,
-    writes: AtomicBool,
+    /// So many writes work yet.
+    writes: AtomicUsize,
 }
 
 impl<S: Store> FailingStore<S> {
     /// Around a store. Nothing fails yet.
     pub fn new(store: S) -> Arc<Self> {
-        Arc::new(Self { store, reads: AtomicBool::new(false), writes: AtomicBool::new(false) })
+        Arc::new(Self { store, reads: AtomicBool::new(false), writes: AtomicUsize::new(usize::MAX) })
     }
 
     /// From now on `get` fails, or works again.
@@ -35,7 +36,18 @@ impl<S: Store> FailingStore<S> {
 
     /// From now on `set`, `touch` and `destroy` fail, or work again.
     pub fn fail_writes(&self, fail: bool) {
-        self.writes.store(fail, Ordering::SeqCst);
+        self.writes.store(if fail { 0 } else { usize::MAX }, Ordering::SeqCst);
+    }
+
+    /// So many calls of `set`, `touch` and `destroy` work yet, and then they fail.
+    pub fn fail_writes_after(&self, writes: usize) {
+        self.writes.store(writes, Ordering::SeqCst);
+    }
+
+    fn check_write(&self) -> Result<(), StoreError> {
+        let left = |left: usize| if left == usize::MAX { Some(left) } else { left.checked_sub(1) };
+        let written = self.writes.fetch_update(Ordering::SeqCst, Ordering::SeqCst, left);
+        written.map(|_| ()).map_err(|_| StoreError::unavailable("failing", CANARY))
     }
 
     fn check(switch: &AtomicBool) -> Result<(), StoreError> {
@@ -51,17 +63,17 @@ impl<S: Store> Store for FailingStore<S> {
     }
 
     async fn set(&self, sid: &Sid, record: &Record, expect: &Expect) -> Result<Set, StoreError> {
-        Self::check(&self.writes)?;
+        self.check_write()?;
         self.store.set(sid, record, expect).await
     }
 
     async fn touch(&self, sid: &Sid, cookie: &Cookie, expect: &Expect) -> Result<Touched, StoreError> {
-        Self::check(&self.writes)?;
+        self.check_write()?;
         self.store.touch(sid, cookie, expect).await
     }
 
     async fn destroy(&self, sid: &Sid, expect: &Expect) -> Result<Destroyed, StoreError> {
-        Self::check(&self.writes)?;
+        self.check_write()?;
         self.store.destroy(sid, expect).await
     }
 }

@@ -87,10 +87,18 @@ impl Exchange {
         }
     }
 
-    /// Whether anybody asked for the session. If not, [`end`](Self::end) has nothing to do.
+    /// Whether anybody has the session.
     #[must_use]
     pub fn is_asked(&self) -> bool {
         self.0.session.get().is_some()
+    }
+
+    /// The request has ended, if nobody had asked for its session until now: then [`end`](Self::end) has nothing to wait for, and
+    /// whoever asks from now on comes late. Answers whether it is so.
+    #[must_use]
+    pub fn ends_unasked(&self) -> bool {
+        let found = &self.0.found;
+        found.compare_exchange(OPEN, ENDED, Ordering::SeqCst, Ordering::SeqCst) != Err(ASKED)
     }
 
     /// Writes what is to be written, and answers the values of the `Set-Cookie` headers to append to the response, after
@@ -100,9 +108,8 @@ impl Exchange {
     /// The session could not be saved ([`SaveError::Fail`](crate::SaveError::Fail)). The client shall get an empty 500, with
     /// the error's own [`cookies`](EndError::cookies). Asking again tries again.
     pub async fn end(&self) -> Result<Vec<String>, EndError> {
-        let open = self.0.found.compare_exchange(OPEN, ENDED, Ordering::SeqCst, Ordering::SeqCst);
-        let session = match (open, self.0.session.get()) {
-            (Err(ASKED), Some(Some(session))) => session,
+        let session = match (self.ends_unasked(), self.0.session.get()) {
+            (false, Some(Some(session))) => session,
             _ => return Ok(Vec::new()),
         };
         let (cookie, error) = session.end().instrument(self.0.span.clone()).await;

@@ -502,6 +502,8 @@ impl Life {
             self.cookie_unsaved = Differing::default();
             // As the record has it.
             self.cookie.touch(sent.at);
+        } else {
+            self.cookie_unsaved = self.cookie_unsaved.and(self.cookie.differing(&sent.cookie));
         }
         self.standing = Standing::Held(Held::written(version, sent, span));
         self.renewed = Some(sent.at);
@@ -542,7 +544,12 @@ impl Life {
         let ours = self.cookie_unsaved;
         self.cookie = if !ours.is_nothing() {
             let stored = current(stored, context);
-            let merged = stored.clone().with(ours, self.cookie.clone());
+            let base = if self.cookie_changed && context.options.attributes == Attributes::Current {
+                stored.clone().with_attributes_of(self.cookie.clone())
+            } else {
+                stored.clone()
+            };
+            let merged = base.with(ours, self.cookie.clone());
             self.cookie_unsaved = if merged == stored { Differing::default() } else { ours };
             merged
         } else if self.cookie_changed && context.options.attributes == Attributes::Current {
@@ -574,7 +581,7 @@ impl Life {
         }
         self.doubted.clear();
         // What was stored of it is still to be sent.
-        let to_be_sent = self.cookie_changed && self.renewed.is_some();
+        let to_be_sent = self.cookie_changed && (self.renewed.is_some() || self.expiry_in_doubt);
         if !planted(Fault::ReloadKeepsCookie) {
             self.cookie_changed = false;
             self.cookie_unsaved = Differing::default();
@@ -710,6 +717,15 @@ impl Life {
     /// The record stands under an id that the client does not have: without its cookie it would be nobody's.
     pub(super) fn needs_its_cookie(&self) -> bool {
         self.presence == Presence::Present && self.held().is_some() && !self.is_presented()
+    }
+
+    /// What the handler set of the cookie is in the record: the client is to have it as well.
+    pub(super) fn has_stored_its_cookie(&self) -> bool {
+        self.presence == Presence::Present
+            && matches!(self.standing, Standing::Held(_))
+            && self.cookie_changed
+            && self.cookie_unsaved.is_nothing()
+            && self.renewed.is_some()
     }
 
     /// Another request ended it, and may have given the client a cookie of its own.

@@ -83,6 +83,19 @@ impl Differing {
             same_site: self.same_site || other.same_site,
         }
     }
+
+    pub(crate) fn and(self, other: Self) -> Self {
+        Self {
+            lifetime: self.lifetime && other.lifetime,
+            partitioned: self.partitioned && other.partitioned,
+            priority: self.priority && other.priority,
+            secure: self.secure && other.secure,
+            http_only: self.http_only && other.http_only,
+            domain: self.domain && other.domain,
+            path: self.path && other.path,
+            same_site: self.same_site && other.same_site,
+        }
+    }
 }
 
 /// One attribute as JavaScript has it.

@@ -81,8 +81,11 @@ impl Operation {
             (End::CleaningUp(decision), Event::Failed(error)) => {
                 self.ended(life, context, decision, Some(error.into()))
             }
-            (End::CleaningUp(_), _)
-                if life.leftovers.is_empty() && self.is_to_decide_again(life, context) =>
+            (End::CleaningUp(decision), _)
+                if life.leftovers.is_empty()
+                    && (life.presence == Presence::Present
+                        || decide(&life.facts(context), &context.options.policies) != decision)
+                    && self.is_to_decide_again(life, context) =>
             {
                 self.decide(life, context)
             }
@@ -212,11 +215,8 @@ impl Operation {
         let gone = matches!(life.standing, Standing::Gone);
         let silent = planted(Fault::DroppedInSilence) || error.is_some();
         let dropped = if gone && !silent { life.unsaved() } else { 0 };
-        if error.is_some() || gone {
-            life.is_told();
-        }
         let ended = life.presence != Presence::Present && decision.cookie == SetCookie::Send;
-        let useless = error.is_some() && !life.needs_its_cookie();
+        let useless = error.is_some() && !life.needs_its_cookie() && !life.has_stored_its_cookie();
         let set_cookie = if gone || ended || useless { SetCookie::Nothing } else { decision.cookie };
         if !life.is_response_out() {
             let expired = life.cookie_to_send(context.now).expires_at().is_some_and(|at| at <= context.now);
@@ -226,6 +226,9 @@ impl Operation {
                 _ => CookieOut::NotSent,
             };
             life.response_out(out, context.now);
+        }
+        if error.is_some() || gone {
+            life.is_told();
         }
         if error.is_some() {
             life.end_fails();
