@@ -216,7 +216,8 @@ impl Operation {
         let silent = planted(Fault::DroppedInSilence) || error.is_some();
         let dropped = if gone && !silent { life.unsaved() } else { 0 };
         let ended = life.presence != Presence::Present && decision.cookie == SetCookie::Send;
-        let useless = error.is_some() && !life.needs_its_cookie() && !life.has_stored_its_cookie();
+        let has_to_know = life.needs_its_cookie() || life.has_stored_its_cookie(context.now);
+        let useless = error.is_some() && !has_to_know;
         let set_cookie = if gone || ended || useless { SetCookie::Nothing } else { decision.cookie };
         if !life.is_response_out() {
             let expired = life.cookie_to_send(context.now).expires_at().is_some_and(|at| at <= context.now);
