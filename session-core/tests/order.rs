@@ -18,7 +18,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use common::{App, SlowStore, Trouble, add, apps, cookie, done, polled};
+use common::{App, SlowStore, Trouble, add, apps, cookie, done, polled, with_cookies};
 use session_core::{
     AdminStore, Clock, Cookie, CookieOptions, Destroyed, Error, Exchange, Expect, MemoryStore, Options,
     Priority, Record, RequestInfo, SaveError, Session, Set, Sid, Store, StoreError, Stored, Touch, Touched,
@@ -29,20 +29,31 @@ const MONTH: Duration = Duration::from_secs(30 * 86_400);
 
 type Task<T> = Pin<Box<dyn Future<Output = T>>>;
 
+/// A clock, and by how many seconds it is later.
+fn clock() -> (Arc<AtomicUsize>, Clock) {
+    let (start, later) = (SystemTime::now(), Arc::new(AtomicUsize::new(0)));
+    let now = Arc::clone(&later);
+    (later, Clock::new(move || start + Duration::from_secs(now.load(Ordering::SeqCst) as u64)))
+}
+
 fn poll<T>(task: &mut Pin<Box<impl Future<Output = T> + ?Sized>>) -> bool {
     task.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready()
 }
 
-/// A request whose session two ask for at the same time: the second one is still waiting.
-fn two_ask(app: &App, sid: &Sid) -> (Exchange, Session, Task<Option<Session>>) {
-    let cookie = cookie(sid);
-    let each = |visit: &mut dyn FnMut(&str, &[u8])| visit("cookie", cookie.as_bytes());
-    let request = RequestInfo::new("/", false, &each);
+/// A request, and somebody who has asked for its session, and waits.
+fn one_asks(app: &App, sid: &Sid) -> (Exchange, Task<Option<Session>>) {
     let exchange = app.sessions.exchange();
-    let asking = exchange.session(&request);
+    let asking = with_cookies(&[cookie(sid)], |request| exchange.session(request));
     let mut slow: Task<Option<Session>> = Box::pin(async move { asking.await.unwrap() });
     assert!(!poll(&mut slow));
-    let session = done(exchange.session(&request)).unwrap().unwrap();
+    (exchange, slow)
+}
+
+/// A request whose session two ask for at the same time: the first one is still waiting.
+fn two_ask(app: &App, sid: &Sid) -> (Exchange, Session, Task<Option<Session>>) {
+    let (exchange, slow) = one_asks(app, sid);
+    let asking = with_cookies(&[cookie(sid)], |request| exchange.session(request));
+    let session = done(asking).unwrap().unwrap();
     (exchange, session, slow)
 }
 
@@ -243,6 +254,8 @@ struct Late {
     memory: MemoryStore,
     catches: AtomicBool,
     caught: Mutex<Vec<(Sid, Expect)>>,
+    /// The next write fails.
+    refuses: AtomicBool,
 }
 
 #[async_trait]
@@ -252,6 +265,9 @@ impl Store for Late {
     }
 
     async fn set(&self, sid: &Sid, record: &Record, expect: &Expect) -> Result<Set, StoreError> {
+        if self.refuses.swap(false, Ordering::SeqCst) {
+            return Err(StoreError::unavailable("late", "down"));
+        }
         self.memory.set(sid, record, expect).await
     }
 
@@ -268,35 +284,59 @@ impl Store for Late {
     }
 }
 
+/// What a handler may do after a renewal that it gave up, before its request ends.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Then {
+    Nothing,
+    Insert,
+    Take,
+    Reload,
+    RenewAndFail,
+}
+
 #[test]
 fn a_renewal_that_was_given_up_and_arrives_late_does_not_end_the_session() {
-    for changes in [true, false] {
+    for then in [Then::Nothing, Then::Insert, Then::Take, Then::Reload, Then::RenewAndFail] {
         let store = Arc::new(Late::default());
         let hour = CookieOptions::new().max_age(Duration::from_secs(3_600));
         let sessions = Options::new("keyboard cat").cookie(hour).store(Arc::clone(&store)).build().unwrap();
-        let ask = |sid: Option<&Sid>| {
-            let cookie = sid.map(cookie);
-            let each = |visit: &mut dyn FnMut(&str, &[u8])| {
-                cookie.iter().for_each(|cookie| visit("cookie", cookie.as_bytes()));
-            };
-            let exchange = sessions.exchange();
-            let session = done(exchange.session(&RequestInfo::new("/", false, &each))).unwrap().unwrap();
-            (exchange, session)
-        };
-        let (exchange, session) = ask(None);
+        let app = App { sessions, store: Arc::clone(&store) };
+        let (exchange, session) = app.ask(&[]);
         session.insert("user", "tj").unwrap();
         done(exchange.end()).unwrap();
-        let (exchange, session) = ask(Some(&session.id()));
+        let (exchange, session) = app.request(&session.id());
         store.catches.store(true, Ordering::SeqCst);
         assert!(polled(3, session.renew_id()).is_none());
-        if changes {
-            session.insert("k", 1).unwrap();
+        match then {
+            Then::Nothing => {}
+            Then::Insert => session.insert("k", 1).unwrap(),
+            Then::Take => assert_eq!(done(session.take::<String>("flash")).unwrap(), None),
+            Then::Reload => done(session.reload()).unwrap(),
+            Then::RenewAndFail => {
+                store.refuses.store(true, Ordering::SeqCst);
+                assert!(done(session.renew_id()).is_err());
+            }
         }
         done(exchange.end()).unwrap();
         let (sid, expect) = store.caught.lock().unwrap().pop().unwrap();
-        assert_eq!(done(store.memory.destroy(&sid, &expect)).unwrap(), Destroyed::Conflict);
-        assert_eq!(done(store.memory.length()).unwrap(), 1);
+        assert_eq!(done(store.memory.destroy(&sid, &expect)).unwrap(), Destroyed::Conflict, "{then:?}");
+        assert_eq!(done(store.memory.length()).unwrap(), 1, "{then:?}");
     }
+}
+
+#[test]
+fn what_is_stored_under_an_id_that_was_left_over_stays() {
+    // A regeneration whose answer is lost, and an application that makes the same id again.
+    let [App { store, .. }, _] = apps();
+    let sessions = Options::new("keyboard cat").genid(|_| "same".into()).store(Arc::clone(&store));
+    let app = App { sessions: sessions.build().unwrap(), store };
+    let sid = app.log_in();
+    let (exchange, session) = app.request(&sid);
+    app.trouble_at(0, Trouble::FailsAfter);
+    assert!(done(session.regenerate()).is_err());
+    session.insert("user", "new").unwrap();
+    done(exchange.end()).unwrap();
+    assert_eq!(app.held(&sid).unwrap().data.get("user"), Some("\"new\""));
 }
 
 #[test]
@@ -429,8 +469,8 @@ fn a_drop_that_panics_wakes_who_waits() {
     }
     let store = Arc::new(Hangs::default());
     let sessions = Options::new("keyboard cat").store(Arc::clone(&store)).build().unwrap();
-    let exchange = sessions.exchange();
-    let session = done(exchange.session(&RequestInfo::new("/", false, &|_| {}))).unwrap().unwrap();
+    let app = App { sessions, store: Arc::clone(&store) };
+    let (_exchange, session) = app.ask(&[]);
     session.insert("n", 0).unwrap();
     done(session.save()).unwrap();
     store.next.store(true, Ordering::SeqCst);
@@ -450,12 +490,7 @@ fn a_drop_that_panics_wakes_who_waits() {
 fn a_rolling_cookie_ends_with_the_record() {
     let express = Options::express("keyboard cat").name("sid").resave(false).touch(Touch::AfterPercent(20));
     for options in [Options::new("keyboard cat"), express] {
-        let start = SystemTime::now();
-        let later = Arc::new(AtomicUsize::new(0));
-        let clock = {
-            let later = Arc::clone(&later);
-            Clock::new(move || start + Duration::from_secs(later.load(Ordering::SeqCst) as u64))
-        };
+        let (later, clock) = clock();
         let store = Arc::new(MemoryStore::new().clock(clock.clone()));
         let lifetime = Duration::from_secs(1_000);
         let sessions = options
@@ -465,21 +500,14 @@ fn a_rolling_cookie_ends_with_the_record() {
             .store(Arc::clone(&store))
             .build()
             .unwrap();
-        let ask = |cookie: Option<String>| {
-            let each = |visit: &mut dyn FnMut(&str, &[u8])| {
-                cookie.iter().for_each(|cookie| visit("cookie", cookie.as_bytes()));
-            };
-            let exchange = sessions.exchange();
-            let session = done(exchange.session(&RequestInfo::new("/", false, &each))).unwrap().unwrap();
-            (exchange, session)
-        };
-        let (exchange, session) = ask(None);
+        let app = App { sessions, store };
+        let (exchange, session) = app.ask(&[]);
         session.insert("a", 1).unwrap();
         done(exchange.end()).unwrap();
         later.store(150, Ordering::SeqCst);
-        let (exchange, session) = ask(Some(cookie(&session.id())));
+        let (exchange, session) = app.request(&session.id());
         assert_eq!(done(exchange.end()).unwrap().len(), 1);
-        assert_eq!(done(store.get(&session.id())).unwrap().unwrap().left, Some(lifetime));
+        assert_eq!(done(app.store.get(&session.id())).unwrap().unwrap().left, Some(lifetime));
     }
 }
 
@@ -608,12 +636,7 @@ fn a_logout_takes_its_own_cookie_away_also_after_a_renewal() {
 
 #[test]
 fn a_touch_undoes_no_lifetime_that_another_request_gave() {
-    let start = SystemTime::now();
-    let later = Arc::new(AtomicUsize::new(0));
-    let clock = {
-        let later = Arc::clone(&later);
-        Clock::new(move || start + Duration::from_secs(later.load(Ordering::SeqCst) as u64))
-    };
+    let (later, clock) = clock();
     let store =
         Arc::new(SlowStore { memory: MemoryStore::new().clock(clock.clone()), ..SlowStore::default() });
     let lifetime = CookieOptions::new().max_age(Duration::from_secs(100));
@@ -663,12 +686,7 @@ fn the_end_asks_no_more_than_it_must() {
 fn who_gets_the_session_after_the_end_cannot_move_it_away() {
     for app in apps() {
         let sid = app.log_in();
-        let cookie = cookie(&sid);
-        let each = |visit: &mut dyn FnMut(&str, &[u8])| visit("cookie", cookie.as_bytes());
-        let exchange = app.sessions.exchange();
-        let asking = exchange.session(&RequestInfo::new("/", false, &each));
-        let mut slow: Task<Option<Session>> = Box::pin(async move { asking.await.unwrap() });
-        assert!(!poll(&mut slow));
+        let (exchange, slow) = one_asks(&app, &sid);
         assert!(exchange.ends_unasked());
         let session = done(slow).unwrap();
         assert!(matches!(done(session.renew_id()), Err(Error::ResponseOut)));

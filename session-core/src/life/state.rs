@@ -70,6 +70,8 @@ pub(crate) struct Life {
     expiry_in_doubt: bool,
     /// Ids under which this request may have left a record that is to be destroyed before the response.
     pub(super) leftovers: Vec<Sid>,
+    /// The version that a renewal expects of the old record, which it is destroying.
+    fence: Option<Version>,
     /// Whether the response has gone out, and if so, whether the client has this session's cookie.
     response: Option<CookieOut>,
     /// The id that the session had then.
@@ -182,6 +184,7 @@ impl Life {
             confirmed: now,
             expiry_in_doubt: false,
             leftovers: Vec::new(),
+            fence: None,
             response: None,
             cookie_of: None,
             reported: None,
@@ -349,9 +352,9 @@ impl Life {
     }
 
     /// A renewal was given up while the end of the old record was on its way. It may still arrive, and must then find
-    /// another version: what is under the new id goes before the response does.
+    /// another version.
     fn is_to_fence(&self) -> bool {
-        matches!(self.standing, Standing::Doubt { before: Before::Held(_) }) && !self.leftovers.is_empty()
+        self.held().is_some_and(|held| Some(&held.version) == self.fence.as_ref())
     }
 
     /// Data that the store does not have, or may not have: a write without an answer may have stored other ones.
@@ -427,6 +430,12 @@ impl Life {
         }
     }
 
+    /// The old record of a renewal is to end, if it is still this one.
+    pub(super) fn moves_away(&mut self, version: Version) {
+        self.begin_doubt();
+        self.fence = Some(version);
+    }
+
     pub(super) fn touch_goes_out(&mut self) {
         self.expiry_in_doubt = true;
     }
@@ -498,6 +507,8 @@ impl Life {
         };
         self.base = Arc::clone(&sent.data);
         self.doubted.clear();
+        // What stands there is no leftover any more.
+        self.leftovers.retain(|sid| *sid != sent.sid);
         if self.cookie == sent.cookie {
             self.cookie_unsaved = Differing::default();
             // As the record has it.
@@ -688,7 +699,6 @@ impl Life {
 
     /// The copy is the session from now on.
     pub(super) fn moved(&mut self, copy: &Sent, version: Version, context: &Context<'_>) {
-        self.leftovers.retain(|sid| *sid != copy.sid);
         self.sid = copy.sid.clone();
         self.written(copy, version, context);
         self.same_id = context.options.policies.explicit_save == ExplicitSave::Counts;

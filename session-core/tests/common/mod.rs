@@ -109,9 +109,17 @@ pub(crate) fn done<T>(future: impl Future<Output = T>) -> T {
     polled(10_000, future).expect("it ends")
 }
 
-pub(crate) struct App {
-    pub(crate) store: Arc<SlowStore>,
+pub(crate) struct App<S = SlowStore> {
+    pub(crate) store: Arc<S>,
     pub(crate) sessions: Sessions,
+}
+
+/// A request that comes with these cookies.
+pub(crate) fn with_cookies<T>(cookies: &[String], ask: impl FnOnce(&RequestInfo<'_>) -> T) -> T {
+    let each = |visit: &mut dyn FnMut(&str, &[u8])| {
+        cookies.iter().for_each(|cookie| visit("cookie", cookie.as_bytes()));
+    };
+    ask(&RequestInfo::new("/", false, &each))
 }
 
 pub(crate) fn apps() -> [App; 2] {
@@ -123,20 +131,20 @@ pub(crate) fn apps() -> [App; 2] {
         })
 }
 
-impl App {
+impl<S> App<S> {
     pub(crate) fn ask(&self, cookies: &[String]) -> (Exchange, Session) {
-        let each = |visit: &mut dyn FnMut(&str, &[u8])| {
-            cookies.iter().for_each(|cookie| visit("cookie", cookie.as_bytes()));
-        };
         let exchange = self.sessions.exchange();
-        let session = done(exchange.session(&RequestInfo::new("/", false, &each))).unwrap().unwrap();
+        let asking = with_cookies(cookies, |request| exchange.session(request));
+        let session = done(asking).unwrap().unwrap();
         (exchange, session)
     }
 
     pub(crate) fn request(&self, sid: &Sid) -> (Exchange, Session) {
         self.ask(&[cookie(sid)])
     }
+}
 
+impl App {
     pub(crate) fn log_in(&self) -> Sid {
         let (exchange, session) = self.ask(&[]);
         session.insert("user", "tj").unwrap();

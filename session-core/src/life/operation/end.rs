@@ -132,8 +132,9 @@ impl Operation {
             (_, Event::Failed(error)) => self.ended(life, context, decision, Some(error.into())),
             (Write::Touch, event) => self.touch(decision, life, context, &event),
             (Write::Destroy, Event::Destroyed(_, here)) => {
-                let presence = life.presence;
-                life.destroyed(here || presence == Presence::Destroyed);
+                // A session that another request ended stays so.
+                let gone = matches!(life.standing, Standing::Gone);
+                life.destroyed(here || (life.presence == Presence::Destroyed && !gone));
                 self.clean_up(decision, life, context)
             }
             (Write::Destroy, Event::Begin) => Step::Ask(self.ask_destroy_this(life, Why::Wanted)),

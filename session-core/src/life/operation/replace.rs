@@ -118,8 +118,9 @@ impl Operation {
             }
             Event::Copied => {
                 if let (Standing::Held(held), Presence::Present) = (&life.standing, life.presence) {
-                    let expect = Expect::Version(held.version.clone());
-                    life.begin_doubt();
+                    let version = held.version.clone();
+                    life.moves_away(version.clone());
+                    let expect = Expect::Version(version);
                     return Step::Ask(self.ask_destroy(life.sid().clone(), expect, Why::Moved));
                 }
             }
