@@ -142,6 +142,17 @@ pub(crate) fn cookie_after(facts: &Facts, policies: &Policies, decision: Decisio
     }
 }
 
+/// What goes out with an error, of what would have: the cookie of a record that would be nobody's without it, and the
+/// attributes that are in the record, as was heard a moment ago.
+pub(crate) fn cookie_with_error(facts: &Facts, decision: Decision) -> SetCookie {
+    let nobodys = facts.stored && !facts.cookie_matches;
+    let recorded = facts.cookie_changed && !facts.cookie_unsaved && facts.renewed && !facts.unconfirmed;
+    match facts.presence {
+        Presence::Present if nobodys || recorded => decision.cookie,
+        _ => SetCookie::Nothing,
+    }
+}
+
 /// Before a cookie is sent for what this request wrote a while ago, the store is asked again: another request may have
 /// ended the session since, and given the browser a newer cookie.
 fn is_to_confirm(facts: &Facts, policies: &Policies, decision: Decision) -> bool {

@@ -724,21 +724,6 @@ impl Life {
         self.response.is_none()
     }
 
-    /// The record stands under an id that the client does not have: without its cookie it would be nobody's.
-    pub(super) fn needs_its_cookie(&self) -> bool {
-        self.presence == Presence::Present && self.held().is_some() && !self.is_presented()
-    }
-
-    /// What the handler set of the cookie is in the record, as was heard a moment ago: the client is to have it as well.
-    pub(super) fn has_stored_its_cookie(&self, now: Millis) -> bool {
-        self.presence == Presence::Present
-            && matches!(self.standing, Standing::Held(_))
-            && self.cookie_changed
-            && self.cookie_unsaved.is_nothing()
-            && self.renewed.is_some()
-            && now.saturating_sub(self.confirmed) < CONFIRMED_FOR
-    }
-
     /// Another request ended it, and may have given the client a cookie of its own.
     pub(super) fn may_not_have_its_cookie(&mut self) {
         self.has_its_cookie = false;

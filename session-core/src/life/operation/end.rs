@@ -5,7 +5,7 @@ use crate::{
     error::Error,
     life::{
         Context,
-        decide::{Decision, Presence, SetCookie, Write, cookie_after, decide},
+        decide::{Decision, Presence, SetCookie, Write, cookie_after, cookie_with_error, decide},
         fault::{Fault, planted},
         state::{CookieOut, Life, Standing},
     },
@@ -217,9 +217,11 @@ impl Operation {
         let silent = planted(Fault::DroppedInSilence) || error.is_some();
         let dropped = if gone && !silent { life.unsaved() } else { 0 };
         let ended = life.presence != Presence::Present && decision.cookie == SetCookie::Send;
-        let has_to_know = life.needs_its_cookie() || life.has_stored_its_cookie(context.now);
-        let useless = error.is_some() && !has_to_know;
-        let set_cookie = if gone || ended || useless { SetCookie::Nothing } else { decision.cookie };
+        let set_cookie = match &error {
+            _ if gone || ended => SetCookie::Nothing,
+            Some(_) => cookie_with_error(&life.facts(context), decision),
+            None => decision.cookie,
+        };
         if !life.is_response_out() {
             let expired = life.cookie_to_send(context.now).expires_at().is_some_and(|at| at <= context.now);
             let out = match set_cookie {
