@@ -65,11 +65,13 @@ pub(crate) enum Fault {
     FoundNotSaved,
     /// The cookie is decided on before the session was read again.
     CookieNotDecidedAgain,
+    /// A renewal that was given up may still end the session when the request is over.
+    NotFenced,
 }
 
 #[cfg(test)]
 impl Fault {
-    pub(crate) const ALL: [Self; 31] = [
+    pub(crate) const ALL: [Self; 32] = [
         Self::OldExpiryWritten,
         Self::LifetimeClaimed,
         Self::NoDoubt,
@@ -101,6 +103,7 @@ impl Fault {
         Self::FailedFirstWriteEnds,
         Self::FoundNotSaved,
         Self::CookieNotDecidedAgain,
+        Self::NotFenced,
     ];
 }
 

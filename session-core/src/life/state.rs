@@ -355,6 +355,7 @@ impl Life {
     /// another version.
     fn is_to_fence(&self) -> bool {
         self.held().is_some_and(|held| Some(&held.version) == self.fence.as_ref())
+            && !planted(Fault::NotFenced)
     }
 
     /// Data that the store does not have, or may not have: a write without an answer may have stored other ones.

@@ -47,8 +47,7 @@ struct About {
     /// A record was held, and then none any more.
     existed: bool,
     gone: bool,
-    /// Something was begun that may end the session, or that shortens it.
-    may_end: bool,
+    /// Something was begun that shortens it, or lengthens it.
     shortened: bool,
     lengthened: bool,
     /// Its own lifetime was set to end: it may be stored again by the same request.
@@ -58,6 +57,8 @@ struct About {
     logged_out: bool,
     /// A browser was given its id.
     known: bool,
+    /// … with a cookie that had expired by then.
+    sent_expired: bool,
     /// The session that was renewed to become this one, and the request that made the record.
     parent: Option<Sid>,
     maker: Option<usize>,
@@ -83,8 +84,8 @@ pub(super) struct Mine {
     applied: bool,
     /// It was to end the session, or to let go of it.
     ended: bool,
-    /// The session was not in the store at some time.
-    absent: bool,
+    /// The session was not in the store under this id at some time.
+    absent: Option<Sid>,
     let_go: bool,
     /// A logout was begun, and nobody was told that it is done.
     logs_out: bool,
@@ -153,6 +154,8 @@ pub(super) struct Effect<'a> {
     pub(super) of: &'a Sid,
     /// Nobody waits for the answer.
     pub(super) late: bool,
+    /// And the request has ended well, with the session that it asked this of.
+    pub(super) is_settled: bool,
 }
 
 /// When an operation answers its caller.
@@ -196,11 +199,7 @@ impl Ghost {
             return;
         }
         match op {
-            Op::Destroy | Op::Regenerate | Op::Renew => self.about(sid).may_end = true,
-            Op::ExpireNow => {
-                self.about(sid).may_end = true;
-                self.about(sid).may_return = true;
-            }
+            Op::ExpireNow => self.about(sid).may_return = true,
             Op::Shorten => {
                 self.about(sid).shortened = true;
                 self.about(sid).deadline = 0;
@@ -264,8 +263,13 @@ impl Ghost {
                         ));
                     }
                     *added += 1;
-                } else if held.is_none() && effect.op == Op::Update {
-                    *added = 1;
+                } else if held.is_none() {
+                    if !returns && count != (effect.op == Op::Update).then_some(1) {
+                        return broken(format!("a new record has the counter {count:?}"));
+                    }
+                    if effect.op == Op::Update {
+                        *added = 1;
+                    }
                 }
                 if Some(new) == mine.wanted {
                     mine.applied = true;
@@ -303,6 +307,9 @@ impl Ghost {
             (Ask::Destroy { sid, .. }, Answer::Destroyed(Destroyed::Destroyed)) => {
                 if !effect.late && !self.look(sid).may_return && effect.op == Op::Renew && sid == effect.of {
                     self.moved(sid, effect, mine)?;
+                }
+                if effect.late && effect.op == Op::Renew && sid == effect.of && effect.is_settled {
+                    return broken("a renewal that was given up ended the session after its request");
                 }
                 // What nobody was given is nobody's.
                 let wanted = mine.ended || self.look(sid).may_return || !self.look(sid).known;
@@ -369,7 +376,7 @@ impl Ghost {
         for (sid, about) in &mut self.0 {
             let held = store.held(sid, now).is_some();
             if !held && about.existed && !about.gone {
-                if now < about.deadline && !about.may_end {
+                if now < about.deadline && !about.may_return {
                     return broken(format!("a session in use ended {} ms too early", about.deadline - now));
                 }
                 about.gone = true;
@@ -383,7 +390,9 @@ impl Ghost {
         for request in requests {
             if let Some(life) = &request.life {
                 let existed = self.0.iter().any(|(sid, about)| sid == life.sid() && about.existed);
-                request.mine.absent |= existed && store.held(life.sid(), now).is_none();
+                if existed && store.held(life.sid(), now).is_none() {
+                    request.mine.absent = Some(life.sid().clone());
+                }
             }
         }
         Ok(())
@@ -402,6 +411,7 @@ impl Ghost {
         if ended.cookie.expires_at().is_some_and(|at| at <= now) {
             // The client had it, if only for a moment.
             self.about(&ended.sid).known = true;
+            self.about(&ended.sid).sent_expired = true;
             return Ok(());
         }
         // What the store said a moment ago may have changed since, as it may while the response is on its way.
@@ -504,7 +514,8 @@ impl Ghost {
         if rules.cookie_follows
             && *until <= now
             && now < about.browser_deadline
-            && !about.may_end
+            && !about.gone
+            && !about.may_return
             && !about.cookie_behind
             // A request that began before goes by the lifetime that it read.
             && !about.shortened
@@ -533,7 +544,7 @@ impl Ghost {
             self.renamed(before, &sid);
         }
         match done {
-            Err(error) => return Self::failed(request, running, error),
+            Err(error) => return self.failed(&sid, request, running, error),
             Ok(Done::Ended(ended)) => return self.ended(moment, request, ended, expired),
             Ok(Done::Ok) => {}
         }
@@ -619,13 +630,27 @@ impl Ghost {
     }
 
     /// An error has a reason.
-    fn failed(request: &mut Request, running: &Running, error: &Error) -> Result<(), Violation> {
+    fn failed(
+        &self,
+        sid: &Sid,
+        request: &mut Request,
+        running: &Running,
+        error: &Error,
+    ) -> Result<(), Violation> {
         let because = match error {
             Error::Store(_) => running.faulty,
             // The copy of a renewal may have expired before the old record was ended.
-            Error::Gone => request.mine.absent || (running.op == Op::Renew && running.saw_nothing),
+            Error::Gone => {
+                request.mine.absent.as_ref() == Some(sid) || (running.op == Op::Renew && running.saw_nothing)
+            }
             Error::Destroyed => request.mine.ended,
-            Error::ResponseOut => request.status == Status::Ended,
+            // Another id, or what no browser can come back to.
+            Error::ResponseOut => {
+                let to_another_id = matches!(running.op, Op::Renew | Op::Regenerate);
+                let about = self.look(sid);
+                let unreachable = !about.known || about.sent_expired || about.may_return;
+                request.status == Status::Ended && (to_another_id || unreachable)
+            }
             Error::NotStored => running.saw_nothing,
             _ => false,
         };
@@ -658,7 +683,7 @@ impl Ghost {
         let sid = life.sid().clone();
         let present = life.presence() == Presence::Present;
         if let Some(error) = &ended.error {
-            return Self::failed(request, running, error);
+            return self.failed(&sid, request, running, error);
         }
         if request.mine.logs_out && store.held(&sid, now).is_some() && !self.look(&sid).may_return {
             return broken("a logout was begun, and nobody was told that it is not done");
@@ -687,7 +712,7 @@ impl Ghost {
             if ended.dropped == 0 {
                 return broken("a change was dropped in silence");
             }
-            if !request.mine.absent {
+            if request.mine.absent.as_ref() != Some(&sid) {
                 return broken("a change was dropped without a reason");
             }
         }
@@ -715,7 +740,7 @@ impl Ghost {
             if !about.known && !excused {
                 return broken("a record is left that nobody knows the id of");
             }
-            if self.is_logged_out(sid) && !excused {
+            if self.is_logged_out(sid) && (about.known || !excused) {
                 return broken("a logout left a live successor");
             }
         }

@@ -6,6 +6,7 @@ use hashbrown::{DefaultHashBuilder, HashSet};
 
 use super::{
     check::Violation,
+    store::Versions,
     world::{Arrival, Choice, Op, Rules, World},
 };
 
@@ -23,6 +24,7 @@ pub(super) struct Budget {
     pub(super) express: u8,
     /// Whether a handle is used after the response.
     pub(super) late: bool,
+    pub(super) versions: Versions,
     /// What handlers may do.
     pub(super) ops: &'static [Op],
 }

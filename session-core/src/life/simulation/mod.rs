@@ -23,13 +23,22 @@ use std::{
 
 use self::{
     explore::{Budget, explore, wander},
+    store::Versions,
     world::{Arrival, FEWER, OPS, Op, Rules},
 };
 use super::fault::{Fault, plant};
 
 /// Two requests with up to two operations each, with one fault; three with one operation.
-const TWO: Budget =
-    Budget { requests: 2, operations: 2, faults: 1, time: 0, express: 0, late: false, ops: &FEWER };
+const TWO: Budget = Budget {
+    requests: 2,
+    operations: 2,
+    faults: 1,
+    time: 0,
+    express: 0,
+    late: false,
+    versions: Versions::Digest,
+    ops: &FEWER,
+};
 const THREE: Budget = Budget { requests: 3, operations: 1, faults: 0, ..TWO };
 /// Two with one operation: with more faults, with time, with Express, or with handles that are used after the response.
 const FAULTS: Budget = Budget { operations: 1, faults: 2, ops: &OPS, ..TWO };
@@ -37,14 +46,33 @@ const TIME: Budget = Budget { faults: 0, time: 2, ..FAULTS };
 const EXPRESS: Budget = Budget { faults: 0, time: 1, express: 1, ..FAULTS };
 const LATE: Budget = Budget { faults: 1, late: true, ..FAULTS };
 /// One request alone, with all of it.
-const ONE: Budget =
-    Budget { requests: 1, operations: 2, faults: 2, time: 1, express: 1, late: true, ops: &OPS };
+const ONE: Budget = Budget {
+    requests: 1,
+    operations: 2,
+    faults: 2,
+    time: 1,
+    express: 1,
+    late: true,
+    versions: Versions::Digest,
+    ops: &OPS,
+};
 
 /// What is changed back, and what is read again after a long time: longer programs of few operations.
 const BACK: Budget = Budget { operations: 3, ops: &[Op::Insert, Op::PutBack, Op::Save], ..TWO };
+/// What a renewal that was given up may still do, after whatever comes then.
+const GIVEN_UP: Budget = Budget {
+    operations: 3,
+    faults: 1,
+    time: 0,
+    express: 0,
+    late: false,
+    versions: Versions::Count,
+    ops: &[Op::Insert, Op::Remove, Op::Update, Op::Save, Op::Reload, Op::Renew, Op::Regenerate, Op::Touch],
+    ..ONE
+};
 const LONG: Budget = Budget { faults: 0, time: 2, ops: &[Op::Update, Op::Reload], ..TWO };
 
-const USUAL: [Budget; 9] = [TWO, THREE, FAULTS, TIME, EXPRESS, LATE, ONE, BACK, LONG];
+const USUAL: [Budget; 10] = [TWO, THREE, FAULTS, TIME, EXPRESS, LATE, ONE, BACK, LONG, GIVEN_UP];
 
 /// With `SIMULATION=all`, which takes long: two faults everywhere, and more of everything else.
 const MORE: [Budget; 8] = [
@@ -136,7 +164,16 @@ fn long_runs_at_random_keep_the_promises() {
     };
     let (seed, runs) = (number("SIMULATION_SEED", 1), number("SIMULATION_RUNS", 20_000).max(1));
     println!("SIMULATION_SEED={seed} SIMULATION_RUNS={runs}");
-    let budget = Budget { requests: 4, operations: 4, faults: 4, time: 4, express: 2, late: true, ops: &OPS };
+    let budget = Budget {
+        requests: 4,
+        operations: 4,
+        faults: 4,
+        time: 4,
+        express: 2,
+        late: true,
+        versions: Versions::Digest,
+        ops: &OPS,
+    };
     for rules in &Rules::profiles() {
         for arrival in [Arrival::LoggedIn, Arrival::New] {
             let found = wander(rules, arrival, budget, seed, usize::try_from(runs).unwrap());
@@ -153,16 +190,35 @@ fn long_runs_at_random_keep_the_promises() {
 }
 
 /// What is tried to find a fault, the smallest first.
-const SEARCH: [Budget; 13] = [
+const SEARCH: [Budget; 14] = [
     Budget { requests: 1, operations: 1, faults: 0, time: 2, ..ONE },
     Budget { operations: 1, faults: 0, time: 1, ..FAULTS },
     Budget { faults: 1, time: 0, express: 0, ..ONE },
     Budget { operations: 1, faults: 0, ..FAULTS },
     Budget { operations: 1, faults: 1, ..FAULTS },
-    Budget { requests: 1, operations: 2, faults: 0, time: 2, express: 0, late: false, ops: &OPS },
-    Budget { requests: 1, operations: 2, faults: 1, time: 1, express: 0, late: false, ops: &OPS },
+    Budget {
+        requests: 1,
+        operations: 2,
+        faults: 0,
+        time: 2,
+        express: 0,
+        late: false,
+        versions: Versions::Digest,
+        ops: &OPS,
+    },
+    Budget {
+        requests: 1,
+        operations: 2,
+        faults: 1,
+        time: 1,
+        express: 0,
+        late: false,
+        versions: Versions::Digest,
+        ops: &OPS,
+    },
     LONG,
     BACK,
+    GIVEN_UP,
     Budget { faults: 0, ..TWO },
     EXPRESS,
     Budget { time: 1, ..FAULTS },
@@ -172,7 +228,7 @@ const SEARCH: [Budget; 13] = [
 /// Without a fault there is nothing to find: what is found with one is its work.
 #[test]
 fn without_a_fault_nothing_is_found() {
-    let (_, violations) = explore_all(&SEARCH[..10]);
+    let (_, violations) = explore_all(&SEARCH[..11]);
     assert!(violations.is_empty(), "{}", violations.join("\n"));
 }
 

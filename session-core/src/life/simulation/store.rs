@@ -1,4 +1,4 @@
-//! A store without I/O: conditional writes, expiry by the virtual clock, versions that are digests of what is held.
+//! A store without I/O: conditional writes, expiry by the virtual clock.
 
 use std::{
     hash::{BuildHasher, BuildHasherDefault, DefaultHasher},
@@ -14,8 +14,21 @@ use crate::{
     wire::{date::Millis, sid::Sid},
 };
 
-#[derive(Clone, Hash, Default)]
-pub(super) struct SimStore(Vec<(Sid, Entry)>);
+#[derive(Clone, Hash)]
+pub(super) struct SimStore {
+    entries: Vec<(Sid, Entry)>,
+    versions: Versions,
+    writes: u64,
+}
+
+/// What a version is.
+#[derive(Clone, Copy, Debug, Hash, PartialEq)]
+pub(super) enum Versions {
+    /// A digest of what is held: the same again when the same is written.
+    Digest,
+    /// Another one with each write.
+    Count,
+}
 
 #[derive(Clone, Hash)]
 pub(super) struct Entry {
@@ -33,12 +46,20 @@ pub(super) fn until(cookie: &Cookie, now: Millis) -> Option<Millis> {
 }
 
 impl SimStore {
+    pub(super) fn new(versions: Versions) -> Self {
+        Self { entries: Vec::new(), versions, writes: 0 }
+    }
+
+    pub(super) fn counts(&self) -> bool {
+        self.versions == Versions::Count
+    }
+
     pub(super) fn held(&self, sid: &Sid, now: Millis) -> Option<&Entry> {
-        self.0.iter().find(|(held, entry)| held == sid && entry.until > now).map(|(_, entry)| entry)
+        self.entries.iter().find(|(held, entry)| held == sid && entry.until > now).map(|(_, entry)| entry)
     }
 
     pub(super) fn live(&self, now: Millis) -> impl Iterator<Item = (&Sid, &Entry)> {
-        self.0.iter().filter(move |(_, entry)| entry.until > now).map(|(sid, entry)| (sid, entry))
+        self.entries.iter().filter(move |(_, entry)| entry.until > now).map(|(sid, entry)| (sid, entry))
     }
 
     pub(super) fn put(
@@ -49,21 +70,27 @@ impl SimStore {
         until: Millis,
         writer: Option<usize>,
     ) {
-        let digest = BuildHasherDefault::<DefaultHasher>::default().hash_one((&data, cookie));
-        let entry = Entry { data, cookie: cookie.clone(), until, version: digest, writer };
+        let version = match self.versions {
+            Versions::Digest => BuildHasherDefault::<DefaultHasher>::default().hash_one((&data, cookie)),
+            Versions::Count => {
+                self.writes += 1;
+                self.writes
+            }
+        };
+        let entry = Entry { data, cookie: cookie.clone(), until, version, writer };
         self.remove(sid);
-        self.0.push((sid.clone(), entry));
+        self.entries.push((sid.clone(), entry));
         // Two orders of the same records are one store.
-        self.0.sort_by(|(one, _), (other, _)| one.cmp(other));
+        self.entries.sort_by(|(one, _), (other, _)| one.cmp(other));
     }
 
     pub(super) fn remove(&mut self, sid: &Sid) {
-        self.0.retain(|(held, _)| held != sid);
+        self.entries.retain(|(held, _)| held != sid);
     }
 
     /// What has expired is not there.
     pub(super) fn sweep(&mut self, now: Millis) {
-        self.0.retain(|(_, entry)| entry.until > now);
+        self.entries.retain(|(_, entry)| entry.until > now);
     }
 
     pub(super) fn get(&self, sid: &Sid, now: Millis) -> Option<Stored> {
@@ -102,7 +129,7 @@ impl SimStore {
                 let Some(until) = until(cookie, now) else {
                     return Answer::Touched(Touched::Expired);
                 };
-                match self.0.iter_mut().find(|(held, _)| held == sid) {
+                match self.entries.iter_mut().find(|(held, _)| held == sid) {
                     Some((_, entry)) if !expected(Some(&*entry), expect) => {
                         Answer::Touched(Touched::Conflict)
                     }

@@ -9,7 +9,10 @@ use super::{
 };
 use crate::{
     error::{Error, StoreError},
-    life::{Answer, Ask, Changed, Context, Done, Life, Operation, Step, decide::SetCookie},
+    life::{
+        Answer, Ask, Changed, Context, Done, Life, Operation, Step,
+        decide::{Presence, SetCookie},
+    },
     options::{Options, cookie_options::CookieOptions},
     record::data::Data,
     wire::{date::Millis, sid::Sid},
@@ -188,6 +191,8 @@ pub(super) struct Request {
     pub(super) mine: Mine,
     /// A fault hit it.
     pub(super) faulty: bool,
+    /// Its end answered without an error.
+    ended_well: bool,
     /// When the store last answered it.
     pub(super) heard: Millis,
 }
@@ -307,7 +312,7 @@ impl World {
     pub(super) fn new(rules: &Rules, arrival: Arrival, budget: Budget) -> Self {
         let mut world = Self {
             now: 1_000_000,
-            store: SimStore::default(),
+            store: SimStore::new(budget.versions),
             requests: (0..budget.requests).map(|_| Request::new(budget.operations)).collect(),
             late: Vec::new(),
             turn: Vec::new(),
@@ -485,6 +490,8 @@ impl World {
             Choice::Arrives(at) => {
                 let late = self.late.remove(at);
                 let (before, now) = (self.store.clone(), self.now);
+                // Where the same data have the same version, a call that names it cannot be fenced off.
+                let is_settled = self.store.counts() && self.requests[late.request].is_settled(&late.of);
                 let answer = self.store.answer(&late.ask.0, now, usize::MAX);
                 let effect = Effect {
                     rules,
@@ -498,6 +505,7 @@ impl World {
                     request: late.request,
                     of: &late.of,
                     late: true,
+                    is_settled,
                 };
                 let (mut added, mut mine) = (late.added, late.mine.clone());
                 self.ghost.effect(&effect, &mut added, &mut mine)?;
@@ -569,7 +577,7 @@ impl World {
             request.operations -= 1;
         }
         let Some(life) = &mut request.life else { return Ok(()) };
-        let present = life.presence() == crate::life::decide::Presence::Present;
+        let present = life.presence() == Presence::Present;
         self.ghost.begins(op, life.sid(), present);
         let operation = match (op, new) {
             (Op::Get, _) => None,
@@ -720,6 +728,7 @@ impl World {
         let before = running.of.clone();
         if let Ok(Done::Ended(ended)) = done {
             self.requests[at].status = Status::Ended;
+            self.requests[at].ended_well = ended.error.is_none();
             if ended.error.is_none() || ended.set_cookie == SetCookie::Send {
                 self.respond(rules, at, ended, running.faulty)?;
             }
@@ -780,6 +789,7 @@ impl World {
             request: at,
             of: life.sid(),
             late: false,
+            is_settled: false,
         };
         ghost.effect(&effect, &mut running.added, mine)?;
         Ok(answer)
@@ -851,6 +861,12 @@ impl World {
 }
 
 impl Request {
+    /// It has ended well, and its session is the one of this id.
+    fn is_settled(&self, sid: &Sid) -> bool {
+        let is_of = |life: &Life| life.sid() == sid && life.presence() == Presence::Present;
+        self.ended_well && self.life.as_ref().is_some_and(is_of)
+    }
+
     /// The store holds this value.
     pub(super) fn knows(&mut self, value: Option<u8>) {
         self.loaded = value;
@@ -869,6 +885,7 @@ impl Request {
             values: 0,
             mine: Mine::default(),
             faulty: false,
+            ended_well: false,
             heard: 0,
         }
     }
