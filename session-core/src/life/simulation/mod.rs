@@ -72,6 +72,9 @@ const GIVEN_UP: Budget = Budget {
 };
 const LONG: Budget = Budget { faults: 0, time: 2, ops: &[Op::Update, Op::Reload], ..TWO };
 
+/// With rarer options.
+const RARER: [Budget; 3] = [Budget { faults: 1, ..FAULTS }, Budget { time: 1, ..TIME }, ONE];
+
 const USUAL: [Budget; 10] = [TWO, THREE, FAULTS, TIME, EXPRESS, LATE, ONE, BACK, LONG, GIVEN_UP];
 
 /// With `SIMULATION=all`, which takes long: two faults everywhere, and more of everything else.
@@ -91,8 +94,7 @@ fn all() -> bool {
 }
 
 /// Every combination of budgets, profiles and arrivals, on as many threads as there are cores.
-fn explore_all(budgets: &[Budget]) -> (usize, Vec<String>) {
-    let rules = Rules::profiles();
+fn explore_all(budgets: &[Budget], rules: &[Rules]) -> (usize, Vec<String>) {
     let arrivals = [Arrival::LoggedIn, Arrival::New];
     let runs: Vec<(Budget, &Rules, Arrival)> = budgets
         .iter()
@@ -150,7 +152,11 @@ fn every_order_of_events_keeps_the_promises() {
     if all() {
         budgets.extend(MORE);
     }
-    let (worlds, violations) = explore_all(&budgets);
+    let (mut worlds, mut violations) = explore_all(&budgets, &Rules::profiles());
+    let rarer = if all() { &budgets } else { &RARER[..] };
+    let (more, found) = explore_all(rarer, &Rules::rarer());
+    worlds += more;
+    violations.extend(found);
     let programs: usize = budgets.iter().map(programs).sum();
     println!("{worlds} worlds of {programs} programs, in two profiles");
     assert!(violations.is_empty(), "{}", violations.join("\n"));
@@ -174,7 +180,7 @@ fn long_runs_at_random_keep_the_promises() {
         versions: Versions::Digest,
         ops: &OPS,
     };
-    for rules in &Rules::profiles() {
+    for rules in Rules::profiles().iter().chain(&Rules::rarer()) {
         for arrival in [Arrival::LoggedIn, Arrival::New] {
             let found = wander(rules, arrival, budget, seed, usize::try_from(runs).unwrap());
             println!(
@@ -228,7 +234,7 @@ const SEARCH: [Budget; 14] = [
 /// Without a fault there is nothing to find: what is found with one is its work.
 #[test]
 fn without_a_fault_nothing_is_found() {
-    let (_, violations) = explore_all(&SEARCH[..11]);
+    let (_, violations) = explore_all(&SEARCH[..11], &Rules::profiles());
     assert!(violations.is_empty(), "{}", violations.join("\n"));
 }
 

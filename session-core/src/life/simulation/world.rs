@@ -13,7 +13,7 @@ use crate::{
         Answer, Ask, Changed, Context, Done, Life, Operation, Step,
         decide::{Presence, SetCookie},
     },
-    options::{Options, cookie_options::CookieOptions},
+    options::{Options, cookie_options::CookieOptions, policy::Unset},
     record::data::Data,
     wire::{date::Millis, sid::Sid},
 };
@@ -65,6 +65,23 @@ impl Rules {
                 cookie_follows: false,
             },
         ]
+    }
+
+    /// Options that are rarer: a cookie with every response, and `req.session = null` as a logout.
+    pub(super) fn rarer() -> Vec<Self> {
+        let profiles = Self::profiles().into_iter().filter(|rules| !rules.is_without_dates());
+        profiles
+            .map(|rules| Self {
+                name: if rules.cookie_follows {
+                    "new profile, rolling, unset destroys"
+                } else {
+                    "express profile, rolling, unset destroys, resave off"
+                },
+                options: rules.options.rolling(true).unset(Unset::Destroy).resave(false),
+                kept: LIFETIME,
+                ..rules
+            })
+            .collect()
     }
 
     pub(super) fn is_without_dates(&self) -> bool {
@@ -638,7 +655,11 @@ impl World {
             }
             (Op::Unset, _) => {
                 life.unset();
-                request.mine.lets_go();
+                if present && rules.options.policies.unset == Unset::Destroy {
+                    request.mine.begins_logout();
+                } else {
+                    request.mine.lets_go();
+                }
                 None
             }
             (Op::Update, _) => Some(Operation::change()),
