@@ -323,9 +323,9 @@ fn three_operations_at_once_in_every_order() {
     let sorted: Vec<_> =
         triples.filter(|ops| ops.windows(2).all(|two| two[0] as u8 <= two[1] as u8)).collect();
     let all = std::env::var("SIMULATION").is_ok_and(|word| word == "all");
-    for executor in EXECUTORS {
-        let runs =
-            explore_all(sorted.iter().cloned(), &[None], if all { &CASES } else { &CASES[..1] }, executor);
-        assert!(runs > 10_000, "{runs}");
+    let (executors, cases) = if all { (&EXECUTORS[..], &CASES[..]) } else { (&EXECUTORS[1..], &CASES[..1]) };
+    for executor in executors {
+        let runs = explore_all(sorted.iter().cloned(), &[None], cases, *executor);
+        assert!(runs > 50_000, "{runs}");
     }
 }
