@@ -214,7 +214,7 @@ fn a_stale_cookie_does_not_hide_a_live_one_behind_it() {
 #[test]
 fn null_is_absent_and_paths_reach_inside() {
     let [app, _] = apps();
-    let (_, session) = app.ask(&[]);
+    let (_exchange, session) = app.ask(&[]);
     session.insert("user", ()).unwrap();
     assert!(session.contains("user"));
     assert_eq!(session.get::<String>("user").unwrap(), None);
@@ -267,7 +267,7 @@ fn a_bound_is_told_before_the_store_is_asked() {
     let options =
         Options::new("keyboard cat").store(Arc::clone(&app.store)).max_key_length(8).max_record_size(64);
     let app = App { sessions: options.build().unwrap(), store: Arc::clone(&app.store) };
-    let (_, session) = app.ask(&[]);
+    let (_exchange, session) = app.ask(&[]);
     let error = session.insert("123456789", 1).unwrap_err();
     assert_eq!(error.to_string(), "a session key is longer than 8 bytes (option max_key_length)");
     session.insert("a", "x".repeat(40)).unwrap();

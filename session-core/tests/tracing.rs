@@ -88,7 +88,7 @@ fn everything_that_happens_is_told_and_no_secret_with_it() {
         session.destroy().await.unwrap();
         logout.end().await.unwrap();
         drop(reads);
-        let (_, session) = ask(&sessions, Some(&cookie(&sid))).await;
+        let (_exchange, session) = ask(&sessions, Some(&cookie(&sid))).await;
         session.renew_id().await.unwrap();
         session.regenerate().await.unwrap();
         ask(&sessions, Some("sid=plain")).await;

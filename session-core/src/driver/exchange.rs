@@ -21,7 +21,8 @@ use crate::{
 ///
 /// An adapter begins it ([`Sessions::exchange`]), lets the handler reach it, asks for the [`session`](Self::session) when the
 /// handler does (or immediately, when [`Sessions::reads_on_arrival`]), and at the [`end`](Self::end) appends the headers that
-/// it gets.
+/// it gets. Dropped without an end, the request was given up: for handles that are still held it is as after a response that
+/// carried no cookie.
 #[derive(Clone)]
 pub struct Exchange(Arc<Inner>);
 
@@ -132,6 +133,15 @@ impl Inner {
             session.came_late();
         }
         session.clone()
+    }
+}
+
+/// Nobody is left to end it.
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if let Some(Some(session)) = self.session.get() {
+            session.came_late();
+        }
     }
 }
 

@@ -16,7 +16,11 @@ use crate::{
     },
     error::Error,
     life::{Context, Life, decide::Presence},
-    options::{Options, cookie_options::CookieOptions, policy::BrowserRules},
+    options::{
+        Options,
+        cookie_options::CookieOptions,
+        policy::{BrowserRules, Unset},
+    },
     record::{
         cookie::Cookie,
         data::Data,
@@ -224,7 +228,8 @@ impl Session {
     /// In the express profile the browser learns of it with the next change of data. Node: `cookie.maxAge = …`.
     ///
     /// # Errors
-    /// [`Error::Destroyed`] when the session is no more.
+    /// [`Error::Destroyed`] when the session is no more; [`Error::ResponseOut`] after the response, which would have told the
+    /// browser.
     pub fn set_max_age(&self, max_age: Option<Duration>) -> Result<(), Error> {
         self.change_cookie(|cookie, now| cookie.set_max_age(max_age, now))
     }
@@ -233,7 +238,7 @@ impl Session {
     /// date that is past ends it. Node: `cookie.expires = …`.
     ///
     /// # Errors
-    /// [`Error::Destroyed`] when the session is no more.
+    /// Those of [`set_max_age`](Self::set_max_age).
     pub fn set_expires(&self, expires: Option<SystemTime>) -> Result<(), Error> {
         self.change_cookie(|cookie, now| cookie.set_expires(expires, now))
     }
@@ -242,8 +247,8 @@ impl Session {
     /// [`Attributes::Current`](crate::Attributes::Current) they last for this response.
     ///
     /// # Errors
-    /// [`Error::Cookie`] for an attribute that no cookie can carry, and nothing is changed; [`Error::Destroyed`] when the
-    /// session is no more.
+    /// [`Error::Cookie`] for an attribute that no cookie can carry, and nothing is changed; those of
+    /// [`set_max_age`](Self::set_max_age).
     pub fn update_cookie(&self, change: impl FnOnce(&mut Cookie)) -> Result<(), Error> {
         self.change_cookie(|cookie, _| change(cookie))
     }
@@ -262,7 +267,8 @@ impl Session {
     /// goes as [`Unset`](crate::Unset) says. While a [`renew_id`](Self::renew_id) is under way it ends the session: the client
     /// could not be told the new id.
     pub fn unset(&self) {
-        self.life().unset();
+        let destroys = self.options().policies.unset == Unset::Destroy;
+        self.life().unset(destroys);
     }
 }
 
@@ -295,7 +301,7 @@ impl Session {
         self.0.origin.context(self.options())
     }
 
-    /// Asked for first when the response had gone out.
+    /// No response can tell of it any more: asked for when that had gone out, or its request was given up.
     pub(super) fn came_late(&self) {
         let now = self.options().clock.millis();
         self.life().came_late(now);
@@ -320,7 +326,13 @@ impl Session {
     fn change_cookie(&self, change: impl FnOnce(&mut Cookie, SystemTime)) -> Result<(), Error> {
         let now = self.options().clock.now();
         // On a copy: the application may use the session meanwhile, and what it sets there stays.
-        let before = self.present()?.cookie().clone();
+        let before = {
+            let life = self.present()?;
+            if life.is_response_out() {
+                return Err(Error::ResponseOut);
+            }
+            life.cookie().clone()
+        };
         let mut cookie = before.clone();
         change(&mut cookie, now);
         set_cookie::check_attributes(&cookie)?;
@@ -379,8 +391,7 @@ impl Drop for Inner {
         }
         if life.is_unfinished() {
             tracing::warn!(
-                "a session was to be ended, and the request was given up before the store had done it: its record may \
-                 live on"
+                "a session was to be ended, and that was given up before the store had done it: its record may live on"
             );
         }
     }

@@ -154,12 +154,13 @@ pub(crate) fn cookie_with_error(facts: &Facts, decision: Decision) -> SetCookie 
 }
 
 /// Before a cookie is sent for what this request wrote a while ago, the store is asked again: another request may have
-/// ended the session since, and given the browser a newer cookie.
+/// ended the session since, and given the browser a newer cookie. So is it where somebody else moved the expiry last: the
+/// cookie ends when the record does.
 fn is_to_confirm(facts: &Facts, policies: &Policies, decision: Decision) -> bool {
     policies.cookie_renewal == CookieRenewal::WithRecord
         && decision == Decision { write: Write::Nothing, cookie: SetCookie::Send }
         && facts.stored
-        && facts.unconfirmed
+        && (facts.unconfirmed || !facts.renewed)
         && !planted(Fault::NotConfirmed)
 }
 

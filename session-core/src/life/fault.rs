@@ -67,11 +67,15 @@ pub(crate) enum Fault {
     CookieNotDecidedAgain,
     /// A renewal that was given up may still end the session when the request is over.
     NotFenced,
+    /// With an error a cookie goes out as it was to be, and not as it is stored.
+    UnsavedCookieSent,
+    /// What the end of a request has written is believed however long the answer took.
+    SlowAnswerTrusted,
 }
 
 #[cfg(test)]
 impl Fault {
-    pub(crate) const ALL: [Self; 32] = [
+    pub(crate) const ALL: [Self; 34] = [
         Self::OldExpiryWritten,
         Self::LifetimeClaimed,
         Self::NoDoubt,
@@ -104,6 +108,8 @@ impl Fault {
         Self::FoundNotSaved,
         Self::CookieNotDecidedAgain,
         Self::NotFenced,
+        Self::UnsavedCookieSent,
+        Self::SlowAnswerTrusted,
     ];
 }
 

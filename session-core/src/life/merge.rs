@@ -28,6 +28,19 @@ pub(crate) fn merge(base: &Data, ours: &Data, latest: &Data) -> Data {
     merged
 }
 
+/// Either of the two: where they differ stands what no value is, so that a value of any third is a change.
+pub(crate) fn either(one: &Data, other: &Data) -> Data {
+    let Difference { put, removed } = difference(one, other);
+    let mut either = other.clone();
+    let keys = put.into_iter().map(|(key, _)| key).chain(removed);
+    let unknown: Vec<(&str, &str)> = keys.map(|key| (key, UNKNOWN)).collect();
+    either.change(&[], &unknown);
+    either
+}
+
+/// No JSON text.
+const UNKNOWN: &str = "?";
+
 /// How many keys `ours` put, changed or removed.
 pub(crate) fn changed_keys(base: &Data, ours: &Data) -> usize {
     put(base, ours).count() + removed(base, ours).count()
@@ -93,6 +106,22 @@ mod tests {
                         let we_touched = before.get(key) != ours.get(key);
                         let expected = if we_touched { ours.get(key) } else { theirs.get(key) };
                         assert_eq!(merged.get(key), expected, "{before:?} {ours:?} {theirs:?}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn whatever_either_was_a_third_one_is_applied_as_a_whole() {
+        let latest = data(&[("c", "1")]);
+        for one in all_states() {
+            for other in all_states() {
+                for third in all_states() {
+                    let merged = merge(&either(&one, &other), &third, &latest);
+                    for key in ["a", "b"] {
+                        let same = one.get(key) == other.get(key) && other.get(key) == third.get(key);
+                        assert_eq!(merged.get(key), third.get(key).filter(|_| !same));
                     }
                 }
             }

@@ -12,7 +12,7 @@ use super::{
     Context,
     decide::{Facts, Presence, Saved},
     fault::{Fault, planted},
-    merge::{changed_keys, merge},
+    merge::{changed_keys, either, merge},
 };
 use crate::{
     options::policy::{Attributes, CookieRenewal, ExplicitSave},
@@ -26,6 +26,12 @@ use crate::{
 
 /// For so long, in milliseconds, what the store said of a session is taken for true when a cookie is sent.
 pub(super) const CONFIRMED_FOR: Millis = 100;
+
+/// And for so long where the end of the request has asked itself: a store that is slow is not asked twice as often.
+pub(super) const CONFIRMED_AT_THE_END_FOR: Millis = 1_000;
+
+/// So many writes without an answer are remembered one by one.
+const DOUBTED: usize = 4;
 
 /// By so much, in milliseconds, a store may round an expiry.
 const ROUNDED: Millis = 1_000;
@@ -51,6 +57,8 @@ pub(crate) struct Life {
     cookie_changed: bool,
     /// … and these have not been stored since.
     cookie_unsaved: Differing,
+    /// What is stored, or was at first, where that is another cookie.
+    recorded: Option<Cookie>,
     is_new: bool,
     /// The id in the request's cookie.
     presented: Option<Sid>,
@@ -64,14 +72,18 @@ pub(crate) struct Life {
     saved: Option<Arc<Data>>,
     /// When this request last moved the expiry of the record.
     renewed: Option<Millis>,
-    /// When the store last told of this session that it is there.
+    /// When the store was last asked of this session, and told that it is there.
     confirmed: Millis,
     /// A write was sent that may have moved the expiry, and no answer came.
     expiry_in_doubt: bool,
     /// Ids under which this request may have left a record that is to be destroyed before the response.
     pub(super) leftovers: Vec<Sid>,
-    /// The version that a renewal expects of the old record, which it is destroying.
+    /// The version that a renewal or a regeneration expects of the old record, which it is destroying.
     fence: Option<Version>,
+    /// A regeneration was begun, and is not done.
+    is_replaced: bool,
+    /// `req.session = null` is to destroy the record.
+    unset_destroys: bool,
     /// Whether the response has gone out, and if so, whether the client has this session's cookie.
     response: Option<CookieOut>,
     /// The id that the session had then.
@@ -174,6 +186,7 @@ impl Life {
             cookie,
             cookie_changed: false,
             cookie_unsaved: Differing::default(),
+            recorded: None,
             is_new: true,
             presented,
             has_its_cookie: false,
@@ -185,6 +198,8 @@ impl Life {
             expiry_in_doubt: false,
             leftovers: Vec::new(),
             fence: None,
+            is_replaced: false,
+            unset_destroys: false,
             response: None,
             cookie_of: None,
             reported: None,
@@ -248,7 +263,10 @@ impl Life {
         let cookie = self.cookie.clone().with(after.differing(before), after);
         let changed = cookie.differing(&self.cookie);
         if !changed.is_nothing() {
-            self.cookie = cookie;
+            let before = std::mem::replace(&mut self.cookie, cookie);
+            if self.cookie_unsaved.is_nothing() {
+                self.recorded = Some(before);
+            }
             self.cookie_changed = true;
             self.cookie_unsaved = self.cookie_unsaved.or(changed);
         }
@@ -268,7 +286,8 @@ impl Life {
         was_there
     }
 
-    pub(crate) fn unset(&mut self) {
+    pub(crate) fn unset(&mut self, destroys: bool) {
+        self.unset_destroys = destroys;
         if self.presence == Presence::Present
             || (self.presence == Presence::Ending && planted(Fault::UnsetForgetsLogout))
         {
@@ -295,7 +314,13 @@ impl Life {
 
     /// A logout, or another end of a record, was begun, and nobody was told that it may not be done.
     pub(crate) fn is_unfinished(&self) -> bool {
-        !self.told_unfinished && (self.presence == Presence::Ending || !self.leftovers.is_empty())
+        let is_to_end = match self.presence {
+            Presence::Present => self.is_replaced,
+            Presence::Unset => self.unset_destroys,
+            Presence::Ending => true,
+            Presence::Destroyed => false,
+        };
+        !self.told_unfinished && (is_to_end || !self.leftovers.is_empty())
     }
 }
 
@@ -351,11 +376,20 @@ impl Life {
         !self.cookie_unsaved.is_nothing() || self.has_changed_data()
     }
 
-    /// A renewal was given up while the end of the old record was on its way. It may still arrive, and must then find
-    /// another version.
+    /// A renewal or a regeneration was given up while the end of the old record was on its way. It may still arrive, and must
+    /// then find another version.
     fn is_to_fence(&self) -> bool {
         self.held().is_some_and(|held| Some(&held.version) == self.fence.as_ref())
             && !planted(Fault::NotFenced)
+    }
+
+    /// A call that is still on its way names the version that it expects: what is written now must have another one, also
+    /// where that is made of the text. A cookie's date makes it differ; without one, the text of the record does: always in
+    /// the new profile, and in Express's own only when there is such a call.
+    pub(super) fn is_to_differ(&self, context: &Context<'_>) -> bool {
+        let is_lost = !self.doubted.is_empty() || self.is_to_fence();
+        let with_record = context.options.policies.cookie_renewal == CookieRenewal::WithRecord;
+        !self.cookie.has_expires() && (with_record || is_lost)
     }
 
     /// Data that the store does not have, or may not have: a write without an answer may have stored other ones.
@@ -373,7 +407,12 @@ impl Life {
         }
     }
 
-    pub(super) fn is_response_out(&self) -> bool {
+    /// The store was not heard of this session for longer than the end of a request trusts.
+    pub(super) fn is_unheard(&self, now: Millis) -> bool {
+        now.saturating_sub(self.confirmed) >= CONFIRMED_AT_THE_END_FOR
+    }
+
+    pub(crate) fn is_response_out(&self) -> bool {
         self.response.is_some()
     }
 
@@ -394,6 +433,18 @@ impl Life {
         }
         cookie
     }
+
+    /// And with an error: what is stored, not what was to be.
+    pub(super) fn cookie_with_error(&self, now: Millis) -> Cookie {
+        match &self.recorded {
+            Some(recorded) if !self.cookie_unsaved.is_nothing() && !planted(Fault::UnsavedCookieSent) => {
+                let mut cookie = recorded.clone();
+                cookie.touch(self.renewed.unwrap_or(now));
+                cookie
+            }
+            _ => self.cookie_to_send(now),
+        }
+    }
 }
 
 /// What each event changes.
@@ -410,11 +461,22 @@ impl Life {
             at: now,
         };
         self.expiry_in_doubt = true;
-        self.doubted.push(Arc::clone(&self.view));
+        self.doubt(Arc::clone(&self.view));
         if let Standing::Doubt { before: Before::Fresh { tried } } = &mut self.standing {
             tried.push(Arc::clone(&sent.data));
         }
         sent
+    }
+
+    /// However many writes get no answer, a few are kept: of the others, which keys they may have changed.
+    fn doubt(&mut self, seen: Arc<Data>) {
+        if self.doubted.len() == DOUBTED
+            && let Some(last) = self.doubted.pop()
+            && let Some(before) = self.doubted.last_mut()
+        {
+            *before = Arc::new(either(before, &last));
+        }
+        self.doubted.push(seen);
     }
 
     /// Where the cookie goes out with every touch, it must be true: a touch with the lifetime that this request read undoes
@@ -435,6 +497,11 @@ impl Life {
     pub(super) fn moves_away(&mut self, version: Version) {
         self.begin_doubt();
         self.fence = Some(version);
+    }
+
+    pub(super) fn is_to_be_replaced(&mut self) {
+        self.is_replaced = true;
+        self.told_unfinished = false;
     }
 
     pub(super) fn touch_goes_out(&mut self) {
@@ -516,10 +583,11 @@ impl Life {
             self.cookie.touch(sent.at);
         } else {
             self.cookie_unsaved = self.cookie_unsaved.and(self.cookie.differing(&sent.cookie));
+            self.recorded = Some(sent.cookie.clone());
         }
         self.standing = Standing::Held(Held::written(version, sent, span));
         self.renewed = Some(sent.at);
-        self.confirmed = context.now;
+        self.confirmed = sent.at;
         self.expiry_in_doubt = false;
         if context.options.policies.explicit_save == ExplicitSave::Counts {
             self.same_id = true;
@@ -531,7 +599,7 @@ impl Life {
     }
 
     /// The store holds this now: what was changed here and not stored yet is applied to it.
-    pub(super) fn read(&mut self, stored: Stored, context: &Context<'_>) {
+    pub(super) fn read(&mut self, stored: Stored, asked: Millis, context: &Context<'_>) {
         let ours = self.span().and_then(|span| span.until);
         let was_held = self.held().is_some();
         self.standing = Standing::Held(Held::of(&stored, context.now));
@@ -542,7 +610,7 @@ impl Life {
         {
             self.renewed = None;
         }
-        self.confirmed = context.now;
+        self.confirmed = asked;
         self.rebase(Arc::new(stored.record.data));
         if !was_held
             && context.options.policies.explicit_save == ExplicitSave::Counts
@@ -563,6 +631,7 @@ impl Life {
             };
             let merged = base.with(ours, self.cookie.clone());
             self.cookie_unsaved = if merged == stored { Differing::default() } else { ours };
+            self.recorded = Some(stored);
             merged
         } else if self.cookie_changed && context.options.attributes == Attributes::Current {
             // What the handler has set lasts for this response.
@@ -587,7 +656,7 @@ impl Life {
     }
 
     /// `reload`: the same without what was changed here.
-    pub(super) fn take_over(&mut self, stored: Stored, context: &Context<'_>) {
+    pub(super) fn take_over(&mut self, stored: Stored, asked: Millis, context: &Context<'_>) {
         if !planted(Fault::ReloadKeepsData) {
             self.view = Arc::clone(&self.base);
         }
@@ -598,7 +667,7 @@ impl Life {
             self.cookie_changed = false;
             self.cookie_unsaved = Differing::default();
         }
-        self.read(stored, context);
+        self.read(stored, asked, context);
         self.cookie_changed |= to_be_sent;
     }
 
@@ -654,18 +723,20 @@ impl Life {
         }
     }
 
-    /// What was sent to be stored under a new id may still arrive after it was destroyed.
-    pub(super) fn leave_over(&mut self) {
-        if let Standing::Fresh { tried } | Standing::Doubt { before: Before::Fresh { tried } } =
-            &self.standing
+    /// What was sent to be stored under a new id may still arrive after it was destroyed. (Under an id that the application
+    /// made there may be somebody else's by then.)
+    pub(super) fn leave_over(&mut self, context: &Context<'_>) {
+        if context.options.genid.is_none()
+            && let Standing::Fresh { tried } | Standing::Doubt { before: Before::Fresh { tried } } =
+                &self.standing
             && !tried.is_empty()
         {
             self.leftovers.push(self.sid.clone());
         }
     }
 
-    pub(super) fn destroyed(&mut self, here: bool) {
-        self.leave_over();
+    pub(super) fn destroyed(&mut self, here: bool, context: &Context<'_>) {
+        self.leave_over(context);
         self.presence = Presence::Destroyed;
         let was_stored = matches!(
             self.standing,
@@ -677,7 +748,8 @@ impl Life {
 
     /// Another id, no data, the cookie as configured: what a request began with stays what it was.
     pub(super) fn start_over(&mut self, sid: Sid, context: &Context<'_>) {
-        self.leave_over();
+        self.leave_over(context);
+        self.is_replaced = false;
         self.sid = sid;
         self.standing = Standing::Fresh { tried: Few::new() };
         self.is_new = true;
@@ -692,16 +764,18 @@ impl Life {
     }
 
     /// Nothing was stored yet: only the id changes.
-    pub(super) fn rename(&mut self, sid: Sid) {
-        self.leave_over();
+    pub(super) fn rename(&mut self, sid: Sid, context: &Context<'_>) {
+        self.leave_over(context);
         self.standing = Standing::Fresh { tried: Few::new() };
         self.sid = sid;
     }
 
     /// The copy is the session from now on.
-    pub(super) fn moved(&mut self, copy: &Sent, version: Version, context: &Context<'_>) {
+    pub(super) fn moved(&mut self, copy: &Sent, version: Version, asked: Millis, context: &Context<'_>) {
         self.sid = copy.sid.clone();
         self.written(copy, version, context);
+        self.confirmed = asked;
+        self.is_replaced = false;
         self.same_id = context.options.policies.explicit_save == ExplicitSave::Counts;
         self.saved = Some(Arc::clone(&copy.data));
     }
@@ -804,4 +878,24 @@ fn current(stored: Cookie, context: &Context<'_>) -> Cookie {
 /// The same data, most often because they are the same place.
 pub(super) fn same(one: &Arc<Data>, other: &Arc<Data>) -> bool {
     Arc::ptr_eq(one, other) || one == other
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::options::Options;
+
+    #[test]
+    fn writes_without_an_answer_do_not_pile_up() {
+        let options = Options::new("keyboard cat");
+        let context = Context { options: &options, cookie: &options.cookie, secure: false, now: 0 };
+        let mut life = Life::created("a".into(), None, &context);
+        for times in 0..100 {
+            life.data_mut().insert("k", times.to_string().into());
+            life.doubt(Arc::clone(&life.view));
+        }
+        assert_eq!(life.doubted.len(), DOUBTED);
+        life.data_mut().insert("k", "0".into());
+        assert!(life.has_changed_data());
+    }
 }

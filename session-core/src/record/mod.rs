@@ -9,7 +9,10 @@ use std::{borrow::Cow, fmt, sync::Arc, time::SystemTime};
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::{record::cookie::Cookie, record::data::Data, wire::json};
+use crate::{
+    record::{cookie::Cookie, data::Data},
+    wire::{date::Millis, json},
+};
 
 /// **Record**: the session's cookie settings and its data; the JSON object that express-session writes.
 ///
@@ -23,12 +26,16 @@ use crate::{record::cookie::Cookie, record::data::Data, wire::json};
 /// assert!(Record::parse("{}").is_err());
 /// # Ok::<(), session_core::RecordError>(())
 /// ```
-#[derive(Clone, PartialEq)]
+///
+/// Two records are equal when these two parts are.
+#[derive(Clone)]
 pub struct Record {
     /// The attributes kept with the session.
     pub cookie: Cookie,
     /// The application's keys and values.
     pub data: Data,
+    /// When it was written, if the text is to tell.
+    stamp: Option<Millis>,
 }
 
 /// A stored record that cannot be read. It says where and why, and nothing of the record.
@@ -40,7 +47,13 @@ impl Record {
     /// From its two parts.
     #[must_use]
     pub fn new(cookie: Cookie, data: Data) -> Self {
-        Self { cookie, data }
+        Self { cookie, data, stamp: None }
+    }
+
+    /// The text tells this moment, in white space that no reader of JSON sees. Where a store's version is the text, a record
+    /// that is written again is then another one, as the date of a cookie makes it.
+    pub(crate) fn stamped(self, at: Millis) -> Self {
+        Self { stamp: Some(at), ..self }
     }
 
     /// Reads the JSON text of a record: one shallow pass, which looks into `cookie` and into no value.
@@ -77,6 +90,9 @@ impl Record {
             before = ',';
             at += 1;
         }
+        if let Some(at) = self.stamp {
+            push_stamp(&mut text, at);
+        }
         text.push('}');
         text
     }
@@ -86,6 +102,18 @@ impl Record {
     #[must_use]
     pub fn expires(&self) -> Option<SystemTime> {
         self.cookie.expires()
+    }
+}
+
+/// Two bits a character, of as many milliseconds as 49 days have.
+fn push_stamp(text: &mut String, at: Millis) {
+    let digits = [' ', '\t', '\n', '\r'];
+    text.extend((0..16).map(|place| digits[usize::try_from((at >> (2 * place)) & 3).unwrap_or_default()]));
+}
+
+impl PartialEq for Record {
+    fn eq(&self, other: &Self) -> bool {
+        self.cookie == other.cookie && self.data == other.data
     }
 }
 
@@ -141,7 +169,7 @@ impl<'de> Visitor<'de> for RecordSeed<'_> {
             data.resolve_duplicates();
         }
         let cookie = cookie.ok_or_else(|| A::Error::custom("no cookie"))?;
-        Ok(Record { cookie, data })
+        Ok(Record::new(cookie, data))
     }
 }
 
@@ -204,6 +232,18 @@ mod tests {
             r#"{"cookie":{"originalMaxAge":60000,"expires":"2026-01-02T03:05:05.678Z","secure":false,"httpOnly":true,"path":"/\"","sameSite":true}}"#.into(),
         ] {
             assert_eq!(rewritten(&text), text);
+        }
+    }
+
+    #[test]
+    fn a_stamp_is_another_text_and_the_same_record() {
+        let plain = Record::parse(format!(r#"{{{COOKIE},"a":1}}"#)).unwrap();
+        let texts = [0, 1, 2, 3, 4, 1_767_323_045_678].map(|at| plain.clone().stamped(at).to_json());
+        for (at, text) in texts.iter().enumerate() {
+            assert_eq!(text.len(), plain.to_json().len() + 16);
+            assert!(texts[..at].iter().all(|other| other != text));
+            assert_eq!(Record::parse(text.as_str()).unwrap(), plain);
+            assert_eq!(rewritten(text), plain.to_json());
         }
     }
 

@@ -9,11 +9,18 @@ use crate::{
         fault::{Fault, planted},
         state::{CookieOut, Life, Standing},
     },
+    options::policy::CookieRenewal,
     store::Expect,
 };
 
 impl Operation {
-    pub(super) fn step_destroy(&mut self, was_there: bool, life: &mut Life, event: Event) -> Step {
+    pub(super) fn step_destroy(
+        &mut self,
+        was_there: bool,
+        life: &mut Life,
+        context: &Context<'_>,
+        event: Event,
+    ) -> Step {
         match event {
             // The end of the request has done it, while this waited.
             Event::Begin if was_there && life.presence == Presence::Destroyed => {
@@ -29,7 +36,7 @@ impl Operation {
             Event::Failed(error) => return Step::Done(Err(error.into())),
             Event::Destroyed(Why::LeftOver, _) => return self.destroy_leftovers(life),
             Event::Destroyed(_, here) => {
-                life.destroyed(here);
+                life.destroyed(here, context);
                 return self.destroy_leftovers(life);
             }
             _ => {
@@ -38,7 +45,7 @@ impl Operation {
                 }
             }
         }
-        Step::Ask(self.ask_destroy_this(life, Why::Wanted))
+        Step::Ask(self.ask_destroy_this(life, context, Why::Wanted))
     }
 
     /// What earlier operations left behind is of this session too: a logout that says so has ended it as well.
@@ -63,17 +70,17 @@ impl Operation {
             (End::Begin, _) if !life.begins_the_end() => self.ended(life, context, Decision::NOTHING, None),
             (End::Begin, _) if life.presence == Presence::Ending && !planted(Fault::DestroyNotFinished) => {
                 self.kind = Kind::End(End::Destroying);
-                Step::Ask(self.ask_destroy_this(life, Why::Wanted))
+                Step::Ask(self.ask_destroy_this(life, context, Why::Wanted))
             }
             (End::Destroying, Event::Failed(error)) => {
                 self.ended(life, context, Decision::NOTHING, Some(error.into()))
             }
             (End::Destroying, Event::Destroyed(_, here)) => {
-                life.destroyed(here);
+                life.destroyed(here, context);
                 self.decide(life, context)
             }
             (End::Destroying, _) => match self.count_conflict() {
-                Ok(()) => Step::Ask(self.ask_destroy_this(life, Why::Wanted)),
+                Ok(()) => Step::Ask(self.ask_destroy_this(life, context, Why::Wanted)),
                 Err(error) => self.ended(life, context, Decision::NOTHING, Some(error)),
             },
             (End::Begin, _) => self.decide(life, context),
@@ -110,7 +117,7 @@ impl Operation {
             (Write::Nothing, _) => {
                 if decision.cookie != SetCookie::Send {
                     // What a first write may have stored, and was changed back since, is nobody's.
-                    life.leave_over();
+                    life.leave_over(context);
                 }
                 self.clean_up(decision, life, context)
             }
@@ -134,12 +141,12 @@ impl Operation {
             (Write::Destroy, Event::Destroyed(_, here)) => {
                 // A session that another request ended stays so.
                 let gone = matches!(life.standing, Standing::Gone);
-                life.destroyed(here || (life.presence == Presence::Destroyed && !gone));
+                life.destroyed(here || (life.presence == Presence::Destroyed && !gone), context);
                 self.clean_up(decision, life, context)
             }
-            (Write::Destroy, Event::Begin) => Step::Ask(self.ask_destroy_this(life, Why::Wanted)),
+            (Write::Destroy, Event::Begin) => Step::Ask(self.ask_destroy_this(life, context, Why::Wanted)),
             (Write::Destroy, _) => match self.count_conflict() {
-                Ok(()) => Step::Ask(self.ask_destroy_this(life, Why::Wanted)),
+                Ok(()) => Step::Ask(self.ask_destroy_this(life, context, Why::Wanted)),
                 Err(error) => self.ended(life, context, decision, Some(error)),
             },
         }
@@ -196,8 +203,24 @@ impl Operation {
                 self.kind = Kind::End(End::CleaningUp(decision));
                 Step::Ask(self.ask_destroy(sid, Expect::Anything, Why::LeftOver))
             }
+            _ if self.is_to_confirm_again(decision, life, context) => {
+                self.has_confirmed = true;
+                self.carry_out(Decision { write: Write::Touch, ..decision }, life, context, Event::Begin)
+            }
             _ => self.ended(life, context, decision, None),
         }
+    }
+
+    /// The store took long for what the end has asked. Another request may have ended the session meanwhile, and given the
+    /// browser a newer cookie.
+    fn is_to_confirm_again(&self, decision: Decision, life: &Life, context: &Context<'_>) -> bool {
+        decision.cookie == SetCookie::Send
+            && life.presence == Presence::Present
+            && context.options.policies.cookie_renewal == CookieRenewal::WithRecord
+            && matches!(life.standing, Standing::Held(_))
+            && life.is_unheard(context.now)
+            && !self.has_confirmed
+            && !planted(Fault::SlowAnswerTrusted)
     }
 
     fn ended(
@@ -211,7 +234,7 @@ impl Operation {
         if life.presence == Presence::Ending && !life.is_response_out() && !is_at_it {
             // A logout that came while a call was out, and that nobody waits for any more.
             self.kind = Kind::End(End::Destroying);
-            return Step::Ask(self.ask_destroy_this(life, Why::Wanted));
+            return Step::Ask(self.ask_destroy_this(life, context, Why::Wanted));
         }
         let gone = matches!(life.standing, Standing::Gone);
         let silent = planted(Fault::DroppedInSilence) || error.is_some();
@@ -222,10 +245,15 @@ impl Operation {
             Some(_) => cookie_with_error(&life.facts(context), decision),
             None => decision.cookie,
         };
+        let cookie = match &error {
+            Some(_) => life.cookie_with_error(context.now),
+            None => life.cookie_to_send(context.now),
+        };
         if !life.is_response_out() {
-            let expired = life.cookie_to_send(context.now).expires_at().is_some_and(|at| at <= context.now);
             let out = match set_cookie {
-                SetCookie::Send if expired => CookieOut::Expired,
+                SetCookie::Send if cookie.expires_at().is_some_and(|at| at <= context.now) => {
+                    CookieOut::Expired
+                }
                 SetCookie::Send => CookieOut::Sent,
                 _ => CookieOut::NotSent,
             };
@@ -240,7 +268,7 @@ impl Operation {
         Step::Done(Ok(Done::Ended(Ended {
             set_cookie,
             sid: life.sid().clone(),
-            cookie: life.cookie().clone(),
+            cookie,
             gone,
             dropped,
             error,

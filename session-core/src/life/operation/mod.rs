@@ -127,6 +127,12 @@ pub(crate) struct Operation {
     has_read: bool,
     /// The application was asked for another id.
     has_other_sid: bool,
+    /// The store was asked what stands under an id of the application's making.
+    has_looked: bool,
+    /// The store was asked once more whether what the end has written is still so.
+    has_confirmed: bool,
+    /// When the last question was asked.
+    asked_at: Millis,
 }
 
 #[derive(Clone)]
@@ -277,6 +283,9 @@ impl Operation {
             has_merged: false,
             has_read: false,
             has_other_sid: false,
+            has_looked: false,
+            has_confirmed: false,
+            asked_at: 0,
         }
     }
 
@@ -291,6 +300,7 @@ impl Operation {
             None => Event::Begin,
             Some(answer) => self.settle(life, context, answer),
         };
+        self.asked_at = context.now;
         self.next(life, context, event)
     }
 }
@@ -323,7 +333,7 @@ impl Operation {
                 self.has_other_sid = true;
                 // A `genid` may have one answer only.
                 if sid != *life.sid() {
-                    life.rename(sid);
+                    life.rename(sid, context);
                 }
                 Event::GoOn
             }
@@ -361,12 +371,12 @@ impl Operation {
             }
         }
         if let Kind::Reload = self.kind {
-            life.take_over(stored, context);
+            life.take_over(stored, self.asked_at, context);
             return Event::Reloaded;
         }
         self.has_merged = self.conflicts > 0;
         self.has_read = true;
-        life.read(stored, context);
+        life.read(stored, self.asked_at, context);
         Event::Read
     }
 
@@ -432,8 +442,11 @@ impl Operation {
         match (why, destroyed) {
             (Why::LeftOver, _) => life.leftovers.retain(|left| left != sid),
             // Somebody else's session stands under an id that this one never had.
-            (Why::Wanted, Destroyed::Conflict) if matches!(life.standing, Standing::Fresh { .. }) => {}
-            (Why::Moved, Destroyed::Conflict) if matches!(self.kind, Kind::Regenerate { .. }) => {}
+            (Why::Wanted | Why::Moved, Destroyed::Conflict)
+                if matches!(
+                    life.standing,
+                    Standing::Fresh { .. } | Standing::Doubt { before: Before::Fresh { .. } }
+                ) => {}
             (_, Destroyed::Conflict) => return Event::Conflict,
             (Why::Expired, Destroyed::Destroyed) => {
                 let seen = seen.map_or_else(|| life.seen(), |seen| *seen);
@@ -457,7 +470,7 @@ impl Operation {
                 let (new, copy) = (new.clone(), copy.clone());
                 self.step_renew(&new, copy, life, context, event)
             }
-            Kind::Destroy { was_there } => self.step_destroy(*was_there, life, event),
+            Kind::Destroy { was_there } => self.step_destroy(*was_there, life, context, event),
             Kind::End(phase) => self.step_end(phase.clone(), life, context, event),
         }
     }
@@ -493,8 +506,10 @@ impl Operation {
         expect: Expect,
         context: &Context<'_>,
     ) -> Ask {
+        let is_stamped = life.is_to_differ(context);
         let sent = life.send(data, stamped, context.now);
         let record = Record::new(sent.stamped.clone(), (*sent.data).clone());
+        let record = if is_stamped { record.stamped(context.now) } else { record };
         let sid = sent.sid.clone();
         self.asked = Asked::Set(sent);
         Ask::Set { sid, record, expect }
@@ -528,11 +543,22 @@ impl Operation {
         Ask::Destroy { sid, expect }
     }
 
-    /// Whatever is stored under the id; of a session that was never stored, nothing: under an id that the application made
-    /// there may be somebody else's.
-    fn ask_destroy_this(&mut self, life: &Life, why: Why) -> Ask {
-        let never_stored = matches!(&life.standing, Standing::Fresh { tried } if tried.is_empty());
-        let expect = if never_stored { Expect::Nothing } else { Expect::Anything };
+    /// Whatever is stored under the id. Under one that the application made there may be somebody else's: of a session that
+    /// was never stored, nothing, and of one that may have been, what it is found to be.
+    fn ask_destroy_this(&mut self, life: &Life, context: &Context<'_>, why: Why) -> Ask {
+        let is_made = context.options.genid.is_some();
+        let expect = match &life.standing {
+            Standing::Fresh { tried } if tried.is_empty() => Expect::Nothing,
+            Standing::Fresh { .. } | Standing::Doubt { before: Before::Fresh { .. } } if is_made => {
+                if !self.has_looked {
+                    self.has_looked = true;
+                    return self.ask_get(life);
+                }
+                Expect::Nothing
+            }
+            Standing::Held(held) if self.has_looked => Expect::Version(held.version.clone()),
+            _ => Expect::Anything,
+        };
         self.ask_destroy(life.sid().clone(), expect, why)
     }
 }

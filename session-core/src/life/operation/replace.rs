@@ -1,13 +1,13 @@
 //! Another id for the session, with its data or without.
 
-use super::{Copy, Done, Event, Operation, Step, Why, write::Written};
+use super::{Ask, Copy, Done, Event, Operation, Step, Why, write::Written};
 use crate::{
     error::Error,
     life::{
         Context,
         decide::Presence,
         fault::{Fault, planted},
-        state::{Life, Standing},
+        state::{Before, Life, Standing},
     },
     record::Record,
     store::Expect,
@@ -25,17 +25,12 @@ impl Operation {
         let done = match event {
             Event::Begin if life.presence != Presence::Present => return Step::Done(Err(Error::Destroyed)),
             Event::Begin if life.is_response_out() => return Step::Done(Err(Error::ResponseOut)),
-            Event::Begin => {
-                let ask = self.ask_destroy_this(life, Why::Moved);
-                life.begin_doubt();
-                return Step::Ask(ask);
-            }
-            Event::Failed(error) => {
-                life.may_not_have_its_cookie();
-                // To be tried again before the response goes out: somebody may still have the old id.
-                life.leave(&life.sid().clone());
-                Err(error.into())
-            }
+            Event::Begin | Event::Read | Event::GoOn => return Step::Ask(self.ask_replace(life, context)),
+            Event::Conflict => match self.after_conflict(life) {
+                Ok(ask) => return Step::Ask(ask),
+                Err(error) => Err(error),
+            },
+            Event::Failed(error) => Err(error.into()),
             Event::Destroyed(_, here) => {
                 if !here {
                     life.may_not_have_its_cookie();
@@ -44,12 +39,36 @@ impl Operation {
             }
             _ => Ok(Done::Ok),
         };
+        if done.is_err() {
+            life.may_not_have_its_cookie();
+            // To be tried again before the response goes out: somebody may still have the old id.
+            life.leave(&life.sid().clone());
+        }
         if life.presence == Presence::Unset {
             return Step::Done(Err(Error::Destroyed));
         }
         // As in Express, the new one begins even where the old one could not be destroyed.
         life.start_over(new, context);
         Step::Done(done)
+    }
+
+    /// The old record ends on the condition that it is the one that is known: given up, this may still arrive, and must not
+    /// end what was written since.
+    fn ask_replace(&mut self, life: &mut Life, context: &Context<'_>) -> Ask {
+        life.is_to_be_replaced();
+        match &life.standing {
+            Standing::Doubt { before: Before::Held(_) } => self.ask_get(life),
+            Standing::Held(held) => {
+                let version = held.version.clone();
+                life.moves_away(version.clone());
+                self.ask_destroy(life.sid().clone(), Expect::Version(version), Why::Moved)
+            }
+            _ => {
+                let ask = self.ask_destroy_this(life, context, Why::Moved);
+                life.begin_doubt();
+                ask
+            }
+        }
     }
 
     /// The record under the new id first, then the end of the old one, on the condition that nobody wrote to it in between.
@@ -81,14 +100,14 @@ impl Operation {
                         life.gone();
                         return Step::Done(Err(Error::Gone));
                     }
-                    life.moved(&copy.sent, copy.version, context);
+                    life.moved(&copy.sent, copy.version, self.asked_at, context);
                 }
                 return Step::Done(Ok(Done::Ok));
             }
             Event::Destroyed(Why::LeftOver, _)
                 if life.presence == Presence::Present && matches!(life.standing, Standing::Fresh { .. }) =>
             {
-                life.rename(new.clone());
+                life.rename(new.clone(), context);
                 return Step::Done(Ok(Done::Ok));
             }
             Event::Destroyed(Why::LeftOver, _) => {
@@ -100,7 +119,7 @@ impl Operation {
                 return Step::Ask(self.ask_destroy(new.clone(), Expect::Anything, Why::LeftOver));
             }
             Event::Destroyed(Why::Expired, true) => {
-                life.rename(new.clone());
+                life.rename(new.clone(), context);
                 return Step::Done(Ok(Done::Ok));
             }
             Event::Destroyed(..) => life.gone(),
@@ -140,7 +159,7 @@ impl Operation {
             Standing::Gone => Step::Done(Err(Error::Gone)),
             Standing::Fresh { .. } => {
                 if !planted(Fault::IdNotRenewed) {
-                    life.rename(new.clone());
+                    life.rename(new.clone(), context);
                 }
                 Step::Done(Ok(Done::Ok))
             }
@@ -160,6 +179,7 @@ impl Operation {
         }
         let sent = life.copy_to(new.clone(), stamped, context.now);
         let record = Record::new(sent.stamped.clone(), (*sent.data).clone());
+        let record = if life.is_to_differ(context) { record.stamped(context.now) } else { record };
         Step::Ask(self.ask_copy(sent, record, expect))
     }
 

@@ -9,7 +9,11 @@ use super::{
 };
 use crate::{
     error::Error,
-    life::{Answer, Ask, Done, Ended, decide::Presence, state::CONFIRMED_FOR},
+    life::{
+        Answer, Ask, Done, Ended,
+        decide::Presence,
+        state::{CONFIRMED_AT_THE_END_FOR, CONFIRMED_FOR},
+    },
     store::{Destroyed, Expect, Set, Touched},
     wire::{date::Millis, sid::Sid},
 };
@@ -89,8 +93,9 @@ pub(super) struct Mine {
     let_go: bool,
     /// A logout was begun, and nobody was told that it is done.
     logs_out: bool,
-    /// The lifetime that it gave the session, until that is stored.
+    /// The lifetime that it gave the session, until that is stored, and at all.
     lifetime: Option<Millis>,
+    gave: Option<Millis>,
 }
 
 impl Mine {
@@ -112,6 +117,7 @@ impl Mine {
 
     pub(super) fn gives_lifetime(&mut self, lifetime: Millis) {
         self.lifetime = Some(lifetime);
+        self.gave = Some(lifetime);
     }
 
     /// A record that it has stored may stay, whoever knows of it.
@@ -276,7 +282,7 @@ impl Ghost {
                 }
                 let before = effect.before.held(sid, effect.now).map(|entry| entry.cookie.lifetime());
                 if before.is_some_and(|before| before != record.cookie.lifetime())
-                    && mine.lifetime != record.cookie.lifetime()
+                    && mine.gave != record.cookie.lifetime()
                     && effect.rules.cookie_follows
                 {
                     return broken("a write changed the lifetime, which its request did not");
@@ -415,7 +421,9 @@ impl Ghost {
             return Ok(());
         }
         // What the store said a moment ago may have changed since, as it may while the response is on its way.
-        let trusted = now - request.heard < CONFIRMED_FOR;
+        let just_heard = now - request.heard < CONFIRMED_FOR;
+        let trusted =
+            if rules.cookie_follows { now - request.asked < CONFIRMED_AT_THE_END_FOR } else { just_heard };
         if self.is_logged_out(&ended.sid) && !trusted {
             return broken("a cookie was sent for what a logout had ended");
         }
@@ -427,7 +435,8 @@ impl Ghost {
             && *held == ended.sid
             && rules.cookie_follows
             && expires < *until
-            && !trusted
+            // A call has the lifetime of when it was sent.
+            && !just_heard
             && !about.shortened
             && !about.lengthened
             && !about.may_return
@@ -438,6 +447,15 @@ impl Ghost {
             return broken("a cookie was sent for a session whose end was told");
         }
         match store.held(&ended.sid, now) {
+            Some(entry)
+                if ended.error.is_some()
+                    && entry.writer == Some(at)
+                    && entry.cookie.lifetime() != ended.cookie.lifetime()
+                    // It may be what was sent last, and never answered.
+                    && request.life.as_ref().map(|life| life.cookie().lifetime()) != Some(entry.cookie.lifetime()) =>
+            {
+                broken("a cookie was sent with an error, and its lifetime is not stored")
+            }
             Some(entry)
                 if (rules.cookie_follows || !(about.shortened || about.lengthened || about.may_return))
                     && !request.faulty
@@ -580,6 +598,7 @@ impl Ghost {
             }
             Op::Reload => {
                 request.mine.is_stored();
+                request.mine.gave = None;
                 let held = store.held(&sid, now).map(|entry| value(&entry.data, "k"));
                 let seen = value(life.data(), "k");
                 request.knows(held.flatten());

@@ -210,7 +210,8 @@ pub(super) struct Request {
     pub(super) faulty: bool,
     /// Its end answered without an error.
     ended_well: bool,
-    /// When the store last answered it.
+    /// When it last asked the store what that answered, and when that came.
+    pub(super) asked: Millis,
     pub(super) heard: Millis,
 }
 
@@ -576,6 +577,7 @@ impl World {
             None => Life::created(self.new_sid(at), presented, &context),
         };
         self.requests[at].status = Status::Open;
+        self.requests[at].asked = self.now;
         self.requests[at].heard = self.now;
         self.requests[at].loaded = value(life.data(), "k");
         self.requests[at].life = Some(life);
@@ -654,8 +656,9 @@ impl World {
                 None
             }
             (Op::Unset, _) => {
-                life.unset();
-                if present && rules.options.policies.unset == Unset::Destroy {
+                let destroys = rules.options.policies.unset == Unset::Destroy;
+                life.unset(destroys);
+                if present && destroys {
                     request.mine.begins_logout();
                 } else {
                     request.mine.lets_go();
@@ -819,8 +822,8 @@ impl World {
     /// What the request knows by this answer.
     fn hears(&mut self, at: usize, answer: &Answer) {
         let request = &mut self.requests[at];
-        request.heard = self.now;
         let (Some(running), Some(life)) = (&request.running, &request.life) else { return };
+        (request.asked, request.heard) = (running.asked, self.now);
         let Waits::Store(ask) = &running.waits else { return };
         match (&*ask.0, answer) {
             // What was sent before may still arrive.
@@ -907,6 +910,7 @@ impl Request {
             mine: Mine::default(),
             faulty: false,
             ended_well: false,
+            asked: 0,
             heard: 0,
         }
     }
