@@ -9,14 +9,14 @@ use session_core::{
 };
 use sha2::{Digest, Sha256};
 use sqlx::{
-    Connection, Executor, MySqlPool,
+    Connection, Executor, MySql, MySqlConnection, MySqlPool,
     mysql::{MySqlConnectOptions, MySqlPoolOptions},
     query, query_as, query_scalar,
 };
 use tokio::sync::OnceCell;
 
 use crate::{
-    call::{again, call},
+    call::{Lent, again, call, lent},
     error::{Failure, code},
     settings::{BATCH, QUARTER, Schedule, Settings, parse},
     sql::{Statement, fill, identifier, quoted},
@@ -276,12 +276,12 @@ impl MySqlStore {
         self
     }
 
-    async fn call<T, F>(&self, send: impl FnMut() -> F) -> Result<T, StoreError>
+    async fn call<T, F>(&self, send: impl FnMut(Lent<MySql>) -> F) -> Result<T, StoreError>
     where
         F: Future<Output = sqlx::Result<T>>,
     {
         self.ready().await?;
-        call(self.settings.timeout, gave_way, send).await.map_err(|failure| self.failed(failure))
+        call(self.settings.timeout, &self.pool, gave_way, send).await.map_err(|failure| self.failed(failure))
     }
 
     /// What is not for a request has no time limit.
@@ -297,8 +297,9 @@ impl MySqlStore {
     }
 
     async fn prepare(&self) -> Result<(), Failure> {
-        let session = || query_as(SESSION).fetch_one(&self.pool);
-        let (sql_mode, autocommit): (String, i64) = call(self.settings.timeout, gave_way, session).await?;
+        let session = lent!(on: MySql => query_as(SESSION).fetch_one(&mut *on).await);
+        let (sql_mode, autocommit): (String, i64) =
+            call(self.settings.timeout, &self.pool, gave_way, session).await?;
         if !["STRICT_TRANS_TABLES", "STRICT_ALL_TABLES"].iter().any(|strict| sql_mode.contains(strict)) {
             let reason = "is not strict, and would cut what does not fit: add STRICT_TRANS_TABLES to it";
             return Err(Failure::Session { setting: "sql_mode", reason });
@@ -308,18 +309,19 @@ impl MySqlStore {
             return Err(Failure::Session { setting: "autocommit", reason });
         }
         if self.create_database_table {
-            call(self.settings.timeout, gave_way, || self.create()).await?;
+            call(self.settings.timeout, &self.pool, gave_way, lent!(on => self.create(&mut on).await))
+                .await?;
         }
         Ok(())
     }
 
-    async fn create(&self) -> sqlx::Result<()> {
+    async fn create(&self, on: &mut MySqlConnection) -> sqlx::Result<()> {
         // Without the right to create one, `IF NOT EXISTS` is an error even where it does.
-        match self.pool.execute(query(self.sql.exists.text())).await {
+        match on.execute(query(self.sql.exists.text())).await {
             Err(error) if code(&error).as_deref() == Some(NO_SUCH_TABLE) => {}
             answer => return answer.map(|_| ()),
         }
-        self.pool.execute(sqlx::raw_sql(self.sql.create.text())).await.map(|_| ())
+        on.execute(sqlx::raw_sql(self.sql.create.text())).await.map(|_| ())
     }
 
     fn failed(&self, failure: Failure) -> StoreError {
@@ -331,11 +333,6 @@ impl MySqlStore {
             failure => failure,
         };
         failure.of(STORE)
-    }
-
-    async fn is_held(&self, sid: &str, now: Millis) -> sqlx::Result<bool> {
-        let held = query(self.sql.get.text()).bind(sid).bind(sid.as_bytes()).bind(at(now));
-        Ok(held.fetch_optional(&self.pool).await?.is_some())
     }
 
     fn prune_when_due(&self, now: Millis) {
@@ -355,7 +352,8 @@ impl Store for MySqlStore {
     async fn get(&self, sid: &Sid) -> Result<Option<Stored>, StoreError> {
         let (now, sid) = (self.settings.now(), sid.as_str());
         let get = || query_as(self.sql.get.text()).bind(sid).bind(sid.as_bytes()).bind(at(now));
-        let held: Option<(String, i64)> = self.call(|| get().fetch_optional(&self.pool)).await?;
+        let held: Option<(String, i64)> =
+            self.call(lent!(on => get().fetch_optional(&mut *on).await)).await?;
         let Some((text, expires)) = held else { return Ok(None) };
         let version = digest(&text);
         let record = parse(STORE, text)?;
@@ -366,22 +364,22 @@ impl Store for MySqlStore {
         let now = self.settings.now();
         let Some(until) = self.settings.until(&record.cookie, now) else { return Ok(Set::Expired) };
         self.prune_when_due(now);
-        let (text, sid) = (record.to_json(), sid.as_str());
+        let (text, sid) = (&*record.to_json(), sid.as_str());
         let written = match expect {
             // What expires before this is replaced: all of it, or what has expired.
-            Expect::Anything => self.upsert(sid, &text, until, i64::MAX).await?,
-            Expect::Nothing => self.upsert(sid, &text, until, at(now)).await?,
+            Expect::Anything => self.upsert(sid, text, until, i64::MAX).await?,
+            Expect::Nothing => self.upsert(sid, text, until, at(now)).await?,
             Expect::Version(version) => {
-                let update = || {
-                    let update = query(self.sql.set_expecting_version.text()).bind(&text).bind(at(until));
+                let update = lent!(on: MySql => {
+                    let update = query(self.sql.set_expecting_version.text()).bind(text).bind(at(until));
                     let update = update.bind(sid).bind(sid.as_bytes()).bind(at(now)).bind(version.text());
-                    update.execute(&self.pool)
-                };
+                    update.execute(&mut *on).await
+                });
                 // Rows found, changed or not: sqlx asks the server to count so.
                 self.call(update).await?.rows_affected() > 0
             }
         };
-        Ok(if written { Set::Written(digest(&text)) } else { Set::Conflict })
+        Ok(if written { Set::Written(digest(text)) } else { Set::Conflict })
     }
 
     async fn touch(&self, sid: &Sid, cookie: &Cookie, expect: &Expect) -> Result<Touched, StoreError> {
@@ -391,7 +389,7 @@ impl Store for MySqlStore {
             return Ok(Touched::Moved);
         }
         self.prune_when_due(now);
-        self.call(|| async move {
+        self.call(lent!(on => {
             let touch = |sql: &Statement| {
                 query(sql.text()).bind(at(until)).bind(sid).bind(sid.as_bytes()).bind(at(now))
             };
@@ -401,21 +399,21 @@ impl Store for MySqlStore {
                 Expect::Nothing => None,
             };
             if let Some(touch) = touch
-                && touch.execute(&self.pool).await?.rows_affected() > 0
+                && touch.execute(&mut *on).await?.rows_affected() > 0
             {
                 return Ok(Touched::Moved);
             }
             if *expect == Expect::Anything {
                 return Ok(Touched::Unknown);
             }
-            Ok(if self.is_held(sid, now).await? { Touched::Conflict } else { Touched::Unknown })
-        })
+            Ok(if is_held(&mut on, sql, sid, now).await? { Touched::Conflict } else { Touched::Unknown })
+        }))
         .await
     }
 
     async fn destroy(&self, sid: &Sid, expect: &Expect) -> Result<Destroyed, StoreError> {
         let (now, sql, sid) = (self.settings.now(), &*self.sql, sid.as_str());
-        self.call(|| async move {
+        self.call(lent!(on => {
             let of_sid = |sql: &Statement| query(sql.text()).bind(sid).bind(sid.as_bytes());
             let destroy = match expect {
                 Expect::Anything => Some(of_sid(&sql.destroy)),
@@ -425,15 +423,15 @@ impl Store for MySqlStore {
                 Expect::Nothing => None,
             };
             if let Some(destroy) = destroy
-                && destroy.execute(&self.pool).await?.rows_affected() > 0
+                && destroy.execute(&mut *on).await?.rows_affected() > 0
             {
                 return Ok(Destroyed::Destroyed);
             }
             if *expect == Expect::Anything {
                 return Ok(Destroyed::Unknown);
             }
-            Ok(if self.is_held(sid, now).await? { Destroyed::Conflict } else { Destroyed::Unknown })
-        })
+            Ok(if is_held(&mut on, sql, sid, now).await? { Destroyed::Conflict } else { Destroyed::Unknown })
+        }))
         .await
     }
 }
@@ -441,21 +439,21 @@ impl Store for MySqlStore {
 impl MySqlStore {
     /// Writes where there is no row, or one that expires before `replaced`; answers whether it did.
     async fn upsert(&self, sid: &str, text: &str, until: Millis, replaced: i64) -> Result<bool, StoreError> {
-        let upsert = || async move {
+        let upsert = async |on: &mut MySqlConnection| {
             let upsert = query(self.sql.set.text()).bind(sid).bind(at(until)).bind(text);
             let upsert = upsert.bind(sid.as_bytes()).bind(replaced).bind(sid.as_bytes()).bind(replaced);
-            Ok::<_, sqlx::Error>(upsert.execute(&self.pool).await?.last_insert_id())
+            Ok::<_, sqlx::Error>(upsert.execute(on).await?.last_insert_id())
         };
-        let did = self.call(|| async move {
-            let did = upsert().await?;
+        let did = self.call(lent!(on => {
+            let did = upsert(&mut *on).await?;
             if did != AS_IT_WAS {
                 return Ok(did);
             }
             // The row may be one that nobody finds.
             let null = query(self.sql.clear_null.text()).bind(sid).bind(sid.as_bytes());
-            let cleared = null.execute(&self.pool).await?.rows_affected();
-            if cleared > 0 { upsert().await } else { Ok(did) }
-        });
+            let cleared = null.execute(&mut *on).await?.rows_affected();
+            if cleared > 0 { upsert(&mut *on).await } else { Ok(did) }
+        }));
         match did.await? {
             AS_IT_WAS => Ok(false),
             OF_ANOTHER_SID => Err(Failure::SameSid.of(STORE)),
@@ -507,8 +505,14 @@ impl AdminStore for MySqlStore {
 async fn prune(pool: &MySqlPool, sql: &Sql, now: Millis) -> sqlx::Result<u64> {
     let mut pruned = 0;
     loop {
-        let batch =
-            again(gave_way, || query(sql.prune.text()).bind(at(now)).bind(BATCH).execute(pool)).await?;
+        let batch = again(
+            pool,
+            gave_way,
+            lent!(on => {
+                query(sql.prune.text()).bind(at(now)).bind(BATCH).execute(&mut *on).await
+            }),
+        )
+        .await?;
         pruned += batch.rows_affected();
         if batch.rows_affected() < BATCH {
             return Ok(pruned);
@@ -538,6 +542,11 @@ fn gave_way(error: &sqlx::Error) -> bool {
 
 fn name_of(option: &'static str, name: &str) -> Result<String, StoreError> {
     identifier(option, name, LONGEST_NAME).map_err(|failure| failure.of(STORE))
+}
+
+async fn is_held(on: &mut MySqlConnection, sql: &Sql, sid: &str, now: Millis) -> sqlx::Result<bool> {
+    let held = query(sql.get.text()).bind(sid).bind(sid.as_bytes()).bind(at(now));
+    Ok(held.fetch_optional(on).await?.is_some())
 }
 
 impl Sql {

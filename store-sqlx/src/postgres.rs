@@ -8,14 +8,14 @@ use session_core::{
     Version, async_trait,
 };
 use sqlx::{
-    Connection, Executor, PgPool,
+    Connection, Executor, PgConnection, PgPool, Postgres,
     postgres::{PgConnectOptions, PgPoolOptions},
     query, query_as, query_scalar,
 };
 use tokio::sync::OnceCell;
 
 use crate::{
-    call::{again, call},
+    call::{Lent, again, call, lent},
     error::{Failure, code},
     settings::{BATCH, QUARTER, Schedule, Settings, parse},
     sql::{Statement, fill, identifier, quoted},
@@ -275,12 +275,12 @@ impl PostgresStore {
         self
     }
 
-    async fn call<T, F>(&self, send: impl FnMut() -> F) -> Result<T, StoreError>
+    async fn call<T, F>(&self, send: impl FnMut(Lent<Postgres>) -> F) -> Result<T, StoreError>
     where
         F: Future<Output = sqlx::Result<T>>,
     {
         self.ready().await?;
-        call(self.settings.timeout, gave_way, send).await.map_err(|failure| self.failed(failure))
+        call(self.settings.timeout, &self.pool, gave_way, send).await.map_err(|failure| self.failed(failure))
     }
 
     /// What is not for a request has no time limit.
@@ -294,19 +294,20 @@ impl PostgresStore {
         if !self.create_table_if_missing {
             return Ok(());
         }
-        let create = || call(self.settings.timeout, gave_way, || self.create());
+        let create =
+            || call(self.settings.timeout, &self.pool, gave_way, lent!(on => self.create(&mut on).await));
         self.ready.get_or_try_init(create).await.map_err(|failure| self.failed(failure))?;
         Ok(())
     }
 
-    async fn create(&self) -> sqlx::Result<()> {
-        let exists = || query_scalar(EXISTS).bind(self.table.to_string()).fetch_one(&self.pool);
-        if exists().await? {
+    async fn create(&self, on: &mut PgConnection) -> sqlx::Result<()> {
+        let exists = || query_scalar::<_, bool>(EXISTS).bind(self.table.to_string());
+        if exists().fetch_one(&mut *on).await? {
             return Ok(());
         }
-        match self.pool.execute(sqlx::raw_sql(self.sql.create.text())).await {
+        match on.execute(sqlx::raw_sql(self.sql.create.text())).await {
             // Somebody who does not know of the lock was faster.
-            Err(_) if exists().await? => Ok(()),
+            Err(_) if exists().fetch_one(&mut *on).await? => Ok(()),
             created => created.map(|_| ()),
         }
     }
@@ -323,11 +324,6 @@ impl PostgresStore {
             failure => failure,
         };
         failure.of(STORE)
-    }
-
-    async fn is_held(&self, sid: &str, now: Millis) -> sqlx::Result<bool> {
-        let held = query(self.sql.get.text()).bind(sid).bind(at(now));
-        Ok(held.fetch_optional(&self.pool).await?.is_some())
     }
 
     fn prune_when_due(&self, now: Millis) {
@@ -347,9 +343,9 @@ impl Store for PostgresStore {
     async fn get(&self, sid: &Sid) -> Result<Option<Stored>, StoreError> {
         let now = self.settings.now();
         let held: Option<(Option<String>, Option<String>, f64)> = self
-            .call(|| {
-                query_as(self.sql.get.text()).bind(sid.as_str()).bind(at(now)).fetch_optional(&self.pool)
-            })
+            .call(lent!(on => {
+                query_as(self.sql.get.text()).bind(sid.as_str()).bind(at(now)).fetch_optional(&mut *on).await
+            }))
             .await?;
         let Some((text, version, expire)) = held else { return Ok(None) };
         let record = parse(STORE, text.unwrap_or_default())?;
@@ -363,22 +359,22 @@ impl Store for PostgresStore {
         let now = self.settings.now();
         let Some(until) = self.settings.until(&record.cookie, now) else { return Ok(Set::Expired) };
         self.prune_when_due(now);
-        let (text, sql) = (record.to_json(), &*self.sql);
+        let (text, sql) = (&*record.to_json(), &*self.sql);
         let written: Option<String> = self
-            .call(|| {
+            .call(lent!(on => {
                 let set = match expect {
                     Expect::Anything => &sql.set,
                     Expect::Nothing => &sql.set_expecting_nothing,
                     Expect::Version(_) => &sql.set_expecting_version,
                 };
-                let set = query_scalar(set.text()).bind(sid.as_str()).bind(&text).bind(at(until));
+                let set = query_scalar(set.text()).bind(sid.as_str()).bind(text).bind(at(until));
                 let set = match expect {
                     Expect::Anything => set,
                     Expect::Nothing => set.bind(at(now)),
                     Expect::Version(version) => set.bind(at(now)).bind(version.text()),
                 };
-                set.fetch_optional(&self.pool)
-            })
+                set.fetch_optional(&mut *on).await
+            }))
             .await?;
         Ok(written.map_or(Set::Conflict, |version| Set::Written(Version::from_text(version))))
     }
@@ -390,7 +386,7 @@ impl Store for PostgresStore {
             return Ok(Touched::Moved);
         }
         self.prune_when_due(now);
-        self.call(|| async move {
+        self.call(lent!(on => {
             let touch = |sql: &Statement| query(sql.text()).bind(sid).bind(at(now)).bind(at(until));
             let touch = match expect {
                 Expect::Anything => Some(touch(&sql.touch)),
@@ -398,21 +394,21 @@ impl Store for PostgresStore {
                 Expect::Nothing => None,
             };
             if let Some(touch) = touch
-                && touch.execute(&self.pool).await?.rows_affected() > 0
+                && touch.execute(&mut *on).await?.rows_affected() > 0
             {
                 return Ok(Touched::Moved);
             }
             if *expect == Expect::Anything {
                 return Ok(Touched::Unknown);
             }
-            Ok(if self.is_held(sid, now).await? { Touched::Conflict } else { Touched::Unknown })
-        })
+            Ok(if is_held(&mut on, sql, sid, now).await? { Touched::Conflict } else { Touched::Unknown })
+        }))
         .await
     }
 
     async fn destroy(&self, sid: &Sid, expect: &Expect) -> Result<Destroyed, StoreError> {
         let (now, sql, sid) = (self.settings.now(), &*self.sql, sid.as_str());
-        self.call(|| async move {
+        self.call(lent!(on => {
             let destroy = match expect {
                 Expect::Anything => Some(query(sql.destroy.text()).bind(sid)),
                 Expect::Version(version) => {
@@ -422,15 +418,15 @@ impl Store for PostgresStore {
                 Expect::Nothing => None,
             };
             if let Some(destroy) = destroy
-                && destroy.execute(&self.pool).await?.rows_affected() > 0
+                && destroy.execute(&mut *on).await?.rows_affected() > 0
             {
                 return Ok(Destroyed::Destroyed);
             }
             if *expect == Expect::Anything {
                 return Ok(Destroyed::Unknown);
             }
-            Ok(if self.is_held(sid, now).await? { Destroyed::Conflict } else { Destroyed::Unknown })
-        })
+            Ok(if is_held(&mut on, sql, sid, now).await? { Destroyed::Conflict } else { Destroyed::Unknown })
+        }))
         .await
     }
 }
@@ -478,10 +474,13 @@ impl AdminStore for PostgresStore {
 async fn prune(pool: &PgPool, sql: &Sql, now: Millis) -> sqlx::Result<u64> {
     let mut pruned = 0;
     loop {
-        let prune = || query_as(sql.prune.text()).bind(at(now)).bind(BATCH.cast_signed()).fetch_one(pool);
-        let (found, removed): (i64, i64) = again(gave_way, prune).await?;
+        let prune = lent!(on: Postgres => {
+            query_as(sql.prune.text()).bind(at(now)).bind(BATCH.cast_signed()).fetch_one(&mut *on).await
+        });
+        let (found, removed): (i64, i64) = again(pool, gave_way, prune).await?;
         pruned += removed.unsigned_abs();
-        if found.unsigned_abs() < BATCH {
+        // A rule of the database's own may keep rows that have expired.
+        if found.unsigned_abs() < BATCH || removed == 0 {
             return Ok(pruned);
         }
     }
@@ -502,6 +501,11 @@ fn gave_way(error: &sqlx::Error) -> bool {
 
 fn name_of(option: &'static str, name: &str) -> Result<String, StoreError> {
     identifier(option, name, LONGEST_NAME).map_err(|failure| failure.of(STORE))
+}
+
+async fn is_held(on: &mut PgConnection, sql: &Sql, sid: &str, now: Millis) -> sqlx::Result<bool> {
+    let held = query(sql.get.text()).bind(sid).bind(at(now));
+    Ok(held.fetch_optional(on).await?.is_some())
 }
 
 impl Sql {

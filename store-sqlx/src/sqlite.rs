@@ -12,14 +12,14 @@ use session_core::{
     Version, async_trait,
 };
 use sqlx::{
-    Executor, SqlitePool, query, query_as, query_scalar,
+    Executor, Sqlite, SqliteConnection, SqlitePool, query, query_as, query_scalar,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 use tokio::sync::OnceCell;
 
 use self::{better_sqlite3::BETTER_SQLITE3, connect_sqlite3::CONNECT_SQLITE3, native::NATIVE};
 use crate::{
-    call::{again, call},
+    call::{Lent, again, call, lent},
     error::{Failure, code},
     settings::{BATCH, QUARTER, Schedule, Settings, parse},
     sql::{Statement, identifier, quoted},
@@ -211,12 +211,12 @@ impl SqliteStore {
         self
     }
 
-    async fn call<T, F>(&self, send: impl FnMut() -> F) -> Result<T, StoreError>
+    async fn call<T, F>(&self, send: impl FnMut(Lent<Sqlite>) -> F) -> Result<T, StoreError>
     where
         F: Future<Output = sqlx::Result<T>>,
     {
         self.ready().await?;
-        call(self.settings.timeout, is_locked, send).await.map_err(|failure| failure.of(STORE))
+        call(self.settings.timeout, &self.pool, is_locked, send).await.map_err(|failure| failure.of(STORE))
     }
 
     /// What is not for a request has no time limit.
@@ -227,19 +227,16 @@ impl SqliteStore {
 
     /// Creates the table, once; a failure is no reason not to try again.
     async fn ready(&self) -> Result<(), StoreError> {
-        let create = || self.pool.execute(sqlx::raw_sql(self.sql.create.text()));
-        let create = || async { call(self.settings.timeout, is_locked, create).await.map(|_| ()) };
+        let create = lent!(on: Sqlite => {
+            on.execute(sqlx::raw_sql(self.sql.create.text())).await.map(|_| ())
+        });
+        let create = || call(self.settings.timeout, &self.pool, is_locked, create);
         self.ready.get_or_try_init(create).await.map_err(|failure| failure.of(STORE))?;
         Ok(())
     }
 
     fn until(&self, cookie: &Cookie, now: Millis) -> Option<Millis> {
         Some(self.settings.until(cookie, now)?.min(LAST))
-    }
-
-    async fn is_held(&self, sid: &str, now: Millis) -> sqlx::Result<bool> {
-        let held = query(self.sql.get.text()).bind(sid).bind(now);
-        Ok(held.fetch_optional(&self.pool).await?.is_some())
     }
 
     fn prune_when_due(&self, now: Millis) {
@@ -259,7 +256,9 @@ impl Store for SqliteStore {
     async fn get(&self, sid: &Sid) -> Result<Option<Stored>, StoreError> {
         let now = self.settings.now();
         let held: Option<(Option<Vec<u8>>, Millis)> = self
-            .call(|| query_as(self.sql.get.text()).bind(sid.as_str()).bind(now).fetch_optional(&self.pool))
+            .call(lent!(on => {
+                query_as(self.sql.get.text()).bind(sid.as_str()).bind(now).fetch_optional(&mut *on).await
+            }))
             .await?;
         let Some((text, left)) = held else { return Ok(None) };
         let text = String::from_utf8(text.unwrap_or_default());
@@ -275,30 +274,31 @@ impl Store for SqliteStore {
         let now = self.settings.now();
         let Some(until) = self.until(&record.cookie, now) else { return Ok(Set::Expired) };
         self.prune_when_due(now);
-        let (text, sql): (Arc<str>, _) = (record.to_json().into(), &*self.sql);
+        let (json, sql): (Arc<str>, _) = (record.to_json().into(), &*self.sql);
+        let text = &*json;
         let written = self
-            .call(|| {
+            .call(lent!(on => {
                 let set = match expect {
                     Expect::Anything => &sql.set,
                     Expect::Nothing => &sql.set_expecting_nothing,
                     Expect::Version(_) => &sql.set_expecting_version,
                 };
-                let set = query(set.text()).bind(sid.as_str()).bind(now).bind(until).bind(&*text);
+                let set = query(set.text()).bind(sid.as_str()).bind(now).bind(until).bind(text);
                 let set = match expect {
                     Expect::Version(version) => set.bind(version.text()),
                     Expect::Anything | Expect::Nothing => set,
                 };
-                set.execute(&self.pool)
-            })
+                set.execute(&mut *on).await
+            }))
             .await?;
-        Ok(if written.rows_affected() > 0 { Set::Written(Version::from_text(text)) } else { Set::Conflict })
+        Ok(if written.rows_affected() > 0 { Set::Written(Version::from_text(json)) } else { Set::Conflict })
     }
 
     async fn touch(&self, sid: &Sid, cookie: &Cookie, expect: &Expect) -> Result<Touched, StoreError> {
         let (now, sql, sid) = (self.settings.now(), &*self.sql, sid.as_str());
         let Some(until) = self.until(cookie, now) else { return Ok(Touched::Expired) };
         self.prune_when_due(now);
-        self.call(|| async move {
+        self.call(lent!(on => {
             let touch = |sql: &Statement| query(sql.text()).bind(sid).bind(now).bind(until);
             let touch = match expect {
                 Expect::Anything => Some(touch(&sql.touch)),
@@ -306,21 +306,21 @@ impl Store for SqliteStore {
                 Expect::Nothing => None,
             };
             if let Some(touch) = touch
-                && touch.execute(&self.pool).await?.rows_affected() > 0
+                && touch.execute(&mut *on).await?.rows_affected() > 0
             {
                 return Ok(Touched::Moved);
             }
             if *expect == Expect::Anything {
                 return Ok(Touched::Unknown);
             }
-            Ok(if self.is_held(sid, now).await? { Touched::Conflict } else { Touched::Unknown })
-        })
+            Ok(if is_held(&mut on, sql, sid, now).await? { Touched::Conflict } else { Touched::Unknown })
+        }))
         .await
     }
 
     async fn destroy(&self, sid: &Sid, expect: &Expect) -> Result<Destroyed, StoreError> {
         let (now, sql, sid) = (self.settings.now(), &*self.sql, sid.as_str());
-        self.call(|| async move {
+        self.call(lent!(on => {
             let destroy = match expect {
                 Expect::Anything => Some(query(sql.destroy.text()).bind(sid)),
                 Expect::Version(version) => {
@@ -330,15 +330,15 @@ impl Store for SqliteStore {
                 Expect::Nothing => None,
             };
             if let Some(destroy) = destroy
-                && destroy.execute(&self.pool).await?.rows_affected() > 0
+                && destroy.execute(&mut *on).await?.rows_affected() > 0
             {
                 return Ok(Destroyed::Destroyed);
             }
             if *expect == Expect::Anything {
                 return Ok(Destroyed::Unknown);
             }
-            Ok(if self.is_held(sid, now).await? { Destroyed::Conflict } else { Destroyed::Unknown })
-        })
+            Ok(if is_held(&mut on, sql, sid, now).await? { Destroyed::Conflict } else { Destroyed::Unknown })
+        }))
         .await
     }
 }
@@ -390,8 +390,10 @@ async fn prune(pool: &SqlitePool, sql: &Sql, now: Millis) -> sqlx::Result<u64> {
     }
     let mut pruned = 0;
     loop {
-        let prune = || query(sql.prune.text()).bind(now).bind(BATCH.cast_signed()).execute(pool);
-        let batch = again(is_locked, prune).await?;
+        let prune = lent!(on: Sqlite => {
+            query(sql.prune.text()).bind(now).bind(BATCH.cast_signed()).execute(&mut *on).await
+        });
+        let batch = again(pool, is_locked, prune).await?;
         pruned += batch.rows_affected();
         if batch.rows_affected() < BATCH {
             return Ok(pruned);
@@ -404,11 +406,15 @@ async fn prune(pool: &SqlitePool, sql: &Sql, now: Millis) -> sqlx::Result<u64> {
 async fn walk(pool: &SqlitePool, sql: &Sql, step: &Statement, now: Millis) -> sqlx::Result<u64> {
     let (mut pruned, mut before) = (0, i64::MIN);
     loop {
-        let next = || query_scalar(step.text()).bind(before).bind(STEP - 1).fetch_optional(pool);
-        let next: Option<i64> = again(is_locked, next).await?;
+        let next = lent!(on: Sqlite => {
+            query_scalar(step.text()).bind(before).bind(STEP - 1).fetch_optional(&mut *on).await
+        });
+        let next: Option<i64> = again(pool, is_locked, next).await?;
         let end = next.unwrap_or(i64::MAX);
-        let prune = || query(sql.prune.text()).bind(now).bind(before).bind(end).execute(pool);
-        pruned += again(is_locked, prune).await?.rows_affected();
+        let prune = lent!(on: Sqlite => {
+            query(sql.prune.text()).bind(now).bind(before).bind(end).execute(&mut *on).await
+        });
+        pruned += again(pool, is_locked, prune).await?.rows_affected();
         if next.is_none() {
             return Ok(pruned);
         }
@@ -425,6 +431,11 @@ fn is_locked(error: &sqlx::Error) -> bool {
 
 fn failed(error: sqlx::Error) -> StoreError {
     Failure::from(error).of(STORE)
+}
+
+async fn is_held(on: &mut SqliteConnection, sql: &Sql, sid: &str, now: Millis) -> sqlx::Result<bool> {
+    let held = query(sql.get.text()).bind(sid).bind(now);
+    Ok(held.fetch_optional(on).await?.is_some())
 }
 
 impl Sql {

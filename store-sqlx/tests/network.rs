@@ -1,0 +1,197 @@
+//! Clients that leave, a network that is slow or goes silent, and a session that somebody locks: whoever is not concerned
+//! has a connection all the same.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on stops")]
+
+mod common;
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use common::{new_name, put, record};
+use futures_util::future::join_all;
+use session_core::{AdminStore, Expect, Sid, Store};
+use session_testkit::service_url;
+use store_sqlx::{
+    MySqlStore, PostgresStore,
+    sqlx::{AssertSqlSafe, Connection, Executor, MySqlConnection, PgConnection},
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{
+        TcpListener, TcpStream,
+        tcp::{OwnedReadHalf, OwnedWriteHalf},
+    },
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// More than a pool has.
+const MANY: usize = 12;
+
+/// Between a store and its server.
+#[derive(Clone, Default)]
+struct Network {
+    /// A large answer comes in pieces, so long apart, in milliseconds.
+    pause: usize,
+    /// Connections from before this grows are silent.
+    failures: Arc<AtomicUsize>,
+}
+
+impl Network {
+    /// The URL of the server behind it.
+    async fn before(&self, url: &str) -> String {
+        let port = url.rsplit_once(':').unwrap().1.split('/').next().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let ours = listener.local_addr().unwrap().port();
+        let (network, server) = (self.clone(), format!("127.0.0.1:{port}"));
+        tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                let server = TcpStream::connect(&server).await.unwrap();
+                let [(asks, answered), (answers, asked)] = [client, server].map(|stream| {
+                    stream.set_nodelay(true).unwrap();
+                    stream.into_split()
+                });
+                tokio::spawn(Self { pause: 0, ..network.clone() }.carry(asks, asked));
+                tokio::spawn(network.clone().carry(answers, answered));
+            }
+        });
+        url.replacen(&format!(":{port}"), &format!(":{ours}"), 1)
+    }
+
+    async fn carry(self, mut from: OwnedReadHalf, mut to: OwnedWriteHalf) {
+        let (born, mut piece) = (self.failures.load(Ordering::SeqCst), vec![0; 16_384]);
+        while let Ok(length @ 1..) = from.read(&mut piece).await {
+            if self.failures.load(Ordering::SeqCst) != born {
+                std::future::pending::<()>().await;
+            }
+            if to.write_all(&piece[..length]).await.is_err() {
+                return;
+            }
+            if length > 8_000 && self.pause > 0 {
+                tokio::time::sleep(Duration::from_millis(self.pause as u64)).await;
+            }
+        }
+    }
+}
+
+/// Whether the session is there, within some tries.
+async fn is_served(store: &impl Store, sid: &Sid) -> bool {
+    for _ in 0..4 {
+        if store.get(sid).await.is_ok_and(|stored| stored.is_some()) {
+            return true;
+        }
+    }
+    false
+}
+
+async fn clients_leave_while_their_sessions_are_read(store: impl AdminStore) {
+    let big = put(&store, &record(&format!(r#""x":"{}""#, "x".repeat(300_000)))).await;
+    let small = put(&store, &record("")).await;
+    let mut left = 0;
+    // At any moment of the answer.
+    for at in 0..3 * MANY as u64 {
+        let read = store.get(&big);
+        left += usize::from(tokio::time::timeout(Duration::from_millis(2 + 3 * at), read).await.is_err());
+    }
+    assert!(left > MANY, "{left}");
+    assert!(is_served(&store, &small).await, "the pool is used up");
+}
+
+async fn a_host_goes_silent(store: impl AdminStore, network: Network) {
+    let sid = put(&store, &record("")).await;
+    join_all((0..MANY).map(|_| store.get(&sid))).await;
+    network.failures.fetch_add(1, Ordering::SeqCst);
+    join_all((0..MANY).map(|_| store.get(&sid))).await;
+    assert!(is_served(&store, &sid).await, "it never comes back");
+}
+
+async fn one_session_is_locked(store: impl AdminStore, locked: &Sid) {
+    let other = put(&store, &record("")).await;
+    let again = record("\"k\":1");
+    let writes = join_all((0..MANY).map(|_| store.set(locked, &again, &Expect::Anything))).await;
+    assert!(writes.iter().all(Result::is_err));
+    assert!(is_served(&store, &other).await, "a locked session stops all others");
+}
+
+fn postgres(url: &str) -> PostgresStore {
+    let store = PostgresStore::open(url).unwrap().table_name(&new_name()).unwrap();
+    store.create_table_if_missing(true).timeout(SECOND)
+}
+
+fn mysql(url: &str) -> MySqlStore {
+    MySqlStore::open(url).unwrap().table_name(&new_name()).unwrap().timeout(SECOND)
+}
+
+#[test]
+fn postgres_serves_others_when_clients_leave() {
+    let Some(url) = service_url("POSTGRES_URL") else { return };
+    session_testkit::run(async {
+        let network = Network { pause: 5, ..Network::default() };
+        clients_leave_while_their_sessions_are_read(postgres(&network.before(&url).await)).await;
+    });
+}
+
+#[test]
+fn mysql_serves_others_when_clients_leave() {
+    let Some(url) = service_url("MYSQL_URL") else { return };
+    session_testkit::run(async {
+        let network = Network { pause: 5, ..Network::default() };
+        clients_leave_while_their_sessions_are_read(mysql(&network.before(&url).await)).await;
+    });
+}
+
+#[test]
+fn postgres_comes_back_when_a_host_goes_silent() {
+    let Some(url) = service_url("POSTGRES_URL") else { return };
+    session_testkit::run(async {
+        let network = Network::default();
+        a_host_goes_silent(postgres(&network.before(&url).await), network).await;
+    });
+}
+
+#[test]
+fn mysql_comes_back_when_a_host_goes_silent() {
+    let Some(url) = service_url("MYSQL_URL") else { return };
+    session_testkit::run(async {
+        let network = Network::default();
+        a_host_goes_silent(mysql(&network.before(&url).await), network).await;
+    });
+}
+
+#[test]
+fn postgres_serves_others_while_one_session_is_locked() {
+    let Some(url) = service_url("POSTGRES_URL") else { return };
+    session_testkit::run(async {
+        let table = new_name();
+        let store = postgres(&url).table_name(&table).unwrap();
+        let sid = put(&store, &record("")).await;
+        let mut other = PgConnection::connect(&url).await.unwrap();
+        let mut lock = other.begin().await.unwrap();
+        let sql = format!("SELECT 1 FROM \"{table}\" WHERE sid = '{}' FOR UPDATE", sid.as_str());
+        lock.execute(AssertSqlSafe(sql)).await.unwrap();
+        one_session_is_locked(store, &sid).await;
+        lock.rollback().await.unwrap();
+    });
+}
+
+#[test]
+fn mysql_serves_others_while_one_session_is_locked() {
+    let Some(url) = service_url("MYSQL_URL") else { return };
+    session_testkit::run(async {
+        let table = new_name();
+        let store = mysql(&url).table_name(&table).unwrap();
+        let sid = put(&store, &record("")).await;
+        let mut other = MySqlConnection::connect(&url).await.unwrap();
+        let mut lock = other.begin().await.unwrap();
+        let sql = format!("SELECT 1 FROM `{table}` WHERE session_id = '{}' FOR UPDATE", sid.as_str());
+        lock.execute(AssertSqlSafe(sql)).await.unwrap();
+        one_session_is_locked(store, &sid).await;
+        lock.rollback().await.unwrap();
+    });
+}
