@@ -1,7 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-use std::{fmt, future::Future, ops::Deref};
+use std::{fmt, future::Future, ops::Deref, sync::OnceLock};
 
 use rocket::{
     Data, Request, Response,
@@ -66,11 +66,12 @@ impl Fairing for SessionFairing {
     async fn on_request(&self, request: &mut Request<'_>, _: &mut Data<'_>) {
         let exchange = self.sessions.exchange();
         let readable = !self.sessions.reads_on_arrival() || ask(&exchange, request).await.is_ok();
-        request.local_cache(|| Some(Carried { exchange, readable }));
+        // Set once: this fairing is a singleton.
+        _ = slot(request).set(Carried { exchange, readable });
     }
 
     async fn on_response<'r>(&self, request: &'r Request<'_>, response: &mut Response<'r>) {
-        let Some(carried) = request.local_cache(|| None::<Carried>) else { return };
+        let Some(carried) = slot(request).get() else { return };
         match carried.exchange.end().await {
             Ok(cookies) if carried.readable => append(response, &cookies),
             // The session was read after all, and may have another id by now.
@@ -84,6 +85,11 @@ impl Fairing for SessionFairing {
             }
         }
     }
+}
+
+/// Empty until this fairing has come: who asks before finds nothing, and takes it from nobody.
+fn slot<'r>(request: &'r Request<'_>) -> &'r OnceLock<Carried> {
+    request.local_cache(OnceLock::new)
 }
 
 fn append(response: &mut Response<'_>, cookies: &[String]) {
@@ -153,7 +159,7 @@ impl<'r> FromRequest<'r> for Session {
 /// # Errors
 /// No [`SessionFairing`] is attached, or the store failed.
 pub async fn session(request: &Request<'_>) -> Result<Option<Session>, SessionError> {
-    let carried = request.local_cache(|| None::<Carried>).as_ref().ok_or(SessionError::MissingFairing)?;
+    let carried = slot(request).get().ok_or(SessionError::MissingFairing)?;
     Ok(ask(&carried.exchange, request).await?.map(Session))
 }
 

@@ -3,14 +3,16 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
 use rocket::{
-    Build, Rocket, catch, catchers, get,
+    Build, Rocket, catch, catchers,
+    fairing::AdHoc,
+    get,
     http::{Cookie, CookieJar, Header, Method, Status, uri::Origin},
     local::asynchronous::Client,
     response::stream::TextStream,
     routes,
 };
 use session_core::{Options, Sessions};
-use session_rocket::{Session, SessionError, SessionFairing};
+use session_rocket::{Session, SessionError, SessionFairing, session};
 use session_testkit::{
     App, Browser, Request, Response,
     adapter::{answer, later, twice},
@@ -157,6 +159,22 @@ fn cookies_of_the_local_client_are_found() {
         let sessions = SessionFairing::new(Options::new("keyboard cat")).unwrap();
         let client = Client::tracked(rocket().attach(sessions)).await.unwrap();
         for count in ["1", "2", "3"] {
+            assert_eq!(client.get("/count").dispatch().await.into_string().await.unwrap(), count);
+        }
+    });
+}
+
+#[test]
+fn who_asks_before_the_session_is_there_takes_it_from_nobody() {
+    session_testkit::run(async {
+        let early = AdHoc::on_request("early", |request, _| {
+            Box::pin(async move {
+                assert!(matches!(session(request).await, Err(SessionError::MissingFairing)));
+            })
+        });
+        let sessions = SessionFairing::new(Options::new("keyboard cat")).unwrap();
+        let client = Client::tracked(rocket().attach(early).attach(sessions)).await.unwrap();
+        for count in ["1", "2"] {
             assert_eq!(client.get("/count").dispatch().await.into_string().await.unwrap(), count);
         }
     });

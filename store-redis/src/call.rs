@@ -20,7 +20,8 @@ pub(crate) trait Commands<T>: Sync {
 
 impl<'a> Call<'a> {
     pub(crate) fn new(connection: &'a Connection, timeout: Duration) -> Self {
-        Self { connection, timeout, deadline: Instant::now() + timeout }
+        let (now, never) = (Instant::now(), Duration::from_secs(30 * 365 * 86_400));
+        Self { connection, timeout, deadline: now + timeout.min(never) }
     }
 
     /// For commands that may be done twice: sent again when the connection broke, so that an idle one that the server had

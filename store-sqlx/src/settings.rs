@@ -90,7 +90,8 @@ impl Schedule {
     /// Half to one and a half intervals, so that the processes of an application do not all prune at once.
     fn draw(&self, interval: Duration) -> Millis {
         let factor = if self.randomized { 0.5 + rand::random::<f64>() } else { 1.0 };
-        time::of_span(interval.mul_f64(factor))
+        // Longer than a span can be is never.
+        time::of_span(Duration::try_from_secs_f64(interval.as_secs_f64() * factor).unwrap_or(Duration::MAX))
     }
 }
 
@@ -110,6 +111,14 @@ mod tests {
     fn it_is_never_due_without_an_interval() {
         let schedule = Schedule { interval: None, ..Schedule::every(DAY) };
         assert!(![1, Millis::MAX].map(|now| schedule.is_due(now)).contains(&true));
+    }
+
+    #[test]
+    fn an_interval_may_be_longer_than_any_time() {
+        for randomized in [false, true] {
+            let schedule = Schedule { randomized, ..Schedule::every(Duration::MAX) };
+            assert!((0..20).all(|now| !schedule.is_due(now)));
+        }
     }
 
     #[test]

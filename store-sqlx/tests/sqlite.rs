@@ -4,11 +4,20 @@
 
 mod common;
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
 use common::{DAY, TempDir, contract, millis, put, record, shown, until};
 use futures_util::future::join_all;
-use session_core::{AdminStore, Destroyed, Expect, Set, Sid, Store, StoreError, Touched};
+use session_core::{
+    AdminStore, Cookie, Destroyed, Expect, Options, Record, RequestInfo, Set, Sid, Store, StoreError, Stored,
+    Touched, async_trait,
+};
 use session_testkit::{Fixture, ManualClock};
 use store_sqlx::{
     SqliteStore, SqliteTable,
@@ -484,5 +493,68 @@ fn what_cannot_be_opened_is_an_error() {
         assert!(shown(&error).contains("option table_name"));
         let error = SqliteStore::open("sqlite::memory:").unwrap().table_name("sqlite_sessions").unwrap();
         assert!(error.get(&Sid::random()).await.is_err(), "a name that SQLite keeps for itself");
+    });
+}
+
+/// A destruction may be caught, and done later.
+#[derive(Debug)]
+struct Late {
+    store: SqliteStore,
+    catches: AtomicBool,
+    caught: Mutex<Option<(Sid, Expect)>>,
+}
+
+#[async_trait]
+impl Store for Late {
+    async fn get(&self, sid: &Sid) -> Result<Option<Stored>, StoreError> {
+        self.store.get(sid).await
+    }
+
+    async fn set(&self, sid: &Sid, record: &Record, expect: &Expect) -> Result<Set, StoreError> {
+        self.store.set(sid, record, expect).await
+    }
+
+    async fn touch(&self, sid: &Sid, cookie: &Cookie, expect: &Expect) -> Result<Touched, StoreError> {
+        self.store.touch(sid, cookie, expect).await
+    }
+
+    async fn destroy(&self, sid: &Sid, expect: &Expect) -> Result<Destroyed, StoreError> {
+        if self.catches.swap(false, Ordering::SeqCst) {
+            *self.caught.lock().unwrap() = Some((sid.clone(), expect.clone()));
+            std::future::pending::<()>().await;
+        }
+        self.store.destroy(sid, expect).await
+    }
+}
+
+/// Its versions are its texts, and without a date in the cookie these are alike.
+#[test]
+fn a_renewal_that_was_given_up_and_arrives_late_does_not_end_the_session() {
+    session_testkit::run(async {
+        let store = SqliteStore::open("sqlite::memory:").unwrap();
+        let store = Arc::new(Late { store, catches: AtomicBool::new(false), caught: Mutex::default() });
+        let sessions = Options::new("keyboard cat").store(Arc::clone(&store)).build().unwrap();
+        let exchange = sessions.exchange();
+        let session = exchange.session(&RequestInfo::new("/", false, &|_| {})).await.unwrap().unwrap();
+        session.insert("user", "tj").unwrap();
+        let cookies = exchange.end().await.unwrap();
+        let cookie = cookies[0].split(';').next().unwrap();
+        let with = |visit: &mut dyn FnMut(&str, &[u8])| visit("cookie", cookie.as_bytes());
+
+        let exchange = sessions.exchange();
+        let session = exchange.session(&RequestInfo::new("/", false, &with)).await.unwrap().unwrap();
+        store.catches.store(true, Ordering::SeqCst);
+        let given_up = async {
+            while store.caught.lock().unwrap().is_none() {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        tokio::select! {
+            _ = session.renew_id() => panic!("its last step hangs"),
+            () = given_up => {}
+        }
+        exchange.end().await.unwrap();
+        let (sid, expect) = store.caught.lock().unwrap().take().unwrap();
+        assert_eq!(store.store.destroy(&sid, &expect).await.unwrap(), Destroyed::Conflict);
     });
 }
