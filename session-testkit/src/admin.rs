@@ -1,6 +1,9 @@
 //! The contract of the optional powers, a test a sentence.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use futures_util::{StreamExt, stream};
 use session_core::{Expect, Record, Sid, StoreError, Touched};
@@ -49,7 +52,44 @@ async fn expired(fixture: &Fixture, held: &mut Held) {
     let cookie = record(fixture, "").cookie;
     fixture.store.touch(&touched, &cookie, &Expect::Anything).await.unwrap();
     held.insert(touched, text_of(&short));
+    // And one that is about to expire.
+    let (soon, record) = (Sid::random(), lasting(fixture, Some(Duration::from_secs(20)), r#""soon":true"#));
+    put(fixture, &soon, &record).await;
+    held.insert(soon, text_of(&record));
     fixture.pass(Duration::from_millis(3_200)).await;
+}
+
+/// And some whose sids are not like those that are made here.
+async fn odd_sids(fixture: &Fixture, held: &mut Held) {
+    for sid in ["a", "a:b", "b", "sess:a", "*", "ä b", "'"] {
+        let record = record(fixture, "");
+        put(fixture, &sid.into(), &record).await;
+        held.insert(sid.into(), text_of(&record));
+    }
+}
+
+/// Who leaves meanwhile hides nobody who stays.
+#[allow(missing_docs)]
+pub async fn a_list_beside_destructions_shows_all_who_stay(fixture: &Fixture) {
+    let held = fill(fixture).await;
+    let (leave, stay): (Vec<_>, Vec<_>) = held.keys().cloned().enumerate().partition(|(at, _)| at % 2 == 0);
+    let store = fixture.process();
+    let leaving = tokio::spawn(async move {
+        for (_, sid) in leave {
+            store.destroy(&sid, &Expect::Anything).await.unwrap();
+            tokio::task::yield_now().await;
+        }
+    });
+    while !leaving.is_finished() {
+        let (mut sids, mut records) = (BTreeSet::new(), BTreeSet::new());
+        fixture.store.ids(&mut |sid| _ = sids.insert(sid)).await.unwrap();
+        fixture.store.all(&mut |sid, _| _ = records.insert(sid)).await.unwrap();
+        for (_, sid) in &stay {
+            assert!(sids.contains(sid) && records.contains(sid), "who stays is not shown");
+        }
+        tokio::task::yield_now().await;
+    }
+    leaving.await.unwrap();
 }
 
 #[allow(missing_docs)]
@@ -63,6 +103,7 @@ pub async fn length_counts_what_has_not_expired(fixture: &Fixture) {
 #[allow(missing_docs)]
 pub async fn ids_shows_every_sid_once(fixture: &Fixture) {
     let mut held = fill(fixture).await;
+    odd_sids(fixture, &mut held).await;
     expired(fixture, &mut held).await;
     let mut sids = Vec::new();
     fixture.store.ids(&mut |sid| sids.push(sid)).await.unwrap();
@@ -97,7 +138,8 @@ pub async fn all_shows_every_record_with_its_sid(fixture: &Fixture) {
 
 #[allow(missing_docs)]
 pub async fn clear_destroys_every_session(fixture: &Fixture) {
-    let held = fill(fixture).await;
+    let mut held = fill(fixture).await;
+    odd_sids(fixture, &mut held).await;
     fixture.store.clear().await.unwrap();
     assert_eq!(fixture.store.length().await.unwrap(), 0);
     for sid in held.keys() {

@@ -16,8 +16,8 @@ use std::{
 
 use futures_util::future::join_all;
 use session_core::{
-    CookieOptions, Destroyed, Error, Exchange, Expect, Options, RequestInfo, Secret, Session, Sessions, Set,
-    Sid, Stored, Touched,
+    CookieOptions, Destroyed, Error, Exchange, Expect, Options, Record, RequestInfo, Secret, Session,
+    Sessions, Set, Sid, Stored, Touched,
 };
 use tokio::sync::Barrier;
 
@@ -305,7 +305,9 @@ pub async fn no_touch_of_a_version_comes_after_a_write(fixture: &Fixture) {
 #[derive(Clone, Copy, Debug)]
 enum Late {
     Set,
+    Create,
     Touch,
+    TouchAnything,
     Destroy,
 }
 
@@ -314,11 +316,20 @@ enum Late {
 pub async fn what_is_done_unconditionally_is_not_undone(fixture: &Fixture) {
     const ROUNDS: usize = 24;
     for round in 0..ROUNDS {
-        for (late, destroys) in
-            [(Late::Set, false), (Late::Set, true), (Late::Touch, false), (Late::Destroy, false)]
-        {
+        for (late, destroys) in [
+            (Late::Set, false),
+            (Late::Set, true),
+            (Late::Create, false),
+            (Late::Touch, false),
+            (Late::Touch, true),
+            (Late::TouchAnything, true),
+            (Late::Destroy, false),
+        ] {
             let sid = Sid::random();
             let version = put(fixture, &sid, &lasting(fixture, Some(LIFE), r#""before":true"#)).await;
+            if let Late::Create = late {
+                fixture.store.destroy(&sid, &Expect::Anything).await.unwrap();
+            }
             let play = |at: usize| {
                 let (store, sid, version) = (fixture.process(), sid.clone(), version.clone());
                 let anyway = record(fixture, r#""anyway":true"#);
@@ -338,7 +349,13 @@ pub async fn what_is_done_unconditionally_is_not_undone(fixture: &Fixture) {
                             _ = written(store.set(&sid, &anyway, &Expect::Anything).await.unwrap());
                         }
                         Late::Set => _ = store.set(&sid, &conditional, &expect).await.unwrap(),
+                        Late::Create => {
+                            _ = store.set(&sid, &conditional, &Expect::Nothing).await.unwrap();
+                        }
                         Late::Touch => _ = store.touch(&sid, &conditional.cookie, &expect).await.unwrap(),
+                        Late::TouchAnything => {
+                            _ = store.touch(&sid, &conditional.cookie, &Expect::Anything).await.unwrap();
+                        }
                         Late::Destroy => _ = store.destroy(&sid, &expect).await.unwrap(),
                     }
                 }
@@ -352,6 +369,43 @@ pub async fn what_is_done_unconditionally_is_not_undone(fixture: &Fixture) {
             }
         }
     }
+}
+
+/// Several count, and each goes on with the version that its last write was answered, without reading again.
+#[allow(missing_docs)]
+pub async fn who_goes_on_with_the_version_that_was_answered_loses_nothing(fixture: &Fixture) {
+    const WRITES: usize = 12;
+    let sid = Sid::random();
+    let record = |n: usize| record(fixture, &format!("\"n\":{n}"));
+    put(fixture, &sid, &record(0)).await;
+    let records: Arc<Vec<Record>> = Arc::new((0..=4 * WRITES).map(record).collect());
+    let count = |_| {
+        let (store, sid, records) = (fixture.process(), sid.clone(), Arc::clone(&records));
+        async move {
+            let mut known = None;
+            for _ in 0..WRITES {
+                loop {
+                    let (n, version) = match known.take() {
+                        Some(known) => known,
+                        None => {
+                            let read = store.get(&sid).await.unwrap().expect("nobody destroyed it");
+                            (read.record.data.get("n").unwrap().parse::<usize>().unwrap(), read.version)
+                        }
+                    };
+                    let record = records.get(n + 1).expect("no more was counted than that");
+                    if let Set::Written(version) =
+                        store.set(&sid, record, &Expect::Version(version)).await.unwrap()
+                    {
+                        known = Some((n + 1, version));
+                        break;
+                    }
+                    tokio::task::yield_now().await;
+                }
+            }
+        }
+    };
+    at_once((0..4).map(count)).await;
+    assert_eq!(held(fixture, &sid).await.unwrap(), [("n".into(), (4 * WRITES).to_string())]);
 }
 
 /// One writes all the time, on the condition of what it wrote last; two read, and two touch.
@@ -440,10 +494,13 @@ pub async fn a_call_that_is_dropped_half_way_is_done_wholly_or_not_at_all(fixtur
             dropped_calls(fixture, polls, time, expired).await;
         }
         // As many as before can use the store at once.
-        let (store, sid) = (&fixture.store, Sid::random());
-        put(fixture, &sid, &record(fixture, "")).await;
-        for read in join_all((0..PARALLEL).map(|_| store.get(&sid))).await {
-            assert!(read.unwrap().is_some());
+        let (store, large) = (&fixture.store, format!("\"large\":\"{}\"", "x".repeat(300_000)));
+        for data in ["", &large] {
+            let sid = Sid::random();
+            put(fixture, &sid, &record(fixture, data)).await;
+            for read in join_all((0..PARALLEL).map(|_| store.get(&sid))).await {
+                assert!(read.unwrap().is_some());
+            }
         }
     };
     tokio::time::timeout(6 * LONG, all).await.expect("the store still answers");
@@ -456,14 +513,18 @@ async fn dropped_calls(fixture: &Fixture, polls: usize, time: Duration, expired:
     let is_old = |stored: &Stored| text_of(&stored.record) == text_of(&old) && !lives_long(stored);
     let is_new = |stored: &Stored| text_of(&stored.record) == text_of(&new) && lives_long(stored);
     let store = &fixture.store;
-    let [read, written, created, touched, kept, destroyed, overwritten, forgotten] =
-        [(); 8].map(|()| Sid::random());
+    let [read, written, created, touched, kept, destroyed, overwritten, forgotten, large] =
+        [(); 9].map(|()| Sid::random());
+    put(fixture, &large, &record(fixture, &format!("\"large\":\"{}\"", "x".repeat(300_000)))).await;
     let mut versions = Vec::new();
     for sid in [&read, &written, &touched, &kept, &destroyed, &overwritten, &forgotten] {
         versions.push(Expect::Version(put(fixture, sid, &old).await));
     }
 
     dropped(store.get(&read), polls, time).await;
+    for later in 0..3 {
+        dropped(store.get(&large), polls.saturating_add(later), time).await;
+    }
     dropped(store.set(&written, &new, &versions[1]), polls, time).await;
     dropped(store.set(&created, &new, &Expect::Nothing), polls, time).await;
     dropped(store.touch(&touched, &new.cookie, &Expect::Anything), polls, time).await;
@@ -683,8 +744,25 @@ pub async fn an_expired_session_is_not_brought_back(fixture: &Fixture) {
 }
 
 /// Whoever prunes must not go by what it saw before.
+/// What else is done while a session is written over one that has expired.
+#[derive(Clone, Copy)]
+enum Beside {
+    Prunes,
+    Reads,
+}
+
 #[allow(missing_docs)]
 pub async fn a_session_over_an_expired_one_outlives_a_prune(fixture: &Fixture) {
+    over_an_expired_one(fixture, Beside::Prunes).await;
+}
+
+/// Who finds it expired may remove it, but not what has come in its place.
+#[allow(missing_docs)]
+pub async fn a_session_over_an_expired_one_outlives_who_reads_it(fixture: &Fixture) {
+    over_an_expired_one(fixture, Beside::Reads).await;
+}
+
+async fn over_an_expired_one(fixture: &Fixture, beside: Beside) {
     // Where the time is the real one, a round takes seconds.
     let rounds = if fixture.clock.is_some() { 24 } else { 1 };
     for _ in 0..rounds {
@@ -695,8 +773,15 @@ pub async fn a_session_over_an_expired_one_outlives_a_prune(fixture: &Fixture) {
         .await;
         fixture.pass(Duration::from_millis(3_200)).await;
         let pruning = (0..4).map(|_| {
-            let store = fixture.process();
-            tokio::spawn(async move { store.prune().await.map(drop).unwrap() })
+            let (store, sids) = (fixture.process(), sids.clone());
+            tokio::spawn(async move {
+                match beside {
+                    Beside::Prunes => store.prune().await.map(drop).unwrap(),
+                    Beside::Reads => {
+                        join_all(sids.iter().map(async |sid| store.get(sid).await.map(drop).unwrap())).await;
+                    }
+                }
+            })
         });
         let pruning: Vec<_> = pruning.collect();
         let write = |sid: &Sid| {

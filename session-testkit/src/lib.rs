@@ -65,6 +65,7 @@ macro_rules! store_contract {
             destroy_forgets_and_twice_is_fine,
             destroy_goes_by_the_condition,
             sids_are_told_apart_to_the_byte,
+            a_sid_is_held_or_refused_as_a_whole,
             no_sid_is_a_pattern,
             values_of_a_megabyte_come_back);
         $crate::contract_tests!($open; concurrency:
@@ -76,6 +77,7 @@ macro_rules! store_contract {
             no_write_is_lost_to_a_touch,
             no_touch_of_a_version_comes_after_a_write,
             what_is_done_unconditionally_is_not_undone,
+            who_goes_on_with_the_version_that_was_answered_loses_nothing,
             who_reads_beside_a_writer_finds_the_session,
             a_call_that_is_dropped_half_way_is_done_wholly_or_not_at_all,
             parallel_increments_are_all_kept,
@@ -85,7 +87,8 @@ macro_rules! store_contract {
             a_regenerated_session_stays_under_its_new_id,
             a_renewed_session_takes_along_what_others_wrote,
             an_expired_session_is_not_brought_back,
-            a_session_over_an_expired_one_outlives_a_prune);
+            a_session_over_an_expired_one_outlives_a_prune,
+            a_session_over_an_expired_one_outlives_who_reads_it);
     };
 }
 
@@ -97,6 +100,7 @@ macro_rules! admin_contract {
             length_counts_what_has_not_expired,
             ids_shows_every_sid_once,
             all_shows_every_record_with_its_sid,
+            a_list_beside_destructions_shows_all_who_stay,
             a_record_that_cannot_be_read_hides_no_other,
             clear_destroys_every_session,
             prune_removes_what_has_expired_and_nothing_else,

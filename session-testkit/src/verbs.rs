@@ -124,15 +124,21 @@ pub async fn get_answers_what_was_set(fixture: &Fixture) {
         r#""a":1"#,
         r#""n":null,"t":true,"f":1.5,"big":9007199254740993,"e":1e+21"#,
         r#""s":"é☃😀\\ \"quoted\" </script>","o":{"z":1,"a":[1,{"b":[]}]},"empty":"","list":[]"#,
+        r#""$set":{"$inc":1,"a.b":2},"__proto__":{},"constructor":1"#,
         "",
     ];
     for data in data {
         for lifetime in [Some(HOUR), None] {
             for record in [lasting(fixture, lifetime, data), with_attributes(fixture, lifetime, data)] {
-                let sid = Sid::random();
-                put(fixture, &sid, &record).await;
-                let stored = get(fixture, &sid).await.expect("what was set is there");
-                assert_eq!(stored.record.to_json(), record.to_json());
+                let [anyhow, new, on] = [(); 3].map(|()| Sid::random());
+                let before = put(fixture, &on, &lasting(fixture, Some(LIFE), r#""before":true"#)).await;
+                put(fixture, &anyhow, &record).await;
+                written(set(fixture, &new, &record, Expect::Nothing).await);
+                written(set(fixture, &on, &record, Expect::Version(before)).await);
+                for sid in [&anyhow, &new, &on] {
+                    let stored = get(fixture, sid).await.expect("what was set is there");
+                    assert_eq!(stored.record.to_json(), record.to_json());
+                }
             }
         }
     }
@@ -752,8 +758,10 @@ pub async fn touch_moves_the_expiry_and_nothing_else(fixture: &Fixture) {
 pub async fn touch_keeps_the_cookies_attributes_and_the_lifetime(fixture: &Fixture) {
     for is_conditional in [false, true] {
         for lifetime in [LIFE, LIFE / 2] {
-            let (sid, record) = (Sid::random(), with_attributes(fixture, Some(LIFE), r#""a":1"#));
+            let text = r#""a":1,"nothing":null,"big":9007199254740993,"o":{"a":[]}"#;
+            let (sid, record) = (Sid::random(), with_attributes(fixture, Some(LIFE), text));
             let version = put(fixture, &sid, &record).await;
+            let data = held(fixture, &sid).await;
             // Where the time is the real one, the end moves by what it took.
             if fixture.clock.is_some() {
                 fixture.pass(SHORT).await;
@@ -765,6 +773,7 @@ pub async fn touch_keeps_the_cookies_attributes_and_the_lifetime(fixture: &Fixtu
             let stored = held_until(fixture, &sid, moved.expires()).await;
             let is = |time| is_about(stored.lifetime, Some(time), Some(time));
             assert!(is(LIFE) || is(lifetime), "{:?} is neither's", stored.lifetime);
+            assert_eq!(Some(text_of(&stored.record)), data, "a touch changes no data");
             let mut kept = stored.record.cookie;
             kept.set_max_age(None, fixture.now());
             moved.set_max_age(None, fixture.now());
@@ -922,6 +931,28 @@ pub async fn sids_are_told_apart_to_the_byte(fixture: &Fixture) {
     }
 }
 
+/// Only a `genid` makes such sids. What a store cannot hold is an error, and never another one's session.
+#[allow(missing_docs)]
+pub async fn a_sid_is_held_or_refused_as_a_whole(fixture: &Fixture) {
+    let [long, longer, longest] = [129, 256, 5_000].map(|length| "x".repeat(length));
+    let blank = format!("{}  ", "x".repeat(128));
+    let sids = [&long, &longer, &longest, &blank, "a\0b", "a\0", "b:a", "a:", ":a", "a\nb", "{a}b", "b{a}"];
+    for cut in ["a", "b", &"x".repeat(128), &"x".repeat(255)] {
+        // What a longer one would be cut to, if it is held.
+        _ = fixture.store.set(&cut.into(), &record(fixture, r#""cut":true"#), &Expect::Anything).await;
+    }
+    for (at, sid) in sids.into_iter().enumerate() {
+        let record = record(fixture, &format!("\"at\":{at}"));
+        match fixture.store.set(&sid.into(), &record, &Expect::Nothing).await {
+            Ok(answer) => {
+                assert!(matches!(answer, Set::Written(_)), "{sid:?} is another sid");
+                assert_eq!(held(fixture, &sid.into()).await.unwrap(), [("at".into(), at.to_string())]);
+            }
+            Err(error) => assert!(!format!("{error:?}").contains(&"x".repeat(64)), "an error shows no sid"),
+        }
+    }
+}
+
 /// Each matches one of [`PLAIN`] in the language of some database.
 const PATTERNS: [&str; 14] =
     ["*", "%", "?b", "_b", "a*", "a%", "a?", "a_", "a[b]", "[a-z]b", "a.", "^a", "a|b", "a\\"];
@@ -971,8 +1002,13 @@ pub async fn no_sid_is_a_pattern(fixture: &Fixture) {
 
 #[allow(missing_docs)]
 pub async fn values_of_a_megabyte_come_back(fixture: &Fixture) {
-    let sid = Sid::random();
+    let [anyhow, new, on] = [(); 3].map(|()| Sid::random());
     let large = record(fixture, &format!("\"large\":\"{}\"", "x".repeat(1 << 20)));
-    put(fixture, &sid, &large).await;
-    assert!(get(fixture, &sid).await.unwrap().record.to_json() == large.to_json());
+    let version = put(fixture, &on, &record(fixture, "")).await;
+    put(fixture, &anyhow, &large).await;
+    written(set(fixture, &new, &large, Expect::Nothing).await);
+    written(set(fixture, &on, &large, Expect::Version(version)).await);
+    for sid in [&anyhow, &new, &on] {
+        assert!(get(fixture, sid).await.unwrap().record.to_json() == large.to_json());
+    }
 }

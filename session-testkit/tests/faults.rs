@@ -41,6 +41,8 @@ faults! {
     LeftIsLifetime => verbs::get_tells_how_long_the_record_is_held,
     LifetimeIsLeft => verbs::get_tells_how_long_the_record_is_held,
     GetTouches => verbs::get_tells_how_long_the_record_is_held,
+    GetRemovesWhatHasExpired => concurrency::a_session_over_an_expired_one_outlives_who_reads_it,
+    DollarsAreOperators => verbs::get_answers_what_was_set,
     GetIsCached => concurrency::what_one_process_writes_the_other_reads,
     AnAttributeIsLost => verbs::get_answers_what_was_set,
     NumbersAreRounded => verbs::get_answers_what_was_set,
@@ -79,6 +81,11 @@ faults! {
     SetOverTheExpiredReadsThenWrites => concurrency::of_parallel_writes_that_expect_nothing_one_is_written,
     SetIfRacesWithAnySet => concurrency::what_is_done_unconditionally_is_not_undone,
     SetIfRacesWithAnyDestroy => concurrency::what_is_done_unconditionally_is_not_undone,
+    CreateRacesWithAnySet => concurrency::what_is_done_unconditionally_is_not_undone,
+    SetAnswersALaterVersion =>
+        concurrency::who_goes_on_with_the_version_that_was_answered_loses_nothing,
+    SetIfLosesAttributes => verbs::get_answers_what_was_set,
+    SetIfDropsLarge => verbs::values_of_a_megabyte_come_back,
     SetIfIsSeenHalfDone => concurrency::who_reads_beside_a_writer_finds_the_session,
     SetIfIsSeenHalfDoneByTouches => concurrency::who_reads_beside_a_writer_finds_the_session,
     SetIfKeepsTheExpiry => verbs::set_moves_the_expiry_under_every_condition,
@@ -151,6 +158,9 @@ faults! {
     TouchIfReadsThenWrites => concurrency::no_touch_of_a_version_comes_after_a_write,
     TouchIfReadsThenWritesWhereVersionsAreDigests => concurrency::no_touch_of_a_version_comes_after_a_write,
     TouchIfRacesWithAnySet => concurrency::what_is_done_unconditionally_is_not_undone,
+    TouchIfRacesWithAnyDestroy => concurrency::what_is_done_unconditionally_is_not_undone,
+    TouchRacesWithAnyDestroy => concurrency::what_is_done_unconditionally_is_not_undone,
+    TouchDropsNulls => verbs::touch_keeps_the_cookies_attributes_and_the_lifetime,
     TouchIfIsAtomicInItsProcessOnly => concurrency::no_touch_of_a_version_comes_after_a_write,
 
     // Destructions.
@@ -172,6 +182,9 @@ faults! {
     SidsHaveNoCase => verbs::sids_are_told_apart_to_the_byte,
     SidsAreTrimmed => verbs::sids_are_told_apart_to_the_byte,
     SidsAreCut => verbs::sids_are_told_apart_to_the_byte,
+    SidsAreCutAt255 => verbs::a_sid_is_held_or_refused_as_a_whole,
+    SidsEndAtNul => verbs::a_sid_is_held_or_refused_as_a_whole,
+    LongSidsLoseTheirBlanks => verbs::a_sid_is_held_or_refused_as_a_whole,
 
     // What cannot be read.
     UnreadableIsAbsent => verbs::get_of_a_record_that_cannot_be_read_is_an_error_that_says_so,
@@ -198,6 +211,8 @@ faults! {
     DroppedAnyDestroyLeavesAnEmptyRecord =>
         concurrency::a_call_that_is_dropped_half_way_is_done_wholly_or_not_at_all,
     DroppedSetRevivesTheExpired => concurrency::a_call_that_is_dropped_half_way_is_done_wholly_or_not_at_all,
+    DroppedLargeGetKeepsItsConnection =>
+        concurrency::a_call_that_is_dropped_half_way_is_done_wholly_or_not_at_all,
     DroppedCallKeepsItsConnection => concurrency::a_call_that_is_dropped_half_way_is_done_wholly_or_not_at_all,
 
     // What is removed.
@@ -208,9 +223,11 @@ faults! {
     PruneGoesByTheFirstExpiry => admin::prune_removes_what_has_expired_and_nothing_else,
     PruneGoesByTheLastWrite => admin::prune_removes_what_has_expired_and_nothing_else,
     PruneIsHalfAnHourEarly => admin::prune_removes_all_that_has_expired_however_many,
+    PruneIsHalfAMinuteEarly => admin::prune_removes_what_has_expired_and_nothing_else,
     PruneIsOneBatch => admin::prune_removes_all_that_has_expired_however_many,
     PruneLooksThenRemoves => concurrency::a_session_over_an_expired_one_outlives_a_prune,
     ClearIsOneBatch => admin::clear_destroys_every_session,
+    ClearMissesOddSids => admin::clear_destroys_every_session,
 
     // Lists.
     LengthGoesByTheFirstExpiry => admin::length_counts_what_has_not_expired,
@@ -222,6 +239,8 @@ faults! {
     AllLosesTheCookie => admin::all_shows_every_record_with_its_sid,
     LengthIsAThousandAtMost => admin::length_counts_what_has_not_expired,
     IdsAreOnePage => admin::ids_shows_every_sid_once,
+    IdsEndAtAColon => admin::ids_shows_every_sid_once,
+    IdsAreByOffset => admin::a_list_beside_destructions_shows_all_who_stay,
     AllIsOnePage => admin::all_shows_every_record_with_its_sid,
 }
 
@@ -416,13 +435,17 @@ fn in_seconds(clock: &ManualClock, late: u64) -> Clock {
 impl Faulty {
     /// The way to the database, or back.
     async fn way(&self) -> Result<(), StoreError> {
-        if self.fault != Fault::DroppedCallKeepsItsConnection {
-            yield_now().await;
-            return Ok(());
+        if self.fault == Fault::DroppedCallKeepsItsConnection {
+            return self.on_a_connection().await;
         }
+        yield_now().await;
+        Ok(())
+    }
+
+    async fn on_a_connection(&self) -> Result<(), StoreError> {
         let connection = tokio::time::timeout(Duration::from_millis(200), self.connections.acquire()).await;
         connection.map_err(|late| StoreError::unavailable("faulty", late))?.unwrap().forget();
-        yield_now().await;
+        self.long_way().await;
         self.connections.add_permits(1);
         Ok(())
     }
@@ -443,6 +466,9 @@ impl Faulty {
             Fault::SidsHaveNoCase => sid.as_str().to_lowercase().into(),
             Fault::SidsAreTrimmed => sid.as_str().trim_end().into(),
             Fault::SidsAreCut => sid.as_str().chars().take(127).collect::<String>().into(),
+            Fault::SidsAreCutAt255 => sid.as_str().chars().take(255).collect::<String>().into(),
+            Fault::SidsEndAtNul => sid.as_str().split('\0').next().unwrap().into(),
+            Fault::LongSidsLoseTheirBlanks if sid.as_str().len() > 128 => sid.as_str().trim_end().into(),
             _ => sid.clone(),
         }
     }
@@ -602,7 +628,16 @@ impl Store for Faulty {
             return Ok(Some(cached.clone()));
         }
         let stored = self.store.get(sid).await?;
+        if self.fault == Fault::DroppedLargeGetKeepsItsConnection
+            && stored.as_ref().is_some_and(|stored| stored.record.data.contains("large"))
+        {
+            self.on_a_connection().await?;
+        }
         self.way().await?;
+        if self.fault == Fault::GetRemovesWhatHasExpired && stored.is_none() && self.has_first_expired(sid) {
+            self.long_way().await;
+            self.store.destroy(sid, &Expect::Anything).await?;
+        }
         let Some(mut stored) = stored else {
             let is_kept = self.fault == Fault::UnreadableNeverExpires && self.is_planted(sid);
             return if is_kept { Err(unreadable()) } else { Ok(None) };
@@ -616,6 +651,10 @@ impl Store for Faulty {
             Fault::LeftIsLifetime => stored.left = stored.lifetime,
             Fault::LifetimeIsLeft => stored.lifetime = stored.left,
             Fault::TtlIsNoLifetime => stored.lifetime = stored.record.cookie.original_max_age(),
+            Fault::DollarsAreOperators => {
+                let text = stored.record.to_json().replace(r#"{"$inc":1,"a.b":2}"#, "1");
+                stored.record = Record::parse(text).unwrap();
+            }
             Fault::AnAttributeIsLost => stored.record.cookie.set_domain(None),
             Fault::NumbersAreRounded => {
                 let text = stored.record.to_json().replace("9007199254740993", "9007199254740992");
@@ -660,7 +699,9 @@ impl Store for Faulty {
             Fault::SetIfRacesWithAnySet | Fault::DestroyIfRacesWithAnySet | Fault::TouchIfRacesWithAnySet => {
                 self.lock_but(expect == Expect::Anything).await
             }
-            Fault::SetIfRacesWithAnyDestroy => self.lock_but(false).await,
+            Fault::SetIfRacesWithAnyDestroy
+            | Fault::TouchIfRacesWithAnyDestroy
+            | Fault::TouchRacesWithAnyDestroy => self.lock_but(false).await,
             _ => None,
         };
         let is_over_the_expired =
@@ -679,6 +720,20 @@ impl Store for Faulty {
                 }
                 self.long_way().await;
                 expect = Expect::Anything;
+            }
+            Fault::CreateRacesWithAnySet if expect == Expect::Nothing => {
+                if !self.is_met(sid, &expect).await {
+                    return Ok(Set::Conflict);
+                }
+                self.long_way().await;
+                expect = Expect::Anything;
+            }
+            Fault::SetIfLosesAttributes if expect != Expect::Anything => {
+                record.cookie.set_same_site(None);
+                record.cookie.set_domain(None);
+            }
+            Fault::SetIfDropsLarge if is_conditional && record.data.contains("large") => {
+                return Err(StoreError::unavailable("faulty", "too large"));
             }
             Fault::SetOverTheExpiredReadsThenWrites if is_over_the_expired => {
                 self.long_way().await;
@@ -820,6 +875,12 @@ impl Store for Faulty {
             Set::Written(_) if self.fault == Fault::SetAnswersAnotherVersion && !is_conditional => {
                 Set::Written(Version::from_number(u64::MAX))
             }
+            Set::Written(version) if self.fault == Fault::SetAnswersALaterVersion => {
+                self.long_way().await;
+                self.long_way().await;
+                let held = self.store.get(sid).await?;
+                Set::Written(held.map_or(version, |held| held.version))
+            }
             Set::Written(version) => Set::Written(self.outward(sid, version)),
             other => other,
         })
@@ -869,6 +930,8 @@ impl Store for Faulty {
             | Fault::SetIfRacesWithAnyDestroy
             | Fault::DestroyIfRacesWithAnySet
             | Fault::TouchIfRacesWithAnySet
+            | Fault::TouchIfRacesWithAnyDestroy
+            | Fault::TouchRacesWithAnyDestroy
             | Fault::SetIfIsSeenHalfDone => self.lock_but(false).await,
             _ => None,
         };
@@ -878,6 +941,22 @@ impl Store for Faulty {
             (Fault::TouchAsksForNoCondition, _) => expect = Expect::Anything,
             (Fault::TouchIfRacesWithAnySet, Some(_)) if is_conditional && is_met => {
                 self.long_way().await;
+                expect = Expect::Anything;
+            }
+            (Fault::TouchIfRacesWithAnyDestroy | Fault::TouchRacesWithAnyDestroy, Some(held))
+                if is_conditional == (self.fault == Fault::TouchIfRacesWithAnyDestroy)
+                    && is_met
+                    && !is_expired =>
+            {
+                self.long_way().await;
+                let record = Record::new(cookie.clone(), held.record.data);
+                self.store.set(sid, &record, &Expect::Anything).await?;
+                return Ok(Touched::Moved);
+            }
+            (Fault::TouchDropsNulls, Some(held)) if is_met && !is_expired => {
+                let text = held.record.to_json().replace(r#","nothing":null"#, "");
+                let record = Record::parse(text).unwrap();
+                self.store.set(sid, &record, &expect).await?;
                 expect = Expect::Anything;
             }
             (Fault::InSecondsTouchEndsEarly | Fault::InSecondsTouchIfEndsEarly, Some(_))
@@ -1035,7 +1114,9 @@ impl Store for Faulty {
             Fault::SetIfRacesWithAnySet | Fault::DestroyIfRacesWithAnySet | Fault::TouchIfRacesWithAnySet => {
                 self.lock_but(false).await
             }
-            Fault::SetIfRacesWithAnyDestroy => self.lock_but(expect == Expect::Anything).await,
+            Fault::SetIfRacesWithAnyDestroy
+            | Fault::TouchIfRacesWithAnyDestroy
+            | Fault::TouchRacesWithAnyDestroy => self.lock_but(expect == Expect::Anything).await,
             _ => None,
         };
         match self.fault {
@@ -1139,6 +1220,21 @@ impl AdminStore for Faulty {
 
     async fn ids(&self, visit: &mut (dyn FnMut(Sid) + Send)) -> Result<(), StoreError> {
         match self.fault {
+            Fault::IdsAreByOffset => {
+                let mut at = 0;
+                loop {
+                    let mut sids = Vec::new();
+                    self.store.ids(&mut |sid| sids.push(sid)).await?;
+                    sids.sort();
+                    let page: Vec<Sid> = sids.into_iter().skip(at).take(100).collect();
+                    at += page.len();
+                    if page.is_empty() {
+                        return Ok(());
+                    }
+                    page.into_iter().for_each(&mut *visit);
+                    self.way().await?;
+                }
+            }
             Fault::IdsGoByTheLastWrite => self.ended_sooner().await.into_iter().for_each(&mut *visit),
             Fault::InSecondsIdsEndEarly => {
                 let mut sids = Vec::new();
@@ -1158,6 +1254,7 @@ impl AdminStore for Faulty {
             match self.fault {
                 Fault::IdsGoByTheFirstExpiry if self.has_first_expired(&sid) => {}
                 Fault::IdsAreOnePage if count > 1_000 => {}
+                Fault::IdsEndAtAColon => visit(sid.as_str().rsplit(':').next().unwrap().into()),
                 _ => visit(sid),
             }
         };
@@ -1193,6 +1290,14 @@ impl AdminStore for Faulty {
     }
 
     async fn clear(&self) -> Result<(), StoreError> {
+        if self.fault == Fault::ClearMissesOddSids {
+            let mut sids = Vec::new();
+            self.store.ids(&mut |sid| sids.push(sid)).await?;
+            for sid in sids.iter().filter(|sid| sid.as_str().len() == 32) {
+                self.store.destroy(sid, &Expect::Anything).await?;
+            }
+            return Ok(());
+        }
         if !matches!(self.fault, Fault::UnreadableIsNotCleared | Fault::ClearIsOneBatch) {
             return self.store.clear().await;
         }
@@ -1224,13 +1329,14 @@ impl AdminStore for Faulty {
                 }
                 pruned
             }
-            Fault::PruneIsHalfAnHourEarly => {
+            Fault::PruneIsHalfAnHourEarly | Fault::PruneIsHalfAMinuteEarly => {
+                let early = if self.fault == Fault::PruneIsHalfAnHourEarly { DAY / 48 } else { DAY / 2_880 };
                 let pruned = self.store.prune().await;
                 let mut sids = Vec::new();
                 self.store.ids(&mut |sid| sids.push(sid)).await?;
                 for sid in sids {
                     let left = self.store.get(&sid).await?.and_then(|held| held.left);
-                    if left.is_some_and(|left| left < DAY / 48) {
+                    if left.is_some_and(|left| left < early) {
                         self.store.destroy(&sid, &Expect::Anything).await?;
                     }
                 }
