@@ -11,13 +11,16 @@ use session_core::{AdminStore, MemoryStore};
 /// | URL | store | feature |
 /// |---|---|---|
 /// | `memory:` | [`MemoryStore`] | none |
-/// | `redis://…`, `rediss://…` | Redis | `redis` |
-/// | `mongodb://…`, `mongodb+srv://…` | MongoDB | `mongo` |
+/// | `redis://…` | Redis | `redis` |
+/// | `rediss://…` | Redis over TLS | `redis-tls` |
+/// | `mongodb://…` | MongoDB | `mongo` |
+/// | `mongodb+srv://…` | MongoDB by its DNS records | `mongo-srv` |
 /// | `postgres://…` | PostgreSQL | `postgres` |
 /// | `mysql://…`, `mariadb://…` | MySQL and MariaDB | `mysql` |
 /// | `sqlite:sessions.db`, `sqlite::memory:` | SQLite | `sqlite` |
 ///
-/// Nothing is connected yet: a database that is down harms only the requests that need a session.
+/// Nothing is connected yet: a database that is down harms only the requests that need a session (with `Options::express` these
+/// are all).
 ///
 /// ```
 /// # fn main() { let _ = async {

@@ -117,8 +117,9 @@ pub struct EndError {
 }
 
 impl EndError {
-    /// The values of the `Set-Cookie` headers that the client needs all the same: the session has another id than the one it
-    /// came with, and what was stored under that earlier in the request is all that it has.
+    /// The values of the `Set-Cookie` headers that the client needs all the same, as the record has them: the session has
+    /// another id than the one it came with, and what was stored under that earlier in the request is all that it has; or an
+    /// attribute or a lifetime was stored a moment ago.
     #[must_use]
     pub fn cookies(&self) -> &[String] {
         &self.cookies

@@ -187,7 +187,8 @@ impl Options {
     }
 
     /// Makes the id of a new session. Default: [`Sid::random`], 192 random bits. What it makes must be unique and not to
-    /// be guessed: an id in use is an error, never another's session. Node: `genid`.
+    /// be guessed: an id in use is an error, never another's session. So nothing is destroyed under such an id but what is
+    /// found to be this session's: a first write whose answer was lost may stay under its id until it expires. Node: `genid`.
     #[must_use]
     pub fn genid(self, genid: impl Fn(&RequestInfo<'_>) -> Sid + Send + Sync + 'static) -> Self {
         Self { genid: Some(Arc::new(genid)), ..self }
@@ -338,7 +339,8 @@ impl Options {
         Self { browser_rules, ..self }
     }
 
-    /// The clock that expiry goes by, for tests. Default: the system's.
+    /// The clock that expiry goes by, for tests. Default: the system's. A store has one of its own, the default store too: give
+    /// both the same.
     #[must_use]
     pub fn clock(self, clock: Clock) -> Self {
         Self { clock, ..self }
