@@ -198,7 +198,7 @@ async fn the_data_have_the_text_that_express_session_hashes() {
     for Hash { json, sha1 } in golden().hash {
         let store = Arc::new(MemoryStore::new());
         let sessions = Options::express("keyboard cat").store(Arc::clone(&store)).build().unwrap();
-        let (_, session) = begin(&sessions, None).await;
+        let (_exchange, session) = begin(&sessions, None).await;
         let members = json.strip_prefix('{').unwrap();
         let comma = if members == "}" { "" } else { "," };
         let wanted = Record::parse(format!(r#"{{"cookie":{{}}{comma}{members}"#)).unwrap();

@@ -97,7 +97,7 @@ impl Row {
         if self.kind == "existing" {
             let before =
                 self.options().store(Arc::clone(&memory)).genid(|_| PRESENTED.into()).build().unwrap();
-            let (_, session) = begin(&before, None).await;
+            let (_exchange, session) = begin(&before, None).await;
             session.insert("views", 1).unwrap();
             session.save().await.unwrap();
         }

@@ -951,3 +951,48 @@ fn writes_that_fail_are_not_all_kept() {
     }
     assert_eq!((data.get("user"), data.get("theirs")), (Some("\"tj\""), Some("1")));
 }
+
+#[test]
+fn a_regeneration_that_fails_ends_nobody_elses_session() {
+    let [App { store, .. }, _] = apps();
+    let sessions = Options::new("keyboard cat").genid(|_| "same".into()).store(Arc::clone(&store));
+    let app = App { sessions: sessions.build().unwrap(), store };
+    let sid = app.log_in();
+    let (exchange, session) = app.ask(&[]);
+    app.trouble_at(0, Trouble::FailsBefore);
+    assert!(done(session.regenerate()).is_err());
+    _ = done(exchange.end());
+    assert_eq!(app.held(&sid).unwrap().data.get("user"), Some("\"tj\""));
+}
+
+#[test]
+fn what_is_stored_is_no_failure_where_nobody_can_tell_whether_it_still_is() {
+    let (app, later) = timed();
+    let sid = app.log_in();
+    let (exchange, session) = app.request(&sid);
+    session.insert("k", 1).unwrap();
+    let mut end = Box::pin(exchange.end());
+    while app.held(&sid).unwrap().data.get("k").is_none() {
+        assert!(!poll(&mut end));
+    }
+    later.store(5, Ordering::SeqCst);
+    app.trouble_at(0, Trouble::FailsBefore);
+    assert!(done(end).unwrap().is_empty());
+    assert_eq!(app.held(&sid).unwrap().data.get("k"), Some("1"));
+}
+
+#[test]
+fn a_renewal_whose_request_is_given_up_meanwhile_moves_nothing() {
+    for app in apps() {
+        let sid = app.log_in();
+        let (exchange, session) = app.request(&sid);
+        let mut renewal = Box::pin(session.renew_id());
+        while app.records() < 2 {
+            assert!(!poll(&mut renewal));
+        }
+        drop(exchange);
+        assert!(matches!(done(renewal), Err(Error::ResponseOut)));
+        assert!(app.held(&sid).is_some());
+        assert_eq!(app.records(), 1);
+    }
+}

@@ -26,6 +26,7 @@ struct Texts {
     held: Mutex<HashMap<Sid, String>>,
     catches_destroy: AtomicBool,
     catches_set: AtomicBool,
+    loses_an_answer: AtomicBool,
     caught: Mutex<Option<(Sid, Option<Record>, Expect)>>,
 }
 
@@ -78,6 +79,9 @@ impl Store for Texts {
             return Ok(Set::Conflict);
         }
         held.insert(sid.clone(), text.clone());
+        if self.loses_an_answer.swap(false, Ordering::SeqCst) {
+            return Err(StoreError::unavailable("texts", "lost"));
+        }
         Ok(Set::Written(Version::from_text(text)))
     }
 
@@ -165,6 +169,72 @@ fn what_was_taken_back_stays_taken_back() {
         done(exchange.end()).unwrap();
         assert!(!app.store.arrives());
         assert_eq!(app.store.record(&sid).unwrap().data.get("admin"), None);
+    }
+}
+
+#[test]
+fn what_was_counted_back_is_not_counted_again() {
+    for app in apps() {
+        let sid = log_in(&app);
+        let (exchange, session) = app.request(&sid);
+        app.store.catches_set.store(true, Ordering::SeqCst);
+        assert!(polled(3, add(&session)).is_none());
+        assert_eq!(done(add(&session)).unwrap(), 2);
+        done(session.update("n", |n: Option<u64>| n.unwrap() - 1)).unwrap();
+        done(exchange.end()).unwrap();
+        assert!(!app.store.arrives());
+        assert_eq!(app.store.record(&sid).unwrap().data.get("n"), Some("1"));
+    }
+}
+
+#[test]
+fn the_same_text_again_is_another_version_to_a_renewal_that_was_given_up() {
+    for app in apps() {
+        let sid = log_in(&app);
+        let (exchange, session) = app.request(&sid);
+        app.store.catches_destroy.store(true, Ordering::SeqCst);
+        assert!(polled(3, session.renew_id()).is_none());
+        session.insert("tmp", 1).unwrap();
+        done(session.save()).unwrap();
+        session.remove("tmp").unwrap();
+        done(exchange.end()).unwrap();
+        assert!(!app.store.arrives());
+        assert_eq!(app.store.held.lock().unwrap().len(), 1);
+    }
+}
+
+#[test]
+fn a_regeneration_of_what_may_be_stored_ends_nothing_else() {
+    for app in apps() {
+        let (exchange, session) = app.ask(&[]);
+        session.insert("k", 1).unwrap();
+        app.store.loses_an_answer.store(true, Ordering::SeqCst);
+        assert!(done(session.save()).is_err());
+        app.store.catches_destroy.store(true, Ordering::SeqCst);
+        assert!(polled(3, session.regenerate()).is_none());
+        done(exchange.end()).unwrap();
+        assert!(app.store.record(&session.id()).is_some());
+        assert!(!app.store.arrives());
+    }
+}
+
+/// JavaScript's `false` for a date, and the last date that there is.
+#[test]
+fn a_date_that_does_not_move_is_none() {
+    let sid = Sid::from("first");
+    for app in apps() {
+        for cookie in [
+            r#"{"originalMaxAge":false,"expires":false,"httpOnly":true,"path":"/"}"#,
+            r#"{"originalMaxAge":9007199254740991,"expires":"9999-12-31T23:59:59.999Z","httpOnly":true,"path":"/"}"#,
+        ] {
+            let text = format!(r#"{{"cookie":{cookie},"user":"tj"}}"#);
+            app.store.held.lock().unwrap().insert(sid.clone(), text);
+            let (exchange, session) = app.request(&sid);
+            app.store.catches_destroy.store(true, Ordering::SeqCst);
+            assert!(polled(3, session.renew_id()).is_none());
+            done(exchange.end()).unwrap();
+            assert!(!app.store.arrives(), "{cookie}");
+        }
     }
 }
 

@@ -201,7 +201,8 @@ impl Session {
     ///
     /// # Errors
     /// [`Error::Store`] when the old one could not be destroyed: the new one has begun all the same, and the end of the
-    /// request tries again to destroy the old one. [`Error::Destroyed`] when the session is no more,
+    /// request tries again to destroy the old one (so with [`Error::Contended`], when others kept writing to it).
+    /// [`Error::Destroyed`] when the session is no more,
     /// [`Error::ResponseOut`] when no cookie can carry the new id any more.
     pub async fn regenerate(&self) -> Result<(), Error> {
         self.run_plain(Operation::regenerate(self.new_sid())).await?;

@@ -303,8 +303,7 @@ impl Session {
 
     /// No response can tell of it any more: asked for when that had gone out, or its request was given up.
     pub(super) fn came_late(&self) {
-        let now = self.options().clock.millis();
-        self.life().came_late(now);
+        self.life().came_late();
     }
 
     /// The operations of this handle and its clones.
@@ -326,18 +325,18 @@ impl Session {
     fn change_cookie(&self, change: impl FnOnce(&mut Cookie, SystemTime)) -> Result<(), Error> {
         let now = self.options().clock.now();
         // On a copy: the application may use the session meanwhile, and what it sets there stays.
-        let before = {
-            let life = self.present()?;
-            if life.is_response_out() {
-                return Err(Error::ResponseOut);
-            }
-            life.cookie().clone()
-        };
+        let before = self.before_the_response()?.cookie().clone();
         let mut cookie = before.clone();
         change(&mut cookie, now);
         set_cookie::check_attributes(&cookie)?;
-        self.present()?.change_cookie(&before, cookie);
+        self.before_the_response()?.change_cookie(&before, cookie);
         Ok(())
+    }
+
+    /// For what only a cookie tells.
+    fn before_the_response(&self) -> Result<MutexGuard<'_, Life>, Error> {
+        let life = self.present()?;
+        if life.is_response_out() { Err(Error::ResponseOut) } else { Ok(life) }
     }
 }
 

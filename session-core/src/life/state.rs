@@ -21,7 +21,10 @@ use crate::{
         data::Data,
     },
     store::{Expect, Stored, Version},
-    wire::{date::Millis, sid::Sid},
+    wire::{
+        date::{self, Millis},
+        sid::Sid,
+    },
 };
 
 /// For so long, in milliseconds, what the store said of a session is taken for true when a cookie is sent.
@@ -80,6 +83,8 @@ pub(crate) struct Life {
     pub(super) leftovers: Vec<Sid>,
     /// The version that a renewal or a regeneration expects of the old record, which it is destroying.
     fence: Option<Version>,
+    /// A call of this request has had no answer, and may still arrive.
+    has_lost_a_call: bool,
     /// A regeneration was begun, and is not done.
     is_replaced: bool,
     /// `req.session = null` is to destroy the record.
@@ -198,6 +203,7 @@ impl Life {
             expiry_in_doubt: false,
             leftovers: Vec::new(),
             fence: None,
+            has_lost_a_call: false,
             is_replaced: false,
             unset_destroys: false,
             response: None,
@@ -287,7 +293,8 @@ impl Life {
     }
 
     pub(crate) fn unset(&mut self, destroys: bool) {
-        self.unset_destroys = destroys;
+        self.unset_destroys = destroys && self.may_be_stored();
+        self.told_unfinished &= !self.unset_destroys;
         if self.presence == Presence::Present
             || (self.presence == Presence::Ending && planted(Fault::UnsetForgetsLogout))
         {
@@ -386,10 +393,18 @@ impl Life {
     /// A call that is still on its way names the version that it expects: what is written now must have another one, also
     /// where that is made of the text. A cookie's date makes it differ; without one, the text of the record does: always in
     /// the new profile, and in Express's own only when there is such a call.
-    pub(super) fn is_to_differ(&self, context: &Context<'_>) -> bool {
-        let is_lost = !self.doubted.is_empty() || self.is_to_fence();
+    pub(super) fn is_to_differ(&mut self, stamped: &Cookie, context: &Context<'_>) -> bool {
+        self.has_lost_a_call |= !self.doubted.is_empty() || self.is_to_fence();
         let with_record = context.options.policies.cookie_renewal == CookieRenewal::WithRecord;
-        !self.cookie.has_expires() && (with_record || is_lost)
+        // The last date that there is does not move either.
+        let has_no_date = stamped.expires_at().is_none_or(|at| at >= date::LAST);
+        has_no_date && (with_record || self.has_lost_a_call)
+    }
+
+    /// The store may hold it under its id.
+    pub(super) fn may_be_stored(&self) -> bool {
+        !matches!(&self.standing, Standing::Fresh { tried } | Standing::Doubt { before: Before::Fresh { tried } }
+            if tried.is_empty())
     }
 
     /// Data that the store does not have, or may not have: a write without an answer may have stored other ones.
@@ -750,6 +765,7 @@ impl Life {
     pub(super) fn start_over(&mut self, sid: Sid, context: &Context<'_>) {
         self.leave_over(context);
         self.is_replaced = false;
+        self.fence = None;
         self.sid = sid;
         self.standing = Standing::Fresh { tried: Few::new() };
         self.is_new = true;
@@ -776,6 +792,7 @@ impl Life {
         self.written(copy, version, context);
         self.confirmed = asked;
         self.is_replaced = false;
+        self.fence = None;
         self.same_id = context.options.policies.explicit_save == ExplicitSave::Counts;
         self.saved = Some(Arc::clone(&copy.data));
     }
@@ -812,9 +829,10 @@ impl Life {
     }
 
     /// The handler has this session since the response went out.
-    pub(crate) fn came_late(&mut self, now: Millis) {
+    pub(crate) fn came_late(&mut self) {
         if self.response.is_none() {
-            self.response_out(CookieOut::NotSent, now);
+            self.response = Some(CookieOut::NotSent);
+            self.cookie_of = Some(self.sid.clone());
         }
     }
 

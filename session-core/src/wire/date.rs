@@ -8,7 +8,10 @@ use time::{OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339};
 pub(crate) type Millis = i64;
 
 /// 0000-01-01T00:00:00.000Z and 9999-12-31T23:59:59.999Z: four-digit years, which every reader of a date accepts.
-const RANGE: std::ops::RangeInclusive<Millis> = -62_167_219_200_000..=253_402_300_799_999;
+const RANGE: std::ops::RangeInclusive<Millis> = -62_167_219_200_000..=LAST;
+
+/// What every later date is.
+pub(crate) const LAST: Millis = 253_402_300_799_999;
 
 pub(crate) fn from_system(time: SystemTime) -> Millis {
     match time.duration_since(UNIX_EPOCH) {

@@ -136,6 +136,9 @@ impl Operation {
                 }
                 Err(error) => self.ended(life, context, decision, Some(error)),
             },
+            (Write::Touch, Event::Failed(_)) if self.is_confirming(life) => {
+                self.ended_unconfirmed(decision, life, context)
+            }
             (_, Event::Failed(error)) => self.ended(life, context, decision, Some(error.into())),
             (Write::Touch, event) => self.touch(decision, life, context, &event),
             (Write::Destroy, Event::Destroyed(_, here)) => {
@@ -163,12 +166,14 @@ impl Operation {
                 }
                 match self.count_conflict() {
                     Ok(()) => Step::Ask(self.ask_touch(life, stamped, context)),
+                    Err(_) if self.is_confirming(life) => self.ended_unconfirmed(decision, life, context),
                     Err(error) => self.ended(life, context, decision, Some(error)),
                 }
             }
             // Somebody else wrote, and with it gave the session a lifetime of its own: perhaps there is nothing left to do.
             Event::Conflict => match self.after_conflict(life) {
                 Ok(ask) => Step::Ask(ask),
+                Err(_) if self.is_confirming(life) => self.ended_unconfirmed(decision, life, context),
                 Err(error) => self.ended(life, context, decision, Some(error)),
             },
             Event::GoOn => Step::Ask(self.ask_get(life)),
@@ -178,6 +183,17 @@ impl Operation {
             }
             _ => self.clean_up(decision, life, context),
         }
+    }
+
+    /// All that was to be stored is, and only the cookie waits.
+    fn is_confirming(&self, life: &Life) -> bool {
+        self.has_confirmed && life.presence == Presence::Present && !life.has_changes()
+    }
+
+    /// What is stored is no failure. The cookie goes out where the record would be nobody's without it.
+    fn ended_unconfirmed(&mut self, decision: Decision, life: &mut Life, context: &Context<'_>) -> Step {
+        let cookie = cookie_with_error(&life.facts(context), decision);
+        self.ended(life, context, Decision { cookie, ..decision }, None)
     }
 
     /// The handler, or what it has spawned, has changed the session while the call was out. Whoever does not stop is not

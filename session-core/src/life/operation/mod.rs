@@ -300,8 +300,11 @@ impl Operation {
             None => Event::Begin,
             Some(answer) => self.settle(life, context, answer),
         };
-        self.asked_at = context.now;
-        self.next(life, context, event)
+        let step = self.next(life, context, event);
+        if let Step::Ask(_) = step {
+            self.asked_at = context.now;
+        }
+        step
     }
 }
 
@@ -506,7 +509,7 @@ impl Operation {
         expect: Expect,
         context: &Context<'_>,
     ) -> Ask {
-        let is_stamped = life.is_to_differ(context);
+        let is_stamped = life.is_to_differ(&stamped, context);
         let sent = life.send(data, stamped, context.now);
         let record = Record::new(sent.stamped.clone(), (*sent.data).clone());
         let record = if is_stamped { record.stamped(context.now) } else { record };

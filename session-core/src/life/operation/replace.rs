@@ -42,7 +42,9 @@ impl Operation {
         if done.is_err() {
             life.may_not_have_its_cookie();
             // To be tried again before the response goes out: somebody may still have the old id.
-            life.leave(&life.sid().clone());
+            if life.may_be_stored() {
+                life.leave(&life.sid().clone());
+            }
         }
         if life.presence == Presence::Unset {
             return Step::Done(Err(Error::Destroyed));
@@ -58,6 +60,13 @@ impl Operation {
         life.is_to_be_replaced();
         match &life.standing {
             Standing::Doubt { before: Before::Held(_) } => self.ask_get(life),
+            // What was sent to be stored may be there by now: it ends on the condition of what it is found to be.
+            Standing::Fresh { tried } | Standing::Doubt { before: Before::Fresh { tried } }
+                if !tried.is_empty() && !self.has_looked =>
+            {
+                self.has_looked = true;
+                self.ask_get(life)
+            }
             Standing::Held(held) => {
                 let version = held.version.clone();
                 life.moves_away(version.clone());
@@ -111,8 +120,11 @@ impl Operation {
                 return Step::Done(Ok(Done::Ok));
             }
             Event::Destroyed(Why::LeftOver, _) => {
-                let destroyed = life.presence != Presence::Present;
-                return Step::Done(Err(if destroyed { Error::Destroyed } else { Error::Gone }));
+                return Step::Done(Err(match &life.standing {
+                    _ if life.presence != Presence::Present => Error::Destroyed,
+                    Standing::Gone => Error::Gone,
+                    _ => Error::ResponseOut,
+                }));
             }
             // What was copied before it expired must not stand under the id that the session gets.
             Event::Destroyed(Why::Expired, true) if life.leftovers.contains(new) => {
@@ -136,7 +148,9 @@ impl Operation {
                 }
             }
             Event::Copied => {
-                if let (Standing::Held(held), Presence::Present) = (&life.standing, life.presence) {
+                if let (Standing::Held(held), Presence::Present, false) =
+                    (&life.standing, life.presence, life.is_response_out())
+                {
                     let version = held.version.clone();
                     life.moves_away(version.clone());
                     let expect = Expect::Version(version);
@@ -149,7 +163,11 @@ impl Operation {
             return Step::Done(Err(Error::Destroyed));
         }
         if life.is_response_out() {
-            return Step::Done(Err(Error::ResponseOut));
+            // Nobody gets the new id.
+            return match copy {
+                Some(_) => Step::Ask(self.ask_destroy(new.clone(), Expect::Anything, Why::LeftOver)),
+                None => Step::Done(Err(Error::ResponseOut)),
+            };
         }
         match &life.standing {
             Standing::Doubt { .. } => Step::Ask(self.ask_get(life)),
@@ -179,7 +197,8 @@ impl Operation {
         }
         let sent = life.copy_to(new.clone(), stamped, context.now);
         let record = Record::new(sent.stamped.clone(), (*sent.data).clone());
-        let record = if life.is_to_differ(context) { record.stamped(context.now) } else { record };
+        let record =
+            if life.is_to_differ(&sent.stamped, context) { record.stamped(context.now) } else { record };
         Step::Ask(self.ask_copy(sent, record, expect))
     }
 
