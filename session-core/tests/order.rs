@@ -955,13 +955,19 @@ fn writes_that_fail_are_not_all_kept() {
 #[test]
 fn a_regeneration_that_fails_ends_nobody_elses_session() {
     let [App { store, .. }, _] = apps();
-    let sessions = Options::new("keyboard cat").genid(|_| "same".into()).store(Arc::clone(&store));
+    // The same twice, and then others.
+    let made = AtomicUsize::new(0);
+    let genid = move |_: &RequestInfo<'_>| match made.fetch_add(1, Ordering::SeqCst) {
+        0 | 1 => "same".into(),
+        _ => Sid::random(),
+    };
+    let sessions = Options::new("keyboard cat").genid(genid).store(Arc::clone(&store));
     let app = App { sessions: sessions.build().unwrap(), store };
     let sid = app.log_in();
     let (exchange, session) = app.ask(&[]);
     app.trouble_at(0, Trouble::FailsBefore);
     assert!(done(session.regenerate()).is_err());
-    _ = done(exchange.end());
+    done(exchange.end()).unwrap();
     assert_eq!(app.held(&sid).unwrap().data.get("user"), Some("\"tj\""));
 }
 
