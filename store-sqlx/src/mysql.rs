@@ -80,8 +80,11 @@ const PRUNE: &str = "DELETE FROM {table} WHERE {expires} < ? OR {expires} IS NUL
 // What a connection must be like: without a strict mode MySQL cuts what does not fit, and without autocommit it keeps nothing.
 const SESSION: &str =
     "SELECT CONVERT(@@SESSION.sql_mode USING utf8mb4), CAST(@@SESSION.autocommit AS SIGNED)";
-const BEGIN_SESSION: &str =
-    "SET SESSION sql_mode = CONCAT(@@SESSION.sql_mode, ',STRICT_TRANS_TABLES'), SESSION autocommit = 1";
+/// Nothing is cut, everything is kept, and who waits for a lock does not wait for ever: the server does not see that it has
+/// given up.
+const BEGIN_SESSION: &str = "\
+    SET SESSION sql_mode = CONCAT(@@SESSION.sql_mode, ',STRICT_TRANS_TABLES'), SESSION autocommit = 1, \
+    SESSION innodb_lock_wait_timeout = 10, SESSION lock_wait_timeout = 10";
 
 const EXISTS: &str = "SELECT 1 FROM {table} LIMIT 0";
 // The collation is Node's utf8mb4_bin, but for the blanks: MariaDB reads the first comment, MySQL the second.

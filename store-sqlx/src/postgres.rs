@@ -25,13 +25,15 @@ use crate::{
 const STORE: &str = "postgres";
 const LONGEST_NAME: usize = 63;
 
+/// The server does not see that who waits for a lock has given up: it must not wait for ever.
+const BEGIN_SESSION: &str = "SET lock_timeout = '10s'";
+
 // The expiry is compared with this machine's clock and in whole seconds, as connect-pg-simple does. `{zone}` and
 // `{instant}` stand between a point in time and a `timestamp`, which has no time zone of its own. Points in time are what
 // is compared: local times go back once a year.
 //
 // The record is always written as `json`: PostgreSQL assigns that to a column of any of the types `json`, `jsonb`, `text`
 // and `varchar`. The version is a digest of what the column then holds, and so what `get` will find.
-
 const VERSION: &str = "encode(sha256(convert_to(sess::text, 'UTF8')), 'hex')";
 
 /// Node takes a null for no session, whether it is SQL's or JSON's.
@@ -155,6 +157,9 @@ impl PostgresStore {
         // A connection that was used a moment ago is not asked whether it is still there.
         let pool = PgPoolOptions::new()
             .acquire_timeout(Duration::from_secs(3))
+            .after_connect(|connection, _| {
+                Box::pin(async move { connection.execute(BEGIN_SESSION).await.map(|_| ()) })
+            })
             .test_before_acquire(false)
             .before_acquire(|connection, pooled| {
                 Box::pin(async move {

@@ -19,7 +19,7 @@ use session_core::{AdminStore, Expect, Sid, Store};
 use session_testkit::service_url;
 use store_sqlx::{
     MySqlStore, PostgresStore,
-    sqlx::{AssertSqlSafe, Connection, Executor, MySqlConnection, PgConnection},
+    sqlx::{AssertSqlSafe, Connection, Executor, MySqlConnection, PgConnection, query_scalar},
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -111,6 +111,17 @@ async fn a_host_goes_silent(store: impl AdminStore, network: Network) {
     assert!(is_served(&store, &sid).await, "it never comes back");
 }
 
+/// Nothing is left on the server of those who gave up, within twice the time that it lets them wait.
+async fn all_leave(mut waiting: impl AsyncFnMut() -> i64) {
+    for _ in 0..200 {
+        if waiting().await == 0 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("who gave up waits for the lock for ever");
+}
+
 async fn one_session_is_locked(store: impl AdminStore, locked: &Sid) {
     let other = put(&store, &record("")).await;
     let again = record("\"k\":1");
@@ -176,6 +187,11 @@ fn postgres_serves_others_while_one_session_is_locked() {
         let sql = format!("SELECT 1 FROM \"{table}\" WHERE sid = '{}' FOR UPDATE", sid.as_str());
         lock.execute(AssertSqlSafe(sql)).await.unwrap();
         one_session_is_locked(store, &sid).await;
+        let waiting = format!(
+            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%{table}%'"
+        );
+        all_leave(async || query_scalar(AssertSqlSafe(waiting.clone())).fetch_one(&mut *lock).await.unwrap())
+            .await;
         lock.rollback().await.unwrap();
     });
 }
@@ -192,6 +208,12 @@ fn mysql_serves_others_while_one_session_is_locked() {
         let sql = format!("SELECT 1 FROM `{table}` WHERE session_id = '{}' FOR UPDATE", sid.as_str());
         lock.execute(AssertSqlSafe(sql)).await.unwrap();
         one_session_is_locked(store, &sid).await;
+        let waiting = format!(
+            "SELECT count(*) FROM information_schema.processlist
+            WHERE info LIKE '%{table}%' AND id <> CONNECTION_ID()"
+        );
+        all_leave(async || query_scalar(AssertSqlSafe(waiting.clone())).fetch_one(&mut *lock).await.unwrap())
+            .await;
         lock.rollback().await.unwrap();
     });
 }
