@@ -39,7 +39,7 @@ pub(crate) fn either(one: &Data, other: &Data) -> Data {
 }
 
 /// No JSON text.
-const UNKNOWN: &str = "?";
+pub(super) const UNKNOWN: &str = "?";
 
 /// How many keys `ours` put, changed or removed.
 pub(crate) fn changed_keys(base: &Data, ours: &Data) -> usize {

@@ -259,6 +259,11 @@ impl Cookie {
         };
     }
 
+    /// The same lifetime, and this end of it.
+    pub(crate) fn ends_at(&mut self, at: Millis) {
+        self.expires = Field::Known(at);
+    }
+
     pub(crate) fn lifetime(&self) -> Option<Millis> {
         self.original_max_age.known().copied()
     }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use time::{OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339};
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 /// Milliseconds since 1970-01-01T00:00:00Z, which is what a JavaScript `Date` holds.
 pub(crate) type Millis = i64;
@@ -65,8 +65,8 @@ pub(crate) fn http(ms: Millis) -> String {
 
 /// Reads what [`iso`] writes and every other RFC 3339 date, with an offset or without milliseconds.
 pub(crate) fn parse(text: &str) -> Option<Millis> {
-    let date = OffsetDateTime::parse(text, &Rfc3339).ok()?.to_offset(UtcOffset::UTC);
-    i64::try_from(date.unix_timestamp_nanos().div_euclid(1_000_000)).ok()
+    let date = OffsetDateTime::parse(text, &Rfc3339).ok()?;
+    i64::try_from(date.unix_timestamp_nanos().div_euclid(1_000_000)).ok().map(clamp)
 }
 
 fn clamp(ms: Millis) -> Millis {
@@ -106,6 +106,8 @@ mod tests {
 
     #[test]
     fn stays_within_four_digit_years() {
+        assert_eq!(parse("9999-12-31T23:59:59-01:00"), Some(LAST));
+        assert_eq!(parse("0000-01-01T00:00:00+01:00"), Some(*RANGE.start()));
         assert_eq!(iso(after(0, Millis::MAX)), "9999-12-31T23:59:59.999Z");
         assert_eq!(iso(after(0, Millis::MIN)), "0000-01-01T00:00:00.000Z");
     }
