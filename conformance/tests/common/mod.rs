@@ -1,34 +1,22 @@
 //! What the tests with probes share.
 
-#![allow(
-    dead_code,
-    clippy::panic,
-    clippy::print_stdout,
-    clippy::unwrap_used,
-    reason = "each test file uses some of it"
-)]
+#![allow(dead_code, clippy::panic, clippy::unwrap_used, reason = "each test file uses some of it")]
 
 use std::env;
 use std::sync::LazyLock;
 
 use conformance::differential::Program;
 use serde_json::{Value, json};
+use test_support::{Need, service};
 
 pub(crate) const AXUM: &str = env!("CARGO_BIN_EXE_probe-axum");
 pub(crate) const ACTIX: &str = env!("CARGO_BIN_EXE_probe-actix");
 pub(crate) const ROCKET: &str = env!("CARGO_BIN_EXE_probe-rocket");
 
-/// The oracle, or none where it cannot run and need not: only CI insists on it. All tests of a file share its processes.
-pub(crate) fn oracle() -> Option<Program> {
-    static ORACLE: LazyLock<Result<Program, String>> = LazyLock::new(Program::oracle);
-    match &*ORACLE {
-        Ok(oracle) => Some(oracle.clone()),
-        Err(missing) if env::var_os("CI").is_some() => panic!("{missing}"),
-        Err(missing) => {
-            println!("skipped: {missing}");
-            None
-        }
-    }
+/// The oracle. All tests of a file share its processes.
+pub(crate) fn oracle() -> Need<Program> {
+    static ORACLE: LazyLock<Need<Program>> = LazyLock::new(Program::oracle);
+    ORACLE.clone()
 }
 
 /// A number from the environment.
@@ -77,12 +65,7 @@ pub(crate) const MONGO_ENCRYPTED: Database =
 /// connect-pg-simple cannot have two tables in one schema: a schema a test.
 pub(crate) const POSTGRES: Database = Database {
     url: "POSTGRES_URL",
-    store: |url, name| {
-        let schema = format!("express_session_{name}");
-        create_schema(url, &schema);
-        let options = json!({ "schemaName": schema });
-        json!({ "kind": "postgres", "url": url, "options": options })
-    },
+    store: |url, name| json!({ "kind": "postgres", "url": url, "options": { "schemaName": schema(name) } }),
     cleared: true,
     rewrite: |body| body,
 };
@@ -103,24 +86,57 @@ fn mongo_with(url: &str, mut options: Value) -> Value {
     json!({ "kind": "mongo", "url": url, "options": options })
 }
 
-fn create_schema(url: &str, schema: &str) {
-    use express_session::sql::sqlx::{Connection, Executor, PgConnection, raw_sql};
+/// Of this run alone: others may be at work on the same server.
+fn schema(name: &str) -> String {
+    format!("express_session_{}_{name}", std::process::id())
+}
+
+/// Past all stores.
+fn postgres(url: &str, sql: String) {
+    use express_session::sql::sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, raw_sql};
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let mut connection = PgConnection::connect(url).await.unwrap();
-        let sql = format!(
-            "DROP SCHEMA IF EXISTS {schema} CASCADE; CREATE SCHEMA {schema}; \
-             CREATE TABLE {schema}.session (sid varchar NOT NULL COLLATE \"default\" PRIMARY KEY, \
-             sess json NOT NULL, expire timestamp(6) NOT NULL)"
-        );
-        connection.execute(raw_sql(express_session::sql::sqlx::AssertSqlSafe(sql))).await.unwrap();
+        connection.execute(raw_sql(AssertSqlSafe(sql))).await.unwrap();
         connection.close().await.unwrap();
     });
 }
 
+/// Where a test, or one side of it, keeps its sessions.
+pub(crate) struct Store {
+    /// The `store` of the probe protocol.
+    pub(crate) config: Value,
+    /// The URL of the server and the schema, which goes with this.
+    schema: Option<(String, String)>,
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        if let Some((url, schema)) = &self.schema {
+            postgres(url, format!("DROP SCHEMA {schema} CASCADE"));
+        }
+    }
+}
+
 impl Database {
-    /// The store for a test, or for one side of it; none where there is no server and need not be.
-    pub(crate) fn store(&self, name: &str) -> Option<Value> {
-        session_testkit::service_url(self.url).map(|url| (self.store)(&url, name))
+    /// The URL of its server.
+    pub(crate) fn url(&self) -> Need<String> {
+        service(self.url)
+    }
+
+    /// The store for a test, or for one side of it.
+    pub(crate) fn store(&self, url: &str, name: &str) -> Store {
+        let config = (self.store)(url, name);
+        let schema =
+            config["options"]["schemaName"].as_str().map(|schema| (url.to_owned(), schema.to_owned()));
+        if let Some((url, schema)) = &schema {
+            let sql = format!(
+                "CREATE SCHEMA {schema}; \
+                 CREATE TABLE {schema}.session (sid varchar NOT NULL COLLATE \"default\" PRIMARY KEY, \
+                 sess json NOT NULL, expire timestamp(6) NOT NULL)"
+            );
+            postgres(url, sql);
+        }
+        Store { config, schema }
     }
 }
