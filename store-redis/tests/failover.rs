@@ -45,7 +45,7 @@ const BOUND: Duration = TIMEOUT.saturating_mul(2);
 
 fn in_a_cluster_a_killed_master_costs_bounded_errors_and_no_replicated_session() {
     session_testkit::run(async {
-        let mut cluster = Cluster::start();
+        let mut cluster = Cluster::start("1500");
         let store = RedisStore::new(ClusterClient::new(cluster.urls()).unwrap()).timeout(TIMEOUT);
         let store = Arc::new(store);
         let before = sessions(&store).await;

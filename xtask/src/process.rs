@@ -65,9 +65,10 @@ pub(crate) fn foreground_guarded(command: &Command, set: impl FnOnce(&mut Comman
     run_foreground(&mut shell)
 }
 
-/// By a shell that ends its process group at the end of its input.
+/// By a shell that ends its process group at the end of its input. What waits for that holds no output open.
 fn guarded(command: &Command) -> Command {
-    const GUARD: &str = r#"exec 3<&0; { read -r _ <&3; kill -KILL 0; } & "$@" </dev/null 3<&-"#;
+    const GUARD: &str =
+        r#"exec 3<&0; { read -r _ <&3; kill -KILL 0; } >/dev/null 2>&1 & "$@" </dev/null 3<&-"#;
     let mut shell = Command::new("sh");
     shell.args(["-c", GUARD, "guard"]).arg(command.get_program()).args(command.get_args());
     shell.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
@@ -131,6 +132,17 @@ pub(crate) fn runs(pid: u32, word: &str) -> bool {
     line.is_some_and(|line| line.contains(word))
 }
 
+/// Whether a process with this id has not ended; one that nobody has waited for yet has.
+pub(crate) fn lives(pid: u32) -> bool {
+    // 17 (redis-server) S 1 …
+    let state = match fs::read_to_string(format!("/proc/{pid}/stat")) {
+        Ok(stat) => stat.rsplit(')').next().map(|rest| rest.trim_start().to_owned()),
+        Err(_) if Path::new("/proc/self").exists() => None,
+        Err(_) => ask(Command::new("ps").args(["-o", "stat=", "-p", &pid.to_string()])),
+    };
+    state.is_some_and(|state| !state.is_empty() && !state.starts_with(['Z', 'X']))
+}
+
 /// The last lines of a log, of what stands after so many bytes.
 pub(crate) fn tail(log: &Path, after: u64) -> String {
     let text = fs::read(log).unwrap_or_default();
@@ -177,7 +189,7 @@ mod tests {
     use std::process::{self, Command};
     use std::{env, fs};
 
-    use super::{ask, background, guarded, run, runs, signal, spawn, tail};
+    use super::{ask, background, guarded, lives, run, runs, signal, spawn, tail};
 
     fn log(name: &str) -> PathBuf {
         env::temp_dir().join(format!("xtask-{}-{name}.log", process::id()))
@@ -234,11 +246,11 @@ mod tests {
         let script = "echo ready; while sleep 0.05; do :; done # port 54321";
         let mut server = background(&mut shell(script), &log).unwrap();
         while tail(&log, 0) != "ready" {}
-        assert!(runs(server.id(), "54321"));
+        assert!(lives(server.id()) && runs(server.id(), "54321"));
         assert!(!runs(server.id(), "6379"), "another process");
         signal("TERM", server.id());
         server.wait().unwrap();
-        assert!(!runs(server.id(), "54321"));
+        assert!(!lives(server.id()) && !runs(server.id(), "54321"));
         fs::remove_file(&log).unwrap();
     }
 }

@@ -96,7 +96,8 @@ impl Server {
     }
 
     fn try_ask<T: FromRedisValue>(&self, command: &[&str]) -> RedisResult<T> {
-        let mut connection = Client::open(self.url())?.get_connection_with_timeout(Duration::from_secs(1))?;
+        let mut connection =
+            Client::open(self.url())?.get_connection_with_timeout(Duration::from_secs(10))?;
         redis::cmd(command[0]).arg(&command[1..]).query(&mut connection)
     }
 
@@ -139,11 +140,12 @@ const DURABLE: [&str; 6] = ["--save", "", "--appendonly", "yes", "--appendfsync"
 pub struct Cluster(pub Vec<Server>);
 
 impl Cluster {
-    pub fn start() -> Self {
+    /// A node that is silent for so long, in milliseconds, is taken for dead.
+    pub fn start(node_timeout: &str) -> Self {
         let start = |_| {
             let bus = free_port().to_string();
             let options =
-                ["--cluster-enabled", "yes", "--cluster-node-timeout", "1500", "--cluster-port", &bus];
+                ["--cluster-enabled", "yes", "--cluster-node-timeout", node_timeout, "--cluster-port", &bus];
             Server::start(&[&options[..], &["--repl-diskless-sync-delay", "0"]].concat())
         };
         let cluster = Self((0..6).map(start).collect());

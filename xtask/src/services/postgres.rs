@@ -34,7 +34,8 @@ fn command(postgres: &Path, folder: &Path, port: u16, user: Option<User>) -> Res
         user.runs(&mut init);
     }
     init.args(["--auth=trust", "--username=postgres", "--encoding=UTF8", "--no-locale", "--no-sync", "-D"]);
-    process::run(init.arg(&data), &folder.join("log"))?;
+    // Not in the server's log, which is another user's.
+    process::run(init.arg(&data), &folder.join("initdb.log"))?;
     let mut command = Command::new(postgres);
     command.args(["-p", &port.to_string(), "-h", "127.0.0.1", "-D"]).arg(data);
     // No socket file, whose path may be too long, and no waiting for the disk.

@@ -213,8 +213,9 @@ impl Origin {
         match self {
             Self::Compose { .. } => false,
             Self::Process { handle: Handle::Child(child), .. } => matches!(child.try_wait(), Ok(None)),
+            Self::Process { handle: Handle::Guarded(guarded), .. } => process::lives(guarded.pid()),
             // All four have their port in their command line.
-            Self::Process { pid, .. } => process::runs(*pid, &port.to_string()),
+            Self::Process { pid, handle: Handle::Stranger, .. } => process::runs(*pid, &port.to_string()),
         }
     }
 
