@@ -141,7 +141,7 @@ fn named<T: Send + 'static>(
 
 /// The [`Tests`] of a file, by what they need: nothing, or that something is there, or what then comes of it.
 ///
-/// ```
+/// ```no_run
 /// use test_support::{Need, service, tests};
 ///
 /// fn two_and_two_is_four() {
@@ -184,4 +184,30 @@ macro_rules! tests {
         $($(let tests = tests.needing(::std::stringify!($test), $need, $test);)+)*
         tests
     }};
+}
+
+#[cfg(test)]
+mod tests {
+    use libtest_mimic::Arguments;
+
+    use super::{Missing, Tests};
+
+    /// How many passed, failed and were ignored.
+    fn counts(missing: Missing) -> (u64, u64, u64) {
+        let tests = Tests { trials: Vec::new(), missing, left_out: 0 }
+            .free("free", || {})
+            .needing("has it", || Ok(1), |one| assert_eq!(one, 1))
+            .needing("has none", || Err("no server".into()), |()| panic!("it runs all the same"));
+        // Its result is no line of this program's.
+        let arguments = Arguments { logfile: Some("/dev/null".into()), ..Arguments::default() };
+        let done = libtest_mimic::run(&arguments, tests.trials);
+        (done.num_passed, done.num_failed, done.num_ignored)
+    }
+
+    #[test]
+    fn a_test_without_what_it_needs_never_passes() {
+        assert_eq!(counts(Missing::Ignored), (2, 0, 1));
+        assert_eq!(counts(Missing::Fails), (2, 1, 0));
+        assert_eq!(counts(Missing::LeftOut), (1, 0, 0));
+    }
 }
