@@ -47,11 +47,11 @@ fn main() -> ExitCode {
     let mut tests = Tests::default();
     for (module, database) in databases {
         for (name, test) in WITHOUT_EXPRESS {
-            let need = || Ok(Stand { database, url: database.url()?, oracle: None });
+            let need = move || Ok(Stand { database, url: database.url()?, oracle: None });
             tests = tests.needing(&format!("{module}::{name}"), need, move |stand| test(&stand));
         }
         for (name, test) in WITH_EXPRESS {
-            let need = || Ok(Stand { database, url: database.url()?, oracle: Some(oracle()?) });
+            let need = move || Ok(Stand { database, url: database.url()?, oracle: Some(oracle()?) });
             tests = tests.needing(&format!("{module}::{name}"), need, move |stand| test(&stand));
         }
     }
@@ -81,7 +81,7 @@ impl Stand {
     fn processes_with(&self, max_age: u32) -> Processes {
         static CASES: AtomicUsize = AtomicUsize::new(0);
         let case = format!("p{}_{}", std::process::id(), CASES.fetch_add(1, Ordering::Relaxed));
-        let store = self.database.store(&self.url, &case);
+        let store = self.database.store(&self.url);
         let named: Value = store.config.to_string().replace("{case}", &case).parse().unwrap();
         let config = json!({
             "secret": "keyboard cat", "resave": false, "saveUninitialized": false, "store": named,

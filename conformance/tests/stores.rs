@@ -56,17 +56,16 @@ struct Comparison {
 
 impl Comparison {
     fn add(self, tests: Tests, name: &str) -> Tests {
-        let case = name.replace("::", "_");
         let need = move || Ok((oracle()?, self.database.url()?));
-        tests.needing(name, need, move |(oracle, url)| self.run(oracle, &url, &case))
+        tests.needing(name, need, move |(oracle, url)| self.run(oracle, &url))
     }
 
     /// At least 2,000 requests; more with `DIFFERENTIAL_CONFIGS`, others with `DIFFERENTIAL_SEED`.
-    fn run(self, oracle: Program, url: &str, name: &str) {
+    fn run(self, oracle: Program, url: &str) {
         let Self { database, probe, alternating, clock } = self;
         let tested = Program::probe(probe);
         let programs = if alternating { vec![oracle.clone(), tested] } else { vec![tested] };
-        let [one, two] = ["1", "2"].map(|side| database.store(url, &format!("{name}_{side}")));
+        let [one, two] = [(); 2].map(|()| database.store(url));
         let on = |programs: Vec<Program>, store: &Store| {
             let side = Side::alternating(programs).store(store.config.clone());
             let side = side.rewritten(database.rewrite);

@@ -33,8 +33,8 @@ macro_rules! contract {
         fn main() -> ExitCode {
             let tests = Tests::default();
             $(
-                let open = |url: String| async move { open(&url, $options).await };
-                let tests = tests.contracts(stringify!($name), common::mongodb_url, open);
+                let fixture = |url: String| async move { open(&url, $options).await };
+                let tests = tests.contracts(stringify!($name), common::mongodb_url, fixture);
             )+
             tests.run()
         }

@@ -4,8 +4,10 @@
 
 use std::env;
 use std::sync::LazyLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use conformance::differential::Program;
+use express_session::sql::sqlx::{self, AssertSqlSafe, Connection, Executor, PgConnection, raw_sql};
 use serde_json::{Value, json};
 use test_support::{Need, service};
 
@@ -30,9 +32,8 @@ pub(crate) fn setting<T: std::str::FromStr>(variable: &str, default: T) -> T {
 /// A database, and how tests keep their sessions apart on it.
 pub(crate) struct Database {
     url: &'static str,
-    /// The `store` of the probe protocol, by the server's URL and a name of the test's own; `{case}` in it becomes another
-    /// word for every case.
-    store: fn(&str, &str) -> Value,
+    /// The `store` of the probe protocol, by the server's URL; `{case}` in it becomes another word for every case.
+    store: fn(&str) -> Value,
     /// Cases are not kept apart by `{case}`: the store is emptied for each.
     pub(crate) cleared: bool,
     /// What Node's store shows and ours does not, taken out of its answers.
@@ -41,12 +42,12 @@ pub(crate) struct Database {
 
 pub(crate) const REDIS: Database = Database {
     url: "REDIS_URL",
-    store: |url, _| json!({ "kind": "redis", "url": url, "options": { "prefix": "{case}:" } }),
+    store: |url| json!({ "kind": "redis", "url": url, "options": { "prefix": "{case}:" } }),
     cleared: false,
     rewrite: |body| body,
 };
 
-pub(crate) const MONGO: Database = mongo(|url, _| mongo_with(url, json!({})));
+pub(crate) const MONGO: Database = mongo(|url| mongo_with(url, json!({})));
 /// Node's driver stores `undefined` as null, and connect-mongo shows it as it comes back.
 pub(crate) const MONGO_OBJECTS: Database = Database {
     rewrite: |body| {
@@ -55,29 +56,29 @@ pub(crate) const MONGO_OBJECTS: Database = Database {
             body.replace(&format!("\"{name}\":null,"), "").replace(&format!(",\"{name}\":null}}"), "}")
         })
     },
-    ..mongo(|url, _| mongo_with(url, json!({ "stringify": false })))
+    ..mongo(|url| mongo_with(url, json!({ "stringify": false })))
 };
 
-pub(crate) const MONGO_TIMESTAMPS: Database = mongo(|url, _| mongo_with(url, json!({ "timestamps": true })));
+pub(crate) const MONGO_TIMESTAMPS: Database = mongo(|url| mongo_with(url, json!({ "timestamps": true })));
 pub(crate) const MONGO_ENCRYPTED: Database =
-    mongo(|url, _| mongo_with(url, json!({ "crypto": { "secret": "squirrel" } })));
+    mongo(|url| mongo_with(url, json!({ "crypto": { "secret": "squirrel" } })));
 
 /// connect-pg-simple cannot have two tables in one schema: a schema a test.
 pub(crate) const POSTGRES: Database = Database {
     url: "POSTGRES_URL",
-    store: |url, name| json!({ "kind": "postgres", "url": url, "options": { "schemaName": schema(name) } }),
+    store: |url| json!({ "kind": "postgres", "url": url, "options": { "schemaName": schema() } }),
     cleared: true,
     rewrite: |body| body,
 };
 
 pub(crate) const MYSQL: Database = Database {
     url: "MYSQL_URL",
-    store: |url, _| json!({ "kind": "mysql", "url": url, "options": { "schema": { "tableName": "sessions_{case}" } } }),
+    store: |url| json!({ "kind": "mysql", "url": url, "options": { "schema": { "tableName": "sessions_{case}" } } }),
     cleared: false,
     rewrite: |body| body,
 };
 
-const fn mongo(store: fn(&str, &str) -> Value) -> Database {
+const fn mongo(store: fn(&str) -> Value) -> Database {
     Database { url: "MONGODB_URL", store, cleared: false, rewrite: |body| body }
 }
 
@@ -87,19 +88,19 @@ fn mongo_with(url: &str, mut options: Value) -> Value {
 }
 
 /// Of this run alone: others may be at work on the same server.
-fn schema(name: &str) -> String {
-    format!("express_session_{}_{name}", std::process::id())
+fn schema() -> String {
+    static NUMBER: AtomicUsize = AtomicUsize::new(0);
+    format!("express_session_{}_{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed))
 }
 
 /// Past all stores.
-fn postgres(url: &str, sql: String) {
-    use express_session::sql::sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, raw_sql};
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+fn postgres(url: &str, sql: String) -> sqlx::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let mut connection = PgConnection::connect(url).await.unwrap();
-        connection.execute(raw_sql(AssertSqlSafe(sql))).await.unwrap();
-        connection.close().await.unwrap();
-    });
+        let mut connection = PgConnection::connect(url).await?;
+        connection.execute(raw_sql(AssertSqlSafe(sql))).await?;
+        connection.close().await
+    })
 }
 
 /// Where a test, or one side of it, keeps its sessions.
@@ -113,7 +114,8 @@ pub(crate) struct Store {
 impl Drop for Store {
     fn drop(&mut self) {
         if let Some((url, schema)) = &self.schema {
-            postgres(url, format!("DROP SCHEMA {schema} CASCADE"));
+            // A server that is gone is told by the test itself.
+            _ = postgres(url, format!("DROP SCHEMA {schema} CASCADE"));
         }
     }
 }
@@ -125,8 +127,8 @@ impl Database {
     }
 
     /// The store for a test, or for one side of it.
-    pub(crate) fn store(&self, url: &str, name: &str) -> Store {
-        let config = (self.store)(url, name);
+    pub(crate) fn store(&self, url: &str) -> Store {
+        let config = (self.store)(url);
         let schema =
             config["options"]["schemaName"].as_str().map(|schema| (url.to_owned(), schema.to_owned()));
         if let Some((url, schema)) = &schema {
@@ -135,7 +137,7 @@ impl Database {
                  CREATE TABLE {schema}.session (sid varchar NOT NULL COLLATE \"default\" PRIMARY KEY, \
                  sess json NOT NULL, expire timestamp(6) NOT NULL)"
             );
-            postgres(url, sql);
+            postgres(url, sql).unwrap();
         }
         Store { config, schema }
     }
