@@ -1,6 +1,6 @@
 //! The example `with-express`, used as a browser would: logged in on one half is logged in on the other.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::needless_pass_by_value, reason = "helpers of tests")]
 
 mod common;
 

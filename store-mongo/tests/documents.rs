@@ -1,6 +1,12 @@
 //! The documents, to the byte: what connect-mongo 6 has written with the same options.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on stops")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::needless_pass_by_value,
+    reason = "a test that cannot go on stops"
+)]
 
 mod common;
 

@@ -1,6 +1,12 @@
 //! How expired documents go, and what becomes of a server that has another index or gives no right to make one.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on stops")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::needless_pass_by_value,
+    reason = "a test that cannot go on stops"
+)]
 
 mod common;
 

@@ -1,6 +1,12 @@
 //! What a request costs, counted by the driver's command monitoring.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on stops")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::needless_pass_by_value,
+    reason = "a test that cannot go on stops"
+)]
 
 mod common;
 

@@ -1,7 +1,13 @@
 //! Clients that leave, a network that is slow or goes silent, and a session that somebody locks: whoever is not concerned
 //! has a connection all the same.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on stops")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::needless_pass_by_value,
+    reason = "a test that cannot go on stops"
+)]
 
 mod common;
 

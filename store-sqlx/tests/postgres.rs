@@ -1,6 +1,12 @@
 //! PostgreSQL: the store contract on every kind of table, and what is PostgreSQL's own.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on stops")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::needless_pass_by_value,
+    reason = "a test that cannot go on stops"
+)]
 
 mod common;
 
