@@ -79,8 +79,8 @@ fn cargo_test(
     totals: &mut Totals,
 ) -> Result<ExitStatus> {
     let mut progress = build(targets, arguments)?;
-    let (output, to) = pipe().map_err(cannot_show)?;
-    let errors = to.try_clone().map_err(cannot_show)?;
+    let (output, to) = can_show(pipe())?;
+    let errors = can_show(to.try_clone())?;
     let mut command = cargo(targets, arguments);
     command.envs(environment.iter().cloned()).env("CARGO_TERM_COLOR", "never");
     // One pipe for both, so that what stands in which order is what came in that order.
@@ -91,8 +91,8 @@ fn cargo_test(
     let status = thread::scope(|scope| {
         let shown = scope.spawn(|| show(output, &mut io::stdout(), totals, &mut progress));
         let status = process::wait(&mut child);
-        if let Ok(Err(error)) = shown.join() {
-            return Err(cannot_show(error));
+        if let Ok(shown) = shown.join() {
+            can_show(shown)?;
         }
         status
     });
@@ -114,7 +114,7 @@ fn build(targets: &[&str], arguments: &[&str]) -> Result<Progress> {
     let mut messages = String::new();
     let read = child.stdout.take().map(|mut output| output.read_to_string(&mut messages));
     let status = process::wait(&mut child)?;
-    read.transpose().map_err(cannot_show)?;
+    can_show(read.transpose())?;
     if status.success() { Ok(Progress::of(&messages)) } else { Err(format!("it does not build ({status})")) }
 }
 
@@ -153,8 +153,8 @@ fn show(
     to.flush()
 }
 
-fn cannot_show(error: io::Error) -> String {
-    format!("cannot show the output of cargo test: {error}")
+fn can_show<T>(done: io::Result<T>) -> Result<T> {
+    done.map_err(|error| format!("cannot show the output of cargo test: {error}"))
 }
 
 fn names_packages(arguments: &[&str]) -> bool {
