@@ -35,7 +35,7 @@ fn main() -> ExitCode {
         }
     }
     // The databases whose time is the client's: on one clock for all, which jumps. (Redis goes by its own.)
-    for (module, database, _) in &databases[1..6] {
+    for &(module, database, _) in &databases[1..6] {
         let plain = Comparison { database, probe: AXUM, alternating: false, clock: true };
         let turns = Comparison { alternating: true, ..plain };
         let module = format!("on_one_clock::{module}");
