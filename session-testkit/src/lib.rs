@@ -5,15 +5,15 @@ pub mod adapter;
 pub mod admin;
 mod browser;
 pub mod concurrency;
+mod contract;
 mod fixture;
-mod service;
 mod stores;
 pub mod verbs;
 
 pub use self::{
     browser::{App, Browser, Request, Response},
+    contract::{ContractTest, admin_tests, store_tests},
     fixture::{Fixture, ManualClock, run},
-    service::service_url,
     stores::{CANARY, Call, FailingStore, GatedStore, RecordingStore},
 };
 
@@ -31,7 +31,24 @@ pub use self::{
 #[macro_export]
 macro_rules! store_contract {
     ($open:expr) => {
-        $crate::contract_tests!($open; verbs:
+        $crate::store_sentences!(contract_tests $open);
+    };
+}
+
+/// The contract of the optional powers ([`AdminStore`](session_core::AdminStore)), as [`store_contract!`].
+#[macro_export]
+macro_rules! admin_contract {
+    ($open:expr) => {
+        $crate::admin_sentences!(contract_tests $open);
+    };
+}
+
+/// Hands the names of [`store_contract!`] to a macro of this crate.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! store_sentences {
+    ($to:ident $($first:expr)?) => {
+        $crate::$to! { $($first;)? verbs:
             get_answers_what_was_set,
             get_of_an_absent_sid_is_none_and_creates_nothing,
             get_of_an_expired_record_is_none,
@@ -67,8 +84,8 @@ macro_rules! store_contract {
             sids_are_told_apart_to_the_byte,
             a_sid_is_held_or_refused_as_a_whole,
             no_sid_is_a_pattern,
-            values_of_a_megabyte_come_back);
-        $crate::contract_tests!($open; concurrency:
+            values_of_a_megabyte_come_back;
+            concurrency:
             what_one_process_writes_the_other_reads,
             of_parallel_writes_that_expect_nothing_one_is_written,
             of_parallel_writes_that_expect_one_version_one_is_written,
@@ -88,15 +105,16 @@ macro_rules! store_contract {
             a_renewed_session_takes_along_what_others_wrote,
             an_expired_session_is_not_brought_back,
             a_session_over_an_expired_one_outlives_a_prune,
-            a_session_over_an_expired_one_outlives_who_reads_it);
+            a_session_over_an_expired_one_outlives_who_reads_it }
     };
 }
 
-/// The contract of the optional powers ([`AdminStore`](session_core::AdminStore)), as [`store_contract!`].
+/// Hands the names of [`admin_contract!`] to a macro of this crate.
+#[doc(hidden)]
 #[macro_export]
-macro_rules! admin_contract {
-    ($open:expr) => {
-        $crate::contract_tests!($open; admin:
+macro_rules! admin_sentences {
+    ($to:ident $($first:expr)?) => {
+        $crate::$to! { $($first;)? admin:
             length_counts_what_has_not_expired,
             ids_shows_every_sid_once,
             all_shows_every_record_with_its_sid,
@@ -104,7 +122,7 @@ macro_rules! admin_contract {
             a_record_that_cannot_be_read_hides_no_other,
             clear_destroys_every_session,
             prune_removes_what_has_expired_and_nothing_else,
-            prune_removes_all_that_has_expired_however_many);
+            prune_removes_all_that_has_expired_however_many }
     };
 }
 
@@ -146,7 +164,10 @@ macro_rules! adapter_contract {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! contract_tests {
-    ($open:expr; $module:ident: $($name:ident),+) => {
+    ($open:expr; $($module:ident: $($name:ident),+);+) => {
+        $crate::contract_tests!(@ $open; $($($module $name),+),+);
+    };
+    (@ $open:expr; $($module:ident $name:ident),+) => {
         $(
             #[test]
             fn $name() {
@@ -156,6 +177,21 @@ macro_rules! contract_tests {
                 });
             }
         )+
+    };
+}
+
+/// Tests of the contracts by name, as a list of [`ContractTest`]: for a store that cannot keep every sentence.
+///
+/// ```
+/// let tests = session_testkit::contract_list!(verbs: get_answers_what_was_set; admin: clear_destroys_every_session);
+/// assert_eq!(tests.map(|test| test.name), ["get_answers_what_was_set", "clear_destroys_every_session"]);
+/// ```
+#[macro_export]
+macro_rules! contract_list {
+    ($($module:ident: $($name:ident),+);+ $(;)?) => {
+        [$($($crate::ContractTest::new(::core::stringify!($name), |fixture| {
+            ::std::boxed::Box::pin($crate::$module::$name(fixture))
+        })),+),+]
     };
 }
 

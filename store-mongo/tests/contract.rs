@@ -4,11 +4,12 @@
 
 mod common;
 
-use std::time::Duration;
+use std::{process::ExitCode, time::Duration};
 
 use mongodb::bson::{DateTime, doc};
 use session_testkit::{Fixture, ManualClock};
 use store_mongo::{Kruptein, MongoOptions, WebCrypto, mongodb};
+use test_support::Tests;
 
 /// The clock is moved, so that the server, which goes by its own, must not remove anything.
 async fn open(url: &str, options: impl Fn(MongoOptions) -> MongoOptions) -> Fixture {
@@ -29,18 +30,14 @@ async fn open(url: &str, options: impl Fn(MongoOptions) -> MongoOptions) -> Fixt
 
 macro_rules! contract {
     ($($name:ident: $options:expr;)+) => {
-        $(mod $name {
-            use super::*;
-
-            session_testkit::store_contract!({
-                let Some(url) = common::mongodb_url() else { return };
-                async move || open(&url, $options).await
-            });
-            session_testkit::admin_contract!({
-                let Some(url) = common::mongodb_url() else { return };
-                async move || open(&url, $options).await
-            });
-        })+
+        fn main() -> ExitCode {
+            let tests = Tests::default();
+            $(
+                let fixture = |url: String| async move { open(&url, $options).await };
+                let tests = tests.contracts(stringify!($name), common::mongodb_url, fixture);
+            )+
+            tests.run()
+        }
     };
 }
 

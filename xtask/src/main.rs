@@ -5,6 +5,7 @@
 mod install;
 mod node;
 mod process;
+mod progress;
 mod services;
 mod test;
 mod totals;
@@ -19,10 +20,11 @@ use workspace::Workspace;
 type Result<T> = std::result::Result<T, String>;
 
 const USAGE: &str = "\
-cargo xtask test [-- ARGUMENTS]        every test of the workspace; the arguments go to `cargo test`
-cargo xtask services up [NAME ...]     start redis, mongo, postgres, mysql, or only some, and print their URLs
-cargo xtask services down              stop them
-cargo xtask services status            say which run";
+cargo xtask test [-- ARGUMENTS]          every test of the workspace; the arguments go to `cargo test`
+cargo xtask test --quick [-- ARGUMENTS]  what needs no server and no Node, in a minute when it is built
+cargo xtask services up [NAME ...]       start redis, mongo, postgres, mysql, or only some, and print their URLs
+cargo xtask services down                stop them
+cargo xtask services status              say which run";
 
 fn main() -> ExitCode {
     let words: Vec<String> = env::args().skip(1).collect();
@@ -34,6 +36,8 @@ fn main() -> ExitCode {
     let done = match words.as_slice() {
         ["test"] => return test::test(&workspace, &[]),
         ["test", "--", arguments @ ..] => return test::test(&workspace, arguments),
+        ["test", "--quick"] => return test::quick(&workspace, &[]),
+        ["test", "--quick", "--", arguments @ ..] => return test::quick(&workspace, arguments),
         ["services", "up", names @ ..] => services::up(&workspace, names),
         ["services", "down"] => services::down(&workspace),
         ["services", "status"] => services::status(&workspace),
