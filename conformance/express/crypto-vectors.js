@@ -182,7 +182,7 @@ async function webCrypto(mongo) {
   const objects = await kept(mongo, 'o', { cryptoAdapter, stringify: false }, { ...SESSION, d: new Date(0) })
   vectors['webcrypto stringify:false plaintext'] = {
     pt: await cryptoAdapter.decrypt(objects.doc.session),
-    get: JSON.stringify(objects.read),
+    get: objects.read,
   }
   const tampered = flipped(objects.doc.session)
   vectors['webcrypto tampered err'] = await cryptoAdapter

@@ -78,7 +78,8 @@ fn every_named_test_exists_and_the_numbers_are_right() {
                     .unwrap_or_else(|error| panic!("row {}: {path}: {error}", row.number))
             });
             let found = adapters_of(source, test);
-            adapters = adapters.max(found.unwrap_or_else(|| panic!("row {}: no {test} in {path}", row.number)));
+            adapters =
+                adapters.max(found.unwrap_or_else(|| panic!("row {}: no {test} in {path}", row.number)));
         }
         on_three += usize::from(adapters == 3);
     }

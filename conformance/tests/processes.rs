@@ -94,6 +94,29 @@ fn counters_are_exact(database: &Database) {
     assert_eq!(last.results, json!([32, "tj"]));
 }
 
+/// Express adds between the reading and the writing of ours. What Express itself reads before we write, and writes after, it
+/// overwrites: nobody else can keep that.
+fn counters_are_exact_with_express_adding_in_between(database: &Database) {
+    const ADDED: u64 = 4;
+    let Some(processes) = processes(database) else { return };
+    let Some(express) = &processes.express else { return };
+    let cookie = log_in(express);
+    let mut sum = 0;
+    for rust in &processes.rust {
+        let ours = slow(rust, &cookie, vec![json!(["add", "n", 1])]);
+        for _ in 0..ADDED {
+            let read = send(express, json!([["get", "n"]]), Some(&cookie)).results[0].as_u64().unwrap_or(0);
+            assert_eq!(read, sum);
+            sum += 1;
+            send(express, json!([["set", "n", sum]]), Some(&cookie));
+        }
+        let ours = ours.join().unwrap_or_else(|_| panic!("a request failed"));
+        sum += 1;
+        assert_eq!(ours.results[2], sum);
+    }
+    assert_eq!(send(express, json!([["get", "n"]]), Some(&cookie)).results, json!([sum]));
+}
+
 fn changes_of_several_keys_are_whole(database: &Database) {
     let Some(processes) = processes(database) else { return };
     let cookie = log_in(&processes.rust[0]);
@@ -178,6 +201,11 @@ macro_rules! databases {
             #[test]
             fn counters_are_exact() {
                 super::counters_are_exact(&$database);
+            }
+
+            #[test]
+            fn counters_are_exact_with_express_adding_in_between() {
+                super::counters_are_exact_with_express_adding_in_between(&$database);
             }
 
             #[test]

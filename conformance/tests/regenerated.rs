@@ -125,7 +125,8 @@ fn plaintext(name: &str) -> &'static str {
 async fn assert_read_here(url: &str, name: &str, stored: &str, plaintext: &str) {
     let client = Client::with_uri_str(url).await.unwrap();
     let database = client.default_database().unwrap_or_else(|| client.database("test"));
-    let collection: Collection<Document> = database.collection(&format!("regenerated_{}", std::process::id()));
+    let collection: Collection<Document> =
+        database.collection(&format!("regenerated_{}", std::process::id()));
     let expires = DateTime::from_system_time(SystemTime::now() + Duration::from_secs(60));
     collection.insert_one(doc! { "_id": name, "session": stored, "expires": expires }).await.unwrap();
     let options = MongoOptions::new(collection.clone()).auto_remove(AutoRemove::Disabled);
@@ -158,7 +159,8 @@ fn crypto_of(name: &str) -> Crypto {
         Some("aes-192-gcm") => kruptein.algorithm(Algorithm::Aes192Gcm),
         Some(other) => panic!("{other}"),
     };
-    let kruptein = if text("hashing") == Some("sha256") { kruptein.hashing(Hashing::Sha256) } else { kruptein };
+    let kruptein =
+        if text("hashing") == Some("sha256") { kruptein.hashing(Hashing::Sha256) } else { kruptein };
     if text("encodeas") == Some("hex") { kruptein.encodeas(Encoding::Hex).into() } else { kruptein.into() }
 }
 

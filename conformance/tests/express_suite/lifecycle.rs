@@ -84,7 +84,7 @@ async fn an_empty_url_counts_as_the_root() {
     let sessions = options().build().unwrap();
     let exchange = sessions.exchange();
     let session = exchange.session(&RequestInfo::new("", false, &|_| {})).await.unwrap();
-    assert!(visit.is_some_and(|session| visit.is_new()));
+    assert!(session.is_some_and(|session| session.is_new()));
     assert_eq!(exchange.end().await.unwrap().len(), 1);
 }
 

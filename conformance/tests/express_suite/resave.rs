@@ -41,13 +41,12 @@ async fn without_resave_an_unmodified_session_is_only_touched(adapter: Adapter) 
 
 async fn without_resave_a_modified_session_is_written(adapter: Adapter) {
     let fixture = Fixture::new();
-    let app =
-        app(adapter, fixture.options().resave(false), async |visit: Visit| -> Reply {
-            if visit.method == "PUT" {
-                visit.insert("token", &visit.path[1..])?;
-            }
-            Ok(format!("token={}", visit.get::<String>("token")?.unwrap_or_default()))
-        });
+    let app = app(adapter, fixture.options().resave(false), async |visit: Visit| -> Reply {
+        if visit.method == "PUT" {
+            visit.insert("token", &visit.path[1..])?;
+        }
+        Ok(format!("token={}", visit.get::<String>("token")?.unwrap_or_default()))
+    });
     let first = ask("PUT", "/w6RHhwaA").ok(&app).await;
     assert_eq!((first.body.as_str(), fixture.sets()), ("token=w6RHhwaA", 1));
     let second = get("/").cookie_of(&first).ok(&app).await;

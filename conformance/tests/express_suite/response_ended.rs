@@ -16,7 +16,7 @@ use crate::{
 async fn saved_before(adapter: Adapter, method: &'static str, respond: fn() -> Page) -> String {
     let memory = Arc::new(MemoryStore::new());
     let store = GatedStore::new(Arc::clone(&memory));
-    let app = app(adapter, options().store(Arc::clone(&store)), async move |visit: Visit| {
+    let app = app(adapter, options().store(Arc::clone(&store)), move |visit: Visit| async move {
         visit.insert("hit", true)?;
         Ok(respond())
     });

@@ -162,7 +162,8 @@ async fn what_was_reloaded_and_saved_is_not_saved_again_at_the_end(adapter: Adap
 
 async fn without_save_uninitialized_what_was_saved_is_not_saved_again_at_the_end(adapter: Adapter) {
     let fixture = Fixture::new();
-    each_request_writes_once(&fixture, &app(adapter, fixture.options().save_uninitialized(false), save)).await;
+    each_request_writes_once(&fixture, &app(adapter, fixture.options().save_uninitialized(false), save))
+        .await;
 }
 
 async fn touch_gives_the_session_its_whole_lifetime_again(adapter: Adapter) {

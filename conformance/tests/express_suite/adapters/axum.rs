@@ -1,6 +1,6 @@
 //! On axum.
 
-use std::{convert::Infallible, net::SocketAddr};
+use std::{convert::Infallible, net::SocketAddr, sync::Arc};
 
 use axum::{
     Extension, Router,
@@ -28,7 +28,7 @@ pub(super) async fn serve_tls(site: Site) -> Served {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let app = router(site).layer(Extension(Encrypted));
-    let listener = TlsListener { listener, acceptor: tls::server().into() };
+    let listener = TlsListener { listener, acceptor: Arc::new(tls::server()).into() };
     tokio::spawn(async { axum::serve(listener, app).await });
     tls::client(port)
 }
@@ -60,7 +60,8 @@ fn respond(page: Page) -> HttpResponse<AxumBody> {
         Body::Parts(parts) => AxumBody::from_stream(parts.map(Ok::<_, Infallible>)),
     };
     let response = HttpResponse::builder().status(page.status);
-    let add = |response: axum::http::response::Builder, (name, value)| response.header::<&str, &str>(name, value);
+    let add =
+        |response: axum::http::response::Builder, (name, value)| response.header::<&str, &str>(name, value);
     page.headers.into_iter().fold(response, add).body(body).unwrap()
 }
 
@@ -72,7 +73,8 @@ async fn shout(response: HttpResponse<AxumBody>) -> HttpResponse<AxumBody> {
 
 async fn send(app: Router, request: Request) -> Response {
     let builder = HttpRequest::builder().method(request.method).uri(request.path);
-    let add = |builder: axum::http::request::Builder, (name, value)| builder.header::<&str, Vec<u8>>(name, value);
+    let add =
+        |builder: axum::http::request::Builder, (name, value)| builder.header::<&str, Vec<u8>>(name, value);
     let request = request.headers.into_iter().fold(builder, add).body(AxumBody::empty()).unwrap();
     let response = app.oneshot(request).await.unwrap();
     let text = |value: &HeaderValue| value.to_str().unwrap().to_owned();

@@ -54,7 +54,8 @@ pub(super) fn client(port: u16) -> Served {
 async fn send(connector: TlsConnector, port: u16, request: Request) -> Response {
     let stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
     let mut stream = connector.connect(ServerName::try_from(NAME).unwrap(), stream).await.unwrap();
-    let mut text = format!("{} {} HTTP/1.1\r\nhost: {NAME}\r\nconnection: close\r\n", request.method, request.path);
+    let mut text =
+        format!("{} {} HTTP/1.1\r\nhost: {NAME}\r\nconnection: close\r\n", request.method, request.path);
     for (name, value) in request.headers {
         text += &format!("{name}: {}\r\n", String::from_utf8(value).unwrap());
     }
