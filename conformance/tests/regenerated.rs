@@ -25,6 +25,7 @@ use express_session::{
         },
     },
 };
+use futures_util::future::join_all;
 use serde_json::{Map, Value};
 
 const SECRET: &str = "AAbb11!!squirrel";
@@ -104,10 +105,16 @@ async fn the_encrypted_sessions_are_what_node_stores_and_reads() {
         })
         .collect();
     assert_eq!(encrypted.len(), read.len());
-    for (name, stored) in encrypted {
-        assert_eq!(read[name], plaintext(name), "{name}: Node, of the committed vector");
-        assert_read_here(&url, name, stored, &read[name]).await;
+    for (name, text) in &read {
+        assert_eq!(text, plaintext(name), "{name}: Node, of the committed vector");
     }
+    let client = Client::with_uri_str(&url).await.unwrap();
+    let collection = client.database("test").collection(&format!("regenerated_{}", std::process::id()));
+    // The keys are derived at the same time.
+    let reads =
+        encrypted.iter().map(|(name, stored)| assert_read_here(&collection, name, stored, &read[*name]));
+    join_all(reads).await;
+    collection.drop().await.unwrap();
 }
 
 fn plaintext(name: &str) -> &'static str {
@@ -122,17 +129,12 @@ fn plaintext(name: &str) -> &'static str {
 
 /// Through a store over a document that holds it. What is no record is decrypted and then refused: what was decrypted is not
 /// shown, but it is authenticated.
-async fn assert_read_here(url: &str, name: &str, stored: &str, plaintext: &str) {
-    let client = Client::with_uri_str(url).await.unwrap();
-    let database = client.default_database().unwrap_or_else(|| client.database("test"));
-    let collection: Collection<Document> =
-        database.collection(&format!("regenerated_{}", std::process::id()));
+async fn assert_read_here(collection: &Collection<Document>, name: &str, stored: &str, plaintext: &str) {
     let expires = DateTime::from_system_time(SystemTime::now() + Duration::from_secs(60));
     collection.insert_one(doc! { "_id": name, "session": stored, "expires": expires }).await.unwrap();
     let options = MongoOptions::new(collection.clone()).auto_remove(AutoRemove::Disabled);
     let store: MongoStore = options.crypto(crypto_of(name)).build().unwrap();
     let read = store.get(&name.into()).await;
-    collection.drop().await.unwrap();
     if plaintext.starts_with(r#"{"cookie""#) {
         assert_eq!(read.unwrap().unwrap().record.to_json(), plaintext, "{name}");
     } else {
