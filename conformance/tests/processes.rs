@@ -11,6 +11,7 @@ use std::{
         atomic::{AtomicUsize, Ordering},
     },
     thread,
+    time::{Duration, Instant},
 };
 
 use common::{ACTIX, AXUM, Database, MONGO, MONGO_OBJECTS, MYSQL, POSTGRES, REDIS, ROCKET, Store, oracle};
@@ -31,7 +32,8 @@ const WITHOUT_EXPRESS: [(&str, Test); 5] = [
     ("a_session_in_use_outlives_its_first_expiry", a_session_in_use_outlives_its_first_expiry),
     ("keys_written_at_once_are_all_kept", keys_written_at_once_are_all_kept),
 ];
-const WITH_EXPRESS: [(&str, Test); 2] = [
+const WITH_EXPRESS: [(&str, Test); 3] = [
+    ("counters_are_exact_with_express_adding_in_between", counters_are_exact_with_express_adding_in_between),
     ("a_logout_stays_a_logout", a_logout_stays_a_logout),
     ("what_express_wrote_in_between_is_kept", what_express_wrote_in_between_is_kept),
 ];
@@ -146,6 +148,36 @@ fn counters_are_exact(stand: &Stand) {
     assert_eq!(sums, (1..=32).collect::<Vec<_>>());
     let last = send(&processes.rust[1], json!([["get", "n"], ["get", "user"]]), Some(&cookie));
     assert_eq!(last.results, json!([32, "tj"]));
+}
+
+/// What Express itself reads before we write, and writes after, it overwrites: nobody else can keep that.
+fn counters_are_exact_with_express_adding_in_between(stand: &Stand) {
+    let processes = stand.processes();
+    let Some(express) = &processes.express else { return };
+    for rust in &processes.rust {
+        let sums = (0..4).find_map(|attempt| express_adds_in_between(rust, express, 1_500 << attempt));
+        assert_eq!(sums, Some((json!(5), json!(5))), "none: Express was never through in time");
+    }
+}
+
+/// Express adds four times while a request of ours pauses, so many ms, between its reading and its adding; the sums that ours
+/// answers and that Express then reads. None where Express was not through before the pause could be over.
+fn express_adds_in_between(rust: &Arc<Server>, express: &Server, pause: u64) -> Option<(Value, Value)> {
+    let cookie = log_in(express);
+    let begun = Instant::now();
+    let ours = {
+        let (rust, cookie) = (Arc::clone(rust), cookie.clone());
+        let operations = json!([["get", "n"], ["sleep", pause], ["add", "n", 1]]);
+        thread::spawn(move || send(&rust, operations, Some(&cookie)))
+    };
+    thread::sleep(Duration::from_millis(pause / 3));
+    let read = || send(express, json!([["get", "n"]]), Some(&cookie)).results[0].clone();
+    for _ in 0..4 {
+        send(express, json!([["set", "n", read().as_u64().unwrap_or(0) + 1]]), Some(&cookie));
+    }
+    let through = begun.elapsed() < Duration::from_millis(pause);
+    let ours = ours.join().unwrap_or_else(|_| panic!("a request failed"));
+    through.then(|| (ours.results[2].clone(), read()))
 }
 
 fn changes_of_several_keys_are_whole(stand: &Stand) {
