@@ -1,48 +1,21 @@
 //! The example `with-express`, used as a browser would: logged in on one half is logged in on the other.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "helpers of tests")]
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod common;
 
-use std::{
-    io::{BufRead, BufReader},
-    path::Path,
-    process::{Child, Command, Stdio},
-};
+use std::path::Path;
+use std::process::Command;
 
+use common::example::{Server, built};
 use ureq::{Agent, http::Response};
 
-struct Half {
-    child: Child,
-    url: String,
-}
-
-impl Drop for Half {
-    fn drop(&mut self) {
-        _ = self.child.kill();
-        _ = self.child.wait();
-    }
-}
-
-fn start(command: &mut Command, redis: &str, port: u16) -> Half {
-    let command = command.env("REDIS_URL", redis).env("PORT", port.to_string()).stdout(Stdio::piped());
-    let mut child = command.stdin(Stdio::null()).spawn().unwrap();
-    let mut line = String::new();
-    BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
-    Half { child, url: line.trim().strip_prefix("listening on ").unwrap().to_owned() }
-}
-
-/// A port that was free a moment ago.
-fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
-fn knows(agent: &Agent, half: &Half, cookie: &str, user: &str) -> bool {
+fn knows(agent: &Agent, half: &Server, cookie: &str, user: &str) -> bool {
     let mut page = agent.get(&half.url).header("cookie", cookie).call().unwrap();
     page.body_mut().read_to_string().unwrap().contains(&format!("knows you as <b>{user}</b>"))
 }
 
-fn post(agent: &Agent, half: &Half, path: &str, cookie: &str) -> Response<ureq::Body> {
+fn post(agent: &Agent, half: &Server, path: &str, cookie: &str) -> Response<ureq::Body> {
     let request = agent.post(format!("{}{path}", half.url)).header("cookie", cookie);
     let response = request.content_type("application/x-www-form-urlencoded").send("user=tj").unwrap();
     assert_eq!(response.status(), 303);
@@ -55,18 +28,12 @@ fn one_login_serves_both_halves() {
     if common::oracle().is_none() {
         return;
     }
-    let rust = Path::new(common::AXUM).with_file_name("examples").join("with-express");
-    if !rust.exists() {
-        assert!(std::env::var_os("CI").is_none(), "the example is not built: run `cargo xtask test`");
-        println!("skipped: the example is not built; `cargo xtask test` builds it");
-        return;
-    }
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let app = here.join("../examples/with-express/app.js");
     let mut express = Command::new("node");
-    let express =
-        start(express.arg(app).env("NODE_PATH", here.join("express/node_modules")), &redis, free_port());
-    let rust = start(&mut Command::new(rust), &redis, free_port());
+    express.arg(app).env("NODE_PATH", here.join("express/node_modules"));
+    let express = Server::start(express.env("REDIS_URL", &redis));
+    let rust = Server::start(Command::new(built("with-express")).env("REDIS_URL", &redis));
 
     let agent: Agent =
         Agent::config_builder().max_redirects(0).max_redirects_will_error(false).build().into();

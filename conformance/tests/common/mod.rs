@@ -8,6 +8,8 @@
     reason = "each test file uses some of it"
 )]
 
+pub(crate) mod example;
+
 use std::env;
 use std::sync::LazyLock;
 
