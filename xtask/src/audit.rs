@@ -27,14 +27,15 @@ struct Check {
 }
 
 /// What takes seconds first.
-const ALL: [Check; 10] = [
+const ALL: [Check; 11] = [
     Check { name: "typos", run: typos },
     Check { name: "unused", run: unused },
     Check { name: "deny", run: deny },
     Check { name: "advisories", run: advisories },
     Check { name: "rust-version", run: rust_version },
-    Check { name: "features", run: features },
     Check { name: "package", run: package },
+    Check { name: "features", run: features },
+    Check { name: "publish", run: publish },
     Check { name: "docs", run: docs },
     Check { name: "old-rust", run: old_rust },
     Check { name: "semver", run: semver },
@@ -102,14 +103,21 @@ fn features(audit: &Audit<'_>) -> Result<String> {
 }
 
 fn package(audit: &Audit<'_>) -> Result<String> {
-    audit.cargo(&["publish", "--locked", "--workspace", "--dry-run"])?;
     let metadata = audit.metadata()?;
+    let mut command = audit.command("cargo");
+    audit.run(command.args(["package", "--locked", "--no-verify"]).args(packages(&metadata)))?;
     let folder = PathBuf::from(text(&metadata["target_directory"])).join("package");
     for package in published(&metadata) {
         let name = format!("{}-{}", text(&package["name"]), text(&package["version"]));
-        has_licences(&folder.join(name), &audit.workspace.root)?;
+        audit.has_licences(&folder, &name)?;
     }
-    Ok("every crate compiles from its package, which has the licences".into())
+    Ok("every crate can be packed, and has its licences".into())
+}
+
+/// In the order of their dependencies, each compiled from its package.
+fn publish(audit: &Audit<'_>) -> Result<String> {
+    audit.cargo(&["publish", "--locked", "--workspace", "--dry-run"])?;
+    Ok("every crate compiles from its package".into())
 }
 
 /// As docs.rs makes them.
@@ -117,8 +125,7 @@ fn docs(audit: &Audit<'_>) -> Result<String> {
     let metadata = audit.metadata()?;
     let mut command = audit.command("cargo");
     command.args(["+nightly", "doc", "--locked", "--no-deps", "--all-features"]);
-    command.args(published(&metadata).flat_map(|package| ["--package", text(&package["name"])]));
-    audit.run(command.env("RUSTDOCFLAGS", "--cfg docsrs -D warnings"))?;
+    audit.run(command.args(packages(&metadata)).env("RUSTDOCFLAGS", "--cfg docsrs -D warnings"))?;
     Ok("the documentation is made as docs.rs makes it".into())
 }
 
@@ -171,6 +178,19 @@ impl Audit<'_> {
     fn run(&self, command: &mut Command) -> Result<()> {
         let status = process::wait(&mut process::foreground(command)?)?;
         if status.success() { Ok(()) } else { Err(format!("{status}, see above")) }
+    }
+
+    /// The same texts in a packed crate as in the workspace.
+    fn has_licences(&self, folder: &Path, name: &str) -> Result<()> {
+        for licence in LICENCES {
+            let mut tar = self.command("tar");
+            tar.arg("-xOf").arg(folder.join(format!("{name}.crate"))).arg(format!("{name}/{licence}"));
+            let packed = tar.output().map_err(|error| format!("cannot run tar: {error}"))?.stdout;
+            if packed != workspace::read(&self.workspace.root.join(licence))?.as_bytes() {
+                return Err(format!("{name} is packed without {licence}, or with another text"));
+            }
+        }
+        Ok(())
     }
 
     /// Of the workspace and all its dependencies, with every feature.
@@ -248,20 +268,15 @@ fn follows(member: &Value, edge: &Value) -> bool {
     is_built && !comes_with_a_feature
 }
 
-fn has_licences(package: &Path, root: &Path) -> Result<()> {
-    for name in LICENCES {
-        if workspace::read(&package.join(name))? != workspace::read(&root.join(name))? {
-            return Err(format!("{}: {name} is another text", package.display()));
-        }
-    }
-    Ok(())
-}
-
 /// The members that are published.
 fn published(metadata: &Value) -> impl Iterator<Item = &Value> {
     // `publish = false` is an empty list of registries.
     let members = array(&metadata["workspace_members"]).iter();
     members.map(|id| of_id(&metadata["packages"], id)).filter(|package| package["publish"].is_null())
+}
+
+fn packages(metadata: &Value) -> impl Iterator<Item = &str> {
+    published(metadata).flat_map(|package| ["--package", text(&package["name"])])
 }
 
 fn of_id<'a>(list: &'a Value, id: &Value) -> &'a Value {
