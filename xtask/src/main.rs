@@ -1,7 +1,8 @@
-//! `cargo xtask …`: the whole test run, and the database servers that it needs.
+//! `cargo xtask …`: the whole test run, the database servers that it needs, and the audit.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for the terminal")]
 
+mod audit;
 mod install;
 mod node;
 mod process;
@@ -22,6 +23,7 @@ type Result<T> = std::result::Result<T, String>;
 const USAGE: &str = "\
 cargo xtask test [-- ARGUMENTS]          every test of the workspace; the arguments go to `cargo test`
 cargo xtask test --quick [-- ARGUMENTS]  what needs no server and no Node, in a minute when it is built
+cargo xtask audit [CHECK ...]            licences, features, packages and all else that a release needs, or only some
 cargo xtask services up [NAME ...]       start redis, mongo, postgres, mysql, or only some, and print their URLs
 cargo xtask services down                stop them
 cargo xtask services status              say which run";
@@ -38,6 +40,7 @@ fn main() -> ExitCode {
         ["test", "--", arguments @ ..] => return test::test(&workspace, arguments),
         ["test", "--quick"] => return test::quick(&workspace, &[]),
         ["test", "--quick", "--", arguments @ ..] => return test::quick(&workspace, arguments),
+        ["audit", names @ ..] => audit::audit(&workspace, names),
         ["services", "up", names @ ..] => services::up(&workspace, names),
         ["services", "down"] => services::down(&workspace),
         ["services", "status"] => services::status(&workspace),

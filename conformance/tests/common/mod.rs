@@ -2,6 +2,8 @@
 
 #![allow(dead_code, clippy::panic, clippy::unwrap_used, reason = "each test file uses some of it")]
 
+pub(crate) mod example;
+
 use std::env;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
