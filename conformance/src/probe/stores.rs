@@ -21,7 +21,7 @@ pub(super) async fn store(object: &Map<String, Value>, clock: &Clock) -> Parsed<
     let mut keys = Keys::of("store.options.", &options);
     let store: Arc<dyn AdminStore> = match kind.as_str() {
         "memory" => Arc::new(MemoryStore::new().clock(clock.clone())),
-        "redis" => Arc::new(redis(&url, &mut keys)?),
+        "redis" => Arc::new(redis(&url, &mut keys)?.clock(clock.clone())),
         "mongo" => {
             let options = mongo(&url, &mut keys).await?.clock(clock.clone());
             Arc::new(options.build().map_err(|error| Refusal(error.to_string()))?)
@@ -109,6 +109,9 @@ fn postgres(url: &str, keys: &mut Keys<'_>) -> Parsed<PostgresStore> {
     if let Some(disable) = keys.boolean("disableTouch")? {
         store = store.disable_touch(disable);
     }
+    if keys.take("pruneSessionInterval", "false", is_false)?.is_some() {
+        store = store.prune_session_interval(None);
+    }
     Ok(store)
 }
 
@@ -122,6 +125,9 @@ fn mysql(url: &str, keys: &mut Keys<'_>) -> Parsed<MySqlStore> {
     }
     if let Some(disable) = keys.boolean("disableTouch")? {
         store = store.disable_touch(disable);
+    }
+    if keys.take("clearExpired", "false", is_false)?.is_some() {
+        store = store.clear_expired(false);
     }
     if let Some(schema) = keys.object("schema")? {
         store = mysql_schema(store, &schema)?;
@@ -144,6 +150,10 @@ fn mysql_schema(mut store: MySqlStore, schema: &Map<String, Value>) -> Parsed<My
     }
     keys.finish()?;
     Ok(store)
+}
+
+fn is_false(value: &Value) -> Option<()> {
+    (value == &Value::Bool(false)).then_some(())
 }
 
 /// Node's stores take their default for 0.

@@ -80,7 +80,7 @@ pub(crate) const POSTGRES: Database = Database {
     store: |url, name| {
         let schema = format!("express_session_{name}");
         create_schema(url, &schema);
-        let options = json!({ "schemaName": schema });
+        let options = json!({ "schemaName": schema, "pruneSessionInterval": false });
         json!({ "kind": "postgres", "url": url, "options": options })
     },
     cleared: true,
@@ -89,7 +89,7 @@ pub(crate) const POSTGRES: Database = Database {
 
 pub(crate) const MYSQL: Database = Database {
     url: "MYSQL_URL",
-    store: |url, _| json!({ "kind": "mysql", "url": url, "options": { "schema": { "tableName": "sessions_{case}" } } }),
+    store: |url, _| json!({ "kind": "mysql", "url": url, "options": { "clearExpired": false, "schema": { "tableName": "sessions_{case}" } } }),
     cleared: false,
     rewrite: |body| body,
 };

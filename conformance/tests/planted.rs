@@ -1,0 +1,65 @@
+//! Faults that are put into our side on purpose, outside of the library: the comparison finds each of them within the cases of
+//! its default run.
+
+#![allow(clippy::panic, clippy::print_stdout, reason = "helpers of tests")]
+
+mod common;
+
+use common::{AXUM, Database, POSTGRES, REDIS, oracle};
+use conformance::differential::{Differential, Failure, Program, Side};
+use conformance::probe::Fault;
+
+/// Where the first case stands that shows the difference; none: nothing shows it.
+fn found(run: Differential) -> Option<(u64, usize)> {
+    match run.as_found().run() {
+        Ok(_) => None,
+        Err(Failure::Difference(difference)) => Some(difference.place()),
+        Err(failure) => panic!("{failure}"),
+    }
+}
+
+#[test]
+fn each_is_found() {
+    let Some(oracle) = oracle() else { return };
+    let probe = Program::probe(AXUM);
+    let mut missed = Vec::new();
+    for (name, _) in Fault::ALL {
+        let tested = Side::of(probe.clone()).with("fault", name);
+        let run = Differential::new(Side::of(oracle.clone()), tested).configs(160).seed(20_260_101);
+        let found = found(run.clone().clock()).map(|place| ("on one clock", place));
+        match found.or_else(|| self::found(run).map(|place| ("by the real time", place))) {
+            Some((which, (seed, request))) => println!("{name}: seed {seed}, request {request}, {which}"),
+            None => missed.push(name),
+        }
+    }
+    assert!(missed.is_empty(), "not found: {missed:?}");
+}
+
+/// Found by what a database holds.
+fn each_of_stores_is_found(database: &Database, name: &str) {
+    let Some(oracle) = oracle() else { return };
+    let on =
+        |side: Side, store| if database.cleared { side.store(store).cleared() } else { side.store(store) };
+    for fault in ["touchDoesNothing", "expiryColumnAnHourOff", "leavesStrayRecord", "respellsText"] {
+        let Some(store) = database.store(&format!("planted_{name}_reference")) else { return };
+        let reference = on(Side::of(oracle.clone()), store);
+        let Some(store) = database.store(&format!("planted_{name}_tested")) else { return };
+        let tested = on(Side::of(Program::probe(AXUM)).with("fault", fault), store);
+        let run =
+            Differential::new(reference, tested).configs(120).seed(20_260_404).workers(1).lasting().clock();
+        match found(run) {
+            Some((seed, request)) => println!("{fault}: seed {seed}, request {request}"),
+            None => panic!("not found: {fault}"),
+        }
+    }
+}
+
+#[test]
+fn each_in_redis_is_found() {
+    each_of_stores_is_found(&REDIS, "redis");
+}
+
+#[test]
+fn each_in_postgres_is_found() {
+    each_of_stores_is_found(&POSTGRES, "postgres");
+}
