@@ -38,11 +38,15 @@ fn actix_answers_as_express_does() {
     answers_as_express_does(ACTIX, |side| side);
 }
 
-/// Rocket drops a header that is not UTF-8 before any fairing or guard sees it: the same requests, with such cookies made
+/// Rocket runs the handler whose session could not be read, which then may ask again; and it drops a header that is not UTF-8 before any fairing or guard sees it: the same requests, with such cookies made
 /// UTF-8.
+fn as_rocket_can(side: Side) -> Side {
+    side.utf8_headers().without("storeFails")
+}
+
 #[test]
 fn rocket_answers_as_express_does() {
-    answers_as_express_does(ROCKET, Side::utf8_headers);
+    answers_as_express_does(ROCKET, as_rocket_can);
 }
 
 #[test]
@@ -57,7 +61,7 @@ fn actix_keeps_time_as_express_does() {
 
 #[test]
 fn rocket_keeps_time_as_express_does() {
-    keeps_time_as_express_does(ROCKET, Side::utf8_headers);
+    keeps_time_as_express_does(ROCKET, as_rocket_can);
 }
 
 #[test]

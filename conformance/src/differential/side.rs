@@ -27,6 +27,7 @@ pub struct Side {
     utf8: bool,
     rewrite: fn(String) -> String,
     overrides: Map<String, Value>,
+    left_out: Vec<&'static str>,
     connections: Connections,
 }
 
@@ -45,6 +46,7 @@ impl Side {
             utf8: false,
             rewrite: |body| body,
             overrides: Map::new(),
+            left_out: Vec::new(),
             connections: Connections::default(),
         }
     }
@@ -86,6 +88,13 @@ impl Side {
         self
     }
 
+    /// Leaves a key of the random configuration out. Both sides need it.
+    #[must_use]
+    pub fn without(mut self, key: &'static str) -> Self {
+        self.left_out.push(key);
+        self
+    }
+
     pub(super) fn programs(&self) -> usize {
         self.programs.len()
     }
@@ -95,6 +104,7 @@ impl Side {
         static CASES: AtomicUsize = AtomicUsize::new(0);
         let token = format!("d{}_{}", std::process::id(), CASES.fetch_add(1, Ordering::Relaxed));
         let mut config = case.config.clone();
+        config.retain(|key, _| !self.left_out.contains(&key.as_str()));
         config.extend(self.overrides.clone());
         let store = named(&self.store, &token);
         let raw = self.connections.raw(&store)?;

@@ -49,20 +49,10 @@ fn row(document: Document) -> Row {
     row
 }
 
-/// The text of a session, or of what kruptein made of one: of that, everything but the bytes themselves, which differ with
-/// every write.
+/// The text of a session, or of what kruptein made of one: base64, of which only the length can be equal, since every write has
+/// another key and another start.
 fn payload(text: String) -> Piece {
-    let sealed: Option<serde_json::Map<String, serde_json::Value>> = serde_json::from_str(&text).ok();
-    match sealed.filter(|sealed| sealed.contains_key("ct")) {
-        None => Piece::Record(text),
-        Some(sealed) => {
-            let shape = sealed.iter().map(|(name, part)| match part.as_str() {
-                Some(part) => format!("{name} {} characters", part.len()),
-                None => format!("{name} {part}"),
-            });
-            Piece::Text(shape.collect::<Vec<_>>().join(", "))
-        }
-    }
+    if text.starts_with('{') { Piece::Record(text) } else { Piece::Text(format!("{} characters", text.len())) }
 }
 
 /// A session in object form, with the cookie's times apart.
@@ -103,6 +93,18 @@ fn field(name: String, value: Bson, pieces: &mut Vec<Piece>) {
         pieces.push(Piece::Text(format!("{name} a date")));
         pieces.push(Piece::Time(date.timestamp_millis()));
     } else {
-        pieces.push(Piece::Text(format!("{name} {}", value.into_canonical_extjson())));
+        pieces.push(Piece::Text(format!("{name} {}", without_minus_zero(value).into_canonical_extjson())));
+    }
+}
+
+/// A session is JSON text, in which JavaScript writes -0 as 0; only Node's driver, which is given the values, keeps it.
+fn without_minus_zero(value: Bson) -> Bson {
+    match value {
+        Bson::Double(number) if number == 0.0 => Bson::Int32(0),
+        Bson::Array(items) => Bson::Array(items.into_iter().map(without_minus_zero).collect()),
+        Bson::Document(members) => {
+            Bson::Document(members.into_iter().map(|(name, value)| (name, without_minus_zero(value))).collect())
+        }
+        other => other,
     }
 }
