@@ -64,6 +64,11 @@ impl Case {
             let counts = |op: &Op| op.text == r#"["store","length"]"# || op.text == r#"["store","all"]"#;
             self.requests.iter_mut().for_each(|request| request.ops.retain(|op| !counts(op)));
         }
+        self.lengthen();
+    }
+
+    /// Lifetimes of zero or less become a minute.
+    pub(super) fn lengthen(&mut self) {
         const MINUTE: u32 = 60_000;
         let over = |age: &Value| age.as_f64().is_some_and(|ms| ms <= 0.0);
         if let Some(age) =

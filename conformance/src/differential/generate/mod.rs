@@ -38,5 +38,10 @@ pub(super) fn case(seed: u64, programs: usize, clock: bool) -> Case {
     let starts_at = clock.then(|| time::start(seed));
     let pace = starts_at.map(|start| Pace::random(&mut rng, &mut config, start));
     let requests = requests::random(&mut rng, &config, programs, pace.as_ref());
-    Case { seed, config, requests, starts_at }
+    let mut case = Case { seed, config, requests, starts_at };
+    if case.config.contains_key("storeWithoutTouch") {
+        // One that is over is not stored here, and so ends; in Express it lives on as it was stored.
+        case.lengthen();
+    }
+    case
 }

@@ -52,7 +52,11 @@ fn row(document: Document) -> Row {
 /// The text of a session, or of what kruptein made of one: base64, of which only the length can be equal, since every write has
 /// another key and another start.
 fn payload(text: String) -> Piece {
-    if text.starts_with('{') { Piece::Record(text) } else { Piece::Text(format!("{} characters", text.len())) }
+    if text.starts_with('{') {
+        Piece::Record(text)
+    } else {
+        Piece::Text(format!("{} characters", text.len()))
+    }
 }
 
 /// A session in object form, with the cookie's times apart.
@@ -102,9 +106,9 @@ fn without_minus_zero(value: Bson) -> Bson {
     match value {
         Bson::Double(number) if number == 0.0 => Bson::Int32(0),
         Bson::Array(items) => Bson::Array(items.into_iter().map(without_minus_zero).collect()),
-        Bson::Document(members) => {
-            Bson::Document(members.into_iter().map(|(name, value)| (name, without_minus_zero(value))).collect())
-        }
+        Bson::Document(members) => Bson::Document(
+            members.into_iter().map(|(name, value)| (name, without_minus_zero(value))).collect(),
+        ),
         other => other,
     }
 }
