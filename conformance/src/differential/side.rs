@@ -155,8 +155,8 @@ impl<'a> Starting<'a> {
             first_seen: HashMap::new(),
             ends: HashMap::new(),
         };
-        if self.side.clear {
-            running.clear()?;
+        if let Some(raw) = running.raw.as_ref().filter(|_| self.side.clear) {
+            raw.clear()?;
         }
         Ok(running)
     }
@@ -285,16 +285,6 @@ impl Running<'_> {
             raw.remove(&sid)?;
         }
         Ok(())
-    }
-
-    fn clear(&self) -> Result<(), String> {
-        let base = self.programs[0].url();
-        let operations = encode(r#"[["store","clear"]]"#).into_bytes();
-        match exchange(&self.agent, "GET", &format!("{base}/"), &[("x-ops", operations)]) {
-            Ok(reply) if reply.body == "[null]" => Ok(()),
-            Ok(reply) => Err(format!("the store was not cleared: {}", reply.body)),
-            Err(error) => Err(format!("the store was not cleared: {error}")),
-        }
     }
 }
 

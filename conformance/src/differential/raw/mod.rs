@@ -122,6 +122,14 @@ impl Raw {
         }
     }
 
+    /// Removes every record of a table that all cases share: PostgreSQL's.
+    pub(super) fn clear(&self) -> Result<(), String> {
+        match &self.connection {
+            Connection::Postgres(postgres) => wait(postgres.clear(&self.place)),
+            _ => Err("its cases are kept apart by `{case}`".into()),
+        }
+    }
+
     /// Removes a record, as Redis does when its time to live is over.
     pub(super) fn remove(&self, sid: &str) -> Result<(), String> {
         match &self.connection {

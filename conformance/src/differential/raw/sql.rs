@@ -1,6 +1,6 @@
 //! PostgreSQL, MySQL and MariaDB: a row for each sid.
 
-use express_session::sql::sqlx::{AssertSqlSafe, Error, MySqlPool, PgPool, query_as};
+use express_session::sql::sqlx::{AssertSqlSafe, Error, MySqlPool, PgPool, query, query_as};
 
 use super::super::dates;
 use super::{Piece, Row, words};
@@ -24,6 +24,10 @@ impl Postgres {
             Row { sid, pieces: vec![Piece::Record(sess), expire] }
         };
         Ok(rows.into_iter().map(row).collect())
+    }
+
+    pub(super) async fn clear(&self, table: &str) -> Result<(), String> {
+        query(AssertSqlSafe(format!("DELETE FROM {table}"))).execute(&self.0).await.map(drop).map_err(words)
     }
 }
 
