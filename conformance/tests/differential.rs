@@ -38,8 +38,8 @@ fn actix_answers_as_express_does() {
     answers_as_express_does(ACTIX, |side| side);
 }
 
-/// Rocket runs the handler whose session could not be read, which then may ask again; and it drops a header that is not UTF-8 before any fairing or guard sees it: the same requests, with such cookies made
-/// UTF-8.
+/// Rocket runs the handler whose session could not be read, which then may ask again; and it drops a header that is not UTF-8
+/// before any fairing or guard sees it: the same requests without reads that fail, and with such cookies made UTF-8.
 fn as_rocket_can(side: Side) -> Side {
     side.utf8_headers().without("storeFails")
 }

@@ -1,19 +1,24 @@
 //! Redis: a string under a prefix and the sid.
 
-use express_session::redis::redis::{Client, aio::MultiplexedConnection, cmd, pipe};
+use std::time::Duration;
+
+use express_session::redis::redis::{AsyncConnectionConfig, Client, aio::MultiplexedConnection, cmd, pipe};
 
 use super::{Piece, Row, words};
 
 #[derive(Clone)]
 pub(super) struct Redis(MultiplexedConnection);
 
+/// The driver's own half a second is too short for a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
 const FOR_EVER: i64 = -1;
 const NO_KEY: i64 = -2;
 
 impl Redis {
     pub(super) async fn open(url: &str) -> Result<Self, String> {
         let client = Client::open(url).map_err(words)?;
-        client.get_multiplexed_async_connection().await.map(Self).map_err(words)
+        let settings = AsyncConnectionConfig::new().set_response_timeout(Some(PATIENCE));
+        client.get_multiplexed_async_connection_with_config(&settings).await.map(Self).map_err(words)
     }
 
     pub(super) async fn rows(&self, prefix: &str) -> Result<Vec<Row>, String> {
