@@ -12,6 +12,9 @@ use serde_json::{Map, Value};
 
 use super::keys::{Keys, Parsed, Refusal, refusal};
 
+/// Node's stores wait for as long as it takes, and a busy machine takes its time.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 pub(super) async fn store(object: &Map<String, Value>, clock: &Clock) -> Parsed<Arc<dyn AdminStore>> {
     let mut keys = Keys::of("store.", object);
     let kind = keys.text("kind")?.unwrap_or_else(|| "memory".into());
@@ -36,7 +39,7 @@ pub(super) async fn store(object: &Map<String, Value>, clock: &Clock) -> Parsed<
 }
 
 fn redis(url: &str, keys: &mut Keys<'_>) -> Parsed<RedisStore> {
-    let mut store = RedisStore::open(url).map_err(bad_url)?;
+    let mut store = RedisStore::open(url).map_err(bad_url)?.timeout(PATIENCE);
     if let Some(prefix) = keys.text("prefix")? {
         store = store.prefix(prefix);
     }
@@ -54,6 +57,7 @@ fn redis(url: &str, keys: &mut Keys<'_>) -> Parsed<RedisStore> {
 
 async fn mongo(url: &str, keys: &mut Keys<'_>) -> Parsed<MongoOptions> {
     let mut store = MongoOptions::open(url).await.map_err(|_| refusal("store.url", "no MongoDB URL"))?;
+    store = store.timeout(PATIENCE);
     if let Some(name) = keys.text("dbName")? {
         store = store.db_name(name);
     }
@@ -90,7 +94,7 @@ async fn mongo(url: &str, keys: &mut Keys<'_>) -> Parsed<MongoOptions> {
 }
 
 fn postgres(url: &str, keys: &mut Keys<'_>) -> Parsed<PostgresStore> {
-    let mut store = PostgresStore::open(url).map_err(bad_url)?;
+    let mut store = PostgresStore::open(url).map_err(bad_url)?.timeout(PATIENCE);
     if let Some(name) = keys.text("tableName")? {
         store =
             store.table_name(&name).map_err(|_| refusal("store.options.tableName", "no name of a table"))?;
@@ -116,7 +120,7 @@ fn postgres(url: &str, keys: &mut Keys<'_>) -> Parsed<PostgresStore> {
 }
 
 fn mysql(url: &str, keys: &mut Keys<'_>) -> Parsed<MySqlStore> {
-    let mut store = MySqlStore::open(url).map_err(bad_url)?;
+    let mut store = MySqlStore::open(url).map_err(bad_url)?.timeout(PATIENCE);
     if let Some(expiration) = keys.duration("expiration", |ms| Duration::from_secs_f64(ms / 1_000.0))? {
         store = store.expiration(expiration);
     }
