@@ -136,8 +136,12 @@ impl Differential {
 
     /// How many requests were sent to each side.
     fn try_case(&self, seed: u64) -> Result<usize, Failure> {
-        let mut case =
-            generate::case(seed, self.reference.programs().max(self.tested.programs()), self.clock);
+        let mut case = generate::case(
+            seed,
+            self.reference.programs().max(self.tested.programs()),
+            self.clock,
+            self.reference.least_age(),
+        );
         if self.lasting {
             case.make_lasting();
         }

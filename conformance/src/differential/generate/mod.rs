@@ -32,11 +32,12 @@ use super::case::Case;
 use super::rng::Rng;
 
 /// The case that `seed` stands for, for sides of up to `programs` programs, with a clock of its own or by the real time.
-pub(super) fn case(seed: u64, programs: usize, clock: bool) -> Case {
+/// With a clock of its own no lifetime is shorter than `least` milliseconds.
+pub(super) fn case(seed: u64, programs: usize, clock: bool, least: i64) -> Case {
     let mut rng = Rng::new(seed);
     let mut config = config::random(&mut rng, programs == 1);
     let starts_at = clock.then(|| time::start(seed));
-    let pace = starts_at.map(|start| Pace::random(&mut rng, &mut config, start));
+    let pace = starts_at.map(|start| Pace::random(&mut rng, &mut config, start, least));
     let requests = requests::random(&mut rng, &config, programs, pace.as_ref());
     let mut case = Case { seed, config, requests, starts_at };
     if case.config.contains_key("storeWithoutTouch") {

@@ -20,13 +20,17 @@ pub(super) enum Pace {
 }
 
 impl Pace {
-    /// Gives most configurations an age that can end within the case.
-    pub(super) fn random(rng: &mut Rng, config: &mut Map<String, Value>, start: i64) -> Self {
+    /// Gives most configurations an age that can end within the case, and that is at least so many milliseconds.
+    pub(super) fn random(rng: &mut Rng, config: &mut Map<String, Value>, start: i64, least: i64) -> Self {
         let within = rng.percent(30);
-        let age = if within { rng.pick(&LONG) } else { rng.pick(&AGES) };
+        let pick = |rng: &mut Rng, ages: &[i64]| {
+            let age = rng.pick(ages);
+            if age < least { age + least } else { age }
+        };
+        let age = if within { pick(rng, &LONG) } else { pick(rng, &AGES) };
         let pace = match within {
             true => Self::Within { age },
-            false => Self::Jumps { ages: vec![age, age, age, rng.pick(&AGES), rng.pick(&AGES)] },
+            false => Self::Jumps { ages: vec![age, age, age, pick(rng, &AGES), pick(rng, &AGES)] },
         };
         if config.contains_key("cookieFunction") {
             return pace;
