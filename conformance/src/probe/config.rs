@@ -1,4 +1,8 @@
 //! Reads `PROBE_CONFIG` by this project's public options.
+//!
+//! Beside the keys of the probe protocol there are, for the comparison: a `secret` of bytes as `{"hex": "…"}`, `cookie.expires`
+//! (milliseconds since 1970), `cookieFunction` and `genidFunction` (a name in `functions`), `storeWithoutTouch`,
+//! `storeFails: {"verb": "get", "call": 2}` (one call of a verb fails), and in `probe-axum` alone `fault` (see [`Fault`]).
 
 use std::sync::Arc;
 
