@@ -114,6 +114,11 @@ impl Held {
         self.set.iter().flatten().find_map(common)
     }
 
+    /// The first request that can have set it.
+    pub(super) fn first_set(&self) -> Option<usize> {
+        self.set.as_ref()?.first().map(|set| set.request)
+    }
+
     fn agrees(&self, other: &Self) -> bool {
         self.set.is_none() && other.set.is_none() || self.agreed(other).is_some()
     }
