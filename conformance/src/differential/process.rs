@@ -103,14 +103,30 @@ impl Serving {
     pub(super) fn url(&self) -> &str {
         &self.url
     }
+
+    /// Whether a handler waits at this gate.
+    pub(super) fn waits_at(&mut self, gate: &str) -> Result<bool, String> {
+        self.ask(&format!("gate {gate}")).map(|answer| answer == "waiting")
+    }
+
+    /// Lets the handler at this gate go on.
+    pub(super) fn open(&mut self, gate: &str) -> Result<(), String> {
+        self.ask(&format!("open {gate}")).map(drop)
+    }
+
+    fn ask(&mut self, line: &str) -> Result<String, String> {
+        let process = self.process.as_mut().ok_or("it has ended")?;
+        process.say(line)?;
+        process.line()
+    }
 }
 
 impl Drop for Serving {
     fn drop(&mut self) {
-        let Some(mut process) = self.process.take() else { return };
-        let closed = process.say(&format!("close {}", self.url)).and_then(|()| process.line());
+        let closed = self.ask(&format!("close {}", self.url));
         // One that does not close is ended here.
         if closed.is_ok_and(|answer| answer == "closed")
+            && let Some(process) = self.process.take()
             && let Ok(mut idle) = self.idle.lock()
         {
             idle.push(process);

@@ -22,7 +22,8 @@ pub(crate) struct Server {
 impl Server {
     /// On a port that was free a moment ago, once it says where it listens.
     pub(crate) fn start(command: &mut Command) -> Self {
-        let command = command.env("PORT", free_port().to_string()).stdout(Stdio::piped()).stdin(Stdio::null());
+        let command =
+            command.env("PORT", free_port().to_string()).stdout(Stdio::piped()).stdin(Stdio::null());
         let mut server = Self { child: command.spawn().unwrap(), url: String::new() };
         BufReader::new(server.child.stdout.as_mut().unwrap()).read_line(&mut server.url).unwrap();
         server.url = server.url.trim().strip_prefix("listening on ").unwrap().to_owned();

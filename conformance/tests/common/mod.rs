@@ -68,14 +68,14 @@ pub(crate) const MONGO_ENCRYPTED: Database =
 /// connect-pg-simple cannot have two tables in one schema: a schema a test.
 pub(crate) const POSTGRES: Database = Database {
     url: "POSTGRES_URL",
-    store: |url| json!({ "kind": "postgres", "url": url, "options": { "schemaName": schema() } }),
+    store: |url| json!({ "kind": "postgres", "url": url, "options": { "schemaName": schema(), "pruneSessionInterval": false } }),
     cleared: true,
     rewrite: |body| body,
 };
 
 pub(crate) const MYSQL: Database = Database {
     url: "MYSQL_URL",
-    store: |url| json!({ "kind": "mysql", "url": url, "options": { "schema": { "tableName": "sessions_{case}" } } }),
+    store: |url| json!({ "kind": "mysql", "url": url, "options": { "clearExpired": false, "schema": { "tableName": "sessions_{case}" } } }),
     cleared: false,
     rewrite: |body| body,
 };
