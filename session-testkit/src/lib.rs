@@ -5,8 +5,11 @@ pub mod adapter;
 pub mod admin;
 mod browser;
 pub mod concurrency;
+pub mod contents;
 mod contract;
 mod fixture;
+pub mod lifetimes;
+pub mod processes;
 mod stores;
 pub mod verbs;
 
@@ -85,6 +88,21 @@ macro_rules! store_sentences {
             a_sid_is_held_or_refused_as_a_whole,
             no_sid_is_a_pattern,
             values_of_a_megabyte_come_back;
+            lifetimes:
+            the_end_is_expires_and_not_the_original_max_age,
+            what_ended_at_the_epoch_has_expired,
+            what_has_less_than_a_second_left_is_written_and_ends,
+            what_ends_in_the_year_9999_is_held,
+            a_write_without_expires_begins_the_time_to_live_anew,
+            what_has_no_expires_is_held_to_every_verb;
+            contents:
+            odd_keys_and_values_come_back,
+            what_is_nested_deep_is_held_or_refused,
+            the_cookie_is_that_of_the_last_write,
+            a_large_record_is_touched,
+            no_version_comes_again_after_many_writes,
+            what_a_stranger_writes_is_another_version,
+            a_sid_that_is_refused_reaches_nothing;
             concurrency:
             what_one_process_writes_the_other_reads,
             of_parallel_writes_that_expect_nothing_one_is_written,
@@ -105,7 +123,12 @@ macro_rules! store_sentences {
             a_renewed_session_takes_along_what_others_wrote,
             an_expired_session_is_not_brought_back,
             a_session_over_an_expired_one_outlives_a_prune,
-            a_session_over_an_expired_one_outlives_who_reads_it }
+            a_session_over_an_expired_one_outlives_who_reads_it;
+            processes:
+            a_touch_sees_what_the_other_process_did,
+            parallel_writes_without_a_condition_are_each_done_as_a_whole,
+            what_is_read_is_of_one_moment,
+            a_session_over_an_expired_one_outlives_whatever_is_done_beside }
     };
 }
 
@@ -122,7 +145,16 @@ macro_rules! admin_sentences {
             a_record_that_cannot_be_read_hides_no_other,
             clear_destroys_every_session,
             prune_removes_what_has_expired_and_nothing_else,
-            prune_removes_all_that_has_expired_however_many }
+            prune_removes_all_that_has_expired_however_many;
+            lifetimes:
+            what_has_no_expires_is_listed_and_never_pruned,
+            what_is_removed_by_the_way_has_expired;
+            contents:
+            no_version_comes_again_under_a_sid;
+            processes:
+            a_list_beside_touches_shows_all_with_their_own_records,
+            a_list_that_is_dropped_half_way_leaves_the_store_as_it_was,
+            what_parallel_prunes_answer_is_what_there_was }
     };
 }
 

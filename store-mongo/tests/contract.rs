@@ -22,9 +22,12 @@ async fn open(url: &str, options: impl Fn(MongoOptions) -> MongoOptions) -> Fixt
     let fixture = Fixture::new(store).beside(other).ttl(14 * DAY).clock(clock.clone());
     fixture.exact_to_the_millisecond().plant(move |sid, text, until| {
         let expires = DateTime::from_millis(common::millis(until));
-        let document = doc! { "_id": sid.as_str(), "expires": expires, "session": text };
+        let set = doc! { "$set": { "expires": expires, "session": text } };
         let collection = collection.clone();
-        async move { _ = collection.insert_one(document).await.unwrap() }
+        async move {
+            let planted = collection.update_one(doc! { "_id": sid.as_str() }, set).upsert(true);
+            planted.await.unwrap();
+        }
     })
 }
 

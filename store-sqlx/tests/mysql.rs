@@ -122,7 +122,7 @@ mod created {
     pub(crate) async fn open(url: String) -> Fixture {
         let (store, table) = store(&pool(&url));
         store.clear().await.unwrap();
-        let insert = format!("INSERT INTO `{table}` (session_id, expires, data) VALUES (?, ?, ?)");
+        let insert = format!("REPLACE INTO `{table}` (session_id, expires, data) VALUES (?, ?, ?)");
         planted(&url, |store| store.table_name(&table).unwrap(), insert)
     }
 }
@@ -134,7 +134,7 @@ mod with_other_columns {
         let (store, table) = store(&pool(&url));
         let renamed = |store: MySqlStore| store.column_names("the `key`", "{data}", "order").unwrap();
         renamed(store).clear().await.unwrap();
-        let insert = format!("INSERT INTO `{table}` (`the ``key```, `{{data}}`, `order`) VALUES (?, ?, ?)");
+        let insert = format!("REPLACE INTO `{table}` (`the ``key```, `{{data}}`, `order`) VALUES (?, ?, ?)");
         planted(&url, |store| renamed(store.table_name(&table).unwrap()), insert)
     }
 }
@@ -186,7 +186,7 @@ mod created_by_node {
     pub(crate) async fn open(url: String) -> Fixture {
         let table = new_name();
         create_as_node(&pool(&url), &table, NODES_DATA).await;
-        let insert = format!("INSERT INTO `{table}` (session_id, expires, data) VALUES (?, ?, ?)");
+        let insert = format!("REPLACE INTO `{table}` (session_id, expires, data) VALUES (?, ?, ?)");
         planted(&url, |store| store.table_name(&table).unwrap().create_database_table(false), insert)
     }
 }

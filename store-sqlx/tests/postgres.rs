@@ -119,8 +119,10 @@ async fn fixture_on(url: &str, sess: &str, expire: &str) -> Fixture {
     }
     let [pool, _] = pools;
     fixture.plant(move |sid, text, until| {
-        let insert =
-            format!(r#"INSERT INTO "{table}" (sid, sess, expire) VALUES ($1, $2, to_timestamp($3::float8))"#);
+        let insert = format!(
+            r#"INSERT INTO "{table}" (sid, sess, expire) VALUES ($1, $2, to_timestamp($3::float8))
+               ON CONFLICT (sid) DO UPDATE SET sess = excluded.sess, expire = excluded.expire"#
+        );
         let pool = pool.clone();
         async move {
             let insert = sqlx::query(AssertSqlSafe(insert)).bind(sid.as_str()).bind(text);

@@ -53,7 +53,11 @@ mod native {
     use super::*;
 
     async fn open() -> Fixture {
-        super::open(SqliteTable::Native, "INSERT INTO session (sid, expire, sess) VALUES (?, ?, ?)").await
+        super::open(
+            SqliteTable::Native,
+            "INSERT OR REPLACE INTO session (sid, expire, sess) VALUES (?, ?, ?)",
+        )
+        .await
     }
 
     session_testkit::store_contract!(open);
@@ -77,7 +81,7 @@ mod connect_sqlite3 {
     use super::*;
 
     async fn open() -> Fixture {
-        let plant = "INSERT INTO sessions (sid, expired, sess) VALUES (?, ?, ?)";
+        let plant = "INSERT OR REPLACE INTO sessions (sid, expired, sess) VALUES (?, ?, ?)";
         super::open(SqliteTable::ConnectSqlite3, plant).await
     }
 
@@ -89,7 +93,7 @@ mod better_sqlite3 {
     use super::*;
 
     async fn open() -> Fixture {
-        let plant = "INSERT INTO sessions (sid, expire, sess) VALUES (?, strftime('%Y-%m-%dT%H:%M:%fZ', ? / 1000.0, 'unixepoch'), ?)";
+        let plant = "INSERT OR REPLACE INTO sessions (sid, expire, sess) VALUES (?, strftime('%Y-%m-%dT%H:%M:%fZ', ? / 1000.0, 'unixepoch'), ?)";
         super::open(SqliteTable::BetterSqlite3, plant).await
     }
 
