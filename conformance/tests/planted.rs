@@ -17,10 +17,10 @@ fn main() -> ExitCode {
     Tests::default()
         .needing("each_is_found", oracle, each_is_found)
         .needing("each_in_redis_is_found", on(&REDIS), |(oracle, url)| {
-            each_of_stores_is_found(&oracle, &REDIS, &url)
+            each_of_stores_is_found(&oracle, &REDIS, &url);
         })
         .needing("each_in_postgres_is_found", on(&POSTGRES), |(oracle, url)| {
-            each_of_stores_is_found(&oracle, &POSTGRES, &url)
+            each_of_stores_is_found(&oracle, &POSTGRES, &url);
         })
         .run()
 }

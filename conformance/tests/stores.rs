@@ -14,9 +14,12 @@ use common::{
 use conformance::differential::{Differential, Program, Side};
 use test_support::Tests;
 
+/// The name of an adapter, and its probe.
+type Probe = (&'static str, &'static str);
+
 fn main() -> ExitCode {
-    const ALL: [(&str, &str); 3] = [("axum", AXUM), ("actix", ACTIX), ("rocket", ROCKET)];
-    let databases: [(&str, &'static Database, &[(&str, &'static str)]); 7] = [
+    const ALL: [Probe; 3] = [("axum", AXUM), ("actix", ACTIX), ("rocket", ROCKET)];
+    let databases: [(&str, &'static Database, &[Probe]); 7] = [
         ("redis", &REDIS, &ALL),
         ("mongo", &MONGO, &ALL),
         ("mongo_objects", &MONGO_OBJECTS, &ALL[..1]),

@@ -50,7 +50,7 @@ pub async fn parallel_writes_without_a_condition_are_each_done_as_a_whole(fixtur
         }
         let write = |at: usize| {
             let (store, sid) = (fixture.process(), sid.clone());
-            let lifetime = if (at + round) % 2 == 0 { LIFE } else { HOUR };
+            let lifetime = if (at + round).is_multiple_of(2) { LIFE } else { HOUR };
             let record = lasting(fixture, Some(lifetime), &format!("\"hour\":{}", lifetime == HOUR));
             tokio::spawn(async move {
                 for _ in 0..at % 6 {

@@ -43,7 +43,7 @@ fn row(document: Document) -> Row {
                 row.pieces.push(Piece::Text("session a document".into()));
                 document_pieces(session, &mut row.pieces);
             }
-            (_, value) => field(name, value, &mut row.pieces),
+            (_, value) => field(&name, value, &mut row.pieces),
         }
     }
     row
@@ -75,11 +75,11 @@ fn document_pieces(session: Document, pieces: &mut Vec<Piece>) {
                         Bson::Double(age) if name == "originalMaxAge" => {
                             aged(age as i64, "a double", pieces);
                         }
-                        value => field(name, value, pieces),
+                        value => field(&name, value, pieces),
                     }
                 }
             }
-            (_, value) => field(name, value, pieces),
+            (_, value) => field(&name, value, pieces),
         }
     }
 }
@@ -92,7 +92,7 @@ fn aged(age: i64, kind: &str, pieces: &mut Vec<Piece>) {
     pieces.push(Piece::Age(age));
 }
 
-fn field(name: String, value: Bson, pieces: &mut Vec<Piece>) {
+fn field(name: &str, value: Bson, pieces: &mut Vec<Piece>) {
     if let Bson::DateTime(date) = value {
         pieces.push(Piece::Text(format!("{name} a date")));
         pieces.push(Piece::Time(date.timestamp_millis()));
@@ -104,7 +104,7 @@ fn field(name: String, value: Bson, pieces: &mut Vec<Piece>) {
 /// A session is JSON text, in which JavaScript writes -0 as 0; only Node's driver, which is given the values, keeps it.
 fn without_minus_zero(value: Bson) -> Bson {
     match value {
-        Bson::Double(number) if number == 0.0 => Bson::Int32(0),
+        Bson::Double(0.0) => Bson::Int32(0),
         Bson::Array(items) => Bson::Array(items.into_iter().map(without_minus_zero).collect()),
         Bson::Document(members) => Bson::Document(
             members.into_iter().map(|(name, value)| (name, without_minus_zero(value))).collect(),
