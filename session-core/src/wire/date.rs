@@ -99,6 +99,8 @@ mod tests {
             assert_eq!(from_system(to_system(ms)), ms);
         }
         assert_eq!(parse("2026-01-02T04:04:05+01:00"), Some(1_767_323_045_000));
+        assert_eq!(parse("2026-01-02T03:04:05.6789Z"), Some(1_767_323_045_678));
+        assert_eq!(parse("1969-12-31T23:59:59.9995Z"), Some(-1), "down, as the others");
         for not_a_date in ["", "tomorrow", "2026-13-02T03:04:05.678Z", "2026-01-02"] {
             assert_eq!(parse(not_a_date), None, "{not_a_date}");
         }
