@@ -523,7 +523,7 @@ impl Store for Rare {
         let sid = if self.fault == Fault::LongSidsAreCutByGet { &cut.into() } else { sid };
         let Some(mut stored) = self.read(sid).await? else { return Ok(None) };
         if matches!(self.fault, Fault::GetReadsTheVersionLater | Fault::GetReadsLeftLater) {
-            yield_now().await;
+            long_way().await;
             let Some(later) = self.read(sid).await? else { return Ok(None) };
             match self.fault {
                 Fault::GetReadsLeftLater => stored.left = later.left,
@@ -613,6 +613,10 @@ impl Store for Rare {
             _ => {}
         }
         let set = self.write(sid, &record, &expect).await?;
+        // As slow as its reads, so that each of them has a write in between.
+        if self.fault == Fault::GetReadsLeftLater {
+            long_way().await;
+        }
         yield_now().await;
         Ok(set)
     }
@@ -688,6 +692,10 @@ impl Store for Rare {
             _ => {}
         }
         let destroyed = self.forget(sid, &expect).await?;
+        // As slow as the list, so that some come in between.
+        if self.fault == Fault::AllIsPutTogetherByPlace {
+            long_way().await;
+        }
         yield_now().await;
         Ok(destroyed)
     }
