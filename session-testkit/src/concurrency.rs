@@ -473,7 +473,7 @@ async fn dropped<T>(call: impl Future<Output = T>, polls: usize, time: Duration)
 async fn settle(fixture: &Fixture, sid: &Sid, is_whole: impl Fn(Option<&Stored>) -> bool) {
     let settled = record(fixture, r#""settled":true"#);
     for _ in 0..100 {
-        let stored = fixture.store.get(sid).await.unwrap();
+        let stored = fixture.process().get(sid).await.unwrap();
         assert!(is_whole(stored.as_ref()), "it was done in part");
         let expect = stored.map_or(Expect::Nothing, |stored| Expect::Version(stored.version));
         if let Set::Written(_) = fixture.store.set(sid, &settled, &expect).await.unwrap() {
@@ -543,6 +543,7 @@ async fn dropped_calls(fixture: &Fixture, polls: usize, time: Duration, expired:
     settle(fixture, &expired, |stored| stored.is_none_or(is_new)).await;
     // Without a condition it may come at any later time, and so nothing else is written there meanwhile.
     for _ in 0..4 {
+        let store = fixture.process();
         let stored = store.get(&overwritten).await.unwrap();
         assert!(stored.is_some_and(|stored| is_old(&stored) || is_new(&stored)), "it was done in part");
         assert!(store.get(&forgotten).await.unwrap().is_none_or(|stored| is_old(&stored)), "in part");
@@ -550,7 +551,7 @@ async fn dropped_calls(fixture: &Fixture, polls: usize, time: Duration, expired:
     }
     settle(fixture, &destroyed, |stored| stored.is_none_or(is_old)).await;
     for (sid, version) in [(&touched, &versions[2]), (&kept, &versions[3])] {
-        let stored = store.get(sid).await.unwrap().expect("a touch destroys nothing");
+        let stored = fixture.process().get(sid).await.unwrap().expect("a touch destroys nothing");
         assert_eq!(text_of(&stored.record), text_of(&old));
         assert!(matches!(store.set(sid, &new, version).await.unwrap(), Set::Written(_)));
     }

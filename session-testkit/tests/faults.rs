@@ -13,28 +13,12 @@ use session_core::{
     AdminStore, Clock, Cookie, Destroyed, Expect, MemoryStore, Record, Set, Sid, Store, StoreError, Stored,
     Touched, Version, async_trait,
 };
-use session_testkit::{Fixture, ManualClock, admin, concurrency, run, verbs};
+use session_testkit::{Fixture, ManualClock};
 use tokio::{sync::Semaphore, task::yield_now};
 
-/// The faults, each with the test that finds it.
-macro_rules! faults {
-    ($($fault:ident => $module:ident::$test:ident,)+) => {
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        enum Fault {
-            None,
-            $($fault),+
-        }
+mod wrong;
 
-        $(
-            #[test]
-            #[should_panic]
-            #[allow(non_snake_case)]
-            fn $fault() {
-                run(async { $module::$test(&open(Fault::$fault)).await });
-            }
-        )+
-    };
-}
+use wrong::{DAY, faults, is_unreadable, planted, unreadable};
 
 faults! {
     // Reads.
@@ -244,8 +228,6 @@ faults! {
     AllIsOnePage => admin::all_shows_every_record_with_its_sid,
 }
 
-const DAY: Duration = Duration::from_secs(86_400);
-
 /// A memory store as a database at some distance, through which every call goes and comes; one of two processes.
 #[derive(Debug)]
 struct Faulty {
@@ -276,17 +258,6 @@ struct Database {
     planted: Mutex<HashSet<Sid>>,
 }
 
-/// What is planted.
-const UNREADABLE: &str = r#"{"cookie":{"path":"/"},"unreadable":true}"#;
-
-fn is_unreadable(stored: &Stored) -> bool {
-    stored.record.data.contains("unreadable")
-}
-
-fn unreadable() -> StoreError {
-    StoreError::corrupt("faulty", "it was planted so")
-}
-
 fn fixture(fault: Fault, store: impl AdminStore, clock: &Clock) -> Fixture {
     let store: Arc<dyn AdminStore> = Arc::new(store);
     let database = Arc::<Database>::default();
@@ -306,12 +277,10 @@ fn fixture(fault: Fault, store: impl AdminStore, clock: &Clock) -> Fixture {
     Fixture::new(one).beside(other).plant(move |sid, text, until| {
         let (store, database) = (Arc::clone(&store), Arc::clone(&database));
         async move {
-            let readable = Record::parse(text).ok().filter(|record| !record.data.is_empty());
-            if readable.is_none() {
+            let record = planted(text, until);
+            if record.data.contains("unreadable") {
                 database.planted.lock().unwrap().insert(sid.clone());
             }
-            let mut record = readable.unwrap_or_else(|| Record::parse(UNREADABLE).unwrap());
-            record.cookie.set_expires(Some(until), UNIX_EPOCH);
             store.set(&sid, &record, &Expect::Anything).await.unwrap();
         }
     })

@@ -67,14 +67,15 @@ impl MemoryStore {
 
     /// At most so many sessions, counted as they are held, expired or not: then the least recently used one goes, read or
     /// written. Default: no limit. Large limits are kept shard by shard, so that it is nearly the least recently used one.
-    /// To be called before the store is used: it starts empty.
+    /// One is held in any case: zero is taken for one. To be called before the store is used: it starts empty.
     #[must_use]
     pub fn max_sessions(self, limit: usize) -> Self {
         let shards = if limit / SHARDS < SHARD_MINIMUM { 1 } else { SHARDS };
         Self { ttl: self.ttl, clock: self.clock, ..Self::with_shards(shards, limit / shards) }
     }
 
-    /// How long a session is held whose cookie lives until the browser closes. Default: for ever.
+    /// How long a session is held whose cookie lives until the browser closes. Default: for ever. Zero: not at
+    /// all, and writing one answers [`Set::Expired`].
     #[must_use]
     pub fn ttl(self, ttl: Duration) -> Self {
         Self { ttl: Some(ttl), ..self }

@@ -43,6 +43,7 @@ pub(crate) struct Held<'a> {
 }
 
 impl Shard {
+    /// Holds at most so many, and one in any case.
     pub(crate) fn new(limit: usize) -> Self {
         Self {
             index: HashTable::new(),
