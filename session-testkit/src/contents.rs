@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use session_core::{Cookie, Destroyed, Expect, Priority, SameSite, Set, Sid, Touched};
+use session_core::{Cookie, Destroyed, Expect, Priority, SameSite, Set, Sid, StoreError, Touched};
 
 use crate::{
     Fixture,
@@ -196,7 +196,11 @@ pub async fn what_a_stranger_writes_is_another_version(fixture: &Fixture) {
         assert_eq!(fixture.store.touch(&sid, &next.cookie, &old).await.unwrap(), Touched::Conflict);
         assert_eq!(fixture.store.destroy(&sid, &old).await.unwrap(), Destroyed::Conflict);
         // And what is read of it can be named.
-        let read = fixture.store.get(&sid).await.unwrap().expect("it is held");
+        let read = match fixture.store.get(&sid).await {
+            // A store that encrypts cannot read what is not encrypted.
+            Err(StoreError::Corrupt { .. }) => continue,
+            read => read.unwrap().expect("it is held"),
+        };
         assert_eq!(text_of(&read.record), [("by".into(), "\"express\"".into())]);
         let expect = Expect::Version(read.version);
         assert_eq!(fixture.store.touch(&sid, &next.cookie, &expect).await.unwrap(), Touched::Moved);

@@ -81,7 +81,7 @@ impl Store for RedisStore {
         }
         let (call, key, text) = (self.call(), self.key(sid), record.to_json());
         let written = match expect {
-            Expect::Anything => call.send_once(&set(&key, &text, hold)).await.map(|()| true),
+            Expect::Anything => call.send(&set(&key, &text, hold)).await.map(|()| true),
             Expect::Nothing => create(&call, &key, &text, hold).await,
             Expect::Version(version) => {
                 let set = |command: &mut Cmd| value(command.arg("SET"), &text, hold);

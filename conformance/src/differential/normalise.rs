@@ -101,9 +101,11 @@ pub(super) fn rows(
             (text, own)
         })
         .collect();
-    // Rows that nothing tells apart but their times are in the order of those: the sides came to them in the same order.
+    // Rows that nothing tells apart but their times and ages are in the order of those: the sides came to them in the same order.
     let first_set = |answer: &Answer| answer.held.first().and_then(Held::first_set);
-    written.sort_by_cached_key(|(text, own)| (text.clone(), own.times.clone(), first_set(own)));
+    written.sort_by_cached_key(|(text, own)| {
+        (text.clone(), own.times.clone(), own.ages.clone(), first_set(own))
+    });
     for (text, own) in written {
         answer.rows.push(text);
         answer.times.extend(own.times);
