@@ -24,8 +24,8 @@ use session_core::{
     Touched, async_trait,
 };
 
-const HOUR: Duration = Duration::from_hours(1);
-const MONTH: Duration = Duration::from_hours(30 * 24);
+const HOUR: Duration = Duration::from_secs(3_600);
+const MONTH: Duration = Duration::from_secs(30 * 86_400);
 
 type Task<T> = Pin<Box<dyn Future<Output = T>>>;
 
@@ -674,7 +674,7 @@ fn a_cookie_that_goes_out_after_another_request_moved_the_record_ends_with_it() 
     let (other, _two) = app.request(&sid);
     assert_eq!(done(other.end()).unwrap().len(), 1);
     later.store(25 * 60_000, Ordering::SeqCst);
-    assert_eq!(ends_at(&app, &sid), HOUR - Duration::from_mins(5));
+    assert_eq!(ends_at(&app, &sid), HOUR - Duration::from_secs(300));
     done(session.reload()).unwrap();
     // A cookie of a whole hour: the record must have it as well.
     assert_eq!(done(exchange.end()).unwrap().len(), 1);

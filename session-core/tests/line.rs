@@ -284,7 +284,7 @@ fn a_renewal_of_what_expires_meanwhile_leaves_no_copy_under_its_id() {
             done(other.end()).unwrap();
             session.set_expires(Some(std::time::SystemTime::UNIX_EPOCH)).unwrap();
             done(renew).unwrap();
-            session.set_max_age(Some(Duration::from_hours(1))).unwrap();
+            session.set_max_age(Some(Duration::from_secs(3_600))).unwrap();
             session.insert("late", 1).unwrap();
             assert_eq!(done(exchange.end()).unwrap().len(), 1, "{times}");
             assert_eq!(app.held(&session.id()).unwrap().data.get("late"), Some("1"));
@@ -302,7 +302,7 @@ fn what_changes_while_an_expired_session_is_destroyed_begins_another() {
     session.set_expires(Some(std::time::SystemTime::UNIX_EPOCH)).unwrap();
     let mut save = Box::pin(session.save());
     assert!(save.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
-    session.set_max_age(Some(Duration::from_hours(1))).unwrap();
+    session.set_max_age(Some(Duration::from_secs(3_600))).unwrap();
     session.insert("late", 1).unwrap();
     done(save).unwrap();
     assert_eq!(done(exchange.end()).unwrap().len(), 1);
@@ -415,7 +415,7 @@ fn however_many_were_put_aside_the_next_one_is_woken() {
 
 #[test]
 fn what_changes_while_the_end_writes_is_written_as_well() {
-    let day = Duration::from_hours(24);
+    let day = Duration::from_secs(86_400);
     for times in 1..4 {
         let [app, _] = apps();
         let sid = app.log_in();

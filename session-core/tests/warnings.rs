@@ -75,7 +75,7 @@ const NOTHING: Told = Told { dropped: 0, given_up: 0, unfinished: 0 };
 
 fn unset_destroys() -> App {
     let store = Arc::new(SlowStore::default());
-    let hour = CookieOptions::new().max_age(Duration::from_hours(1));
+    let hour = CookieOptions::new().max_age(Duration::from_secs(3_600));
     let options = Options::new("keyboard cat").cookie(hour).unset(Unset::Destroy);
     App { sessions: options.store(Arc::clone(&store)).build().unwrap(), store }
 }
