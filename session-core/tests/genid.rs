@@ -9,7 +9,7 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use common::{App, apps, done};
+use common::{App, Trouble, apps, done};
 use session_core::{Error, Options, Sid};
 
 /// A store with a stranger's session, and an application whose ids are these, and then the stranger's for ever.
@@ -84,4 +84,28 @@ fn a_regeneration_does_not_end_it() {
     done(session.destroy()).unwrap();
     done(exchange.end()).unwrap();
     is_untouched(&app, &stranger);
+}
+
+/// The first write fails before it is done, a stranger gets the id, and the look before the regeneration fails.
+#[test]
+fn a_regeneration_whose_look_fails_does_not_end_it() {
+    let [App { store, .. }, _] = apps();
+    let made = AtomicUsize::new(0);
+    let genid = move || Sid::from(["same", "mine"][made.fetch_add(1, Ordering::SeqCst).min(1)]);
+    let with = |options: Options| App {
+        sessions: options.store(Arc::clone(&store)).build().unwrap(),
+        store: Arc::clone(&store),
+    };
+    let app = with(Options::new("keyboard cat").genid(move |_| genid()));
+    let (exchange, session) = app.ask(&[]);
+    session.insert("mine", 1).unwrap();
+    app.trouble_at(0, Trouble::FailsBefore);
+    assert!(done(session.save()).is_err());
+    let (strangers, stranger) = with(Options::new("keyboard cat").genid(|_| "same".into())).ask(&[]);
+    stranger.insert("stranger", 1).unwrap();
+    done(strangers.end()).unwrap();
+    app.trouble_at(0, Trouble::FailsBefore);
+    assert!(done(session.regenerate()).is_err());
+    done(exchange.end()).unwrap();
+    is_untouched(&app, &"same".into());
 }

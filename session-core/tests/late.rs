@@ -250,3 +250,37 @@ fn a_regeneration_that_found_nothing_ends_nothing_that_was_stored_since() {
         assert_eq!(app.store.data(&session.id(), "order").as_deref(), Some("42"), "{at}");
     }
 }
+
+/// The end's own destruction of what has expired is given up, the lifetime is set anew, and the end is tried again.
+#[test]
+fn what_was_to_expire_and_was_stored_again_is_not_ended_by_a_late_call() {
+    for (at, app) in late().enumerate() {
+        let sid = log_in(&app);
+        let (exchange, session) = app.request(&sid);
+        session.set_max_age(Some(Duration::ZERO)).unwrap();
+        app.store.catches_destroy.store(true, Ordering::SeqCst);
+        assert!(polled(3, exchange.end()).is_none());
+        session.set_max_age(Some(HOUR)).unwrap();
+        session.insert("order", 42).unwrap();
+        done(exchange.end()).unwrap();
+        assert_eq!(app.store.data(&sid, "order").as_deref(), Some("42"), "{at}");
+        app.store.arrives();
+        assert_eq!(app.store.data(&sid, "order").as_deref(), Some("42"), "{at}");
+    }
+}
+
+/// The same of a save's, and the end only touches.
+#[test]
+fn what_was_to_expire_and_was_touched_is_not_ended_by_a_late_call() {
+    for (at, app) in late().enumerate() {
+        let sid = log_in(&app);
+        let (exchange, session) = app.request(&sid);
+        session.set_max_age(Some(Duration::ZERO)).unwrap();
+        app.store.catches_destroy.store(true, Ordering::SeqCst);
+        assert!(polled(3, session.save()).is_none());
+        session.set_max_age(Some(HOUR)).unwrap();
+        done(exchange.end()).unwrap();
+        app.store.arrives();
+        assert!(app.store.data(&sid, "user").is_some(), "{at}");
+    }
+}

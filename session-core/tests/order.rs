@@ -1002,3 +1002,32 @@ fn a_renewal_whose_request_is_given_up_meanwhile_moves_nothing() {
         assert_eq!(app.records(), 1);
     }
 }
+
+/// What a change made of the session before a regeneration, or a reload, is nothing to what is there after it.
+#[test]
+fn a_change_that_saw_what_is_no_more_is_asked_again() {
+    for app in apps() {
+        for regenerates in [true, false] {
+            let (exchange, session) = app.ask(&[]);
+            if !regenerates {
+                session.insert("n", 0).unwrap();
+                done(session.save()).unwrap();
+            }
+            session.insert("n", 5).unwrap();
+            let mut asked = 0;
+            let changing = session.update("n", |n: Option<u64>| {
+                asked += 1;
+                match asked {
+                    1 if regenerates => done(session.regenerate()).unwrap(),
+                    1 => done(session.reload()).unwrap(),
+                    _ => {}
+                }
+                n.unwrap_or(0) + 1
+            });
+            assert_eq!(done(changing).unwrap(), 1);
+            assert_eq!(asked, 2);
+            done(exchange.end()).unwrap();
+            assert_eq!(app.count(&session.id()), Some(1));
+        }
+    }
+}

@@ -23,6 +23,7 @@ use session_core::{
 /// A store that keeps texts. A destruction or a write may be caught, and done later.
 #[derive(Debug, Default)]
 struct Texts {
+    clock: Clock,
     held: Mutex<HashMap<Sid, String>>,
     catches_destroy: AtomicBool,
     catches_set: AtomicBool,
@@ -63,12 +64,15 @@ impl Texts {
 #[async_trait]
 impl Store for Texts {
     async fn get(&self, sid: &Sid) -> Result<Option<Stored>, StoreError> {
-        let text = self.held.lock().unwrap().get(sid).cloned();
-        Ok(text.map(|text| Stored {
-            record: Record::parse(text.as_str()).unwrap(),
-            version: Version::from_text(text),
-            left: None,
-            lifetime: None,
+        let (text, now) = (self.held.lock().unwrap().get(sid).cloned(), self.clock.now());
+        Ok(text.map(|text| {
+            let record = Record::parse(text.as_str()).unwrap();
+            Stored {
+                left: record.expires().map(|at| at.duration_since(now).unwrap_or_default()),
+                lifetime: record.cookie.original_max_age(),
+                record,
+                version: Version::from_text(text),
+            }
         }))
     }
 
@@ -116,7 +120,7 @@ fn apps() -> impl Iterator<Item = App<Texts>> {
     let profile = || [Options::new("keyboard cat"), Options::express("keyboard cat").name("sid")];
     let dated = profile().map(|options| options.cookie(hour()));
     profile().into_iter().chain(dated).map(move |options| {
-        let store = Arc::new(Texts::default());
+        let store = Arc::new(Texts { clock: clock.clone(), ..Texts::default() });
         let sessions = options.clock(clock.clone()).store(Arc::clone(&store)).build().unwrap();
         App { sessions, store }
     })
@@ -253,5 +257,40 @@ fn what_another_request_took_back_stays_taken_back() {
         done(exchange.end()).unwrap();
         assert!(!app.store.arrives());
         assert_eq!(app.store.record(&sid).unwrap().data.get("n"), Some("1"));
+    }
+}
+
+/// A socket, in the first fifth of the lifetime: every write keeps the end that the record has, and with it the date.
+#[test]
+fn what_a_socket_took_back_stays_taken_back() {
+    let (start, later) = (SystemTime::now(), Arc::new(AtomicU64::new(0)));
+    let now = Arc::clone(&later);
+    let clock = Clock::new(move || start + Duration::from_secs(now.load(Ordering::SeqCst)));
+    for saves in [true, false] {
+        let store = Arc::new(Texts { clock: clock.clone(), ..Texts::default() });
+        let hour = CookieOptions::new().max_age(Duration::from_secs(3_600));
+        let options = Options::new("keyboard cat").cookie(hour).clock(clock.clone());
+        let app = App { sessions: options.store(Arc::clone(&store)).build().unwrap(), store };
+        let (exchange, socket) = app.ask(&[]);
+        socket.insert("user", "tj").unwrap();
+        socket.insert("n", 1).unwrap();
+        done(exchange.end()).unwrap();
+        later.fetch_add(1, Ordering::SeqCst);
+        app.store.catches_set.store(true, Ordering::SeqCst);
+        if saves {
+            socket.insert("n", 2).unwrap();
+            assert!(polled(3, socket.save()).is_none());
+            later.fetch_add(1, Ordering::SeqCst);
+            socket.insert("n", 1).unwrap();
+            done(socket.save()).unwrap();
+        } else {
+            assert!(polled(3, add(&socket)).is_none());
+            later.fetch_add(1, Ordering::SeqCst);
+            assert_eq!(done(add(&socket)).unwrap(), 2);
+            later.fetch_add(1, Ordering::SeqCst);
+            done(socket.update("n", |n: Option<u64>| n.unwrap() - 1)).unwrap();
+        }
+        assert!(!app.store.arrives());
+        assert_eq!(app.store.record(&socket.id()).unwrap().data.get("n"), Some("1"));
     }
 }

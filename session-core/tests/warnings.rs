@@ -6,12 +6,17 @@ mod common;
 
 use std::{
     io,
-    sync::{Arc, Mutex},
-    time::Duration,
+    pin::pin,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    task::{Context, Waker},
+    time::{Duration, SystemTime},
 };
 
-use common::{App, SlowStore, Trouble, apps, done, polled};
-use session_core::{CookieOptions, Options, Sid, Unset};
+use common::{App, SlowStore, Trouble, add, apps, done, polled};
+use session_core::{Clock, CookieOptions, MemoryStore, Options, Sid, Unset};
 use tracing_subscriber::fmt::MakeWriter;
 
 #[derive(Clone, Default)]
@@ -92,6 +97,32 @@ fn changes_of_a_request_that_was_given_up_are_told_once() {
         });
         assert_eq!(told, Told { given_up: 1, ..NOTHING }, "{text}");
         assert!(text.contains("changes=2"), "{text}");
+    }
+}
+
+/// What a write in doubt may have stored, and was set to something else since: by an atomic change, and by a save.
+#[test]
+fn changes_of_what_is_in_doubt_are_told() {
+    for app in apps() {
+        for saves in [true, false] {
+            let sid = app.log_in();
+            let (told, text) = told(|| {
+                let (_exchange, session) = app.request(&sid);
+                app.trouble_at(0, Trouble::FailsAfter);
+                let failed = if saves {
+                    session.insert("n", 1).unwrap();
+                    done(session.save())
+                } else {
+                    done(add(&session)).map(|_| ())
+                };
+                assert!(failed.is_err());
+                session.insert("n", 0).unwrap();
+                vec![sid.clone()]
+            });
+            assert_eq!(app.count(&sid), Some(1));
+            assert_eq!(told, Told { given_up: 1, ..NOTHING }, "{text}");
+            assert!(text.contains("changes=1"), "{text}");
+        }
     }
 }
 
@@ -242,4 +273,32 @@ fn what_an_end_that_was_tried_again_and_given_up_leaves_is_told() {
             assert_eq!(told.given_up, 1, "{text}");
         }
     }
+}
+
+/// The end has stored the session, which took long, and the store fails when it is asked whether that is still so.
+#[test]
+fn a_store_that_fails_after_all_is_stored_is_told() {
+    let (start, later) = (SystemTime::now(), Arc::new(AtomicU64::new(0)));
+    let now = Arc::clone(&later);
+    let clock = Clock::new(move || start + Duration::from_secs(now.load(Ordering::SeqCst)));
+    let memory = MemoryStore::new().clock(clock.clone());
+    let store = Arc::new(SlowStore { memory, ..SlowStore::default() });
+    let hour = CookieOptions::new().max_age(Duration::from_secs(3_600));
+    let options = Options::new("keyboard cat").cookie(hour).clock(clock).store(Arc::clone(&store));
+    let app = App { sessions: options.build().unwrap(), store };
+    let sid = app.log_in();
+    let (told, text) = told(|| {
+        let (exchange, session) = app.request(&sid);
+        session.insert("k", 1).unwrap();
+        let mut end = pin!(exchange.end());
+        while app.held(&sid).unwrap().data.get("k").is_none() {
+            assert!(end.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        }
+        later.store(5, Ordering::SeqCst);
+        app.trouble_at(0, Trouble::FailsBefore);
+        assert!(done(end).unwrap().is_empty());
+        vec![sid.clone()]
+    });
+    assert_eq!(told, NOTHING, "{text}");
+    assert!(text.contains("could not be asked") && text.contains("down"), "{text}");
 }

@@ -1,5 +1,5 @@
-//! Writes to ten thousand sessions at once, with and without one session whose every write hangs in the store: how long the
-//! others take. Requests of one session beside each other, so that some of them meet.
+//! Writes to ten thousand sessions at once, with and without one session whose every write hangs in the store, or that many
+//! write to at once: how long the others take. And how long those many take.
 //!
 //! `cargo run --release -p bench --bin stuck`
 
@@ -14,14 +14,17 @@ use std::{
 use bench::table;
 use futures_util::future::join_all;
 use session_core::{
-    Cookie, Destroyed, Expect, MemoryStore, Options, Record, RequestInfo, Session, Sessions, Set, Sid, Store,
-    StoreError, Stored, Touched, async_trait,
+    Cookie, Destroyed, Exchange, Expect, MemoryStore, Options, Record, RequestInfo, Secret, Session,
+    Sessions, Set, Sid, Store, StoreError, Stored, Touched, async_trait,
 };
 use tokio::{runtime::Runtime, time::sleep};
 
 const SESSIONS: usize = 10_000;
 /// So many requests write to the session whose writes hang.
 const STUCK: usize = 200;
+/// And so many to one whose writes get in each other's way.
+const CROWD: usize = 500;
+const SECRET: &str = "keyboard cat";
 /// What a call takes.
 const TRIP: Duration = Duration::from_millis(1);
 
@@ -55,65 +58,120 @@ impl Store for Far {
     }
 }
 
+/// What else goes on meanwhile.
+#[derive(Clone, Copy)]
+enum Beside {
+    Nothing,
+    /// So many writes to one session, which never come back.
+    Stuck(usize),
+    /// So many writes to one session, which get in each other's way.
+    Crowd(usize),
+}
+
 fn main() {
     let runtime = Runtime::new().expect("a runtime");
     let mut rows =
         vec![["10,000 writes at once", "done", "p50", "p99", "longest"].map(String::from).to_vec()];
-    for (what, stuck) in [
-        ("none is stuck", 0),
-        ("one session is stuck", STUCK),
-        ("none is stuck", 0),
-        ("one session is stuck", STUCK),
-    ] {
-        let mut took = runtime.block_on(writes(stuck));
+    let all = [
+        ("none is stuck", Beside::Nothing),
+        ("one session is stuck", Beside::Stuck(STUCK)),
+        ("one session is crowded", Beside::Crowd(CROWD)),
+    ];
+    for (what, beside) in all.into_iter().chain(all) {
+        let mut took = runtime.block_on(writes(beside));
         took.sort_unstable();
-        let at = |part: usize| took.get(took.len() * part / 1000).copied().unwrap_or(Duration::MAX);
+        let at = |part: usize| took[took.len() * part / 1000];
         let ms = |time: Duration| format!("{:.1} ms", time.as_secs_f64() * 1e3);
-        let longest = took.last().copied().unwrap_or(Duration::MAX);
+        let longest = took[took.len() - 1];
         rows.push(vec![what.into(), took.len().to_string(), ms(at(500)), ms(at(990)), ms(longest)]);
+    }
+    println!("{}", table(&rows));
+    let mut rows = vec![["updates of one session at once", "all done"].map(String::from).to_vec()];
+    for crowd in [125, 250, 500, 1_000] {
+        let took = runtime.block_on(crowded(crowd));
+        rows.push(vec![crowd.to_string(), format!("{:.0} ms", took.as_secs_f64() * 1e3)]);
     }
     println!("{}", table(&rows));
 }
 
-/// How long each of the writes to sessions that are not stuck took; those that are not done after ten seconds are left out.
-async fn writes(stuck: usize) -> Vec<Duration> {
-    let sessions = Options::new("keyboard cat").store(Arc::new(Far::default())).build().expect("sessions");
+/// How long each of the writes to sessions that nothing else is about took; those that are not done after ten seconds are
+/// left out.
+async fn writes(beside: Beside) -> Vec<Duration> {
+    let sessions = sessions();
     let all = join_all((0..SESSIONS).map(|_| new(&sessions))).await;
-    let hanging: Vec<_> = join_all((0..stuck.min(1)).map(|_| new(&sessions))).await;
-    let hanging: Vec<_> = hanging
-        .into_iter()
-        .flat_map(|session| {
-            (0..stuck).map(move |_| {
-                let session = session.clone();
-                tokio::spawn(async move {
-                    session.update("stuck", |n: Option<u64>| n.unwrap_or(0) + 1).await.is_ok()
-                })
-            })
-        })
-        .collect();
+    let (key, count) = match beside {
+        Beside::Nothing => ("", 0),
+        Beside::Stuck(count) => ("stuck", count),
+        Beside::Crowd(count) => ("views", count),
+    };
+    let others = beside_them(&sessions, key, count).await;
     tokio::task::yield_now().await;
     let begun = Instant::now();
     let tasks: Vec<_> = all
         .into_iter()
-        .map(|session| {
+        .map(|(exchange, session)| {
             tokio::spawn(async move {
-                session.update("views", |n: Option<u64>| n.unwrap_or(0) + 1).await.expect("an update");
+                add(&session, "views").await.expect("an update");
+                drop(exchange);
                 begun.elapsed()
             })
         })
         .collect();
     let limit = Duration::from_secs(10);
     let done = join_all(tasks.into_iter().map(|task| tokio::time::timeout(limit, task))).await;
-    hanging.iter().for_each(tokio::task::JoinHandle::abort);
-    done.into_iter().filter_map(|done| done.ok()?.ok()).collect()
+    others.iter().for_each(tokio::task::JoinHandle::abort);
+    done.into_iter().filter_map(|done| done.ok().map(|done| done.expect("a write"))).collect()
 }
 
-async fn new(sessions: &Sessions) -> Session {
+/// How long it takes until all of them are in the store.
+async fn crowded(count: usize) -> Duration {
+    let sessions = sessions();
+    let begun = Instant::now();
+    let all = join_all(beside_them(&sessions, "views", count).await).await;
+    let took = begun.elapsed();
+    assert!(all.into_iter().all(|done| done.is_ok_and(|done| done.is_ok())), "an update failed");
+    took
+}
+
+type Task = tokio::task::JoinHandle<Result<u64, session_core::Error>>;
+
+/// Requests of one session, each of which adds one.
+async fn beside_them(sessions: &Sessions, key: &'static str, count: usize) -> Vec<Task> {
+    let (_exchange, first) = new(sessions).await;
+    let cookie = format!("connect.sid=s:{}", Secret::new(SECRET).sign(first.id().as_str()));
+    let asking = (0..count).map(async |_| {
+        let cookies = |visit: &mut dyn FnMut(&str, &[u8])| visit("cookie", cookie.as_bytes());
+        let exchange = sessions.exchange();
+        let session = exchange.session(&RequestInfo::new("/", false, &cookies)).await.expect("a session");
+        (exchange, session.expect("within the cookie's path"))
+    });
+    let all = join_all(asking).await;
+    assert!(all.iter().all(|(_, session)| session.id() == first.id()), "the one session");
+    let spawn = |(exchange, session)| {
+        tokio::spawn(async move {
+            let added = add(&session, key).await;
+            drop::<Exchange>(exchange);
+            added
+        })
+    };
+    all.into_iter().map(spawn).collect()
+}
+
+async fn add(session: &Session, key: &str) -> Result<u64, session_core::Error> {
+    session.update(key, |n: Option<u64>| n.unwrap_or(0) + 1).await
+}
+
+fn sessions() -> Sessions {
+    Options::new(SECRET).name("connect.sid").store(Arc::new(Far::default())).build().expect("sessions")
+}
+
+/// A session, and its request, which is not over.
+async fn new(sessions: &Sessions) -> (Exchange, Session) {
     let exchange = sessions.exchange();
     let none = |_: &mut dyn FnMut(&str, &[u8])| {};
     let session = exchange.session(&RequestInfo::new("/", false, &none)).await.expect("a session");
     let session = session.expect("within the cookie's path");
     session.insert("views", 0).expect("a value");
     session.save().await.expect("stored");
-    session
+    (exchange, session)
 }

@@ -67,10 +67,6 @@ struct Running {
     turn: Option<Turn>,
 }
 
-#[expect(
-    clippy::large_enum_variant,
-    reason = "moved and never kept: a box would be one more allocation a call"
-)]
 enum Stage {
     Step(Option<Answer>),
     Call(Pin<Box<dyn Future<Output = Answer> + Send>>),
@@ -78,10 +74,6 @@ enum Stage {
 }
 
 /// Where an operation stops.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "moved and never kept: a box would be one more allocation an operation"
-)]
 enum Stop {
     /// It asks the application what the data are to become.
     Asks(Arc<Data>),

@@ -59,10 +59,11 @@ impl Sessions {
         let Begun { presented, others, origin, new_sid } = begun;
         // A stale cookie shall not hide a live one behind it.
         for sid in presented.iter().chain(&others) {
+            let asked = self.options().clock.millis();
             if let Some(stored) = self.read(sid).await? {
                 tracing::debug!("session loaded");
                 return Ok(Session::new(self.clone(), origin, |context| {
-                    Life::loaded(sid.clone(), stored, context)
+                    Life::loaded(sid.clone(), stored, asked, context)
                 }));
             }
         }

@@ -258,6 +258,10 @@ impl Session {
                 "changes are dropped: another request ended the session, or it expired"
             );
         }
+        if let Some(error) = &ended.unconfirmed {
+            let error = error as &dyn std::error::Error;
+            tracing::warn!(error, "the session is stored, but whether it still was could not be asked");
+        }
         let cookie = self.set_cookie(&ended);
         if cookie.is_none() && ended.set_cookie == SetCookie::Send {
             self.life().cookie_was_refused();

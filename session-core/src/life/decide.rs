@@ -46,6 +46,8 @@ pub(crate) struct Facts {
     pub(crate) connection_secure: bool,
     /// Enough of the lifetime has passed.
     pub(crate) touch_due: bool,
+    /// A cookie that the handler had changed was sent to be stored, no answer came, and it was changed again.
+    pub(crate) cookie_in_doubt: bool,
     /// The store holds the session, as far as this request knows.
     pub(crate) stored: bool,
     /// It is a while since the store was last heard of this session.
@@ -143,12 +145,12 @@ pub(crate) fn cookie_after(facts: &Facts, policies: &Policies, decision: Decisio
 }
 
 /// What goes out with an error, of what would have: the cookie of a record that would be nobody's without it, and the
-/// attributes, or the end, that are in the record, as was heard a moment ago.
+/// attributes, or the end, that are in the record, as was heard a moment ago, and nothing sent since that may be there instead.
 pub(crate) fn cookie_with_error(facts: &Facts, policies: &Policies, decision: Decision) -> SetCookie {
     let nobodys = facts.stored && !facts.cookie_matches;
     let changed = facts.cookie_changed && !facts.cookie_unsaved;
     let follows = facts.stored && policies.cookie_renewal == CookieRenewal::WithRecord;
-    let recorded = (changed || follows) && facts.renewed && !facts.unconfirmed;
+    let recorded = (changed || follows) && facts.renewed && !facts.unconfirmed && !facts.cookie_in_doubt;
     match facts.presence {
         Presence::Present if nobodys || recorded => decision.cookie,
         _ => SetCookie::Nothing,
@@ -191,7 +193,7 @@ fn write(facts: &Facts, policies: &Policies) -> Write {
         facts.touch_due || policies.rolling
     } else {
         // Stored early in a long request.
-        with_record && facts.stored && facts.touch_due
+        with_record && facts.stored && (facts.touch_due || policies.rolling)
     };
     match (save, touch) {
         (true, _) => Write::Set,
@@ -356,6 +358,7 @@ mod tests {
             cookie_secure: false,
             connection_secure: false,
             touch_due: true,
+            cookie_in_doubt: false,
             stored: false,
             unconfirmed: false,
             renewed: false,

@@ -73,13 +73,15 @@ pub(crate) enum Fault {
     SlowAnswerTrusted,
     /// A write after the response gives the record a lifetime that the browser is not told of in time.
     RenewedUnseen,
+    /// A write before a response that never goes out does the same.
+    RenewedUnsent,
     /// What a call that was given up is to do is not kept from being done once the session was read.
     LateCallNotFenced,
 }
 
 #[cfg(test)]
 impl Fault {
-    pub(crate) const ALL: [Self; 36] = [
+    pub(crate) const ALL: [Self; 37] = [
         Self::OldExpiryWritten,
         Self::LifetimeClaimed,
         Self::NoDoubt,
@@ -115,6 +117,7 @@ impl Fault {
         Self::UnsavedCookieSent,
         Self::SlowAnswerTrusted,
         Self::RenewedUnseen,
+        Self::RenewedUnsent,
         Self::LateCallNotFenced,
     ];
 }

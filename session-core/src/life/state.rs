@@ -58,6 +58,8 @@ pub(crate) struct Life {
     doubted: Few,
     /// What atomic changes may have stored, of which no answer came.
     made: Option<Arc<Data>>,
+    /// The same, without the last one.
+    made_before: Option<Arc<Data>>,
     /// The handler set cookie attributes in this request …
     cookie_changed: bool,
     /// … and these have not been stored since.
@@ -79,7 +81,11 @@ pub(crate) struct Life {
     renewed: Option<Millis>,
     /// When the store was last asked of this session, and told that it is there.
     confirmed: Millis,
-    /// A write was sent that may have moved the expiry, and no answer came.
+    /// A cookie that the handler had changed was sent, and no answer came yet …
+    cookie_sent: bool,
+    /// … nor will one, and it was changed again since.
+    cookie_in_doubt: bool,
+    /// A write was sent that may have moved the expiry, and no answer came; or one has moved it to where no cookie ends.
     expiry_in_doubt: bool,
     /// Ids under which this request may have left a record that is to be destroyed before the response.
     pub(super) leftovers: Vec<Sid>,
@@ -140,8 +146,10 @@ pub(crate) struct Held {
 #[derive(Clone, Copy, PartialEq)]
 #[cfg_attr(test, derive(Hash))]
 struct Span {
-    /// Until when; `None`: for ever.
+    /// Until when at most; `None`: for ever.
     until: Option<Millis>,
+    /// And by so much less, perhaps: the store took so long to say it.
+    slack: Millis,
     /// How long a touch would hold it; `None`: for ever.
     lifetime: Option<Millis>,
 }
@@ -193,6 +201,7 @@ impl Life {
             base: Arc::clone(&data),
             doubted: Few::new(),
             made: None,
+            made_before: None,
             cookie,
             cookie_changed: false,
             cookie_unsaved: Differing::default(),
@@ -205,6 +214,8 @@ impl Life {
             saved: None,
             renewed: None,
             confirmed: now,
+            cookie_sent: false,
+            cookie_in_doubt: false,
             expiry_in_doubt: false,
             leftovers: Vec::new(),
             fence: None,
@@ -220,8 +231,9 @@ impl Life {
         }
     }
 
-    pub(crate) fn loaded(sid: Sid, stored: Stored, context: &Context<'_>) -> Self {
-        let held = Held::of(&stored, context.now);
+    /// `asked`: when the store was.
+    pub(crate) fn loaded(sid: Sid, stored: Stored, asked: Millis, context: &Context<'_>) -> Self {
+        let held = Held::of(&stored, asked, context.now);
         let data = Arc::new(stored.record.data);
         let cookie = current(stored.record.cookie, context);
         Self {
@@ -229,7 +241,7 @@ impl Life {
             is_new: false,
             has_its_cookie: true,
             saved: (!context.options.resave).then(|| Arc::clone(&data)),
-            ..Self::of(sid.clone(), Some(sid), data, cookie, context.now)
+            ..Self::of(sid.clone(), Some(sid), data, cookie, asked)
         }
     }
 }
@@ -274,6 +286,7 @@ impl Life {
     }
 
     pub(crate) fn clear(&mut self) {
+        self.made_before = None;
         if let Some(made) = self.made.take() {
             self.doubt(made);
         }
@@ -304,6 +317,7 @@ impl Life {
                 self.recorded = Some(before);
             }
             self.cookie_changed = true;
+            self.cookie_in_doubt |= self.cookie_sent;
             self.cookie_unsaved = self.cookie_unsaved.or(changed);
         }
     }
@@ -337,7 +351,15 @@ impl Life {
         if self.presence != Presence::Present {
             return 0;
         }
-        let keys = if Arc::ptr_eq(&self.base, &self.view) { 0 } else { changed_keys(&self.base, &self.view) };
+        let keys = if !self.doubted.is_empty() {
+            // Of what may be stored, too.
+            let all = self.doubted.iter().fold((*self.base).clone(), |all, one| either(&all, one));
+            changed_keys(&all, &self.view)
+        } else if Arc::ptr_eq(&self.base, &self.view) {
+            0
+        } else {
+            changed_keys(&self.base, &self.view)
+        };
         keys + usize::from(!self.cookie_unsaved.is_nothing())
     }
 
@@ -372,8 +394,10 @@ impl Life {
         let unconfirmed = context.now.saturating_sub(self.confirmed) >= CONFIRMED_FOR;
         let due = match self.held().map(|held| held.span) {
             Some(Some(span)) => {
-                let left = span.until.map(|until| until.saturating_sub(context.now).max(0));
-                context.options.touch.is_due(left, span.lifetime)
+                let left = span.surely().map(|until| until.saturating_sub(context.now).max(0));
+                // No lifetime reaches beyond the last date.
+                let lifetime = span.lifetime.map(|lifetime| date::after(context.now, lifetime) - context.now);
+                context.options.touch.is_due(left, lifetime)
             }
             Some(None) => {
                 let a_while_ago = |at| context.now.saturating_sub(at) >= CONFIRMED_FOR;
@@ -389,6 +413,7 @@ impl Life {
             changed: !same(&self.original, &self.view),
             cookie_changed: self.cookie_changed,
             cookie_unsaved: !self.cookie_unsaved.is_nothing(),
+            cookie_in_doubt: self.cookie_is_in_doubt(),
             saved: match &self.saved {
                 None => Saved::Never,
                 Some(saved) if same(saved, &self.view) && !self.has_changed_data() && !self.is_to_fence() => {
@@ -408,6 +433,11 @@ impl Life {
         }
     }
 
+    /// A cookie that the handler had changed was sent to be stored, no answer came, and it was changed again.
+    pub(super) fn cookie_is_in_doubt(&self) -> bool {
+        self.cookie_in_doubt
+    }
+
     /// Whether there is anything to write that the store does not have.
     pub(super) fn has_changes(&self) -> bool {
         !self.cookie_unsaved.is_nothing() || self.has_changed_data()
@@ -422,13 +452,13 @@ impl Life {
 
     /// A call that is still on its way names the version that it expects: what is written now must have another one, also
     /// where that is made of the text. A cookie's date makes it differ; without one, the text of the record does: always in
-    /// the new profile, and in Express's own only when there is such a call.
+    /// the new profile, and in Express's own only when there is such a call. After the response the date may stand still.
     pub(super) fn is_to_differ(&mut self, stamped: &Cookie, context: &Context<'_>) -> bool {
         self.has_lost_a_call |= !self.doubted.is_empty() || self.is_to_fence();
         let with_record = context.options.policies.cookie_renewal == CookieRenewal::WithRecord;
         // The last date that there is does not move either.
         let has_no_date = stamped.expires_at().is_none_or(|at| at >= date::LAST);
-        has_no_date && (with_record || self.has_lost_a_call)
+        (has_no_date && self.has_lost_a_call) || ((has_no_date || self.is_response_out()) && with_record)
     }
 
     /// The store may hold it under its id.
@@ -471,30 +501,54 @@ impl Life {
     }
 
     /// The cookie that a write stores. After the response no cookie can tell the browser of a new end: the record then lives so
-    /// long that a touch is due for the next request, which tells it; and never shorter than it did.
-    pub(super) fn stamped_to_write(&self, context: &Context<'_>) -> Cookie {
+    /// long that a touch is due for the next request, which tells it; and never shorter than it did. The same before the
+    /// response, which may never go out, where the browser's cookie may end before the next touch would be due.
+    pub(super) fn stamped_to_write(&self, at_the_end: bool, context: &Context<'_>) -> Cookie {
         let mut stamped = self.stamped(context.now);
-        if self.is_response_out()
-            && context.options.policies.cookie_renewal == CookieRenewal::WithRecord
-            && !context.options.policies.rolling
-            && !planted(Fault::RenewedUnseen)
-            && let (Some(whole), Some(lifetime)) = (stamped.expires_at(), stamped.lifetime())
-            && let Some(left) = context.options.touch.is_due_at(lifetime)
-        {
-            let due = date::after(context.now, left);
+        if let (Some(due), Some(whole)) = (self.due_at(&stamped, at_the_end, context), stamped.expires_at()) {
             let held = self.span().map_or(due, |span| span.until.unwrap_or(whole));
             stamped.ends_at(held.clamp(due, whole.max(due)));
         }
         stamped
     }
 
+    /// When a record ends for which a touch is due immediately. `None`: a write is to give it its whole lifetime.
+    fn due_at(&self, stamped: &Cookie, at_the_end: bool, context: &Context<'_>) -> Option<Millis> {
+        let policies = &context.options.policies;
+        let sends_cookies = policies.cookie_renewal == CookieRenewal::WithRecord && !policies.rolling;
+        if !sends_cookies || planted(Fault::RenewedUnseen) {
+            return None;
+        }
+        let whole = stamped.expires_at()?;
+        let lifetime = whole.saturating_sub(context.now);
+        let due = date::after(context.now, context.options.touch.is_due_at(lifetime)?);
+        let next_touch = date::after(context.now, whole.saturating_sub(due));
+        let ends_before = || {
+            self.span().and_then(Span::surely).is_some_and(|until| until < next_touch)
+                && !planted(Fault::RenewedUnsent)
+        };
+        (self.is_response_out() || (!at_the_end && ends_before())).then_some(due)
+    }
+
+    /// A write after the response keeps the end of the record, and another request may have moved that since it was heard of.
+    pub(super) fn is_to_look_at_its_end(&self, context: &Context<'_>) -> bool {
+        self.is_response_out()
+            && context.now.saturating_sub(self.confirmed) >= CONFIRMED_FOR
+            && self.due_at(&self.stamped(context.now), false, context).is_some()
+    }
+
     /// The cookie as the response sends it: it ends when the record does.
     pub(super) fn cookie_to_send(&self, now: Millis) -> Cookie {
         let mut cookie = self.cookie.clone();
         if !planted(Fault::StaleCookieSent) {
-            cookie.touch(self.renewed.unwrap_or(now));
+            cookie.touch(self.renewed_at(now));
         }
         cookie
+    }
+
+    /// What may have been moved has the later end: a cookie that outlives its record harms nobody.
+    fn renewed_at(&self, now: Millis) -> Millis {
+        self.renewed.filter(|_| !self.expiry_in_doubt).unwrap_or(now)
     }
 
     /// And with an error: what is stored, not what was to be.
@@ -502,7 +556,7 @@ impl Life {
         match &self.recorded {
             Some(recorded) if !self.cookie_unsaved.is_nothing() && !planted(Fault::UnsavedCookieSent) => {
                 let mut cookie = recorded.clone();
-                cookie.touch(self.renewed.unwrap_or(now));
+                cookie.touch(self.renewed_at(now));
                 cookie
             }
             _ => self.cookie_to_send(now),
@@ -524,7 +578,9 @@ impl Life {
             at: now,
         };
         self.expiry_in_doubt = true;
+        self.cookie_sent |= !self.cookie_unsaved.is_nothing();
         self.doubt(Arc::clone(&self.view));
+        self.made_before = self.made.clone();
         if !same(&sent.data, &self.view) {
             self.made = Some(match self.made.take() {
                 Some(made) => Arc::new(either(&made, &sent.data)),
@@ -583,7 +639,8 @@ impl Life {
 
     fn has_no_doubt(&mut self) {
         self.doubted.clear();
-        self.made = None;
+        (self.made, self.made_before) = (None, None);
+        (self.cookie_sent, self.cookie_in_doubt) = (false, false);
     }
 
     pub(super) fn is_to_be_replaced(&mut self) {
@@ -634,6 +691,7 @@ impl Life {
     /// The last call did nothing, and said so: what was known before it holds.
     pub(super) fn nothing_was_done(&mut self) {
         self.doubted.pop();
+        self.made = self.made_before.take();
         let standing = std::mem::replace(&mut self.standing, Standing::Gone);
         self.standing = match standing {
             Standing::Doubt { before: Before::Held(held) } => Standing::Held(held),
@@ -649,6 +707,7 @@ impl Life {
     pub(super) fn was_overtaken(&mut self) {
         if !planted(Fault::OvertakenInDoubt) {
             self.doubted.pop();
+            self.made = self.made_before.take();
         }
     }
 
@@ -673,9 +732,12 @@ impl Life {
             self.recorded = Some(sent.cookie.clone());
         }
         self.standing = Standing::Held(Held::written(version, sent, span));
-        self.renewed = Some(sent.at);
+        // With less than the whole lifetime, the end of the request gives it the rest, and the browser a cookie.
+        self.expiry_in_doubt = !is_whole(&sent.stamped, sent.at);
+        if !self.expiry_in_doubt {
+            self.renewed = Some(sent.at);
+        }
         self.confirmed = sent.at;
-        self.expiry_in_doubt = false;
         if context.options.policies.explicit_save == ExplicitSave::Counts {
             self.same_id = true;
         }
@@ -694,7 +756,7 @@ impl Life {
         }
         let ours = self.span().and_then(|span| span.until);
         let was_held = self.held().is_some();
-        self.standing = Standing::Held(Held::of(&stored, context.now));
+        self.standing = Standing::Held(Held::of(&stored, asked, context.now));
         let theirs = self.span().and_then(|span| span.until);
         // Somebody else has moved it further since, and sent the cookie for it. Stores round to whole seconds.
         if ours.zip(theirs).is_some_and(|(ours, theirs)| theirs > ours.saturating_add(ROUNDED))
@@ -703,6 +765,7 @@ impl Life {
             self.renewed = None;
         }
         self.confirmed = asked;
+        (self.cookie_sent, self.cookie_in_doubt) = (false, false);
         self.rebase(Arc::new(stored.record.data));
         if !was_held
             && context.options.policies.explicit_save == ExplicitSave::Counts
@@ -788,9 +851,11 @@ impl Life {
         if let Standing::Held(held) | Standing::Doubt { before: Before::Held(held) } = &mut self.standing {
             held.span = Span::of(stamped, now, span);
         }
-        self.renewed = Some(now);
+        self.expiry_in_doubt = !is_whole(stamped, now);
+        if !self.expiry_in_doubt {
+            self.renewed = Some(now);
+        }
         self.confirmed = now;
-        self.expiry_in_doubt = false;
     }
 
     /// The record was destroyed because its own lifetime had ended: the session may be stored again.
@@ -933,29 +998,44 @@ impl Life {
 }
 
 impl Held {
-    fn of(stored: &Stored, now: Millis) -> Self {
+    fn of(stored: &Stored, asked: Millis, now: Millis) -> Self {
         let millis = |time: std::time::Duration| Millis::try_from(time.as_millis()).unwrap_or(Millis::MAX);
         let until = stored.left.map(|left| now.saturating_add(millis(left)));
-        let span = Span { until, lifetime: stored.lifetime.map(millis) };
+        let slack = now.saturating_sub(asked).max(0);
+        let span = Span { until, slack, lifetime: stored.lifetime.map(millis) };
         Self { version: stored.version.clone(), span: Some(span) }
     }
 
     fn written(version: Version, sent: &Sent, before: Option<Span>) -> Self {
         let span = Span::of(&sent.stamped, sent.at, before);
         if planted(Fault::LifetimeClaimed) {
-            return Self { version, span: Some(Span { until: None, lifetime: None }) };
+            return Self { version, span: Some(Span { until: None, slack: 0, lifetime: None }) };
         }
         Self { version, span }
     }
 }
 
+/// With the whole lifetime from then on.
+fn is_whole(stamped: &Cookie, at: Millis) -> bool {
+    stamped.expires_at() == stamped.lifetime().map(|lifetime| date::after(at, lifetime))
+}
+
 impl Span {
+    /// Until when at least.
+    fn surely(self) -> Option<Millis> {
+        self.until.map(|until| until.saturating_sub(self.slack))
+    }
+
     /// What a cookie without a date of its own is held for is the store's to say: what it said last.
     fn of(stamped: &Cookie, now: Millis, before: Option<Self>) -> Option<Self> {
         match stamped.expires_at() {
-            Some(at) => Some(Self { until: Some(at), lifetime: Some(at.saturating_sub(now)) }),
+            Some(at) => {
+                let lifetime = stamped.lifetime().unwrap_or_else(|| at.saturating_sub(now));
+                Some(Self { until: Some(at), slack: 0, lifetime: Some(lifetime) })
+            }
             None => before.map(|Self { lifetime, .. }| Self {
                 until: lifetime.map(|lifetime| now.saturating_add(lifetime)),
+                slack: 0,
                 lifetime,
             }),
         }

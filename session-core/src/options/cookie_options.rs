@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use crate::{
-    record::cookie::{Cookie, Field, Priority, SameSite},
+    record::cookie::{Attributes, Cookie, Field, Priority, SameSite},
     wire::date::{self, Millis},
 };
 
@@ -173,20 +173,21 @@ impl CookieOptions {
 
     /// The cookie of a session that begins now.
     pub(crate) fn cookie(&self, connection_secure: bool, now: Millis) -> Cookie {
-        let mut cookie = Cookie {
+        let mut attributes = Attributes {
             partitioned: field(self.partitioned),
             priority: field(self.priority),
             secure: field(self.secure.map(|secure| secure.resolve(connection_secure))),
             domain: field(self.domain.clone().map(|domain| domain.into_string().into())),
             same_site: self.same_site.map_or(Field::Absent, |option| option.resolve(connection_secure)),
-            ..Cookie::plain()
+            ..Attributes::plain()
         };
         if let Some(path) = &self.path {
-            cookie.path = Field::Known(path.clone().into_string().into());
+            attributes.path = Field::Known(path.clone().into_string().into());
         }
         if let Some(http_only) = self.http_only {
-            cookie.http_only = Field::Known(http_only);
+            attributes.http_only = Field::Known(http_only);
         }
+        let mut cookie = Cookie::of(attributes);
         match self.lifetime {
             None | Some(Lifetime::Browser) => {}
             Some(Lifetime::MaxAge(ms)) => cookie.live_for(Some(ms), now),

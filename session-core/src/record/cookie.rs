@@ -2,7 +2,9 @@
 
 use std::{
     borrow::Cow,
+    cell::RefCell,
     fmt::Write,
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
@@ -19,15 +21,29 @@ use crate::{
 /// `"expires":false`), as long as nobody sets that attribute.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Cookie {
-    pub(crate) original_max_age: Field<Millis>,
+    original_max_age: Field<Millis>,
+    expires: Field<Millis>,
+    /// The rest, which seldom differs from one session to the next.
+    attributes: Arc<Attributes>,
+}
+
+/// What does not change with time.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Attributes {
     pub(crate) partitioned: Field<bool>,
     pub(crate) priority: Field<Priority>,
-    pub(crate) expires: Field<Millis>,
     pub(crate) secure: Field<bool>,
     pub(crate) http_only: Field<bool>,
     pub(crate) domain: Field<Cow<'static, str>>,
     pub(crate) path: Field<Cow<'static, str>>,
     pub(crate) same_site: Field<SameSite>,
+}
+
+/// A cookie that is being read.
+pub(crate) struct Unread {
+    original_max_age: Field<Millis>,
+    expires: Field<Millis>,
+    attributes: Attributes,
 }
 
 /// The `SameSite` attribute (RFC 6265bis §5.6.7).
@@ -71,6 +87,10 @@ impl Differing {
         self == Self::default()
     }
 
+    fn is_lifetime_at_most(self) -> bool {
+        self == Self { lifetime: self.lifetime, ..Self::default() }
+    }
+
     pub(crate) fn or(self, other: Self) -> Self {
         Self {
             lifetime: self.lifetime || other.lifetime,
@@ -112,17 +132,16 @@ pub(crate) enum Field<T> {
 
 impl Cookie {
     pub(crate) fn plain() -> Self {
-        Self {
-            original_max_age: Field::Null,
-            partitioned: Field::Absent,
-            priority: Field::Absent,
-            expires: Field::Null,
-            secure: Field::Absent,
-            http_only: Field::Known(true),
-            domain: Field::Absent,
-            path: Field::Known("/".into()),
-            same_site: Field::Absent,
-        }
+        Self::of(Attributes::plain())
+    }
+
+    /// It lives until the browser closes.
+    pub(crate) fn of(attributes: Attributes) -> Self {
+        Self { original_max_age: Field::Null, expires: Field::Null, attributes: attributes.shared() }
+    }
+
+    fn attributes_mut(&mut self) -> &mut Attributes {
+        Arc::make_mut(&mut self.attributes)
     }
 
     /// The lifetime that was set last and that every response renews; `None` for a cookie that lives until the browser
@@ -141,31 +160,31 @@ impl Cookie {
     /// The `Path` attribute; `None` when there is none.
     #[must_use]
     pub fn path(&self) -> Option<&str> {
-        self.path.known().map(AsRef::as_ref)
+        self.attributes.path.known().map(AsRef::as_ref)
     }
 
     /// The `Domain` attribute; `None` when there is none, so that only the host that set the cookie gets it back.
     #[must_use]
     pub fn domain(&self) -> Option<&str> {
-        self.domain.known().map(AsRef::as_ref)
+        self.attributes.domain.known().map(AsRef::as_ref)
     }
 
     /// Whether the cookie is for secure connections only.
     #[must_use]
     pub fn secure(&self) -> bool {
-        self.secure.is_truthy(|known| *known)
+        self.attributes.secure.is_truthy(|known| *known)
     }
 
     /// Whether scripts in the page cannot read it.
     #[must_use]
     pub fn http_only(&self) -> bool {
-        self.http_only.is_truthy(|known| *known)
+        self.attributes.http_only.is_truthy(|known| *known)
     }
 
     /// The `SameSite` attribute; `None` when there is none.
     #[must_use]
     pub fn same_site(&self) -> Option<SameSite> {
-        match &self.same_site {
+        match &self.attributes.same_site {
             Field::Known(word) => Some(*word),
             // Node takes the words in any case, and `true` for strict.
             Field::Other(json) if &**json == "true" => Some(SameSite::Strict),
@@ -177,13 +196,13 @@ impl Cookie {
     /// Whether the cookie is kept apart for each top-level site (CHIPS).
     #[must_use]
     pub fn partitioned(&self) -> bool {
-        self.partitioned.is_truthy(|known| *known)
+        self.attributes.partitioned.is_truthy(|known| *known)
     }
 
     /// The `Priority` attribute; `None` when there is none.
     #[must_use]
     pub fn priority(&self) -> Option<Priority> {
-        match &self.priority {
+        match &self.attributes.priority {
             Field::Known(word) => Some(*word),
             Field::Other(json) => Priority::parse(&json.trim_matches('"').to_ascii_lowercase()),
             Field::Absent | Field::Null => None,
@@ -192,37 +211,38 @@ impl Cookie {
 
     /// Sets the `Path` attribute.
     pub fn set_path(&mut self, path: &str) {
-        self.path = Field::Known(path.to_owned().into());
+        self.attributes_mut().path = Field::Known(path.to_owned().into());
     }
 
     /// Sets the `Domain` attribute, or with `None` takes it away.
     pub fn set_domain(&mut self, domain: Option<&str>) {
-        self.domain = domain.map_or(Field::Absent, |domain| Field::Known(domain.to_owned().into()));
+        self.attributes_mut().domain =
+            domain.map_or(Field::Absent, |domain| Field::Known(domain.to_owned().into()));
     }
 
     /// Sets whether the cookie is for secure connections only.
     pub fn set_secure(&mut self, secure: bool) {
-        self.secure = Field::Known(secure);
+        self.attributes_mut().secure = Field::Known(secure);
     }
 
     /// Sets whether scripts in the page cannot read it.
     pub fn set_http_only(&mut self, http_only: bool) {
-        self.http_only = Field::Known(http_only);
+        self.attributes_mut().http_only = Field::Known(http_only);
     }
 
     /// Sets the `SameSite` attribute, or with `None` takes it away.
     pub fn set_same_site(&mut self, same_site: Option<SameSite>) {
-        self.same_site = same_site.map_or(Field::Absent, Field::Known);
+        self.attributes_mut().same_site = same_site.map_or(Field::Absent, Field::Known);
     }
 
     /// Sets whether the cookie is kept apart for each top-level site.
     pub fn set_partitioned(&mut self, partitioned: bool) {
-        self.partitioned = Field::Known(partitioned);
+        self.attributes_mut().partitioned = Field::Known(partitioned);
     }
 
     /// Sets the `Priority` attribute, or with `None` takes it away.
     pub fn set_priority(&mut self, priority: Option<Priority>) {
-        self.priority = priority.map_or(Field::Absent, Field::Known);
+        self.attributes_mut().priority = priority.map_or(Field::Absent, Field::Known);
     }
 
     /// How long the cookie lives from `now` on, or with `None` until the browser closes. Node: `cookie.maxAge = …`.
@@ -279,39 +299,50 @@ impl Cookie {
 
     /// What differs between this one and `other`.
     pub(crate) fn differing(&self, other: &Self) -> Differing {
+        let lifetime = self.original_max_age != other.original_max_age || self.expires != other.expires;
+        let (this, that) = (&*self.attributes, &*other.attributes);
+        if Arc::ptr_eq(&self.attributes, &other.attributes) {
+            return Differing { lifetime, ..Differing::default() };
+        }
         Differing {
-            lifetime: self.original_max_age != other.original_max_age || self.expires != other.expires,
-            partitioned: self.partitioned != other.partitioned,
-            priority: self.priority != other.priority,
-            secure: self.secure != other.secure,
-            http_only: self.http_only != other.http_only,
-            domain: self.domain != other.domain,
-            path: self.path != other.path,
-            same_site: self.same_site != other.same_site,
+            lifetime,
+            partitioned: this.partitioned != that.partitioned,
+            priority: this.priority != that.priority,
+            secure: this.secure != that.secure,
+            http_only: this.http_only != that.http_only,
+            domain: this.domain != that.domain,
+            path: this.path != that.path,
+            same_site: this.same_site != that.same_site,
         }
     }
 
     /// These parts of `other`, and the rest of this one.
-    pub(crate) fn with(self, parts: Differing, other: Self) -> Self {
-        fn pick<T>(from_other: bool, this: T, other: T) -> T {
-            if from_other { other } else { this }
+    pub(crate) fn with(mut self, parts: Differing, other: Self) -> Self {
+        fn set<T>(part: bool, to: &mut T, of: T) {
+            if part {
+                *to = of;
+            }
         }
-        Self {
-            original_max_age: pick(parts.lifetime, self.original_max_age, other.original_max_age),
-            expires: pick(parts.lifetime, self.expires, other.expires),
-            partitioned: pick(parts.partitioned, self.partitioned, other.partitioned),
-            priority: pick(parts.priority, self.priority, other.priority),
-            secure: pick(parts.secure, self.secure, other.secure),
-            http_only: pick(parts.http_only, self.http_only, other.http_only),
-            domain: pick(parts.domain, self.domain, other.domain),
-            path: pick(parts.path, self.path, other.path),
-            same_site: pick(parts.same_site, self.same_site, other.same_site),
+        set(parts.lifetime, &mut self.original_max_age, other.original_max_age);
+        set(parts.lifetime, &mut self.expires, other.expires);
+        if parts.is_lifetime_at_most() {
+            return self;
         }
+        let other = Arc::unwrap_or_clone(other.attributes);
+        let attributes = self.attributes_mut();
+        set(parts.partitioned, &mut attributes.partitioned, other.partitioned);
+        set(parts.priority, &mut attributes.priority, other.priority);
+        set(parts.secure, &mut attributes.secure, other.secure);
+        set(parts.http_only, &mut attributes.http_only, other.http_only);
+        set(parts.domain, &mut attributes.domain, other.domain);
+        set(parts.path, &mut attributes.path, other.path);
+        set(parts.same_site, &mut attributes.same_site, other.same_site);
+        self
     }
 
     /// The attributes of `current`, the lifetime of this one.
     pub(crate) fn with_attributes_of(self, current: Self) -> Self {
-        Self { original_max_age: self.original_max_age, expires: self.expires, ..current }
+        Self { attributes: current.attributes, ..self }
     }
 
     /// Appends the JSON object, its members in Node's order.
@@ -321,42 +352,85 @@ impl Cookie {
         // Writing to a String cannot fail.
         let number = |text: &mut String, ms: &Millis| _ = write!(text, "{ms}");
         let boolean = |text: &mut String, value: &bool| text.push_str(if *value { "true" } else { "false" });
+        let attributes = &*self.attributes;
         object.member("originalMaxAge", &self.original_max_age, number);
-        object.member("partitioned", &self.partitioned, boolean);
-        object.member("priority", &self.priority, |text, word| json::push_string(text, word.as_str()));
+        object.member("partitioned", &attributes.partitioned, boolean);
+        object.member("priority", &attributes.priority, |text, word| json::push_string(text, word.as_str()));
         object.member("expires", &self.expires, |text, ms| json::push_string(text, &date::iso(*ms)));
-        object.member("secure", &self.secure, boolean);
-        object.member("httpOnly", &self.http_only, boolean);
-        object.member("domain", &self.domain, |text, value| json::push_string(text, value));
-        object.member("path", &self.path, |text, value| json::push_string(text, value));
-        object.member("sameSite", &self.same_site, |text, word| json::push_string(text, word.as_str()));
+        object.member("secure", &attributes.secure, boolean);
+        object.member("httpOnly", &attributes.http_only, boolean);
+        object.member("domain", &attributes.domain, |text, value| json::push_string(text, value));
+        object.member("path", &attributes.path, |text, value| json::push_string(text, value));
+        object.member("sameSite", &attributes.same_site, |text, word| json::push_string(text, word.as_str()));
         text.push('}');
     }
+}
 
+thread_local! {
+    /// Nearly all sessions of a process have the same attributes.
+    static LAST: RefCell<Option<Arc<Attributes>>> = const { RefCell::new(None) };
+}
+
+impl Attributes {
+    pub(crate) fn plain() -> Self {
+        Self {
+            partitioned: Field::Absent,
+            priority: Field::Absent,
+            secure: Field::Absent,
+            http_only: Field::Known(true),
+            domain: Field::Absent,
+            path: Field::Known("/".into()),
+            same_site: Field::Absent,
+        }
+    }
+
+    /// In the place where this thread had them last, if they are the same.
+    fn shared(self) -> Arc<Self> {
+        // A thread that ends has none any more.
+        let last = LAST.try_with(|last| last.borrow().clone()).ok().flatten();
+        last.filter(|last| **last == self).unwrap_or_else(|| {
+            let new = Arc::new(self);
+            _ = LAST.try_with(|last| last.replace(Some(Arc::clone(&new))));
+            new
+        })
+    }
+}
+
+/// What Node's `Cookie` holds before the stored members are copied onto it: nothing that would be stored.
+impl Default for Unread {
+    fn default() -> Self {
+        Self { original_max_age: Field::Absent, expires: Field::Null, attributes: Attributes::plain() }
+    }
+}
+
+impl Unread {
     /// Takes one member of the stored object; members that Node's `Cookie` does not store are passed over.
     pub(crate) fn read_member(&mut self, name: &str, value: &RawValue) {
         let text = value.get();
+        let attributes = &mut self.attributes;
         match name {
             "originalMaxAge" => self.original_max_age = Field::read(text, number_of),
-            "partitioned" => self.partitioned = Field::read(text, boolean_of),
-            "priority" => self.priority = Field::read(text, |text| Priority::parse(plain_string(text)?)),
+            "partitioned" => attributes.partitioned = Field::read(text, boolean_of),
+            "priority" => {
+                attributes.priority = Field::read(text, |text| Priority::parse(plain_string(text)?));
+            }
             "expires" => self.expires = Field::read(text, |text| date::parse(plain_string(text)?)),
-            "secure" => self.secure = Field::read(text, boolean_of),
-            "httpOnly" => self.http_only = Field::read(text, boolean_of),
-            "domain" => self.domain = Field::read(text, string_of),
-            "path" => self.path = Field::read(text, string_of),
-            "sameSite" => self.same_site = Field::read(text, |text| SameSite::parse(plain_string(text)?)),
+            "secure" => attributes.secure = Field::read(text, boolean_of),
+            "httpOnly" => attributes.http_only = Field::read(text, boolean_of),
+            "domain" => attributes.domain = Field::read(text, string_of),
+            "path" => attributes.path = Field::read(text, string_of),
+            "sameSite" => {
+                attributes.same_site = Field::read(text, |text| SameSite::parse(plain_string(text)?));
+            }
             _ => {}
         }
     }
 
-    /// What Node's `Cookie` holds before the stored members are copied onto it: nothing that would be stored.
-    pub(crate) fn unread() -> Self {
-        Self {
-            original_max_age: Field::Absent,
-            http_only: Field::Known(true),
-            path: Field::Known("/".into()),
-            ..Self::plain()
+    pub(crate) fn done(self) -> Cookie {
+        Cookie {
+            original_max_age: self.original_max_age,
+            expires: self.expires,
+            attributes: self.attributes.shared(),
         }
     }
 }

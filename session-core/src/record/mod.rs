@@ -11,7 +11,10 @@ use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::{
-    record::{cookie::Cookie, data::Data},
+    record::{
+        cookie::{Cookie, Unread},
+        data::Data,
+    },
     wire::{date::Millis, json},
 };
 
@@ -192,11 +195,11 @@ impl<'de> Visitor<'de> for CookieSeed {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Cookie, A::Error> {
-        let mut cookie = Cookie::unread();
+        let mut cookie = Unread::default();
         while let Some(Key(name)) = members.next_key()? {
             cookie.read_member(&name, members.next_value::<&RawValue>()?);
         }
-        Ok(cookie)
+        Ok(cookie.done())
     }
 }
 

@@ -4,7 +4,7 @@ use std::{
     fmt,
     hash::BuildHasher,
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -113,7 +113,8 @@ impl MemoryStore {
         cookie.expires_at().unwrap_or_else(|| self.ttl.map_or(NEVER, ttl))
     }
 
-    fn read(&self, held: &Held<'_>, now: Millis) -> Result<Stored, StoreError> {
+    /// Not while the shard is locked: a record may be long, and a shard is many sessions'.
+    fn read(&self, held: Copied, now: Millis) -> Result<Stored, StoreError> {
         let record = Record::parse(held.record).map_err(|error| StoreError::corrupt("memory", error))?;
         let millis = |ms: Millis| Duration::from_millis(u64::try_from(ms).unwrap_or_default());
         let lifetime = record.cookie.lifetime().map(millis);
@@ -130,8 +131,11 @@ impl MemoryStore {
 impl Store for MemoryStore {
     async fn get(&self, sid: &Sid) -> Result<Option<Stored>, StoreError> {
         let now = self.clock.millis();
-        let (mut shard, hash) = self.shard(sid);
-        shard.get(hash, sid.as_str(), now).map(|held| self.read(&held, now)).transpose()
+        let held = {
+            let (mut shard, hash) = self.shard(sid);
+            shard.get(hash, sid.as_str(), now).map(|held| Copied::of(&held))
+        };
+        held.map(|held| self.read(held, now)).transpose()
     }
 
     async fn set(&self, sid: &Sid, record: &Record, expect: &Expect) -> Result<Set, StoreError> {
@@ -157,17 +161,28 @@ impl Store for MemoryStore {
         if expires <= now {
             return Ok(Touched::Expired);
         }
-        let (mut shard, hash) = self.shard(sid);
-        let Some(held) = shard.get(hash, sid.as_str(), now) else { return Ok(Touched::Unknown) };
-        let version = held.version;
-        if !is_expected(Some(&held), expect) {
-            return Ok(Touched::Conflict);
-        }
         // express-session's MemoryStore writes the cookie into the record as well.
-        let mut record = self.read(&held, now)?.record;
-        record.cookie = cookie.clone();
-        shard.put(hash, sid.as_str(), &record.to_json(), expires, version, &self.rehash());
-        Ok(Touched::Moved)
+        let mut touched: Option<(u64, String)> = None;
+        loop {
+            let held = {
+                let (mut shard, hash) = self.shard(sid);
+                let Some(held) = shard.get(hash, sid.as_str(), now) else { return Ok(Touched::Unknown) };
+                if !is_expected(Some(&held), expect) {
+                    return Ok(Touched::Conflict);
+                }
+                match touched.take().filter(|(version, _)| *version == held.version) {
+                    Some((version, text)) => {
+                        shard.put(hash, sid.as_str(), &text, expires, version, &self.rehash());
+                        return Ok(Touched::Moved);
+                    }
+                    None => Copied::of(&held),
+                }
+            };
+            let version = held.version;
+            let mut record = self.read(held, now)?.record;
+            record.cookie = cookie.clone();
+            touched = Some((version, record.to_json()));
+        }
     }
 
     async fn destroy(&self, sid: &Sid, expect: &Expect) -> Result<Destroyed, StoreError> {
@@ -182,6 +197,19 @@ impl Store for MemoryStore {
                 Ok(Destroyed::Destroyed)
             }
         }
+    }
+}
+
+/// What a shard holds, copied out of it.
+struct Copied {
+    record: Arc<str>,
+    expires: Millis,
+    version: u64,
+}
+
+impl Copied {
+    fn of(held: &Held<'_>) -> Self {
+        Self { record: held.record.into(), expires: held.expires, version: held.version }
     }
 }
 
@@ -214,9 +242,10 @@ impl AdminStore for MemoryStore {
     async fn all(&self, visit: &mut (dyn FnMut(Sid, Record) + Send)) -> Result<(), StoreError> {
         let now = self.clock.millis();
         for shard in &self.shards {
-            let read = |(sid, held): (&str, Held<'_>)| Some((sid.into(), self.read(&held, now).ok()?.record));
-            let records: Vec<(Sid, Record)> = lock(shard).iter(now).filter_map(read).collect();
-            records.into_iter().for_each(|(sid, record)| visit(sid, record));
+            let held: Vec<(Sid, Copied)> =
+                lock(shard).iter(now).map(|(sid, held)| (sid.into(), Copied::of(&held))).collect();
+            let read = |(sid, held): (Sid, Copied)| Some((sid, self.read(held, now).ok()?.record));
+            held.into_iter().filter_map(read).for_each(|(sid, record)| visit(sid, record));
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use super::{Done, End, Ended, Event, Kind, Operation, Step, Why, write::Written};
 use crate::{
-    error::Error,
+    error::{Error, StoreError},
     life::{
         Context,
         decide::{Decision, Presence, SetCookie, Write, cookie_after, cookie_with_error, decide},
@@ -136,8 +136,8 @@ impl Operation {
                 }
                 Err(error) => self.ended(life, context, decision, Some(error)),
             },
-            (Write::Touch, Event::Failed(_)) if self.is_confirming(life) => {
-                self.ended_unconfirmed(decision, life, context)
+            (Write::Touch, Event::Failed(error)) if self.is_confirming(life) => {
+                self.ended_unconfirmed(decision, life, context, Some(error))
             }
             (_, Event::Failed(error)) => self.ended(life, context, decision, Some(error.into())),
             (Write::Touch, event) => self.touch(decision, life, context, &event),
@@ -158,6 +158,8 @@ impl Operation {
     fn touch(&mut self, decision: Decision, life: &mut Life, context: &Context<'_>, event: &Event) -> Step {
         match event {
             Event::Begin if matches!(life.standing, Standing::Gone) => self.clean_up(decision, life, context),
+            // A destruction that was given up may still arrive.
+            Event::Begin if matches!(life.standing, Standing::Doubt { .. }) => Step::Ask(self.ask_get(life)),
             Event::Expired { late: false } => self.end_expired(life),
             Event::Begin | Event::Expired { .. } => {
                 let stamped = life.stamped(context.now);
@@ -166,14 +168,16 @@ impl Operation {
                 }
                 match self.count_conflict() {
                     Ok(()) => Step::Ask(self.ask_touch(life, stamped, context)),
-                    Err(_) if self.is_confirming(life) => self.ended_unconfirmed(decision, life, context),
+                    Err(_) if self.is_confirming(life) => {
+                        self.ended_unconfirmed(decision, life, context, None)
+                    }
                     Err(error) => self.ended(life, context, decision, Some(error)),
                 }
             }
             // Somebody else wrote, and with it gave the session a lifetime of its own: perhaps there is nothing left to do.
             Event::Conflict => match self.after_conflict(life) {
                 Ok(ask) => Step::Ask(ask),
-                Err(_) if self.is_confirming(life) => self.ended_unconfirmed(decision, life, context),
+                Err(_) if self.is_confirming(life) => self.ended_unconfirmed(decision, life, context, None),
                 Err(error) => self.ended(life, context, decision, Some(error)),
             },
             Event::GoOn => Step::Ask(self.ask_get(life)),
@@ -191,9 +195,19 @@ impl Operation {
     }
 
     /// What is stored is no failure. The cookie goes out where the record would be nobody's without it.
-    fn ended_unconfirmed(&mut self, decision: Decision, life: &mut Life, context: &Context<'_>) -> Step {
+    fn ended_unconfirmed(
+        &mut self,
+        decision: Decision,
+        life: &mut Life,
+        context: &Context<'_>,
+        error: Option<StoreError>,
+    ) -> Step {
         let cookie = cookie_with_error(&life.facts(context), &context.options.policies, decision);
-        self.ended(life, context, Decision { cookie, ..decision }, None)
+        let mut step = self.ended(life, context, Decision { cookie, ..decision }, None);
+        if let Step::Done(Ok(Done::Ended(ended))) = &mut step {
+            ended.unconfirmed = error;
+        }
+        step
     }
 
     /// The handler, or what it has spawned, has changed the session while the call was out. Whoever does not stop is not
@@ -209,7 +223,11 @@ impl Operation {
 
     /// A touch with a lifetime that has ended: the session ends.
     fn end_expired(&mut self, life: &mut Life) -> Step {
-        Step::Ask(self.ask_destroy_expired(life, Expect::Anything))
+        let expect = match &life.standing {
+            Standing::Held(held) => Expect::Version(held.version.clone()),
+            _ => Expect::Anything,
+        };
+        Step::Ask(self.ask_destroy_expired(life, expect))
     }
 
     /// What operations of this request left behind is destroyed before the response goes out.
@@ -288,6 +306,7 @@ impl Operation {
             gone,
             dropped,
             error,
+            unconfirmed: None,
         })))
     }
 }

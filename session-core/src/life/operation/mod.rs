@@ -62,10 +62,6 @@ pub(crate) enum Ask {
 
 /// The answer to the last question.
 #[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "moved and never kept: a box would be one more allocation a request"
-)]
 pub(crate) enum Answer {
     Got(Option<Stored>),
     Set(Set),
@@ -89,10 +85,6 @@ pub(crate) enum Changed {
 
 /// What an operation answers its caller.
 #[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "moved and never kept: a box would be one more allocation a request"
-)]
 pub(crate) enum Done {
     Ok,
     Ended(Ended),
@@ -109,6 +101,8 @@ pub(crate) struct Ended {
     /// So many changed keys were not stored, because somebody else ended the session.
     pub(crate) dropped: usize,
     pub(crate) error: Option<Error>,
+    /// Why the store could not be asked, at last, whether what the end has written is still so.
+    pub(crate) unconfirmed: Option<StoreError>,
 }
 
 /// One operation under way.

@@ -46,7 +46,14 @@ impl Operation {
         if done.is_err() {
             life.may_not_have_its_cookie();
             // To be tried again before the response goes out: somebody may still have the old id.
-            if life.may_be_stored() {
+            let is_ours = match &life.standing {
+                Standing::Fresh { .. } | Standing::Doubt { before: Before::Fresh { .. } } => {
+                    // Under an id of the application's making there may be somebody else's session.
+                    life.may_be_stored() && context.options.genid.is_none()
+                }
+                _ => true,
+            };
+            if is_ours {
                 life.leave(&life.sid().clone());
             }
         }

@@ -17,10 +17,6 @@ use crate::{
 };
 
 /// What a write has come to.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "moved and never kept: a box would be one more allocation a request"
-)]
 pub(super) enum Written {
     Ask(Ask),
     Stored,
@@ -85,6 +81,10 @@ impl Operation {
         if !life.is_reachable() && !planted(Fault::UnreachableSaved) {
             return Err(Error::ResponseOut);
         }
+        if matches!(life.standing, Standing::Held(_)) && !self.has_read && life.is_to_look_at_its_end(context)
+        {
+            return Ok(Written::Ask(self.ask_get(life)));
+        }
         if life.needs_another_id() && !self.has_other_sid && !planted(Fault::IdKeptInDoubt) {
             self.asked = Asked::NewSid;
             return Ok(Written::Ask(Ask::NewSid));
@@ -93,7 +93,7 @@ impl Operation {
             Ok(data) => data,
             Err(ask) => return Ok(Written::Ask(ask)),
         };
-        let stamped = life.stamped_to_write(context);
+        let stamped = life.stamped_to_write(matches!(self.kind, Kind::End(_)), context);
         if stamped.expires_at().is_some_and(|at| at <= context.now) && !planted(Fault::OldExpiryWritten) {
             return Ok(self.write_expired(life));
         }
@@ -111,7 +111,7 @@ impl Operation {
         match change {
             Change::Made { seen, made, .. } if same(seen, life.data()) => Ok(Arc::clone(made)),
             // Changed here while the application was asked.
-            Change::Made { seen, made, base } if same(base, life.base()) => {
+            Change::Made { seen, made, base } if Arc::ptr_eq(base, life.base()) => {
                 Ok(Arc::new(merge(seen, made, life.data())))
             }
             _ => {

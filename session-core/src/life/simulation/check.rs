@@ -33,6 +33,12 @@ impl Violation {
         Self("somebody waits for ever".into())
     }
 
+    /// But for the numbers.
+    pub(super) fn is_like(&self, other: &Self) -> bool {
+        let words = |text: &str| text.replace(|letter: char| letter.is_ascii_digit(), "");
+        words(&self.0) == words(&other.0)
+    }
+
     pub(super) fn endless() -> Self {
         Self("somebody asks the same for ever".into())
     }
@@ -169,11 +175,26 @@ pub(super) struct Effect<'a> {
 }
 
 impl Effect<'_> {
-    /// After the response a record is held until a touch is due at least. (Longer where it was before, as far as was known when
-    /// this was asked.)
+    /// Where no cookie may come a record is held until a touch is due at least. (Longer where it was before, as far as was known
+    /// when this was asked.)
     fn is_renewed_in_time(&self, until: Millis, lifetime: Millis) -> bool {
         let due = self.asked + self.rules.kept * lifetime / LIFETIME;
         (due..=self.asked + lifetime).contains(&until)
+    }
+
+    /// The response is to bring the cookie, and may never go out: the cookie ends, as the record did, before a touch is due that
+    /// tells of the new end.
+    fn leaves_the_cookie_behind(&self, sid: &Sid) -> bool {
+        let held =
+            |store: &SimStore| store.held(sid, self.now).map(|entry| (entry.until, entry.cookie.lifetime()));
+        let (Some((before, Some(_))), Some((until, Some(lifetime)))) = (held(self.before), held(self.after))
+        else {
+            return false;
+        };
+        self.rules.cookie_follows
+            && self.op != Op::End
+            && !self.after_response
+            && before < until - self.rules.kept * lifetime / LIFETIME
     }
 }
 
@@ -303,6 +324,9 @@ impl Ghost {
                 {
                     return broken("a write changed the lifetime, which its request did not");
                 }
+                if effect.leaves_the_cookie_behind(sid) {
+                    return broken("a write before the response kept the cookie from being renewed in time");
+                }
                 self.late_write(sid, effect);
             }
             // What it was to be is what it is.
@@ -318,7 +342,8 @@ impl Ghost {
                     (touched, effect.rules.cookie_follows, effect.after.held(sid, effect.now))
                     && let Some(lifetime) = entry.cookie.lifetime()
                     && entry.until != effect.asked + lifetime
-                    && !(effect.after_response && effect.is_renewed_in_time(entry.until, lifetime))
+                    && !((effect.after_response || effect.op != Op::End)
+                        && effect.is_renewed_in_time(entry.until, lifetime))
                 {
                     return broken(format!(
                         "a touch gave a session of {lifetime} ms until {} at {}",
@@ -368,9 +393,11 @@ impl Ghost {
     /// The old record ends: the new one has all of it.
     fn moved(&mut self, old: &Sid, effect: &Effect<'_>, mine: &mut Mine) -> Result<(), Violation> {
         // The last id that the request made.
-        let new = self.0.iter().rfind(|(_, about)| {
-            about.parent.as_ref() == Some(old) && about.maker == Some(effect.request) && !about.gone
-        });
+        let new = self
+            .0
+            .iter()
+            .rfind(|(_, about)| about.parent.as_ref() == Some(old) && about.maker == Some(effect.request));
+        let new = new.filter(|(_, about)| !about.gone);
         let Some(new) = new.and_then(|(sid, _)| effect.after.held(sid, effect.now)) else {
             // The copy expired meanwhile.
             return Ok(());
@@ -466,10 +493,12 @@ impl Ghost {
         match store.held(&ended.sid, now) {
             Some(entry)
                 if ended.error.is_some()
+                    && rules.cookie_follows
                     && entry.writer == Some(at)
                     && entry.cookie.lifetime() != ended.cookie.lifetime()
-                    // It may be what was sent last, and never answered.
-                    && request.life.as_ref().map(|life| life.cookie().lifetime()) != Some(entry.cookie.lifetime()) =>
+                    // It may be what was sent last, and never answered; or before that.
+                    && request.life.as_ref().map(|life| life.cookie().lifetime()) != Some(entry.cookie.lifetime())
+                    && !request.life.as_ref().is_some_and(crate::life::Life::cookie_is_in_doubt) =>
             {
                 broken("a cookie was sent with an error, and its lifetime is not stored")
             }
@@ -755,7 +784,10 @@ impl Ghost {
         request.mine.is_stored();
         // A session that was stored by an explicit save begins to end then, in Express.
         if present && held.is_some() && known && (rules.cookie_follows || life.is_presented()) {
-            self.promise(rules, &sid, running.began);
+            // A request that was not heard of since another gave it a shorter life goes by what it knows.
+            let from =
+                if self.look(&sid).shortened { running.began.min(request.heard) } else { running.began };
+            self.promise(rules, &sid, from);
             let about = self.about(&sid);
             about.browser_deadline = about.deadline.min(running.began + rules.kept);
         }

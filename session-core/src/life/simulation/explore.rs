@@ -84,7 +84,7 @@ pub(super) fn wander(rules: &Rules, arrival: Arrival, budget: Budget, seed: u64,
             path.push(choice);
             found.steps += 1;
             if let Err(violation) = world.advance(rules, choice) {
-                found.violation = Some(tell(&violation, &path));
+                found.violation = Some(shortest(&World::new(rules, arrival, budget), rules, path, violation));
                 return found;
             }
         }
@@ -125,6 +125,45 @@ impl Explorer<'_> {
         }
         self.way.remove(&hash);
     }
+}
+
+/// The same violation with as few steps as it takes, and what each request asks the store after each of them.
+fn shortest(begin: &World, rules: &Rules, mut path: Vec<Choice>, mut violation: Violation) -> String {
+    let mut at = path.len();
+    while at > 0 {
+        at -= 1;
+        let mut shorter = path.clone();
+        shorter.remove(at);
+        if let Some((steps, same)) =
+            violates(begin, rules, &shorter).filter(|(_, other)| other.is_like(&violation))
+        {
+            shorter.truncate(steps);
+            (path, violation, at) = (shorter, same, steps);
+        }
+    }
+    let mut world = begin.clone();
+    let steps: Vec<String> = path
+        .iter()
+        .map(|choice| {
+            _ = world.advance(rules, *choice);
+            format!("\n  {choice:?}: {}", world.asks())
+        })
+        .collect();
+    format!("{}{}", tell(&violation, &path), steps.concat())
+}
+
+/// After how many of these steps something is wrong, if they can be gone at all.
+fn violates(begin: &World, rules: &Rules, path: &[Choice]) -> Option<(usize, Violation)> {
+    let mut world = begin.clone();
+    for (at, choice) in path.iter().enumerate() {
+        if !world.choices().contains(choice) {
+            return None;
+        }
+        if let Err(violation) = world.advance(rules, *choice) {
+            return Some((at + 1, violation));
+        }
+    }
+    None
 }
 
 fn tell(violation: &Violation, path: &[Choice]) -> String {

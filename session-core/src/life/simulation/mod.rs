@@ -14,6 +14,7 @@ mod store;
 mod world;
 
 use std::{
+    panic::resume_unwind,
     sync::{
         Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -167,11 +168,32 @@ fn every_order_of_events_keeps_the_promises() {
 
 #[test]
 fn long_runs_at_random_keep_the_promises() {
-    let number = |name: &str, usual: u64| {
-        std::env::var(name).map_or(usual, |text| text.parse().unwrap_or_else(|_| panic!("{name}={text}")))
+    let number = |name: &str| {
+        std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name}={text}")))
     };
-    let (seed, runs) = (number("SIMULATION_SEED", 1), number("SIMULATION_RUNS", 20_000).max(1));
-    println!("SIMULATION_SEED={seed} SIMULATION_RUNS={runs}");
+    let runs = number("SIMULATION_RUNS").unwrap_or(20_000).max(1);
+    let seeds = match number("SIMULATION_SEED") {
+        Some(seed) => seed..=seed,
+        None if all() => 1..=100,
+        None => 1..=4,
+    };
+    println!("SIMULATION_SEED={seeds:?} SIMULATION_RUNS={runs}");
+    let seeds = Mutex::new(seeds);
+    let next = || seeds.lock().unwrap().next();
+    thread::scope(|scope| {
+        let wanderers = [(); 2].map(|()| {
+            scope.spawn(|| {
+                while let Some(seed) = next() {
+                    wander_from(seed, runs);
+                }
+            })
+        });
+        // The test fails with what the one that failed has said.
+        wanderers.into_iter().for_each(|one| one.join().unwrap_or_else(|panic| resume_unwind(panic)));
+    });
+}
+
+fn wander_from(seed: u64, runs: u64) {
     let budget = Budget {
         requests: 4,
         operations: 4,
@@ -186,11 +208,11 @@ fn long_runs_at_random_keep_the_promises() {
         for arrival in [Arrival::LoggedIn, Arrival::New] {
             let found = wander(rules, arrival, budget, seed, usize::try_from(runs).unwrap());
             println!(
-                "{arrival:?}, {}: {} runs, {} steps, {} deep",
+                "seed {seed}, {arrival:?}, {}: {} runs, {} steps, {} deep",
                 rules.name, found.worlds, found.steps, found.deepest
             );
             if let Some(violation) = found.violation {
-                panic!("{}: {violation}", rules.name);
+                panic!("SIMULATION_SEED={seed}, {}: {violation}", rules.name);
             }
             assert!(found.steps > found.worlds * 10, "{} steps", found.steps);
         }

@@ -563,6 +563,32 @@ impl World {
         Ok(())
     }
 
+    /// What each request asks, to be read by people.
+    pub(super) fn asks(&self) -> String {
+        let cookie = |cookie: &crate::record::cookie::Cookie| {
+            format!("{:?} ms until {:?}", cookie.lifetime(), cookie.expires_at())
+        };
+        let running = self.requests.iter().filter_map(|request| request.running.as_ref());
+        let asks = running.map(|Running { op, waits, .. }| {
+            let asks = match waits {
+                Waits::Turn => "its turn".into(),
+                Waits::Store(HashedAsk(ask, _)) => match &**ask {
+                    Ask::Set { sid, record, expect } => {
+                        let [k, n] = ["k", "n"].map(|key| value(&record.data, key));
+                        format!("set {sid:?} k={k:?} n={n:?} {} {expect:?}", cookie(&record.cookie))
+                    }
+                    Ask::Touch { sid, cookie: touched, expect } => {
+                        format!("touch {sid:?} {} {expect:?}", cookie(touched))
+                    }
+                    ask => format!("{ask:?}"),
+                },
+            };
+            format!("{op:?} asks {asks}; ")
+        });
+        let held = |(sid, until): &(Sid, Option<Millis>)| format!("the browser has {sid:?} until {until:?}");
+        asks.chain(self.jar.as_ref().map(held)).collect()
+    }
+
     pub(super) fn is_quiet(&self) -> bool {
         self.late.is_empty()
             && self.requests.iter().all(|request| {
@@ -578,7 +604,7 @@ impl World {
         let context = rules.context(self.now);
         let stored = presented.as_ref().and_then(|sid| Some((sid.clone(), self.store.get(sid, self.now)?)));
         let life = match stored {
-            Some((sid, stored)) => Life::loaded(sid, stored, &context),
+            Some((sid, stored)) => Life::loaded(sid, stored, self.now, &context),
             None => Life::created(self.new_sid(at), presented, &context),
         };
         self.requests[at].status = Status::Open;

@@ -1,0 +1,202 @@
+//! When a record ends: after a touch that its writer has not heard of, after an answer that took long, and with the cookie that
+//! the browser has.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests")]
+
+mod common;
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, SystemTime},
+};
+
+use common::{App, Trouble, add, done};
+use session_core::{
+    Clock, Cookie, CookieOptions, Destroyed, Expect, MemoryStore, Options, Record, Set, Sid, Store,
+    StoreError, Stored, Touched, async_trait,
+};
+
+const MINUTE: u64 = 60;
+
+/// A store whose reads take their time to come back.
+#[derive(Debug)]
+struct Far {
+    memory: MemoryStore,
+    now: Arc<AtomicU64>,
+    takes: AtomicU64,
+}
+
+#[async_trait]
+impl Store for Far {
+    async fn get(&self, sid: &Sid) -> Result<Option<Stored>, StoreError> {
+        let answer = self.memory.get(sid).await;
+        self.now.fetch_add(self.takes.load(Ordering::SeqCst), Ordering::SeqCst);
+        answer
+    }
+
+    async fn set(&self, sid: &Sid, record: &Record, expect: &Expect) -> Result<Set, StoreError> {
+        self.memory.set(sid, record, expect).await
+    }
+
+    async fn touch(&self, sid: &Sid, cookie: &Cookie, expect: &Expect) -> Result<Touched, StoreError> {
+        self.memory.touch(sid, cookie, expect).await
+    }
+
+    async fn destroy(&self, sid: &Sid, expect: &Expect) -> Result<Destroyed, StoreError> {
+        self.memory.destroy(sid, expect).await
+    }
+}
+
+/// The new profile, a lifetime of an hour, and a clock that stands still: in seconds since the beginning.
+fn app<S: Store + 'static>(
+    lifetime: Duration,
+    store: impl FnOnce(MemoryStore, Arc<AtomicU64>) -> S,
+) -> (App<S>, Arc<AtomicU64>) {
+    let (start, later) = (SystemTime::now(), Arc::new(AtomicU64::new(0)));
+    let now = Arc::clone(&later);
+    let clock = Clock::new(move || start + Duration::from_secs(now.load(Ordering::SeqCst)));
+    let store = Arc::new(store(MemoryStore::new().clock(clock.clone()), Arc::clone(&later)));
+    let options = Options::new("keyboard cat").cookie(CookieOptions::new().max_age(lifetime)).clock(clock);
+    (App { sessions: options.store(Arc::clone(&store)).build().unwrap(), store }, later)
+}
+
+fn timed() -> (App, Arc<AtomicU64>) {
+    let slow = |memory, _| common::SlowStore { memory, ..common::SlowStore::default() };
+    app(Duration::from_secs(60 * MINUTE), slow)
+}
+
+fn minutes_left(memory: &MemoryStore, sid: &Sid) -> u64 {
+    done(memory.get(sid)).unwrap().unwrap().left.unwrap().as_secs() / MINUTE
+}
+
+/// A socket's handle, kept since minute 0; a visitor's request at minute 50 touches the session until minute 110.
+fn a_socket_and_a_visitor(app: &App, later: &AtomicU64) -> (session_core::Session, Cookie) {
+    let (exchange, socket) = app.ask(&[]);
+    socket.insert("user", "tj").unwrap();
+    done(exchange.end()).unwrap();
+    later.store(50 * MINUTE, Ordering::SeqCst);
+    let (exchange, visitor) = app.request(&socket.id());
+    assert_eq!(done(exchange.end()).unwrap().len(), 1);
+    assert_eq!(minutes_left(&app.store.memory, &socket.id()), 60);
+    (socket, visitor.cookie())
+}
+
+#[test]
+fn a_save_after_the_response_does_not_shorten_what_another_request_gave() {
+    let (app, later) = timed();
+    let (socket, _) = a_socket_and_a_visitor(&app, &later);
+    later.store(51 * MINUTE, Ordering::SeqCst);
+    socket.insert("job", "done").unwrap();
+    done(socket.save()).unwrap();
+    assert_eq!(minutes_left(&app.store.memory, &socket.id()), 59);
+    later.store(109 * MINUTE, Ordering::SeqCst);
+    assert!(app.request(&socket.id()).1.contains("user"), "last seen at minute 50");
+}
+
+#[test]
+fn nor_does_an_update_in_the_same_second() {
+    let (app, later) = timed();
+    let (socket, cookie) = a_socket_and_a_visitor(&app, &later);
+    done(add(&socket)).unwrap();
+    let held = app.held(&socket.id()).unwrap();
+    assert!(held.cookie.expires() >= cookie.expires());
+}
+
+/// It reads first only where it cannot know: a socket that writes again immediately does not.
+#[test]
+fn a_socket_that_has_just_heard_of_its_session_does_not_read_it_again() {
+    let (app, later) = timed();
+    let (socket, _) = a_socket_and_a_visitor(&app, &later);
+    done(add(&socket)).unwrap();
+    let calls = app.store.calls.load(Ordering::SeqCst);
+    done(add(&socket)).unwrap();
+    assert_eq!(app.store.calls.load(Ordering::SeqCst) - calls, 1);
+}
+
+/// The browser's cookie ends at minute 60, and the response of a request that has saved at minute 55 never goes out.
+#[test]
+fn a_request_without_a_response_does_not_keep_the_cookie_from_being_renewed() {
+    for saves in [true, false] {
+        let (app, later) = timed();
+        let sid = app.log_in();
+        later.store(55 * MINUTE, Ordering::SeqCst);
+        let (exchange, session) = app.request(&sid);
+        if saves {
+            session.insert("cart", 1).unwrap();
+            done(session.save()).unwrap();
+        } else {
+            done(add(&session)).unwrap();
+        }
+        drop((exchange, session));
+        assert!(minutes_left(&app.store.memory, &sid) >= 48);
+        later.store(58 * MINUTE, Ordering::SeqCst);
+        let (exchange, _session) = app.request(&sid);
+        assert_eq!(done(exchange.end()).unwrap().len(), 1, "else the browser forgets it at minute 60");
+    }
+}
+
+/// And where it does go out, it carries the whole lifetime.
+#[test]
+fn the_end_gives_what_an_early_save_has_kept_back() {
+    let (app, later) = timed();
+    let sid = app.log_in();
+    for (minute, calls) in [(10, 2), (65, 3)] {
+        later.store(minute * MINUTE, Ordering::SeqCst);
+        let before = app.store.calls.load(Ordering::SeqCst);
+        let (exchange, session) = app.request(&sid);
+        done(add(&session)).unwrap();
+        let cookies = done(exchange.end()).unwrap();
+        assert_eq!(cookies.len(), 1, "minute {minute}");
+        assert_eq!(minutes_left(&app.store.memory, &sid), 60, "minute {minute}");
+        assert_eq!(session.cookie().expires(), app.held(&sid).unwrap().cookie.expires());
+        assert_eq!(app.store.calls.load(Ordering::SeqCst) - before, calls, "minute {minute}");
+    }
+}
+
+#[test]
+fn an_end_that_is_tried_again_after_a_save_sends_a_cookie_that_ends_with_the_record() {
+    let (app, later) = timed();
+    let sid = app.log_in();
+    later.store(50 * MINUTE, Ordering::SeqCst);
+    let (exchange, session) = app.request(&sid);
+    session.insert("k", 1).unwrap();
+    app.trouble_at(0, Trouble::FailsBefore);
+    assert!(done(exchange.end()).is_err());
+    done(session.save()).unwrap();
+    assert_eq!(done(exchange.end()).unwrap().len(), 1);
+    assert_eq!(session.cookie().expires(), app.held(&sid).unwrap().cookie.expires());
+    assert_eq!(minutes_left(&app.store.memory, &sid), 60);
+}
+
+/// What the store says of the time that is left was true when it was asked.
+#[test]
+fn a_read_that_took_half_the_lifetime_does_not_keep_the_end_from_touching() {
+    let far = |memory, now| Far { memory, now, takes: AtomicU64::new(0) };
+    let (app, later) = app(Duration::from_secs(60 * MINUTE), far);
+    let (exchange, session) = app.ask(&[]);
+    session.insert("user", "tj").unwrap();
+    done(exchange.end()).unwrap();
+    let sid = session.id();
+    later.store(10 * MINUTE, Ordering::SeqCst);
+    app.store.takes.store(30 * MINUTE, Ordering::SeqCst);
+    let (exchange, _session) = app.request(&sid);
+    app.store.takes.store(0, Ordering::SeqCst);
+    assert_eq!(later.load(Ordering::SeqCst), 40 * MINUTE);
+    assert_eq!(done(exchange.end()).unwrap().len(), 1);
+    assert_eq!(minutes_left(&app.store.memory, &sid), 60);
+}
+
+#[test]
+fn a_lifetime_beyond_the_last_date_is_not_touched_with_every_request() {
+    let slow = |memory, _| common::SlowStore { memory, ..common::SlowStore::default() };
+    let (app, later) = app(Duration::MAX, slow);
+    let sid = app.log_in();
+    for at in 1..5 {
+        later.store(at * 60 * MINUTE, Ordering::SeqCst);
+        let (exchange, _session) = app.request(&sid);
+        assert!(done(exchange.end()).unwrap().is_empty());
+    }
+}
