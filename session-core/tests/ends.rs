@@ -16,7 +16,7 @@ use std::{
 use common::{App, Trouble, add, done};
 use session_core::{
     Clock, Cookie, CookieOptions, Destroyed, Expect, MemoryStore, Options, Record, Set, Sid, Store,
-    StoreError, Stored, Touched, async_trait,
+    StoreError, Stored, Touch, Touched, async_trait,
 };
 
 const MINUTE: u64 = 60;
@@ -135,6 +135,56 @@ fn a_request_without_a_response_does_not_keep_the_cookie_from_being_renewed() {
         later.store(58 * MINUTE, Ordering::SeqCst);
         let (exchange, _session) = app.request(&sid);
         assert_eq!(done(exchange.end()).unwrap().len(), 1, "else the browser forgets it at minute 60");
+    }
+}
+
+/// However often it has saved, and whatever became of the first time.
+#[test]
+fn nor_does_one_that_has_saved_twice() {
+    for fails in [true, false] {
+        let (app, later) = timed();
+        let sid = app.log_in();
+        later.store(55 * MINUTE, Ordering::SeqCst);
+        let (exchange, session) = app.request(&sid);
+        if fails {
+            app.trouble_at(0, Trouble::FailsAfter);
+        }
+        assert_eq!(done(add(&session)).is_err(), fails);
+        done(add(&session)).unwrap();
+        drop((exchange, session));
+        later.store(58 * MINUTE, Ordering::SeqCst);
+        let (exchange, _session) = app.request(&sid);
+        assert_eq!(done(exchange.end()).unwrap().len(), 1);
+    }
+}
+
+/// A request that was loaded at minute 58 saves at minute 63: another one has touched the session meanwhile.
+#[test]
+fn an_early_save_does_not_go_by_an_end_that_is_long_past() {
+    for percent in [20, 100] {
+        let (start, later) = (SystemTime::now(), Arc::new(AtomicU64::new(0)));
+        let now = Arc::clone(&later);
+        let clock = Clock::new(move || start + Duration::from_secs(now.load(Ordering::SeqCst)));
+        let memory = MemoryStore::new().clock(clock.clone());
+        let store = Arc::new(common::SlowStore { memory, ..common::SlowStore::default() });
+        let hour = CookieOptions::new().max_age(Duration::from_secs(60 * MINUTE));
+        let options =
+            Options::new("keyboard cat").cookie(hour).clock(clock).touch(Touch::AfterPercent(percent));
+        let app = App { sessions: options.store(Arc::clone(&store)).build().unwrap(), store };
+        let sid = app.log_in();
+        later.store(50 * MINUTE, Ordering::SeqCst);
+        let (other, two) = app.request(&sid);
+        done(add(&two)).unwrap();
+        let (exchange, session) = app.request(&sid);
+        // It gives the record the rest by a touch.
+        done(other.end()).unwrap();
+        assert_eq!(minutes_left(&app.store.memory, &sid), 60);
+        later.store(65 * MINUTE, Ordering::SeqCst);
+        session.insert("cart", 1).unwrap();
+        done(session.save()).unwrap();
+        drop(exchange);
+        assert!(minutes_left(&app.store.memory, &sid) >= 45, "{percent}");
+        assert_eq!(app.held(&sid).unwrap().data.get("cart"), Some("1"), "{percent}");
     }
 }
 

@@ -5,10 +5,12 @@
 mod common;
 
 use std::{
+    future::poll_fn,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
+    task::{Context, Poll},
     time::{Duration, SystemTime},
 };
 
@@ -117,6 +119,8 @@ fn what_is_removed_after_an_atomic_change_in_doubt_is_not_stored() {
 #[derive(Debug, Default)]
 struct LateStore {
     memory: MemoryStore,
+    /// The next write takes a while.
+    delays_set: AtomicBool,
     catches_set: AtomicBool,
     catches_destroy: AtomicBool,
     caught: Mutex<Vec<(Sid, Option<Record>, Expect)>>,
@@ -155,6 +159,11 @@ impl Store for LateStore {
 
     async fn set(&self, sid: &Sid, record: &Record, expect: &Expect) -> Result<Set, StoreError> {
         self.catch(&self.catches_set, sid, Some(record), expect).await;
+        let mut is_delayed = self.delays_set.swap(false, Ordering::SeqCst);
+        let delay = move |_: &mut Context<'_>| {
+            if std::mem::take(&mut is_delayed) { Poll::Pending } else { Poll::Ready(()) }
+        };
+        poll_fn(delay).await;
         self.memory.set(sid, record, expect).await
     }
 
@@ -282,5 +291,36 @@ fn what_was_to_expire_and_was_touched_is_not_ended_by_a_late_call() {
         done(exchange.end()).unwrap();
         app.store.arrives();
         assert!(app.store.data(&sid, "user").is_some(), "{at}");
+    }
+}
+
+/// An atomic change is given up, and beside a save that is under way the handler says what it saw. The change arrives late, and
+/// the save is overtaken by it.
+#[test]
+fn what_is_set_beside_a_save_that_is_overtaken_is_stored() {
+    for (at, app) in late().enumerate() {
+        for clears in [true, false] {
+            let (exchange, session) = app.ask(&[]);
+            session.insert("n", 0).unwrap();
+            done(exchange.end()).unwrap();
+            let sid = session.id();
+            let (exchange, session) = app.request(&sid);
+            app.store.catches_set.store(true, Ordering::SeqCst);
+            assert!(polled(3, add(&session)).is_none());
+            app.store.delays_set.store(true, Ordering::SeqCst);
+            session.insert("k", 1).unwrap();
+            let mut save = Box::pin(session.save());
+            assert!(polled(1, save.as_mut()).is_none());
+            if clears {
+                session.clear().unwrap();
+            } else {
+                session.insert("n", 0).unwrap();
+            }
+            assert!(app.store.arrives());
+            done(save).unwrap();
+            done(exchange.end()).unwrap();
+            let expected = (!clears).then_some("0");
+            assert_eq!(app.store.data(&sid, "n").as_deref(), expected, "{at} {clears}");
+        }
     }
 }

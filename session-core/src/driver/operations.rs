@@ -88,7 +88,7 @@ impl Session {
 
     /// Several keys changed at once: what `change` does to its copy of the data is stored as a whole, or not at all. It is
     /// called again when another request was faster, and nothing of the session is locked while it runs. Without a change
-    /// nothing is written, and the answer is about the data as this request knows them.
+    /// nothing is written, and the answer is about the data as this request knows them (after the response they may be read first).
     ///
     /// ```
     /// # async fn handler(session: session_core::Session) -> Result<u32, session_core::Error> {
@@ -177,8 +177,9 @@ impl Session {
 
     /// Saves the session now. Needed only for work that goes on after the response, or when somebody else is to read the
     /// session before it. What other requests changed meanwhile is kept, and from then on seen here. The session has its
-    /// whole lifetime again; after the response, in the new profile, as much of it as has the next request renew the rest
-    /// together with its cookie. Node: `save()`, which stores the expiry that was read.
+    /// whole lifetime again; in the new profile after the response, and before it where the cookie would end soon, as much of
+    /// it as has the end of this request, or the next one, renew the rest together with the cookie. Node: `save()`, which
+    /// stores the expiry that was read.
     ///
     /// # Errors
     /// [`Error::Gone`] when the session was ended elsewhere, [`Error::Contended`] and [`Error::IdInUse`] when it could not be

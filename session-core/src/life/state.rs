@@ -77,7 +77,7 @@ pub(crate) struct Life {
     same_id: bool,
     /// What express-session calls the saved hash.
     saved: Option<Arc<Data>>,
-    /// When this request last moved the expiry of the record.
+    /// When this request last gave the record its whole lifetime.
     renewed: Option<Millis>,
     /// When the store was last asked of this session, and told that it is there.
     confirmed: Millis,
@@ -288,7 +288,11 @@ impl Life {
     pub(crate) fn clear(&mut self) {
         self.made_before = None;
         if let Some(made) = self.made.take() {
-            self.doubt(made);
+            // Not behind a call that is out, which may turn out to have done nothing.
+            match self.doubted.first_mut() {
+                Some(first) => *first = Arc::new(either(first, &made)),
+                None => self.doubted.push(made),
+            }
         }
         self.view = Arc::default();
     }
@@ -296,10 +300,10 @@ impl Life {
     /// What the handler says of a key is a change also where it is what it saw, if an atomic change may have stored something
     /// else.
     fn says(&mut self, key: &str) {
-        if let (Some(made), Some(last)) = (&self.made, self.doubted.last_mut())
-            && made.get(key) != last.get(key)
-        {
-            Arc::make_mut(last).insert(key, UNKNOWN.into());
+        let Some(made) = &self.made else { return };
+        // All of them: that of a call that is out is forgotten when it turns out to have done nothing.
+        for seen in self.doubted.iter_mut().filter(|seen| made.get(key) != seen.get(key)) {
+            Arc::make_mut(seen).insert(key, UNKNOWN.into());
         }
     }
 
@@ -452,13 +456,14 @@ impl Life {
 
     /// A call that is still on its way names the version that it expects: what is written now must have another one, also
     /// where that is made of the text. A cookie's date makes it differ; without one, the text of the record does: always in
-    /// the new profile, and in Express's own only when there is such a call. After the response the date may stand still.
+    /// the new profile, and in Express's own only when there is such a call. A date that is kept stands still as well.
     pub(super) fn is_to_differ(&mut self, stamped: &Cookie, context: &Context<'_>) -> bool {
         self.has_lost_a_call |= !self.doubted.is_empty() || self.is_to_fence();
         let with_record = context.options.policies.cookie_renewal == CookieRenewal::WithRecord;
         // The last date that there is does not move either.
         let has_no_date = stamped.expires_at().is_none_or(|at| at >= date::LAST);
-        (has_no_date && self.has_lost_a_call) || ((has_no_date || self.is_response_out()) && with_record)
+        let stands_still = has_no_date || !is_whole(stamped, context.now);
+        (has_no_date && self.has_lost_a_call) || (stands_still && with_record)
     }
 
     /// The store may hold it under its id.
@@ -527,14 +532,15 @@ impl Life {
             self.span().and_then(Span::surely).is_some_and(|until| until < next_touch)
                 && !planted(Fault::RenewedUnsent)
         };
-        (self.is_response_out() || (!at_the_end && ends_before())).then_some(due)
+        // What was kept back once is so until the end.
+        let is_behind = || self.expiry_in_doubt || ends_before();
+        (self.is_response_out() || (!at_the_end && is_behind())).then_some(due)
     }
 
-    /// A write after the response keeps the end of the record, and another request may have moved that since it was heard of.
-    pub(super) fn is_to_look_at_its_end(&self, context: &Context<'_>) -> bool {
-        self.is_response_out()
-            && context.now.saturating_sub(self.confirmed) >= CONFIRMED_FOR
-            && self.due_at(&self.stamped(context.now), false, context).is_some()
+    /// A write that keeps the end of the record, which another request may have moved since it was heard of.
+    pub(super) fn is_to_look_at_its_end(&self, at_the_end: bool, context: &Context<'_>) -> bool {
+        context.now.saturating_sub(self.confirmed) >= CONFIRMED_FOR
+            && self.due_at(&self.stamped(context.now), at_the_end, context).is_some()
     }
 
     /// The cookie as the response sends it: it ends when the record does.
@@ -863,6 +869,7 @@ impl Life {
         self.standing = Standing::Fresh { tried: Few::new() };
         self.base = Arc::clone(&data);
         self.has_no_doubt();
+        self.expiry_in_doubt = false;
         self.saved = Some(data);
         if self.cookie == cookie {
             self.cookie_unsaved = Differing::default();

@@ -81,7 +81,10 @@ impl Operation {
         if !life.is_reachable() && !planted(Fault::UnreachableSaved) {
             return Err(Error::ResponseOut);
         }
-        if matches!(life.standing, Standing::Held(_)) && !self.has_read && life.is_to_look_at_its_end(context)
+        let at_the_end = matches!(self.kind, Kind::End(_));
+        if matches!(life.standing, Standing::Held(_))
+            && !self.has_read
+            && life.is_to_look_at_its_end(at_the_end, context)
         {
             return Ok(Written::Ask(self.ask_get(life)));
         }
@@ -93,8 +96,9 @@ impl Operation {
             Ok(data) => data,
             Err(ask) => return Ok(Written::Ask(ask)),
         };
-        let stamped = life.stamped_to_write(matches!(self.kind, Kind::End(_)), context);
-        if stamped.expires_at().is_some_and(|at| at <= context.now) && !planted(Fault::OldExpiryWritten) {
+        let stamped = life.stamped_to_write(at_the_end, context);
+        let has_expired = life.stamped(context.now).expires_at().is_some_and(|at| at <= context.now);
+        if has_expired && !planted(Fault::OldExpiryWritten) {
             return Ok(self.write_expired(life));
         }
         if self.has_merged && matches!(self.kind, Kind::Save | Kind::End(_)) && !life.has_changes() {
