@@ -94,7 +94,7 @@ fn main() {
     println!("{}", table(&rows));
 }
 
-/// How long each of the writes to sessions that nothing else is about took; those that are not done after ten seconds are
+/// How long each of the writes to sessions that nothing else is about took; those that are not done after a minute are
 /// left out.
 async fn writes(beside: Beside) -> Vec<Duration> {
     let sessions = sessions();
@@ -117,7 +117,7 @@ async fn writes(beside: Beside) -> Vec<Duration> {
             })
         })
         .collect();
-    let limit = Duration::from_secs(10);
+    let limit = Duration::from_secs(60);
     let done = join_all(tasks.into_iter().map(|task| tokio::time::timeout(limit, task))).await;
     others.iter().for_each(tokio::task::JoinHandle::abort);
     done.into_iter().filter_map(|done| done.ok().map(|done| done.expect("a write"))).collect()
