@@ -225,19 +225,26 @@ fn what_a_reload_dropped_stays_dropped() {
     }
 }
 
-/// A record that is to end because its lifetime is over: the call is given up, and the session is read again.
+/// A record that is to end because its lifetime is over: the call is given up, and the session is read again, or given another
+/// lifetime, with which the end only touches it.
 #[test]
-fn what_was_to_expire_and_was_read_again_is_not_ended_by_a_late_call() {
+fn what_was_to_expire_and_goes_on_is_not_ended_by_a_late_call() {
     for (at, app) in late().enumerate() {
-        let sid = log_in(&app);
-        let (exchange, session) = app.request(&sid);
-        session.set_max_age(Some(Duration::ZERO)).unwrap();
-        app.store.catches_destroy.store(true, Ordering::SeqCst);
-        assert!(polled(3, session.save()).is_none());
-        done(session.reload()).unwrap();
-        done(exchange.end()).unwrap();
-        app.store.arrives();
-        assert!(app.store.data(&sid, "user").is_some(), "{at}");
+        for reloads in [true, false] {
+            let sid = log_in(&app);
+            let (exchange, session) = app.request(&sid);
+            session.set_max_age(Some(Duration::ZERO)).unwrap();
+            app.store.catches_destroy.store(true, Ordering::SeqCst);
+            assert!(polled(3, session.save()).is_none());
+            if reloads {
+                done(session.reload()).unwrap();
+            } else {
+                session.set_max_age(Some(HOUR)).unwrap();
+            }
+            done(exchange.end()).unwrap();
+            app.store.arrives();
+            assert!(app.store.data(&sid, "user").is_some(), "{at} {reloads}");
+        }
     }
 }
 
@@ -275,22 +282,6 @@ fn what_was_to_expire_and_was_stored_again_is_not_ended_by_a_late_call() {
         assert_eq!(app.store.data(&sid, "order").as_deref(), Some("42"), "{at}");
         app.store.arrives();
         assert_eq!(app.store.data(&sid, "order").as_deref(), Some("42"), "{at}");
-    }
-}
-
-/// The same of a save's, and the end only touches.
-#[test]
-fn what_was_to_expire_and_was_touched_is_not_ended_by_a_late_call() {
-    for (at, app) in late().enumerate() {
-        let sid = log_in(&app);
-        let (exchange, session) = app.request(&sid);
-        session.set_max_age(Some(Duration::ZERO)).unwrap();
-        app.store.catches_destroy.store(true, Ordering::SeqCst);
-        assert!(polled(3, session.save()).is_none());
-        session.set_max_age(Some(HOUR)).unwrap();
-        done(exchange.end()).unwrap();
-        app.store.arrives();
-        assert!(app.store.data(&sid, "user").is_some(), "{at}");
     }
 }
 
