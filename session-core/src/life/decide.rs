@@ -226,6 +226,37 @@ fn is_modified(facts: &Facts, policies: &Policies) -> bool {
     !facts.same_id || facts.changed || cookie_changed
 }
 
+/// A write, and what is known of the end of the record, and with it of the browser's cookie.
+pub(crate) struct Writing {
+    /// The end of the request writes: its response brings the cookie.
+    pub(crate) at_the_end: bool,
+    pub(crate) after_the_response: bool,
+    /// What was kept back once is so until the end of the request.
+    pub(crate) expiry_in_doubt: bool,
+    /// How much is left at least; `None`: for ever, or that is not known.
+    pub(crate) left: Option<Millis>,
+}
+
+/// To how much of its `lifetime` a write keeps a record, so that a touch is due immediately and tells the browser. `None`: to
+/// all of it, because the browser is told, or is told in time.
+pub(crate) fn kept_to(
+    writing: &Writing,
+    policies: &Policies,
+    touch: Touch,
+    lifetime: Millis,
+) -> Option<Millis> {
+    let sends_cookies = policies.cookie_renewal == CookieRenewal::WithRecord && !policies.rolling;
+    let due = touch.is_due_at(lifetime)?;
+    let ends_before_the_next_touch =
+        || writing.left.is_some_and(|left| left < lifetime - due) && !planted(Fault::RenewedUnsent);
+    let may_never_be_told =
+        || !writing.at_the_end && (writing.expiry_in_doubt || ends_before_the_next_touch());
+    let keeps = sends_cookies
+        && (writing.after_the_response || may_never_be_told())
+        && !planted(Fault::RenewedUnseen);
+    keeps.then_some(due)
+}
+
 impl Touch {
     /// With how much left of a lifetime a touch is due; `None`: always.
     pub(crate) fn is_due_at(self, lifetime: Millis) -> Option<Millis> {

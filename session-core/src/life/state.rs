@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 
 use super::{
     Context,
-    decide::{Facts, Presence, Saved},
+    decide::{Facts, Presence, Saved, Writing, kept_to},
     fault::{Fault, planted},
     merge::{UNKNOWN, changed_keys, either, merge},
 };
@@ -519,22 +519,16 @@ impl Life {
 
     /// When a record ends for which a touch is due immediately. `None`: a write is to give it its whole lifetime.
     fn due_at(&self, stamped: &Cookie, at_the_end: bool, context: &Context<'_>) -> Option<Millis> {
-        let policies = &context.options.policies;
-        let sends_cookies = policies.cookie_renewal == CookieRenewal::WithRecord && !policies.rolling;
-        if !sends_cookies || planted(Fault::RenewedUnseen) {
-            return None;
-        }
-        let whole = stamped.expires_at()?;
-        let lifetime = whole.saturating_sub(context.now);
-        let due = date::after(context.now, context.options.touch.is_due_at(lifetime)?);
-        let next_touch = date::after(context.now, whole.saturating_sub(due));
-        let ends_before = || {
-            self.span().and_then(Span::surely).is_some_and(|until| until < next_touch)
-                && !planted(Fault::RenewedUnsent)
+        let lifetime = stamped.expires_at()?.saturating_sub(context.now);
+        let until = self.span().and_then(Span::surely);
+        let writing = Writing {
+            at_the_end,
+            after_the_response: self.is_response_out(),
+            expiry_in_doubt: self.expiry_in_doubt,
+            left: until.map(|until| until.saturating_sub(context.now)),
         };
-        // What was kept back once is so until the end.
-        let is_behind = || self.expiry_in_doubt || ends_before();
-        (self.is_response_out() || (!at_the_end && is_behind())).then_some(due)
+        let due = kept_to(&writing, &context.options.policies, context.options.touch, lifetime)?;
+        Some(date::after(context.now, due))
     }
 
     /// A write that keeps the end of the record, which another request may have moved since it was heard of.
