@@ -2,13 +2,15 @@
 
 use std::{
     fmt,
+    future::poll_fn,
+    pin::{Pin, pin},
     sync::{
         Arc, OnceLock,
         atomic::{AtomicU8, Ordering},
     },
 };
 
-use tracing::{Instrument, Span};
+use tracing::Span;
 
 use crate::{
     driver::session::Session,
@@ -69,7 +71,7 @@ impl Exchange {
         let exchange = Arc::clone(&self.0);
         let begun = match exchange.session.get() {
             Some(_) => Ok(None),
-            None => exchange.span.in_scope(|| exchange.sessions.begin(request)),
+            None => within(&exchange.span, || exchange.sessions.begin(request)),
         };
         async move {
             if let Some(session) = exchange.session.get() {
@@ -78,7 +80,7 @@ impl Exchange {
             let loaded = match begun {
                 Ok(None) => Ok(None),
                 Ok(Some(begun)) => {
-                    exchange.sessions.load(begun).instrument(exchange.span.clone()).await.map(Some)
+                    poll_within(&exchange.span, pin!(exchange.sessions.load(begun))).await.map(Some)
                 }
                 Err(error) => Err(error),
             };
@@ -113,7 +115,7 @@ impl Exchange {
             (false, Some(Some(session))) => session,
             _ => return Ok(Vec::new()),
         };
-        let (cookie, error) = session.end().instrument(self.0.span.clone()).await;
+        let (cookie, error) = poll_within(&self.0.span, pin!(session.end())).await;
         let cookies = cookie.into_iter().collect();
         match error {
             None => Ok(cookies),
@@ -143,6 +145,15 @@ impl Drop for Inner {
             session.came_late();
         }
     }
+}
+
+/// What is done in a span that nobody listens to costs nothing.
+fn within<T>(span: &Span, work: impl FnOnce() -> T) -> T {
+    if span.is_disabled() { work() } else { span.in_scope(work) }
+}
+
+fn poll_within<F: Future>(span: &Span, mut future: Pin<&mut F>) -> impl Future<Output = F::Output> {
+    poll_fn(move |context| within(span, || future.as_mut().poll(context)))
 }
 
 /// The client gets an opaque answer; this is where the cause is told, once.

@@ -84,7 +84,7 @@ enum Stop {
 pub(super) struct Run<'a, F> {
     session: &'a Session,
     ticket: u64,
-    /// While it is not in the line: before it begins, and while the application is asked.
+    /// While it is not put to rest: before it begins, while it is driven here, and while the application is asked.
     mine: Option<Running>,
     /// It has let those go first who came before.
     has_yielded: bool,
@@ -96,15 +96,14 @@ pub(super) struct Run<'a, F> {
 impl<F> Unpin for Run<'_, F> {}
 
 /// What is there to do for one that comes.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "moved and never kept: a box would be one more allocation an operation"
-)]
 enum Entered {
     Waits,
     /// Somebody else has done it.
-    Done(Result<Done, Error>),
-    Drives(Running, Option<Waker>),
+    Done(Box<Result<Done, Error>>),
+    /// Drives its own. The waker of all, where others wait too.
+    Drives(Option<Waker>),
+    /// Drives somebody else's.
+    Helps(Box<Running>, Waker),
 }
 
 impl<'a, F: FnMut(&Arc<Data>) -> Changed> Run<'a, F> {
@@ -128,32 +127,35 @@ impl<F: FnMut(&Arc<Data>) -> Changed> Future for Run<'_, F> {
                 return Poll::Pending;
             }
             this.has_yielded = true;
-            let (mut running, waker) = match line.enter(this.ticket, &mut this.mine, context.waker()) {
+            let waker = match line.enter(this.ticket, &mut this.mine, context.waker()) {
                 Entered::Waits => return Poll::Pending,
-                Entered::Done(done) => return Poll::Ready(done),
-                Entered::Drives(running, waker) => (running, waker),
+                Entered::Done(done) => return Poll::Ready(*done),
+                Entered::Helps(running, waker) => {
+                    if running.help(this.session, this.ticket, waker, context) {
+                        return Poll::Pending;
+                    }
+                    continue;
+                }
+                Entered::Drives(waker) => waker,
             };
-            let own = running.ticket == this.ticket;
+            let Some(running) = &mut this.mine else { return Poll::Ready(Err(lost())) };
             let by = &mut Context::from_waker(waker.as_ref().unwrap_or(context.waker()));
-            let stop = if own {
-                let mut on_panic = Freed(Some(line));
-                let stop = running.drive(this.session, by);
-                on_panic.0 = None;
-                stop
-            } else {
-                running.drive_for_another(this.session, by)
-            };
+            let mut on_panic = Freed(Some(line));
+            let stop = running.drive(this.session, by);
+            on_panic.0 = None;
             match stop {
                 Poll::Pending => {
-                    if line.rest(running, waker.is_some(), this.ticket, context.waker()) {
+                    let Some(running) = this.mine.take() else { return Poll::Ready(Err(lost())) };
+                    if line.rest(Box::new(running), waker.is_some(), this.ticket, context.waker()) {
                         return Poll::Pending;
                     }
                 }
-                Poll::Ready(Stop::Done(done)) if own => {
+                Poll::Ready(Stop::Done(done)) => {
                     line.free(None);
+                    this.mine = None;
                     return Poll::Ready(done);
                 }
-                Poll::Ready(Stop::Asks(seen)) if own => {
+                Poll::Ready(Stop::Asks(seen)) => {
                     // The line is free meanwhile: the application may use the session.
                     line.free(None);
                     let base = Arc::clone(this.session.life().base());
@@ -164,9 +166,7 @@ impl<F: FnMut(&Arc<Data>) -> Changed> Future for Run<'_, F> {
                     if this.wrote > ATTEMPTS {
                         return Poll::Ready(Err(Error::Contended(ATTEMPTS.into())));
                     }
-                    this.mine = Some(running);
                 }
-                Poll::Ready(stop) => line.free(Some((running.ticket, stop.aside(running)))),
             }
         }
     }
@@ -185,26 +185,29 @@ impl Session {
         let line = self.line();
         loop {
             let (current, entered) = line.enter_to_help(ticket, context.waker());
-            let Entered::Drives(mut running, waker) = entered else { return current == of };
-            let by = &mut Context::from_waker(waker.as_ref().unwrap_or(context.waker()));
-            let stop = running.drive_for_another(self, by);
-            match stop {
-                Poll::Pending => {
-                    if line.rest(running, waker.is_some(), ticket, context.waker()) {
-                        return current == of;
-                    }
-                }
-                Poll::Ready(stop) => line.free(Some((running.ticket, stop.aside(running)))),
+            let Entered::Helps(running, waker) = entered else { return current == of };
+            if running.help(self, ticket, waker, context) {
+                return current == of;
             }
         }
     }
 }
 
 impl Running {
-    /// A store that panics strikes the one that asked it, and not whoever helps.
-    fn drive_for_another(&mut self, session: &Session, context: &mut Context<'_>) -> Poll<Stop> {
-        let driven = catch_unwind(AssertUnwindSafe(|| self.drive(session, context)));
-        driven.unwrap_or_else(|_| Poll::Ready(Stop::Done(Err(lost()))))
+    /// Drives what somebody else has begun. False: to look again who is under way.
+    fn help(mut self: Box<Self>, session: &Session, ticket: u64, all: Waker, context: &Context<'_>) -> bool {
+        let by = &mut Context::from_waker(&all);
+        // A store that panics strikes the one that asked it, and not whoever helps.
+        let driven = catch_unwind(AssertUnwindSafe(|| self.drive(session, by)));
+        let of = self.ticket;
+        let aside = match driven {
+            Ok(Poll::Pending) => return session.line().rest(self, true, ticket, context.waker()),
+            Ok(Poll::Ready(Stop::Done(done))) => Aside::Done(Box::new(done)),
+            Ok(Poll::Ready(Stop::Asks(_))) => Aside::Asks(self),
+            Err(_) => Aside::Done(Box::new(Err(lost()))),
+        };
+        session.line().free(Some((of, aside)));
+        false
     }
 
     /// As far as it gets.
@@ -238,15 +241,6 @@ impl Running {
     }
 }
 
-impl Stop {
-    fn aside(self, running: Running) -> Aside {
-        match self {
-            Self::Done(done) => Aside::Done(Box::new(done)),
-            Self::Asks(_) => Aside::Asks(Box::new(running)),
-        }
-    }
-}
-
 impl Line {
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -271,26 +265,27 @@ impl Line {
         let mut state = self.state();
         if let Some(at) = state.aside.iter().position(|(of, _)| *of == ticket) {
             match state.aside.swap_remove(at).1 {
-                Aside::Done(done) => return Entered::Done(*done),
+                Aside::Done(done) => return Entered::Done(done),
                 Aside::Asks(running) => *mine = Some(*running),
             }
         }
-        match (state.current.take(), mine.take()) {
-            (None, Some(running)) => state.drive(running, ticket, waker).unlocked(state),
-            (Some(Current::Resting(running)), None) if running.ticket == ticket => {
-                state.drive(*running, ticket, waker).unlocked(state)
+        match (state.current.take(), mine.is_some()) {
+            (None, true) => state.drive(ticket, waker).unlocked(state),
+            (Some(Current::Resting(running)), false) if running.ticket == ticket => {
+                *mine = Some(*running);
+                state.drive(ticket, waker).unlocked(state)
             }
-            (current, None) if current.as_ref().is_none_or(|current| current.ticket() != ticket) => {
+            (current, false) if current.as_ref().is_none_or(|current| current.ticket() != ticket) => {
                 state.current = current;
-                Entered::Done(Err(lost()))
+                Entered::Done(Box::new(Err(lost())))
             }
-            (current, waiting) => {
+            (current, _) => {
                 let entered = state.help(current, |everyone| everyone.and(ticket, waker)).unlocked(state);
                 // Whoever is in the line may need the turn.
-                *mine = waiting.map(|mut waiting| {
+                if let Some(waiting) = mine {
                     waiting.operation.loses_turn();
-                    Running { turn: None, ..waiting }
-                });
+                    waiting.turn = None;
+                }
                 entered
             }
         }
@@ -315,7 +310,7 @@ impl Line {
 
     /// It goes on when it is woken. False: somebody came meanwhile whom the last poll does not wake, or its future was
     /// dropped, so once more.
-    fn rest(&self, running: Running, wakes_everyone: bool, ticket: u64, waker: &Waker) -> bool {
+    fn rest(&self, running: Box<Running>, wakes_everyone: bool, ticket: u64, waker: &Waker) -> bool {
         let mut state = self.state();
         if let Some(Current::Polled { dropped: true, .. }) = state.current {
             state.current = None;
@@ -325,7 +320,7 @@ impl Line {
             drop(running);
             return false;
         }
-        state.current = Some(Current::Resting(Box::new(running)));
+        state.current = Some(Current::Resting(running));
         if let Some(everyone) = state.everyone.clone() {
             drop(state);
             if wakes_everyone && everyone.waiting().fired {
@@ -390,14 +385,14 @@ impl Line {
 }
 
 impl State {
-    fn drive(&mut self, running: Running, ticket: u64, waker: &Waker) -> Decided {
-        self.current = Some(Current::Polled { ticket: running.ticket, dropped: false });
+    fn drive(&mut self, ticket: u64, waker: &Waker) -> Decided {
+        self.current = Some(Current::Polled { ticket, dropped: false });
         let everyone = self.everyone.as_ref().map(|everyone| {
             everyone.waiting().fired = false;
             everyone.and(ticket, waker)
         });
         let (everyone, last) = everyone.unzip();
-        Decided { entered: Entered::Drives(running, everyone), unused: [last.flatten(), None] }
+        Decided { entered: Entered::Drives(everyone), unused: [last.flatten(), None] }
     }
 
     /// Somebody else is under way.
@@ -413,7 +408,7 @@ impl State {
             Some(Current::Resting(running)) => {
                 everyone.waiting().fired = false;
                 self.current = Some(Current::Polled { ticket: running.ticket, dropped: false });
-                Entered::Drives(*running, Some(all))
+                Entered::Helps(running, all)
             }
             other => {
                 self.current = other;

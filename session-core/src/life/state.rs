@@ -234,7 +234,7 @@ impl Life {
     /// `asked`: when the store was.
     pub(crate) fn loaded(sid: Sid, stored: Stored, asked: Millis, context: &Context<'_>) -> Self {
         let held = Held::of(&stored, asked, context.now);
-        let data = Arc::new(stored.record.data);
+        let data = stored.record.data;
         let cookie = current(stored.record.cookie, context);
         Self {
             standing: Standing::Held(held),
@@ -766,7 +766,7 @@ impl Life {
         }
         self.confirmed = asked;
         (self.cookie_sent, self.cookie_in_doubt) = (false, false);
-        self.rebase(Arc::new(stored.record.data));
+        self.rebase(stored.record.data);
         if !was_held
             && context.options.policies.explicit_save == ExplicitSave::Counts
             && !planted(Fault::FoundNotSaved)

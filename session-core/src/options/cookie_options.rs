@@ -1,6 +1,9 @@
 //! The `cookie` option: the attributes that a new session's cookie starts with.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    sync::{Arc, OnceLock},
+    time::{Duration, SystemTime},
+};
 
 use crate::{
     record::cookie::{Attributes, Cookie, Field, Priority, SameSite},
@@ -29,6 +32,9 @@ pub struct CookieOptions {
     lifetime: Option<Lifetime>,
     partitioned: Option<bool>,
     priority: Option<Priority>,
+    /// What comes of these on a connection that is not secure, and on one that is: made for the first cookie, when nothing
+    /// is set any more.
+    made: [OnceLock<Arc<Attributes>>; 2],
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -168,11 +174,24 @@ impl CookieOptions {
             lifetime: self.lifetime.or(defaults.lifetime),
             partitioned: self.partitioned.or(defaults.partitioned),
             priority: self.priority.or(defaults.priority),
+            made: Default::default(),
         }
     }
 
     /// The cookie of a session that begins now.
     pub(crate) fn cookie(&self, connection_secure: bool, now: Millis) -> Cookie {
+        let [plain, secure] = &self.made;
+        let made = if connection_secure { secure } else { plain };
+        let mut cookie = Cookie::of(Arc::clone(made.get_or_init(|| self.attributes(connection_secure))));
+        match self.lifetime {
+            None | Some(Lifetime::Browser) => {}
+            Some(Lifetime::MaxAge(ms)) => cookie.live_for(Some(ms), now),
+            Some(Lifetime::Expires(at)) => cookie.live_until(Some(at), now),
+        }
+        cookie
+    }
+
+    fn attributes(&self, connection_secure: bool) -> Arc<Attributes> {
         let mut attributes = Attributes {
             partitioned: field(self.partitioned),
             priority: field(self.priority),
@@ -187,13 +206,7 @@ impl CookieOptions {
         if let Some(http_only) = self.http_only {
             attributes.http_only = Field::Known(http_only);
         }
-        let mut cookie = Cookie::of(attributes);
-        match self.lifetime {
-            None | Some(Lifetime::Browser) => {}
-            Some(Lifetime::MaxAge(ms)) => cookie.live_for(Some(ms), now),
-            Some(Lifetime::Expires(at)) => cookie.live_until(Some(at), now),
-        }
-        cookie
+        attributes.shared()
     }
 
     /// The path that requests are matched with; an empty one covers all, as `/` does.

@@ -41,7 +41,12 @@ impl Secret {
     /// `value.signature`: HMAC-SHA256 of the value, base64 without padding.
     #[must_use]
     pub fn sign(&self, value: &str) -> String {
-        let mut signed = String::with_capacity(value.len() + 1 + SIGNATURE_LENGTH);
+        self.sign_after("", value)
+    }
+
+    fn sign_after(&self, prefix: &str, value: &str) -> String {
+        let mut signed = String::with_capacity(prefix.len() + value.len() + 1 + SIGNATURE_LENGTH);
+        signed.push_str(prefix);
         signed.push_str(value);
         signed.push('.');
         self.with_signature(value, |signature| signed.push_str(signature));
@@ -123,8 +128,7 @@ pub struct Secrets(Vec<Secret>);
 impl Secrets {
     /// The signed value of a sid, before percent-encoding: `s:sid.signature`, by the first secret.
     pub(crate) fn seal(&self, sid: &str) -> String {
-        let signed = self.0.first().map(|secret| secret.sign(sid)).unwrap_or_default();
-        format!("s:{signed}")
+        self.0.first().map(|secret| secret.sign_after("s:", sid)).unwrap_or_default()
     }
 
     /// The sid of a signed value, if any of the secrets signed it.

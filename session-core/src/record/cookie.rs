@@ -132,12 +132,12 @@ pub(crate) enum Field<T> {
 
 impl Cookie {
     pub(crate) fn plain() -> Self {
-        Self::of(Attributes::plain())
+        Self::of(Attributes::plain().shared())
     }
 
     /// It lives until the browser closes.
-    pub(crate) fn of(attributes: Attributes) -> Self {
-        Self { original_max_age: Field::Null, expires: Field::Null, attributes: attributes.shared() }
+    pub(crate) fn of(attributes: Arc<Attributes>) -> Self {
+        Self { original_max_age: Field::Null, expires: Field::Null, attributes }
     }
 
     fn attributes_mut(&mut self) -> &mut Attributes {
@@ -385,7 +385,7 @@ impl Attributes {
     }
 
     /// In the place where this thread had them last, if they are the same.
-    fn shared(self) -> Arc<Self> {
+    pub(crate) fn shared(self) -> Arc<Self> {
         // A thread that ends has none any more.
         let last = LAST.try_with(|last| last.borrow().clone()).ok().flatten();
         last.filter(|last| **last == self).unwrap_or_else(|| {

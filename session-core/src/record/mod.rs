@@ -36,8 +36,8 @@ use crate::{
 pub struct Record {
     /// The attributes kept with the session.
     pub cookie: Cookie,
-    /// The application's keys and values.
-    pub data: Data,
+    /// The application's keys and values. Shared, so that a record costs no copy of them.
+    pub data: Arc<Data>,
     /// When it was written, if the text is to tell.
     stamp: Option<Millis>,
 }
@@ -50,8 +50,8 @@ pub struct RecordError(String);
 impl Record {
     /// From its two parts.
     #[must_use]
-    pub fn new(cookie: Cookie, data: Data) -> Self {
-        Self { cookie, data, stamp: None }
+    pub fn new(cookie: Cookie, data: impl Into<Arc<Data>>) -> Self {
+        Self { cookie, data: data.into(), stamp: None }
     }
 
     /// The text tells this moment, in white space that no reader of JSON sees. Where a store's version is the text, a record
@@ -111,8 +111,13 @@ impl Record {
 
 /// Two bits a character, of as many milliseconds as 49 days have.
 fn push_stamp(text: &mut String, at: Millis) {
-    let digits = [' ', '\t', '\n', '\r'];
-    text.extend((0..16).map(|place| digits[usize::try_from((at >> (2 * place)) & 3).unwrap_or_default()]));
+    let blanks = std::array::from_fn::<u8, 16, _>(|place| match (at >> (2 * place)) & 3 {
+        0 => b' ',
+        1 => b'\t',
+        2 => b'\n',
+        _ => b'\r',
+    });
+    text.push_str(std::str::from_utf8(&blanks).unwrap_or_default());
 }
 
 impl PartialEq for Record {

@@ -286,7 +286,7 @@ fn same_value(one: &Value, other: &Value) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
+    use std::{collections::BTreeMap, sync::Arc};
 
     use serde::Deserialize;
 
@@ -329,7 +329,7 @@ mod tests {
         }
     }
 
-    fn data(members: &str) -> Data {
+    fn data(members: &str) -> Arc<Data> {
         Record::parse(format!(r#"{{"cookie":{{}}{members}}}"#)).unwrap().data
     }
 

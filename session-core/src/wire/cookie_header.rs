@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use memchr::{memchr, memchr_iter};
+
 /// Every value of the cookie `name` in one header, in order, unquoted and percent-decoded. The first is the one that
 /// express-session looks at.
 ///
@@ -17,11 +19,16 @@ use std::borrow::Cow;
 /// assert_eq!(cookie_values(header, "c").count(), 0);
 /// ```
 pub fn cookie_values<'a>(header: &'a [u8], name: &str) -> impl Iterator<Item = Cow<'a, str>> {
-    header.split(|&byte| byte == b';').filter_map(move |pair| {
+    pairs(header).filter_map(move |pair| {
         let after_name = trim_start(pair).strip_prefix(name.as_bytes())?;
         let value = trim_start(after_name).strip_prefix(b"=")?;
         Some(decode(unquote(trim(value))))
     })
+}
+
+fn pairs(header: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let ends = memchr_iter(b';', header).chain([header.len()]);
+    ends.scan(0, |from, to| header.get(std::mem::replace(from, to + 1)..to))
 }
 
 fn trim(mut bytes: &[u8]) -> &[u8] {
@@ -48,23 +55,24 @@ fn unquote(value: &[u8]) -> &[u8] {
 
 /// Node's `decodeURIComponent` where it succeeds, else the text as it was sent.
 fn decode(value: &[u8]) -> Cow<'_, str> {
-    let text = match std::str::from_utf8(value) {
-        Ok(text) if text.is_ascii() => Cow::Borrowed(text),
-        _ => value.iter().map(|&byte| char::from(byte)).collect::<String>().into(),
-    };
-    if text.contains('%') { percent_decode(&text).map_or(text, Cow::Owned) } else { text }
+    if !value.is_ascii() {
+        let text: String = value.iter().map(|&byte| char::from(byte)).collect();
+        return percent_decode(text.as_bytes()).unwrap_or(text).into();
+    }
+    let decoded = memchr(b'%', value).and_then(|_| percent_decode(value));
+    decoded.map_or_else(|| str::from_utf8(value).unwrap_or_default().into(), Cow::Owned)
 }
 
-fn percent_decode(text: &str) -> Option<String> {
-    let mut parts = text.split('%').map(str::as_bytes);
+fn percent_decode(mut text: &[u8]) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
-    bytes.extend_from_slice(parts.next()?);
-    for part in parts {
-        let (&[high, low], plain) = part.split_first_chunk()?;
+    while let Some(plain) = memchr(b'%', text) {
+        let (&[_, high, low], behind) = text.get(plain..)?.split_first_chunk()?;
         let digit = |hex: u8| char::from(hex).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+        bytes.extend_from_slice(text.get(..plain)?);
         bytes.push(digit(high)? << 4 | digit(low)?);
-        bytes.extend_from_slice(plain);
+        text = behind;
     }
+    bytes.extend_from_slice(text);
     String::from_utf8(bytes).ok()
 }
 

@@ -2,11 +2,25 @@
 
 use std::fmt::Write;
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
 use crate::{
     error::CookieError,
     record::cookie::{Cookie, Priority, SameSite},
     wire::date,
 };
+
+/// What ECMA-262's `encodeURIComponent` encodes.
+const COMPONENT: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'!')
+    .remove(b'~')
+    .remove(b'*')
+    .remove(b'\'')
+    .remove(b'(')
+    .remove(b')');
 
 /// `name=value` with the value percent-encoded, then the attributes in Node's order; never `Max-Age`.
 pub(crate) fn serialize(name: &str, value: &str, cookie: &Cookie) -> Result<String, CookieError> {
@@ -14,7 +28,7 @@ pub(crate) fn serialize(name: &str, value: &str, cookie: &Cookie) -> Result<Stri
     check_name(name)?;
     header.push_str(name);
     header.push('=');
-    encode_uri_component(&mut header, value);
+    header.extend(utf8_percent_encode(value, COMPONENT));
     push_attributes(&mut header, cookie)?;
     Ok(header)
 }
@@ -87,20 +101,6 @@ fn is_domain(domain: &str) -> bool {
             && alphanumeric(label.last())
             && label.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'-')
     })
-}
-
-/// ECMA-262 `encodeURIComponent`.
-fn encode_uri_component(header: &mut String, value: &str) {
-    const HEX: &[u8; 16] = b"0123456789ABCDEF";
-    for byte in value.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-_.!~*'()".contains(&byte) {
-            header.push(char::from(byte));
-        } else {
-            header.push('%');
-            header.push(char::from(HEX[usize::from(byte >> 4)]));
-            header.push(char::from(HEX[usize::from(byte & 15)]));
-        }
-    }
 }
 
 #[cfg(test)]

@@ -510,7 +510,7 @@ impl Operation {
     ) -> Ask {
         let is_stamped = life.is_to_differ(&stamped, context);
         let sent = life.send(data, stamped, context.now);
-        let record = Record::new(sent.stamped.clone(), (*sent.data).clone());
+        let record = Record::new(sent.stamped.clone(), Arc::clone(&sent.data));
         let record = if is_stamped { record.stamped(context.now) } else { record };
         let sid = sent.sid.clone();
         self.asked = Asked::Set(sent);

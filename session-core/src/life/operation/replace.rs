@@ -1,5 +1,7 @@
 //! Another id for the session, with its data or without.
 
+use std::sync::Arc;
+
 use super::{Ask, Copy, Done, Event, Operation, Step, Why, write::Written};
 use crate::{
     error::Error,
@@ -207,7 +209,7 @@ impl Operation {
             life.leave(new);
         }
         let sent = life.copy_to(new.clone(), stamped, context.now);
-        let record = Record::new(sent.stamped.clone(), (*sent.data).clone());
+        let record = Record::new(sent.stamped.clone(), Arc::clone(&sent.data));
         let record =
             if life.is_to_differ(&sent.stamped, context) { record.stamped(context.now) } else { record };
         Step::Ask(self.ask_copy(sent, record, expect))

@@ -97,7 +97,7 @@ impl SimStore {
         let entry = self.held(sid, now)?;
         let millis = |ms: Millis| Duration::from_millis(ms.unsigned_abs());
         Some(Stored {
-            record: Record::new(entry.cookie.clone(), (*entry.data).clone()),
+            record: Record::new(entry.cookie.clone(), Arc::clone(&entry.data)),
             version: Version::from_number(entry.version),
             left: Some(millis(entry.until - now)),
             lifetime: Some(millis(entry.cookie.lifetime().unwrap_or(LIFETIME))),
@@ -121,7 +121,7 @@ impl SimStore {
                 if !expected(self.held(sid, now), expect) {
                     return Answer::Set(Set::Conflict);
                 }
-                self.put(sid, Arc::new(record.data.clone()), &record.cookie, until, Some(writer));
+                self.put(sid, Arc::clone(&record.data), &record.cookie, until, Some(writer));
                 let version = self.held(sid, now).map_or(0, |entry| entry.version);
                 Answer::Set(Set::Written(Version::from_number(version)))
             }

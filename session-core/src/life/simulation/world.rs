@@ -549,10 +549,10 @@ impl World {
                 let sid = Sid::from("first");
                 if let Some(stored) = self.store.get(&sid, self.now) {
                     let (mut data, mut cookie) = (stored.record.data, stored.record.cookie);
-                    data.insert("k", "99".into());
+                    Arc::make_mut(&mut data).insert("k", "99".into());
                     cookie.touch(self.now);
                     if let Some(until) = until(&cookie, self.now) {
-                        self.store.put(&sid, Arc::new(data), &cookie, until, None);
+                        self.store.put(&sid, data, &cookie, until, None);
                         if self.jar.as_ref().is_some_and(|(held, _)| *held == sid) {
                             self.jar = Some((sid, cookie.expires_at()));
                         }
