@@ -175,3 +175,21 @@ fn what_is_changed_beside_an_operation_is_stored_or_refused() {
     }
     assert!(runs > 500, "{runs}");
 }
+
+/// An end that somebody else has brought to its own, and whose future was dropped before it heard of that, is tried again.
+#[test]
+fn an_end_that_was_not_heard_of_can_be_tried_again() {
+    for app in apps() {
+        let (exchange, session) = app.ask(&[]);
+        session.insert("user", "tj").unwrap();
+        let mut end = Box::pin(exchange.end());
+        assert!(end.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        // A job that the handler has spawned.
+        done(session.save()).unwrap();
+        drop(end);
+        session.insert("late", 1).unwrap();
+        assert_eq!(done(exchange.end()).unwrap().len(), 1);
+        assert_eq!(app.records(), 1);
+        assert!(app.held(&session.id()).unwrap().data.contains("late"));
+    }
+}

@@ -19,9 +19,9 @@ use std::{
 
 use common::{App, SlowStore, Trouble, add, apps, cookie, done, polled};
 use session_core::{
-    Clock, Cookie, CookieOptions, Destroyed, Error, Expect, MemoryStore, Options, Record, RequestInfo,
-    SameSite, SameSiteOption, Secret, Secure, Session, Sessions, Set, Sid, Store, StoreError, Stored,
-    Touched, async_trait,
+    Clock, Cookie, CookieOptions, Destroyed, Error, Expect, MemoryStore, Options, Priority, Record,
+    RequestInfo, SameSite, SameSiteOption, Secret, Secure, Session, Sessions, Set, Sid, Store, StoreError,
+    Stored, Touched, async_trait,
 };
 
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -664,7 +664,7 @@ fn ends_at(app: &App, sid: &Sid) -> Duration {
 }
 
 #[test]
-fn a_cookie_that_goes_out_after_another_request_moved_the_record_ends_with_it() {
+fn a_cookie_that_another_request_sent_for_a_later_end_stays_the_last() {
     let (app, later) = an_hour();
     let sid = app.log_in();
     let (exchange, session) = app.request(&sid);
@@ -676,7 +676,22 @@ fn a_cookie_that_goes_out_after_another_request_moved_the_record_ends_with_it() 
     later.store(25 * 60_000, Ordering::SeqCst);
     assert_eq!(ends_at(&app, &sid), HOUR - Duration::from_secs(300));
     done(session.reload()).unwrap();
-    // A cookie of a whole hour: the record must have it as well.
+    assert!(done(exchange.end()).unwrap().is_empty());
+    assert_eq!(ends_at(&app, &sid), HOUR - Duration::from_secs(300));
+}
+
+/// A cookie that goes out for another reason carries a whole hour: the record has it as well.
+#[test]
+fn a_cookie_that_goes_out_after_another_request_moved_the_record_ends_with_it() {
+    let (app, later) = an_hour();
+    let sid = app.log_in();
+    let (exchange, session) = app.request(&sid);
+    session.update_cookie(|cookie| cookie.set_priority(Some(Priority::High))).unwrap();
+    done(session.save()).unwrap();
+    later.store(20 * 60_000, Ordering::SeqCst);
+    let (other, _two) = app.request(&sid);
+    assert_eq!(done(other.end()).unwrap().len(), 1);
+    later.store(25 * 60_000, Ordering::SeqCst);
     assert_eq!(done(exchange.end()).unwrap().len(), 1);
     assert_eq!(ends_at(&app, &sid), HOUR);
 }

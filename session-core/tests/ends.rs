@@ -193,16 +193,122 @@ fn an_early_save_does_not_go_by_an_end_that_is_long_past() {
 fn the_end_gives_what_an_early_save_has_kept_back() {
     let (app, later) = timed();
     let sid = app.log_in();
-    for (minute, calls) in [(10, 2), (65, 3)] {
+    // Before a touch is due the end stays where it is, and costs nothing.
+    for (minute, calls, cookies, left) in [(10, 2, 0, 50), (15, 3, 1, 60), (70, 3, 1, 60)] {
         later.store(minute * MINUTE, Ordering::SeqCst);
         let before = app.store.calls.load(Ordering::SeqCst);
         let (exchange, session) = app.request(&sid);
         done(add(&session)).unwrap();
-        let cookies = done(exchange.end()).unwrap();
-        assert_eq!(cookies.len(), 1, "minute {minute}");
-        assert_eq!(minutes_left(&app.store.memory, &sid), 60, "minute {minute}");
-        assert_eq!(session.cookie().expires(), app.held(&sid).unwrap().cookie.expires());
+        assert_eq!(done(exchange.end()).unwrap().len(), cookies, "minute {minute}");
+        assert_eq!(minutes_left(&app.store.memory, &sid), left, "minute {minute}");
+        if cookies == 1 {
+            assert_eq!(session.cookie().expires(), app.held(&sid).unwrap().cookie.expires());
+        }
         assert_eq!(app.store.calls.load(Ordering::SeqCst) - before, calls, "minute {minute}");
+    }
+}
+
+/// Requests whose clients leave: however many write, and whenever, the next one that is answered tells the browser in time.
+#[test]
+fn requests_without_a_response_do_not_keep_the_cookie_from_being_renewed_together() {
+    for minutes in [
+        vec![30],
+        vec![45],
+        vec![10],
+        vec![10, 20],
+        vec![11, 22, 33, 44, 55],
+        (1..60).filter(|minute| minute % 20 != 0).collect(),
+    ] {
+        let (app, later) = timed();
+        let sid = app.log_in();
+        let mut cookie_ends = 60;
+        for minute in 1..180 {
+            later.store(minute * MINUTE, Ordering::SeqCst);
+            let (exchange, session) = app.request(&sid);
+            assert!(session.contains("user") && minute < cookie_ends, "{minute} {minutes:?}");
+            if minutes.contains(&(minute % 60)) {
+                done(add(&session)).unwrap();
+                continue;
+            }
+            if !done(exchange.end()).unwrap().is_empty() {
+                cookie_ends = minute + 60;
+            }
+            // Whoever was answered may be idle for four fifths.
+            let left = (cookie_ends - minute).min(minutes_left(&app.store.memory, &sid));
+            assert!(left >= 48, "{left} at {minute} of {minutes:?}");
+        }
+    }
+}
+
+/// A store whose touch does nothing, as `disable_touch` has it.
+#[derive(Debug)]
+struct NoTouch(MemoryStore);
+
+#[async_trait]
+impl Store for NoTouch {
+    async fn get(&self, sid: &Sid) -> Result<Option<Stored>, StoreError> {
+        self.0.get(sid).await
+    }
+
+    async fn set(&self, sid: &Sid, record: &Record, expect: &Expect) -> Result<Set, StoreError> {
+        self.0.set(sid, record, expect).await
+    }
+
+    async fn touch(&self, sid: &Sid, _: &Cookie, expect: &Expect) -> Result<Touched, StoreError> {
+        Ok(match (self.0.get(sid).await?, expect) {
+            (None, _) => Touched::Unknown,
+            (Some(held), Expect::Version(version)) if held.version != *version => Touched::Conflict,
+            _ => Touched::Moved,
+        })
+    }
+
+    async fn destroy(&self, sid: &Sid, expect: &Expect) -> Result<Destroyed, StoreError> {
+        self.0.destroy(sid, expect).await
+    }
+}
+
+#[test]
+fn what_an_early_save_has_kept_back_is_given_where_a_touch_does_nothing() {
+    let (app, later) = app(Duration::from_secs(60 * MINUTE), |memory, _| NoTouch(memory));
+    let (exchange, session) = app.ask(&[]);
+    session.insert("user", "tj").unwrap();
+    done(exchange.end()).unwrap();
+    let sid = session.id();
+    later.store(50 * MINUTE, Ordering::SeqCst);
+    let (exchange, session) = app.request(&sid);
+    done(add(&session)).unwrap();
+    assert_eq!(done(exchange.end()).unwrap().len(), 1);
+    assert_eq!(minutes_left(&app.store.0, &sid), 60);
+}
+
+/// Where no touch is ever due, writes alone keep a session: early ones, late ones, and the first one, tried again.
+#[test]
+fn where_no_touch_is_due_every_write_gives_the_whole_lifetime() {
+    let later = Arc::new(AtomicU64::new(0));
+    let (start, now) = (SystemTime::now(), Arc::clone(&later));
+    let clock = Clock::new(move || start + Duration::from_secs(now.load(Ordering::SeqCst)));
+    let memory = MemoryStore::new().clock(clock.clone());
+    let store = Arc::new(common::SlowStore { memory, ..common::SlowStore::default() });
+    let hour = CookieOptions::new().max_age(Duration::from_secs(60 * MINUTE));
+    let options = Options::new("keyboard cat").cookie(hour).clock(clock).touch(Touch::AfterPercent(100));
+    let app = App { sessions: options.store(Arc::clone(&store)).build().unwrap(), store };
+    let (exchange, session) = app.ask(&[]);
+    session.insert("user", "tj").unwrap();
+    app.trouble_at(0, Trouble::FailsBefore);
+    assert!(done(session.save()).is_err());
+    done(session.save()).unwrap();
+    assert_eq!(app.records(), 1);
+    assert_eq!(done(exchange.end()).unwrap().len(), 1);
+    let sid = session.id();
+    for minute in [30, 60, 90] {
+        later.store(minute * MINUTE, Ordering::SeqCst);
+        let (exchange, session) = app.request(&sid);
+        done(add(&session)).unwrap();
+        assert_eq!(minutes_left(&app.store.memory, &sid), 60);
+        assert_eq!(done(exchange.end()).unwrap().len(), 1);
+        later.store((minute + 10) * MINUTE, Ordering::SeqCst);
+        done(add(&session)).unwrap();
+        assert_eq!(minutes_left(&app.store.memory, &sid), 60);
     }
 }
 

@@ -44,6 +44,19 @@ fn a_first_write_does_not_overwrite_it() {
     is_untouched(&app, &stranger);
 }
 
+/// Without one nobody else has an id that was made here. A client of a store that sends a write twice is told of its own.
+#[test]
+fn a_first_write_that_was_sent_twice_is_done() {
+    for app in apps() {
+        let (exchange, session) = app.ask(&[]);
+        session.insert("me", 1).unwrap();
+        app.store.sends_twice.store(true, Ordering::SeqCst);
+        assert_eq!(done(exchange.end()).unwrap().len(), 1);
+        assert_eq!(app.records(), 1);
+        assert_eq!(app.held(&session.id()).unwrap().data.get("me"), Some("1"));
+    }
+}
+
 #[test]
 fn a_destruction_does_not_end_it() {
     let (app, stranger) = app_beside_a_stranger(&[]);

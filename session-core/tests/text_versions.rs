@@ -260,6 +260,23 @@ fn what_another_request_took_back_stays_taken_back() {
     }
 }
 
+/// Nor does what another request wrote in between let a request of Express's profile forget that a call may be on its way.
+#[test]
+fn what_was_given_up_does_nothing_though_another_request_wrote_since() {
+    for app in apps() {
+        let sid = log_in(&app);
+        let (_exchange, session) = app.request(&sid);
+        app.store.catches_destroy.store(true, Ordering::SeqCst);
+        assert!(polled(20, session.renew_id()).is_none());
+        let (exchange, other) = app.request(&sid);
+        other.insert("n", 2).unwrap();
+        done(exchange.end()).unwrap();
+        done(session.update("n", |n: Option<u64>| n.unwrap() - 1)).unwrap();
+        assert!(!app.store.arrives());
+        assert!(app.store.record(&sid).is_some());
+    }
+}
+
 /// A socket, in the first fifth of the lifetime: every write keeps the end that the record has, and with it the date.
 #[test]
 fn what_a_socket_took_back_stays_taken_back() {

@@ -302,3 +302,56 @@ fn a_store_that_fails_after_all_is_stored_is_told() {
     assert_eq!(told, NOTHING, "{text}");
     assert!(text.contains("could not be asked") && text.contains("down"), "{text}");
 }
+
+/// What was told once, and was stored after all, is told when it is dropped again.
+#[test]
+fn the_same_change_is_told_again_when_it_is_dropped_later() {
+    for app in apps() {
+        let sid = app.log_in();
+        let (told, text) = told(|| {
+            let (exchange, session) = app.request(&sid);
+            session.insert("n", 1).unwrap();
+            app.trouble_at(0, Trouble::FailsBefore);
+            assert!(done(exchange.end()).is_err());
+            done(exchange.end()).unwrap();
+            session.insert("n", 2).unwrap();
+            done(session.save()).unwrap();
+            session.insert("n", 1).unwrap();
+            vec![sid.clone()]
+        });
+        assert_eq!(told, Told { given_up: 1, ..NOTHING }, "{text}");
+    }
+}
+
+/// Another request waits for its turn, and brings this one to its end; the client of this one leaves in that moment.
+#[test]
+fn an_end_that_nobody_heard_of_tells_of_what_it_dropped() {
+    for fails in [true, false] {
+        for app in apps() {
+            let sid = app.log_in();
+            let (told, text) = told(|| {
+                let (one, a) = app.request(&sid);
+                let (_two, b) = app.request(&sid);
+                let (third, c) = app.request(&sid);
+                c.insert("third", 1).unwrap();
+                done(third.end()).unwrap();
+                a.insert("order", "swordfish").unwrap();
+                let mut end = Box::pin(one.end());
+                // A conflict: it has the turn, and reads.
+                for _ in 0..3 {
+                    assert!(end.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+                }
+                if fails {
+                    app.trouble(&sid, Some(Trouble::FailsBefore));
+                } else {
+                    let (_four, other) = app.request(&sid);
+                    done(other.destroy()).unwrap();
+                }
+                assert!(done(add(&b)).is_err());
+                drop(end);
+                vec![sid.clone()]
+            });
+            assert_eq!(told.given_up, 1, "{text}");
+        }
+    }
+}

@@ -34,6 +34,11 @@ pub(crate) fn expires(cookie: &Cookie, now: Millis, ttl: Duration) -> Millis {
     cookie.expires().map_or_else(|| after(now, ttl), millis)
 }
 
+/// Whether a cookie that ends then has its whole lifetime from now on, but for the moment that has passed since it was made.
+pub(crate) fn is_whole(cookie: &Cookie, expires: Millis, now: Millis) -> bool {
+    cookie.original_max_age().is_none_or(|age| expires.saturating_add(1_000) >= after(now, age))
+}
+
 /// What connect-mongo finds: without `expires` a session is held for ever. And what Node takes for one: `null` is none.
 pub(crate) fn held(now: Millis) -> Document {
     doc! {

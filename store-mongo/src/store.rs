@@ -100,7 +100,8 @@ impl Store for MongoStore {
         };
         let session = self.session_field(record, before.as_ref()).await?;
         let written = Set::Written(session.version()?);
-        let update = self.update(&session, expires, now, expect);
+        let whole = expiry::is_whole(&record.cookie, expires, now);
+        let update = self.update(&session, expires, whole, now, expect);
         Ok(if self.write(filter, update, expect).await? { written } else { Set::Conflict })
     }
 
@@ -257,11 +258,20 @@ impl MongoStore {
         }
     }
 
-    /// connect-mongo's update.
-    fn update(&self, session: &SessionField, expires: Millis, now: Millis, expect: &Expect) -> Document {
+    /// connect-mongo's update. A record that does not get its `whole` lifetime is to be touched with the next request.
+    fn update(
+        &self,
+        session: &SessionField,
+        expires: Millis,
+        whole: bool,
+        now: Millis,
+        expect: &Expect,
+    ) -> Document {
         let mut set = doc! { "expires": date(expires), "session": session.to_bson() };
-        if !self.options().touch_after.is_zero() {
-            set.insert("lastModified", date(now));
+        let touch_after = expiry::after(0, self.options().touch_after);
+        if touch_after > 0 {
+            let touched = if whole { now } else { now.saturating_sub(touch_after) };
+            set.insert("lastModified", date(touched));
         }
         let mut update = Document::new();
         if self.options().timestamps {

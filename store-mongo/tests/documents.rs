@@ -335,6 +335,15 @@ fn a_touch_is_throttled_as_touch_after_says(url: String) {
             record.cookie.set_max_age(Some(Duration::from_secs(3_600)), now);
             record
         };
+        // What was written with less than its whole lifetime is touched with the next request.
+        let sid = put(&at(600), &hour(0)).await;
+        let kept_back = at(600).get(&sid).await.unwrap().unwrap();
+        assert_eq!(kept_back.lifetime.unwrap() - kept_back.left.unwrap(), minute * 10);
+        let expect = Expect::Version(kept_back.version);
+        assert_eq!(at(600).touch(&sid, &hour(600).cookie, &expect).await.unwrap(), Touched::Moved);
+        let given = at(600).get(&sid).await.unwrap().unwrap();
+        assert!(given.left == given.lifetime && given.left == Some(minute * 60));
+
         let sid = put(&at(0), &hour(0)).await;
         let written = document(&collection, &sid).await;
         let early = at(59).get(&sid).await.unwrap().unwrap();

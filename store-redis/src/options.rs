@@ -134,7 +134,13 @@ impl Settings {
         let left = cookie.expires().map(|at| at.duration_since(self.clock.now()).unwrap_or_default());
         let held = match (left, &self.ttl) {
             (Some(Duration::ZERO), _) => Duration::ZERO,
-            (_, Ttl::Computed(ttl)) => ttl(cookie),
+            (Some(left), Ttl::Computed(ttl)) => {
+                // Where a write keeps back a part of the cookie's lifetime, the same part.
+                let age = cookie.original_max_age().unwrap_or(left);
+                let part = left.as_secs_f64() / age.as_secs_f64();
+                ttl(&self.touched(cookie)).mul_f64(part.min(1.0))
+            }
+            (None, Ttl::Computed(ttl)) => ttl(cookie),
             (Some(left), Ttl::Fixed(_)) => left,
             (None, Ttl::Fixed(ttl)) => *ttl,
         };
@@ -156,15 +162,29 @@ impl Settings {
         let text = String::from_utf8(text).map_err(|_| corrupt("it is no text"))?;
         let record = Record::parse(text).map_err(corrupt)?;
         let left = u64::try_from(left).ok().map(Duration::from_millis);
+        // Told as long as the cookie's, which a computed time may outlive.
+        let grace = match (&self.ttl, self.lifetime(&record.cookie), record.cookie.original_max_age()) {
+            (Ttl::Computed(_), Some(lifetime), Some(age)) => lifetime.saturating_sub(age),
+            _ => Duration::ZERO,
+        };
+        let left = left.map(|left| left.saturating_sub(grace));
         // Where a touch moves nothing, none is ever due.
-        let lifetime = if self.touches() { self.lifetime(&record.cookie) } else { left };
+        let lifetime = if self.touches() {
+            self.lifetime(&record.cookie).map(|lifetime| lifetime.saturating_sub(grace))
+        } else {
+            left
+        };
         Ok(Stored { record, version, left, lifetime })
     }
 
-    fn lifetime(&self, cookie: &Cookie) -> Option<Duration> {
+    fn touched(&self, cookie: &Cookie) -> Cookie {
         let mut touched = cookie.clone();
         touched.set_max_age(cookie.original_max_age(), self.clock.now());
-        match self.hold(&touched) {
+        touched
+    }
+
+    fn lifetime(&self, cookie: &Cookie) -> Option<Duration> {
+        match self.hold(&self.touched(cookie)) {
             Hold::Expired => Some(Duration::ZERO),
             Hold::Seconds(seconds) => Some(Duration::from_secs(seconds)),
             Hold::ForEver => None,

@@ -178,6 +178,23 @@ fn the_options_change_the_time_to_live_as_in_connect_redis(url: String) {
             assert_eq!(store.set(&sid, &record(""), &expect).await.unwrap(), Set::Expired);
         }
         assert_eq!(ttl(&url, &prefix, &sid), 3_600, "what is held stays");
+
+        // Longer than the cookie: which is what the core is told of. What has less than its whole lifetime is due for a touch.
+        let (store, prefix) = open();
+        let grace = Duration::from_secs(60);
+        let store = store.ttl_with(move |cookie| cookie.original_max_age().unwrap_or_default() + grace);
+        let sid = put(&store, &lasting(HOUR)).await;
+        assert_eq!(ttl(&url, &prefix, &sid), 3_660);
+        let told = store.get(&sid).await.unwrap().unwrap();
+        assert_eq!(told.lifetime, Some(HOUR));
+        assert!(told.left <= Some(HOUR) && told.left > Some(HOUR - grace));
+        let mut kept_back = lasting(HOUR);
+        let age = kept_back.cookie.original_max_age();
+        kept_back.cookie.set_max_age(age, std::time::SystemTime::now() - HOUR / 5);
+        let sid = put(&store, &kept_back).await;
+        assert_eq!(ttl(&url, &prefix, &sid), 3_660 * 4 / 5);
+        let told = store.get(&sid).await.unwrap().unwrap();
+        assert!(told.left.unwrap() <= HOUR * 4 / 5 && told.lifetime == Some(HOUR));
     });
 }
 

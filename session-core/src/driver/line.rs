@@ -174,7 +174,9 @@ impl<F: FnMut(&Arc<Data>) -> Changed> Future for Run<'_, F> {
 
 impl<F> Drop for Run<'_, F> {
     fn drop(&mut self) {
-        self.session.line().forget(self.ticket);
+        if self.session.line().forget(self.ticket) {
+            self.session.life().end_was_not_heard();
+        }
     }
 }
 
@@ -206,7 +208,9 @@ impl Running {
             Ok(Poll::Ready(Stop::Asks(_))) => Aside::Asks(self),
             Err(_) => Aside::Done(Box::new(Err(lost()))),
         };
-        session.line().free(Some((of, aside)));
+        if session.line().free(Some((of, aside))) {
+            session.life().end_was_not_heard();
+        }
         false
     }
 
@@ -238,6 +242,12 @@ impl Running {
                 Step::Ask(ask) => Stage::Call(Box::pin(session.sessions().clone().call(ask))),
             };
         }
+    }
+}
+
+impl Aside {
+    fn is_ended(&self) -> bool {
+        matches!(self, Self::Done(done) if matches!(**done, Ok(Done::Ended(_))))
     }
 }
 
@@ -338,8 +348,8 @@ impl Line {
         true
     }
 
-    /// The one under way is no more, or is put aside.
-    fn free(&self, aside: Option<(u64, Aside)>) {
+    /// The one under way is no more, or is put aside. Answers whether it was an end that nobody waits for any more.
+    fn free(&self, aside: Option<(u64, Aside)>) -> bool {
         let mut state = self.state();
         let dropped = matches!(state.current, Some(Current::Polled { dropped: true, .. }));
         state.current = None;
@@ -353,11 +363,14 @@ impl Line {
         let everyone = state.everyone.clone();
         drop(state);
         let _woken = Wakes(everyone.as_ref());
+        let unheard = unwanted.as_ref().is_some_and(|(_, aside)| aside.is_ended());
         drop((unwanted, last));
+        unheard
     }
 
-    /// The future of this operation is dropped, or done.
-    fn forget(&self, ticket: u64) {
+    /// The future of this operation is dropped, or done. Answers whether it was an end that somebody else has brought to its
+    /// own, and that nobody has heard of.
+    fn forget(&self, ticket: u64) -> bool {
         let mut state = self.state();
         let current = match state.current.take() {
             Some(Current::Resting(running)) if running.ticket == ticket => Some(running),
@@ -380,7 +393,9 @@ impl Line {
         if let Some(everyone) = &everyone {
             everyone.without(ticket);
         }
+        let unheard = aside.as_ref().is_some_and(|(_, aside)| aside.is_ended());
         drop((current, aside, last));
+        unheard
     }
 }
 

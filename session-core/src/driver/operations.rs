@@ -176,10 +176,10 @@ impl Session {
     }
 
     /// Saves the session now. Needed only for work that goes on after the response, or when somebody else is to read the
-    /// session before it. What other requests changed meanwhile is kept, and from then on seen here. The session has its
-    /// whole lifetime again; in the new profile after the response, and before it where the cookie would end soon, as much of
-    /// it as has the end of this request, or the next one, renew the rest together with the cookie. Node: `save()`, which
-    /// stores the expiry that was read.
+    /// session before it. What other requests changed meanwhile is kept, and from then on seen here. In the express profile the
+    /// session has its whole lifetime again. In the new one its lifetime is renewed together with the cookie, which only a
+    /// response can bring: by the end of the request, or after it by the next request, once a touch is due
+    /// ([`Options::touch`](crate::Options::touch)). Node: `save()`, which stores the expiry that was read.
     ///
     /// # Errors
     /// [`Error::Gone`] when the session was ended elsewhere, [`Error::Contended`] and [`Error::IdInUse`] when it could not be

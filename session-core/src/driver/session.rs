@@ -265,7 +265,7 @@ impl Session {
 
     /// Lets go of the session for this request: what `req.session = null` does. Nothing is saved; the record stays or
     /// goes as [`Unset`](crate::Unset) says. While a [`renew_id`](Self::renew_id) is under way it ends the session: the client
-    /// could not be told the new id.
+    /// could not be told the new id. After one that was given up it may: what is still on its way is not called back.
     pub fn unset(&self) {
         let destroys = self.options().policies.unset == Unset::Destroy;
         self.life().unset(destroys);

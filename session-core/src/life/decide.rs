@@ -14,7 +14,7 @@
 //!
 //! These are express-session's, proven equal to its own predicates below. The policies of the new profile add to them:
 //! a changed cookie is a modification, an explicit save of a new session sends its cookie, a destroyed session's cookie
-//! is removed, and the cookie goes out whenever the record's expiry has moved.
+//! is removed, and a cookie that the client has goes out again when the record's expiry has moved, and not with every change.
 
 use super::fault::{Fault, planted};
 use crate::{
@@ -206,11 +206,15 @@ fn cookie(facts: &Facts, policies: &Policies, write: Write) -> SetCookie {
     let cookie_changed = facts.cookie_changed && policies.cookie_change == CookieChange::Counts;
     let saved = facts.saved != Saved::Never && policies.explicit_save == ExplicitSave::Counts;
     let modified = is_modified(facts, policies);
-    let renewed = policies.cookie_renewal == CookieRenewal::WithRecord
-        && !planted(Fault::CookieNotRenewed)
-        && (facts.renewed || write != Write::Nothing);
+    // The cookie goes with the record's end, or, as in Express, with what was changed.
+    let renewed = match policies.cookie_renewal {
+        CookieRenewal::WithRecord => {
+            !planted(Fault::CookieNotRenewed) && (facts.renewed || write != Write::Nothing)
+        }
+        CookieRenewal::OnChange => modified,
+    };
     let send = if facts.cookie_matches {
-        policies.rolling || cookie_changed || (facts.expires && (modified || renewed))
+        policies.rolling || cookie_changed || (facts.expires && renewed)
     } else {
         policies.save_uninitialized || modified || saved
     };
@@ -226,35 +230,28 @@ fn is_modified(facts: &Facts, policies: &Policies) -> bool {
     !facts.same_id || facts.changed || cookie_changed
 }
 
-/// A write, and what is known of the end of the record, and with it of the browser's cookie.
-pub(crate) struct Writing {
-    /// The end of the request writes: its response brings the cookie.
-    pub(crate) at_the_end: bool,
-    pub(crate) after_the_response: bool,
-    /// What was kept back once is so until the end of the request.
-    pub(crate) expiry_in_doubt: bool,
-    /// How much is left at least; `None`: for ever, or that is not known.
-    pub(crate) left: Option<Millis>,
+/// Who writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Writer {
+    /// An operation of the handler: whether a response will bring the cookie is not known.
+    Handler,
+    /// The same after the response: none will.
+    LateHandler,
+    /// The end of the request: its response brings the cookie.
+    End,
 }
 
-/// To how much of its `lifetime` a write keeps a record, so that a touch is due immediately and tells the browser. `None`: to
-/// all of it, because the browser is told, or is told in time.
-pub(crate) fn kept_to(
-    writing: &Writing,
-    policies: &Policies,
-    touch: Touch,
-    lifetime: Millis,
-) -> Option<Millis> {
+/// To how much of its `lifetime` a write keeps a record that is held no longer, so that a touch is due immediately and tells
+/// the browser; one that is held longer keeps its end. `None`: to all of it, because the browser is told, or no touch ever
+/// will.
+pub(crate) fn kept_to(writer: Writer, policies: &Policies, touch: Touch, lifetime: Millis) -> Option<Millis> {
     let sends_cookies = policies.cookie_renewal == CookieRenewal::WithRecord && !policies.rolling;
-    let due = touch.is_due_at(lifetime)?;
-    let ends_before_the_next_touch =
-        || writing.left.is_some_and(|left| left < lifetime - due) && !planted(Fault::RenewedUnsent);
-    let may_never_be_told =
-        || !writing.at_the_end && (writing.expiry_in_doubt || ends_before_the_next_touch());
-    let keeps = sends_cookies
-        && (writing.after_the_response || may_never_be_told())
-        && !planted(Fault::RenewedUnseen);
-    keeps.then_some(due)
+    let keeps = match writer {
+        Writer::End => false,
+        Writer::Handler => !planted(Fault::RenewedUnsent),
+        Writer::LateHandler => !planted(Fault::RenewedUnseen),
+    };
+    touch.is_due_at(lifetime).filter(|due| *due > 0 && sends_cookies && keeps)
 }
 
 impl Touch {

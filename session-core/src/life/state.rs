@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 
 use super::{
     Context,
-    decide::{Facts, Presence, Saved, Writing, kept_to},
+    decide::{Facts, Presence, Saved, Writer, kept_to},
     fault::{Fault, planted},
     merge::{UNKNOWN, changed_keys, either, merge},
 };
@@ -85,8 +85,11 @@ pub(crate) struct Life {
     cookie_sent: bool,
     /// … nor will one, and it was changed again since.
     cookie_in_doubt: bool,
-    /// A write was sent that may have moved the expiry, and no answer came; or one has moved it to where no cookie ends.
+    /// A call was sent that may have moved the expiry, and no answer came; or one has moved it to where no cookie ends.
     expiry_in_doubt: bool,
+    /// A write has kept back a part of the lifetime, which the end of the request is to give: by a write as well, since there
+    /// are stores whose touch does nothing.
+    has_kept_back: bool,
     /// Ids under which this request may have left a record that is to be destroyed before the response.
     pub(super) leftovers: Vec<Sid>,
     /// The version that a call expects which was given up, and may still arrive.
@@ -217,6 +220,7 @@ impl Life {
             cookie_sent: false,
             cookie_in_doubt: false,
             expiry_in_doubt: false,
+            has_kept_back: false,
             leftovers: Vec::new(),
             fence: None,
             expected: None,
@@ -420,7 +424,12 @@ impl Life {
             cookie_in_doubt: self.cookie_is_in_doubt(),
             saved: match &self.saved {
                 None => Saved::Never,
-                Some(saved) if same(saved, &self.view) && !self.has_changed_data() && !self.is_to_fence() => {
+                Some(saved)
+                    if same(saved, &self.view)
+                        && !self.has_changed_data()
+                        && !self.is_to_fence()
+                        && !self.has_kept_back =>
+                {
                     Saved::Current
                 }
                 Some(_) => Saved::Stale,
@@ -458,7 +467,7 @@ impl Life {
     /// where that is made of the text. A cookie's date makes it differ; without one, the text of the record does: always in
     /// the new profile, and in Express's own only when there is such a call. A date that is kept stands still as well.
     pub(super) fn is_to_differ(&mut self, stamped: &Cookie, context: &Context<'_>) -> bool {
-        self.has_lost_a_call |= !self.doubted.is_empty() || self.is_to_fence();
+        self.has_lost_a_call |= !self.doubted.is_empty() || self.fence.is_some();
         let with_record = context.options.policies.cookie_renewal == CookieRenewal::WithRecord;
         // The last date that there is does not move either.
         let has_no_date = stamped.expires_at().is_none_or(|at| at >= date::LAST);
@@ -505,36 +514,42 @@ impl Life {
         cookie
     }
 
-    /// The cookie that a write stores. After the response no cookie can tell the browser of a new end: the record then lives so
-    /// long that a touch is due for the next request, which tells it; and never shorter than it did. The same before the
-    /// response, which may never go out, where the browser's cookie may end before the next touch would be due.
+    /// The cookie that a write stores. After the response no cookie can tell the browser of a new end, and before it the
+    /// response may never go out: the record then lives so long that a touch is due for the next request, which tells it; and
+    /// never shorter than it did. Without a record there is no cookie to be told apart.
     pub(super) fn stamped_to_write(&self, at_the_end: bool, context: &Context<'_>) -> Cookie {
         let mut stamped = self.stamped(context.now);
-        if let (Some(due), Some(whole)) = (self.due_at(&stamped, at_the_end, context), stamped.expires_at()) {
-            let held = self.span().map_or(due, |span| span.until.unwrap_or(whole));
+        if let Some((due, held)) = self.kept_end(&stamped, at_the_end, context)
+            && let Some(whole) = stamped.expires_at()
+        {
             stamped.ends_at(held.clamp(due, whole.max(due)));
         }
         stamped
     }
 
-    /// When a record ends for which a touch is due immediately. `None`: a write is to give it its whole lifetime.
-    fn due_at(&self, stamped: &Cookie, at_the_end: bool, context: &Context<'_>) -> Option<Millis> {
+    /// When a record ends for which a touch is due immediately, and when the one that is held does. `None`: a write is to give
+    /// it its whole lifetime.
+    fn kept_end(
+        &self,
+        stamped: &Cookie,
+        at_the_end: bool,
+        context: &Context<'_>,
+    ) -> Option<(Millis, Millis)> {
         let lifetime = stamped.expires_at()?.saturating_sub(context.now);
-        let until = self.span().and_then(Span::surely);
-        let writing = Writing {
-            at_the_end,
-            after_the_response: self.is_response_out(),
-            expiry_in_doubt: self.expiry_in_doubt,
-            left: until.map(|until| until.saturating_sub(context.now)),
+        let held = self.span()?.until?;
+        let writer = match (at_the_end, self.is_response_out()) {
+            (true, _) => Writer::End,
+            (false, true) => Writer::LateHandler,
+            (false, false) => Writer::Handler,
         };
-        let due = kept_to(&writing, &context.options.policies, context.options.touch, lifetime)?;
-        Some(date::after(context.now, due))
+        let due = kept_to(writer, &context.options.policies, context.options.touch, lifetime)?;
+        Some((date::after(context.now, due), held))
     }
 
     /// A write that keeps the end of the record, which another request may have moved since it was heard of.
     pub(super) fn is_to_look_at_its_end(&self, at_the_end: bool, context: &Context<'_>) -> bool {
         context.now.saturating_sub(self.confirmed) >= CONFIRMED_FOR
-            && self.due_at(&self.stamped(context.now), at_the_end, context).is_some()
+            && self.kept_end(&self.stamped(context.now), at_the_end, context).is_some()
     }
 
     /// The cookie as the response sends it: it ends when the record does.
@@ -577,7 +592,8 @@ impl Life {
             stamped,
             at: now,
         };
-        self.expiry_in_doubt = true;
+        let held = self.span().and_then(|span| span.until);
+        self.expiry_in_doubt |= held.is_none() || sent.stamped.expires_at() != held;
         self.cookie_sent |= !self.cookie_unsaved.is_nothing();
         self.doubt(Arc::clone(&self.view));
         self.made_before = self.made.clone();
@@ -714,6 +730,7 @@ impl Life {
     /// A write that was the last one sent was done.
     pub(super) fn written(&mut self, sent: &Sent, version: Version, context: &Context<'_>) {
         let span = self.span();
+        let keeps_its_end = span.is_some_and(|span| span.until == sent.stamped.expires_at());
         self.view = if Arc::ptr_eq(&self.view, &sent.seen) {
             Arc::clone(&sent.data)
         } else {
@@ -732,12 +749,17 @@ impl Life {
             self.recorded = Some(sent.cookie.clone());
         }
         self.standing = Standing::Held(Held::written(version, sent, span));
-        // With less than the whole lifetime, the end of the request gives it the rest, and the browser a cookie.
-        self.expiry_in_doubt = !is_whole(&sent.stamped, sent.at);
-        if !self.expiry_in_doubt {
-            self.renewed = Some(sent.at);
+        if is_whole(&sent.stamped, sent.at) {
+            self.is_renewed(sent.at);
+        } else {
+            self.has_kept_back |= !keeps_its_end;
+            let lifetime = sent.stamped.lifetime().unwrap_or_default();
+            // What this request gave is no more where the record ends.
+            self.renewed =
+                self.renewed.filter(|at| sent.stamped.expires_at() == Some(date::after(*at, lifetime)));
         }
         self.confirmed = sent.at;
+        self.reported = None;
         if context.options.policies.explicit_save == ExplicitSave::Counts {
             self.same_id = true;
         }
@@ -757,7 +779,7 @@ impl Life {
         let ours = self.span().and_then(|span| span.until);
         let was_held = self.held().is_some();
         self.standing = Standing::Held(Held::of(&stored, asked, context.now));
-        let theirs = self.span().and_then(|span| span.until);
+        let theirs = self.span().and_then(Span::surely);
         // Somebody else has moved it further since, and sent the cookie for it. Stores round to whole seconds.
         if ours.zip(theirs).is_some_and(|(ours, theirs)| theirs > ours.saturating_add(ROUNDED))
             && !planted(Fault::CookieSetBack)
@@ -851,11 +873,16 @@ impl Life {
         if let Standing::Held(held) | Standing::Doubt { before: Before::Held(held) } = &mut self.standing {
             held.span = Span::of(stamped, now, span);
         }
-        self.expiry_in_doubt = !is_whole(stamped, now);
-        if !self.expiry_in_doubt {
-            self.renewed = Some(now);
+        if is_whole(stamped, now) {
+            self.is_renewed(now);
         }
         self.confirmed = now;
+    }
+
+    /// The record has its whole lifetime.
+    fn is_renewed(&mut self, at: Millis) {
+        (self.expiry_in_doubt, self.has_kept_back) = (false, false);
+        self.renewed = Some(at);
     }
 
     /// The record was destroyed because its own lifetime had ended: the session may be stored again.
@@ -863,7 +890,7 @@ impl Life {
         self.standing = Standing::Fresh { tried: Few::new() };
         self.base = Arc::clone(&data);
         self.has_no_doubt();
-        self.expiry_in_doubt = false;
+        (self.expiry_in_doubt, self.has_kept_back) = (false, false);
         self.saved = Some(data);
         if self.cookie == cookie {
             self.cookie_unsaved = Differing::default();
@@ -888,6 +915,7 @@ impl Life {
             && let Standing::Fresh { tried } | Standing::Doubt { before: Before::Fresh { tried } } =
                 &self.standing
             && !tried.is_empty()
+            && !self.leftovers.contains(&self.sid)
         {
             self.leftovers.push(self.sid.clone());
         }
@@ -919,7 +947,7 @@ impl Life {
         self.base = Arc::clone(&self.view);
         self.has_no_doubt();
         self.renewed = None;
-        self.expiry_in_doubt = false;
+        (self.expiry_in_doubt, self.has_kept_back) = (false, false);
     }
 
     /// Nothing was stored yet: only the id changes.
@@ -949,6 +977,13 @@ impl Life {
     /// The request fails, and the response goes out all the same, unless the end is tried again.
     pub(super) fn end_fails(&mut self) {
         self.end_failed = true;
+    }
+
+    /// Somebody else brought it to its end, and whoever waited for that is no more: nobody was told of anything.
+    pub(crate) fn end_was_not_heard(&mut self) {
+        self.end_failed = true;
+        self.reported = None;
+        self.told_unfinished = false;
     }
 
     /// Whether the end of the request has anything to do: it has not come yet, or it failed.

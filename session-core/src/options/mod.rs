@@ -312,8 +312,9 @@ impl Options {
         self
     }
 
-    /// When an unchanged session's expiry is moved. Default: with every request in the express profile, after a fifth of
-    /// the lifetime in the new one.
+    /// When the expiry of a session is moved by a request whose end has nothing to write; in the new profile that of one that
+    /// the handler saves or updates, too. Whoever was there last is so sure of the rest of the lifetime. Default: with every
+    /// request in the express profile, after a fifth of the lifetime in the new one.
     #[must_use]
     pub fn touch(self, touch: Touch) -> Self {
         Self { touch, ..self }

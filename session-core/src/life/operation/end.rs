@@ -2,7 +2,7 @@
 
 use super::{Done, End, Ended, Event, Kind, Operation, Step, Why, write::Written};
 use crate::{
-    error::{Error, StoreError},
+    error::Error,
     life::{
         Context,
         decide::{Decision, Presence, SetCookie, Write, cookie_after, cookie_with_error, decide},
@@ -137,7 +137,7 @@ impl Operation {
                 Err(error) => self.ended(life, context, decision, Some(error)),
             },
             (Write::Touch, Event::Failed(error)) if self.is_confirming(life) => {
-                self.ended_unconfirmed(decision, life, context, Some(error))
+                self.ended_unconfirmed(decision, life, context, error.into())
             }
             (_, Event::Failed(error)) => self.ended(life, context, decision, Some(error.into())),
             (Write::Touch, event) => self.touch(decision, life, context, &event),
@@ -168,8 +168,8 @@ impl Operation {
                 }
                 match self.count_conflict() {
                     Ok(()) => Step::Ask(self.ask_touch(life, stamped, context)),
-                    Err(_) if self.is_confirming(life) => {
-                        self.ended_unconfirmed(decision, life, context, None)
+                    Err(error) if self.is_confirming(life) => {
+                        self.ended_unconfirmed(decision, life, context, error)
                     }
                     Err(error) => self.ended(life, context, decision, Some(error)),
                 }
@@ -177,7 +177,9 @@ impl Operation {
             // Somebody else wrote, and with it gave the session a lifetime of its own: perhaps there is nothing left to do.
             Event::Conflict => match self.after_conflict(life) {
                 Ok(ask) => Step::Ask(ask),
-                Err(_) if self.is_confirming(life) => self.ended_unconfirmed(decision, life, context, None),
+                Err(error) if self.is_confirming(life) => {
+                    self.ended_unconfirmed(decision, life, context, error)
+                }
                 Err(error) => self.ended(life, context, decision, Some(error)),
             },
             Event::GoOn => Step::Ask(self.ask_get(life)),
@@ -200,12 +202,12 @@ impl Operation {
         decision: Decision,
         life: &mut Life,
         context: &Context<'_>,
-        error: Option<StoreError>,
+        error: Error,
     ) -> Step {
         let cookie = cookie_with_error(&life.facts(context), &context.options.policies, decision);
         let mut step = self.ended(life, context, Decision { cookie, ..decision }, None);
         if let Step::Done(Ok(Done::Ended(ended))) = &mut step {
-            ended.unconfirmed = error;
+            ended.unconfirmed = Some(error);
         }
         step
     }

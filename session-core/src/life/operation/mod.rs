@@ -101,8 +101,8 @@ pub(crate) struct Ended {
     /// So many changed keys were not stored, because somebody else ended the session.
     pub(crate) dropped: usize,
     pub(crate) error: Option<Error>,
-    /// Why the store could not be asked, at last, whether what the end has written is still so.
-    pub(crate) unconfirmed: Option<StoreError>,
+    /// Why it is not known whether what the end has written is still so.
+    pub(crate) unconfirmed: Option<Error>,
 }
 
 /// One operation under way.
@@ -395,7 +395,8 @@ impl Operation {
                 life.written(sent, version, context);
                 Event::Written
             }
-            Set::Conflict if life.was_first_try() => {
+            // An id that was made here is nobody else's: what is there is ours, from a client that sends twice.
+            Set::Conflict if life.was_first_try() && context.options.genid.is_some() => {
                 life.nothing_was_done();
                 Event::IdInUse
             }
@@ -424,7 +425,9 @@ impl Operation {
                 Event::GoOn
             }
             Set::Conflict => {
-                life.leftovers.retain(|sid| *sid != sent.sid);
+                if context.options.genid.is_some() {
+                    life.leftovers.retain(|sid| *sid != sent.sid);
+                }
                 Event::IdInUse
             }
             Set::Expired => Event::Expired { late: context.now > sent.at },

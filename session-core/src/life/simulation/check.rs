@@ -99,6 +99,8 @@ pub(super) struct Mine {
     let_go: bool,
     /// A logout was begun, and nobody was told that it is done.
     logs_out: bool,
+    /// It has moved the end of the record.
+    moved: bool,
     /// The lifetime that it gave the session, until that is stored, and at all.
     lifetime: Option<Millis>,
     gave: Option<Millis>,
@@ -182,19 +184,30 @@ impl Effect<'_> {
         (due..=self.asked + lifetime).contains(&until)
     }
 
-    /// The response is to bring the cookie, and may never go out: the cookie ends, as the record did, before a touch is due that
-    /// tells of the new end.
-    fn leaves_the_cookie_behind(&self, sid: &Sid) -> bool {
+    /// When the record of this session ended before, and when it does now, with its lifetime.
+    fn ends(&self, sid: &Sid) -> Option<(Millis, Millis, Millis)> {
         let held =
             |store: &SimStore| store.held(sid, self.now).map(|entry| (entry.until, entry.cookie.lifetime()));
-        let (Some((before, Some(_))), Some((until, Some(lifetime)))) = (held(self.before), held(self.after))
-        else {
-            return false;
-        };
+        match (held(self.before), held(self.after)) {
+            (Some((before, Some(_))), Some((until, Some(lifetime)))) => Some((before, until, lifetime)),
+            _ => None,
+        }
+    }
+
+    /// The response is to bring the cookie, and may never go out: it ends as the record did, and no touch is due immediately
+    /// that tells of the new end.
+    fn leaves_the_cookie_behind(&self, sid: &Sid) -> bool {
+        let due = |lifetime| self.asked + self.rules.kept * lifetime / LIFETIME;
         self.rules.cookie_follows
             && self.op != Op::End
             && !self.after_response
-            && before < until - self.rules.kept * lifetime / LIFETIME
+            && self.ends(sid).is_some_and(|(before, until, lifetime)| until > before.max(due(lifetime)))
+    }
+
+    /// The record ends later than before, of which no response has told. (What a touch has given in the moment between a look
+    /// and a write may be set back.)
+    fn moves_its_end(&self, sid: &Sid) -> bool {
+        self.ends(sid).is_none_or(|(before, until, _)| before < until)
     }
 }
 
@@ -324,6 +337,7 @@ impl Ghost {
                 {
                     return broken("a write changed the lifetime, which its request did not");
                 }
+                mine.moved |= effect.moves_its_end(sid);
                 if effect.leaves_the_cookie_behind(sid) {
                     return broken("a write before the response kept the cookie from being renewed in time");
                 }
@@ -350,6 +364,7 @@ impl Ghost {
                         entry.until, effect.asked
                     ));
                 }
+                mine.moved = true;
                 self.late_write(sid, effect);
             }
             (Ask::Destroy { sid, .. }, Answer::Destroyed(Destroyed::Destroyed)) => {
@@ -380,7 +395,7 @@ impl Ghost {
         let Some(entry) = effect.after.held(sid, effect.now) else { return };
         let until = entry.until;
         let about = self.about(sid);
-        about.cookie_behind |= !effect.after_response;
+        about.cookie_behind |= !effect.after_response && effect.moves_its_end(sid);
         if effect.asked == effect.now {
             about.late = None;
             return;
@@ -551,7 +566,8 @@ impl Ghost {
         faulty: bool,
     ) -> Result<(), Violation> {
         let Some(life) = &request.life else { return Ok(()) };
-        let moved = store.held(life.sid(), now).is_some_and(|entry| entry.writer == Some(at));
+        let wrote = store.held(life.sid(), now).is_some_and(|entry| entry.writer == Some(at));
+        let moved = wrote && request.mine.moved;
         if moved && (faulty || life.presence() != Presence::Present) {
             self.lost(life.sid());
         }
