@@ -193,3 +193,18 @@ fn an_end_that_was_not_heard_of_can_be_tried_again() {
         assert!(app.held(&session.id()).unwrap().data.contains("late"));
     }
 }
+
+/// And if it is not, nobody has the cookie: what is saved later could not be found.
+#[test]
+fn after_an_end_that_was_not_heard_of_nothing_is_saved_that_nobody_finds() {
+    for app in apps() {
+        let (exchange, session) = app.ask(&[]);
+        session.insert("user", "tj").unwrap();
+        let mut end = Box::pin(exchange.end());
+        assert!(end.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        done(session.save()).unwrap();
+        drop(end);
+        drop(exchange);
+        assert!(matches!(done(add(&session)), Err(Error::ResponseOut)));
+    }
+}

@@ -53,7 +53,8 @@ impl RedisStore {
         self
     }
 
-    /// Whether a touch is left out, so that a session ends a lifetime after it was last written, in use or not. Default:
+    /// Whether a touch is left out, so that a session ends a lifetime after it was last written, in use or not (in the new
+    /// profile, where a handler saves and the response does not follow, four fifths of one after it). Default:
     /// `false`.
     ///
     /// A touch then costs nothing and moves nothing, and cannot tell whether there is such a session, nor whether it is
@@ -138,7 +139,7 @@ impl Settings {
                 // Where a write keeps back a part of the cookie's lifetime, the same part.
                 let age = cookie.original_max_age().unwrap_or(left);
                 let part = left.as_secs_f64() / age.as_secs_f64();
-                ttl(&self.touched(cookie)).mul_f64(part.min(1.0))
+                ttl(&self.touched(cookie)).min(Duration::from_secs(LONGEST)).mul_f64(part.min(1.0))
             }
             (None, Ttl::Computed(ttl)) => ttl(cookie),
             (Some(left), Ttl::Fixed(_)) => left,

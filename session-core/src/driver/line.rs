@@ -151,13 +151,13 @@ impl<F: FnMut(&Arc<Data>) -> Changed> Future for Run<'_, F> {
                     }
                 }
                 Poll::Ready(Stop::Done(done)) => {
-                    line.free(None);
+                    line.free();
                     this.mine = None;
                     return Poll::Ready(done);
                 }
                 Poll::Ready(Stop::Asks(seen)) => {
                     // The line is free meanwhile: the application may use the session.
-                    line.free(None);
+                    line.free();
                     let base = Arc::clone(this.session.life().base());
                     running.stage = Stage::Step(Some(Answer::Changed((this.change)(&seen))));
                     // One that writes the session itself, something else each time, would be asked for ever.
@@ -174,9 +174,7 @@ impl<F: FnMut(&Arc<Data>) -> Changed> Future for Run<'_, F> {
 
 impl<F> Drop for Run<'_, F> {
     fn drop(&mut self) {
-        if self.session.line().forget(self.ticket) {
-            self.session.life().end_was_not_heard();
-        }
+        self.session.line().forget(self.ticket, self.session);
     }
 }
 
@@ -208,9 +206,7 @@ impl Running {
             Ok(Poll::Ready(Stop::Asks(_))) => Aside::Asks(self),
             Err(_) => Aside::Done(Box::new(Err(lost()))),
         };
-        if session.line().free(Some((of, aside))) {
-            session.life().end_was_not_heard();
-        }
+        session.line().put_aside(of, aside, session);
         false
     }
 
@@ -246,8 +242,13 @@ impl Running {
 }
 
 impl Aside {
-    fn is_ended(&self) -> bool {
-        matches!(self, Self::Done(done) if matches!(**done, Ok(Done::Ended(_))))
+    /// An end of the request that somebody else has brought to its own, and whose future is no more.
+    fn is_not_heard(&self, session: &Session) {
+        if let Self::Done(done) = self
+            && let Ok(Done::Ended(_)) = **done
+        {
+            session.life().end_was_not_heard();
+        }
     }
 }
 
@@ -348,29 +349,38 @@ impl Line {
         true
     }
 
-    /// The one under way is no more, or is put aside. Answers whether it was an end that nobody waits for any more.
-    fn free(&self, aside: Option<(u64, Aside)>) -> bool {
+    /// The one under way is no more.
+    fn free(&self) {
         let mut state = self.state();
-        let dropped = matches!(state.current, Some(Current::Polled { dropped: true, .. }));
         state.current = None;
-        let unwanted = if dropped {
-            aside
-        } else {
-            state.aside.extend(aside);
-            None
-        };
         let last = state.waker.take();
         let everyone = state.everyone.clone();
         drop(state);
         let _woken = Wakes(everyone.as_ref());
-        let unheard = unwanted.as_ref().is_some_and(|(_, aside)| aside.is_ended());
-        drop((unwanted, last));
-        unheard
+        drop(last);
     }
 
-    /// The future of this operation is dropped, or done. Answers whether it was an end that somebody else has brought to its
-    /// own, and that nobody has heard of.
-    fn forget(&self, ticket: u64) -> bool {
+    /// The one under way waits for its own future, or is not wanted any more.
+    fn put_aside(&self, of: u64, aside: Aside, session: &Session) {
+        let mut state = self.state();
+        let unwanted = if let Some(Current::Polled { dropped: true, .. }) = state.current {
+            // Before anybody can try it again.
+            aside.is_not_heard(session);
+            Some(aside)
+        } else {
+            state.aside.push((of, aside));
+            None
+        };
+        state.current = None;
+        let last = state.waker.take();
+        let everyone = state.everyone.clone();
+        drop(state);
+        let _woken = Wakes(everyone.as_ref());
+        drop((unwanted, last));
+    }
+
+    /// The future of this operation is dropped, or done.
+    fn forget(&self, ticket: u64, session: &Session) {
         let mut state = self.state();
         let current = match state.current.take() {
             Some(Current::Resting(running)) if running.ticket == ticket => Some(running),
@@ -385,6 +395,9 @@ impl Line {
         };
         let aside =
             state.aside.iter().position(|(of, _)| *of == ticket).map(|at| state.aside.swap_remove(at));
+        if let Some((_, aside)) = &aside {
+            aside.is_not_heard(session);
+        }
         let last = state.waker.take_if(|(of, _)| *of == ticket);
         let everyone = state.everyone.clone();
         drop(state);
@@ -393,9 +406,7 @@ impl Line {
         if let Some(everyone) = &everyone {
             everyone.without(ticket);
         }
-        let unheard = aside.as_ref().is_some_and(|(_, aside)| aside.is_ended());
         drop((current, aside, last));
-        unheard
     }
 }
 
@@ -533,7 +544,7 @@ struct Freed<'a>(Option<&'a Line>);
 impl Drop for Freed<'_> {
     fn drop(&mut self) {
         if let Some(line) = self.0 {
-            line.free(None);
+            line.free();
         }
     }
 }

@@ -14,7 +14,7 @@
 //!
 //! These are express-session's, proven equal to its own predicates below. The policies of the new profile add to them:
 //! a changed cookie is a modification, an explicit save of a new session sends its cookie, a destroyed session's cookie
-//! is removed, and a cookie that the client has goes out again when the record's expiry has moved, and not with every change.
+//! is removed, and the cookie goes out also whenever the record's expiry has moved. It ends when the record does.
 
 use super::fault::{Fault, planted};
 use crate::{
@@ -54,6 +54,8 @@ pub(crate) struct Facts {
     pub(crate) unconfirmed: bool,
     /// This request has moved the record's expiry already.
     pub(crate) renewed: bool,
+    /// It has not, and knows when the record ends.
+    pub(crate) end_known: bool,
     /// Another request ended the session.
     pub(crate) ended_elsewhere: bool,
 }
@@ -158,13 +160,13 @@ pub(crate) fn cookie_with_error(facts: &Facts, policies: &Policies, decision: De
 }
 
 /// Before a cookie is sent for what this request wrote a while ago, the store is asked again: another request may have
-/// ended the session since, and given the browser a newer cookie. So is it where somebody else moved the expiry last: the
-/// cookie ends when the record does.
+/// ended the session since, and given the browser a newer cookie. So is it where it is not known when the record ends: the
+/// cookie ends then.
 fn is_to_confirm(facts: &Facts, policies: &Policies, decision: Decision) -> bool {
     policies.cookie_renewal == CookieRenewal::WithRecord
         && decision == Decision { write: Write::Nothing, cookie: SetCookie::Send }
         && facts.stored
-        && (facts.unconfirmed || !facts.renewed)
+        && (facts.unconfirmed || !(facts.renewed || facts.end_known))
         && !planted(Fault::NotConfirmed)
 }
 
@@ -206,15 +208,11 @@ fn cookie(facts: &Facts, policies: &Policies, write: Write) -> SetCookie {
     let cookie_changed = facts.cookie_changed && policies.cookie_change == CookieChange::Counts;
     let saved = facts.saved != Saved::Never && policies.explicit_save == ExplicitSave::Counts;
     let modified = is_modified(facts, policies);
-    // The cookie goes with the record's end, or, as in Express, with what was changed.
-    let renewed = match policies.cookie_renewal {
-        CookieRenewal::WithRecord => {
-            !planted(Fault::CookieNotRenewed) && (facts.renewed || write != Write::Nothing)
-        }
-        CookieRenewal::OnChange => modified,
-    };
+    let renewed = policies.cookie_renewal == CookieRenewal::WithRecord
+        && !planted(Fault::CookieNotRenewed)
+        && (facts.renewed || write != Write::Nothing);
     let send = if facts.cookie_matches {
-        policies.rolling || cookie_changed || (facts.expires && renewed)
+        policies.rolling || cookie_changed || (facts.expires && (modified || renewed))
     } else {
         policies.save_uninitialized || modified || saved
     };
@@ -390,6 +388,7 @@ mod tests {
             stored: false,
             unconfirmed: false,
             renewed: false,
+            end_known: false,
             ended_elsewhere: false,
         }
     }

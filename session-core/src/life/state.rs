@@ -237,7 +237,7 @@ impl Life {
 
     /// `asked`: when the store was.
     pub(crate) fn loaded(sid: Sid, stored: Stored, asked: Millis, context: &Context<'_>) -> Self {
-        let held = Held::of(&stored, asked, context.now);
+        let held = Held::of(&stored, asked, context.now, None);
         let data = stored.record.data;
         let cookie = current(stored.record.cookie, context);
         Self {
@@ -442,6 +442,7 @@ impl Life {
             stored: self.held().is_some(),
             unconfirmed,
             renewed: self.renewed.is_some(),
+            end_known: self.known_end(context).is_some(),
             ended_elsewhere: self.standing == Standing::Gone,
         }
     }
@@ -449,6 +450,11 @@ impl Life {
     /// A cookie that the handler had changed was sent to be stored, no answer came, and it was changed again.
     pub(super) fn cookie_is_in_doubt(&self) -> bool {
         self.cookie_in_doubt
+    }
+
+    /// The end of the request is to give the rest of the lifetime by a write.
+    pub(super) fn has_kept_back(&self) -> bool {
+        self.has_kept_back
     }
 
     /// Whether there is anything to write that the store does not have.
@@ -553,12 +559,24 @@ impl Life {
     }
 
     /// The cookie as the response sends it: it ends when the record does.
-    pub(super) fn cookie_to_send(&self, now: Millis) -> Cookie {
+    pub(super) fn cookie_to_send(&self, context: &Context<'_>) -> Cookie {
         let mut cookie = self.cookie.clone();
-        if !planted(Fault::StaleCookieSent) {
-            cookie.touch(self.renewed_at(now));
+        if planted(Fault::StaleCookieSent) {
+            return cookie;
+        }
+        cookie.touch(self.renewed_at(context.now));
+        if let Some(end) = self.known_end(context) {
+            cookie.ends_at(end);
         }
         cookie
+    }
+
+    /// When the record ends, where this request has not moved that and goes by what is stored.
+    fn known_end(&self, context: &Context<'_>) -> Option<Millis> {
+        let with_record = context.options.policies.cookie_renewal == CookieRenewal::WithRecord;
+        let kept = with_record && self.renewed.is_none() && !self.expiry_in_doubt;
+        let is_stored = kept && self.cookie_unsaved.is_nothing() && self.cookie.expires_at().is_some();
+        self.span().and_then(|span| span.until).filter(|_| is_stored)
     }
 
     /// What may have been moved has the later end: a cookie that outlives its record harms nobody.
@@ -567,14 +585,14 @@ impl Life {
     }
 
     /// And with an error: what is stored, not what was to be.
-    pub(super) fn cookie_with_error(&self, now: Millis) -> Cookie {
+    pub(super) fn cookie_with_error(&self, context: &Context<'_>) -> Cookie {
         match &self.recorded {
             Some(recorded) if !self.cookie_unsaved.is_nothing() && !planted(Fault::UnsavedCookieSent) => {
                 let mut cookie = recorded.clone();
-                cookie.touch(self.renewed_at(now));
+                cookie.touch(self.renewed_at(context.now));
                 cookie
             }
-            _ => self.cookie_to_send(now),
+            _ => self.cookie_to_send(context),
         }
     }
 }
@@ -778,7 +796,8 @@ impl Life {
         }
         let ours = self.span().and_then(|span| span.until);
         let was_held = self.held().is_some();
-        self.standing = Standing::Held(Held::of(&stored, asked, context.now));
+        let given = self.renewed.zip(self.cookie.lifetime()).map(|(at, lifetime)| date::after(at, lifetime));
+        self.standing = Standing::Held(Held::of(&stored, asked, context.now, given));
         let theirs = self.span().and_then(Span::surely);
         // Somebody else has moved it further since, and sent the cookie for it. Stores round to whole seconds.
         if ours.zip(theirs).is_some_and(|(ours, theirs)| theirs > ours.saturating_add(ROUNDED))
@@ -837,9 +856,11 @@ impl Life {
         if !planted(Fault::ReloadKeepsData) {
             self.view = Arc::clone(&self.base);
         }
+        self.reported = None;
         self.has_no_doubt();
         // What was stored of it is still to be sent.
-        let to_be_sent = self.cookie_changed && (self.renewed.is_some() || self.expiry_in_doubt);
+        let is_stored = self.cookie_unsaved.is_nothing() || self.renewed.is_some() || self.expiry_in_doubt;
+        let to_be_sent = self.cookie_changed && is_stored;
         if !planted(Fault::ReloadKeepsCookie) {
             self.cookie_changed = false;
             self.cookie_unsaved = Differing::default();
@@ -982,6 +1003,7 @@ impl Life {
     /// Somebody else brought it to its end, and whoever waited for that is no more: nobody was told of anything.
     pub(crate) fn end_was_not_heard(&mut self) {
         self.end_failed = true;
+        self.cookie_was_refused();
         self.reported = None;
         self.told_unfinished = false;
     }
@@ -1014,10 +1036,10 @@ impl Life {
         }
     }
 
-    pub(super) fn response_out(&mut self, cookie: CookieOut, now: Millis) {
+    pub(super) fn response_out(&mut self, cookie: CookieOut, context: &Context<'_>) {
         self.response = Some(cookie);
         self.cookie_of = Some(self.sid.clone());
-        self.cookie = self.cookie_to_send(now);
+        self.cookie = self.cookie_to_send(context);
     }
 
     /// What is held, or was before a doubt.
@@ -1034,10 +1056,17 @@ impl Life {
 }
 
 impl Held {
-    fn of(stored: &Stored, asked: Millis, now: Millis) -> Self {
+    /// `given`: the end that this request has given the record. A store rounds, and its answer takes time: what it says is
+    /// that end, or the one in the record, if it is as near. Else each write that keeps an end would move it by as much.
+    fn of(stored: &Stored, asked: Millis, now: Millis, given: Option<Millis>) -> Self {
         let millis = |time: std::time::Duration| Millis::try_from(time.as_millis()).unwrap_or(Millis::MAX);
-        let until = stored.left.map(|left| now.saturating_add(millis(left)));
+        let told = stored.left.map(|left| now.saturating_add(millis(left)));
         let slack = now.saturating_sub(asked).max(0);
+        let is_near = |end: &Millis| {
+            told.is_some_and(|told| (*end - ROUNDED..=end.saturating_add(ROUNDED + slack)).contains(&told))
+        };
+        let exact = [given, stored.record.cookie.expires_at()].into_iter().flatten().find(is_near);
+        let until = exact.or(told);
         let span = Span { until, slack, lifetime: stored.lifetime.map(millis) };
         Self { version: stored.version.clone(), span: Some(span) }
     }

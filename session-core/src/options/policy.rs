@@ -60,7 +60,7 @@ pub enum CookieRenewal {
     /// After a change, and with `rolling` always, as in Express: in the browser a session that is only read ends a lifetime
     /// after its last change, however long the store holds it.
     OnChange,
-    /// Whenever the record's expiry has moved: the cookie ends when the record does.
+    /// Also whenever the record's expiry has moved: the cookie ends when the record does.
     WithRecord,
 }
 

@@ -282,8 +282,8 @@ impl Operation {
             None => decision.cookie,
         };
         let cookie = match &error {
-            Some(_) => life.cookie_with_error(context.now),
-            None => life.cookie_to_send(context.now),
+            Some(_) => life.cookie_with_error(context),
+            None => life.cookie_to_send(context),
         };
         if !life.is_response_out() {
             let out = match set_cookie {
@@ -293,7 +293,7 @@ impl Operation {
                 SetCookie::Send => CookieOut::Sent,
                 _ => CookieOut::NotSent,
             };
-            life.response_out(out, context.now);
+            life.response_out(out, context);
         }
         if error.is_some() || gone {
             life.is_told();

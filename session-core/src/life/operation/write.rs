@@ -101,7 +101,8 @@ impl Operation {
         if has_expired && !planted(Fault::OldExpiryWritten) {
             return Ok(self.write_expired(life));
         }
-        if self.has_merged && matches!(self.kind, Kind::Save | Kind::End(_)) && !life.has_changes() {
+        let has_nothing_to_add = !life.has_changes() && !life.has_kept_back();
+        if self.has_merged && matches!(self.kind, Kind::Save | Kind::End(_)) && has_nothing_to_add {
             return Ok(Written::Ask(self.ask_touch(life, stamped, context)));
         }
         context.options.limits.check(&data)?;
