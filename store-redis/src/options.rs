@@ -11,6 +11,9 @@ const DAY: Duration = Duration::from_secs(86_400);
 /// A thousand years of seconds. Longer ones overflow in Redis.
 const LONGEST: u64 = 1_000 * 31_556_952;
 
+/// What passes between a request and its write is no more.
+const A_SECOND: Duration = Duration::from_secs(1);
+
 /// connect-redis's options, under their own names.
 impl RedisStore {
     /// What every key begins with. Default: `sess:`.
@@ -133,15 +136,15 @@ impl Settings {
     pub(crate) fn hold(&self, cookie: &Cookie) -> Hold {
         // SystemTime's difference is an error where it would be negative.
         let left = cookie.expires().map(|at| at.duration_since(self.clock.now()).unwrap_or_default());
+        let age = cookie.original_max_age().unwrap_or_default();
         let held = match (left, &self.ttl) {
             (Some(Duration::ZERO), _) => Duration::ZERO,
-            (Some(left), Ttl::Computed(ttl)) => {
+            (Some(left), Ttl::Computed(ttl)) if left.saturating_add(A_SECOND) < age => {
                 // Where a write keeps back a part of the cookie's lifetime, the same part.
-                let age = cookie.original_max_age().unwrap_or(left);
                 let part = left.as_secs_f64() / age.as_secs_f64();
-                ttl(&self.touched(cookie)).min(Duration::from_secs(LONGEST)).mul_f64(part.min(1.0))
+                ttl(&self.touched(cookie)).min(Duration::from_secs(LONGEST)).mul_f64(part)
             }
-            (None, Ttl::Computed(ttl)) => ttl(cookie),
+            (_, Ttl::Computed(ttl)) => ttl(cookie),
             (Some(left), Ttl::Fixed(_)) => left,
             (None, Ttl::Fixed(ttl)) => *ttl,
         };

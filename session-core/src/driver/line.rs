@@ -131,7 +131,7 @@ impl<F: FnMut(&Arc<Data>) -> Changed> Future for Run<'_, F> {
                 Entered::Waits => return Poll::Pending,
                 Entered::Done(done) => return Poll::Ready(*done),
                 Entered::Helps(running, waker) => {
-                    if running.help(this.session, this.ticket, waker, context) {
+                    if running.help(this.session, this.ticket, &waker, context) {
                         return Poll::Pending;
                     }
                     continue;
@@ -186,7 +186,7 @@ impl Session {
         loop {
             let (current, entered) = line.enter_to_help(ticket, context.waker());
             let Entered::Helps(running, waker) = entered else { return current == of };
-            if running.help(self, ticket, waker, context) {
+            if running.help(self, ticket, &waker, context) {
                 return current == of;
             }
         }
@@ -195,8 +195,8 @@ impl Session {
 
 impl Running {
     /// Drives what somebody else has begun. False: to look again who is under way.
-    fn help(mut self: Box<Self>, session: &Session, ticket: u64, all: Waker, context: &Context<'_>) -> bool {
-        let by = &mut Context::from_waker(&all);
+    fn help(mut self: Box<Self>, session: &Session, ticket: u64, all: &Waker, context: &Context<'_>) -> bool {
+        let by = &mut Context::from_waker(all);
         // A store that panics strikes the one that asked it, and not whoever helps.
         let driven = catch_unwind(AssertUnwindSafe(|| self.drive(session, by)));
         let of = self.ticket;

@@ -259,7 +259,7 @@ impl Session {
                 "changes are dropped: another request ended the session, or it expired"
             );
         }
-        if let Some(error) = &ended.unconfirmed {
+        if let Some(error) = ended.unconfirmed.as_deref() {
             let error = error as &dyn std::error::Error;
             tracing::warn!(error, "the session is stored, but whether it still was could not be asked");
         }

@@ -207,7 +207,7 @@ impl Operation {
         let cookie = cookie_with_error(&life.facts(context), &context.options.policies, decision);
         let mut step = self.ended(life, context, Decision { cookie, ..decision }, None);
         if let Step::Done(Ok(Done::Ended(ended))) = &mut step {
-            ended.unconfirmed = Some(error);
+            ended.unconfirmed = Some(Box::new(error));
         }
         step
     }

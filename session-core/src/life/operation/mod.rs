@@ -102,7 +102,7 @@ pub(crate) struct Ended {
     pub(crate) dropped: usize,
     pub(crate) error: Option<Error>,
     /// Why it is not known whether what the end has written is still so.
-    pub(crate) unconfirmed: Option<Error>,
+    pub(crate) unconfirmed: Option<Box<Error>>,
 }
 
 /// One operation under way.

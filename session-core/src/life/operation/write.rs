@@ -110,7 +110,6 @@ impl Operation {
     }
 
     /// What is to be stored, or the question that comes first.
-    #[expect(clippy::result_large_err, reason = "no error, and moved only")]
     fn data_to_write(&mut self, life: &Life) -> Result<Arc<Data>, Ask> {
         let Kind::Change(change) = &self.kind else { return Ok(Arc::clone(life.data())) };
         match change {
