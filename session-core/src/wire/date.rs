@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use time::{OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339};
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 /// Milliseconds since 1970-01-01T00:00:00Z, which is what a JavaScript `Date` holds.
 pub(crate) type Millis = i64;
@@ -63,10 +63,14 @@ pub(crate) fn http(ms: Millis) -> String {
     )
 }
 
-/// Reads what [`iso`] writes and every other RFC 3339 date, with an offset or without milliseconds.
+/// Reads what [`iso`] writes and every other RFC 3339 date, with an offset or without milliseconds. An offset may lead out of
+/// the dates that can be written: then it is the first or the last of them. Leap seconds are none, as in JavaScript.
 pub(crate) fn parse(text: &str) -> Option<Millis> {
-    let date = OffsetDateTime::parse(text, &Rfc3339).ok()?.to_offset(UtcOffset::UTC);
-    i64::try_from(date.unix_timestamp_nanos().div_euclid(1_000_000)).ok()
+    if text.get(17..19) == Some("60") {
+        return None;
+    }
+    let date = OffsetDateTime::parse(text, &Rfc3339).ok()?;
+    i64::try_from(date.unix_timestamp_nanos().div_euclid(1_000_000)).ok().map(clamp)
 }
 
 fn clamp(ms: Millis) -> Millis {
@@ -99,9 +103,15 @@ mod tests {
             assert_eq!(from_system(to_system(ms)), ms);
         }
         assert_eq!(parse("2026-01-02T04:04:05+01:00"), Some(1_767_323_045_000));
-        for not_a_date in ["", "tomorrow", "2026-13-02T03:04:05.678Z", "2026-01-02"] {
+        for not_a_date in ["", "tomorrow", "2016-12-31T23:59:60Z", "2026-13-02T03:04:05.678Z", "2026-01-02"] {
             assert_eq!(parse(not_a_date), None, "{not_a_date}");
         }
+    }
+
+    #[test]
+    fn an_offset_leads_no_further_than_dates_can_be_written() {
+        assert_eq!(parse("9999-12-31T23:59:59-23:59"), Some(LAST));
+        assert_eq!(parse("0000-01-01T00:00:00+23:59"), Some(*RANGE.start()));
     }
 
     #[test]
