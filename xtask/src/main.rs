@@ -2,6 +2,7 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for the terminal")]
 
+mod fuzz;
 mod install;
 mod node;
 mod process;
@@ -20,6 +21,7 @@ type Result<T> = std::result::Result<T, String>;
 
 const USAGE: &str = "\
 cargo xtask test [-- ARGUMENTS]        every test of the workspace; the arguments go to `cargo test`
+cargo xtask fuzz [TARGET] [--seconds N]  look for inputs that fail, an hour in total, or so long for each
 cargo xtask services up [NAME ...]     start redis, mongo, postgres, mysql, or only some, and print their URLs
 cargo xtask services down              stop them
 cargo xtask services status            say which run";
@@ -34,6 +36,7 @@ fn main() -> ExitCode {
     let done = match words.as_slice() {
         ["test"] => return test::test(&workspace, &[]),
         ["test", "--", arguments @ ..] => return test::test(&workspace, arguments),
+        ["fuzz", arguments @ ..] => fuzz::fuzz(&workspace, arguments),
         ["services", "up", names @ ..] => services::up(&workspace, names),
         ["services", "down"] => services::down(&workspace),
         ["services", "status"] => services::status(&workspace),

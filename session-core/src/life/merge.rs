@@ -73,7 +73,9 @@ impl Difference<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use proptest::{collection::vec, prelude::*};
 
     use super::*;
     use crate::record::data::tests::{LOOKS, Random};
@@ -222,5 +224,107 @@ mod tests {
         };
         let (few, many) = (looks(2_000), looks(20_000));
         assert!(many < 11 * few, "{few} looks at 2,000 keys, {many} at 20,000");
+    }
+
+    /// States of up to forty keys, array indexes among them, in any order.
+    fn state() -> impl Strategy<Value = Data> {
+        let key =
+            prop_oneof![(0..20u8).prop_map(|at| format!("k{at}")), (0..20u8).prop_map(|at| at.to_string())];
+        vec((key, 0..3u8), 0..40).prop_map(|members| {
+            let mut data = Data::new();
+            members.iter().for_each(|(key, value)| data.insert(key, value.to_string().into()));
+            data
+        })
+    }
+
+    /// What is held, in whatever order.
+    fn held(data: &Data) -> BTreeMap<&str, &str> {
+        data.iter().collect()
+    }
+
+    /// The keys that were put, changed or removed.
+    fn touched<'a>(base: &'a Data, ours: &'a Data) -> impl Iterator<Item = &'a str> {
+        let keys: BTreeSet<&str> = base.keys().chain(ours.keys()).collect();
+        keys.into_iter().filter(move |key| base.get(key) != ours.get(key))
+    }
+
+    proptest! {
+        #[test]
+        fn a_change_of_the_base_is_the_change_and_no_change_is_none(base in state(), ours in state()) {
+            prop_assert_eq!(held(&merge(&base, &ours, &base)), held(&ours));
+            // To the order of the keys.
+            prop_assert!(merge(&base, &base, &ours) == ours);
+            prop_assert!(merge(&base, &ours, &ours) == ours);
+            prop_assert_eq!(changed_keys(&base, &ours), touched(&base, &ours).count());
+        }
+
+        #[test]
+        fn two_changes_in_either_order_differ_only_where_both_touched(
+            base in state(), one in state(), other in state(),
+        ) {
+            let one_then_other = merge(&base, &other, &merge(&base, &one, &base));
+            let other_then_one = merge(&base, &one, &merge(&base, &other, &base));
+            for key in base.keys().chain(one.keys()).chain(other.keys()) {
+                let by_one = base.get(key) != one.get(key);
+                let by_other = base.get(key) != other.get(key);
+                let (first, second) = (one_then_other.get(key), other_then_one.get(key));
+                // The later writer of one same key wins.
+                prop_assert_eq!(first, if by_other { other.get(key) } else { one.get(key) });
+                prop_assert_eq!(second, if by_one { one.get(key) } else { other.get(key) });
+                prop_assert!(first == second || (by_one && by_other));
+            }
+        }
+
+        #[test]
+        fn one_change_after_the_other_is_both_at_once(
+            base in state(), first in state(), second in state(), latest in state(),
+        ) {
+            // In two steps what the second undid of the first is still a write: of the rest, nothing differs.
+            let steps = merge(&first, &second, &merge(&base, &first, &latest));
+            let at_once = merge(&base, &second, &latest);
+            let undone = |key: &str| base.get(key) == second.get(key) && base.get(key) != first.get(key);
+            for key in touched(&steps, &at_once) {
+                prop_assert!(undone(key), "{}", key);
+            }
+        }
+
+        #[test]
+        fn keys_stay_where_the_store_has_them(base in state(), ours in state(), latest in state()) {
+            let merged = merge(&base, &ours, &latest);
+            let kept: Vec<&str> = latest.keys().filter(|key| merged.contains(key)).collect();
+            prop_assert_eq!(merged.keys().filter(|key| latest.contains(key)).collect::<Vec<_>>(), kept);
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 8, max_shrink_iters: 0, ..ProptestConfig::default() })]
+
+        /// Whatever part of the keys each side removes, changes and adds, and in whatever order they stand.
+        #[test]
+        fn merging_twenty_thousand_keys_looks_at_each_of_them_a_few_times(
+            kept in 0..=100usize, changed in 0..=100usize, new in 0..=100usize, step in 1..1_000usize,
+        ) {
+            let looks = |count: usize| {
+                // Coprime to both counts, so that it visits all keys.
+                let step = step * 10 + 1;
+                let all = || (0..count).map(move |at| at * step % count);
+                let data = |members: Vec<(String, &str)>| {
+                    let mut data = Data::new();
+                    data.change(&[], &members.iter().map(|(key, json)| (key.as_str(), *json)).collect::<Vec<_>>());
+                    data
+                };
+                let base = data((0..count).map(|at| (format!("k{at}"), "1")).collect());
+                let ours = all().filter(|at| at % 100 <= kept);
+                let ours = ours.map(|at| (format!("k{at}"), if at % 97 <= changed { "2" } else { "1" }));
+                let ours = data(ours.chain(all().filter(|at| at % 100 < new).map(|at| (at.to_string(), "3"))).collect());
+                let latest = data(all().map(|at| (format!("k{at}"), "1")).collect());
+                LOOKS.set(0);
+                let merged = merge(&base, &ours, &latest);
+                let looks = LOOKS.get();
+                assert_eq!(held(&merged), held(&ours));
+                looks
+            };
+            prop_assert!(looks(20_000) < 12 * looks(2_000));
+        }
     }
 }

@@ -323,11 +323,14 @@ impl fmt::Debug for Data {
 pub(crate) mod tests {
     use std::{
         cell::Cell,
+        collections::BTreeMap,
         hash::{BuildHasher, RandomState},
     };
 
+    use proptest::{collection::vec, prelude::*, sample::select};
+
     use super::*;
-    use crate::record::Record;
+    use crate::record::{Record, cookie::Cookie};
 
     thread_local! {
         /// How often a key or a value was looked at: steadier than time.
@@ -478,6 +481,134 @@ pub(crate) mod tests {
         put.insert("b", "1.0".into());
         assert_ne!(random.hash_one(&put), random.hash_one(&read));
         assert_ne!(random.hash_one(data(&["b", "a"])), random.hash_one(data(&["a", "b"])));
+    }
+
+    /// A JavaScript object: array indexes in ascending order, then the other keys as they came.
+    #[derive(Clone, Debug, Default)]
+    struct Object {
+        indexes: BTreeMap<u32, String>,
+        others: Vec<(String, String)>,
+    }
+
+    impl Object {
+        fn insert(&mut self, key: &str, json: &str) {
+            if let Some(index) = array_index(key) {
+                self.indexes.insert(index, json.into());
+            } else if let Some((_, held)) = self.others.iter_mut().find(|(held, _)| held == key) {
+                *held = json.into();
+            } else {
+                self.others.push((key.into(), json.into()));
+            }
+        }
+
+        fn remove(&mut self, key: &str) -> Option<String> {
+            if let Some(index) = array_index(key) {
+                return self.indexes.remove(&index);
+            }
+            let at = self.others.iter().position(|(held, _)| held == key)?;
+            Some(self.others.remove(at).1)
+        }
+
+        fn text(&self) -> String {
+            let member = |key: &str, json: &str| format!("{}:{json}", serde_json::to_string(key).unwrap());
+            let indexes = self.indexes.iter().map(|(index, json)| member(&index.to_string(), json));
+            let cookie = r#""cookie":{"originalMaxAge":null,"expires":null,"httpOnly":true,"path":"/"}"#;
+            let others = self.others.iter().map(|(key, json)| member(key, json));
+            format!("{{{}}}", indexes.chain([cookie.into()]).chain(others).collect::<Vec<_>>().join(","))
+        }
+    }
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Insert(&'static str, &'static str),
+        Remove(&'static str),
+        Rename(&'static str, &'static str),
+        /// Removals, and then insertions.
+        Change(Vec<&'static str>, Vec<(&'static str, &'static str)>),
+        /// What is held is printed and read again: keys and values are then places in its text.
+        Read,
+    }
+
+    const KEYS: [&str; 12] =
+        ["a", "b", "é\"\\\n", "\u{1}", "", "0", "2", "10", "01", "4294967294", "4294967295", "-1"];
+
+    fn step() -> impl Strategy<Value = Step> {
+        let key = || select(&KEYS[..]);
+        let json = || select(&["1", "1.50", "[ 1 , 2 ]", r#""\ud800""#, r#"{"a":null}"#][..]);
+        prop_oneof![
+            4 => (key(), json()).prop_map(|(key, json)| Step::Insert(key, json)),
+            2 => key().prop_map(Step::Remove),
+            2 => (key(), key()).prop_map(|(from, to)| Step::Rename(from, to)),
+            1 => (proptest::sample::subsequence(&KEYS[..], 0..=KEYS.len()).prop_shuffle(), 0..=KEYS.len(), json())
+                .prop_map(|(mut keys, removed, json)| {
+                    let put = keys.split_off(removed.min(keys.len()));
+                    Step::Change(keys, put.into_iter().map(|key| (key, json)).collect())
+                }),
+            1 => Just(Step::Read),
+        ]
+    }
+
+    proptest! {
+        /// Order, bytes, size, and what compares and hashes alike.
+        #[test]
+        fn whatever_is_done_to_it_it_is_a_javascript_object(steps in vec(step(), 0..40)) {
+            let (mut data, mut object) = (Data::new(), Object::default());
+            for step in steps {
+                match step {
+                    Step::Insert(key, json) => {
+                        data.insert(key, json.into());
+                        object.insert(key, json);
+                    }
+                    Step::Remove(key) => prop_assert_eq!(data.remove(key), object.remove(key).is_some()),
+                    Step::Rename(from, to) => {
+                        let held: Option<Box<str>> = data.get(from).map(Into::into);
+                        let json = object.remove(from);
+                        prop_assert_eq!(held.as_deref(), json.as_deref());
+                        if let Some((held, json)) = held.zip(json) {
+                            data.remove(from);
+                            data.insert(to, held);
+                            object.insert(to, &json);
+                        }
+                    }
+                    Step::Change(removed, put) => {
+                        data.change(&removed, &put);
+                        removed.iter().for_each(|key| _ = object.remove(key));
+                        put.iter().for_each(|(key, json)| object.insert(key, json));
+                    }
+                    Step::Read => data = Record::parse(object.text()).unwrap().data,
+                }
+                let (text, len) = (object.text(), object.indexes.len() + object.others.len());
+                let record = Record::new(Cookie::plain(), data.clone());
+                prop_assert_eq!(record.to_json(), text.as_str());
+                prop_assert_eq!((data.len(), data.is_empty()), (len, len == 0));
+                let nothing = Object::default().text().len();
+                prop_assert_eq!(data.size() + usize::from(len > 0), text.len() - nothing);
+                let read = Record::parse(text).unwrap().data;
+                let random = RandomState::new();
+                prop_assert!(read == data && random.hash_one(&read) == random.hash_one(&data));
+                for key in KEYS {
+                    prop_assert_eq!(data.contains(key), read.get(key).is_some());
+                    prop_assert_eq!(data.lookup().get(key), data.get(key));
+                }
+            }
+        }
+
+        #[test]
+        fn what_differs_in_a_key_a_value_or_the_order_is_not_equal(
+            one in vec((select(&KEYS[..3]), select(&["1", "2"][..])), 0..4),
+            other in vec((select(&KEYS[..3]), select(&["1", "2"][..])), 0..4),
+        ) {
+            let data = |members: &[(&str, &str)]| {
+                let mut data = Data::new();
+                members.iter().for_each(|(key, json)| data.insert(key, (*json).into()));
+                data
+            };
+            let (one, other) = (data(&one), data(&other));
+            let same = one.iter().collect::<Vec<_>>() == other.iter().collect::<Vec<_>>();
+            prop_assert_eq!(one == other, same);
+            let random = RandomState::new();
+            prop_assert_eq!(random.hash_one(&one) == random.hash_one(&other), same);
+        }
     }
 
     #[test]

@@ -90,7 +90,7 @@ fn is_domain(domain: &str) -> bool {
 }
 
 /// ECMA-262 `encodeURIComponent`.
-fn encode_uri_component(header: &mut String, value: &str) {
+pub(crate) fn encode_uri_component(header: &mut String, value: &str) {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";
     for byte in value.bytes() {
         if byte.is_ascii_alphanumeric() || b"-_.!~*'()".contains(&byte) {
