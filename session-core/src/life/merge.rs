@@ -251,7 +251,8 @@ mod tests {
     proptest! {
         #[test]
         fn a_change_of_the_base_is_the_change_and_no_change_is_none(base in state(), ours in state()) {
-            prop_assert_eq!(held(&merge(&base, &ours, &base)), held(&ours));
+            let merged = merge(&base, &ours, &base);
+            prop_assert_eq!(held(&merged), held(&ours));
             // To the order of the keys.
             prop_assert!(merge(&base, &base, &ours) == ours);
             prop_assert!(merge(&base, &ours, &ours) == ours);
