@@ -130,36 +130,13 @@ pub(crate) fn push_string(text: &mut String, value: &str) {
     text.push_str(&serde_json::to_string(value).unwrap_or_default());
 }
 
-/// ECMA-262 `Number::toString`: the shortest digits, laid out by where the decimal point falls.
+/// ECMA-262 `Number::toString`.
 fn push_number(text: &mut String, value: f64) {
     if !value.is_finite() {
         text.push_str("null");
         return;
     }
-    let scientific = format!("{:e}", value.abs());
-    let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
-    let digits = mantissa.replace('.', "");
-    let exponent: i32 = exponent.parse().unwrap_or_default();
-    let length = i32::try_from(digits.len()).unwrap_or(i32::MAX);
-    let zeros = |count: i32| "0".repeat(usize::try_from(count).unwrap_or_default());
-    if value < 0.0 {
-        text.push('-');
-    }
-    // The value is 0.DIGITS × 10^point.
-    let point = exponent + 1;
-    match point {
-        _ if length <= point && point <= 21 => _ = write!(text, "{digits}{}", zeros(point - length)),
-        1..=21 => {
-            let (whole, part) = digits.split_at(usize::try_from(point).unwrap_or_default());
-            _ = write!(text, "{whole}.{part}");
-        }
-        -5..=0 => _ = write!(text, "0.{}{digits}", zeros(-point)),
-        _ => {
-            let (first, rest) = digits.split_at(1);
-            let dot = if rest.is_empty() { "" } else { "." };
-            _ = write!(text, "{first}{dot}{rest}e{exponent:+}");
-        }
-    }
+    text.push_str(ryu_js::Buffer::new().format_finite(value));
 }
 
 /// `toISOString`, which has six digits for a year outside 0 to 9999.
@@ -221,6 +198,7 @@ mod tests {
             (1.5e300, "1.5e+300"),
             (1e-6, "0.000001"),
             (1.25e-9, "1.25e-9"),
+            (1.500_007_629_394_531_25, "1.5000076293945312"),
             (f64::NAN, "null"),
             (f64::INFINITY, "null"),
         ] {

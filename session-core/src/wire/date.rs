@@ -66,7 +66,8 @@ pub(crate) fn http(ms: Millis) -> String {
 /// Reads what [`iso`] writes and every other RFC 3339 date, with an offset or without milliseconds. An offset may lead out of
 /// the dates that can be written: then it is the first or the last of them. Leap seconds are none, as in JavaScript.
 pub(crate) fn parse(text: &str) -> Option<Millis> {
-    if text.get(17..19) == Some("60") {
+    // `time` takes any letter between the day and the hour.
+    if !matches!(text.as_bytes().get(10), Some(b'T' | b't' | b' ')) || text.get(17..19) == Some("60") {
         return None;
     }
     let date = OffsetDateTime::parse(text, &Rfc3339).ok()?;
@@ -103,7 +104,14 @@ mod tests {
             assert_eq!(from_system(to_system(ms)), ms);
         }
         assert_eq!(parse("2026-01-02T04:04:05+01:00"), Some(1_767_323_045_000));
-        for not_a_date in ["", "tomorrow", "2016-12-31T23:59:60Z", "2026-13-02T03:04:05.678Z", "2026-01-02"] {
+        for not_a_date in [
+            "",
+            "tomorrow",
+            "2016-12-31T23:59:60Z",
+            "2016-12-31P23:59:59Z",
+            "2026-13-02T03:04:05.678Z",
+            "2026-01-02",
+        ] {
             assert_eq!(parse(not_a_date), None, "{not_a_date}");
         }
     }

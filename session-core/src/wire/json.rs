@@ -119,44 +119,17 @@ pub(crate) fn is_truthy(json: &str) -> bool {
     !matches!(json, "null" | "false" | "\"\"") && json.parse() != Ok(0.0_f64)
 }
 
+/// Numbers as ECMA-262 `Number::toString` has them.
 struct JavaScript;
 
 impl Formatter for JavaScript {
     fn write_f64<W: io::Write + ?Sized>(&mut self, writer: &mut W, value: f64) -> io::Result<()> {
-        writer.write_all(number(&format!("{value:e}")).as_bytes())
+        writer.write_all(ryu_js::Buffer::new().format_finite(value).as_bytes())
     }
 
     fn write_f32<W: io::Write + ?Sized>(&mut self, writer: &mut W, value: f32) -> io::Result<()> {
-        writer.write_all(number(&format!("{value:e}")).as_bytes())
+        writer.write_all(ryu_js::Buffer::new().format_finite(value).as_bytes())
     }
-}
-
-/// ECMA-262 `Number::toString`: the shortest digits, laid out by where the decimal point falls.
-fn number(scientific: &str) -> String {
-    let (mantissa, exponent) = scientific.split_once('e').unwrap_or((scientific, "0"));
-    let (sign, mantissa) = mantissa.strip_prefix('-').map_or(("", mantissa), |rest| ("-", rest));
-    let digits = mantissa.replace('.', "");
-    if digits.bytes().all(|digit| digit == b'0') {
-        return "0".into(); // −0 is printed as 0
-    }
-    let exponent: i32 = exponent.parse().unwrap_or_default();
-    let length = i32::try_from(digits.len()).unwrap_or(i32::MAX);
-    // The value is 0.DIGITS × 10^point.
-    let point = exponent + 1;
-    let body = match point {
-        _ if length <= point && point <= 21 => digits + &"0".repeat((point - length).unsigned_abs() as usize),
-        1..=21 => {
-            let (whole, part) = digits.split_at(point.unsigned_abs() as usize);
-            format!("{whole}.{part}")
-        }
-        -5..=0 => format!("0.{}{digits}", "0".repeat(point.unsigned_abs() as usize)),
-        _ => {
-            let (first, rest) = digits.split_at(1);
-            let dot = if rest.is_empty() { "" } else { "." };
-            format!("{first}{dot}{rest}e{exponent:+}")
-        }
-    };
-    format!("{sign}{body}")
 }
 
 #[cfg(test)]
@@ -182,6 +155,8 @@ mod tests {
             (1.25e-9, "1.25e-9"),
             (f64::MAX, "1.7976931348623157e+308"),
             (5e-324, "5e-324"),
+            // Of two shortest texts that are equally near, the even one.
+            (1.500_007_629_394_531_25, "1.5000076293945312"),
         ] {
             assert_eq!(printed(value), text);
         }
