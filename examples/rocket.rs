@@ -7,7 +7,7 @@ use express_session::{
     CookieOptions, Options, open_store,
     rocket::{Session, SessionError, SessionFairing},
 };
-use rocket::{Config, get, response::content::RawHtml, routes};
+use rocket::{Config, fairing::AdHoc, get, response::content::RawHtml, routes};
 
 #[path = "page/mod.rs"]
 mod page;
@@ -21,8 +21,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let port = env::var("PORT").map_or(Ok(3000), |port| port.parse())?;
     let config = Config { port, log_level: rocket::config::LogLevel::Off, ..Config::default() };
-    println!("listening on http://127.0.0.1:{port}");
-    rocket::custom(config).mount("/", routes![count]).attach(sessions).launch().await?;
+    let listening = AdHoc::on_liftoff("listening", move |_| {
+        Box::pin(async move { println!("listening on http://127.0.0.1:{port}") })
+    });
+    let app = rocket::custom(config).mount("/", routes![count]).attach(sessions).attach(listening);
+    app.launch().await?;
     Ok(())
 }
 

@@ -1,6 +1,8 @@
 'use strict'
 // Reads PROBE_CONFIG and checks every key of it. What cannot be honoured becomes a Refusal that names the key.
 
+const functions = require('./functions')
+
 class Refusal extends Error {
   constructor(key, reason) {
     super(`${key}: ${reason}`)
@@ -14,10 +16,13 @@ const number = ['a number', value => typeof value === 'number']
 const object = ['an object', isObject]
 const port = ['a port number', value => Number.isInteger(value) && value >= 0 && value <= 65535]
 const age = ['a number of milliseconds or null', value => value === null || typeof value === 'number']
+const secret = value => word[1](value) || (isObject(value) && /^([0-9a-f]{2})+$/.test(value.hex))
 const secrets = [
-  'a string or an array of strings, none of them empty',
-  value => [].concat(value).length > 0 && [].concat(value).every(word[1]),
+  'a secret or an array of secrets, none of them empty: strings, or bytes as {"hex": "…"}',
+  value => [].concat(value).length > 0 && [].concat(value).every(secret),
 ]
+const hops = ['true or a number of hops', value => value === true || (Number.isInteger(value) && value >= 0)]
+const never = ['false', value => value === false]
 const oneOf = (...values) => [
   `one of ${values.map(value => JSON.stringify(value)).join(', ')}`,
   value => values.includes(value),
@@ -33,18 +38,26 @@ const CONFIG = {
   rolling: flag,
   unset: oneOf('keep', 'destroy'),
   proxy: flag,
+  trustProxy: hops,
   cookie: object,
+  cookieFunction: oneOf(...Object.keys(functions.cookie)),
+  genidFunction: oneOf(...Object.keys(functions.genid)),
   store: object,
+  storeFails: object,
+  storeWithoutTouch: flag,
   clock: flag,
 }
+
+const STORE_FAILS = { verb: oneOf('get', 'set', 'touch', 'destroy'), call: number }
 
 const COOKIE = {
   path: text,
   domain: text,
   httpOnly: flag,
   secure: oneOf(true, false, 'auto'),
-  sameSite: oneOf(true, false, 'lax', 'strict', 'none'),
+  sameSite: oneOf(true, false, 'lax', 'strict', 'none', 'auto'),
   maxAge: age,
+  expires: number,
   partitioned: flag,
   priority: oneOf('low', 'medium', 'high'),
 }
@@ -69,8 +82,21 @@ const STORE_OPTIONS = {
     timestamps: flag,
     crypto: object,
   },
-  postgres: { tableName: word, schemaName: word, ttl: number, createTableIfMissing: flag, disableTouch: flag },
-  mysql: { expiration: number, createDatabaseTable: flag, disableTouch: flag, schema: object },
+  postgres: {
+    tableName: word,
+    schemaName: word,
+    ttl: number,
+    createTableIfMissing: flag,
+    disableTouch: flag,
+    pruneSessionInterval: never,
+  },
+  mysql: {
+    expiration: number,
+    createDatabaseTable: flag,
+    disableTouch: flag,
+    schema: object,
+    clearExpired: never,
+  },
 }
 
 /** The configuration in `json`, with the defaults that the rest of the probe relies on. */
@@ -81,6 +107,7 @@ function readConfig(json = '{}') {
 
   const cookie = config.cookie ?? {}
   check(cookie, COOKIE, 'cookie.')
+  if (config.storeFails !== undefined) check(config.storeFails, STORE_FAILS, 'storeFails.')
 
   const store = { kind: 'memory', options: {}, ...config.store }
   check(store, STORE, 'store.')

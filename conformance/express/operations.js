@@ -1,8 +1,9 @@
 'use strict'
 // The operations of the probe protocol, on the session that express-session made; and `["now", ms]`, which moves the clock within
-// a request.
+// a request; `["stream"]`, which has the answer sent in two chunks; and `["wait", gate]`.
 
 const { setClock } = require('./clock')
+const gates = require('./gates')
 const { promisify } = require('node:util')
 const { setTimeout: sleep } = require('node:timers/promises')
 
@@ -10,6 +11,8 @@ const { setTimeout: sleep } = require('node:timers/promises')
 async function perform(operations, context) {
   const results = []
   for (const operation of operations) {
+    // The handler ends with an error, which goes where Express's errors go.
+    if (operation?.[0] === 'throw') throw new Error('thrown by the handler')
     try {
       results.push((await performOne(operation, context)) ?? null)
     } catch (error) {
@@ -41,6 +44,8 @@ const onSession = {
   id: session => session.id,
   cookie: session => session.cookie.toJSON(),
   maxAge: (session, ms) => void (session.cookie.maxAge = ms),
+  cookieSet: (session, attribute, value) => void (session.cookie[attributeOf(attribute)] = valueOf(attribute, value)),
+  resetMaxAge: session => void session.resetMaxAge(),
   touch: session => void session.touch(),
   regenerate: call('regenerate'),
   destroy: call('destroy'),
@@ -52,6 +57,8 @@ const onRest = {
   unset: ({ req }) => void (req.session = null),
   status: ({ res }, code) => void res.status(code),
   header: ({ res }, name, value) => void res.appendHeader(name, value),
+  wait: async (context, gate) => void (await gates.wait(gate)),
+  stream: ({ res }) => void (res.locals.stream = true),
   sleep: async (context, ms) => void (await sleep(ms)),
   now({ clock }, ms) {
     if (!clock) throw new Error('the clock is the real one')
@@ -66,6 +73,17 @@ const onRest = {
 
 function call(method) {
   return async session => void (await promisify(session[method]).call(session))
+}
+
+const ATTRIBUTES = ['path', 'domain', 'secure', 'httpOnly', 'sameSite', 'priority', 'partitioned', 'expires']
+
+function attributeOf(name) {
+  if (!ATTRIBUTES.includes(name)) throw new Error(`unknown attribute ${JSON.stringify(name)}`)
+  return name
+}
+
+function valueOf(attribute, value) {
+  return attribute === 'expires' && value !== null ? new Date(value) : value
 }
 
 function isData(session, key) {

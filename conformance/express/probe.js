@@ -2,7 +2,8 @@
 // The oracle: the real express-session behind the probe protocol, on the real stores.
 //
 // With `--many` it serves one configuration after the other: each line of standard input is one, answered by `listening URL` or
-// `refused REASON`; a line `close URL` ends it, and is answered by `closed`. The end of the input ends the process.
+// `refused REASON`; a line `close URL` ends it, and is answered by `closed`. The end of the input ends the process. A line
+// `gate NAME` asks whether a handler waits there (`waiting`, `nobody`), and `open NAME` lets it go on (`opened`).
 
 process.env.NO_DEPRECATION = 'express-session'
 
@@ -14,7 +15,9 @@ const cookie = require('cookie')
 const express = require('express')
 const session = require('express-session')
 const { readConfig, Refusal } = require('./config')
+const gates = require('./gates')
 const { perform } = require('./operations')
+const functions = require('./functions')
 const { openStore } = require('./stores')
 
 const MAX_HEADER_SIZE = 1024 * 1024 // bytes: room for many operations, and for cookies that are too big
@@ -37,8 +40,17 @@ async function main() {
 async function serveMany() {
   const running = new Map()
   for await (const line of readline.createInterface({ input: process.stdin })) {
-    const [, url] = /^close (.*)$/.exec(line) ?? []
-    if (url === undefined) {
+    const [, word, argument] = /^(close|gate|open) (.*)$/.exec(line) ?? []
+    if (word === 'close') {
+      await running.get(argument)?.close()
+      running.delete(argument)
+      say('closed')
+    } else if (word === 'gate') {
+      say(gates.isWaitedAt(argument) ? 'waiting' : 'nobody')
+    } else if (word === 'open') {
+      gates.open(argument)
+      say('opened')
+    } else {
       try {
         const served = await serve(line)
         running.set(served.url, served)
@@ -46,10 +58,6 @@ async function serveMany() {
       } catch (error) {
         say(`refused ${reasonOf(error)}`)
       }
-    } else {
-      await running.get(url)?.close()
-      running.delete(url)
-      say('closed')
     }
   }
   process.exit(0)
@@ -68,7 +76,9 @@ async function serve(json) {
   const config = readConfig(json)
   const options = sessionOptions(config)
   const { store, admin, close } = await openStore(config.store)
-  const context = { admin, clock: config.clock === true }
+  if (config.storeWithoutTouch === true) store.touch = undefined
+  if (config.storeFails !== undefined) failing(store, config.storeFails)
+  const context = { admin, clock: config.clock === true, trustProxy: config.trustProxy }
   const server = http.createServer({ maxHeaderSize: MAX_HEADER_SIZE }, app({ ...options, store }, context))
   await new Promise((resolve, reject) => {
     server.on('error', error => reject(new Refusal('port', error.message)))
@@ -85,11 +95,31 @@ async function serve(json) {
   }
 }
 
-function sessionOptions({ name, secret, resave, saveUninitialized, rolling, unset, proxy, cookie }) {
-  const options = { name, secret, resave, saveUninitialized, rolling, unset, cookie }
-  options.proxy = proxy === true // else only the connection tells
+function sessionOptions(config) {
+  const { name, resave, saveUninitialized, rolling, unset, cookie, cookieFunction, genidFunction, trustProxy } = config
+  const options = { name, resave, saveUninitialized, rolling, unset, cookie }
+  options.secret = Array.isArray(config.secret) ? config.secret.map(bytesOf) : bytesOf(config.secret)
+  // Without either only the connection tells.
+  options.proxy = config.proxy ?? (trustProxy === undefined ? false : undefined)
+  if (cookie.expires !== undefined) options.cookie = { ...cookie, expires: new Date(cookie.expires) }
+  if (cookieFunction !== undefined) options.cookie = functions.cookie[cookieFunction]
+  if (genidFunction !== undefined) options.genid = functions.genid[genidFunction]()
   checkSerializable(name, cookie)
   return options
+}
+
+function bytesOf(secret) {
+  return typeof secret === 'string' ? secret : Buffer.from(secret.hex, 'hex')
+}
+
+/** One call of a verb fails, counted from 1. */
+function failing(store, { verb, call }) {
+  const real = store[verb]
+  let calls = 0
+  store[verb] = function (...args) {
+    if (++calls !== call) return real.apply(this, args)
+    setImmediate(args.at(-1), new Error('the store was told to fail'))
+  }
 }
 
 // express-session would find this out with the first cookie, after the response has begun.
@@ -102,10 +132,11 @@ function checkSerializable(name = 'connect.sid', { path, domain }) {
   }
 }
 
-function app(options, { admin, clock }) {
+function app(options, { admin, clock, trustProxy }) {
   const app = express()
   app.disable('etag')
   app.disable('x-powered-by')
+  if (trustProxy !== undefined) app.set('trust proxy', trustProxy)
   if (clock) {
     app.use((req, res, next) => {
       if (req.headers['x-now'] !== undefined) setClock(Number(req.headers['x-now']))
@@ -144,6 +175,10 @@ function answer(res, value) {
   const body = JSON.stringify(value)
   if (res.statusCode === 204 || res.statusCode === 304) return res.end()
   res.setHeader('Content-Type', 'application/json')
+  if (res.locals.stream) {
+    res.write(body.slice(0, 1))
+    return res.end(body.slice(1))
+  }
   res.setHeader('Content-Length', Buffer.byteLength(body))
   res.end(body)
 }

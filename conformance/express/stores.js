@@ -73,7 +73,10 @@ async function openStore({ kind, url, options }) {
 }
 
 function adminOf(store) {
-  const call = name => promisify((...args) => store[name](...args))
+  const call = name => {
+    const method = store[name] // before anything is put in its place
+    return promisify((...args) => method.apply(store, args))
+  }
   return {
     length: call('length'),
     clear: call('clear'),

@@ -1,11 +1,11 @@
-//! `COVERAGE.md` names a test, or a reason, for each of the 160 titles of express-session's own suite; here it is held to
-//! that.
+//! `COVERAGE.md` says of each of the 160 titles of express-session's own suite whether it holds here, differs or cannot apply, and
+//! names tests or a reason; here it is held to that.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
 use std::{collections::BTreeMap, fs, path::Path};
 
-const CANNOT: &str = "Cannot apply: ";
+const COVERAGE: &str = include_str!("../COVERAGE.md");
 
 /// One row of the table.
 struct Row {
@@ -13,13 +13,19 @@ struct Row {
     file: String,
     title: String,
     answer: String,
+    here: String,
 }
 
 impl Row {
     /// `path::test` of every test that the row names.
     fn tests(&self) -> Vec<(&str, &str)> {
-        let quoted = self.answer.split('`').skip(1).step_by(2);
+        let quoted = self.here.split('`').skip(1).step_by(2);
         quoted.filter(|text| text.contains(".rs::")).map(|text| text.split_once("::").unwrap()).collect()
+    }
+
+    /// What it says beside the tests that it names.
+    fn sentence(&self) -> &str {
+        self.here.trim_start_matches(|c: char| c != ';').trim_start_matches("; ")
     }
 }
 
@@ -28,10 +34,10 @@ fn rows() -> Vec<Row> {
     let cells =
         |line: &str| line.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect::<Vec<_>>();
     let row = |line: &str| {
-        let [number, file, _group, title, answer] = <[String; 5]>::try_from(cells(line)).ok()?;
-        Some(Row { number: number.parse().ok()?, file, title, answer })
+        let [number, file, _group, title, answer, here] = <[String; 6]>::try_from(cells(line)).ok()?;
+        Some(Row { number: number.parse().ok()?, file, title, answer, here })
     };
-    include_str!("../COVERAGE.md").lines().filter_map(row).collect()
+    COVERAGE.lines().filter_map(row).collect()
 }
 
 #[test]
@@ -45,34 +51,60 @@ fn every_title_of_the_suite_has_a_row() {
 }
 
 #[test]
-fn every_row_names_a_test_or_a_reason() {
+fn every_answer_has_what_belongs_to_it() {
     for row in rows() {
-        let reason = row.answer.strip_prefix(CANNOT).is_some_and(|reason| reason.len() > 20);
-        assert!(reason == row.tests().is_empty(), "row {}: {}", row.number, row.answer);
+        let (tests, sentence) = (row.tests().len(), row.sentence());
+        let holds = match row.answer.as_str() {
+            "same" => tests > 0 && sentence.is_empty(),
+            "differs" => tests > 0 && sentence.ends_with('.'),
+            "cannot apply" => tests == 0 && row.here.len() > 20 && row.here.ends_with('.'),
+            _ => false,
+        };
+        assert!(holds, "row {}: {}: {}", row.number, row.answer, row.here);
     }
 }
 
 #[test]
-fn every_named_test_exists() {
+fn every_named_test_exists_and_the_numbers_are_right() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut sources: BTreeMap<String, String> = BTreeMap::new();
-    for row in rows() {
+    let mut on_three = 0;
+    let rows = rows();
+    for row in &rows {
+        let mut adapters = 1;
         for (path, test) in row.tests() {
             let source = sources.entry(path.into()).or_insert_with(|| {
                 fs::read_to_string(folder.join(path))
                     .unwrap_or_else(|error| panic!("row {}: {path}: {error}", row.number))
             });
-            assert!(is_test(source, test), "row {}: there is no test {test} in {path}", row.number);
+            let found = adapters_of(source, test);
+            adapters =
+                adapters.max(found.unwrap_or_else(|| panic!("row {}: no {test} in {path}", row.number)));
         }
+        on_three += usize::from(adapters == 3);
+    }
+
+    let answers = |answer| rows.iter().filter(|row| row.answer == answer).count();
+    let (same, differ, cannot) = (answers("same"), answers("differs"), answers("cannot apply"));
+    let counted = format!("{same} are the *same* here, {differ} *differ*, {cannot} *cannot apply*");
+    for sentence in [counted, format!("{on_three} rows run on all three adapters")] {
+        assert!(COVERAGE.replace('\n', " ").contains(&sentence), "the head does not say: {sentence}");
     }
 }
 
-/// A function of this name, right below the attribute that makes it a test.
-fn is_test(source: &str, name: &str) -> bool {
+/// On how many adapters a test runs: one right below the attribute that makes it a test runs on one at most, one that
+/// `on_each_adapter` lists on three.
+fn adapters_of(source: &str, name: &str) -> Option<usize> {
     let lines: Vec<&str> = source.lines().map(str::trim).collect();
-    lines.windows(2).any(|pair| {
-        let attribute = pair[0] == "#[test]" || pair[0].starts_with("#[tokio::test");
-        let function = pair[1].strip_prefix("async ").unwrap_or(pair[1]).strip_prefix("fn ");
-        attribute && function.and_then(|rest| rest.split_once('(')).is_some_and(|(found, _)| found == name)
-    })
+    let function = |line: &str| {
+        let function = line.strip_prefix("async ").unwrap_or(line).strip_prefix("fn ");
+        function.and_then(|rest| rest.split_once('(')).is_some_and(|(found, _)| found == name)
+    };
+    let attribute = |line: &str| line == "#[test]" || line.starts_with("#[tokio::test");
+    if lines.windows(2).any(|pair| attribute(pair[0]) && function(pair[1])) {
+        return Some(1);
+    }
+    let listed = source.split_once("on_each_adapter!(")?.1.split_once(");")?.0;
+    let listed = listed.split(',').any(|listed| listed.trim() == name);
+    (listed && lines.iter().any(|line| function(line))).then_some(3)
 }

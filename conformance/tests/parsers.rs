@@ -3,15 +3,20 @@
 //!
 //! `FUZZ_SEED` makes the same inputs again; `PARSER_INPUTS` says how many (default: 20,000; 400 that are encrypted).
 
-#![allow(clippy::panic, clippy::print_stdout, clippy::unwrap_used, reason = "helpers of tests")]
+#![allow(
+    clippy::needless_pass_by_value,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "helpers of tests"
+)]
 
 mod common;
 
 use std::{
     collections::HashMap,
     io::{BufRead as _, BufReader, Write as _},
-    path::Path,
-    process::{Command, Stdio},
+    process::{Command, ExitCode, Stdio},
     thread,
 };
 
@@ -22,16 +27,31 @@ use express_session::{
 };
 use fuzz::{Mutator, core, mongo};
 use serde_json::{Value, json, value::RawValue};
+use test_support::{Express, express, tests};
+
+fn main() -> ExitCode {
+    tests! {
+        needs express =>
+            cookie_headers,
+            signed_values,
+            keygrip_cookies,
+            records,
+            numbers,
+            dates,
+            encrypted_sessions;
+    }
+    .run()
+}
 
 /// The dates that are written, in milliseconds since 1970.
 const FIRST: i64 = -62_167_219_200_000;
 const LAST: i64 = 253_402_300_799_999;
 
 /// The answers of one Node process, question by question.
-fn ask(questions: &[Value]) -> Vec<Value> {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("express/parsers.js");
+fn ask(express: &Express, questions: &[Value]) -> Vec<Value> {
+    let script = express.folder.join("parsers.js");
     let mut node =
-        Command::new("node").arg(script).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        Command::new(&express.node).arg(script).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let mut input = node.stdin.take().unwrap();
     let lines: String = questions.iter().map(|question| format!("{question}\n")).collect();
     let writing = thread::spawn(move || input.write_all(lines.as_bytes()));
@@ -46,20 +66,19 @@ fn ask(questions: &[Value]) -> Vec<Value> {
 
 /// Inputs of a target, and how to find one again.
 struct Inputs {
+    express: Express,
     target: &'static str,
     seed: u64,
     all: Vec<Vec<u8>>,
 }
 
 impl Inputs {
-    /// None where Node or its packages are missing and need not be there.
-    fn of(target: &'static str, default: u64) -> Option<Self> {
-        common::oracle()?;
+    fn of(express: Express, target: &'static str, default: u64) -> Self {
         let seed = fuzz::seed();
         let inputs = Mutator::new(target, seed);
         let changed = (0..setting("PARSER_INPUTS", default)).map(|number| inputs.input(number));
         let all = inputs.corpus().iter().cloned().chain(changed).collect();
-        Some(Self { target, seed, all })
+        Self { express, target, seed, all }
     }
 
     /// Asks Node about those that `question` makes one of, and compares what it answers. `compare` says what is wrong.
@@ -71,7 +90,7 @@ impl Inputs {
         let (questions, ours): (Vec<Value>, Vec<Q>) =
             self.all.iter().filter_map(|input| question(input)).unzip();
         assert!(questions.len() * 20 > self.all.len(), "few inputs make a question: {}", questions.len());
-        let answers = ask(&questions);
+        let answers = ask(&self.express, &questions);
         let wrong: Vec<String> = ours
             .iter()
             .zip(&answers)
@@ -104,9 +123,8 @@ fn same<T: PartialEq + Into<Value>>(ours: T, answer: &Value) -> Result<(), Strin
     if ours == *answer { Ok(()) } else { Err(ours.to_string()) }
 }
 
-#[test]
-fn cookie_headers() {
-    let Some(inputs) = Inputs::of("cookie_header", 20_000) else { return };
+fn cookie_headers(express: Express) {
+    let inputs = Inputs::of(express, "cookie_header", 20_000);
     let question = |input: &[u8]| {
         let header = input.splitn(2, |byte| *byte == b'\n').nth(1)?.to_vec();
         // Node has a header's bytes as Latin-1.
@@ -133,9 +151,8 @@ fn cookie_headers() {
     });
 }
 
-#[test]
-fn signed_values() {
-    let Some(inputs) = Inputs::of("signed_value", 20_000) else { return };
+fn signed_values(express: Express) {
+    let inputs = Inputs::of(express, "signed_value", 20_000);
     let question = |input: &[u8]| {
         let (secret, value) = std::str::from_utf8(input).ok()?.split_once('\n')?;
         // In the middle of a change by chance the signature rarely fits: every third is signed.
@@ -146,9 +163,8 @@ fn signed_values() {
     inputs.compare(question, |ours, answer| same(ours.clone(), answer));
 }
 
-#[test]
-fn keygrip_cookies() {
-    let Some(inputs) = Inputs::of("keygrip", 20_000) else { return };
+fn keygrip_cookies(express: Express) {
+    let inputs = Inputs::of(express, "keygrip", 20_000);
     let question = |input: &[u8]| {
         let (&chosen, rest) = input.split_first()?;
         let [new, old, data, digest] = lines(rest)?[..] else { return None };
@@ -174,9 +190,8 @@ fn keygrip_cookies() {
 }
 
 /// What Express reads of a record, and what it reads of the record that we store after having read it.
-#[test]
-fn records() {
-    let Some(inputs) = Inputs::of("record", 20_000) else { return };
+fn records(express: Express) {
+    let inputs = Inputs::of(express, "record", 20_000);
     let question = |input: &[u8]| {
         let text = std::str::from_utf8(input).ok()?;
         let ours = Record::parse(text).ok().map(|record| record.to_json());
@@ -196,9 +211,8 @@ fn records() {
     });
 }
 
-#[test]
-fn numbers() {
-    let Some(inputs) = Inputs::of("number", 20_000) else { return };
+fn numbers(express: Express) {
+    let inputs = Inputs::of(express, "number", 20_000);
     let question = |input: &[u8]| {
         let number = f64::from_le_bytes(*input.first_chunk()?);
         number.is_finite().then(|| (json!(["json", format!("{number:e}")]), core::to_text(&number)))
@@ -206,9 +220,8 @@ fn numbers() {
     inputs.compare(question, |ours, answer| same(ours.clone(), answer));
 }
 
-#[test]
-fn dates() {
-    let Some(inputs) = Inputs::of("date", 20_000) else { return };
+fn dates(express: Express) {
+    let inputs = Inputs::of(express, "date", 20_000);
     let question = |input: &[u8]| {
         let text = std::str::from_utf8(input).ok()?;
         Some((json!(["date", text]), core::parse_date(text)))
@@ -221,9 +234,12 @@ fn dates() {
     });
 }
 
-#[tokio::test]
-async fn encrypted_sessions() {
-    let Some(inputs) = Inputs::of("kruptein", 400) else { return };
+fn encrypted_sessions(express: Express) {
+    session_testkit::run(compare_encrypted(express));
+}
+
+async fn compare_encrypted(express: Express) {
+    let inputs = Inputs::of(express, "kruptein", 400);
     let kruptein = || Kruptein::new("squirrel");
     let web = || WebCrypto::new("squirrel").iterations(1_000);
     let formats: [(Value, Crypto); 9] = [
@@ -270,7 +286,7 @@ async fn encrypted_sessions() {
         questions.push(json!([format[0], options, stored]));
         ours.push(mongo::decrypt(crypto, &stored).await.ok());
     }
-    let answers = ask(&questions);
+    let answers = ask(&inputs.express, &questions);
     let opened = ours.iter().flatten().count();
     println!("kruptein, web: {} compared, {opened} opened", questions.len());
     assert!(opened >= questions.len() / 10);

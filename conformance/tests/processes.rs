@@ -4,43 +4,99 @@
 
 mod common;
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    process::ExitCode,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
 };
-use std::thread;
 
-use common::{ACTIX, AXUM, Database, MONGO, MONGO_OBJECTS, MYSQL, POSTGRES, REDIS, ROCKET, oracle};
+use common::{ACTIX, AXUM, Database, MONGO, MONGO_OBJECTS, MYSQL, POSTGRES, REDIS, ROCKET, Store, oracle};
 use conformance::differential::{Program, Sent, Server};
 use serde_json::{Value, json};
+use test_support::Tests;
 
 /// How long a slow request takes: long enough for another one to be answered meanwhile, on a busy machine too.
 const SLOW: u32 = 1_500;
 
-/// Processes of the three adapters, and Express where it can run, on sessions that nothing else sees.
+type Test = fn(&Stand);
+
+/// By whether they need Express.
+const WITHOUT_EXPRESS: [(&str, Test); 5] = [
+    ("counters_are_exact", counters_are_exact),
+    ("changes_of_several_keys_are_whole", changes_of_several_keys_are_whole),
+    ("a_flash_message_is_taken_once", a_flash_message_is_taken_once),
+    ("a_session_in_use_outlives_its_first_expiry", a_session_in_use_outlives_its_first_expiry),
+    ("keys_written_at_once_are_all_kept", keys_written_at_once_are_all_kept),
+];
+const WITH_EXPRESS: [(&str, Test); 3] = [
+    ("counters_are_exact_with_express_adding_in_between", counters_are_exact_with_express_adding_in_between),
+    ("a_logout_stays_a_logout", a_logout_stays_a_logout),
+    ("what_express_wrote_in_between_is_kept", what_express_wrote_in_between_is_kept),
+];
+
+fn main() -> ExitCode {
+    let databases: [(&str, &'static Database); 5] = [
+        ("redis", &REDIS),
+        ("mongo", &MONGO),
+        ("mongo_objects", &MONGO_OBJECTS),
+        ("postgres", &POSTGRES),
+        ("mysql", &MYSQL),
+    ];
+    let mut tests = Tests::default();
+    for (module, database) in databases {
+        for (name, test) in WITHOUT_EXPRESS {
+            let need = move || Ok(Stand { database, url: database.url()?, oracle: None });
+            tests = tests.needing(&format!("{module}::{name}"), need, move |stand| test(&stand));
+        }
+        for (name, test) in WITH_EXPRESS {
+            let need = move || Ok(Stand { database, url: database.url()?, oracle: Some(oracle()?) });
+            tests = tests.needing(&format!("{module}::{name}"), need, move |stand| test(&stand));
+        }
+    }
+    tests.run()
+}
+
+/// What a test runs on.
+struct Stand {
+    database: &'static Database,
+    url: String,
+    oracle: Option<Program>,
+}
+
+/// Processes of the three adapters, and Express for a test that needs it, on sessions that nothing else sees.
 struct Processes {
     rust: Vec<Arc<Server>>,
     express: Option<Arc<Server>>,
+    /// Goes after them.
+    _store: Store,
 }
 
-fn processes(database: &Database) -> Option<Processes> {
-    processes_with(database, 3_600_000)
-}
-
-fn processes_with(database: &Database, max_age: u32) -> Option<Processes> {
-    static CASES: AtomicUsize = AtomicUsize::new(0);
-    let case = format!("p{}_{}", std::process::id(), CASES.fetch_add(1, Ordering::Relaxed));
-    let store: Value = database.store(&case)?.to_string().replace("{case}", &case).parse().unwrap();
-    let config = json!({
-        "secret": "keyboard cat", "resave": false, "saveUninitialized": false, "store": store,
-        "cookie": { "maxAge": max_age },
-    });
-    let serve = |program: Program| Arc::new(program.serve(&config).unwrap_or_else(|error| panic!("{error}")));
-    let rust = [AXUM, ACTIX, ROCKET].map(|probe| serve(Program::probe(probe)));
-    if database.cleared {
-        send(&rust[0], json!([["store", "clear"]]), None);
+impl Stand {
+    fn processes(&self) -> Processes {
+        self.processes_with(3_600_000)
     }
-    Some(Processes { rust: rust.into(), express: oracle().map(serve) })
+
+    fn processes_with(&self, max_age: u32) -> Processes {
+        static CASES: AtomicUsize = AtomicUsize::new(0);
+        let case = format!("p{}_{}", std::process::id(), CASES.fetch_add(1, Ordering::Relaxed));
+        let store = self.database.store(&self.url);
+        let named: Value = store.config.to_string().replace("{case}", &case).parse().unwrap();
+        let config = json!({
+            "secret": "keyboard cat", "resave": false, "saveUninitialized": false, "store": named,
+            "cookie": { "maxAge": max_age },
+        });
+        let serve =
+            |program: &Program| Arc::new(program.serve(&config).unwrap_or_else(|error| panic!("{error}")));
+        let rust = [AXUM, ACTIX, ROCKET].map(|probe| serve(&Program::probe(probe)));
+        if self.database.cleared {
+            send(&rust[0], json!([["store", "clear"]]), None);
+        }
+        Processes { rust: rust.into(), express: self.oracle.as_ref().map(serve), _store: store }
+    }
 }
 
 fn send(server: &Server, operations: Value, cookie: Option<&str>) -> Sent {
@@ -81,8 +137,8 @@ fn at_once(processes: &Processes, cookie: &str, operations: impl Fn(usize) -> Va
     })
 }
 
-fn counters_are_exact(database: &Database) {
-    let Some(processes) = processes(database) else { return };
+fn counters_are_exact(stand: &Stand) {
+    let processes = stand.processes();
     let cookie = log_in(&processes.rust[0]);
     let mut sums: Vec<u64> = at_once(&processes, &cookie, |_| json!([["add", "n", 1]]))
         .iter()
@@ -94,8 +150,38 @@ fn counters_are_exact(database: &Database) {
     assert_eq!(last.results, json!([32, "tj"]));
 }
 
-fn changes_of_several_keys_are_whole(database: &Database) {
-    let Some(processes) = processes(database) else { return };
+/// What Express itself reads before we write, and writes after, it overwrites: nobody else can keep that.
+fn counters_are_exact_with_express_adding_in_between(stand: &Stand) {
+    let processes = stand.processes();
+    let Some(express) = &processes.express else { return };
+    for rust in &processes.rust {
+        let sums = (0..4).find_map(|attempt| express_adds_in_between(rust, express, 1_500 << attempt));
+        assert_eq!(sums, Some((json!(5), json!(5))), "none: Express was never through in time");
+    }
+}
+
+/// Express adds four times while a request of ours pauses, so many ms, between its reading and its adding; the sums that ours
+/// answers and that Express then reads. None where Express was not through before the pause could be over.
+fn express_adds_in_between(rust: &Arc<Server>, express: &Server, pause: u64) -> Option<(Value, Value)> {
+    let cookie = log_in(express);
+    let begun = Instant::now();
+    let ours = {
+        let (rust, cookie) = (Arc::clone(rust), cookie.clone());
+        let operations = json!([["get", "n"], ["sleep", pause], ["add", "n", 1]]);
+        thread::spawn(move || send(&rust, operations, Some(&cookie)))
+    };
+    thread::sleep(Duration::from_millis(pause / 3));
+    let read = || send(express, json!([["get", "n"]]), Some(&cookie)).results[0].clone();
+    for _ in 0..4 {
+        send(express, json!([["set", "n", read().as_u64().unwrap_or(0) + 1]]), Some(&cookie));
+    }
+    let through = begun.elapsed() < Duration::from_millis(pause);
+    let ours = ours.join().unwrap_or_else(|_| panic!("a request failed"));
+    through.then(|| (ours.results[2].clone(), read()))
+}
+
+fn changes_of_several_keys_are_whole(stand: &Stand) {
+    let processes = stand.processes();
     let cookie = log_in(&processes.rust[0]);
     for sent in at_once(&processes, &cookie, |_| json!([["addAll", { "a": 1, "b": 2 }]])) {
         let sums = &sent.results[0];
@@ -105,8 +191,8 @@ fn changes_of_several_keys_are_whole(database: &Database) {
     assert_eq!(last.results, json!([32, 64]));
 }
 
-fn a_flash_message_is_taken_once(database: &Database) {
-    let Some(processes) = processes(database) else { return };
+fn a_flash_message_is_taken_once(stand: &Stand) {
+    let processes = stand.processes();
     let cookie = log_in(&processes.rust[0]);
     send(&processes.rust[0], json!([["set", "flash", "hello"]]), Some(&cookie));
     let taken = at_once(&processes, &cookie, |_| json!([["take", "flash"]]));
@@ -116,8 +202,8 @@ fn a_flash_message_is_taken_once(database: &Database) {
 }
 
 /// Max age 4 s: a read moves the store's expiry and not the record's, and a later write must not go by the record's.
-fn a_session_in_use_outlives_its_first_expiry(database: &Database) {
-    let Some(processes) = processes_with(database, 4_000) else { return };
+fn a_session_in_use_outlives_its_first_expiry(stand: &Stand) {
+    let processes = stand.processes_with(4_000);
     for server in &processes.rust {
         let cookie = log_in(server);
         let wait = |seconds: f64| thread::sleep(std::time::Duration::from_secs_f64(seconds));
@@ -131,8 +217,8 @@ fn a_session_in_use_outlives_its_first_expiry(database: &Database) {
     }
 }
 
-fn keys_written_at_once_are_all_kept(database: &Database) {
-    let Some(processes) = processes(database) else { return };
+fn keys_written_at_once_are_all_kept(stand: &Stand) {
+    let processes = stand.processes();
     let cookie = log_in(&processes.rust[0]);
     at_once(&processes, &cookie, |at| json!([["set", format!("key{at}"), at]]));
     let gets: Vec<Value> = (0..32).map(|at| json!(["get", format!("key{at}")])).collect();
@@ -140,8 +226,8 @@ fn keys_written_at_once_are_all_kept(database: &Database) {
     assert_eq!(last.results, json!((0..32).collect::<Vec<_>>()));
 }
 
-fn a_logout_stays_a_logout(database: &Database) {
-    let Some(processes) = processes(database) else { return };
+fn a_logout_stays_a_logout(stand: &Stand) {
+    let processes = stand.processes();
     let others = processes.rust.iter().chain(&processes.express);
     for other in others {
         let cookie = log_in(other);
@@ -157,9 +243,9 @@ fn a_logout_stays_a_logout(database: &Database) {
     }
 }
 
-fn what_express_wrote_in_between_is_kept(database: &Database) {
-    let Some(processes) = processes(database) else { return };
-    let Some(express) = &processes.express else { return };
+fn what_express_wrote_in_between_is_kept(stand: &Stand) {
+    let processes = stand.processes();
+    let express = processes.express.as_ref().unwrap();
     for rust in &processes.rust {
         let cookie = log_in(express);
         let ours = slow(rust, &cookie, vec![json!(["set", "ours", 1]), json!(["del", "user"])]);
@@ -168,55 +254,4 @@ fn what_express_wrote_in_between_is_kept(database: &Database) {
         let after = send(express, json!([["keys"], ["get", "theirs"]]), Some(&cookie));
         assert_eq!(after.results, json!([["theirs", "ours"], { "b": 1, "a": [1.5, null] }]));
     }
-}
-
-macro_rules! databases {
-    ($($module:ident: $database:expr;)+) => {
-        $(mod $module {
-            use super::*;
-
-            #[test]
-            fn counters_are_exact() {
-                super::counters_are_exact(&$database);
-            }
-
-            #[test]
-            fn changes_of_several_keys_are_whole() {
-                super::changes_of_several_keys_are_whole(&$database);
-            }
-
-            #[test]
-            fn a_flash_message_is_taken_once() {
-                super::a_flash_message_is_taken_once(&$database);
-            }
-
-            #[test]
-            fn a_session_in_use_outlives_its_first_expiry() {
-                super::a_session_in_use_outlives_its_first_expiry(&$database);
-            }
-
-            #[test]
-            fn keys_written_at_once_are_all_kept() {
-                super::keys_written_at_once_are_all_kept(&$database);
-            }
-
-            #[test]
-            fn a_logout_stays_a_logout() {
-                super::a_logout_stays_a_logout(&$database);
-            }
-
-            #[test]
-            fn what_express_wrote_in_between_is_kept() {
-                super::what_express_wrote_in_between_is_kept(&$database);
-            }
-        })+
-    };
-}
-
-databases! {
-    redis: REDIS;
-    mongo: MONGO;
-    mongo_objects: MONGO_OBJECTS;
-    postgres: POSTGRES;
-    mysql: MYSQL;
 }

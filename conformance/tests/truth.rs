@@ -1,6 +1,6 @@
 //! The 3,328 rows of `data/truth-3328.json`: what express-session did with its store and its cookie over four ways of
 //! arriving, thirteen things that a handler can do, and every combination of the options that matter. Here the driver does
-//! the same.
+//! the same. `req.session = null` and `delete req.session` are one call here, so that 3,072 of the runs are distinct ones.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
@@ -27,7 +27,7 @@ const SECRET: &str = "keyboard cat";
 const PRESENTED: &str = "presented";
 
 /// One run: the axes, and what was observed.
-#[derive(Debug, PartialEq, Eq, Hash, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Row {
     kind: String,
@@ -91,6 +91,11 @@ impl Row {
         }
     }
 
+    /// What is executed here: the same for two ways of Node's to let go of a session.
+    fn execution(&self) -> Self {
+        Self { action: self.action.replace("delete", "null"), ..self.clone() }
+    }
+
     /// The store's verbs and the cookie, in the words of the columns `ops` and `sc`.
     async fn run(&self) -> (String, String) {
         let memory = Arc::new(MemoryStore::new());
@@ -139,7 +144,7 @@ fn or_none(words: String) -> String {
 #[tokio::test]
 async fn the_driver_does_what_express_session_was_seen_to_do() {
     let rows: Vec<Row> = serde_json::from_str(include_str!("../data/truth-3328.json")).unwrap();
-    let mut compared = HashSet::new();
+    let (mut compared, mut executed) = (HashSet::new(), HashSet::new());
     let mut different = Vec::new();
     for row in &rows {
         let (ops, sc) = row.run().await;
@@ -147,7 +152,8 @@ async fn the_driver_does_what_express_session_was_seen_to_do() {
             different.push(format!("{row:?}\n    here: ops {ops}, sc {sc}"));
         }
         compared.insert(row);
+        executed.insert(row.execution());
     }
     assert!(different.is_empty(), "{} rows differ:\n{}", different.len(), different.join("\n"));
-    assert_eq!((rows.len(), compared.len()), (3328, 3328));
+    assert_eq!((rows.len(), compared.len(), executed.len()), (3328, 3328, 3072));
 }

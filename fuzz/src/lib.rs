@@ -1,7 +1,7 @@
 //! Hostile input: what stands in a request or a database, and whatever somebody could have put there.
 //!
-//! Each target is a function of bytes that panics where a property does not hold. cargo-fuzz runs them for as long as one likes
-//! (`cargo xtask fuzz`); the ordinary test run replays `corpus/` and tries what comes of it by small changes.
+//! Each target is a function of bytes that panics where a property does not hold. The ordinary test run replays `corpus/` and tries
+//! what comes of it by small changes.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a target fails by a panic")]
 

@@ -1,4 +1,4 @@
-//! The targets in the ordinary test run: `FUZZ_SECONDS` each (default: 8, of which two run at a time on two processors), from
+//! The targets in the ordinary test run: `FUZZ_SECONDS` each (default: 3), from
 //! `FUZZ_SEED`. The seed and the number make the same input again.
 
 use std::{
@@ -10,7 +10,7 @@ use std::{
 use crate::{Mutator, Target, seed};
 
 pub(crate) fn run(name: &str, target: Target) {
-    let seconds = env::var("FUZZ_SECONDS").map_or(8.0, |seconds| seconds.parse().unwrap());
+    let seconds = env::var("FUZZ_SECONDS").map_or(3.0, |seconds| seconds.parse().unwrap());
     let seed = seed();
     let inputs = Mutator::new(name, seed);
     for input in inputs.corpus() {

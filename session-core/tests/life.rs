@@ -272,6 +272,10 @@ fn a_bound_is_told_before_the_store_is_asked() {
     assert_eq!(error.to_string(), "a session key is longer than 8 bytes (option max_key_length)");
     session.insert("a", "x".repeat(40)).unwrap();
     assert!(matches!(session.insert("b", "x".repeat(40)), Err(Error::TooLarge { limit: 64, .. })));
+    let room = 64 - session.data().size() - r#","c":"""#.len();
+    assert!(matches!(session.insert("c", "x".repeat(room + 1)), Err(Error::TooLarge { size: 65, .. })));
+    session.insert("c", "x".repeat(room)).unwrap();
+    session.remove("c").unwrap();
     session.insert("a", "y".repeat(40)).unwrap();
     let calls = app.store.calls.load(Ordering::Relaxed);
     let grow = session.update("a", |a: Option<String>| a.unwrap_or_default() + &"z".repeat(40));

@@ -108,7 +108,7 @@ fn nor_fails_a_login_nor_forgets_its_cookie() {
 }
 
 #[test]
-fn who_sets_an_attribute_does_not_take_back_anothers_remember_me() {
+fn who_sets_an_attribute_does_not_take_back_the_remember_me_of_another() {
     for app in apps() {
         let sid = app.log_in();
         let (a, one) = app.request(&sid);

@@ -80,8 +80,8 @@ impl Fixture {
         Self { clock: Some(clock), ..self }
     }
 
-    /// How to put a text under a sid past the store, held until then by the store's clock, for what a store must do with a
-    /// record that it cannot read. A store that nobody else can write to leaves it out.
+    /// How to put a text under a sid past the store, over what is there, held until then by the store's clock: for what a store
+    /// must do with a record that it cannot read, or that Node has written. A store that nobody else can write to leaves it out.
     #[must_use]
     pub fn plant<F>(self, plant: impl Fn(Sid, String, SystemTime) -> F + Send + Sync + 'static) -> Self
     where

@@ -5,15 +5,18 @@ pub mod adapter;
 pub mod admin;
 mod browser;
 pub mod concurrency;
+pub mod contents;
+mod contract;
 mod fixture;
-mod service;
+pub mod lifetimes;
+pub mod processes;
 mod stores;
 pub mod verbs;
 
 pub use self::{
     browser::{App, Browser, Request, Response},
+    contract::{ContractTest, admin_tests, store_tests},
     fixture::{Fixture, ManualClock, run},
-    service::service_url,
     stores::{CANARY, Call, FailingStore, GatedStore, RecordingStore},
 };
 
@@ -31,7 +34,24 @@ pub use self::{
 #[macro_export]
 macro_rules! store_contract {
     ($open:expr) => {
-        $crate::contract_tests!($open; verbs:
+        $crate::store_sentences!(contract_tests $open);
+    };
+}
+
+/// The contract of the optional powers ([`AdminStore`](session_core::AdminStore)), as [`store_contract!`].
+#[macro_export]
+macro_rules! admin_contract {
+    ($open:expr) => {
+        $crate::admin_sentences!(contract_tests $open);
+    };
+}
+
+/// Hands the names of [`store_contract!`] to a macro of this crate.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! store_sentences {
+    ($to:ident $($first:expr)?) => {
+        $crate::$to! { $($first;)? verbs:
             get_answers_what_was_set,
             get_of_an_absent_sid_is_none_and_creates_nothing,
             get_of_an_expired_record_is_none,
@@ -67,8 +87,23 @@ macro_rules! store_contract {
             sids_are_told_apart_to_the_byte,
             a_sid_is_held_or_refused_as_a_whole,
             no_sid_is_a_pattern,
-            values_of_a_megabyte_come_back);
-        $crate::contract_tests!($open; concurrency:
+            values_of_a_megabyte_come_back;
+            lifetimes:
+            the_end_is_expires_and_not_the_original_max_age,
+            what_ended_at_the_epoch_has_expired,
+            what_has_less_than_a_second_left_is_written_and_ends,
+            what_ends_in_the_year_9999_is_held,
+            a_write_without_expires_begins_the_time_to_live_anew,
+            what_has_no_expires_is_held_to_every_verb;
+            contents:
+            odd_keys_and_values_come_back,
+            what_is_nested_deep_is_held_or_refused,
+            the_cookie_is_that_of_the_last_write,
+            a_large_record_is_touched,
+            no_version_comes_again_after_many_writes,
+            what_a_stranger_writes_is_another_version,
+            a_sid_that_is_refused_reaches_nothing;
+            concurrency:
             what_one_process_writes_the_other_reads,
             of_parallel_writes_that_expect_nothing_one_is_written,
             of_parallel_writes_that_expect_one_version_one_is_written,
@@ -88,15 +123,21 @@ macro_rules! store_contract {
             a_renewed_session_takes_along_what_others_wrote,
             an_expired_session_is_not_brought_back,
             a_session_over_an_expired_one_outlives_a_prune,
-            a_session_over_an_expired_one_outlives_who_reads_it);
+            a_session_over_an_expired_one_outlives_who_reads_it;
+            processes:
+            a_touch_sees_what_the_other_process_did,
+            parallel_writes_without_a_condition_are_each_done_as_a_whole,
+            what_is_read_is_of_one_moment,
+            a_session_over_an_expired_one_outlives_whatever_is_done_beside }
     };
 }
 
-/// The contract of the optional powers ([`AdminStore`](session_core::AdminStore)), as [`store_contract!`].
+/// Hands the names of [`admin_contract!`] to a macro of this crate.
+#[doc(hidden)]
 #[macro_export]
-macro_rules! admin_contract {
-    ($open:expr) => {
-        $crate::contract_tests!($open; admin:
+macro_rules! admin_sentences {
+    ($to:ident $($first:expr)?) => {
+        $crate::$to! { $($first;)? admin:
             length_counts_what_has_not_expired,
             ids_shows_every_sid_once,
             all_shows_every_record_with_its_sid,
@@ -104,7 +145,16 @@ macro_rules! admin_contract {
             a_record_that_cannot_be_read_hides_no_other,
             clear_destroys_every_session,
             prune_removes_what_has_expired_and_nothing_else,
-            prune_removes_all_that_has_expired_however_many);
+            prune_removes_all_that_has_expired_however_many;
+            lifetimes:
+            what_has_no_expires_is_listed_and_never_pruned,
+            what_is_removed_by_the_way_has_expired;
+            contents:
+            no_version_comes_again_under_a_sid;
+            processes:
+            a_list_beside_touches_shows_all_with_their_own_records,
+            a_list_that_is_dropped_half_way_leaves_the_store_as_it_was,
+            what_parallel_prunes_answer_is_what_there_was }
     };
 }
 
@@ -146,7 +196,10 @@ macro_rules! adapter_contract {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! contract_tests {
-    ($open:expr; $module:ident: $($name:ident),+) => {
+    ($open:expr; $($module:ident: $($name:ident),+);+) => {
+        $crate::contract_tests!(@ $open; $($($module $name),+),+);
+    };
+    (@ $open:expr; $($module:ident $name:ident),+) => {
         $(
             #[test]
             fn $name() {
@@ -156,6 +209,21 @@ macro_rules! contract_tests {
                 });
             }
         )+
+    };
+}
+
+/// Tests of the contracts by name, as a list of [`ContractTest`]: for a store that cannot keep every sentence.
+///
+/// ```
+/// let tests = session_testkit::contract_list!(verbs: get_answers_what_was_set; admin: clear_destroys_every_session);
+/// assert_eq!(tests.map(|test| test.name), ["get_answers_what_was_set", "clear_destroys_every_session"]);
+/// ```
+#[macro_export]
+macro_rules! contract_list {
+    ($($module:ident: $($name:ident),+);+ $(;)?) => {
+        [$($($crate::ContractTest::new(::core::stringify!($name), |fixture| {
+            ::std::boxed::Box::pin($crate::$module::$name(fixture))
+        })),+),+]
     };
 }
 

@@ -303,13 +303,16 @@ fn fixture(fault: Fault, store: impl AdminStore, clock: &Clock) -> Fixture {
         database: Arc::clone(&database),
     };
     let (one, other) = (process(), process());
-    Fixture::new(one).beside(other).plant(move |sid, _, until| {
+    Fixture::new(one).beside(other).plant(move |sid, text, until| {
         let (store, database) = (Arc::clone(&store), Arc::clone(&database));
         async move {
-            let mut record = Record::parse(UNREADABLE).unwrap();
+            let readable = Record::parse(text).ok().filter(|record| !record.data.is_empty());
+            if readable.is_none() {
+                database.planted.lock().unwrap().insert(sid.clone());
+            }
+            let mut record = readable.unwrap_or_else(|| Record::parse(UNREADABLE).unwrap());
             record.cookie.set_expires(Some(until), UNIX_EPOCH);
-            store.set(&sid, &record, &Expect::Nothing).await.unwrap();
-            database.planted.lock().unwrap().insert(sid);
+            store.set(&sid, &record, &Expect::Anything).await.unwrap();
         }
     })
 }

@@ -1,22 +1,49 @@
 //! One collection, two stores: the real connect-mongo and this one.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on stops")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::needless_pass_by_value,
+    reason = "a test that cannot go on stops"
+)]
 
 mod common;
 
-use common::{DATABASE, collection, mongodb_url, node, put, quiet, record, set};
+use std::process::ExitCode;
+
+use common::{
+    DATABASE, collection,
+    node::{self, connect_mongo},
+    put, quiet, record, set,
+};
 use serde_json::{Value, json};
 use session_core::{Expect, Record, Sid, Store};
 use session_testkit::run;
 use store_mongo::{Algorithm, Crypto, Encoding, Hashing, Kruptein, MongoOptions, WebAlgorithm, WebCrypto};
+use test_support::{Express, tests};
+
+fn main() -> ExitCode {
+    tests! {
+        needs connect_mongo =>
+            strings_and_documents_are_shared,
+            what_is_encrypted_here_connect_mongo_decrypts_and_the_reverse,
+            every_type_is_read_as_node_prints_it,
+            dates_and_object_ids_of_express_stay_what_they_are;
+    }
+    .run()
+}
 
 const SECRET: &str = "AAbb11!!squirrel";
 const DATA: &str =
     r#""user":{"id":42,"name":"Zoë 日本 😀","big":1099511627776,"half":0.5},"csrf":"a/b\"\\","none":null"#;
 
 /// What one writes the other reads, and back again after a change.
-async fn shared(url: &str, asked: Value, options: impl FnOnce(MongoOptions) -> MongoOptions) {
-    let Some(express) = node::installed() else { return };
+async fn shared(
+    (url, express): &(String, Express),
+    asked: Value,
+    options: impl FnOnce(MongoOptions) -> MongoOptions,
+) {
     let collection = collection(url).await;
     let store = options(quiet(&collection)).build().unwrap();
     let ask = |what: Value| {
@@ -25,7 +52,7 @@ async fn shared(url: &str, asked: Value, options: impl FnOnce(MongoOptions) -> M
         for object in [more, what] {
             arguments.as_object_mut().unwrap().extend(object.as_object().unwrap().clone());
         }
-        node::ask(&express, &arguments)
+        node::ask(express, &arguments)
     };
     let data = |record: &Record| {
         let mut value: Value = serde_json::from_str(&record.to_json()).unwrap();
@@ -53,21 +80,17 @@ async fn shared(url: &str, asked: Value, options: impl FnOnce(MongoOptions) -> M
     assert_eq!(ask(json!({ "get": [theirs.as_str()] }))[0]["user"]["id"], 43);
 }
 
-#[test]
-fn strings_and_documents_are_shared() {
-    let Some(url) = mongodb_url() else { return };
+fn strings_and_documents_are_shared(both: (String, Express)) {
     run(async {
-        shared(&url, json!({}), |options| options).await;
+        shared(&both, json!({}), |options| options).await;
         let asked = json!({ "options": { "stringify": false, "timestamps": true } });
-        shared(&url, asked, |options| options.stringify(false).timestamps(true)).await;
+        shared(&both, asked, |options| options.stringify(false).timestamps(true)).await;
         let asked = json!({ "options": { "touchAfter": 3600 } });
-        shared(&url, asked, |options| options.touch_after(std::time::Duration::from_secs(3_600))).await;
+        shared(&both, asked, |options| options.touch_after(std::time::Duration::from_secs(3_600))).await;
     });
 }
 
-#[test]
-fn what_is_encrypted_here_connect_mongo_decrypts_and_the_reverse() {
-    let Some(url) = mongodb_url() else { return };
+fn what_is_encrypted_here_connect_mongo_decrypts_and_the_reverse(both: (String, Express)) {
     let kruptein = || Kruptein::new(SECRET);
     let web = || WebCrypto::new(SECRET).iterations(1_000);
     let cases: Vec<(Value, Crypto)> = vec![
@@ -119,15 +142,13 @@ fn what_is_encrypted_here_connect_mongo_decrypts_and_the_reverse() {
                     asked["web"] = web.clone();
                 }
                 let crypto = crypto.clone();
-                shared(&url, asked, |options| options.stringify(stringify).crypto(crypto)).await;
+                shared(&both, asked, |options| options.stringify(stringify).crypto(crypto)).await;
             }
         }
     });
 }
 
-#[test]
-fn every_type_is_read_as_node_prints_it() {
-    let (Some(url), Some(express)) = (mongodb_url(), node::installed()) else { return };
+fn every_type_is_read_as_node_prints_it((url, express): (String, Express)) {
     run(async {
         let (collection, sid) = (collection(&url).await, Sid::random());
         let asked =
@@ -144,9 +165,7 @@ fn every_type_is_read_as_node_prints_it() {
     });
 }
 
-#[test]
-fn dates_and_object_ids_of_express_stay_what_they_are() {
-    let (Some(url), Some(express)) = (mongodb_url(), node::installed()) else { return };
+fn dates_and_object_ids_of_express_stay_what_they_are((url, express): (String, Express)) {
     run(async {
         let (collection, sid) = (collection(&url).await, Sid::random());
         let session = json!({

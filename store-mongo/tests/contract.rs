@@ -4,11 +4,12 @@
 
 mod common;
 
-use std::time::Duration;
+use std::{process::ExitCode, time::Duration};
 
 use mongodb::bson::{DateTime, doc};
 use session_testkit::{Fixture, ManualClock};
 use store_mongo::{Kruptein, MongoOptions, WebCrypto, mongodb};
+use test_support::Tests;
 
 /// The clock is moved, so that the server, which goes by its own, must not remove anything.
 async fn open(url: &str, options: impl Fn(MongoOptions) -> MongoOptions) -> Fixture {
@@ -21,26 +22,25 @@ async fn open(url: &str, options: impl Fn(MongoOptions) -> MongoOptions) -> Fixt
     let fixture = Fixture::new(store).beside(other).ttl(14 * DAY).clock(clock.clone());
     fixture.exact_to_the_millisecond().plant(move |sid, text, until| {
         let expires = DateTime::from_millis(common::millis(until));
-        let document = doc! { "_id": sid.as_str(), "expires": expires, "session": text };
+        let set = doc! { "$set": { "expires": expires, "session": text } };
         let collection = collection.clone();
-        async move { _ = collection.insert_one(document).await.unwrap() }
+        async move {
+            let planted = collection.update_one(doc! { "_id": sid.as_str() }, set).upsert(true);
+            planted.await.unwrap();
+        }
     })
 }
 
 macro_rules! contract {
     ($($name:ident: $options:expr;)+) => {
-        $(mod $name {
-            use super::*;
-
-            session_testkit::store_contract!({
-                let Some(url) = common::mongodb_url() else { return };
-                async move || open(&url, $options).await
-            });
-            session_testkit::admin_contract!({
-                let Some(url) = common::mongodb_url() else { return };
-                async move || open(&url, $options).await
-            });
-        })+
+        fn main() -> ExitCode {
+            let tests = Tests::default();
+            $(
+                let fixture = |url: String| async move { open(&url, $options).await };
+                let tests = tests.contracts(stringify!($name), common::mongodb_url, fixture);
+            )+
+            tests.run()
+        }
     };
 }
 

@@ -1,10 +1,19 @@
 //! The documents, to the byte: what connect-mongo 6 has written with the same options.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on stops")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::needless_pass_by_value,
+    reason = "a test that cannot go on stops"
+)]
 
 mod common;
 
-use std::time::{Duration, SystemTime};
+use std::{
+    process::ExitCode,
+    time::{Duration, SystemTime},
+};
 
 use common::{clock, collection, document, in_an_hour, mongodb_url, put, quiet, record, set};
 use mongodb::{
@@ -14,6 +23,30 @@ use mongodb::{
 use session_core::{AdminStore, Destroyed, Expect, Record, Set, Sid, Store, StoreError, Touched};
 use session_testkit::run;
 use store_mongo::{Kruptein, MongoOptions, MongoStore, mongodb};
+use test_support::tests;
+
+fn main() -> ExitCode {
+    tests! {
+        free =>
+            what_has_expired_itself_changes_nothing;
+        needs mongodb_url =>
+            a_string,
+            a_string_whose_cookie_expires_and_the_touch_after,
+            last_modified_and_timestamps,
+            a_document,
+            a_name_of_its_own_and_a_time_to_live,
+            dates_and_object_ids_stay_what_they_are,
+            both_forms_are_read_and_change_over,
+            what_cannot_be_read_is_said_and_spoils_nothing_else,
+            without_expires_a_session_is_held_and_with_null_it_has_expired,
+            a_touch_is_throttled_as_touch_after_says,
+            touch_says_what_became_of_the_document,
+            destroy_says_what_became_of_the_document,
+            what_has_expired_and_is_not_yet_removed_is_not_held,
+            a_write_over_what_has_expired_is_a_new_session;
+    }
+    .run()
+}
 
 const USER: &str = r#""user":{"id":42,"name":"Zoë Ünïcode 日本語 😀","roles":["admin","user"],"nested":{"a":{"b":[1,2.5,null,true]}}}"#;
 const REST: &str = "\"csrf\":\"a/b+c=\\\"<&>\u{2028}\",\"views\":1,\"passport\":{\"user\":\"5f1\"}";
@@ -47,9 +80,7 @@ async fn written(
     (shown(document(&collection, &sid).await), sid.as_str().to_owned())
 }
 
-#[test]
-fn a_string() {
-    let Some(url) = mongodb_url() else { return };
+fn a_string(url: String) {
     run(async {
         let record = record(&format!("{USER},{REST}"));
         let (shown, sid) = written(&url, 1_796_457_130_644 - FOURTEEN_DAYS, &record, |options| options).await;
@@ -65,9 +96,7 @@ fn a_string() {
     });
 }
 
-#[test]
-fn a_string_whose_cookie_expires_and_the_touch_after() {
-    let Some(url) = mongodb_url() else { return };
+fn a_string_whose_cookie_expires_and_the_touch_after(url: String) {
     run(async {
         let collection = collection(&url).await;
         let store = quiet(&collection).clock(clock(1_795_247_532_205)).build().unwrap();
@@ -89,9 +118,7 @@ fn a_string_whose_cookie_expires_and_the_touch_after() {
     });
 }
 
-#[test]
-fn last_modified_and_timestamps() {
-    let Some(url) = mongodb_url() else { return };
+fn last_modified_and_timestamps(url: String) {
     run(async {
         let now = 1_795_247_536_455;
         let record = with_max_age(USER, 3_600_000, "2026-11-21T08:52:16.455Z");
@@ -116,9 +143,7 @@ fn last_modified_and_timestamps() {
     });
 }
 
-#[test]
-fn a_document() {
-    let Some(url) = mongodb_url() else { return };
+fn a_document(url: String) {
     run(async {
         let user = r#""user":{"id":{"$numberInt":"42"},"name":"Zoë Ünïcode 日本語 😀","roles":["admin","user"],"nested":{"a":{"b":[{"$numberInt":"1"},{"$numberDouble":"2.5"},null,true]}}}"#;
         let rest = REST.replace(r#""views":1"#, r#""views":{"$numberInt":"1"}"#);
@@ -148,9 +173,7 @@ fn a_document() {
     });
 }
 
-#[test]
-fn a_name_of_its_own_and_a_time_to_live() {
-    let Some(url) = mongodb_url() else { return };
+fn a_name_of_its_own_and_a_time_to_live(url: String) {
     run(async {
         let collection = collection(&url).await;
         let options = quiet(&collection).clock(clock(1_795_247_537_000)).ttl(Duration::from_secs(60));
@@ -168,9 +191,7 @@ fn a_name_of_its_own_and_a_time_to_live() {
 }
 
 /// What Express stored past JSON stays what it is while a Rust handler changes something else.
-#[test]
-fn dates_and_object_ids_stay_what_they_are() {
-    let Some(url) = mongodb_url() else { return };
+fn dates_and_object_ids_stay_what_they_are(url: String) {
     run(async {
         let collection = collection(&url).await;
         let store = quiet(&collection).stringify(false).build().unwrap();
@@ -207,9 +228,7 @@ fn dates_and_object_ids_stay_what_they_are() {
     });
 }
 
-#[test]
-fn both_forms_are_read_and_change_over() {
-    let Some(url) = mongodb_url() else { return };
+fn both_forms_are_read_and_change_over(url: String) {
     run(async {
         let collection = collection(&url).await;
         let strings = quiet(&collection).build().unwrap();
@@ -235,9 +254,7 @@ async fn plant(collection: &Collection<Document>, session: impl Into<Bson>) -> S
     sid
 }
 
-#[test]
-fn what_cannot_be_read_is_said_and_spoils_nothing_else() {
-    let Some(url) = mongodb_url() else { return };
+fn what_cannot_be_read_is_said_and_spoils_nothing_else(url: String) {
     run(async {
         let collection = collection(&url).await;
         let store = quiet(&collection).build().unwrap();
@@ -281,9 +298,7 @@ fn what_cannot_be_read_is_said_and_spoils_nothing_else() {
     });
 }
 
-#[test]
-fn without_expires_a_session_is_held_and_with_null_it_has_expired() {
-    let Some(url) = mongodb_url() else { return };
+fn without_expires_a_session_is_held_and_with_null_it_has_expired(url: String) {
     run(async {
         let collection = collection(&url).await;
         let store = quiet(&collection).build().unwrap();
@@ -305,9 +320,7 @@ fn without_expires_a_session_is_held_and_with_null_it_has_expired() {
     });
 }
 
-#[test]
-fn a_touch_is_throttled_as_touch_after_says() {
-    let Some(url) = mongodb_url() else { return };
+fn a_touch_is_throttled_as_touch_after_says(url: String) {
     run(async {
         let collection = collection(&url).await;
         let minute = Duration::from_secs(60);
@@ -378,9 +391,7 @@ fn a_touch_is_throttled_as_touch_after_says() {
     });
 }
 
-#[test]
-fn touch_says_what_became_of_the_document() {
-    let Some(url) = mongodb_url() else { return };
+fn touch_says_what_became_of_the_document(url: String) {
     run(async {
         for stringify in [true, false] {
             let collection = collection(&url).await;
@@ -412,9 +423,7 @@ fn touch_says_what_became_of_the_document() {
     });
 }
 
-#[test]
-fn destroy_says_what_became_of_the_document() {
-    let Some(url) = mongodb_url() else { return };
+fn destroy_says_what_became_of_the_document(url: String) {
     run(async {
         for stringify in [true, false] {
             let collection = collection(&url).await;
@@ -436,9 +445,7 @@ fn destroy_says_what_became_of_the_document() {
     });
 }
 
-#[test]
-fn what_has_expired_and_is_not_yet_removed_is_not_held() {
-    let Some(url) = mongodb_url() else { return };
+fn what_has_expired_and_is_not_yet_removed_is_not_held(url: String) {
     run(async {
         let collection = collection(&url).await;
         let store = quiet(&collection).build().unwrap();
@@ -455,7 +462,6 @@ fn what_has_expired_and_is_not_yet_removed_is_not_held() {
     });
 }
 
-#[test]
 fn what_has_expired_itself_changes_nothing() {
     run(async {
         // Nobody answers there: what has expired costs no round trip.
@@ -469,9 +475,7 @@ fn what_has_expired_itself_changes_nothing() {
     });
 }
 
-#[test]
-fn a_write_over_what_has_expired_is_a_new_session() {
-    let Some(url) = mongodb_url() else { return };
+fn a_write_over_what_has_expired_is_a_new_session(url: String) {
     run(async {
         let collection = collection(&url).await;
         let store = quiet(&collection).timestamps(true).build().unwrap();

@@ -5,28 +5,45 @@
     clippy::expect_used,
     clippy::panic,
     clippy::print_stdout,
+    clippy::needless_pass_by_value,
     reason = "a test that cannot go on stops"
 )]
 
 mod common;
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
-    },
+    path::PathBuf,
+    process::ExitCode,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use common::{
-    put, record,
-    server::{BOUND, ReplicaSet, Server, certificates, mongod, new_dir, openssl},
+    mongodb_url, put, record,
+    server::{ReplicaSet, Server, certificates, mongod, mongod_and_openssl, new_dir},
     until,
 };
 use mongodb::bson::doc;
-use session_core::{AdminStore, Destroyed, Expect, Options, Set, Sid, Store, StoreError};
+use session_core::{AdminStore, Destroyed, Expect, Options, Sid, Store, StoreError};
 use session_testkit::run;
 use store_mongo::{MongoError, MongoOptions, MongoStore, mongodb};
+use test_support::{Load, Repeats, tests, within};
+
+fn main() -> ExitCode {
+    tests! {
+        free =>
+            a_server_that_is_down_at_the_start_harms_only_who_asks,
+            options_that_cannot_work_are_refused;
+        needs mongod =>
+            a_server_that_comes_later_is_found_and_one_that_hangs_is_not_waited_for,
+            a_killed_primary_costs_bounded_errors_and_no_acknowledged_session;
+        needs mongodb_url =>
+            what_the_driver_quotes_is_not_passed_on;
+        needs mongod_and_openssl =>
+            with_a_password_over_tls_and_no_right_to_make_an_index;
+    }
+    .run()
+}
 
 const CANARY: &str = "hunter2-canary";
 
@@ -37,33 +54,28 @@ fn unavailable(error: &StoreError) -> &MongoError {
     source.downcast_ref().unwrap()
 }
 
-async fn timed<T>(call: impl Future<Output = T>) -> (T, Duration) {
-    let start = Instant::now();
-    (call.await, start.elapsed())
-}
+/// How long a store of `open` looks for a server.
+const SELECTION: Duration = Duration::from_secs(3);
 
-/// All four verbs fail, in bounded time, and show nothing of what they were for.
-async fn all_fail(store: &MongoStore) -> Duration {
+/// All four verbs fail, by a timer of theirs that is no longer than `limit`, and show nothing of what they were for.
+async fn all_fail(store: &MongoStore, limit: Duration) {
     let (sid, record) = (Sid::from(CANARY), record(&format!("\"{CANARY}\":1")));
-    let (get, one) = timed(store.get(&sid)).await;
-    let (set, two) = timed(store.set(&sid, &record, &Expect::Nothing)).await;
-    let (touch, three) = timed(store.touch(&sid, &record.cookie, &Expect::Anything)).await;
-    let (destroy, four) = timed(store.destroy(&sid, &Expect::Anything)).await;
-    for error in [get.unwrap_err(), set.unwrap_err(), touch.unwrap_err(), destroy.unwrap_err()] {
-        unavailable(&error);
+    let bound = 2 * limit;
+    let get = within(bound, store.get(&sid)).await.map(drop);
+    let set = within(bound, store.set(&sid, &record, &Expect::Nothing)).await.map(drop);
+    let touch = within(bound, store.touch(&sid, &record.cookie, &Expect::Anything)).await.map(drop);
+    let destroy = within(bound, store.destroy(&sid, &Expect::Anything)).await.map(drop);
+    for failed in [get, set, touch, destroy] {
+        unavailable(&failed.unwrap_err());
     }
-    let longest = [one, two, three, four].into_iter().max().unwrap();
-    assert!(longest < BOUND, "{longest:?}");
-    longest
 }
 
-#[test]
 fn a_server_that_is_down_at_the_start_harms_only_who_asks() {
     run(async {
         let store = MongoStore::open("mongodb://127.0.0.1:1/shop").await.unwrap();
         let sessions = Options::new("keyboard cat").store(store.clone()).build().unwrap();
         assert!(sessions.exchange().end().await.unwrap().is_empty(), "a route that never asks");
-        println!("down: errors after {:?}", all_fail(&store).await);
+        all_fail(&store, SELECTION).await;
         let error = store.get(&Sid::from(CANARY)).await.unwrap_err();
         let why = unavailable(&error).to_string();
         assert!(why.starts_with("no server is reachable: Connection refused"), "{why}");
@@ -74,27 +86,24 @@ fn a_server_that_is_down_at_the_start_harms_only_who_asks() {
     });
 }
 
-#[test]
-fn a_server_that_comes_later_is_found_and_one_that_hangs_is_not_waited_for() {
-    let Some(mongod) = mongod() else { return };
+fn a_server_that_comes_later_is_found_and_one_that_hangs_is_not_waited_for(mongod: PathBuf) {
     run(async {
         let server = Server::start(&mongod, &[]).await;
         let url = format!("{}/shop", server.url());
         let options = MongoOptions::open(&url).await.unwrap();
-        let store = options.timeout(Duration::from_secs(1)).build().unwrap();
+        let timeout = Duration::from_secs(1);
+        let store = options.timeout(timeout).build().unwrap();
         let sid = put(&store, &record("")).await;
         server.signal("STOP");
         // Not all of its threads stop at once.
         until(async || store.get(&sid).await.is_err()).await;
-        println!("hanging: errors after {:?}", all_fail(&store).await);
+        all_fail(&store, timeout).await;
         server.signal("CONT");
         until(async || store.get(&sid).await.is_ok_and(|held| held.is_some())).await;
     });
 }
 
-#[test]
-fn what_the_driver_quotes_is_not_passed_on() {
-    let Some(url) = common::mongodb_url() else { return };
+fn what_the_driver_quotes_is_not_passed_on(url: String) {
     run(async {
         let collection = common::collection(&url).await;
         let store = common::quiet(&collection).build().unwrap();
@@ -109,7 +118,6 @@ fn what_the_driver_quotes_is_not_passed_on() {
     });
 }
 
-#[test]
 fn options_that_cannot_work_are_refused() {
     run(async {
         let options = || async { MongoOptions::open("mongodb://127.0.0.1:1").await.unwrap() };
@@ -146,102 +154,31 @@ fn options_that_cannot_work_are_refused() {
     });
 }
 
-const WRITERS: usize = 16;
-
-/// What the writers saw.
-#[derive(Default)]
-struct Outcome {
-    /// Every session that was acknowledged, with the last number that was.
-    acknowledged: Vec<(Sid, u64)>,
-    failed: usize,
-    slowest: Duration,
-}
-
-async fn write(store: MongoStore, stop: Arc<AtomicBool>, done: Arc<AtomicUsize>) -> Outcome {
-    let mut outcome = Outcome::default();
-    while !stop.load(Ordering::Relaxed) {
-        let (sid, mut expect) = (Sid::random(), Expect::Nothing);
-        for n in 0..5 {
-            let record = record(&format!("\"n\":{n}"));
-            let (set, took) = timed(store.set(&sid, &record, &expect)).await;
-            outcome.slowest = outcome.slowest.max(took);
-            match set {
-                Ok(Set::Written(version)) => {
-                    expect = Expect::Version(version);
-                    match outcome.acknowledged.last_mut() {
-                        Some((last, acknowledged)) if *last == sid => *acknowledged = n,
-                        _ => outcome.acknowledged.push((sid.clone(), n)),
-                    }
-                    done.fetch_add(1, Ordering::Relaxed);
-                }
-                Ok(other) => panic!("nobody else writes: {other:?}"),
-                Err(error) => {
-                    unavailable(&error);
-                    outcome.failed += 1;
-                    // It may be written or not.
-                    break;
-                }
-            }
-        }
-    }
-    outcome
-}
-
-#[test]
-fn a_killed_primary_costs_bounded_errors_and_no_acknowledged_session() {
-    let Some(mongod) = mongod() else { return };
+fn a_killed_primary_costs_bounded_errors_and_no_acknowledged_session(mongod: PathBuf) {
     run(async {
         let mut set = ReplicaSet::start(&mongod).await;
-        let store = MongoStore::open(&set.url()).await.unwrap();
-        let (stop, done) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
-        let more = async |count: usize| {
-            let before = done.load(Ordering::Relaxed);
-            until(async || done.load(Ordering::Relaxed) >= before + count).await;
-        };
-        let writer = |_| tokio::spawn(write(store.clone(), Arc::clone(&stop), Arc::clone(&done)));
-        let writers: Vec<_> = (0..WRITERS).map(writer).collect();
-        more(300).await;
+        // The store's own timeout is not what ends a call.
+        let options = MongoOptions::open(&set.url()).await.unwrap().timeout(20 * SELECTION);
+        let store = Arc::new(options.build().unwrap());
+        let load = Load::start(&store, 5 * SELECTION, Repeats::Never);
+        load.until_acknowledged(300).await;
         let primary = set.primary().await.unwrap();
-        set.0.remove(primary).kill();
+        drop(set.0.remove(primary));
         let start = Instant::now();
         until(async || set.primary().await.is_some()).await;
         let elected = start.elapsed();
-        more(1).await;
+        load.until_acknowledged(1).await;
         let back = start.elapsed();
-        more(300).await;
-        stop.store(true, Ordering::Relaxed);
-
-        let mut all = Outcome::default();
-        for writer in writers {
-            let one = writer.await.unwrap();
-            all.acknowledged.extend(one.acknowledged);
-            all.failed += one.failed;
-            all.slowest = all.slowest.max(one.slowest);
-        }
-        for (sid, n) in &all.acknowledged {
-            let stored = store.get(sid).await.unwrap().expect("an acknowledged session is there");
-            let held: u64 = stored.record.data.get("n").unwrap().parse().unwrap();
-            // The write after the last acknowledged one may have been done.
-            assert!(held == *n || held == n + 1, "{held} of {n}");
-        }
-        println!(
-            "replica set: another primary after {elected:?}, writes after {back:?}, {} sessions acknowledged and kept, \
-             {} calls failed, the slowest call took {:?}",
-            all.acknowledged.len(),
-            all.failed,
-            all.slowest
-        );
-        assert!(all.slowest < BOUND, "{:?}", all.slowest);
-        assert!(store.length().await.unwrap() >= all.acknowledged.len() as u64);
+        load.until_acknowledged(300).await;
+        let outcome = load.stop().await;
+        outcome.errors.iter().for_each(|error| _ = unavailable(error));
+        outcome.assert_all_kept(&*store).await;
+        outcome.assert_counted(&*store, 0).await;
+        println!("replica set: another primary after {elected:?}, writes after {back:?}, {outcome}");
     });
 }
 
-#[test]
-fn with_a_password_over_tls_and_no_right_to_make_an_index() {
-    let Some(mongod) = mongod() else { return };
-    if !openssl() {
-        return;
-    }
+fn with_a_password_over_tls_and_no_right_to_make_an_index(mongod: PathBuf) {
     run(async {
         let dir = new_dir();
         certificates(&dir);
@@ -277,6 +214,6 @@ fn with_a_password_over_tls_and_no_right_to_make_an_index() {
         let nobody = MongoStore::open(&url("")).await.unwrap();
         assert_eq!(unavailable(&nobody.get(&Sid::from(CANARY)).await.unwrap_err()).code(), Some(13));
         let plain = format!("mongodb://127.0.0.1:{}/shop", server.port);
-        all_fail(&MongoStore::open(&plain).await.unwrap()).await;
+        all_fail(&MongoStore::open(&plain).await.unwrap(), SELECTION).await;
     });
 }

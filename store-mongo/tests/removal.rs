@@ -1,11 +1,18 @@
 //! How expired documents go, and what becomes of a server that has another index or gives no right to make one.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on stops")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::needless_pass_by_value,
+    reason = "a test that cannot go on stops"
+)]
 
 mod common;
 
 use std::{
     io::Write,
+    process::ExitCode,
     sync::{Arc, Mutex, OnceLock},
     time::Duration,
 };
@@ -19,6 +26,19 @@ use mongodb::{
 use session_core::{AdminStore, Expect, Sid, Store, StoreError};
 use session_testkit::run;
 use store_mongo::{AutoRemove, MongoOptions, MongoStore, mongodb};
+use test_support::tests;
+
+fn main() -> ExitCode {
+    tests! {
+        needs mongodb_url =>
+            the_index_is_connect_mongos,
+            the_server_removes_what_has_expired,
+            another_index_is_left_alone_and_the_store_works_on,
+            every_so_often_or_never,
+            a_collection_with_a_collation_is_refused;
+    }
+    .run()
+}
 
 async fn indexes(collection: &Collection<Document>) -> Vec<Document> {
     let command = doc! { "listIndexes": collection.name() };
@@ -39,9 +59,7 @@ async fn count(collection: &Collection<Document>) -> u64 {
     collection.count_documents(doc! {}).await.unwrap()
 }
 
-#[test]
-fn the_index_is_connect_mongos() {
-    let Some(url) = mongodb_url() else { return };
+fn the_index_is_connect_mongos(url: String) {
     run(async {
         let collection = collection(&url).await;
         let store = MongoStore::new(collection.clone());
@@ -60,9 +78,7 @@ fn the_index_is_connect_mongos() {
     });
 }
 
-#[test]
-fn the_server_removes_what_has_expired() {
-    let Some(url) = mongodb_url() else { return };
+fn the_server_removes_what_has_expired(url: String) {
     run(async {
         let collection = collection(&url).await;
         plant_expired(&collection).await;
@@ -79,9 +95,7 @@ fn the_server_removes_what_has_expired() {
     });
 }
 
-#[test]
-fn another_index_is_left_alone_and_the_store_works_on() {
-    let Some(url) = mongodb_url() else { return };
+fn another_index_is_left_alone_and_the_store_works_on(url: String) {
     run(async {
         let plain = IndexModel::builder().keys(doc! { "expires": 1 }).build();
         let hour = Duration::from_secs(3_600);
@@ -108,9 +122,7 @@ fn another_index_is_left_alone_and_the_store_works_on() {
     });
 }
 
-#[test]
-fn every_so_often_or_never() {
-    let Some(url) = mongodb_url() else { return };
+fn every_so_often_or_never(url: String) {
     run(async {
         let (removed, kept) = (collection(&url).await, collection(&url).await);
         plant_expired(&removed).await;
@@ -127,9 +139,7 @@ fn every_so_often_or_never() {
     });
 }
 
-#[test]
-fn a_collection_with_a_collation_is_refused() {
-    let Some(url) = mongodb_url() else { return };
+fn a_collection_with_a_collation_is_refused(url: String) {
     run(async {
         for collation in [doc! { "locale": "en", "strength": 2 }, doc! { "locale": "de" }] {
             let collection = collection(&url).await;

@@ -1,10 +1,17 @@
 //! What a request costs, counted by the driver's command monitoring.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on stops")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::needless_pass_by_value,
+    reason = "a test that cannot go on stops"
+)]
 
 mod common;
 
 use std::{
+    process::ExitCode,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -19,6 +26,17 @@ use mongodb::{
 use session_core::{AdminStore, CookieOptions, Options, RequestInfo, Secure, Session, Sessions, Sid};
 use session_testkit::run;
 use store_mongo::{AutoRemove, Kruptein, MongoOptions, MongoStore, mongodb};
+use test_support::tests;
+
+fn main() -> ExitCode {
+    tests! {
+        needs mongodb_url =>
+            a_request_costs_no_more_round_trips_than_it_must,
+            in_the_express_profile_a_read_is_a_read_and_a_touch,
+            the_index_is_made_once_and_keeps_nobody_waiting;
+    }
+    .run()
+}
 
 type Commands = Arc<Mutex<Vec<String>>>;
 
@@ -119,9 +137,7 @@ async fn costs(app: &App) {
     assert_eq!(app.request(Some(&cookie), async |_| {}).await.0, ["find"], "a stale cookie");
 }
 
-#[test]
-fn a_request_costs_no_more_round_trips_than_it_must() {
-    let Some(url) = mongodb_url() else { return };
+fn a_request_costs_no_more_round_trips_than_it_must(url: String) {
     run(async {
         let profile = || Options::new("keyboard cat");
         costs(&App::new(&url, |options| options, profile()).await).await;
@@ -132,9 +148,7 @@ fn a_request_costs_no_more_round_trips_than_it_must() {
 }
 
 /// The express profile touches with every request, as Express does; connect-mongo then skips the round trip as well.
-#[test]
-fn in_the_express_profile_a_read_is_a_read_and_a_touch() {
-    let Some(url) = mongodb_url() else { return };
+fn in_the_express_profile_a_read_is_a_read_and_a_touch(url: String) {
     run(async {
         let profile = Options::express("keyboard cat").resave(false).save_uninitialized(false);
         let app = App::new(&url, |options| options, profile).await;
@@ -143,9 +157,7 @@ fn in_the_express_profile_a_read_is_a_read_and_a_touch() {
     });
 }
 
-#[test]
-fn the_index_is_made_once_and_keeps_nobody_waiting() {
-    let Some(url) = mongodb_url() else { return };
+fn the_index_is_made_once_and_keeps_nobody_waiting(url: String) {
     run(async {
         let (collection, commands) = counted(&url).await;
         let store = MongoStore::new(collection.clone());

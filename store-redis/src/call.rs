@@ -44,7 +44,8 @@ impl<'a> Call<'a> {
     async fn attempt<T>(&self, commands: &impl Commands<T>) -> RedisResult<T> {
         let connecting = self.connection.lease(self.timeout);
         let (mut live, lease) = timeout_at(self.deadline, connecting).await.map_err(late)??;
-        let answer = timeout_at(self.deadline, commands.run(&mut live)).await.map_err(late).flatten();
+        let answer =
+            timeout_at(self.deadline, commands.run(&mut live)).await.map_err(late).and_then(|answer| answer);
         if let Err(error) = &answer {
             lease.report(error);
         }

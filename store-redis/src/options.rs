@@ -1,12 +1,8 @@
 //! The options, and what follows from them for a record.
 
-use std::{
-    fmt,
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{fmt, sync::Arc, time::Duration};
 
-use session_core::{Cookie, Record, StoreError, Stored};
+use session_core::{Clock, Cookie, Record, StoreError, Stored};
 
 use crate::{error::corrupt, script::version_of, store::RedisStore};
 
@@ -97,6 +93,14 @@ impl RedisStore {
         self.settings.timeout = timeout;
         self
     }
+
+    /// The clock that a cookie's end is counted from, for tests. Default: the system's. Redis's own removal goes by the
+    /// server's.
+    #[must_use]
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.settings.clock = clock;
+        self
+    }
 }
 
 pub(crate) struct Settings {
@@ -106,6 +110,7 @@ pub(crate) struct Settings {
     disable_ttl: bool,
     pub(crate) scan_count: u32,
     pub(crate) timeout: Duration,
+    clock: Clock,
 }
 
 enum Ttl {
@@ -126,7 +131,7 @@ impl Settings {
     /// How long a record with this cookie is held from now on.
     pub(crate) fn hold(&self, cookie: &Cookie) -> Hold {
         // SystemTime's difference is an error where it would be negative.
-        let left = cookie.expires().map(|at| at.duration_since(SystemTime::now()).unwrap_or_default());
+        let left = cookie.expires().map(|at| at.duration_since(self.clock.now()).unwrap_or_default());
         let held = match (left, &self.ttl) {
             (Some(Duration::ZERO), _) => Duration::ZERO,
             (_, Ttl::Computed(ttl)) => ttl(cookie),
@@ -158,7 +163,7 @@ impl Settings {
 
     fn lifetime(&self, cookie: &Cookie) -> Option<Duration> {
         let mut touched = cookie.clone();
-        touched.set_max_age(cookie.original_max_age(), SystemTime::now());
+        touched.set_max_age(cookie.original_max_age(), self.clock.now());
         match self.hold(&touched) {
             Hold::Expired => Some(Duration::ZERO),
             Hold::Seconds(seconds) => Some(Duration::from_secs(seconds)),
@@ -180,6 +185,7 @@ impl Default for Settings {
             disable_ttl: false,
             scan_count: 100,
             timeout: Duration::from_secs(2),
+            clock: Clock::system(),
         }
     }
 }
@@ -193,6 +199,7 @@ impl fmt::Debug for Settings {
             .field("disable_ttl", &self.disable_ttl)
             .field("scan_count", &self.scan_count)
             .field("timeout", &self.timeout)
+            .field("clock", &self.clock)
             .finish()
     }
 }

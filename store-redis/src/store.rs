@@ -63,10 +63,11 @@ impl Store for RedisStore {
     async fn get(&self, sid: &Sid) -> Result<Option<Stored>, StoreError> {
         let key = self.key(sid);
         let mut commands = pipe();
-        commands.cmd("GET").arg(&key).cmd("PTTL").arg(&key);
+        // Of one moment: what is left belongs to this text.
+        commands.atomic().cmd("GET").arg(&key).cmd("PTTL").arg(&key);
         let (text, left): (Option<Vec<u8>>, i64) = self.call().send(&commands).await.map_err(failed)?;
         match text {
-            // Gone in between the two commands.
+            // It may expire between the two commands all the same.
             Some(_) if left == NO_KEY => Ok(None),
             Some(text) if !text.is_empty() => self.settings.stored(text, left).map(Some),
             _ => Ok(None),
@@ -80,7 +81,7 @@ impl Store for RedisStore {
         }
         let (call, key, text) = (self.call(), self.key(sid), record.to_json());
         let written = match expect {
-            Expect::Anything => call.send(&set(&key, &text, hold)).await.map(|()| true),
+            Expect::Anything => call.send_once(&set(&key, &text, hold)).await.map(|()| true),
             Expect::Nothing => create(&call, &key, &text, hold).await,
             Expect::Version(version) => {
                 let set = |command: &mut Cmd| value(command.arg("SET"), &text, hold);

@@ -1,30 +1,33 @@
 //! A server that lets in whom it knows, and one that speaks TLS.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stdout,
-    reason = "helpers of tests"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests")]
 
 mod common;
 
+use std::process::ExitCode;
+
 use common::{
     put, record,
-    server::{Server, installed},
+    server::{Server, redis_server, redis_server_and_openssl},
 };
 use session_core::{AdminStore, Destroyed, Expect, Store, Touched};
 use store_redis::{
     RedisStore,
     redis::{Client, TlsCertificates},
 };
+use test_support::tests;
 
-#[test]
-fn the_permissions_that_the_readme_names_are_enough() {
-    if !installed() {
-        return;
+fn main() -> ExitCode {
+    tests! {
+        if redis_server =>
+            the_permissions_that_the_readme_names_are_enough;
+        if redis_server_and_openssl =>
+            sessions_travel_over_tls_to_a_server_that_proves_who_it_is;
     }
+    .run()
+}
+
+fn the_permissions_that_the_readme_names_are_enough() {
     session_testkit::run(async {
         let server = Server::start(&[]);
         let readme = include_str!("../README.md");
@@ -55,11 +58,7 @@ fn the_permissions_that_the_readme_names_are_enough() {
     });
 }
 
-#[test]
 fn sessions_travel_over_tls_to_a_server_that_proves_who_it_is() {
-    if !installed() {
-        return;
-    }
     session_testkit::run(async {
         let (port, server) = Server::start_tls();
         let url = format!("rediss://localhost:{port}");

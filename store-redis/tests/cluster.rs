@@ -1,28 +1,29 @@
 //! The store contract on a Redis Cluster of three masters and three replicas.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stdout,
-    reason = "helpers of tests"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests")]
 
 mod common;
 
-use std::sync::LazyLock;
+use std::{process::ExitCode, sync::LazyLock};
 
 use common::{
     DAY, left, new_prefix,
-    server::{Cluster, installed},
+    server::{Cluster, redis_server},
 };
 use session_testkit::Fixture;
 use store_redis::{
     RedisStore,
     redis::{cluster::ClusterClient, cmd},
 };
+use test_support::Tests;
 
-static CLUSTER: LazyLock<Cluster> = LazyLock::new(Cluster::start);
+fn main() -> ExitCode {
+    let open = |()| async { fixture() };
+    Tests::default().contracts("", redis_server, open).run()
+}
+
+/// Nobody dies here, however busy the machine is.
+static CLUSTER: LazyLock<Cluster> = LazyLock::new(|| Cluster::start("30000"));
 
 fn fixture() -> Fixture {
     let prefix = new_prefix();
@@ -43,16 +44,3 @@ fn fixture() -> Fixture {
         }
     })
 }
-
-session_testkit::store_contract!({
-    if !installed() {
-        return;
-    }
-    async || fixture()
-});
-session_testkit::admin_contract!({
-    if !installed() {
-        return;
-    }
-    async || fixture()
-});

@@ -1,20 +1,14 @@
 //! The store contract on a Redis server.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stdout,
-    reason = "helpers of tests"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on stops")]
 
 mod common;
 
-session_testkit::store_contract!({
-    let Some(url) = common::redis_url() else { return };
-    async move || common::fixture(&url)
-});
-session_testkit::admin_contract!({
-    let Some(url) = common::redis_url() else { return };
-    async move || common::fixture(&url)
-});
+use std::process::ExitCode;
+
+use test_support::Tests;
+
+fn main() -> ExitCode {
+    let open = |url: String| async move { common::fixture(&url) };
+    Tests::default().contracts("", common::redis_url, open).run()
+}

@@ -4,21 +4,48 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    clippy::print_stdout,
+    clippy::needless_pass_by_value,
     reason = "helpers of tests"
 )]
 
 mod common;
 
-use std::time::{Duration, SystemTime};
+use std::{
+    process::ExitCode,
+    sync::LazyLock,
+    time::{Duration, Instant, SystemTime},
+};
 
 use common::{
     ask, put, record, redis_url,
-    server::{Server, installed},
+    server::{Server, redis_server},
     store,
 };
 use session_core::{AdminStore, Cookie, Destroyed, Expect, Record, Set, Sid, Store, StoreError, Touched};
 use store_redis::RedisStore;
+use test_support::tests;
+
+fn main() -> ExitCode {
+    LazyLock::force(&BEGUN);
+    tests! {
+        free =>
+            what_has_expired_is_not_written_and_costs_no_command;
+        if redis_server =>
+            the_prefix_is_sess_unless_another_is_set,
+            no_error_shows_sid_data_or_password;
+        needs redis_url =>
+            key_value_and_time_to_live_are_those_of_connect_redis,
+            destroy_deletes_the_key_on_its_condition_and_says_what_became_of_it,
+            the_options_change_the_time_to_live_as_in_connect_redis,
+            a_touch_is_an_expire_later_or_earlier,
+            a_touch_goes_by_its_condition_and_says_what_became_of_it,
+            without_touch_the_expiry_stays_and_none_is_ever_due,
+            without_a_time_to_live_keys_stay_until_they_are_destroyed,
+            an_empty_value_is_none_and_another_type_or_no_text_is_corrupt,
+            a_prefix_is_taken_literally_and_other_keys_are_left_alone;
+    }
+    .run()
+}
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
@@ -40,15 +67,26 @@ fn expired() -> Record {
     record
 }
 
-/// The key's time to live in seconds; -1 for ever, -2 when it is not there.
-fn ttl(url: &str, prefix: &str, sid: &Sid) -> i64 {
-    // Rounded by Redis to the nearest second, so that what was just written has what it was written with.
-    ask(url, &["TTL", &format!("{prefix}{}", sid.as_str())])
+/// The key's time to live as Redis has it; -1 for ever, -2 when it is not there.
+fn ttl(url: &str, prefix: &str, sid: &Sid) -> Left {
+    Left(ask(url, &["PTTL", &format!("{prefix}{}", sid.as_str())]))
 }
 
-#[test]
-fn key_value_and_time_to_live_are_those_of_connect_redis() {
-    let Some(url) = redis_url() else { return };
+/// In milliseconds.
+#[derive(Debug)]
+struct Left(i64);
+
+/// No key is older than this program: on a busy machine some of what it was written with, in seconds, has passed.
+static BEGUN: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+impl PartialEq<i64> for Left {
+    fn eq(&self, written: &i64) -> bool {
+        let passed = i64::try_from(BEGUN.elapsed().as_millis()).unwrap();
+        if *written < 0 { self.0 == *written } else { (0..=passed).contains(&(written * 1_000 - self.0)) }
+    }
+}
+
+fn key_value_and_time_to_live_are_those_of_connect_redis(url: String) {
     session_testkit::run(async {
         let (store, prefix) = store(&url);
         let sid = put(&store, &Record::parse(GOLDEN).unwrap()).await;
@@ -61,7 +99,6 @@ fn key_value_and_time_to_live_are_those_of_connect_redis() {
     });
 }
 
-#[test]
 fn what_has_expired_is_not_written_and_costs_no_command() {
     session_testkit::run(async {
         let down = || RedisStore::open("redis://127.0.0.1:1").unwrap();
@@ -83,9 +120,7 @@ fn what_has_expired_is_not_written_and_costs_no_command() {
     });
 }
 
-#[test]
-fn destroy_deletes_the_key_on_its_condition_and_says_what_became_of_it() {
-    let Some(url) = redis_url() else { return };
+fn destroy_deletes_the_key_on_its_condition_and_says_what_became_of_it(url: String) {
     session_testkit::run(async {
         let (store, prefix) = store(&url);
         let key = |sid: &Sid| format!("{prefix}{}", sid.as_str());
@@ -106,11 +141,7 @@ fn destroy_deletes_the_key_on_its_condition_and_says_what_became_of_it() {
     });
 }
 
-#[test]
 fn the_prefix_is_sess_unless_another_is_set() {
-    if !installed() {
-        return;
-    }
     session_testkit::run(async {
         let server = Server::start(&[]);
         let store = RedisStore::open(&server.url()).unwrap();
@@ -121,9 +152,7 @@ fn the_prefix_is_sess_unless_another_is_set() {
     });
 }
 
-#[test]
-fn the_options_change_the_time_to_live_as_in_connect_redis() {
-    let Some(url) = redis_url() else { return };
+fn the_options_change_the_time_to_live_as_in_connect_redis(url: String) {
     session_testkit::run(async {
         let open = || store(&url);
         let (store, prefix) = open();
@@ -152,9 +181,7 @@ fn the_options_change_the_time_to_live_as_in_connect_redis() {
     });
 }
 
-#[test]
-fn a_touch_is_an_expire_later_or_earlier() {
-    let Some(url) = redis_url() else { return };
+fn a_touch_is_an_expire_later_or_earlier(url: String) {
     session_testkit::run(async {
         let (store, prefix) = store(&url);
         let sid = put(&store, &lasting(HOUR)).await;
@@ -174,9 +201,7 @@ fn a_touch_is_an_expire_later_or_earlier() {
     });
 }
 
-#[test]
-fn a_touch_goes_by_its_condition_and_says_what_became_of_it() {
-    let Some(url) = redis_url() else { return };
+fn a_touch_goes_by_its_condition_and_says_what_became_of_it(url: String) {
     session_testkit::run(async {
         let (store, prefix) = store(&url);
         let sid = put(&store, &lasting(HOUR)).await;
@@ -199,9 +224,7 @@ fn a_touch_goes_by_its_condition_and_says_what_became_of_it() {
     });
 }
 
-#[test]
-fn without_touch_the_expiry_stays_and_none_is_ever_due() {
-    let Some(url) = redis_url() else { return };
+fn without_touch_the_expiry_stays_and_none_is_ever_due(url: String) {
     session_testkit::run(async {
         let (store, prefix) = store(&url);
         let store = store.disable_touch(true);
@@ -222,9 +245,7 @@ fn without_touch_the_expiry_stays_and_none_is_ever_due() {
     });
 }
 
-#[test]
-fn without_a_time_to_live_keys_stay_until_they_are_destroyed() {
-    let Some(url) = redis_url() else { return };
+fn without_a_time_to_live_keys_stay_until_they_are_destroyed(url: String) {
     session_testkit::run(async {
         let (store, prefix) = store(&url);
         let store = store.disable_ttl(true);
@@ -246,9 +267,7 @@ fn without_a_time_to_live_keys_stay_until_they_are_destroyed() {
     });
 }
 
-#[test]
-fn an_empty_value_is_none_and_another_type_or_no_text_is_corrupt() {
-    let Some(url) = redis_url() else { return };
+fn an_empty_value_is_none_and_another_type_or_no_text_is_corrupt(url: String) {
     session_testkit::run(async {
         let (store, prefix) = store(&url);
         let key = |sid: &Sid| format!("{prefix}{}", sid.as_str());
@@ -283,9 +302,7 @@ fn an_empty_value_is_none_and_another_type_or_no_text_is_corrupt() {
     });
 }
 
-#[test]
-fn a_prefix_is_taken_literally_and_other_keys_are_left_alone() {
-    let Some(url) = redis_url() else { return };
+fn a_prefix_is_taken_literally_and_other_keys_are_left_alone(url: String) {
     session_testkit::run(async {
         let (_, unique) = store(&url);
         for odd in ["*", "s[ab]*:", "?", "\\", "[^a]", "a]", "é\u{1F600}\"'"] {
@@ -304,11 +321,7 @@ fn a_prefix_is_taken_literally_and_other_keys_are_left_alone() {
     });
 }
 
-#[test]
 fn no_error_shows_sid_data_or_password() {
-    if !installed() {
-        return;
-    }
     session_testkit::run(async {
         // What the server does not know, it repeats with its arguments.
         let renamed =

@@ -4,18 +4,31 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    clippy::print_stdout,
+    clippy::needless_pass_by_value,
     reason = "helpers of tests"
 )]
 
 mod common;
 
-use std::time::Duration;
+use std::{process::ExitCode, time::Duration};
 
 use common::{ask, new_prefix, redis_url};
 use futures_util::StreamExt;
 use session_core::{CookieOptions, Options, RequestInfo, Secure, Session, Sessions};
 use store_redis::{RedisStore, redis};
+use test_support::tests;
+
+fn main() -> ExitCode {
+    tests! {
+        free =>
+            a_route_that_never_asks_costs_nothing_and_needs_no_server;
+        needs redis_url =>
+            a_request_costs_no_more_round_trips_than_it_must,
+            in_the_express_profile_a_touch_is_an_expire,
+            without_touch_a_read_is_all_there_is;
+    }
+    .run()
+}
 
 struct App {
     url: String,
@@ -80,9 +93,7 @@ impl App {
 /// GET and PTTL go out and come back together: one round trip.
 const READ: [&str; 2] = ["GET", "PTTL"];
 
-#[test]
-fn a_request_costs_no_more_round_trips_than_it_must() {
-    let Some(url) = redis_url() else { return };
+fn a_request_costs_no_more_round_trips_than_it_must(url: String) {
     session_testkit::run(async {
         let app = App::new(url, |options| options);
         let (commands, cookie) = app.request(None, async |_| {}).await;
@@ -119,9 +130,7 @@ fn a_request_costs_no_more_round_trips_than_it_must() {
     });
 }
 
-#[test]
-fn in_the_express_profile_a_touch_is_an_expire() {
-    let Some(url) = redis_url() else { return };
+fn in_the_express_profile_a_touch_is_an_expire(url: String) {
     session_testkit::run(async {
         let app = App::new(url.clone(), |options| options);
         let sessions = Options::express("keyboard cat").save_uninitialized(false).resave(false);
@@ -132,7 +141,6 @@ fn in_the_express_profile_a_touch_is_an_expire() {
     });
 }
 
-#[test]
 fn a_route_that_never_asks_costs_nothing_and_needs_no_server() {
     let sessions = Options::new("keyboard cat").store(RedisStore::open("redis://127.0.0.1:1").unwrap());
     session_testkit::run(async {
@@ -140,9 +148,7 @@ fn a_route_that_never_asks_costs_nothing_and_needs_no_server() {
     });
 }
 
-#[test]
-fn without_touch_a_read_is_all_there_is() {
-    let Some(url) = redis_url() else { return };
+fn without_touch_a_read_is_all_there_is(url: String) {
     session_testkit::run(async {
         for disable in [RedisStore::disable_touch, RedisStore::disable_ttl] {
             let prefix = new_prefix();

@@ -1,11 +1,18 @@
 //! Clients that leave, a network that is slow or goes silent, and a session that somebody locks: whoever is not concerned
 //! has a connection all the same.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on stops")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::needless_pass_by_value,
+    reason = "a test that cannot go on stops"
+)]
 
 mod common;
 
 use std::{
+    process::ExitCode,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -13,14 +20,14 @@ use std::{
     time::Duration,
 };
 
-use common::{new_name, put, record};
+use common::{mysql_url, new_name, postgres_url, put, record};
 use futures_util::future::join_all;
 use session_core::{AdminStore, Expect, Sid, Store};
-use session_testkit::service_url;
 use store_sqlx::{
     MySqlStore, PostgresStore,
     sqlx::{AssertSqlSafe, Connection, Executor, MySqlConnection, PgConnection, query_scalar},
 };
+use test_support::tests;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{
@@ -28,6 +35,20 @@ use tokio::{
         tcp::{OwnedReadHalf, OwnedWriteHalf},
     },
 };
+
+fn main() -> ExitCode {
+    tests! {
+        needs postgres_url =>
+            postgres_serves_others_when_clients_leave,
+            postgres_comes_back_when_a_host_goes_silent,
+            postgres_serves_others_while_one_session_is_locked;
+        needs mysql_url =>
+            mysql_serves_others_when_clients_leave,
+            mysql_comes_back_when_a_host_goes_silent,
+            mysql_serves_others_while_one_session_is_locked;
+    }
+    .run()
+}
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -139,45 +160,35 @@ fn mysql(url: &str) -> MySqlStore {
     MySqlStore::open(url).unwrap().table_name(&new_name()).unwrap().timeout(SECOND)
 }
 
-#[test]
-fn postgres_serves_others_when_clients_leave() {
-    let Some(url) = service_url("POSTGRES_URL") else { return };
+fn postgres_serves_others_when_clients_leave(url: String) {
     session_testkit::run(async {
         let network = Network { pause: 5, ..Network::default() };
         clients_leave_while_their_sessions_are_read(postgres(&network.before(&url).await)).await;
     });
 }
 
-#[test]
-fn mysql_serves_others_when_clients_leave() {
-    let Some(url) = service_url("MYSQL_URL") else { return };
+fn mysql_serves_others_when_clients_leave(url: String) {
     session_testkit::run(async {
         let network = Network { pause: 5, ..Network::default() };
         clients_leave_while_their_sessions_are_read(mysql(&network.before(&url).await)).await;
     });
 }
 
-#[test]
-fn postgres_comes_back_when_a_host_goes_silent() {
-    let Some(url) = service_url("POSTGRES_URL") else { return };
+fn postgres_comes_back_when_a_host_goes_silent(url: String) {
     session_testkit::run(async {
         let network = Network::default();
         a_host_goes_silent(postgres(&network.before(&url).await), network).await;
     });
 }
 
-#[test]
-fn mysql_comes_back_when_a_host_goes_silent() {
-    let Some(url) = service_url("MYSQL_URL") else { return };
+fn mysql_comes_back_when_a_host_goes_silent(url: String) {
     session_testkit::run(async {
         let network = Network::default();
         a_host_goes_silent(mysql(&network.before(&url).await), network).await;
     });
 }
 
-#[test]
-fn postgres_serves_others_while_one_session_is_locked() {
-    let Some(url) = service_url("POSTGRES_URL") else { return };
+fn postgres_serves_others_while_one_session_is_locked(url: String) {
     session_testkit::run(async {
         let table = new_name();
         let store = postgres(&url).table_name(&table).unwrap();
@@ -196,9 +207,7 @@ fn postgres_serves_others_while_one_session_is_locked() {
     });
 }
 
-#[test]
-fn mysql_serves_others_while_one_session_is_locked() {
-    let Some(url) = service_url("MYSQL_URL") else { return };
+fn mysql_serves_others_while_one_session_is_locked(url: String) {
     session_testkit::run(async {
         let table = new_name();
         let store = mysql(&url).table_name(&table).unwrap();

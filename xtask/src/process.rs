@@ -44,6 +44,10 @@ pub(crate) fn run(command: &mut Command, log: &Path) -> Result<()> {
 
 /// Starts a child that an interrupt will end. `wait` for it next.
 pub(crate) fn foreground(command: &mut Command) -> Result<Child> {
+    run_foreground(command.stdin(Stdio::null()))
+}
+
+fn run_foreground(command: &mut Command) -> Result<Child> {
     not_interrupted()?;
     let child = spawn(command)?;
     FOREGROUND.store(child.id(), SeqCst);
@@ -53,8 +57,29 @@ pub(crate) fn foreground(command: &mut Command) -> Result<Child> {
     Ok(child)
 }
 
+/// As [`foreground`], for a long run: it and all that it started end when this process is killed, by a shell in between that
+/// sees the end of its input then.
+pub(crate) fn foreground_guarded(command: &Command, set: impl FnOnce(&mut Command)) -> Result<Child> {
+    let mut shell = guarded(command);
+    set(&mut shell);
+    run_foreground(&mut shell)
+}
+
+/// By a shell that ends its process group at the end of its input. What waits for that holds no output open.
+fn guarded(command: &Command) -> Command {
+    const GUARD: &str =
+        r#"exec 3<&0; { read -r _ <&3; kill -KILL 0; } >/dev/null 2>&1 & "$@" </dev/null 3<&-"#;
+    let mut shell = Command::new("sh");
+    shell.args(["-c", GUARD, "guard"]).arg(command.get_program()).args(command.get_args());
+    shell.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    shell.stdin(Stdio::piped());
+    shell
+}
+
 /// Waits for the child in the foreground, and ends what it left behind.
 pub(crate) fn wait(child: &mut Child) -> Result<ExitStatus> {
+    // Waiting would close it, and so end one that is guarded.
+    let _input = child.stdin.take();
     let status = child.wait();
     signal_foreground("KILL");
     FOREGROUND.store(0, SeqCst);
@@ -64,7 +89,7 @@ pub(crate) fn wait(child: &mut Child) -> Result<ExitStatus> {
 
 /// What a quick question answers on stdout, or none if it fails or takes more than 10 seconds.
 pub(crate) fn ask(command: &mut Command) -> Option<String> {
-    let mut child = spawn(command.stdout(Stdio::piped()).stderr(Stdio::null())).ok()?;
+    let mut child = spawn(command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null())).ok()?;
     let end = Instant::now() + Duration::from_secs(10);
     while child.try_wait().ok()?.is_none() {
         if Instant::now() > end {
@@ -80,7 +105,7 @@ pub(crate) fn ask(command: &mut Command) -> Option<String> {
 
 /// Runs to the end, whatever comes of it, and whatever is interrupted: for cleaning up.
 pub(crate) fn quietly(command: &mut Command) {
-    if let Ok(mut child) = spawn(command.stdout(Stdio::null()).stderr(Stdio::null())) {
+    if let Ok(mut child) = spawn(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null())) {
         child.wait().ok();
     }
 }
@@ -88,7 +113,7 @@ pub(crate) fn quietly(command: &mut Command) {
 /// Starts a server, which goes on until it is stopped.
 pub(crate) fn background(command: &mut Command, log: &Path) -> Result<Child> {
     not_interrupted()?;
-    spawn(to_log(command, log)?)
+    spawn(to_log(command, log)?.stdin(Stdio::null()))
 }
 
 /// Asks a process to end, by its id.
@@ -107,6 +132,17 @@ pub(crate) fn runs(pid: u32, word: &str) -> bool {
     line.is_some_and(|line| line.contains(word))
 }
 
+/// Whether a process with this id has not ended; one that nobody has waited for yet has.
+pub(crate) fn lives(pid: u32) -> bool {
+    // 17 (redis-server) S 1 …
+    let state = match fs::read_to_string(format!("/proc/{pid}/stat")) {
+        Ok(stat) => stat.rsplit(')').next().map(|rest| rest.trim_start().to_owned()),
+        Err(_) if Path::new("/proc/self").exists() => None,
+        Err(_) => ask(Command::new("ps").args(["-o", "stat=", "-p", &pid.to_string()])),
+    };
+    state.is_some_and(|state| !state.is_empty() && !state.starts_with(['Z', 'X']))
+}
+
 /// The last lines of a log, of what stands after so many bytes.
 pub(crate) fn tail(log: &Path, after: u64) -> String {
     let text = fs::read(log).unwrap_or_default();
@@ -118,7 +154,7 @@ pub(crate) fn tail(log: &Path, after: u64) -> String {
 fn spawn(command: &mut Command) -> Result<Child> {
     #[cfg(unix)]
     std::os::unix::process::CommandExt::process_group(command, 0);
-    command.stdin(Stdio::null()).spawn().map_err(|error| format!("cannot run {}: {error}", name(command)))
+    command.spawn().map_err(|error| format!("cannot run {}: {error}", name(command)))
 }
 
 fn to_log<'a>(command: &'a mut Command, log: &Path) -> Result<&'a mut Command> {
@@ -153,7 +189,7 @@ mod tests {
     use std::process::{self, Command};
     use std::{env, fs};
 
-    use super::{ask, background, run, runs, signal, tail};
+    use super::{ask, background, guarded, lives, run, runs, signal, spawn, tail};
 
     fn log(name: &str) -> PathBuf {
         env::temp_dir().join(format!("xtask-{}-{name}.log", process::id()))
@@ -184,16 +220,37 @@ mod tests {
     }
 
     #[test]
+    fn what_is_guarded_ends_with_its_input_and_answers_its_status() {
+        let mut child = spawn(&mut guarded(&shell("exit 3"))).unwrap();
+        let input = child.stdin.take();
+        assert_eq!(child.wait().unwrap().code(), Some(3));
+        drop(input);
+        let log = log("guarded");
+        let mut child = guarded(&shell("sleep 1000 & echo $!; wait"));
+        let mut child = spawn(child.stdout(fs::File::create(&log).unwrap())).unwrap();
+        let pid = loop {
+            if let Ok(pid) = tail(&log, 0).parse() {
+                break pid;
+            }
+        };
+        assert!(runs(pid, "1000"));
+        // Closes its input.
+        assert!(!child.wait().unwrap().success());
+        while runs(pid, "1000") {}
+        fs::remove_file(&log).unwrap();
+    }
+
+    #[test]
     fn a_server_is_stopped_by_its_id() {
         let log = log("server");
         let script = "echo ready; while sleep 0.05; do :; done # port 54321";
         let mut server = background(&mut shell(script), &log).unwrap();
         while tail(&log, 0) != "ready" {}
-        assert!(runs(server.id(), "54321"));
+        assert!(lives(server.id()) && runs(server.id(), "54321"));
         assert!(!runs(server.id(), "6379"), "another process");
         signal("TERM", server.id());
         server.wait().unwrap();
-        assert!(!runs(server.id(), "54321"));
+        assert!(!lives(server.id()) && !runs(server.id(), "54321"));
         fs::remove_file(&log).unwrap();
     }
 }

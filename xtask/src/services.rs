@@ -13,9 +13,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, io, net};
 
+use test_support::User;
+
 use crate::workspace::Workspace;
-use crate::{Result, say};
-use running::Running;
+use crate::{Result, process, say};
+use running::{Life, Running};
 use state::State;
 
 /// A kind of server. Each has a file of its own.
@@ -30,15 +32,18 @@ pub(crate) struct Service {
     /// Its port in a container.
     port: u16,
     url: fn(u16) -> String,
-    /// The program that is already installed.
-    find: fn(&Workspace) -> Option<PathBuf>,
+    /// The program that is already installed, with all that its tests need beside it.
+    find: fn() -> Option<PathBuf>,
     install: fn(&Workspace) -> Result<()>,
-    /// Fills an empty folder, if it must, and returns the command that serves it on the port of 127.0.0.1.
-    command: fn(&Path, &Path, u16) -> Result<Command>,
+    /// Fills an empty folder, if it must, by the user that will serve it, and returns the command that serves it on the port
+    /// of 127.0.0.1.
+    command: fn(&Path, &Path, u16, Option<User>) -> Result<Command>,
     /// Whether it serves: a greeting in its own protocol.
     greets: fn(&mut net::TcpStream) -> io::Result<bool>,
     /// The signal that stops it without waiting for its clients.
     stop: &'static str,
+    /// The signal that ends it at once.
+    kill: &'static str,
     /// Then another user runs it.
     refuses_root: bool,
 }
@@ -50,8 +55,8 @@ fn needed(workspace: &Workspace) -> impl Iterator<Item = &'static Service> {
     ALL.into_iter().filter(|service| workspace.has(service.member))
 }
 
-/// The servers of one test run: those it started stop when it ends.
-pub(crate) struct Lease(Vec<(&'static Service, Source)>);
+/// The servers of one test run: those it started stop when it ends, even if it is killed.
+pub(crate) struct Lease(Vec<(&'static Service, Result<Source>)>);
 
 enum Source {
     Given(String),
@@ -59,29 +64,50 @@ enum Source {
 }
 
 impl Lease {
+    /// All that the tests need. One that cannot be had harms no other: its own tests fail, with the reason.
     pub(crate) fn take(workspace: &Workspace) -> Result<Self> {
         let state = State::load(workspace);
         let mut lease = Self(Vec::new());
         for service in needed(workspace) {
-            let source = match given(service).or_else(|| kept(service, &state)) {
-                Some(url) => Source::Given(url),
-                None => Source::Started(running::start(service, workspace)?),
-            };
+            let source = source(service, workspace, &state);
+            process::not_interrupted()?;
+            if let Err(error) = &source {
+                say(&format!("{}: going on without one\n{error}", service.name));
+            }
             lease.0.push((service, source));
         }
         Ok(lease)
     }
 
-    pub(crate) fn urls(&self) -> Vec<(&'static str, String)> {
-        self.0.iter().map(|(service, source)| (service.variable, source.url().to_owned())).collect()
+    /// Each one's URL, or why there is none.
+    pub(crate) fn environment(&self) -> impl Iterator<Item = (String, String)> {
+        self.0.iter().map(|(service, source)| match source {
+            Ok(source) => (service.variable.to_owned(), source.url().to_owned()),
+            Err(error) => (format!("{}_MISSING", service.variable), error.clone()),
+        })
+    }
+}
+
+fn source(service: &'static Service, workspace: &Workspace, state: &State) -> Result<Source> {
+    // Its tests start servers of their own, too.
+    let program = running::program(service, workspace);
+    match (given(service).or_else(|| kept(service, state)), program) {
+        (Some(url), Ok(_)) => Ok(Source::Given(url)),
+        (Some(url), Err(error)) => {
+            say(&error);
+            Ok(Source::Given(url))
+        }
+        (None, program) => {
+            running::start(service, workspace, program, Life::OfThisProcess).map(Source::Started)
+        }
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
         running::stop(self.0.drain(..).filter_map(|(_, source)| match source {
-            Source::Given(_) => None,
-            Source::Started(running) => Some(running),
+            Ok(Source::Started(running)) => Some(running),
+            Ok(Source::Given(_)) | Err(_) => None,
         }));
     }
 }
@@ -121,7 +147,8 @@ pub(crate) fn up(workspace: &Workspace, names: &[&str]) -> Result<()> {
             None => {
                 // What is left of one that no longer answers.
                 running::stop(state.take(service));
-                let running = running::start(service, workspace)?;
+                let program = running::program(service, workspace);
+                let running = running::start(service, workspace, program, Life::UntilStopped)?;
                 let url = running.url.clone();
                 state.keep(running)?;
                 url

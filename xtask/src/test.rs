@@ -1,20 +1,63 @@
 //! `cargo xtask test`.
 
 use std::ffi::OsString;
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, Read, Write, pipe};
 use std::process::{Command, ExitCode, ExitStatus, Stdio};
 use std::{env, str, thread};
 
+use crate::progress::Progress;
 use crate::services::Lease;
 use crate::totals::Totals;
 use crate::workspace::Workspace;
 use crate::{Result, node, process, say};
 
-/// Every test, after everything they need. The last line is always `N passed, N failed`; what fails outside of a test
-/// (a server that does not start, code that does not compile) is one failure.
+/// What `--quick` does not run although it needs nothing: the tests whose names begin so take long.
+const SLOW: [&str; 3] = ["life::simulation::", "three_operations_at_once_in_every_order", "crypto::tests::"];
+
+/// What is set for the tests.
+type Environment = Vec<(String, OsString)>;
+
+/// Every test, after everything they need. The last line is always `N passed, N failed, N skipped`; what fails outside of a
+/// test (code that does not compile) is one failure.
 pub(crate) fn test(workspace: &Workspace, arguments: &[&str]) -> ExitCode {
+    conclude(|totals| {
+        let mut environment: Environment = vec![("TEST_NEEDS".into(), "required".into())];
+        match node::ready(workspace) {
+            Ok(path) => environment.push(("PATH".into(), path)),
+            Err(error) => {
+                process::not_interrupted()?;
+                say(&format!("going on without Node\n{error}"));
+                environment.push(("NODE_MISSING".into(), error.into()));
+            }
+        }
+        // Stops what it started when it goes out of scope, however this ends.
+        let services = Lease::take(workspace)?;
+        environment.extend(services.environment().map(|(name, value)| (name, value.into())));
+        cargo_test(&[], arguments, &environment, totals)
+    })
+}
+
+/// What needs no server and no Node and does not take long.
+pub(crate) fn quick(_: &Workspace, arguments: &[&str]) -> ExitCode {
+    const LEFT_OUT: &str = "--quick leaves out: tests that need a server, a program or Node; examples and those in the \
+        documentation; and what takes long:";
+    conclude(|totals| {
+        say(&format!("{LEFT_OUT} {}", SLOW.join(", ")));
+        let environment = vec![("TEST_NEEDS".into(), "left out".into())];
+        // After those of the caller.
+        let mut arguments = arguments.to_vec();
+        if !arguments.contains(&"--") {
+            arguments.push("--");
+        }
+        arguments.extend(SLOW.into_iter().flat_map(|slow| ["--skip", slow]));
+        cargo_test(&["--lib", "--bins", "--tests"], &arguments, &environment, totals)
+    })
+}
+
+/// Nothing may fail, and nothing be skipped.
+fn conclude(tests: impl FnOnce(&mut Totals) -> Result<ExitStatus>) -> ExitCode {
     let mut totals = Totals::default();
-    let failure = match all(workspace, arguments, &mut totals) {
+    let failure = match tests(&mut totals) {
         Ok(status) if status.success() => None,
         Ok(_) if totals.failed > 0 => None,
         Ok(status) => Some(format!("cargo test failed outside of the tests, see above ({status})")),
@@ -25,54 +68,97 @@ pub(crate) fn test(workspace: &Workspace, arguments: &[&str]) -> ExitCode {
         totals.failed = totals.failed.max(1);
     }
     println!("{totals}");
-    if totals.failed == 0 { ExitCode::SUCCESS } else { process::exit_code() }
+    if totals.failed == 0 && totals.skipped == 0 { ExitCode::SUCCESS } else { process::exit_code() }
 }
 
-fn all(workspace: &Workspace, arguments: &[&str], totals: &mut Totals) -> Result<ExitStatus> {
-    let path = node::ready(workspace)?;
-    // Stops what it started when it goes out of scope, however this ends.
-    let services = Lease::take(workspace)?;
-    cargo_test(arguments, &path, &services.urls(), totals)
-}
-
-/// Shows the output as it comes, and sums it.
+/// Builds first, and so knows what will run. Shows the output as it comes, and sums it.
 fn cargo_test(
+    targets: &[&str],
     arguments: &[&str],
-    path: &OsString,
-    urls: &[(&str, String)],
+    environment: &Environment,
     totals: &mut Totals,
 ) -> Result<ExitStatus> {
-    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.args(["test", "--all-features", "--no-fail-fast"]);
-    // Cargo would run all of the workspace in spite of `-p`.
-    if !arguments.iter().take_while(|word| **word != "--").any(|word| names_package(word)) {
-        command.arg("--workspace");
-    }
-    command.args(arguments).env("PATH", path).envs(urls.iter().cloned()).stdout(Stdio::piped());
-    let mut child = process::foreground(&mut command)?;
-    let output = child.stdout.take();
+    let mut progress = build(targets, arguments)?;
+    let (output, to) = can_show(pipe())?;
+    let errors = can_show(to.try_clone())?;
+    let mut command = cargo(targets, arguments);
+    command.envs(environment.iter().cloned()).env("CARGO_TERM_COLOR", "never");
+    // One pipe for both, so that what stands in which order is what came in that order.
+    let mut child = process::foreground_guarded(&command, |shell| {
+        shell.stdout(to).stderr(errors);
+    })?;
     // Waiting beside the reading, not after it: what a test leaves behind may hold the output open.
-    thread::scope(|scope| {
-        let shown = scope.spawn(|| output.map(|output| show(output, &mut io::stdout(), totals)));
+    let status = thread::scope(|scope| {
+        let shown = scope.spawn(|| show(output, &mut io::stdout(), totals, &mut progress));
         let status = process::wait(&mut child);
-        if let Ok(Some(Err(error))) = shown.join() {
-            return Err(format!("cannot show the output of cargo test: {error}"));
+        if let Ok(shown) = shown.join() {
+            can_show(shown)?;
         }
         status
-    })
+    });
+    print!("{}", progress.slowest());
+    status
 }
 
-fn show(output: impl io::Read, to: &mut impl Write, totals: &mut Totals) -> io::Result<()> {
+fn build(targets: &[&str], arguments: &[&str]) -> Result<Progress> {
+    // All up to those for the tests themselves.
+    let arguments: Vec<&str> = arguments.iter().copied().take_while(|word| *word != "--").collect();
+    if arguments.contains(&"--doc") {
+        return Ok(Progress::default());
+    }
+    let mut command = cargo(targets, &arguments);
+    command.args(["--no-run", "--message-format=json-render-diagnostics"]);
+    let mut child = process::foreground_guarded(&command, |shell| {
+        shell.stdout(Stdio::piped());
+    })?;
+    let mut messages = String::new();
+    let read = child.stdout.take().map(|mut output| output.read_to_string(&mut messages));
+    let status = process::wait(&mut child)?;
+    can_show(read.transpose())?;
+    if status.success() { Ok(Progress::of(&messages)) } else { Err(format!("it does not build ({status})")) }
+}
+
+fn cargo(targets: &[&str], arguments: &[&str]) -> Command {
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(["test", "--all-features", "--no-fail-fast"]).args(targets);
+    // Cargo would run all of the workspace in spite of `-p`.
+    if !names_packages(arguments) {
+        command.arg("--workspace");
+    }
+    command.args(arguments);
+    command
+}
+
+fn show(
+    output: impl Read,
+    to: &mut impl Write,
+    totals: &mut Totals,
+    progress: &mut Progress,
+) -> io::Result<()> {
     let mut output = BufReader::new(output);
     let mut line = Vec::new();
     while output.read_until(b'\n', &mut line)? > 0 {
-        to.write_all(&line)?;
         if let Ok(line) = str::from_utf8(&line) {
             totals.add(line);
+            if let Some(said) = progress.line(line) {
+                writeln!(to, "{said}")?;
+            }
         }
+        to.write_all(&line)?;
         line.clear();
     }
+    if let Some(said) = progress.end() {
+        writeln!(to, "{said}")?;
+    }
     to.flush()
+}
+
+fn can_show<T>(done: io::Result<T>) -> Result<T> {
+    done.map_err(|error| format!("cannot show the output of cargo test: {error}"))
+}
+
+fn names_packages(arguments: &[&str]) -> bool {
+    arguments.iter().take_while(|word| **word != "--").any(|word| names_package(word))
 }
 
 fn names_package(word: &str) -> bool {
@@ -81,20 +167,32 @@ fn names_package(word: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Totals, names_package, show};
+    use super::{Progress, Totals, names_packages, show};
 
     #[test]
-    fn output_that_is_not_text_is_shown_and_skipped() {
+    fn output_that_is_not_text_is_shown_and_passed_over() {
         let (output, mut shown) = (b"\xff\xfe\ntest result: ok. 2 passed; 0 failed\nno newline", Vec::new());
         let mut totals = Totals::default();
-        show(&output[..], &mut shown, &mut totals).unwrap();
+        show(&output[..], &mut shown, &mut totals, &mut Progress::default()).unwrap();
         assert_eq!(shown, output);
-        assert_eq!(totals, Totals { passed: 2, failed: 0 });
+        assert_eq!(totals, Totals { passed: 2, failed: 0, skipped: 0 });
+    }
+
+    #[test]
+    fn what_begins_and_ends_is_said_between_the_lines() {
+        let output = "     Running tests/a.rs (deps/a-1)\ntest result: ok. 1 passed; 0 failed\n";
+        let (mut shown, mut totals) = (Vec::new(), Totals::default());
+        show(output.as_bytes(), &mut shown, &mut totals, &mut Progress::default()).unwrap();
+        let shown = String::from_utf8(shown).unwrap();
+        assert!(shown.starts_with("xtask: 1 of 1: tests/a.rs\n     Running"), "{shown}");
+        assert!(shown.contains("\nxtask: tests/a.rs took 0."), "{shown}");
     }
 
     #[test]
     fn packages_are_named_in_three_ways() {
-        assert!(["-p", "-pxtask", "--package", "--package=xtask"].into_iter().all(names_package));
-        assert!(!["--test", "pages", "--workspace"].into_iter().any(names_package));
+        for word in ["-p", "-pxtask", "--package", "--package=xtask"] {
+            assert!(names_packages(&["--test", word]));
+        }
+        assert!(!names_packages(&["--test", "pages", "--workspace", "--", "-p"]));
     }
 }

@@ -6,6 +6,8 @@ use std::fmt;
 pub(crate) struct Totals {
     pub(crate) passed: u64,
     pub(crate) failed: u64,
+    /// Ignored, as Rust calls it.
+    pub(crate) skipped: u64,
 }
 
 impl Totals {
@@ -18,6 +20,7 @@ impl Totals {
             let sum = match words.next() {
                 Some("passed") => &mut self.passed,
                 Some("failed") => &mut self.failed,
+                Some("ignored") => &mut self.skipped,
                 _ => continue,
             };
             *sum += words.next().and_then(|number| number.parse::<u64>().ok()).unwrap_or(0);
@@ -27,7 +30,7 @@ impl Totals {
 
 impl fmt::Display for Totals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} passed, {} failed", self.passed, self.failed)
+        write!(f, "{} passed, {} failed, {} skipped", self.passed, self.failed, self.skipped)
     }
 }
 
@@ -54,7 +57,7 @@ test result: FAILED. 10 passed; 2 failed; 0 ignored; 0 measured; 7 filtered out;
    Doc-tests c
 test result: ok. 5 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.31s
 all doctests ran in 1.07s; merged doctests compilation took 0.75s";
-        assert_eq!(sum(output), Totals { passed: 18, failed: 2 });
+        assert_eq!(sum(output), Totals { passed: 18, failed: 2, skipped: 1 });
     }
 
     #[test]
@@ -65,6 +68,6 @@ all doctests ran in 1.07s; merged doctests compilation took 0.75s";
 
     #[test]
     fn the_last_line_is_plain() {
-        assert_eq!(Totals { passed: 7, failed: 0 }.to_string(), "7 passed, 0 failed");
+        assert_eq!(Totals { passed: 7, failed: 0, skipped: 3 }.to_string(), "7 passed, 0 failed, 3 skipped");
     }
 }

@@ -29,15 +29,6 @@ impl Workspace {
     }
 }
 
-/// A program of this name in `PATH`, or where Debian keeps servers, which is not in everyone's `PATH`.
-pub(crate) fn program(name: &str) -> Option<PathBuf> {
-    let path = env::var_os("PATH").unwrap_or_default();
-    env::split_paths(&path)
-        .chain(["/usr/sbin".into(), "/usr/local/sbin".into()])
-        .map(|folder| folder.join(name))
-        .find(|file| file.is_file())
-}
-
 pub(crate) fn create(folder: &Path) -> Result<()> {
     fs::create_dir_all(folder).map_err(|error| format!("cannot create {}: {error}", folder.display()))
 }

@@ -1,18 +1,20 @@
 //! The probe of the actix-web adapter.
 
-use std::{io, net::SocketAddr, sync::Arc};
+use std::{convert::Infallible, io, net::SocketAddr, sync::Arc};
 
 use actix_web::{
     App, HttpRequest, HttpResponse, HttpServer,
     dev::Service as _,
+    error::ErrorInternalServerError,
     http::{
         StatusCode,
         header::{HeaderName, HeaderValue},
     },
-    web,
+    web::{self, Bytes},
 };
 use conformance::probe::{self, Config, Reply, Serving};
-use express_session::actix::{SessionError, SessionExt, SessionMiddleware};
+use express_session::actix::{SessionExt, SessionMiddleware};
+use futures_util::stream;
 
 #[actix_web::main]
 async fn main() -> io::Result<()> {
@@ -20,6 +22,7 @@ async fn main() -> io::Result<()> {
 }
 
 async fn serve(config: Arc<Config>) -> io::Result<Serving> {
+    probe::without_faults(&config)?;
     let sessions = SessionMiddleware::new(config.options.clone()).map_err(io::Error::other)?;
     let port = config.port;
     let server = HttpServer::new(move || {
@@ -43,20 +46,27 @@ async fn serve(config: Arc<Config>) -> io::Result<Serving> {
     Ok(Serving::new(port, async { server.await.unwrap_or(Ok(())) }, stop))
 }
 
-async fn perform(request: HttpRequest, config: web::Data<Config>) -> Result<HttpResponse, SessionError> {
+async fn perform(request: HttpRequest, config: web::Data<Config>) -> actix_web::Result<HttpResponse> {
     let session = request.session().await?;
     let ops = request.headers().get("x-ops").map(HeaderValue::as_bytes);
-    Ok(respond(probe::perform(&config, request.path(), ops, session.as_deref()).await))
+    let reply = probe::perform(&config, request.path(), ops, session.as_deref()).await;
+    if reply.thrown { Err(ErrorInternalServerError("thrown")) } else { Ok(respond(reply)) }
 }
 
 fn respond(reply: Reply) -> HttpResponse {
     let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = HttpResponse::build(status);
-    response.content_type("application/json");
-    for (name, value) in reply.headers {
+    if !reply.body.is_empty() {
+        response.content_type("application/json");
+    }
+    for (name, value) in &reply.headers {
         if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
             response.append_header((name, value));
         }
+    }
+    if reply.streamed {
+        return response
+            .streaming(stream::iter(reply.chunks().map(|chunk| Ok::<_, Infallible>(Bytes::from(chunk)))));
     }
     response.body(reply.body)
 }

@@ -1,6 +1,6 @@
 //! The probe of the axum adapter.
 
-use std::{io, sync::Arc};
+use std::{convert::Infallible, io, sync::Arc};
 
 use axum::{
     Router,
@@ -13,6 +13,7 @@ use axum::{
 };
 use conformance::probe::{self, Config, Reply, Serving};
 use express_session::axum::{Session, SessionLayer};
+use futures_util::stream;
 
 #[tokio::main]
 async fn main() -> io::Result<()> {
@@ -27,6 +28,7 @@ async fn serve(config: Arc<Config>) -> io::Result<Serving> {
         .route("/none", any(async || respond(probe::none())))
         .fallback(perform)
         .layer(sessions)
+        .layer(from_fn_with_state(Arc::clone(&config), probe::faulty_layer))
         .layer(from_fn_with_state(Arc::clone(&config), put_clock))
         .with_state(config);
     let server = tokio::spawn(async { axum::serve(listener, app).await });
@@ -45,16 +47,23 @@ async fn perform(
     uri: Uri,
     headers: HeaderMap,
     session: Option<Session>,
-) -> Response {
+) -> Result<Response, StatusCode> {
     let ops = headers.get("x-ops").map(HeaderValue::as_bytes);
-    respond(probe::perform(&config, uri.path(), ops, session.as_deref()).await)
+    let reply = probe::perform(&config, uri.path(), ops, session.as_deref()).await;
+    if reply.thrown { Err(StatusCode::INTERNAL_SERVER_ERROR) } else { Ok(respond(reply)) }
 }
 
 fn respond(reply: Reply) -> Response {
     let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut response = Response::new(Body::from(reply.body));
+    let empty = reply.body.is_empty();
+    let mut response = Response::new(match reply.streamed {
+        true => Body::from_stream(stream::iter(reply.chunks().map(Ok::<_, Infallible>))),
+        false => Body::from(reply.body),
+    });
     *response.status_mut() = status;
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    if !empty {
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    }
     for (name, value) in reply.headers {
         if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
             response.headers_mut().append(name, value);

@@ -24,6 +24,7 @@ async fn main() -> io::Result<()> {
 }
 
 async fn serve(config: Arc<Config>) -> io::Result<Serving> {
+    probe::without_faults(&config)?;
     let sessions = SessionFairing::new(config.options.clone()).map_err(io::Error::other)?;
     let methods = [
         Method::Get,
@@ -100,14 +101,25 @@ impl Handler for Perform {
         let Ok(session) = session(request).await else { return Outcome::Error(Status::InternalServerError) };
         let ops = request.headers().get_one("x-ops").map(str::as_bytes);
         let path = request.uri().path().as_str();
-        Outcome::Success(respond(probe::perform(&self.0, path, ops, session.as_deref()).await))
+        let reply = probe::perform(&self.0, path, ops, session.as_deref()).await;
+        if reply.thrown {
+            return Outcome::Error(Status::InternalServerError);
+        }
+        Outcome::Success(respond(reply))
     }
 }
 
 fn respond<'r>(reply: Reply) -> Response<'r> {
     let mut response = Response::build();
-    response.status(Status::new(reply.status)).header(ContentType::JSON);
-    response.sized_body(reply.body.len(), Cursor::new(reply.body));
+    response.status(Status::new(reply.status));
+    if !reply.body.is_empty() {
+        response.header(ContentType::JSON);
+    }
+    if reply.streamed {
+        response.streamed_body(Cursor::new(reply.body)).max_chunk_size(1);
+    } else {
+        response.sized_body(reply.body.len(), Cursor::new(reply.body));
+    }
     for (name, value) in reply.headers {
         response.raw_header_adjoin(name, value);
     }

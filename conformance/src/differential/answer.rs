@@ -1,6 +1,7 @@
 //! An answer in the form in which two sides can be compared.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::time::SystemTime;
 
 const SECOND: i64 = 1000; // ms: `Expires` of a cookie is cut to whole seconds
@@ -78,6 +79,49 @@ pub(super) struct Answer {
     pub(super) times: Vec<i64>,
     /// Milliseconds, one for each `<age>`.
     pub(super) ages: Vec<i64>,
+    /// What the side's database holds after the request, where it has one.
+    pub(super) rows: Vec<String>,
+    /// Until when Redis holds each `<held>`.
+    pub(super) held: Vec<Held>,
+    /// To the request that was sent meanwhile.
+    pub(super) during: Option<Box<Answer>>,
+}
+
+/// How long Redis was told to hold a key.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Held {
+    pub(super) sid: String,
+    /// None: for ever. Else every request that can have set this time to live, with the whole seconds that it can have set.
+    pub(super) set: Option<Vec<SetAt>>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct SetAt {
+    pub(super) request: usize,
+    pub(super) seconds: RangeInclusive<i64>,
+}
+
+impl Held {
+    /// What both sides can have done: the earliest end, as the request and the seconds from it.
+    pub(super) fn agreed(&self, other: &Self) -> Option<(usize, i64)> {
+        let common = |one: &SetAt| {
+            let mut others = other.set.iter().flatten().filter(|other| other.request == one.request);
+            let other = others.next()?;
+            let seconds = *one.seconds.start().max(other.seconds.start());
+            (one.seconds.contains(&seconds) && other.seconds.contains(&seconds))
+                .then_some((one.request, seconds))
+        };
+        self.set.iter().flatten().find_map(common)
+    }
+
+    /// The first request that can have set it.
+    pub(super) fn first_set(&self) -> Option<usize> {
+        self.set.as_ref()?.first().map(|set| set.request)
+    }
+
+    fn agrees(&self, other: &Self) -> bool {
+        self.set.is_none() && other.set.is_none() || self.agreed(other).is_some()
+    }
 }
 
 impl Answer {
@@ -89,6 +133,13 @@ impl Answer {
             && self.set_cookie == expected.set_cookie
             && self.headers == expected.headers
             && self.body == expected.body
+            && self.rows == expected.rows
+            && match (&self.during, &expected.during) {
+                (Some(during), Some(expected)) => during.agrees(expected, windows),
+                (during, expected) => during.is_none() && expected.is_none(),
+            }
+            && self.held.len() == expected.held.len()
+            && self.held.iter().zip(&expected.held).all(|(got, expected)| got.agrees(expected))
             && all(&self.times, &expected.times, |got, expected| windows.explain(expected, got))
             && all(&self.ages, &expected.ages, |got, expected| (got - expected).abs() <= lost)
     }
@@ -108,6 +159,21 @@ impl fmt::Display for Answer {
             writeln!(f, "  {line}")?;
         }
         writeln!(f, "  {}", self.body)?;
+        if let Some(during) = &self.during {
+            write!(f, "  meanwhile\n{during}")?;
+        }
+        for row in &self.rows {
+            writeln!(f, "  stored: {row}")?;
+        }
+        for Held { set, .. } in &self.held {
+            match set {
+                None => writeln!(f, "  held for ever")?,
+                Some(set) => {
+                    let at = |set: &SetAt| format!("{:?} s from request {}", set.seconds, set.request + 1);
+                    writeln!(f, "  held {}", set.iter().map(at).collect::<Vec<_>>().join(" or "))?;
+                }
+            }
+        }
         if !(self.times.is_empty() && self.ages.is_empty()) {
             writeln!(f, "  times {:?} ages {:?}", self.times, self.ages)?;
         }
@@ -118,6 +184,18 @@ impl fmt::Display for Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_time_to_live_is_one_that_both_sides_can_have_set() {
+        let held = |set: &[(usize, RangeInclusive<i64>)]| Held {
+            sid: String::new(),
+            set: Some(set.iter().cloned().map(|(request, seconds)| SetAt { request, seconds }).collect()),
+        };
+        let touched = held(&[(1, 60..=60)]);
+        assert_eq!(touched.agreed(&held(&[(0, 60..=60), (1, 58..=61)])), Some((1, 60)));
+        assert!(!touched.agrees(&held(&[(0, 60..=60), (1, 59..=59)])));
+        assert!(!touched.agrees(&Held { sid: String::new(), set: None }));
+    }
 
     #[test]
     fn a_busy_machine_explains_its_own_delay_and_no_other_lifetime() {

@@ -29,13 +29,19 @@ pub(super) struct Request {
     pub(super) forwarded: Option<&'static str>,
     pub(super) cookies: Cookies,
     pub(super) ops: Vec<Op>,
+    /// Sent while this one waits at its gate, and answered before that opens.
+    pub(super) during: Option<Box<Request>>,
 }
+
+/// Where a request waits for the one that is sent meanwhile.
+pub(super) const WAIT: &str = r#"["wait","@gate@"]"#;
 
 /// One operation of the probe protocol.
 #[derive(Clone, Debug)]
 pub(super) struct Op {
-    /// Its JSON text. `@sidN@` stands for the sid that client N holds, which differs on the two sides, and `@now@` for the time,
-    /// which this operation moves on by [`Op::moves`].
+    /// Its JSON text. `@sidN@` stands for the sid that client N holds, which differs on the two sides, `@now@` for the time, which
+    /// this operation moves on by [`Op::moves`], `@inN@` for N milliseconds later than that, and `@gate@`
+    /// for the name of the request's gate.
     pub(super) text: String,
     pub(super) answers: Answers,
     /// By how many milliseconds it moves the clock.
@@ -58,6 +64,11 @@ impl Case {
             let counts = |op: &Op| op.text == r#"["store","length"]"# || op.text == r#"["store","all"]"#;
             self.requests.iter_mut().for_each(|request| request.ops.retain(|op| !counts(op)));
         }
+        self.lengthen();
+    }
+
+    /// Lifetimes of zero or less become a minute.
+    pub(super) fn lengthen(&mut self) {
         const MINUTE: u32 = 60_000;
         let over = |age: &Value| age.as_f64().is_some_and(|ms| ms <= 0.0);
         if let Some(age) =
@@ -78,14 +89,21 @@ impl Case {
         self.config.get("name").and_then(Value::as_str).unwrap_or("connect.sid")
     }
 
-    /// The secrets, the one that signs first.
-    pub(super) fn secrets(&self) -> Vec<&str> {
+    /// The secrets as bytes, the one that signs first.
+    pub(super) fn secrets(&self) -> Vec<Vec<u8>> {
         match self.config.get("secret") {
-            Some(Value::Array(secrets)) => secrets.iter().filter_map(Value::as_str).collect(),
-            Some(Value::String(secret)) => vec![secret],
-            _ => Vec::new(),
+            Some(Value::Array(secrets)) => secrets.iter().filter_map(bytes).collect(),
+            Some(secret) => bytes(secret).into_iter().collect(),
+            None => Vec::new(),
         }
     }
+}
+
+/// A secret is a string, or bytes as `{"hex": "…"}`.
+fn bytes(secret: &Value) -> Option<Vec<u8>> {
+    let Some(hex) = secret.get("hex") else { return Some(secret.as_str()?.into()) };
+    let hex = hex.as_str()?;
+    (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(hex.get(at..at + 2)?, 16).ok()).collect()
 }
 
 impl Request {
@@ -99,13 +117,18 @@ impl Request {
 pub(super) fn operations(ops: &[Op], mut now: i64, sid_of: impl Fn(usize) -> String) -> String {
     let text = |op: &Op| {
         now += op.moves;
-        op.text.replace("@now@", &now.to_string())
+        let text = op.text.replace("@now@", &now.to_string());
+        replaced(text, "@in", |later| (now + later.parse::<i64>().unwrap_or_default()).to_string())
     };
     let texts: Vec<_> = ops.iter().map(text).collect();
-    let mut text = format!("[{}]", texts.join(","));
-    while let Some((before, rest)) = text.split_once("@sid") {
-        let Some((client, after)) = rest.split_once('@') else { break };
-        text = format!("{before}{}{after}", sid_of(client.parse().unwrap_or_default()));
+    replaced(format!("[{}]", texts.join(",")), "@sid", |client| sid_of(client.parse().unwrap_or_default()))
+}
+
+/// The text with each `{mark}…@` in it replaced.
+fn replaced(mut text: String, mark: &str, by: impl Fn(&str) -> String) -> String {
+    while let Some((before, rest)) = text.split_once(mark) {
+        let Some((inside, after)) = rest.split_once('@') else { break };
+        text = format!("{before}{}{after}", by(inside));
     }
     text
 }
@@ -135,6 +158,10 @@ impl fmt::Display for Request {
             " cookies {:?} {}",
             self.cookies,
             operations(&self.ops, 0, |client| format!("<sid of client {client}>"))
-        )
+        )?;
+        match &self.during {
+            Some(during) => write!(f, "\n     meanwhile {during}"),
+            None => Ok(()),
+        }
     }
 }

@@ -55,12 +55,34 @@ pub(super) enum Cookies {
     OversizedSid(usize),
     /// So many bytes of another cookie before the good one.
     Beside(usize),
+    /// Two of [`SINGLE`] in one header line.
+    Both(usize, usize),
+    /// Two of [`SINGLE`], each in a header line of its own.
+    Apart(usize, usize),
 }
+
+/// What can stand beside another in one request.
+pub(super) const SINGLE: [Cookies; 14] = [
+    Cookies::Jar,
+    Cookies::WrongSecret,
+    Cookies::UnknownSid("a"),
+    Cookies::BadSignature,
+    Cookies::SpareBits,
+    Cookies::BadSid,
+    Cookies::NoSignature,
+    Cookies::NoPrefix,
+    Cookies::Unencoded,
+    Cookies::Quoted,
+    Cookies::Untidy,
+    Cookies::WrongName,
+    Cookies::BrokenPercentBeside,
+    Cookies::NotUtf8,
+];
 
 /// What one side knows when it writes a Cookie header.
 pub(super) struct Wallet<'a> {
     pub(super) name: &'a str,
-    pub(super) secrets: &'a [&'a str],
+    pub(super) secrets: &'a [Vec<u8>],
     /// The jar's header line of a client.
     pub(super) line: &'a dyn Fn(usize) -> String,
     /// The session cookie's value in the jar of a client.
@@ -74,7 +96,7 @@ impl Cookies {
     /// The values of the request's Cookie headers.
     pub(super) fn lines(self, client: usize, wallet: &Wallet<'_>) -> Vec<Vec<u8>> {
         let name = wallet.name;
-        let secret = wallet.secrets.first().copied().unwrap_or_default();
+        let secret = wallet.secrets.first().map(Vec::as_slice).unwrap_or_default();
         let held = |client| (wallet.value)(client).unwrap_or_else(|| wire(STAND_IN, secret));
         let good = held(client);
         let sid = sid_of(&good).unwrap_or_else(|| STAND_IN.to_owned());
@@ -84,14 +106,19 @@ impl Cookies {
         let pair = |value: &str| vec![format!("{name}={value}").into_bytes()];
         let signed_pair = |signed: &str| pair(&encode(&format!("s:{signed}")));
 
+        let both = |one: usize, other: usize| {
+            let lines = [one, other].map(|index| SINGLE[index].lines(client, wallet));
+            lines.concat()
+        };
+
         match self {
             Self::None => Vec::new(),
             Self::Jar => line((wallet.line)(client)),
             Self::Of(other) => line((wallet.line)(other)),
             Self::ResignedWith(index) => {
-                pair(&wire(&sid, wallet.secrets.get(index).copied().unwrap_or(secret)))
+                pair(&wire(&sid, wallet.secrets.get(index).map_or(secret, Vec::as_slice)))
             }
-            Self::WrongSecret => pair(&wire(&sid, "not a configured secret")),
+            Self::WrongSecret => pair(&wire(&sid, b"not a configured secret")),
             Self::UnknownSid(sid) => pair(&wire(sid, secret)),
             Self::BadSignature => signed_pair(&format!("{sid}.{}", other_first(signature))),
             Self::SpareBits => signed_pair(&format!("{sid}.{}", other_spare_bits(signature))),
@@ -122,6 +149,8 @@ impl Cookies {
             Self::NotUtf8Beside => vec![[b"a=\xff\xc3\x28; ", format!("{name}={good}").as_bytes()].concat()],
             Self::Oversized(bytes) => pair(&format!("s%3A{}", "x".repeat(bytes))),
             Self::OversizedSid(bytes) => pair(&wire(&"x".repeat(bytes), secret)),
+            Self::Both(one, other) => vec![both(one, other).join(&b"; "[..])],
+            Self::Apart(one, other) => both(one, other),
             Self::Beside(bytes) => line(format!("a={}; {name}={good}", "x".repeat(bytes))),
         }
     }

@@ -6,6 +6,9 @@
 //!                        └──► side (tested)    ─► reply ─► normalise ─► answer ┴─► equal, or shrink and report
 //! ```
 //!
+//! On databases each side's records are read from the database itself after every request (`raw`), and compared as the answers
+//! are.
+//!
 //! Sids, signatures and the clock differ between the sides; `normalise` takes them out and nothing else. What is not
 //! generated, and why, stands at the top of `generate/mod.rs`.
 //!
@@ -30,9 +33,11 @@ mod http;
 mod jar;
 mod normalise;
 mod process;
+mod raw;
 mod report;
 mod rng;
 mod runner;
+mod seeds;
 mod server;
 mod shrink;
 mod side;

@@ -3,11 +3,12 @@
 
 use serde_json::value::RawValue;
 
-use super::answer::Answer;
+use super::answer::{Answer, Held};
 use super::case::{Answers, Op};
 use super::dates;
 use super::fields::Fields;
 use super::http::Reply;
+use super::raw::{Piece, Row};
 use super::sign::{sid_of, wire};
 
 /// The sids that one side has shown so far.
@@ -15,10 +16,17 @@ use super::sign::{sid_of, wire};
 pub(super) struct Symbols(Vec<String>);
 
 impl Symbols {
+    /// The symbol of a sid in a database, where it may be one that nobody was told.
+    fn shown(&self, sid: &str) -> String {
+        match self.0.iter().position(|seen| seen == sid) {
+            Some(index) => format!("<sid {}>", index + 1),
+            None if is_random(sid) => "<untold sid>".to_owned(),
+            None => sid.to_owned(),
+        }
+    }
+
     fn of(&mut self, sid: &str) -> String {
-        // 24 bytes in base64url; another shape stays as it is, and so shows.
-        let known = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-        if sid.len() != 32 || !sid.bytes().all(known) {
+        if !is_random(sid) {
             return sid.to_owned();
         }
         let index = self.0.iter().position(|seen| seen == sid).unwrap_or_else(|| {
@@ -29,10 +37,15 @@ impl Symbols {
     }
 }
 
+/// 24 bytes in base64url; another shape stays as it is, and so shows.
+fn is_random(sid: &str) -> bool {
+    sid.len() == 32 && sid.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+}
+
 /// What is needed to recognise a session cookie.
 pub(super) struct Session<'a> {
     pub(super) name: &'a str,
-    pub(super) secret: &'a str,
+    pub(super) secret: &'a [u8],
 }
 
 pub(super) fn answer(reply: &Reply, ops: &[Op], session: &Session<'_>, symbols: &mut Symbols) -> Answer {
@@ -42,13 +55,93 @@ pub(super) fn answer(reply: &Reply, ops: &[Op], session: &Session<'_>, symbols: 
         let line = set_cookie(&line, session, symbols, &mut answer.times);
         answer.set_cookie.push(line);
     }
+    let page = answer.body == ERROR_PAGE;
     for (name, value) in &reply.headers {
-        if name.as_str().starts_with("x-") {
+        if is_compared(name.as_str(), page) {
             answer.headers.push(format!("{name}: {}", String::from_utf8_lossy(value.as_bytes())));
         }
     }
     answer.headers.sort(); // stable for one name; the order of different names means nothing
     answer
+}
+
+/// Adds what the database holds: the rows in the order of their symbols, and those whose sid no answer has shown by what is in
+/// them. `held` knows what can be said of a key that Redis removes at some time.
+pub(super) fn rows(
+    rows: Vec<Row>,
+    symbols: &Symbols,
+    answer: &mut Answer,
+    mut held: impl FnMut(&str, Option<i64>) -> Held,
+) {
+    let mut written: Vec<_> = rows
+        .into_iter()
+        .map(|row| {
+            // The times and ages of this row alone.
+            let mut own = Answer::default();
+            let mut text = symbols.shown(&row.sid);
+            for piece in row.pieces {
+                text.push_str(" | ");
+                match piece {
+                    Piece::Text(piece) => text.push_str(&piece),
+                    Piece::Record(record) => text.push_str(&stored(&record, &mut own)),
+                    Piece::Time(time) => {
+                        own.times.push(time);
+                        text.push_str("<time>");
+                    }
+                    Piece::Age(age) => {
+                        own.ages.push(age);
+                        text.push_str("<age>");
+                    }
+                    Piece::HeldUntil(end) => {
+                        own.held.push(held(&row.sid, end));
+                        text.push_str("<held>");
+                    }
+                }
+            }
+            (text, own)
+        })
+        .collect();
+    // Rows that nothing tells apart but their times are in the order of those: the sides came to them in the same order.
+    let first_set = |answer: &Answer| answer.held.first().and_then(Held::first_set);
+    written.sort_by_cached_key(|(text, own)| (text.clone(), own.times.clone(), first_set(own)));
+    for (text, own) in written {
+        answer.rows.push(text);
+        answer.times.extend(own.times);
+        answer.ages.extend(own.ages);
+        answer.held.extend(own.held);
+    }
+}
+
+/// The JSON text of a session, as a store holds it.
+fn stored(record: &str, answer: &mut Answer) -> String {
+    let mut edits = Edits::new(record);
+    if let Some(held) = Fields::of(record).and_then(|fields| fields.get("cookie")) {
+        cookie(held, &mut edits, answer);
+    }
+    edits.finish()
+}
+
+/// Each framework has its own.
+const ERROR_PAGE: &str = "<error page>";
+
+/// Every header counts but those that a server writes by itself, whoever answers.
+fn is_compared(name: &str, error_page: bool) -> bool {
+    match name {
+        // The real time.
+        "date" => false,
+        // Of the connection: Node keeps it open and says so, the others do without a word.
+        "connection" | "keep-alive" => false,
+        // Rocket names itself.
+        "server" => false,
+        // The length differs with sids of other lengths and with the words of errors; the client has held it to the body.
+        "content-length" => false,
+        // How the body was framed, which the client has undone; of a HEAD actix-web tells how it would have been.
+        "transfer-encoding" => false,
+        // A cookie is compared as such, attribute by attribute.
+        "set-cookie" => false,
+        "content-type" => !error_page,
+        _ => true,
+    }
 }
 
 /// The Set-Cookie lines of a reply, in order.
@@ -75,7 +168,7 @@ fn set_cookie(line: &str, session: &Session<'_>, symbols: &mut Symbols, times: &
 
 fn body(reply: &Reply, ops: &[Op], symbols: &mut Symbols, answer: &mut Answer) -> String {
     if reply.status >= 400 && !reply.body.starts_with('[') {
-        return "<error page>".to_owned(); // each framework has its own
+        return ERROR_PAGE.to_owned();
     }
     let results: Vec<&RawValue> = match serde_json::from_str(&reply.body) {
         Ok(results) => results,
@@ -182,7 +275,7 @@ mod tests {
     fn normalised(body: &str, answers: Answers) -> Answer {
         let reply = Reply { status: 200, headers: HeaderMap::new(), body: body.to_owned() };
         let op = Op { text: String::new(), answers, moves: 0 };
-        answer(&reply, &[op], &Session { name: "sid", secret: "k" }, &mut Symbols::default())
+        answer(&reply, &[op], &Session { name: "sid", secret: b"k" }, &mut Symbols::default())
     }
 
     /// Asked one after the other, within the same millisecond each.
@@ -225,14 +318,14 @@ mod tests {
 
     #[test]
     fn a_cookie_with_another_encoding_or_signature_shows() {
-        let session = Session { name: "sid", secret: "k" };
+        let session = Session { name: "sid", secret: b"k" };
         let shown = |line: &str| set_cookie(line, &session, &mut Symbols::default(), &mut Vec::new());
-        let good = wire(SID, "k");
+        let good = wire(SID, b"k");
         assert_eq!(
             shown(&format!("sid={good}; Path=/; Expires=Fri, 02 Jan 2026 03:04:05 GMT")),
             "sid=<sid 1>; Path=/; Expires=<time>"
         );
-        for bad in [wire(SID, "other"), good.replace("%3A", "%3a"), good.replace("%3A", ":")] {
+        for bad in [wire(SID, b"other"), good.replace("%3A", "%3a"), good.replace("%3A", ":")] {
             let line = format!("sid={bad}; Path=/");
             assert_eq!(shown(&line), line);
         }

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::io::{BufRead as _, BufReader, Read, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
@@ -40,18 +40,9 @@ impl Program {
     /// # Errors
     /// A sentence that says what is missing and how to get it.
     pub fn oracle() -> Result<Self, String> {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("express");
-        let runs = Command::new("node").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
-        if !runs.is_ok_and(|status| status.success()) {
-            return Err("Node is missing: run `cargo xtask test`, which installs it".to_owned());
-        }
-        if !folder.join("node_modules").is_dir() {
-            return Err("the npm packages of conformance/express are missing: run `cargo xtask test`, \
-                        which installs them"
-                .to_owned());
-        }
-        let arguments = vec![folder.join("probe.js").into()];
-        Ok(Self { command: "node".into(), arguments, touches_before_saving: true, idle: Arc::default() })
+        let express = test_support::express()?;
+        let arguments = vec![express.folder.join("probe.js").into()];
+        Ok(Self { command: express.node, arguments, touches_before_saving: true, idle: Arc::default() })
     }
 
     /// A process of its own for one configuration, and its base URL.
@@ -112,14 +103,30 @@ impl Serving {
     pub(super) fn url(&self) -> &str {
         &self.url
     }
+
+    /// Whether a handler waits at this gate.
+    pub(super) fn waits_at(&mut self, gate: &str) -> Result<bool, String> {
+        self.ask(&format!("gate {gate}")).map(|answer| answer == "waiting")
+    }
+
+    /// Lets the handler at this gate go on.
+    pub(super) fn open(&mut self, gate: &str) -> Result<(), String> {
+        self.ask(&format!("open {gate}")).map(drop)
+    }
+
+    fn ask(&mut self, line: &str) -> Result<String, String> {
+        let process = self.process.as_mut().ok_or("it has ended")?;
+        process.say(line)?;
+        process.line()
+    }
 }
 
 impl Drop for Serving {
     fn drop(&mut self) {
-        let Some(mut process) = self.process.take() else { return };
-        let closed = process.say(&format!("close {}", self.url)).and_then(|()| process.line());
+        let closed = self.ask(&format!("close {}", self.url));
         // One that does not close is ended here.
         if closed.is_ok_and(|answer| answer == "closed")
+            && let Some(process) = self.process.take()
             && let Ok(mut idle) = self.idle.lock()
         {
             idle.push(process);

@@ -60,6 +60,11 @@ pub(super) struct Mismatch {
 }
 
 impl Difference {
+    /// The case: its seed, and the request that is answered differently, counted from 1.
+    pub fn place(&self) -> (u64, usize) {
+        (self.case.seed, self.mismatch.request.map_or(0, |index| index + 1))
+    }
+
     /// How many requests are left of the case.
     pub fn requests(&self) -> usize {
         self.case.requests.len()

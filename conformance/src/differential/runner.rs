@@ -8,6 +8,7 @@ use super::answer::{Window, Windows};
 use super::case::Case;
 use super::generate;
 use super::report::{Difference, Failure, Mismatch, Summary};
+use super::seeds::Seeds;
 use super::shrink::shrink;
 use super::side::Side;
 
@@ -21,12 +22,22 @@ pub struct Differential {
     workers: usize,
     lasting: bool,
     clock: bool,
+    shrinks: bool,
 }
 
 impl Differential {
     /// Compares `tested` with `reference`, over 150 configurations from seed 1, with two workers.
     pub fn new(reference: Side, tested: Side) -> Self {
-        Self { reference, tested, configs: 150, seed: 1, workers: 2, lasting: false, clock: false }
+        Self {
+            reference,
+            tested,
+            configs: 150,
+            seed: 1,
+            workers: 2,
+            lasting: false,
+            clock: false,
+            shrinks: true,
+        }
     }
 
     /// How many configurations to try, each with 13 to 22 requests and with fresh processes.
@@ -66,6 +77,23 @@ impl Differential {
         self
     }
 
+    /// Reports a difference as it was found, in no time.
+    #[must_use]
+    pub fn as_found(mut self) -> Self {
+        self.shrinks = false;
+        self
+    }
+
+    /// Runs so many configurations under a fixed seed, and a tenth of them under one that is made of today's date, so that
+    /// every day has cases of its own. `DIFFERENTIAL_SEED` is the only seed where it is set, `DIFFERENTIAL_CONFIGS` the number.
+    ///
+    /// # Errors
+    /// Those of [`run`](Self::run), and a variable that is no number.
+    pub fn run_seeds(&self, fixed: u64, configs: usize) -> Result<Vec<Summary>, Failure> {
+        let seeds = Seeds::from_env(fixed, configs).map_err(Failure::Reference)?;
+        seeds.runs().map(|(seed, configs)| self.clone().seed(seed).configs(configs).run()).collect()
+    }
+
     /// Runs until all configurations are done or one differs.
     ///
     /// # Errors
@@ -88,7 +116,7 @@ impl Differential {
                             Ok(sent) => drop(requests.fetch_add(sent, Ordering::Relaxed)),
                             // The worker that stops the others is the one that shrinks and reports.
                             Err(first) if !stop.swap(true, Ordering::Relaxed) => {
-                                let first = self.shrunk(first);
+                                let first = if self.shrinks { self.shrunk(first) } else { first };
                                 if let Ok(mut failure) = failure.lock() {
                                     *failure = Some(first);
                                 }
@@ -108,8 +136,12 @@ impl Differential {
 
     /// How many requests were sent to each side.
     fn try_case(&self, seed: u64) -> Result<usize, Failure> {
-        let mut case =
-            generate::case(seed, self.reference.programs().max(self.tested.programs()), self.clock);
+        let mut case = generate::case(
+            seed,
+            self.reference.programs().max(self.tested.programs()),
+            self.clock,
+            self.reference.least_age(),
+        );
         if self.lasting {
             case.make_lasting();
         }
@@ -134,16 +166,29 @@ impl Differential {
         };
         let mut windows = Windows::exact(case.starts_at.is_some());
         let mut now = case.starts_at.unwrap_or_default();
+        let mut ended = Vec::new(); // when each request had been answered, by the case's clock
         for (index, request) in case.requests.iter().enumerate() {
             now += request.after;
+            if case.starts_at.is_some() {
+                reference.remove_ended(now).map_err(broken)?;
+                tested.remove_ended(now).map_err(broken)?;
+            }
             let (expected, on_reference) = Window::of(|| reference.send(request, now));
             let expected = expected.map_err(broken)?;
             let (got, on_tested) = Window::of(|| tested.send(request, now));
             windows.push(on_reference, on_tested);
             now += request.moves();
+            ended.push(now);
             if !got.as_ref().is_ok_and(|got| got.agrees(&expected, &windows)) {
                 let got = got.map_or_else(|error| format!("  no answer: {error}\n"), |got| got.to_string());
                 return Ok(Some(Mismatch { request: Some(index), expected: expected.to_string(), got }));
+            }
+            for (expected, got) in expected.held.iter().zip(got.iter().flat_map(|got| &got.held)) {
+                if let Some((request, seconds)) = expected.agreed(got) {
+                    let end = ended[request] + seconds * 1000;
+                    reference.ends(&expected.sid, end);
+                    tested.ends(&got.sid, end);
+                }
             }
         }
         Ok(None)

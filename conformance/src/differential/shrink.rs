@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::case::Case;
+use super::case::{Case, WAIT};
 use super::cookies::Cookies;
 
 const TRIES: usize = 250;
@@ -92,6 +92,13 @@ impl<F: Fn(&Case) -> bool> Search<F> {
             }
             if request.after != 0 {
                 self.attempt(|case| case.requests[index].after = 0);
+            }
+            if request.during.is_some() {
+                self.attempt(|case| {
+                    let request = &mut case.requests[index];
+                    request.during = None;
+                    request.ops.retain(|op| op.text != WAIT);
+                });
             }
             if request.forwarded.is_some() {
                 self.attempt(|case| case.requests[index].forwarded = None);

@@ -1,17 +1,21 @@
 //! One of the two sides that are compared: its programs, its store and, while a case runs, its clients' jars.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 use ureq::Agent;
 
-use super::answer::Answer;
+use super::answer::{Answer, Held, SetAt};
 use super::case::{Case, Op, Request, operations};
 use super::cookies::{STAND_IN, Wallet};
 use super::http::{agent, exchange};
 use super::jar::Jar;
 use super::normalise::{self, Session, Symbols};
 use super::process::{Program, Serving};
+use super::raw::{Connections, Raw};
 use super::sign::{encode, sid_of};
 
 /// What answers on one side of the comparison.
@@ -23,6 +27,8 @@ pub struct Side {
     utf8: bool,
     rewrite: fn(String) -> String,
     overrides: Map<String, Value>,
+    left_out: Vec<&'static str>,
+    connections: Connections,
 }
 
 impl Side {
@@ -40,6 +46,8 @@ impl Side {
             utf8: false,
             rewrite: |body| body,
             overrides: Map::new(),
+            left_out: Vec::new(),
+            connections: Connections::default(),
         }
     }
 
@@ -80,6 +88,19 @@ impl Side {
         self
     }
 
+    /// Leaves a key of the random configuration out. Both sides need it.
+    #[must_use]
+    pub fn without(mut self, key: &'static str) -> Self {
+        self.left_out.push(key);
+        self
+    }
+
+    /// No lifetime is shorter, in milliseconds, on a clock of the case's own: while that stands still, Redis removes by the real
+    /// time what lives for a second, and a busy machine takes longer than that.
+    pub(super) fn least_age(&self) -> i64 {
+        if self.store["kind"] == "redis" { 60_000 } else { 0 }
+    }
+
     pub(super) fn programs(&self) -> usize {
         self.programs.len()
     }
@@ -89,15 +110,18 @@ impl Side {
         static CASES: AtomicUsize = AtomicUsize::new(0);
         let token = format!("d{}_{}", std::process::id(), CASES.fetch_add(1, Ordering::Relaxed));
         let mut config = case.config.clone();
+        config.retain(|key, _| !self.left_out.contains(&key.as_str()));
         config.extend(self.overrides.clone());
-        config.insert("store".to_owned(), named(&self.store, &token));
+        let store = named(&self.store, &token);
+        let raw = self.connections.raw(&store)?;
+        config.insert("store".to_owned(), store);
         if case.starts_at.is_some() {
             config.insert("clock".to_owned(), true.into());
         }
         let config = Value::Object(config);
 
         let programs = self.programs.iter().map(|program| program.start(&config));
-        Ok(Starting { side: self, case, programs: programs.collect::<Result<_, _>>()? })
+        Ok(Starting { side: self, case, gate: token, raw, programs: programs.collect::<Result<_, _>>()? })
     }
 }
 
@@ -116,6 +140,8 @@ fn named(store: &Value, token: &str) -> Value {
 pub(super) struct Starting<'a> {
     side: &'a Side,
     case: &'a Case,
+    gate: String,
+    raw: Option<Raw>,
     programs: Vec<super::process::Starting>,
 }
 
@@ -129,12 +155,24 @@ impl<'a> Starting<'a> {
             agent: agent(),
             jars: Vec::new(),
             symbols: Symbols::default(),
+            gate: self.gate,
+            raw: self.raw,
+            asked: Vec::new(),
+            first_seen: HashMap::new(),
+            ends: HashMap::new(),
         };
-        if self.side.clear {
-            running.clear()?;
+        if let Some(raw) = running.raw.as_ref().filter(|_| self.side.clear) {
+            raw.clear()?;
         }
         Ok(running)
     }
+}
+
+/// A request as it is sent, and where operations stand in it that were put in for the program.
+struct Prepared {
+    url: String,
+    headers: Vec<(&'static str, Vec<u8>)>,
+    put_in: Vec<usize>,
 }
 
 /// A side while a case runs.
@@ -145,12 +183,73 @@ pub(super) struct Running<'a> {
     agent: Agent,
     jars: Vec<Jar>,
     symbols: Symbols,
+    /// Where a request of this case waits for another.
+    gate: String,
+    raw: Option<Raw>,
+    /// For each request, when it was sent and when its answer had come, by the clock of a database that removes records itself.
+    asked: Vec<(i64, i64)>,
+    /// The end of each such record, and the request after which it was first seen.
+    first_seen: HashMap<String, (i64, usize)>,
+    /// When each such record ends, where the case has a clock of its own.
+    ends: HashMap<String, i64>,
 }
 
 impl Running<'_> {
-    /// Sends one request as its client would, and keeps the cookies that come back. `now` counts where the case has a clock of
-    /// its own.
+    /// Sends one request as its client would, and keeps the cookies that come back; then looks at what is stored. `now` counts
+    /// where the case has a clock of its own.
     pub(super) fn send(&mut self, request: &Request, now: i64) -> Result<Answer, String> {
+        let sent = self.raw.as_ref().map_or(Ok(None), Raw::time)?;
+        let mut answer = self.answer(request, now)?;
+        let answered = self.raw.as_ref().map_or(Ok(None), Raw::time)?;
+        self.asked.extend(sent.zip(answered));
+        if let Some(raw) = &self.raw {
+            let rows = raw.rows()?;
+            let (asked, exact) = (&self.asked, self.case.starts_at.is_some());
+            let first_seen = &mut self.first_seen;
+            normalise::rows(rows, &self.symbols, &mut answer, |sid, end| {
+                held(sid, end, asked, exact, first_seen)
+            });
+        }
+        Ok(answer)
+    }
+
+    fn answer(&mut self, request: &Request, now: i64) -> Result<Answer, String> {
+        let Prepared { url, headers, put_in } = self.prepared(request, now);
+        let (reply, during) = match &request.during {
+            None => (exchange(&self.agent, request.method, &url, &headers), None),
+            Some(during) => {
+                let agent = self.agent.clone();
+                let method = request.method;
+                let waiting = thread::spawn(move || exchange(&agent, method, &url, &headers));
+                let program = request.turn % self.programs.len();
+                let gate = self.gate.clone();
+                while !waiting.is_finished() && !self.programs[program].waits_at(&gate)? {
+                    thread::sleep(Duration::from_millis(1));
+                }
+                let during = self.answer(during, now);
+                self.programs[program].open(&gate)?;
+                let reply = waiting.join().map_err(|_| "the request that waited was given up")?;
+                (reply, Some(Box::new(during?)))
+            }
+        };
+        let mut reply = reply.map_err(|error| error.to_string())?;
+        reply.body = (self.side.rewrite)(normalise::without(&reply.body, &put_in));
+
+        if self.jars.len() <= request.client {
+            self.jars.resize_with(request.client + 1, Jar::default);
+        }
+        for line in normalise::set_cookies(&reply) {
+            self.jars[request.client].keep(&line);
+        }
+        let secrets = self.case.secrets();
+        let secret = secrets.first().map(Vec::as_slice).unwrap_or_default();
+        let session = Session { name: self.case.cookie_name(), secret };
+        let answer = normalise::answer(&reply, &request.ops, &session, &mut self.symbols);
+        Ok(Answer { during, ..answer })
+    }
+
+    /// What goes over the wire.
+    fn prepared(&self, request: &Request, now: i64) -> Prepared {
         let (name, secrets) = (self.case.cookie_name(), self.case.secrets());
         let jar = |client: usize| self.jars.get(client);
         let value = |client: usize| Some(jar(client)?.get(name)?.to_owned());
@@ -164,7 +263,8 @@ impl Running<'_> {
         let program = request.turn % self.programs.len();
         let touches = self.side.programs[program].touches_before_saving;
         let (ops, put_in) = if touches { touching(&request.ops) } else { (request.ops.clone(), Vec::new()) };
-        let operations = operations(&ops, now, |client| sid(client).unwrap_or_else(|| STAND_IN.to_owned()));
+        let operations = operations(&ops, now, |client| sid(client).unwrap_or_else(|| STAND_IN.to_owned()))
+            .replace("@gate@", &self.gate);
 
         let mut headers = vec![("x-ops", encode(&operations).into_bytes())];
         if self.case.starts_at.is_some() {
@@ -176,32 +276,49 @@ impl Running<'_> {
                 if self.side.utf8 { String::from_utf8_lossy(&line).into_owned().into_bytes() } else { line };
             headers.push(("cookie", line));
         }
-
-        let base = self.programs[program].url();
-        let url = format!("{base}{}", request.path);
-        let mut reply =
-            exchange(&self.agent, request.method, &url, &headers).map_err(|error| error.to_string())?;
-        reply.body = (self.side.rewrite)(normalise::without(&reply.body, &put_in));
-
-        if self.jars.len() <= request.client {
-            self.jars.resize_with(request.client + 1, Jar::default);
-        }
-        for line in normalise::set_cookies(&reply) {
-            self.jars[request.client].keep(&line);
-        }
-        let session = Session { name, secret: secrets.first().copied().unwrap_or_default() };
-        Ok(normalise::answer(&reply, &request.ops, &session, &mut self.symbols))
+        Prepared { url: format!("{}{}", self.programs[program].url(), request.path), headers, put_in }
     }
 
-    fn clear(&self) -> Result<(), String> {
-        let base = self.programs[0].url();
-        let operations = encode(r#"[["store","clear"]]"#).into_bytes();
-        match exchange(&self.agent, "GET", &format!("{base}/"), &[("x-ops", operations)]) {
-            Ok(reply) if reply.body == "[null]" => Ok(()),
-            Ok(reply) => Err(format!("the store was not cleared: {}", reply.body)),
-            Err(error) => Err(format!("the store was not cleared: {error}")),
-        }
+    /// The record ends at this time of the case's clock.
+    pub(super) fn ends(&mut self, sid: &str, at: i64) {
+        self.ends.insert(sid.to_owned(), at);
     }
+
+    /// Removes what has ended by the case's clock and not by that of its database.
+    pub(super) fn remove_ended(&mut self, now: i64) -> Result<(), String> {
+        let Some(raw) = &self.raw else { return Ok(()) };
+        for (sid, _) in self.ends.extract_if(|_, end| *end < now) {
+            raw.remove(&sid)?;
+        }
+        Ok(())
+    }
+}
+
+/// What the end of a key says of its time to live, which is set in whole seconds from when it is set. Each request may have set
+/// it, from that on after which this end was first seen. By the real time (not `exact`) the lifetime may have been counted
+/// from earlier within the request than it was set.
+fn held(
+    sid: &str,
+    end: Option<i64>,
+    asked: &[(i64, i64)],
+    exact: bool,
+    first_seen: &mut HashMap<String, (i64, usize)>,
+) -> Held {
+    let sid = sid.to_owned();
+    let Some(end) = end else { return Held { sid, set: None } };
+    let latest = asked.len().saturating_sub(1);
+    let seen = first_seen.entry(sid.clone()).or_insert((end, latest));
+    if seen.0 != end {
+        *seen = (end, latest);
+    }
+    let set_at = |(request, (sent, answered)): (usize, &(i64, i64))| {
+        let took = if exact { 0 } else { answered - sent };
+        let least = (end - answered).div_euclid(1000) + i64::from((end - answered).rem_euclid(1000) > 0);
+        let most = (end - sent + took).div_euclid(1000);
+        (least <= most).then_some(SetAt { request, seconds: least..=most })
+    };
+    let set = asked.iter().enumerate().skip(seen.1).filter_map(set_at).collect();
+    Held { sid, set: Some(set) }
 }
 
 /// The operations with a `touch` before every `save`, and where those stand.

@@ -7,15 +7,15 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
 /// `sid.signature`
-pub(super) fn sign(sid: &str, secret: &str) -> String {
+pub(super) fn sign(sid: &str, secret: &[u8]) -> String {
     #[allow(clippy::expect_used, reason = "HMAC takes keys of every length")]
-    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("a key of any length");
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret).expect("a key of any length");
     mac.update(sid.as_bytes());
     format!("{sid}.{}", STANDARD_NO_PAD.encode(mac.finalize().into_bytes()))
 }
 
 /// The cookie value on the wire: percent-encoded `s:sid.signature`.
-pub(super) fn wire(sid: &str, secret: &str) -> String {
+pub(super) fn wire(sid: &str, secret: &[u8]) -> String {
     encode(&format!("s:{}", sign(sid, secret)))
 }
 
@@ -60,7 +60,7 @@ mod tests {
 
     #[test]
     fn signs_as_cookie_signature_does() {
-        let value = wire("user:42/é☃", "keyboard cat");
+        let value = wire("user:42/é☃", b"keyboard cat");
         assert_eq!(value, "s%3Auser%3A42%2F%C3%A9%E2%98%83.puJGk%2FlouU9th9KMZBUldfSThOWXuoW4rPaX9DRvEhE");
         assert_eq!(sid_of(&value).as_deref(), Some("user:42/é☃"));
         assert_eq!(sid_of("s%3Ano-signature"), None);

@@ -5,10 +5,12 @@ use std::{
         Arc,
         atomic::{AtomicI64, Ordering},
     },
-    time::{Duration, SystemTime},
+    time::SystemTime,
 };
 
 use express_session::Clock;
+
+use super::operations::time;
 
 /// Stands where it was put; before that it shows the real time.
 #[derive(Clone, Debug, Default)]
@@ -41,8 +43,7 @@ impl ProbeClock {
         let Some(now) = self.0.clone() else { return Clock::system() };
         Clock::new(move || match now.load(Ordering::SeqCst) {
             NOT_SET => SystemTime::now(),
-            millis if millis < 0 => SystemTime::UNIX_EPOCH - Duration::from_millis(millis.unsigned_abs()),
-            millis => SystemTime::UNIX_EPOCH + Duration::from_millis(millis.unsigned_abs()),
+            millis => time(millis),
         })
     }
 }

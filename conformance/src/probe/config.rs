@@ -1,12 +1,21 @@
 //! Reads `PROBE_CONFIG` by this project's public options.
+//!
+//! Beside the keys of the probe protocol there are, for the comparison: a `secret` of bytes as `{"hex": "…"}`, `cookie.expires`
+//! (milliseconds since 1970), `cookieFunction` and `genidFunction` (a name in `functions`), `storeWithoutTouch`,
+//! `storeFails: {"verb": "get", "call": 2}` (one call of a verb fails), and in `probe-axum` alone `fault` (see [`Fault`]).
 
 use std::sync::Arc;
 
-use express_session::{AdminStore, CookieOptions, Options, Priority, SameSite, Secrets, Secure, Unset};
+use express_session::{
+    AdminStore, CookieOptions, Options, Priority, SameSite, SameSiteOption, Secret, Secure, Unset,
+};
 use serde_json::{Map, Value};
 
 use super::clock::ProbeClock;
-use super::keys::{Either, Keys, Parsed, Refusal, refusal};
+use super::faults::{Fault, Unreliable, Verb};
+use super::functions;
+use super::keys::{Keys, Parsed, Refusal, refusal};
+use super::operations::time;
 use super::stores::store;
 
 /// A probe's configuration.
@@ -20,6 +29,8 @@ pub struct Config {
     pub store: Arc<dyn AdminStore>,
     /// What they all go by.
     pub clock: ProbeClock,
+    /// What is wrong on purpose.
+    pub fault: Option<Fault>,
 }
 
 impl Config {
@@ -34,25 +45,47 @@ impl Config {
         let mut keys = Keys::of("", &object);
         let clock = ProbeClock::new(keys.boolean("clock")?.unwrap_or(false));
         let store = store(&keys.object("store")?.unwrap_or_default(), &clock.clock()).await?;
-        let options = options(&mut keys)?.store(Arc::clone(&store)).clock(clock.clock());
+        let fault = keys.word("fault", &Fault::ALL)?;
+        let touches = !keys.boolean("storeWithoutTouch")?.unwrap_or(false);
+        let fails = keys.object("storeFails")?.map(|object| fails(&object)).transpose()?;
+        let mut options = options(&mut keys, fault)?.clock(clock.clock());
+        options = if fault.is_some() || fails.is_some() || !touches {
+            options.store(Unreliable::new(Arc::clone(&store), fault, fails, touches))
+        } else {
+            options.store(Arc::clone(&store))
+        };
         let port = keys.take("port", "a port", |value| u16::try_from(value.as_u64()?).ok())?.unwrap_or(0);
         keys.finish()?;
         match options.clone().build() {
-            Ok(_) => Ok(Self { port, options, store, clock }),
+            Ok(_) => Ok(Self { port, options, store, clock, fault }),
             Err(error) => Err(Refusal(error.to_string())),
         }
     }
 }
 
-fn options(keys: &mut Keys<'_>) -> Parsed<Options> {
-    let secret: Secrets = keys
-        .take("secret", "a string or an array of strings", secrets)?
+/// The call of a verb that is to fail.
+fn fails(object: &Map<String, Value>) -> Parsed<(Verb, u64)> {
+    let mut keys = Keys::of("storeFails.", object);
+    let words = [("get", Verb::Get), ("set", Verb::Set), ("touch", Verb::Touch), ("destroy", Verb::Destroy)];
+    let verb = keys.word("verb", &words)?.ok_or_else(|| refusal("storeFails.verb", "missing"))?;
+    let call = keys.take("call", "a number", Value::as_u64)?.unwrap_or(1);
+    keys.finish()?;
+    Ok((verb, call))
+}
+
+fn options(keys: &mut Keys<'_>, fault: Option<Fault>) -> Parsed<Options> {
+    let mut secrets = keys
+        .take("secret", "a secret or an array of secrets: strings, or bytes as {\"hex\": \"…\"}", secrets)?
         .ok_or_else(|| refusal("secret", "missing"))?;
+    if fault == Some(Fault::AnotherSecretAccepted) {
+        secrets.push(Secret::new("not a configured secret"));
+    }
     let profile = keys.word("profile", &[("express", true), ("new", false)])?.unwrap_or(true);
-    let mut options = if profile { Options::express(secret) } else { Options::new(secret) };
+    let mut options = if profile { Options::express(secrets) } else { Options::new(secrets) };
     if let Some(name) = keys.text("name")? {
         options = options.name(name);
     }
+    let proxy_is_set = keys.boolean("proxy")?.is_some();
     for (key, set) in [
         ("resave", Options::resave as fn(Options, bool) -> Options),
         ("saveUninitialized", Options::save_uninitialized),
@@ -66,10 +99,22 @@ fn options(keys: &mut Keys<'_>) -> Parsed<Options> {
     if let Some(unset) = keys.word("unset", &[("keep", Unset::Keep), ("destroy", Unset::Destroy)])? {
         options = options.unset(unset);
     }
-    match keys.object("cookie")? {
-        Some(object) => Ok(options.cookie(cookie(&object)?)),
-        None => Ok(options),
+    // Of the proxies that it counts the library knows whether there is one.
+    let hops = |value: &Value| value.as_bool().filter(|all| *all).or(value.as_u64().map(|hops| hops > 0));
+    if let Some(trusted) = keys.take("trustProxy", "true or a number of hops", hops)?
+        && !proxy_is_set
+    {
+        options = options.proxy(trusted);
     }
+    if let Some(object) = keys.object("cookie")? {
+        options = options.cookie(cookie(&object)?);
+    }
+    for (key, named) in [("cookieFunction", functions::COOKIE), ("genidFunction", functions::GENID)] {
+        if let Some(with_function) = keys.word(key, &named)? {
+            options = with_function(options);
+        }
+    }
+    Ok(options)
 }
 
 fn cookie(object: &Map<String, Value>) -> Parsed<CookieOptions> {
@@ -87,11 +132,8 @@ fn cookie(object: &Map<String, Value>) -> Parsed<CookieOptions> {
     if let Some(secure) = keys.take("secure", "true, false or \"auto\"", secure)? {
         cookie = cookie.secure(secure);
     }
-    if let Some(same_site) = keys.boolean_or("sameSite", &same_site())? {
-        cookie = match same_site {
-            Either::Boolean(strict) => cookie.same_site(strict),
-            Either::Word(word) => cookie.same_site(word),
-        };
+    if let Some(same_site) = keys.take("sameSite", "true, false, lax, strict, none or auto", same_site)? {
+        cookie = cookie.same_site(same_site);
     }
     if let Some(partitioned) = keys.boolean("partitioned")? {
         cookie = cookie.partitioned(partitioned);
@@ -107,18 +149,29 @@ fn cookie(object: &Map<String, Value>) -> Parsed<CookieOptions> {
         Some(None) => cookie.max_age(None),
         None => cookie,
     };
+    if let Some(expires) = keys.take("expires", "a number of milliseconds since 1970", Value::as_i64)? {
+        cookie = cookie.expires(time(expires));
+    }
     keys.finish()?;
     Ok(cookie)
 }
 
-fn secrets(value: &Value) -> Option<Secrets> {
+fn secrets(value: &Value) -> Option<Vec<Secret>> {
     match value {
-        Value::String(secret) => Some(secret.as_str().into()),
-        Value::Array(secrets) => {
-            secrets.iter().map(Value::as_str).collect::<Option<Vec<_>>>().map(Into::into)
-        }
-        _ => None,
+        Value::Array(secrets) => secrets.iter().map(secret).collect(),
+        one => secret(one).map(|secret| vec![secret]),
     }
+}
+
+/// A string, or bytes as `{"hex": "…"}`.
+fn secret(value: &Value) -> Option<Secret> {
+    if let Some(text) = value.as_str() {
+        return Some(Secret::new(text));
+    }
+    let hex = value.get("hex")?.as_str()?;
+    let byte = |at: usize| u8::from_str_radix(hex.get(at..at + 2)?, 16).ok();
+    let bytes: Option<Vec<u8>> = (0..hex.len()).step_by(2).map(byte).collect();
+    bytes.map(Secret::new)
 }
 
 fn secure(value: &Value) -> Option<Secure> {
@@ -129,6 +182,16 @@ fn secure(value: &Value) -> Option<Secure> {
     }
 }
 
-fn same_site() -> [(&'static str, SameSite); 3] {
-    [("lax", SameSite::Lax), ("strict", SameSite::Strict), ("none", SameSite::None)]
+fn same_site(value: &Value) -> Option<SameSiteOption> {
+    match value {
+        Value::Bool(strict) => Some((*strict).into()),
+        Value::String(word) => match word.as_str() {
+            "lax" => Some(SameSite::Lax.into()),
+            "strict" => Some(SameSite::Strict.into()),
+            "none" => Some(SameSite::None.into()),
+            "auto" => Some(SameSiteOption::Auto),
+            _ => None,
+        },
+        _ => None,
+    }
 }

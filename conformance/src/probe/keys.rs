@@ -16,11 +16,6 @@ impl fmt::Display for Refusal {
 
 pub(super) type Parsed<T> = Result<T, Refusal>;
 
-pub(super) enum Either<T> {
-    Boolean(bool),
-    Word(T),
-}
-
 /// The keys of one object, of which every one must be asked for.
 pub(super) struct Keys<'a> {
     prefix: &'static str,
@@ -67,17 +62,6 @@ impl<'a> Keys<'a> {
     pub(super) fn word<T: Copy>(&mut self, key: &'static str, words: &[(&str, T)]) -> Parsed<Option<T>> {
         let known = words.iter().map(|(word, _)| *word).collect::<Vec<_>>().join(" or ");
         self.take(key, &known, |value| find(words, value))
-    }
-
-    pub(super) fn boolean_or<T: Copy>(
-        &mut self,
-        key: &'static str,
-        words: &[(&str, T)],
-    ) -> Parsed<Option<Either<T>>> {
-        let known = words.iter().map(|(word, _)| *word).collect::<Vec<_>>().join(", ");
-        self.take(key, &format!("true, false, {known}"), |value| {
-            value.as_bool().map(Either::Boolean).or_else(|| find(words, value).map(Either::Word))
-        })
     }
 
     pub(super) fn finish(&self) -> Parsed<()> {

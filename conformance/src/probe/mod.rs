@@ -2,11 +2,17 @@
 
 mod clock;
 mod config;
+mod faults;
+mod faulty_layer;
+mod functions;
+mod gates;
 mod javascript;
 mod keys;
 mod operations;
 mod serving;
 mod stores;
+
+use std::io;
 
 use percent_encoding::percent_decode_str;
 
@@ -14,6 +20,8 @@ use self::operations::Operation;
 pub use self::{
     clock::ProbeClock,
     config::Config,
+    faults::Fault,
+    faulty_layer::faulty_layer,
     keys::Refusal,
     serving::{Serving, run},
 };
@@ -28,21 +36,51 @@ pub struct Reply {
     pub headers: Vec<(String, String)>,
     /// A JSON array, or nothing.
     pub body: String,
+    /// Whether the handler ends with an error: the framework's own way to say so, which the rest is not for.
+    pub thrown: bool,
+    /// Whether the body is sent in chunks, its length not told before.
+    pub streamed: bool,
+}
+
+impl Reply {
+    fn new(status: u16, body: &str) -> Self {
+        Self { status, headers: Vec::new(), body: body.into(), thrown: false, streamed: false }
+    }
+
+    /// The body in two chunks, for one that is streamed.
+    #[must_use]
+    pub fn chunks(&self) -> [String; 2] {
+        let (first, rest) = self.body.split_at(self.body.len().min(1));
+        [first.into(), rest.into()]
+    }
+}
+
+/// For the adapters that have no faulty layer.
+///
+/// # Errors
+/// The configuration has a fault.
+pub fn without_faults(config: &Config) -> io::Result<()> {
+    let refused = || io::Error::other("fault: only probe-axum has faults");
+    config.fault.map_or(Ok(()), |_| Err(refused()))
 }
 
 /// The reply to `/none`, which never asks for the session.
 #[must_use]
 pub fn none() -> Reply {
-    Reply { status: 200, headers: Vec::new(), body: "[]".into() }
+    Reply::new(200, "[]")
 }
 
 /// Performs the operations of the header `x-ops` and makes the reply. `session` is none outside the cookie's path.
 pub async fn perform(config: &Config, path: &str, ops: Option<&[u8]>, session: Option<&Session>) -> Reply {
     let Some(operations) = parse(ops) else {
-        return Reply { status: 400, headers: Vec::new(), body: "x-ops is no JSON array".into() };
+        return Reply::new(400, "x-ops is no JSON array");
     };
-    let mut reply = Reply { status: 200, headers: Vec::new(), body: String::from("[") };
+    let mut reply = Reply::new(200, "[");
     for operation in operations {
+        if operation.throws() {
+            reply.thrown = true;
+            return reply;
+        }
         let result = operation.perform(config, session, &mut reply).await;
         let text = result.unwrap_or_else(|message| {
             format!(r#"{{"error":true,"message":{}}}"#, serde_json::Value::from(message))
@@ -54,6 +92,7 @@ pub async fn perform(config: &Config, path: &str, ops: Option<&[u8]>, session: O
     if path == "/head-only" {
         reply.status = 204;
         reply.body.clear();
+        reply.streamed = false;
     }
     reply
 }

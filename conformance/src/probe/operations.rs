@@ -1,11 +1,11 @@
 //! The operations of the probe protocol, on the session that a framework's adapter gave; and `["now", ms]`, which moves the
-//! clock within a request.
+//! clock within a request, `["stream"]`, which has the answer sent in chunks, and `["wait", gate]`.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use express_session::{AdminStore, Clock, Error, Session, Sid, StoreError};
+use express_session::{AdminStore, Clock, Cookie, Error, Priority, SameSite, Session, Sid, StoreError};
 
-use super::{Reply, config::Config, javascript::Value};
+use super::{Reply, config::Config, faults::Fault, gates, javascript::Value};
 
 /// `[name, argument, …]`
 pub(super) type Operation = OperationOf;
@@ -21,6 +21,11 @@ type Outcome = Result<String, String>;
 const NULL: &str = "null";
 
 impl OperationOf {
+    /// The handler ends here, with an error.
+    pub(super) fn throws(&self) -> bool {
+        matches!(&self.0, Value::Array(parts) if parts.first().and_then(Value::as_str) == Some("throw"))
+    }
+
     pub(super) async fn perform(
         &self,
         config: &Config,
@@ -35,6 +40,8 @@ impl OperationOf {
         match name {
             "status" => reply.status = whole(number(1)?),
             "header" => reply.headers.push((text(1)?.into(), text(2)?.into())),
+            "wait" => gates::wait(text(1)?).await,
+            "stream" => reply.streamed = true,
             "sleep" => tokio::time::sleep(Duration::from_millis(whole(number(1)?))).await,
             "now" => {
                 #[expect(clippy::cast_possible_truncation, reason = "whole milliseconds")]
@@ -42,14 +49,31 @@ impl OperationOf {
                 moved.then_some(()).ok_or("the clock is the real one")?;
             }
             "store" => return on_store(config.store.as_ref(), text(1)?, text(2).ok()).await.map_err(words),
+            "unset" if config.fault == Some(Fault::UnsetKeeps) => {}
             "unset" => session.iter().for_each(|session| session.unset()),
             _ => {
                 let present = session.filter(|session| !session.is_destroyed());
                 let session = present.ok_or("the request has no session")?;
+                if let Some(result) = config.fault.and_then(|fault| instead(fault, name, session)) {
+                    return result;
+                }
                 return on_session(session, name, parts, &config.clock.clock()).await;
             }
         }
         Ok(NULL.into())
+    }
+}
+
+/// What a probe with a fault does.
+fn instead(fault: Fault, name: &str, session: &Session) -> Option<Outcome> {
+    match (fault, name) {
+        (Fault::RegenerateKeepsId, "regenerate") => {
+            Some(session.clear().map(|()| NULL.into()).map_err(words))
+        }
+        (Fault::ReloadDoesNothing, "reload") | (Fault::ExplicitSaveDoesNothing, "save") => {
+            Some(Ok(NULL.into()))
+        }
+        _ => None,
     }
 }
 
@@ -65,7 +89,9 @@ async fn on_session(session: &Session, name: &str, parts: &[Value], clock: &Cloc
         "id" => serde_json::to_string(session.id().as_str()).map_err(words),
         "cookie" => Ok(session.cookie_json()),
         "maxAge" => done(max_age(session, argument(1), clock)),
-        "touch" => done(session.touch()),
+        // What Node's `touch` calls, and no more.
+        "touch" | "resetMaxAge" => done(session.touch()),
+        "cookieSet" => set_attribute(session, argument(1), argument(2)),
         "save" => done(session.save().await),
         "reload" => done(session.reload().await),
         "regenerate" => done(session.regenerate().await),
@@ -118,6 +144,65 @@ fn max_age(session: &Session, argument: &Value, clock: &Clock) -> Result<(), Err
         Some(ms) if ms < 0.0 => session.set_expires(Some(clock.now() - Duration::from_millis(whole(-ms)))),
         Some(ms) => session.set_max_age(Some(Duration::from_millis(whole(ms)))),
     }
+}
+
+fn set_attribute(session: &Session, attribute: &Value, value: &Value) -> Outcome {
+    let change: Box<dyn FnOnce(&mut Cookie)> = match (attribute.as_str().unwrap_or_default(), value) {
+        ("expires", Value::Null) => return set_expires(session, None),
+        #[expect(clippy::cast_possible_truncation, reason = "whole milliseconds")]
+        ("expires", Value::Number(ms)) => return set_expires(session, Some(time(*ms as i64))),
+        ("path", Value::String(path)) => {
+            let path = path.clone();
+            Box::new(move |cookie| cookie.set_path(&path))
+        }
+        ("domain", Value::String(domain)) => {
+            let domain = domain.clone();
+            Box::new(move |cookie| cookie.set_domain(Some(&domain)))
+        }
+        ("secure", Value::Boolean(secure)) => {
+            let secure = *secure;
+            Box::new(move |cookie| cookie.set_secure(secure))
+        }
+        ("httpOnly", Value::Boolean(http_only)) => {
+            let http_only = *http_only;
+            Box::new(move |cookie| cookie.set_http_only(http_only))
+        }
+        ("partitioned", Value::Boolean(partitioned)) => {
+            let partitioned = *partitioned;
+            Box::new(move |cookie| cookie.set_partitioned(partitioned))
+        }
+        ("sameSite", Value::String(word)) => {
+            let word = named(
+                &[("strict", SameSite::Strict), ("lax", SameSite::Lax), ("none", SameSite::None)],
+                word,
+            )?;
+            Box::new(move |cookie| cookie.set_same_site(Some(word)))
+        }
+        ("priority", Value::String(word)) => {
+            let word = named(
+                &[("low", Priority::Low), ("medium", Priority::Medium), ("high", Priority::High)],
+                word,
+            )?;
+            Box::new(move |cookie| cookie.set_priority(Some(word)))
+        }
+        _ => return Err("no such value of a cookie's attribute".into()),
+    };
+    session.update_cookie(change).map(|()| NULL.into()).map_err(words)
+}
+
+fn set_expires(session: &Session, expires: Option<SystemTime>) -> Outcome {
+    session.set_expires(expires).map(|()| NULL.into()).map_err(words)
+}
+
+fn named<T: Copy>(words: &[(&str, T)], word: &str) -> Result<T, String> {
+    let known = words.iter().find(|(known, _)| *known == word);
+    known.map(|(_, meaning)| *meaning).ok_or_else(|| "no such word".into())
+}
+
+/// Milliseconds since 1970 as a time.
+pub(super) fn time(millis: i64) -> SystemTime {
+    let distance = Duration::from_millis(millis.unsigned_abs());
+    if millis < 0 { UNIX_EPOCH - distance } else { UNIX_EPOCH + distance }
 }
 
 async fn on_store(store: &dyn AdminStore, verb: &str, sid: Option<&str>) -> Result<String, StoreError> {

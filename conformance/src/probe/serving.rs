@@ -11,7 +11,7 @@ use std::{
 
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 
-use super::config::Config;
+use super::{config::Config, gates};
 
 /// One configuration that is being served.
 pub struct Serving {
@@ -44,7 +44,8 @@ impl fmt::Debug for Serving {
 /// Serves what `PROBE_CONFIG` says. One that cannot be honoured ends the process with exit status 2.
 ///
 /// With `--many` it serves one configuration after the other: each line of standard input is one, answered by `listening URL` or
-/// `refused REASON`; a line `close URL` ends it, and is answered by `closed`. The end of the input ends the process.
+/// `refused REASON`; a line `close URL` ends it, and is answered by `closed`. The end of the input ends the process. A line
+/// `gate NAME` asks whether a handler waits there (`waiting`, `nobody`), and `open NAME` lets it go on (`opened`).
 ///
 /// # Errors
 /// The server cannot run.
@@ -78,6 +79,15 @@ async fn many<F: Future<Output = io::Result<Serving>>>(serve: impl Fn(Arc<Config
                 end.await?;
             }
             say("closed");
+            continue;
+        }
+        if let Some(gate) = line.strip_prefix("gate ") {
+            say(if gates::is_waited_at(gate) { "waiting" } else { "nobody" });
+            continue;
+        }
+        if let Some(gate) = line.strip_prefix("open ") {
+            gates::open(gate);
+            say("opened");
             continue;
         }
         let served = match Config::parse(&line).await {

@@ -12,6 +12,9 @@ use serde_json::{Map, Value};
 
 use super::keys::{Keys, Parsed, Refusal, refusal};
 
+/// Node's stores wait for as long as it takes, and a busy machine takes its time.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 pub(super) async fn store(object: &Map<String, Value>, clock: &Clock) -> Parsed<Arc<dyn AdminStore>> {
     let mut keys = Keys::of("store.", object);
     let kind = keys.text("kind")?.unwrap_or_else(|| "memory".into());
@@ -21,7 +24,7 @@ pub(super) async fn store(object: &Map<String, Value>, clock: &Clock) -> Parsed<
     let mut keys = Keys::of("store.options.", &options);
     let store: Arc<dyn AdminStore> = match kind.as_str() {
         "memory" => Arc::new(MemoryStore::new().clock(clock.clone())),
-        "redis" => Arc::new(redis(&url, &mut keys)?),
+        "redis" => Arc::new(redis(&url, &mut keys)?.clock(clock.clone())),
         "mongo" => {
             let options = mongo(&url, &mut keys).await?.clock(clock.clone());
             Arc::new(options.build().map_err(|error| Refusal(error.to_string()))?)
@@ -36,7 +39,7 @@ pub(super) async fn store(object: &Map<String, Value>, clock: &Clock) -> Parsed<
 }
 
 fn redis(url: &str, keys: &mut Keys<'_>) -> Parsed<RedisStore> {
-    let mut store = RedisStore::open(url).map_err(bad_url)?;
+    let mut store = RedisStore::open(url).map_err(bad_url)?.timeout(PATIENCE);
     if let Some(prefix) = keys.text("prefix")? {
         store = store.prefix(prefix);
     }
@@ -54,6 +57,7 @@ fn redis(url: &str, keys: &mut Keys<'_>) -> Parsed<RedisStore> {
 
 async fn mongo(url: &str, keys: &mut Keys<'_>) -> Parsed<MongoOptions> {
     let mut store = MongoOptions::open(url).await.map_err(|_| refusal("store.url", "no MongoDB URL"))?;
+    store = store.timeout(PATIENCE);
     if let Some(name) = keys.text("dbName")? {
         store = store.db_name(name);
     }
@@ -90,7 +94,7 @@ async fn mongo(url: &str, keys: &mut Keys<'_>) -> Parsed<MongoOptions> {
 }
 
 fn postgres(url: &str, keys: &mut Keys<'_>) -> Parsed<PostgresStore> {
-    let mut store = PostgresStore::open(url).map_err(bad_url)?;
+    let mut store = PostgresStore::open(url).map_err(bad_url)?.timeout(PATIENCE);
     if let Some(name) = keys.text("tableName")? {
         store =
             store.table_name(&name).map_err(|_| refusal("store.options.tableName", "no name of a table"))?;
@@ -109,11 +113,14 @@ fn postgres(url: &str, keys: &mut Keys<'_>) -> Parsed<PostgresStore> {
     if let Some(disable) = keys.boolean("disableTouch")? {
         store = store.disable_touch(disable);
     }
+    if keys.take("pruneSessionInterval", "false", is_false)?.is_some() {
+        store = store.prune_session_interval(None);
+    }
     Ok(store)
 }
 
 fn mysql(url: &str, keys: &mut Keys<'_>) -> Parsed<MySqlStore> {
-    let mut store = MySqlStore::open(url).map_err(bad_url)?;
+    let mut store = MySqlStore::open(url).map_err(bad_url)?.timeout(PATIENCE);
     if let Some(expiration) = keys.duration("expiration", |ms| Duration::from_secs_f64(ms / 1_000.0))? {
         store = store.expiration(expiration);
     }
@@ -122,6 +129,9 @@ fn mysql(url: &str, keys: &mut Keys<'_>) -> Parsed<MySqlStore> {
     }
     if let Some(disable) = keys.boolean("disableTouch")? {
         store = store.disable_touch(disable);
+    }
+    if keys.take("clearExpired", "false", is_false)?.is_some() {
+        store = store.clear_expired(false);
     }
     if let Some(schema) = keys.object("schema")? {
         store = mysql_schema(store, &schema)?;
@@ -144,6 +154,10 @@ fn mysql_schema(mut store: MySqlStore, schema: &Map<String, Value>) -> Parsed<My
     }
     keys.finish()?;
     Ok(store)
+}
+
+fn is_false(value: &Value) -> Option<()> {
+    (value == &Value::Bool(false)).then_some(())
 }
 
 /// Node's stores take their default for 0.

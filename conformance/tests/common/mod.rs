@@ -1,34 +1,26 @@
 //! What the tests with probes share.
 
-#![allow(
-    dead_code,
-    clippy::panic,
-    clippy::print_stdout,
-    clippy::unwrap_used,
-    reason = "each test file uses some of it"
-)]
+#![allow(dead_code, clippy::panic, clippy::unwrap_used, reason = "each test file uses some of it")]
+
+pub(crate) mod example;
 
 use std::env;
 use std::sync::LazyLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use conformance::differential::Program;
+use express_session::sql::sqlx::{self, AssertSqlSafe, Connection, Executor, PgConnection, raw_sql};
 use serde_json::{Value, json};
+use test_support::{Need, service};
 
 pub(crate) const AXUM: &str = env!("CARGO_BIN_EXE_probe-axum");
 pub(crate) const ACTIX: &str = env!("CARGO_BIN_EXE_probe-actix");
 pub(crate) const ROCKET: &str = env!("CARGO_BIN_EXE_probe-rocket");
 
-/// The oracle, or none where it cannot run and need not: only CI insists on it. All tests of a file share its processes.
-pub(crate) fn oracle() -> Option<Program> {
-    static ORACLE: LazyLock<Result<Program, String>> = LazyLock::new(Program::oracle);
-    match &*ORACLE {
-        Ok(oracle) => Some(oracle.clone()),
-        Err(missing) if env::var_os("CI").is_some() => panic!("{missing}"),
-        Err(missing) => {
-            println!("skipped: {missing}");
-            None
-        }
-    }
+/// The oracle. All tests of a file share its processes.
+pub(crate) fn oracle() -> Need<Program> {
+    static ORACLE: LazyLock<Need<Program>> = LazyLock::new(Program::oracle);
+    ORACLE.clone()
 }
 
 /// A number from the environment.
@@ -42,9 +34,8 @@ pub(crate) fn setting<T: std::str::FromStr>(variable: &str, default: T) -> T {
 /// A database, and how tests keep their sessions apart on it.
 pub(crate) struct Database {
     url: &'static str,
-    /// The `store` of the probe protocol, by the server's URL and a name of the test's own; `{case}` in it becomes another
-    /// word for every case.
-    store: fn(&str, &str) -> Value,
+    /// The `store` of the probe protocol, by the server's URL; `{case}` in it becomes another word for every case.
+    store: fn(&str) -> Value,
     /// Cases are not kept apart by `{case}`: the store is emptied for each.
     pub(crate) cleared: bool,
     /// What Node's store shows and ours does not, taken out of its answers.
@@ -53,12 +44,12 @@ pub(crate) struct Database {
 
 pub(crate) const REDIS: Database = Database {
     url: "REDIS_URL",
-    store: |url, _| json!({ "kind": "redis", "url": url, "options": { "prefix": "{case}:" } }),
+    store: |url| json!({ "kind": "redis", "url": url, "options": { "prefix": "{case}:" } }),
     cleared: false,
     rewrite: |body| body,
 };
 
-pub(crate) const MONGO: Database = mongo(|url, _| mongo_with(url, json!({})));
+pub(crate) const MONGO: Database = mongo(|url| mongo_with(url, json!({})));
 /// Node's driver stores `undefined` as null, and connect-mongo shows it as it comes back.
 pub(crate) const MONGO_OBJECTS: Database = Database {
     rewrite: |body| {
@@ -67,34 +58,29 @@ pub(crate) const MONGO_OBJECTS: Database = Database {
             body.replace(&format!("\"{name}\":null,"), "").replace(&format!(",\"{name}\":null}}"), "}")
         })
     },
-    ..mongo(|url, _| mongo_with(url, json!({ "stringify": false })))
+    ..mongo(|url| mongo_with(url, json!({ "stringify": false })))
 };
 
-pub(crate) const MONGO_TIMESTAMPS: Database = mongo(|url, _| mongo_with(url, json!({ "timestamps": true })));
+pub(crate) const MONGO_TIMESTAMPS: Database = mongo(|url| mongo_with(url, json!({ "timestamps": true })));
 pub(crate) const MONGO_ENCRYPTED: Database =
-    mongo(|url, _| mongo_with(url, json!({ "crypto": { "secret": "squirrel" } })));
+    mongo(|url| mongo_with(url, json!({ "crypto": { "secret": "squirrel" } })));
 
 /// connect-pg-simple cannot have two tables in one schema: a schema a test.
 pub(crate) const POSTGRES: Database = Database {
     url: "POSTGRES_URL",
-    store: |url, name| {
-        let schema = format!("express_session_{name}");
-        create_schema(url, &schema);
-        let options = json!({ "schemaName": schema });
-        json!({ "kind": "postgres", "url": url, "options": options })
-    },
+    store: |url| json!({ "kind": "postgres", "url": url, "options": { "schemaName": schema(), "pruneSessionInterval": false } }),
     cleared: true,
     rewrite: |body| body,
 };
 
 pub(crate) const MYSQL: Database = Database {
     url: "MYSQL_URL",
-    store: |url, _| json!({ "kind": "mysql", "url": url, "options": { "schema": { "tableName": "sessions_{case}" } } }),
+    store: |url| json!({ "kind": "mysql", "url": url, "options": { "clearExpired": false, "schema": { "tableName": "sessions_{case}" } } }),
     cleared: false,
     rewrite: |body| body,
 };
 
-const fn mongo(store: fn(&str, &str) -> Value) -> Database {
+const fn mongo(store: fn(&str) -> Value) -> Database {
     Database { url: "MONGODB_URL", store, cleared: false, rewrite: |body| body }
 }
 
@@ -103,24 +89,58 @@ fn mongo_with(url: &str, mut options: Value) -> Value {
     json!({ "kind": "mongo", "url": url, "options": options })
 }
 
-fn create_schema(url: &str, schema: &str) {
-    use express_session::sql::sqlx::{Connection, Executor, PgConnection, raw_sql};
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+/// Of this run alone: others may be at work on the same server.
+fn schema() -> String {
+    static NUMBER: AtomicUsize = AtomicUsize::new(0);
+    format!("express_session_{}_{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed))
+}
+
+/// Past all stores.
+fn postgres(url: &str, sql: String) -> sqlx::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let mut connection = PgConnection::connect(url).await.unwrap();
-        let sql = format!(
-            "DROP SCHEMA IF EXISTS {schema} CASCADE; CREATE SCHEMA {schema}; \
-             CREATE TABLE {schema}.session (sid varchar NOT NULL COLLATE \"default\" PRIMARY KEY, \
-             sess json NOT NULL, expire timestamp(6) NOT NULL)"
-        );
-        connection.execute(raw_sql(express_session::sql::sqlx::AssertSqlSafe(sql))).await.unwrap();
-        connection.close().await.unwrap();
-    });
+        let mut connection = PgConnection::connect(url).await?;
+        connection.execute(raw_sql(AssertSqlSafe(sql))).await?;
+        connection.close().await
+    })
+}
+
+/// Where a test, or one side of it, keeps its sessions.
+pub(crate) struct Store {
+    /// The `store` of the probe protocol.
+    pub(crate) config: Value,
+    /// The URL of the server and the schema, which goes with this.
+    schema: Option<(String, String)>,
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        if let Some((url, schema)) = &self.schema {
+            // A server that is gone is told by the test itself.
+            _ = postgres(url, format!("DROP SCHEMA {schema} CASCADE"));
+        }
+    }
 }
 
 impl Database {
-    /// The store for a test, or for one side of it; none where there is no server and need not be.
-    pub(crate) fn store(&self, name: &str) -> Option<Value> {
-        session_testkit::service_url(self.url).map(|url| (self.store)(&url, name))
+    /// The URL of its server.
+    pub(crate) fn url(&self) -> Need<String> {
+        service(self.url)
+    }
+
+    /// The store for a test, or for one side of it.
+    pub(crate) fn store(&self, url: &str) -> Store {
+        let config = (self.store)(url);
+        let schema =
+            config["options"]["schemaName"].as_str().map(|schema| (url.to_owned(), schema.to_owned()));
+        if let Some((url, schema)) = &schema {
+            let sql = format!(
+                "CREATE SCHEMA {schema}; \
+                 CREATE TABLE {schema}.session (sid varchar NOT NULL COLLATE \"default\" PRIMARY KEY, \
+                 sess json NOT NULL, expire timestamp(6) NOT NULL)"
+            );
+            postgres(url, sql).unwrap();
+        }
+        Store { config, schema }
     }
 }

@@ -8,25 +8,16 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use axum::{Router, handler::Handler};
-use express_session::{
-    AdminStore, Clock, CookieOptions, MemoryStore, Options, Store,
-    axum::{Session, SessionError, SessionLayer},
-};
+use express_session::{AdminStore, Clock, CookieOptions, MemoryStore, Options, Store};
 use serde_json::Value;
 
-use crate::recorder::Recorder;
+use crate::{
+    adapters::{Adapter, App, Reply, Visit, app},
+    recorder::Recorder,
+};
 
 pub(crate) const SECRET: &str = "keyboard cat";
 pub(crate) const MINUTE: Duration = Duration::from_secs(60);
-
-/// What handlers here answer.
-pub(crate) type Reply = Result<String, SessionError>;
-
-/// A handler for every path, under the session layer.
-pub(crate) fn app<H: Handler<T, ()>, T: 'static>(options: Options, handler: H) -> Router {
-    Router::new().fallback(handler).layer(SessionLayer::new(options).unwrap())
-}
 
 /// The suite's defaults, where neither store nor clock matters.
 pub(crate) fn options() -> Options {
@@ -103,18 +94,20 @@ impl Time {
 }
 
 /// A handler that does nothing.
-pub(crate) async fn nothing() {}
+pub(crate) async fn nothing(_: Visit) -> Reply {
+    Ok(String::new())
+}
 
 /// A handler that sets the same value each time.
-pub(crate) async fn bob(session: Session) -> Reply {
-    session.insert("user", "bob")?;
+pub(crate) async fn bob(visit: Visit) -> Reply {
+    visit.insert("user", "bob")?;
     Ok("bob".into())
 }
 
 /// A handler that changes the session each time.
-pub(crate) async fn hits(session: Session) -> Reply {
-    let count = session.get::<u32>("count")?.unwrap_or(0) + 1;
-    session.insert("count", count)?;
+pub(crate) async fn hits(visit: Visit) -> Reply {
+    let count = visit.get::<u32>("count")?.unwrap_or(0) + 1;
+    visit.insert("count", count)?;
     Ok(format!("hits: {count}"))
 }
 
@@ -123,18 +116,18 @@ pub(crate) async fn hits(session: Session) -> Reply {
 pub(crate) struct Numbers(Arc<AtomicU32>);
 
 impl Numbers {
-    pub(crate) async fn number(self, session: Session) -> Reply {
-        let number = match session.get::<u32>("num")? {
+    pub(crate) async fn number(self, visit: Visit) -> Reply {
+        let number = match visit.get::<u32>("num")? {
             Some(number) => number,
             None => 1 + self.0.fetch_add(1, Ordering::SeqCst),
         };
-        session.insert("num", number)?;
+        visit.insert("num", number)?;
         Ok(format!("session {number}"))
     }
 }
 
 /// [`app`] over [`Numbers`].
-pub(crate) fn numbering(options: Options) -> Router {
+pub(crate) fn numbering(adapter: Adapter, options: Options) -> App {
     let numbers = Numbers::default();
-    app(options, move |session: Session| numbers.clone().number(session))
+    app(adapter, options, move |visit| numbers.clone().number(visit))
 }

@@ -2,16 +2,12 @@
 
 use std::{any::type_name, sync::Arc};
 
-use axum::{Router, body::Body, response::Response};
-use express_session::{
-    Error, MemoryStore, Options, RequestInfo, Store,
-    axum::{Session, SessionLayer},
-};
-use futures_util::{StreamExt, stream};
+use express_session::{Error, MemoryStore, Options, RequestInfo, Store};
 
 use crate::{
+    adapters::{Adapter, Page, Reply, Visit, app, on_each_adapter},
     client::get,
-    fixture::{Fixture, Reply, app, hits, nothing, numbering, options},
+    fixture::{Fixture, hits, nothing, numbering, options},
     stores::{Faulty, TextStore},
 };
 
@@ -22,10 +18,8 @@ fn session_store_and_memory_store_are_public() {
     assert!(type_name::<express_session::Session>().ends_with("Session"));
 }
 
-#[tokio::test]
-async fn a_session_layer_below_another_does_nothing() {
-    let layer = || SessionLayer::new(options()).unwrap();
-    let app = Router::new().fallback(hits).layer(layer()).layer(layer());
+async fn a_session_layer_below_another_does_nothing(adapter: Adapter) {
+    let app = app(adapter, options(), hits).twice();
     let first = get("/").ok(&app).await;
     assert_eq!(first.cookies().len(), 1);
     assert_eq!(get("/").cookie_of(&first).ok(&app).await.body, "hits: 2");
@@ -33,15 +27,14 @@ async fn a_session_layer_below_another_does_nothing() {
 
 #[test]
 fn options_without_a_secret_are_refused() {
-    let error = SessionLayer::new(Options::express("")).unwrap_err();
+    let error = Options::express("").build().unwrap_err();
     assert_eq!(error.option(), "secret");
 }
 
-#[tokio::test]
-async fn a_visitor_without_a_cookie_gets_a_session() {
+async fn a_visitor_without_a_cookie_gets_a_session(adapter: Adapter) {
     let fixture = Fixture::new();
-    let app = app(fixture.options(), async |session: Session| -> Reply {
-        session.insert("active", true)?;
+    let app = app(adapter, fixture.options(), async |visit: Visit| -> Reply {
+        visit.insert("active", true)?;
         Ok("session active".into())
     });
     let answer = get("/").ok(&app).await;
@@ -51,38 +44,34 @@ async fn a_visitor_without_a_cookie_gets_a_session() {
     assert_eq!(fixture.record(&answer.cookie().sid()).await.unwrap()["active"], true);
 }
 
-#[tokio::test]
-async fn the_session_of_the_cookie_is_loaded() {
-    let app = numbering(options());
+async fn the_session_of_the_cookie_is_loaded(adapter: Adapter) {
+    let app = numbering(adapter, options());
     let first = get("/").ok(&app).await;
     assert_eq!(first.body, "session 1");
     assert_eq!(get("/").cookie_of(&first).ok(&app).await.body, "session 1");
     assert_eq!(get("/").ok(&app).await.body, "session 2");
 }
 
-#[tokio::test]
-async fn a_store_that_cannot_read_is_an_opaque_500() {
+async fn a_store_that_cannot_read_is_an_opaque_500(adapter: Adapter) {
     let store = Arc::new(Faulty::default());
-    let app = app(options().store(Arc::clone(&store)), async || "hello, world");
+    let app = app(adapter, options().store(Arc::clone(&store)), async |_: Visit| Ok("hello, world"));
     let first = get("/").ok(&app).await;
     assert_eq!(first.body, "hello, world");
     store.break_down(&["get"]);
     assert!(get("/").cookie_of(&first).send(&app).await.is_opaque_failure());
 }
 
-#[tokio::test]
-async fn what_the_store_does_not_find_is_a_new_session() {
+async fn what_the_store_does_not_find_is_a_new_session(adapter: Adapter) {
     let store = Arc::new(TextStore::default());
-    let app = numbering(options().store(Arc::clone(&store)));
+    let app = numbering(adapter, options().store(Arc::clone(&store)));
     let first = get("/").ok(&app).await;
     store.find_nothing();
     assert_eq!(get("/").cookie_of(&first).ok(&app).await.body, "session 2");
 }
 
-#[tokio::test]
-async fn every_visitor_has_a_session_of_its_own() {
+async fn every_visitor_has_a_session_of_its_own(adapter: Adapter) {
     let fixture = Fixture::new();
-    let app = numbering(fixture.options());
+    let app = numbering(adapter, fixture.options());
     let (one, other) = tokio::join!(get("/").ok(&app), get("/").ok(&app));
     assert_ne!(one.cookie().sid(), other.cookie().sid());
     assert_ne!(one.body, other.body);
@@ -99,18 +88,16 @@ async fn an_empty_url_counts_as_the_root() {
     assert_eq!(exchange.end().await.unwrap().len(), 1);
 }
 
-#[tokio::test]
-async fn a_response_without_a_body_is_like_any_other() {
+async fn a_response_without_a_body_is_like_any_other(adapter: Adapter) {
     let fixture = Fixture::new();
-    let answer = get("/").ok(&app(fixture.options(), nothing)).await;
+    let answer = get("/").ok(&app(adapter, fixture.options(), nothing)).await;
     assert_eq!(answer.body, "");
     assert!(fixture.record(&answer.cookie().sid()).await.is_some());
 }
 
-#[tokio::test]
-async fn reserved_names_in_a_stored_record_do_no_harm() {
+async fn reserved_names_in_a_stored_record_do_no_harm(adapter: Adapter) {
     let store = Arc::new(TextStore::default());
-    let app = numbering(options().store(Arc::clone(&store)));
+    let app = numbering(adapter, options().store(Arc::clone(&store)));
     let first = get("/").ok(&app).await;
     let sid = first.cookie().sid();
     let text = store.text(&sid).unwrap();
@@ -118,24 +105,22 @@ async fn reserved_names_in_a_stored_record_do_no_harm() {
     assert_eq!(get("/").cookie_of(&first).ok(&app).await.body, "session 1");
 }
 
-#[tokio::test]
-async fn reserved_names_cannot_be_set() {
-    let app = app(options(), async |session: Session| {
+async fn reserved_names_cannot_be_set(adapter: Adapter) {
+    let app = app(adapter, options(), async |visit: Visit| -> Reply {
         let reserved =
             ["cookie", "id", "req", "save", "reload", "destroy", "regenerate", "touch", "constructor"];
-        let refused = |name: &&str| matches!(session.insert(name, 1), Err(Error::ReservedKey(_)));
-        reserved.iter().filter(|name| refused(name)).count().to_string()
+        let refused = |name: &&str| matches!(visit.insert(name, 1), Err(Error::ReservedKey(_)));
+        Ok(reserved.iter().filter(|name| refused(name)).count().to_string())
     });
     assert_eq!(get("/").ok(&app).await.body, "9");
 }
 
-#[tokio::test]
-async fn a_record_is_the_cookie_and_the_data_and_nothing_else() {
+async fn a_record_is_the_cookie_and_the_data_and_nothing_else(adapter: Adapter) {
     let fixture = Fixture::new();
-    let app = app(fixture.options(), async |session: Session| -> Reply {
-        session.insert("test1", 1)?;
-        session.insert("test2", "b")?;
-        Ok(session.keys().join(","))
+    let app = app(adapter, fixture.options(), async |visit: Visit| -> Reply {
+        visit.insert("test1", 1)?;
+        visit.insert("test2", "b")?;
+        Ok(visit.keys().join(","))
     });
     let answer = get("/").ok(&app).await;
     assert_eq!(answer.body, "test1,test2");
@@ -146,19 +131,14 @@ async fn a_record_is_the_cookie_and_the_data_and_nothing_else() {
 }
 
 /// The expiry is that of the moment when the head went out, and the next response moves it.
-#[tokio::test]
-async fn a_slow_body_does_not_keep_the_expiry_from_moving() {
+async fn a_slow_body_does_not_keep_the_expiry_from_moving(adapter: Adapter) {
     let fixture = Fixture::new();
     let time = fixture.time.clone();
-    let app = app(fixture.options().rolling(true), move |session: Session| {
+    let app = app(adapter, fixture.options().rolling(true), move |visit: Visit| {
         let time = time.clone();
         async move {
-            session.insert("user", "bob").unwrap();
-            let chunks = stream::iter(["hello, ", "world!"]).map(move |chunk| {
-                time.pass(200);
-                Ok::<_, std::convert::Infallible>(chunk)
-            });
-            Response::new(Body::from_stream(chunks))
+            visit.insert("user", "bob")?;
+            Ok(Page::parts(["hello, ", "world!"].into_iter().inspect(move |_| time.pass(200))))
         }
     });
     let first = get("/").ok(&app).await;
@@ -168,3 +148,17 @@ async fn a_slow_body_does_not_keep_the_expiry_from_moving() {
     let second = get("/").cookie_of(&first).ok(&app).await;
     assert_eq!(second.cookie().attribute("Expires"), Some("Fri, 02 Jan 2026 03:05:07 GMT"));
 }
+
+on_each_adapter!(
+    a_session_layer_below_another_does_nothing,
+    a_visitor_without_a_cookie_gets_a_session,
+    the_session_of_the_cookie_is_loaded,
+    a_store_that_cannot_read_is_an_opaque_500,
+    what_the_store_does_not_find_is_a_new_session,
+    every_visitor_has_a_session_of_its_own,
+    a_response_without_a_body_is_like_any_other,
+    reserved_names_in_a_stored_record_do_no_harm,
+    reserved_names_cannot_be_set,
+    a_record_is_the_cookie_and_the_data_and_nothing_else,
+    a_slow_body_does_not_keep_the_expiry_from_moving,
+);

@@ -1,10 +1,12 @@
-//! The rules that express-session's own suite holds it to, shown in process through axum. `COVERAGE.md` says which test
-//! answers which of its 160 titles.
+//! The rules that express-session's own suite holds it to, shown through each adapter, in process; the secure connections are
+//! TLS on a socket. `COVERAGE.md` says which test answers which of its 160 titles.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
+mod adapters;
 mod client;
 mod cookie_attributes;
+mod cookie_jar;
 mod cookie_object;
 mod cookie_option;
 mod fixture;

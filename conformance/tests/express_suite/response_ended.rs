@@ -1,80 +1,80 @@
-//! When the client has the response, the store has the session: the record is written before the head goes out.
+//! When the client has the response, the store has the session, however long that takes and whatever the response is.
 
-use std::convert::Infallible;
+use std::sync::Arc;
 
-use axum::{
-    Router,
-    body::Body,
-    http::{Response, header},
-};
-use express_session::axum::Session;
-use futures_util::stream;
+use express_session::{AdminStore, MemoryStore};
+use futures_util::future::poll_immediate;
+use session_testkit::GatedStore;
 
 use crate::{
-    client::{Answer, ask, get},
-    fixture::{Fixture, Reply, app},
+    adapters::{Adapter, Page, Reply, Visit, app, on_each_adapter},
+    client::{ask, get},
+    fixture::{Fixture, options},
 };
 
-/// An app that marks the session and answers as told.
-fn marking(fixture: &Fixture, respond: fn() -> Response<Body>) -> Router {
-    app(fixture.options(), async move |session: Session| {
-        session.insert("hit", true).unwrap();
-        respond()
-    })
+/// A store that takes its time: no response comes before it is done, and then the session is there.
+async fn saved_before(adapter: Adapter, method: &'static str, respond: fn() -> Page) -> String {
+    let memory = Arc::new(MemoryStore::new());
+    let store = GatedStore::new(Arc::clone(&memory));
+    let app = app(adapter, options().store(Arc::clone(&store)), move |visit: Visit| async move {
+        visit.insert("hit", true)?;
+        Ok(respond())
+    });
+    let mut answer = std::pin::pin!(ask(method, "/").send(&app));
+    for _ in 0..100 {
+        assert!(poll_immediate(&mut answer).await.is_none(), "the save is still under way");
+        tokio::task::yield_now().await;
+    }
+    store.open();
+    let answer = answer.await;
+    assert_eq!(answer.cookies().len(), 1);
+    assert_eq!(memory.length().await.unwrap(), 1);
+    answer.body.clone()
 }
 
-/// Nobody has looked at the body yet when the record and its cookie are there.
-async fn saved_by_the_head(method: &str, respond: fn() -> Response<Body>) -> String {
+async fn a_session_is_saved_before_its_response(adapter: Adapter) {
+    assert_eq!(saved_before(adapter, "GET", || "session saved".into()).await, "session saved");
+}
+
+async fn a_session_is_saved_before_an_empty_response(adapter: Adapter) {
+    assert_eq!(saved_before(adapter, "GET", || "".into()).await, "");
+    assert_eq!(saved_before(adapter, "GET", || Page::from("").status(204)).await, "");
+}
+
+async fn a_session_is_saved_before_a_body_in_several_parts(adapter: Adapter) {
+    assert_eq!(saved_before(adapter, "GET", || Page::parts(["hello, ", "world"])).await, "hello, world");
+}
+
+async fn a_session_is_saved_before_a_body_of_known_length(adapter: Adapter) {
+    let known = || Page::from("session saved").header("content-length", "13");
+    assert_eq!(saved_before(adapter, "GET", known).await, "session saved");
+}
+
+async fn a_session_is_saved_before_the_response_to_a_head_request(adapter: Adapter) {
+    assert_eq!(saved_before(adapter, "HEAD", || "".into()).await, "");
+}
+
+/// The body is made while it is sent, and the record is there before its first part.
+async fn a_session_is_saved_before_the_body_begins(adapter: Adapter) {
     let fixture = Fixture::new();
-    let head = ask(method, "/").head(&marking(&fixture, respond)).await;
-    assert_eq!(fixture.store.take_calls(), ["set"]);
-    assert_eq!(fixture.sessions().await, 1);
-    let answer = Answer::read(head).await;
-    assert_eq!(fixture.record(&answer.cookie().sid()).await.unwrap()["hit"], true);
+    let store = Arc::clone(&fixture.store);
+    let app = app(adapter, fixture.options(), move |visit: Visit| {
+        let store = Arc::clone(&store);
+        async move {
+            visit.insert("hit", true)?;
+            let saved = move |_: &&str| assert_eq!(store.take_calls(), ["set"]);
+            Ok(Page::parts(["saved"].into_iter().inspect(saved)))
+        }
+    });
+    assert_eq!(get("/").ok(&app).await.body, "saved");
     assert_eq!(fixture.store.take_calls(), [""; 0]);
-    answer.body
 }
 
-#[tokio::test]
-async fn a_session_is_saved_before_its_response() {
-    assert_eq!(saved_by_the_head("GET", || Response::new("session saved".into())).await, "session saved");
-}
-
-#[tokio::test]
-async fn a_session_is_saved_before_an_empty_response() {
-    let empty = || Response::builder().header(header::CONTENT_LENGTH, 0).body(Body::empty()).unwrap();
-    assert_eq!(saved_by_the_head("GET", empty).await, "");
-    let no_content = || Response::builder().status(204).body(Body::empty()).unwrap();
-    assert_eq!(saved_by_the_head("GET", no_content).await, "");
-}
-
-#[tokio::test]
-async fn a_session_is_saved_before_a_body_in_several_parts() {
-    let parts = || {
-        let parts = stream::iter([Ok::<_, Infallible>("hello, "), Ok("world")]);
-        Response::builder().header(header::CONTENT_LENGTH, 12).body(Body::from_stream(parts)).unwrap()
-    };
-    assert_eq!(saved_by_the_head("GET", parts).await, "hello, world");
-}
-
-#[tokio::test]
-async fn a_session_is_saved_before_a_body_of_known_length() {
-    let known =
-        || Response::builder().header(header::CONTENT_LENGTH, 13).body("session saved".into()).unwrap();
-    assert_eq!(saved_by_the_head("GET", known).await, "session saved");
-}
-
-#[tokio::test]
-async fn a_session_is_saved_before_the_response_to_a_head_request() {
-    assert_eq!(saved_by_the_head("HEAD", || Response::new(Body::empty())).await, "");
-}
-
-#[tokio::test]
-async fn a_session_is_saved_with_the_expiry_that_its_cookie_has() {
+async fn a_session_is_saved_with_the_expiry_that_its_cookie_has(adapter: Adapter) {
     let fixture = Fixture::new();
-    let app = app(fixture.options(), async |session: Session| -> Reply {
-        session.insert("user", "bob")?;
-        Ok(session.id().as_str().into())
+    let app = app(adapter, fixture.options(), async |visit: Visit| -> Reply {
+        visit.insert("user", "bob")?;
+        Ok(visit.id().as_str().into())
     });
     let first = get("/").ok(&app).await;
     let expires = async || fixture.record(&first.body).await.unwrap()["cookie"]["expires"].clone();
@@ -86,3 +86,13 @@ async fn a_session_is_saved_with_the_expiry_that_its_cookie_has() {
     assert_eq!(second.body, first.body);
     assert_eq!(expires().await, "2026-01-02T03:05:06.878Z");
 }
+
+on_each_adapter!(
+    a_session_is_saved_before_its_response,
+    a_session_is_saved_before_an_empty_response,
+    a_session_is_saved_before_a_body_in_several_parts,
+    a_session_is_saved_before_a_body_of_known_length,
+    a_session_is_saved_before_the_response_to_a_head_request,
+    a_session_is_saved_before_the_body_begins,
+    a_session_is_saved_with_the_expiry_that_its_cookie_has,
+);

@@ -52,7 +52,7 @@ impl Draft {
     pub fn insert_path(&mut self, path: &str, value: impl Serialize) -> Result<(), Error> {
         let json = text_of(path, &value)?;
         let (key, json) = put_path(&self.data, path, &json)?;
-        self.limits.check_insert(&self.data, key, &json)?;
+        self.limits.check_insert(&mut self.data, key, &json)?;
         self.data.insert(key, json);
         Ok(())
     }
@@ -69,7 +69,7 @@ impl Draft {
     /// Those of [`Session::insert`](crate::Session::insert).
     pub fn insert(&mut self, key: &str, value: impl Serialize) -> Result<(), Error> {
         let json = text_of(key, &value)?;
-        self.limits.check_insert(&self.data, key, &json)?;
+        self.limits.check_insert(&mut self.data, key, &json)?;
         self.data.insert(key, json);
         Ok(())
     }

@@ -177,7 +177,8 @@ impl Session {
 
     /// Saves the session now. Needed only for work that goes on after the response, or when somebody else is to read the
     /// session before it. What other requests changed meanwhile is kept, and from then on seen here. The session has its
-    /// whole lifetime again. Node: `save()`, which stores the expiry that was read.
+    /// whole lifetime again; after the response, in the new profile, as much of it as has the next request renew the rest
+    /// together with its cookie. Node: `save()`, which stores the expiry that was read.
     ///
     /// # Errors
     /// [`Error::Gone`] when the session was ended elsewhere, [`Error::Contended`] and [`Error::IdInUse`] when it could not be

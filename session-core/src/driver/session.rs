@@ -128,8 +128,8 @@ impl Session {
     pub fn insert(&self, key: &str, value: impl Serialize) -> Result<(), Error> {
         let json = text_of(key, &value)?;
         let mut life = self.present()?;
-        self.options().limits.check_insert(life.data(), key, &json)?;
-        life.data_mut().insert(key, json);
+        self.options().limits.check_insert(life.data_mut(), key, &json)?;
+        life.insert(key, json);
         Ok(())
     }
 
@@ -148,8 +148,8 @@ impl Session {
         let json = text_of(path, &value)?;
         let mut life = self.present()?;
         let (key, json) = put_path(life.data(), path, &json)?;
-        self.options().limits.check_insert(life.data(), key, &json)?;
-        life.data_mut().insert(key, json);
+        self.options().limits.check_insert(life.data_mut(), key, &json)?;
+        life.insert(key, json);
         Ok(())
     }
 
@@ -159,7 +159,7 @@ impl Session {
     /// [`Error::Destroyed`] when the session is no more.
     pub fn remove(&self, key: &str) -> Result<bool, Error> {
         let mut life = self.present()?;
-        Ok(life.data().contains(key) && life.data_mut().remove(key))
+        Ok(life.remove(key))
     }
 
     /// Removes every key. The session stays.

@@ -143,10 +143,12 @@ pub(crate) fn cookie_after(facts: &Facts, policies: &Policies, decision: Decisio
 }
 
 /// What goes out with an error, of what would have: the cookie of a record that would be nobody's without it, and the
-/// attributes that are in the record, as was heard a moment ago.
-pub(crate) fn cookie_with_error(facts: &Facts, decision: Decision) -> SetCookie {
+/// attributes, or the end, that are in the record, as was heard a moment ago.
+pub(crate) fn cookie_with_error(facts: &Facts, policies: &Policies, decision: Decision) -> SetCookie {
     let nobodys = facts.stored && !facts.cookie_matches;
-    let recorded = facts.cookie_changed && !facts.cookie_unsaved && facts.renewed && !facts.unconfirmed;
+    let changed = facts.cookie_changed && !facts.cookie_unsaved;
+    let follows = facts.stored && policies.cookie_renewal == CookieRenewal::WithRecord;
+    let recorded = (changed || follows) && facts.renewed && !facts.unconfirmed;
     match facts.presence {
         Presence::Present if nobodys || recorded => decision.cookie,
         _ => SetCookie::Nothing,
@@ -223,6 +225,17 @@ fn is_modified(facts: &Facts, policies: &Policies) -> bool {
 }
 
 impl Touch {
+    /// With how much left of a lifetime a touch is due; `None`: always.
+    pub(crate) fn is_due_at(self, lifetime: Millis) -> Option<Millis> {
+        match self {
+            Self::EveryRequest => None,
+            Self::AfterPercent(percent) => {
+                let left = i128::from(lifetime) * i128::from(100 - percent.min(100)) / 100;
+                Some(Millis::try_from(left).unwrap_or(lifetime))
+            }
+        }
+    }
+
     /// Whether a touch is due for a record that the store will drop after `left`, of a whole `lifetime`.
     pub(crate) fn is_due(self, left: Option<Millis>, lifetime: Option<Millis>) -> bool {
         match (self, left, lifetime) {

@@ -71,11 +71,15 @@ pub(crate) enum Fault {
     UnsavedCookieSent,
     /// What the end of a request has written is believed however long the answer took.
     SlowAnswerTrusted,
+    /// A write after the response gives the record a lifetime that the browser is not told of in time.
+    RenewedUnseen,
+    /// What a call that was given up is to do is not kept from being done once the session was read.
+    LateCallNotFenced,
 }
 
 #[cfg(test)]
 impl Fault {
-    pub(crate) const ALL: [Self; 34] = [
+    pub(crate) const ALL: [Self; 36] = [
         Self::OldExpiryWritten,
         Self::LifetimeClaimed,
         Self::NoDoubt,
@@ -110,6 +114,8 @@ impl Fault {
         Self::NotFenced,
         Self::UnsavedCookieSent,
         Self::SlowAnswerTrusted,
+        Self::RenewedUnseen,
+        Self::LateCallNotFenced,
     ];
 }
 

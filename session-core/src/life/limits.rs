@@ -22,13 +22,9 @@ impl Limits {
     }
 
     /// Before a value comes into the data.
-    pub(crate) fn check_insert(&self, data: &Data, key: &str, json: &str) -> Result<(), Error> {
+    pub(crate) fn check_insert(&self, data: &mut Data, key: &str, json: &str) -> Result<(), Error> {
         self.check_key(key)?;
-        if self.record == usize::MAX {
-            return Ok(());
-        }
-        let before = data.get(key).map_or(0, str::len);
-        self.check_size(data.size().saturating_sub(before) + json.len())
+        if self.record == usize::MAX { Ok(()) } else { self.check_size(data.size_with(key, json)) }
     }
 
     fn check_size(&self, size: usize) -> Result<(), Error> {

@@ -39,7 +39,7 @@ pub(crate) fn either(one: &Data, other: &Data) -> Data {
 }
 
 /// No JSON text.
-const UNKNOWN: &str = "?";
+pub(super) const UNKNOWN: &str = "?";
 
 /// How many keys `ours` put, changed or removed.
 pub(crate) fn changed_keys(base: &Data, ours: &Data) -> usize {
@@ -116,14 +116,17 @@ mod tests {
 
     #[test]
     fn whatever_either_was_a_third_one_is_applied_as_a_whole() {
-        let latest = data(&[("c", "1")]);
-        for one in all_states() {
-            for other in all_states() {
-                for third in all_states() {
-                    let merged = merge(&either(&one, &other), &third, &latest);
-                    for key in ["a", "b"] {
-                        let same = one.get(key) == other.get(key) && other.get(key) == third.get(key);
-                        assert_eq!(merged.get(key), third.get(key).filter(|_| !same));
+        // What the store holds may be any of them.
+        for latest in [data(&[("c", "1")]), data(&[("a", "9"), ("b", "9")])] {
+            for one in all_states() {
+                for other in all_states() {
+                    for third in all_states() {
+                        let merged = merge(&either(&one, &other), &third, &latest);
+                        for key in ["a", "b"] {
+                            let same = one.get(key) == other.get(key) && other.get(key) == third.get(key);
+                            let expected = if same { latest.get(key) } else { third.get(key) };
+                            assert_eq!(merged.get(key), expected);
+                        }
                     }
                 }
             }

@@ -12,7 +12,7 @@ use super::{
     Context,
     decide::{Facts, Presence, Saved},
     fault::{Fault, planted},
-    merge::{changed_keys, either, merge},
+    merge::{UNKNOWN, changed_keys, either, merge},
 };
 use crate::{
     options::policy::{Attributes, CookieRenewal, ExplicitSave},
@@ -56,6 +56,8 @@ pub(crate) struct Life {
     /// What the handler saw when writes were sent whose answers never came, oldest first: they may have stored what was
     /// changed back since.
     doubted: Few,
+    /// What atomic changes may have stored, of which no answer came.
+    made: Option<Arc<Data>>,
     /// The handler set cookie attributes in this request …
     cookie_changed: bool,
     /// … and these have not been stored since.
@@ -81,8 +83,10 @@ pub(crate) struct Life {
     expiry_in_doubt: bool,
     /// Ids under which this request may have left a record that is to be destroyed before the response.
     pub(super) leftovers: Vec<Sid>,
-    /// The version that a renewal or a regeneration expects of the old record, which it is destroying.
+    /// The version that a call expects which was given up, and may still arrive.
     fence: Option<Version>,
+    /// The version that the call expects which is out.
+    expected: Option<Version>,
     /// A call of this request has had no answer, and may still arrive.
     has_lost_a_call: bool,
     /// A regeneration was begun, and is not done.
@@ -188,6 +192,7 @@ impl Life {
             view: Arc::clone(&data),
             base: Arc::clone(&data),
             doubted: Few::new(),
+            made: None,
             cookie,
             cookie_changed: false,
             cookie_unsaved: Differing::default(),
@@ -203,6 +208,7 @@ impl Life {
             expiry_in_doubt: false,
             leftovers: Vec::new(),
             fence: None,
+            expected: None,
             has_lost_a_call: false,
             is_replaced: false,
             unset_destroys: false,
@@ -256,8 +262,32 @@ impl Life {
         Arc::make_mut(&mut self.view)
     }
 
+    pub(crate) fn insert(&mut self, key: &str, json: Box<str>) {
+        self.says(key);
+        self.data_mut().insert(key, json);
+    }
+
+    /// Answers whether it was there.
+    pub(crate) fn remove(&mut self, key: &str) -> bool {
+        self.says(key);
+        self.view.contains(key) && self.data_mut().remove(key)
+    }
+
     pub(crate) fn clear(&mut self) {
+        if let Some(made) = self.made.take() {
+            self.doubt(made);
+        }
         self.view = Arc::default();
+    }
+
+    /// What the handler says of a key is a change also where it is what it saw, if an atomic change may have stored something
+    /// else.
+    fn says(&mut self, key: &str) {
+        if let (Some(made), Some(last)) = (&self.made, self.doubted.last_mut())
+            && made.get(key) != last.get(key)
+        {
+            Arc::make_mut(last).insert(key, UNKNOWN.into());
+        }
     }
 
     pub(crate) fn cookie(&self) -> &Cookie {
@@ -383,9 +413,9 @@ impl Life {
         !self.cookie_unsaved.is_nothing() || self.has_changed_data()
     }
 
-    /// A renewal or a regeneration was given up while the end of the old record was on its way. It may still arrive, and must
-    /// then find another version.
-    fn is_to_fence(&self) -> bool {
+    /// A call was given up while it was on its way, and what it expects is what is held. It may still arrive, and must then find
+    /// another version.
+    pub(super) fn is_to_fence(&self) -> bool {
         self.held().is_some_and(|held| Some(&held.version) == self.fence.as_ref())
             && !planted(Fault::NotFenced)
     }
@@ -440,6 +470,24 @@ impl Life {
         cookie
     }
 
+    /// The cookie that a write stores. After the response no cookie can tell the browser of a new end: the record then lives so
+    /// long that a touch is due for the next request, which tells it; and never shorter than it did.
+    pub(super) fn stamped_to_write(&self, context: &Context<'_>) -> Cookie {
+        let mut stamped = self.stamped(context.now);
+        if self.is_response_out()
+            && context.options.policies.cookie_renewal == CookieRenewal::WithRecord
+            && !context.options.policies.rolling
+            && !planted(Fault::RenewedUnseen)
+            && let (Some(whole), Some(lifetime)) = (stamped.expires_at(), stamped.lifetime())
+            && let Some(left) = context.options.touch.is_due_at(lifetime)
+        {
+            let due = date::after(context.now, left);
+            let held = self.span().map_or(due, |span| span.until.unwrap_or(whole));
+            stamped.ends_at(held.clamp(due, whole.max(due)));
+        }
+        stamped
+    }
+
     /// The cookie as the response sends it: it ends when the record does.
     pub(super) fn cookie_to_send(&self, now: Millis) -> Cookie {
         let mut cookie = self.cookie.clone();
@@ -466,7 +514,7 @@ impl Life {
 impl Life {
     /// A write of `data` goes out: until its answer comes, nobody knows what the store holds.
     pub(super) fn send(&mut self, data: Arc<Data>, stamped: Cookie, now: Millis) -> Sent {
-        self.begin_doubt();
+        self.goes_out();
         let sent = Sent {
             sid: self.sid.clone(),
             seen: Arc::clone(&self.view),
@@ -477,6 +525,12 @@ impl Life {
         };
         self.expiry_in_doubt = true;
         self.doubt(Arc::clone(&self.view));
+        if !same(&sent.data, &self.view) {
+            self.made = Some(match self.made.take() {
+                Some(made) => Arc::new(either(&made, &sent.data)),
+                None => Arc::clone(&sent.data),
+            });
+        }
         if let Standing::Doubt { before: Before::Fresh { tried } } = &mut self.standing {
             tried.push(Arc::clone(&sent.data));
         }
@@ -512,6 +566,24 @@ impl Life {
     pub(super) fn moves_away(&mut self, version: Version) {
         self.begin_doubt();
         self.fence = Some(version);
+    }
+
+    /// A call goes out that changes the record, if it is still the one that is held.
+    pub(super) fn goes_out(&mut self) {
+        if let Standing::Held(held) = &self.standing {
+            self.expected = Some(held.version.clone());
+        }
+        self.begin_doubt();
+    }
+
+    /// It has come back.
+    pub(super) fn is_answered(&mut self) {
+        self.expected = None;
+    }
+
+    fn has_no_doubt(&mut self) {
+        self.doubted.clear();
+        self.made = None;
     }
 
     pub(super) fn is_to_be_replaced(&mut self) {
@@ -589,13 +661,13 @@ impl Life {
             Arc::new(merge(&sent.seen, &self.view, &sent.data))
         };
         self.base = Arc::clone(&sent.data);
-        self.doubted.clear();
+        self.has_no_doubt();
         // What stands there is no leftover any more.
         self.leftovers.retain(|sid| *sid != sent.sid);
         if self.cookie == sent.cookie {
             self.cookie_unsaved = Differing::default();
             // As the record has it.
-            self.cookie.touch(sent.at);
+            self.cookie = sent.stamped.clone();
         } else {
             self.cookie_unsaved = self.cookie_unsaved.and(self.cookie.differing(&sent.cookie));
             self.recorded = Some(sent.cookie.clone());
@@ -615,6 +687,11 @@ impl Life {
 
     /// The store holds this now: what was changed here and not stored yet is applied to it.
     pub(super) fn read(&mut self, stored: Stored, asked: Millis, context: &Context<'_>) {
+        if let Some(expected) = self.expected.take()
+            && !planted(Fault::LateCallNotFenced)
+        {
+            self.fence = Some(expected);
+        }
         let ours = self.span().and_then(|span| span.until);
         let was_held = self.held().is_some();
         self.standing = Standing::Held(Held::of(&stored, context.now));
@@ -675,7 +752,7 @@ impl Life {
         if !planted(Fault::ReloadKeepsData) {
             self.view = Arc::clone(&self.base);
         }
-        self.doubted.clear();
+        self.has_no_doubt();
         // What was stored of it is still to be sent.
         let to_be_sent = self.cookie_changed && (self.renewed.is_some() || self.expiry_in_doubt);
         if !planted(Fault::ReloadKeepsCookie) {
@@ -720,7 +797,7 @@ impl Life {
     pub(super) fn expired(&mut self, Seen { data, cookie }: Seen) {
         self.standing = Standing::Fresh { tried: Few::new() };
         self.base = Arc::clone(&data);
-        self.doubted.clear();
+        self.has_no_doubt();
         self.saved = Some(data);
         if self.cookie == cookie {
             self.cookie_unsaved = Differing::default();
@@ -774,7 +851,7 @@ impl Life {
         self.cookie_unsaved = Differing::default();
         self.view = Arc::default();
         self.base = Arc::clone(&self.view);
-        self.doubted.clear();
+        self.has_no_doubt();
         self.renewed = None;
         self.expiry_in_doubt = false;
     }

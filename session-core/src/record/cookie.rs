@@ -259,6 +259,11 @@ impl Cookie {
         };
     }
 
+    /// The same lifetime, and this end of it.
+    pub(crate) fn ends_at(&mut self, at: Millis) {
+        self.expires = Field::Known(at);
+    }
+
     pub(crate) fn lifetime(&self) -> Option<Millis> {
         self.original_max_age.known().copied()
     }
@@ -461,5 +466,66 @@ impl Priority {
 
     fn parse(word: &str) -> Option<Self> {
         [Self::Low, Self::Medium, Self::High].into_iter().find(|known| known.as_str() == word)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::Record;
+
+    type Set = (&'static str, fn(&mut Cookie));
+
+    /// Each part of a cookie, changed alone.
+    const PARTS: [Set; 8] = [
+        ("lifetime", |cookie| cookie.live_for(Some(1), 0)),
+        ("partitioned", |cookie| cookie.set_partitioned(true)),
+        ("priority", |cookie| cookie.set_priority(Some(Priority::High))),
+        ("secure", |cookie| cookie.set_secure(true)),
+        ("httpOnly", |cookie| cookie.set_http_only(false)),
+        ("domain", |cookie| cookie.set_domain(Some("a.b"))),
+        ("path", |cookie| cookie.set_path("/x")),
+        ("sameSite", |cookie| cookie.set_same_site(Some(SameSite::Lax))),
+    ];
+
+    #[test]
+    fn each_part_is_told_from_the_others_and_taken_alone() {
+        let plain = Cookie::plain();
+        let mut all = plain.clone();
+        PARTS.iter().for_each(|(_, set)| set(&mut all));
+        let everything = all.differing(&plain);
+        for (name, set) in PARTS {
+            let mut one = plain.clone();
+            set(&mut one);
+            let differs = one.differing(&plain);
+            assert!(!differs.is_nothing() && differs != everything, "{name}");
+            assert_eq!(plain.clone().with(differs, all.clone()), one, "{name}");
+            assert_eq!(plain.clone().with(Differing::default().or(differs), all.clone()), one, "{name}");
+            assert_eq!(plain.clone().with(differs.and(everything), all.clone()), one, "{name}");
+            assert_eq!(plain.clone().with(everything.and(differs), all.clone()), one, "{name}");
+            assert!(differs.and(Differing::default()).is_nothing(), "{name}");
+            assert!(Differing::default().and(differs).is_nothing(), "{name}");
+            for (other, set) in PARTS.iter().filter(|(other, _)| *other != name) {
+                let mut two = plain.clone();
+                set(&mut two);
+                assert!(differs.and(two.differing(&plain)).is_nothing(), "{name} {other}");
+            }
+        }
+        let or = |all: Differing, (_, set): &Set| {
+            let mut one = plain.clone();
+            set(&mut one);
+            all.or(one.differing(&plain))
+        };
+        assert_eq!(PARTS.iter().fold(Differing::default(), or), everything);
+    }
+
+    #[test]
+    fn a_touch_adds_no_member_to_the_record() {
+        for cookie in ["{}", r#"{"expires":null}"#, r#"{"originalMaxAge":null,"expires":null}"#] {
+            let mut record = Record::parse(format!(r#"{{"cookie":{cookie}}}"#)).unwrap();
+            record.cookie.touch(0);
+            let has_date = cookie.contains("originalMaxAge");
+            assert_eq!(record.to_json().contains("expires"), has_date, "{cookie}");
+        }
     }
 }

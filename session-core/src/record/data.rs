@@ -8,6 +8,7 @@ use std::{
     sync::Arc,
 };
 
+use super::index::{Index, MANY};
 use crate::wire::json;
 
 /// Up to so many keys, comparing costs less than hashing.
@@ -17,12 +18,23 @@ pub(crate) const FEW: usize = 16;
 /// so that what nobody touched is written back to the byte.
 ///
 /// A read keeps the record's text once and remembers where keys and values stand in it.
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub struct Data {
     text: Option<Arc<str>>,
     entries: Vec<Entry>,
     /// How many keys stand before `cookie` in the record: none in what Node writes, unless they are array indexes.
     cookie_at: usize,
+    /// What `size` answers: kept once it was counted for an insertion, because many come in a row.
+    size: Option<usize>,
+    /// Of many keys, where each stands: made for an insertion.
+    index: Option<Box<Index>>,
+}
+
+impl Clone for Data {
+    fn clone(&self) -> Self {
+        let Self { text, entries, cookie_at, size, index: _ } = self;
+        Self { text: text.clone(), entries: entries.clone(), cookie_at: *cookie_at, size: *size, index: None }
+    }
 }
 
 #[derive(Clone)]
@@ -42,6 +54,14 @@ impl Entry {
     fn new(key: &str, json: impl Into<Box<str>>) -> Self {
         Self { key: Text::Own(key.into()), value: Text::Own(json.into()) }
     }
+}
+
+/// Between two members.
+const COMMA: usize = 1;
+
+/// The bytes of a member, its comma included.
+fn member_len(key: &str, value: usize) -> usize {
+    json::string_len(key) + ":".len() + value + COMMA
 }
 
 impl Data {
@@ -88,25 +108,62 @@ impl Data {
     /// The bytes of all keys and values as JSON text: what the record has between its braces, but for the cookie.
     #[must_use]
     pub fn size(&self) -> usize {
-        let members = self.iter().map(|(key, value)| json::string_len(key) + ":,".len() + value.len());
-        members.sum::<usize>().saturating_sub(1) // one comma less than members
+        self.size.unwrap_or_else(|| {
+            let members = self.iter().map(|(key, value)| member_len(key, value.len()));
+            members.sum::<usize>().saturating_sub(COMMA)
+        })
+    }
+
+    /// What [`size`](Self::size) would be with this value.
+    pub(crate) fn size_with(&mut self, key: &str, json: &str) -> usize {
+        self.make_index();
+        let size = self.size();
+        self.size = Some(size);
+        match self.get(key) {
+            Some(before) => size - before.len() + json.len(),
+            None if self.is_empty() => member_len(key, json.len()) - COMMA,
+            None => size + member_len(key, json.len()),
+        }
     }
 
     /// Puts a value that is JSON text; a key that is there keeps its place.
     pub(crate) fn insert(&mut self, key: &str, json: Box<str>) {
+        self.make_index();
+        if self.size.is_some() {
+            self.size = Some(self.size_with(key, &json));
+        }
         match self.position(key) {
             Some(at) => self.entries[at].value = Text::Own(json),
             None => {
                 let at = self.place_of(key);
                 self.cookie_at += usize::from(at <= self.cookie_at && array_index(key).is_some());
+                if at == self.len()
+                    && let Some(mut index) = self.index.take()
+                {
+                    index.push(key, at, |at| self.key_at(at));
+                    self.index = Some(index);
+                } else {
+                    self.index = None;
+                }
                 self.entries.insert(at, Entry::new(key, json));
             }
         }
     }
 
+    fn make_index(&mut self) {
+        if self.index.is_none() && self.len() > MANY {
+            self.index = Some(Box::new(Index::of((0..self.len()).map(|at| self.key_at(at)))));
+        }
+    }
+
+    fn key_at(&self, at: usize) -> &str {
+        self.entries.get(at).map(|entry| self.resolve(&entry.key)).unwrap_or_default()
+    }
+
     /// Takes a key out; answers whether it was there.
     pub(crate) fn remove(&mut self, key: &str) -> bool {
         let Some(at) = self.position(key) else { return false };
+        (self.size, self.index) = (None, None);
         self.entries.remove(at);
         self.cookie_at -= usize::from(at < self.cookie_at);
         true
@@ -119,6 +176,7 @@ impl Data {
         let mut changes: HashMap<&str, Option<&str>> =
             removed.chain(put.iter().map(|(key, json)| (*key, Some(*json)))).collect();
         let before_cookie = self.cookie_at;
+        (self.size, self.index) = (None, None);
         let mut kept = Vec::with_capacity(self.len() + put.len());
         for (at, mut entry) in mem::take(&mut self.entries).into_iter().enumerate() {
             match changes.remove(self.resolve(&entry.key)) {
@@ -171,7 +229,7 @@ impl Data {
 
     /// A reader's half: starts from a record's text …
     pub(crate) fn over(text: Arc<str>) -> Self {
-        Self { text: Some(text), entries: Vec::with_capacity(8), cookie_at: 0 }
+        Self { text: Some(text), entries: Vec::with_capacity(8), cookie_at: 0, ..Self::default() }
     }
 
     pub(crate) fn cookie_at(&self) -> usize {
@@ -223,6 +281,9 @@ impl Data {
     }
 
     fn position(&self, key: &str) -> Option<usize> {
+        if let Some(index) = &self.index {
+            return index.find(key, |at| self.key_at(at));
+        }
         self.entries.iter().position(|entry| self.resolve(&entry.key) == key)
     }
 
@@ -454,6 +515,49 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn many_insertions_take_linear_time() {
+        let looks = |count: usize| {
+            let mut data = Data::new();
+            LOOKS.set(0);
+            for at in 0..count {
+                let key = format!("k{at}");
+                assert_eq!(data.size_with(&key, "1"), data.size() + key.len() + 4 + usize::from(at > 0));
+                data.insert(&key, "1".into());
+            }
+            LOOKS.get()
+        };
+        assert!(looks(20_000) < 11 * looks(2_000));
+    }
+
+    #[test]
+    fn an_index_finds_what_looking_through_all_finds() {
+        let mut random = Random(7);
+        let mut data = Data::new();
+        let mut reference: Vec<(String, String)> = Vec::new();
+        for at in 0..20_000 {
+            let key = format!("k{}", random.below(400));
+            let found = reference.iter().position(|(other, _)| *other == key);
+            assert_eq!(data.get(&key), found.map(|at| reference[at].1.as_str()));
+            match (random.below(8), found) {
+                (0, found) => {
+                    assert_eq!(data.remove(&key), found.is_some());
+                    found.into_iter().for_each(|at| _ = reference.remove(at));
+                }
+                (1, _) => data = data.clone(),
+                (_, found) => {
+                    data.insert(&key, at.to_string().into());
+                    match found {
+                        Some(found) => reference[found].1 = at.to_string(),
+                        None => reference.push((key, at.to_string())),
+                    }
+                }
+            }
+            assert_eq!(data.len(), reference.len());
+        }
+        assert!(data.iter().eq(reference.iter().map(|(key, json)| (key.as_str(), json.as_str()))));
+    }
+
+    #[test]
     fn the_size_is_that_of_the_text() {
         let empty = r#"{"cookie":{"expires":null,"httpOnly":true,"path":"/"}}"#;
         for members in [
@@ -465,7 +569,10 @@ pub(crate) mod tests {
             let mut record = Record::parse(empty.replace(r#"}}"#, &format!("}}{members}}}"))).unwrap();
             let comma = usize::from(!members.is_empty());
             assert_eq!(record.to_json().len(), empty.len() + comma + record.data.size(), "{members}");
+            let foreseen = record.data.size_with("new\n", "2");
             record.data.insert("new\n", "2".into());
+            assert_eq!(record.data.size(), foreseen, "{members}");
+            assert_eq!(record.data.size_with("new\n", "12"), foreseen + 1, "{members}");
             record.data.remove("a");
             assert_eq!(record.to_json().len(), empty.len() + 1 + record.data.size(), "{members}");
         }

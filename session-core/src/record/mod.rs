@@ -2,6 +2,7 @@
 
 pub(crate) mod cookie;
 pub(crate) mod data;
+mod index;
 pub(crate) mod value;
 
 use std::{borrow::Cow, fmt, sync::Arc, time::SystemTime};

@@ -1,18 +1,12 @@
 //! What the tests of this store share.
 
-#![allow(dead_code, unreachable_pub, reason = "each test file takes its part")]
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stdout,
-    reason = "a test that cannot go on stops"
-)]
+#![allow(dead_code, unreachable_pub, unused_imports, reason = "each test file takes its part")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on stops")]
 
 pub mod node;
 pub mod server;
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use mongodb::{
     Client, Collection,
@@ -20,11 +14,13 @@ use mongodb::{
 };
 use session_core::{Clock, Expect, Record, Set, Sid, Store, Version};
 use store_mongo::{AutoRemove, MongoOptions, mongodb};
+use test_support::{Need, service};
+pub use test_support::{put, record};
 
 pub const DATABASE: &str = "express_session_test";
 
-pub fn mongodb_url() -> Option<String> {
-    session_testkit::service_url("MONGODB_URL")
+pub fn mongodb_url() -> Need<String> {
+    service("MONGODB_URL")
 }
 
 /// A collection of its own for every test.
@@ -51,13 +47,6 @@ pub fn in_an_hour() -> DateTime {
     DateTime::from_millis(millis(SystemTime::now()) + 3_600_000)
 }
 
-/// A record with this data that lives until the browser closes.
-pub fn record(data: &str) -> Record {
-    let cookie = r#""cookie":{"originalMaxAge":null,"expires":null,"httpOnly":true,"path":"/"}"#;
-    let comma = if data.is_empty() { "" } else { "," };
-    Record::parse(format!("{{{cookie}{comma}{data}}}")).unwrap()
-}
-
 pub async fn set(store: &impl Store, sid: &Sid, record: &Record, expect: Expect) -> Version {
     match store.set(sid, record, &expect).await.unwrap() {
         Set::Written(version) => version,
@@ -65,24 +54,15 @@ pub async fn set(store: &impl Store, sid: &Sid, record: &Record, expect: Expect)
     }
 }
 
-/// A new session with the record.
-pub async fn put(store: &impl Store, record: &Record) -> Sid {
-    let sid = Sid::random();
-    set(store, &sid, record, Expect::Nothing).await;
-    sid
-}
-
 pub async fn document(collection: &Collection<Document>, sid: &Sid) -> Document {
     collection.find_one(doc! { "_id": sid.as_str() }).await.unwrap().unwrap()
 }
 
-/// Until `done` answers true, at most ten seconds.
+/// Until `done` answers true, for as long as a slow machine may need.
 pub async fn until(mut done: impl AsyncFnMut() -> bool) {
-    for _ in 0..400 {
-        if done().await {
-            return;
-        }
+    let start = Instant::now();
+    while !done().await {
+        assert!(start.elapsed() < Duration::from_secs(60), "waited in vain");
         tokio::time::sleep(Duration::from_millis(25)).await;
     }
-    panic!("not within ten seconds");
 }

@@ -2,12 +2,9 @@
 
 use std::{
     env, fs,
-    io::{BufRead, BufReader, Write},
-    net::TcpListener,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
     sync::atomic::{AtomicU32, Ordering},
-    time::Duration,
 };
 
 use mongodb::{
@@ -16,45 +13,22 @@ use mongodb::{
     options::{ClientOptions, ServerAddress},
 };
 use store_mongo::mongodb;
+use test_support::{Guarded, Need, free_port, installed};
 
 use super::until;
 
-/// The server's program. Without one the test shall return: a sentence says what was skipped.
-pub fn mongod() -> Option<PathBuf> {
-    let on_path = || {
-        let path = env::var_os("PATH").unwrap_or_default();
-        env::split_paths(&path).map(|folder| folder.join("mongod")).find(|file| file.is_file())
-    };
-    let found = env::var_os("MONGOD").map(PathBuf::from).or_else(on_path).or_else(unpacked);
-    if found.is_none() {
-        assert!(env::var_os("CI").is_none(), "no mongod: neither MONGOD nor the PATH has one");
-        println!("skipped: no mongod on the PATH, nor in the variable MONGOD; `cargo xtask test` brings one");
-    }
-    found
+pub fn mongod() -> Need<PathBuf> {
+    installed("mongod")
 }
 
-/// By `cargo xtask services up`.
-fn unpacked() -> Option<PathBuf> {
-    let programs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/services/programs");
-    let folders = fs::read_dir(programs).ok()?.flatten();
-    let programs = folders.map(|folder| folder.path().join("fiftyone/db/bin/mongod"));
-    programs.into_iter().find(|file| file.is_file())
-}
-
-pub fn openssl() -> bool {
-    let installed = Command::new("openssl").arg("version").stdout(Stdio::null()).status().is_ok();
-    if !installed {
-        assert!(env::var_os("CI").is_none(), "openssl is not on the PATH");
-        println!("skipped: openssl is not on the PATH");
-    }
-    installed
+pub fn mongod_and_openssl() -> Need<PathBuf> {
+    installed("openssl").and(mongod())
 }
 
 /// A server. It ends with this value, and however the test's process ends.
 pub struct Server {
     pub port: u16,
-    pid: String,
-    guard: Child,
+    process: Guarded,
     pub dir: PathBuf,
 }
 
@@ -63,28 +37,18 @@ impl Server {
         Self::start_in(mongod, new_dir(), arguments).await
     }
 
-    /// By a shell that waits for the end of its input, which comes with ours, and then kills it.
     pub async fn start_in(mongod: &Path, dir: PathBuf, arguments: &[&str]) -> Self {
-        const GUARD: &str = r#""$@" >log 2>&1 & echo $!
-            read -r last; kill -9 $!; wait; [ "$last" = keep ] || rm -rf "$PWD""#;
         let port = free_port();
-        let mut guard = Command::new("sh")
-            .args(["-c", GUARD, "guard"])
-            .arg(mongod)
+        let mut command = Command::new(mongod);
+        command
             .args(["--port", &port.to_string(), "--bind_ip", "127.0.0.1", "--dbpath", "."])
             .args(["--wiredTigerCacheSizeGB", "0.25", "--nounixsocket"])
             .args(["--setParameter", "ttlMonitorSleepSecs=1"])
             .args(["--setParameter", "diagnosticDataCollectionEnabled=false"])
             .args(arguments)
-            .current_dir(&dir)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut pid = String::new();
-        BufReader::new(guard.stdout.take().unwrap()).read_line(&mut pid).unwrap();
-        let server = Self { port, pid: pid.trim().to_owned(), guard, dir };
+            .current_dir(&dir);
+        let process = Guarded::start(&command, "KILL", None).unwrap();
+        let server = Self { port, process, dir };
         until(async || tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_ok()).await;
         server
     }
@@ -101,20 +65,7 @@ impl Server {
     }
 
     pub fn signal(&self, name: &str) {
-        assert!(Command::new("kill").args(["-s", name, &self.pid]).status().unwrap().success());
-    }
-
-    /// Kills it without warning.
-    pub fn kill(mut self) {
-        self.guard.stdin.take().unwrap().write_all(b"\n").unwrap();
-        self.guard.wait().unwrap();
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        drop(self.guard.stdin.take());
-        _ = self.guard.wait();
+        self.process.signal(name);
     }
 }
 
@@ -157,10 +108,6 @@ impl ReplicaSet {
     }
 }
 
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
 pub fn new_dir() -> PathBuf {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let name = format!("store-mongo-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
@@ -172,7 +119,7 @@ pub fn new_dir() -> PathBuf {
 /// A certificate authority and a server's certificate for 127.0.0.1.
 pub fn certificates(dir: &Path) {
     let run = |arguments: &str| {
-        let made = Command::new("openssl")
+        let made = Command::new(installed("openssl").unwrap())
             .args(arguments.split(' '))
             .current_dir(dir)
             .stderr(Stdio::null())
@@ -188,6 +135,3 @@ pub fn certificates(dir: &Path) {
     let parts = ["server.key", "server.crt"].map(|name| fs::read(dir.join(name)).unwrap());
     fs::write(dir.join("server.pem"), parts.concat()).unwrap();
 }
-
-/// The longest that a call may take with `open`'s timeouts, and some patience with a slow machine.
-pub const BOUND: Duration = Duration::from_secs(5);

@@ -1,19 +1,20 @@
 //! What the tests of this store share.
 
-#![allow(dead_code, unreachable_pub, reason = "each test file takes its part")]
+#![allow(dead_code, unreachable_pub, unused_imports, reason = "each test file takes its part")]
 
-pub mod load;
 pub mod server;
 
 use std::time::{Duration, SystemTime};
 
 use redis::{Client, FromRedisValue};
-use session_core::{Expect, Record, Set, Sid, Store};
+use session_core::Sid;
 use session_testkit::Fixture;
 use store_redis::{RedisStore, redis};
+use test_support::{Need, service};
+pub use test_support::{put, record};
 
-pub fn redis_url() -> Option<String> {
-    session_testkit::service_url("REDIS_URL")
+pub fn redis_url() -> Need<String> {
+    service("REDIS_URL")
 }
 
 /// A store among keys of its own.
@@ -47,19 +48,4 @@ pub fn left(until: SystemTime) -> String {
 pub fn ask<T: FromRedisValue>(url: &str, command: &[&str]) -> T {
     let mut connection = Client::open(url).unwrap().get_connection().unwrap();
     redis::cmd(command[0]).arg(&command[1..]).query(&mut connection).unwrap()
-}
-
-/// A record with this data that lives until the browser closes.
-pub fn record(data: &str) -> Record {
-    let cookie = r#""cookie":{"originalMaxAge":null,"expires":null,"httpOnly":true,"path":"/"}"#;
-    let comma = if data.is_empty() { "" } else { "," };
-    Record::parse(format!("{{{cookie}{comma}{data}}}")).unwrap()
-}
-
-/// A new session with the record.
-pub async fn put(store: &RedisStore, record: &Record) -> Sid {
-    let sid = Sid::random();
-    let written = store.set(&sid, record, &Expect::Nothing).await.unwrap();
-    assert!(matches!(written, Set::Written(_)));
-    sid
 }

@@ -2,35 +2,32 @@
 
 use std::{
     fs,
-    io::{BufRead, BufReader, Write},
-    net::TcpListener,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
     sync::atomic::{AtomicU32, Ordering},
     thread::sleep,
     time::{Duration, Instant},
 };
 
 use store_redis::redis::{self, Client, FromRedisValue, RedisResult};
+use test_support::{Guarded, Need, free_port, installed};
 
 /// Long enough for a slow machine; what takes longer has failed.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Whether there is a `redis-server` to start. Without one the test shall return: a sentence says what was skipped.
-pub fn installed() -> bool {
-    let installed = Command::new("redis-server").arg("--version").stdout(Stdio::null()).status().is_ok();
-    if !installed {
-        assert!(std::env::var_os("CI").is_none(), "redis-server is not on the PATH");
-        println!("skipped: redis-server is not on the PATH; with Debian it is the package redis-server");
-    }
-    installed
+/// The server's program, and the one that makes a cluster of several.
+pub fn redis_server() -> Need<()> {
+    installed("redis-server").and(installed("redis-cli")).map(drop)
+}
+
+pub fn redis_server_and_openssl() -> Need<()> {
+    redis_server().and(installed("openssl")).map(drop)
 }
 
 /// A server. It ends with this value, and however the test's process ends.
 pub struct Server {
     pub port: u16,
-    pid: String,
-    guard: Child,
+    process: Guarded,
     dir: PathBuf,
 }
 
@@ -52,22 +49,11 @@ impl Server {
         Self::run(port, dir, &[&bound, arguments].concat())
     }
 
-    /// By a shell that waits for the end of its input, which comes with ours, and then kills it.
     pub fn run(port: u16, dir: PathBuf, arguments: &[&str]) -> Self {
-        const GUARD: &str = r#"redis-server "$@" >log 2>&1 & echo $!
-            read -r last; kill -9 $!; wait; [ "$last" = keep ] || rm -rf "$PWD""#;
-        let mut guard = Command::new("sh")
-            .args(["-c", GUARD, "guard"])
-            .args(arguments)
-            .current_dir(&dir)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut pid = String::new();
-        BufReader::new(guard.stdout.take().unwrap()).read_line(&mut pid).unwrap();
-        let server = Self { port, pid: pid.trim().to_owned(), guard, dir };
+        let mut command = Command::new(program("redis-server"));
+        command.args(arguments).current_dir(&dir);
+        let process = Guarded::start(&command, "KILL", None).unwrap();
+        let server = Self { port, process, dir };
         until("the server answers", || {
             server.try_ask::<String>(&["PING"]).is_ok_and(|answer| answer == "PONG")
         });
@@ -77,7 +63,7 @@ impl Server {
     /// One that speaks TLS as well, with a certificate for `localhost` that it signed itself; answers that port.
     pub fn start_tls() -> (u16, Self) {
         let (port, dir) = (free_port(), new_dir());
-        let made = Command::new("openssl")
+        let made = Command::new(program("openssl"))
             .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"])
             .args(["-keyout", "key.pem", "-out", "cert.pem", "-days", "2", "-subj", "/CN=localhost"])
             .args([
@@ -110,26 +96,19 @@ impl Server {
     }
 
     fn try_ask<T: FromRedisValue>(&self, command: &[&str]) -> RedisResult<T> {
-        let mut connection = Client::open(self.url())?.get_connection_with_timeout(Duration::from_secs(1))?;
+        let mut connection =
+            Client::open(self.url())?.get_connection_with_timeout(Duration::from_secs(10))?;
         redis::cmd(command[0]).arg(&command[1..]).query(&mut connection)
     }
 
     pub fn signal(&self, name: &str) {
-        assert!(Command::new("kill").args(["-s", name, &self.pid]).status().unwrap().success());
+        self.process.signal(name);
     }
 
     /// Kills it without warning, and keeps its disk and its port.
-    pub fn kill(mut self) -> Killed {
-        self.guard.stdin.take().unwrap().write_all(b"keep\n").unwrap();
-        self.guard.wait().unwrap();
-        Killed { port: self.port, dir: self.dir.clone() }
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        drop(self.guard.stdin.take());
-        _ = self.guard.wait();
+    pub fn kill(self) -> Killed {
+        self.process.kill();
+        Killed { port: self.port, dir: self.dir }
     }
 }
 
@@ -161,16 +140,17 @@ const DURABLE: [&str; 6] = ["--save", "", "--appendonly", "yes", "--appendfsync"
 pub struct Cluster(pub Vec<Server>);
 
 impl Cluster {
-    pub fn start() -> Self {
+    /// A node that is silent for so long, in milliseconds, is taken for dead.
+    pub fn start(node_timeout: &str) -> Self {
         let start = |_| {
             let bus = free_port().to_string();
             let options =
-                ["--cluster-enabled", "yes", "--cluster-node-timeout", "1500", "--cluster-port", &bus];
+                ["--cluster-enabled", "yes", "--cluster-node-timeout", node_timeout, "--cluster-port", &bus];
             Server::start(&[&options[..], &["--repl-diskless-sync-delay", "0"]].concat())
         };
         let cluster = Self((0..6).map(start).collect());
         let nodes = cluster.0.iter().map(|server| format!("127.0.0.1:{}", server.port));
-        let created = Command::new("redis-cli")
+        let created = Command::new(program("redis-cli"))
             .args(["--cluster", "create"])
             .args(nodes)
             .args(["--cluster-replicas", "1", "--cluster-yes"])
@@ -251,16 +231,8 @@ pub fn until(what: &str, mut done: impl FnMut() -> bool) {
     }
 }
 
-/// Below the ports that outgoing connections get.
-pub fn free_port() -> u16 {
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    loop {
-        let at = std::process::id() * 61 + NEXT.fetch_add(1, Ordering::Relaxed);
-        let port = u16::try_from(at % 10_000).unwrap() + 20_000;
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return port;
-        }
-    }
+fn program(name: &str) -> PathBuf {
+    installed(name).unwrap()
 }
 
 fn new_dir() -> PathBuf {

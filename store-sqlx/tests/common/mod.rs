@@ -1,9 +1,8 @@
 //! What the tests of the three stores share.
 
-#![allow(dead_code, unreachable_pub, reason = "each test file takes its part")]
+#![allow(dead_code, unreachable_pub, unused_imports, reason = "each test file takes its part")]
 
 pub mod contract;
-pub mod load;
 pub mod requests;
 pub mod server;
 
@@ -19,23 +18,26 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use session_core::{Expect, Record, Set, Sid, Store, StoreError};
+use session_core::{Record, StoreError};
+use test_support::{Need, service};
+pub use test_support::{put, record};
 
 /// The stores' default time to live.
 pub const DAY: Duration = Duration::from_secs(86_400);
+
+pub fn postgres_url() -> Need<String> {
+    service("POSTGRES_URL")
+}
+
+pub fn mysql_url() -> Need<String> {
+    service("MYSQL_URL")
+}
 
 /// A name of a table that no other test has.
 pub fn new_name() -> String {
     static NUMBER: AtomicUsize = AtomicUsize::new(0);
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     format!("test_{}_{}_{}", since.as_millis(), process::id(), NUMBER.fetch_add(1, Ordering::Relaxed))
-}
-
-/// A record with this data that lives until the browser closes.
-pub fn record(data: &str) -> Record {
-    let cookie = r#""cookie":{"originalMaxAge":null,"expires":null,"httpOnly":true,"path":"/"}"#;
-    let comma = if data.is_empty() { "" } else { "," };
-    Record::parse(format!("{{{cookie}{comma}{data}}}")).unwrap()
 }
 
 /// Since 1970.
@@ -48,14 +50,6 @@ pub fn until(ms: u64, data: &str) -> Record {
     let mut record = record(data);
     record.cookie.set_expires(Some(SystemTime::UNIX_EPOCH + Duration::from_millis(ms)), SystemTime::now());
     record
-}
-
-/// A new session with the record.
-pub async fn put(store: &impl Store, record: &Record) -> Sid {
-    let sid = Sid::random();
-    let written = store.set(&sid, record, &Expect::Nothing).await.unwrap();
-    assert!(matches!(written, Set::Written(_)));
-    sid
 }
 
 /// All that an error says, in every way that it could be printed.

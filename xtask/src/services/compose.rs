@@ -1,5 +1,6 @@
-//! Containers, where a Docker engine answers.
+//! Containers, where a Docker engine answers: for a machine on which no program can be installed.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
 use std::process::Command;
 use std::sync::OnceLock;
@@ -8,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use super::Service;
 use super::running::{Origin, Running};
 use crate::workspace::Workspace;
-use crate::{Result, process, say};
+use crate::{Result, process};
 
 static GIVEN_UP: AtomicBool = AtomicBool::new(false);
 
@@ -23,9 +24,8 @@ pub(super) fn usable() -> bool {
 }
 
 /// What fails once, an image that cannot be had, most likely fails again, and slowly.
-pub(super) fn give_up(error: &str) {
+pub(super) fn give_up() {
     GIVEN_UP.store(true, SeqCst);
-    say(&format!("going on without containers: {}", error.lines().last().unwrap_or(error)));
 }
 
 pub(super) fn up(service: &'static Service, workspace: &Workspace) -> Result<Running> {
@@ -48,8 +48,12 @@ fn port(service: &Service, root: &Path) -> Option<u16> {
     process::ask(compose(root).args(["port", service.name, &inside]))?.rsplit(':').next()?.parse().ok()
 }
 
+/// A project for each checkout: by default they have the name of its folder, which another may have as well.
 fn compose(root: &Path) -> Command {
+    let mut path = DefaultHasher::new();
+    root.hash(&mut path);
+    let project = format!("express-session-{:x}", path.finish());
     let mut command = Command::new("docker");
-    command.arg("compose").arg("--file").arg(root.join("compose.yaml"));
+    command.args(["compose", "--project-name", &project, "--file"]).arg(root.join("compose.yaml"));
     command
 }

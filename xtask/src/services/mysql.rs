@@ -3,8 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use test_support::{User, program};
+
 use super::{Service, ping};
-use crate::workspace::{Workspace, create, program, write};
+use crate::workspace::{create, write};
 use crate::{Result, install, process};
 
 pub(super) const MYSQL: Service = Service {
@@ -18,11 +20,12 @@ pub(super) const MYSQL: Service = Service {
     command,
     greets: ping::mysql,
     stop: "TERM",
+    kill: "KILL",
     refuses_root: false,
 };
 
 /// A server whose installer is there: MySQL's own has another.
-fn find(_: &Workspace) -> Option<PathBuf> {
+fn find() -> Option<PathBuf> {
     install_db()?;
     program("mariadbd").or_else(|| program("mysqld"))
 }
@@ -31,7 +34,7 @@ fn install_db() -> Option<PathBuf> {
     program("mariadb-install-db").or_else(|| program("mysql_install_db"))
 }
 
-fn command(mariadbd: &Path, folder: &Path, port: u16) -> Result<Command> {
+fn command(mariadbd: &Path, folder: &Path, port: u16, _: Option<User>) -> Result<Command> {
     let data = folder.join("data");
     create(&data)?;
     // A starting server clears its folder for temporary tables, which others would share.

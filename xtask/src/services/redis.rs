@@ -2,9 +2,10 @@
 
 use std::process::Command;
 
+use test_support::program;
+
 use super::{Service, ping};
 use crate::install;
-use crate::workspace::program;
 
 pub(super) const REDIS: Service = Service {
     name: "redis",
@@ -13,9 +14,11 @@ pub(super) const REDIS: Service = Service {
     port: 6379,
     url: |port| format!("redis://127.0.0.1:{port}"),
     // The tests of TLS make their certificates with openssl.
-    find: |_| program("redis-server").filter(|_| program("openssl").is_some()),
+    find: || {
+        program("redis-server").filter(|_| program("redis-cli").is_some() && program("openssl").is_some())
+    },
     install: |workspace| install::debian(workspace, &["redis-server", "openssl"]),
-    command: |program, folder, port| {
+    command: |program, folder, port, _| {
         let mut command = Command::new(program);
         command
             .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
@@ -25,5 +28,6 @@ pub(super) const REDIS: Service = Service {
     },
     greets: ping::redis,
     stop: "TERM",
+    kill: "KILL",
     refuses_root: false,
 };

@@ -1,11 +1,12 @@
 //! A server that was started here: how, where, and how it stops.
 
-use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 use std::{env, fmt, fs};
+
+use test_support::{Guarded, User, free_port};
 
 use super::{Service, compose, ping};
 use crate::workspace::{self, Workspace};
@@ -28,46 +29,95 @@ pub(super) struct Running {
 pub(super) enum Origin {
     /// A container, of the compose file in this folder.
     Compose { root: PathBuf },
-    /// A process with a folder of its own. Our child, unless an earlier run started it.
-    Process { pid: u32, folder: PathBuf, child: Option<Child> },
+    /// A process with a folder of its own.
+    Process { pid: u32, folder: PathBuf, handle: Handle },
 }
 
-/// In this order: a container, the program that is installed, the program that is then installed.
-pub(super) fn start(service: &'static Service, workspace: &Workspace) -> Result<Running> {
+/// What a process is to this one.
+#[derive(Debug)]
+pub(super) enum Handle {
+    /// It ends with us.
+    Guarded(Guarded),
+    Child(Child),
+    /// An earlier run started it.
+    Stranger,
+}
+
+/// How long a server is to live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Life {
+    OfThisProcess,
+    UntilStopped,
+}
+
+/// The program of a server: the one that is installed, or is then.
+pub(super) fn program(service: &Service, workspace: &Workspace) -> Result<PathBuf> {
     let name = service.name;
-    if compose::usable() {
-        say(&format!("{name}: starting a container"));
-        match compose::up(service, workspace).and_then(Running::ready) {
-            Ok(running) => return Ok(running),
-            Err(error) => {
-                process::not_interrupted()?;
-                compose::give_up(&error);
-            }
-        }
+    if let Some(program) = (service.find)() {
+        return Ok(program);
     }
-    let program = match (service.find)(workspace) {
-        Some(program) => program,
-        None => {
-            (service.install)(workspace).map_err(|error| {
-                format!("{name}: {error}\n(or name a server that runs in {})", service.variable)
-            })?;
-            (service.find)(workspace).ok_or(format!("{name}: not found, although it was installed"))?
-        }
-    };
-    serve(service, workspace, &program).map_err(|error| format!("{name}: {error}"))
+    (service.install)(workspace)
+        .map_err(|error| format!("{name}: {error}\n(or name a server that runs in {})", service.variable))?;
+    (service.find)().ok_or(format!("{name}: not found, although it was installed"))
 }
 
-fn serve(service: &'static Service, workspace: &Workspace, program: &Path) -> Result<Running> {
-    let port = free_port()?;
+/// By its program, or else in a container.
+pub(super) fn start(
+    service: &'static Service,
+    workspace: &Workspace,
+    program: Result<PathBuf>,
+    life: Life,
+) -> Result<Running> {
+    let name = service.name;
+    let serve = |program: PathBuf| serve(service, workspace, &program, life);
+    let error = match program.and_then(|program| serve(program).map_err(|error| format!("{name}: {error}"))) {
+        Ok(running) => return Ok(running),
+        Err(error) => error,
+    };
+    process::not_interrupted()?;
+    if !compose::usable() {
+        return Err(error);
+    }
+    say(&format!("{error}\n{name}: starting a container instead"));
+    compose::up(service, workspace).and_then(Running::ready).map_err(|container| {
+        compose::give_up();
+        format!("{error}\nnor in a container: {}", container.lines().last().unwrap_or_default())
+    })
+}
+
+fn serve(service: &'static Service, workspace: &Workspace, program: &Path, life: Life) -> Result<Running> {
+    let port = free_port();
     let folder = folder(service, workspace, port);
     say(&format!("{}: starting {} on 127.0.0.1:{port}", service.name, program.display()));
     workspace::create(&folder)?;
-    let log = folder.join("log");
-    let child = (service.command)(program, &folder, port)
-        .and_then(|mut command| process::background(&mut command, &log))
-        .inspect_err(|_| forget(&folder))?;
-    let origin = Origin::Process { pid: child.id(), folder, child: Some(child) };
+    let (pid, handle) = run(service, program, &folder, port, life).inspect_err(|_| forget(&folder))?;
+    let origin = Origin::Process { pid, folder, handle };
     Running { service, port, url: (service.url)(port), origin }.ready()
+}
+
+fn run(service: &Service, program: &Path, folder: &Path, port: u16, life: Life) -> Result<(u32, Handle)> {
+    let user = if service.refuses_root { User::unprivileged() } else { None };
+    if let Some(user) = user {
+        let cannot = |error| format!("cannot give {} to another user: {error}", folder.display());
+        user.takes(folder).map_err(cannot)?;
+    }
+    let mut command = (service.command)(program, folder, port, user)?;
+    command.current_dir(folder);
+    process::not_interrupted()?;
+    match life {
+        Life::OfThisProcess => {
+            let guarded = Guarded::start(&command, service.kill, user)
+                .map_err(|error| format!("cannot run {}: {error}", program.display()))?;
+            Ok((guarded.pid(), Handle::Guarded(guarded)))
+        }
+        Life::UntilStopped => {
+            if let Some(user) = user {
+                user.runs(&mut command);
+            }
+            let child = process::background(&mut command, &folder.join("log"))?;
+            Ok((child.id(), Handle::Child(child)))
+        }
+    }
 }
 
 /// In the target folder; for the server that refuses root in the system's, where other users get, too.
@@ -80,13 +130,6 @@ fn folder(service: &Service, workspace: &Workspace, port: u16) -> PathBuf {
     }
 }
 
-fn free_port() -> Result<u16> {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-        .and_then(|listener| listener.local_addr())
-        .map(|address| address.port())
-        .map_err(|error| format!("no free port: {error}"))
-}
-
 impl Running {
     pub(super) fn answers(&self) -> bool {
         ping::greeted(self.service, self.port)
@@ -96,7 +139,8 @@ impl Running {
     fn ready(mut self) -> Result<Self> {
         let end = Instant::now() + TO_START;
         loop {
-            if self.answers() {
+            // Not another one, that was quicker to take the port.
+            if self.answers() && !self.ended() {
                 return Ok(self);
             }
             let error = match process::not_interrupted() {
@@ -148,11 +192,15 @@ impl Running {
         let lives = self.origin.lives(self.port);
         match self.origin {
             Origin::Compose { root } => compose::down(self.service, &root),
-            Origin::Process { pid, folder, child } => {
+            Origin::Process { pid, folder, handle } => {
                 if lives {
                     process::signal("KILL", pid);
                 }
-                child.map(|mut child| child.wait());
+                match handle {
+                    Handle::Guarded(guarded) => drop(guarded),
+                    Handle::Child(mut child) => _ = child.wait(),
+                    Handle::Stranger => {}
+                }
                 forget(&folder);
             }
         }
@@ -164,9 +212,10 @@ impl Origin {
     fn lives(&mut self, port: u16) -> bool {
         match self {
             Self::Compose { .. } => false,
-            Self::Process { child: Some(child), .. } => matches!(child.try_wait(), Ok(None)),
+            Self::Process { handle: Handle::Child(child), .. } => matches!(child.try_wait(), Ok(None)),
+            Self::Process { handle: Handle::Guarded(guarded), .. } => process::lives(guarded.pid()),
             // All four have their port in their command line.
-            Self::Process { pid, child: None, .. } => process::runs(*pid, &port.to_string()),
+            Self::Process { pid, handle: Handle::Stranger, .. } => process::runs(*pid, &port.to_string()),
         }
     }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::running::{Origin, Running};
+use super::running::{Handle, Origin, Running};
 use super::{ALL, Service};
 use crate::Result;
 use crate::workspace::{self, Workspace};
@@ -73,7 +73,7 @@ fn parse(entry: &Value, root: &Path) -> Option<Running> {
         Some(pid) => Origin::Process {
             pid: pid.as_u64()?.try_into().ok()?,
             folder: entry["folder"].as_str()?.into(),
-            child: None,
+            handle: Handle::Stranger,
         },
     };
     Some(Running { service, port, url: (service.url)(port), origin })
@@ -84,7 +84,7 @@ mod tests {
     use std::{env, fs, process};
 
     use super::super::{mongo::MONGO, redis::REDIS};
-    use super::{Origin, Path, Running, Service, State, Workspace};
+    use super::{Handle, Origin, Path, Running, Service, State, Workspace};
 
     fn workspace(name: &str) -> Workspace {
         let folder = env::temp_dir().join(format!("xtask-{}-{name}", process::id()));
@@ -101,13 +101,17 @@ mod tests {
         let mut state = State::load(&workspace);
         assert!(state.get(&REDIS).is_none());
         let folder = workspace.kept.join("redis-4001");
-        state.keep(running(&REDIS, 4001, Origin::Process { pid: 17, folder, child: None })).unwrap();
+        state
+            .keep(running(&REDIS, 4001, Origin::Process { pid: 17, folder, handle: Handle::Stranger }))
+            .unwrap();
         state.keep(running(&MONGO, 4002, Origin::Compose { root: workspace.root.clone() })).unwrap();
 
         let mut state = State::load(&workspace);
         let redis = state.get(&REDIS).unwrap();
         assert_eq!((redis.port, redis.url.as_str()), (4001, "redis://127.0.0.1:4001"));
-        let Origin::Process { pid: 17, folder, child: None } = &redis.origin else { panic!("{redis:?}") };
+        let Origin::Process { pid: 17, folder, handle: Handle::Stranger } = &redis.origin else {
+            panic!("{redis:?}")
+        };
         assert_eq!(*folder, workspace.kept.join("redis-4001"));
         let mongo = state.get(&MONGO).unwrap();
         assert_eq!(mongo.url, "mongodb://127.0.0.1:4002");

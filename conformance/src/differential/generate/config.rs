@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::super::rng::Rng;
 
-const NAMES: [&str; 5] = ["connect.sid", "sid", "app.session", "a!b~c", "SID"];
+const NAMES: [&str; 7] = ["connect.sid", "sid", "app.session", "a!b~c", "SID", "__Host-sid", "__Secure-sid"];
 const SECRETS: [&str; 6] = [
     "keyboard cat",
     "s3cr3t",
@@ -13,11 +13,14 @@ const SECRETS: [&str; 6] = [
     "a much longer secret, longer than the 64 bytes of a SHA-256 block 0123456789",
     "k",
 ];
+/// No UTF-8, as a Buffer can be.
+const BYTES: &str = "00ff80c328676f6f64";
 const PATHS: [&str; 5] = ["/", "/app", "/app/", "/a/b", "/A~b"];
 const DOMAINS: [&str; 4] = ["example.com", ".example.com", "localhost", "Sub.Example.com"];
 const MAX_AGES: [i64; 6] = [60_000, 3_600_000, 86_400_000, 31_536_000_000, 0, -1000];
 
-pub(super) fn random(rng: &mut Rng) -> Map<String, Value> {
+/// For a case that several programs answer in turns, or one alone.
+pub(super) fn random(rng: &mut Rng, alone: bool) -> Map<String, Value> {
     let mut config = Map::new();
     let mut put = |key: &str, value: Value| drop(config.insert(key.to_owned(), value));
 
@@ -37,17 +40,41 @@ pub(super) fn random(rng: &mut Rng) -> Map<String, Value> {
     if proxy || rng.percent(20) {
         put("proxy", proxy.into());
     }
-    if rng.percent(85) {
-        put("cookie", cookie(rng, proxy).into());
+    let destroys = config.get("unset").and_then(Value::as_str) == Some("destroy");
+    let trusts = !config.contains_key("proxy") && rng.percent(30);
+    let mut put = |key: &str, value: Value| drop(config.insert(key.to_owned(), value));
+    if trusts {
+        put("trustProxy", rng.pick(&[json!(true), json!(0), json!(1), json!(2)]));
+    }
+    if rng.percent(8) {
+        put("cookieFunction", rng.pick(&["byPath", "ofApp", "byHeader"]).into());
+    } else if rng.percent(85) {
+        put("cookie", cookie(rng, proxy || trusts).into());
+    }
+    if rng.percent(6) {
+        put("storeWithoutTouch", true.into());
+    }
+    // Two programs in turns would each count for themselves.
+    if alone && rng.percent(8) {
+        put("genidFunction", rng.pick(&["counted", "odd", "byPath"]).into());
+    }
+    // With `unset: "destroy"` Express destroys a session that it could not read; here it stays.
+    if alone && !destroys && rng.percent(8) {
+        put("storeFails", json!({ "verb": "get", "call": 1 + rng.below(8) }));
     }
     config
 }
 
 fn secret(rng: &mut Rng) -> Value {
     let first = rng.pick(&SECRETS);
-    match rng.below(5) {
+    match rng.below(6) {
         0 | 1 => json!(first),
         2 => json!([first]),
+        5 => rng.pick(&[
+            json!({ "hex": BYTES }),
+            json!([{ "hex": BYTES }, first]),
+            json!([first, { "hex": BYTES }]),
+        ]),
         3 => json!([first, "the old secret"]),
         _ => json!([first, "the old secret", "the oldest secret"]),
     }
@@ -85,7 +112,10 @@ fn cookie(rng: &mut Rng, proxy: bool) -> Map<String, Value> {
     }
     if rng.percent(40) {
         let none = if may_be_secure { json!("none") } else { json!("lax") };
-        put("sameSite", rng.pick(&[json!(true), json!(false), json!("lax"), json!("strict"), none]));
+        put(
+            "sameSite",
+            rng.pick(&[json!(true), json!(false), json!("lax"), json!("strict"), json!("auto"), none]),
+        );
     }
     if rng.percent(20) {
         put("partitioned", (may_be_secure && rng.percent(70)).into());

@@ -13,8 +13,12 @@
 //! - Keys that express-session or every JavaScript object reserves: `id`, `req`, `touch`, `save`, `reload`, `destroy`,
 //!   `regenerate`, `resetMaxAge`, `cookie`, and those of `Object.prototype`.
 //! - Lone surrogates, duplicate keys in one object and numbers beyond the range of a double.
-//! - What Express accepts by accident: an empty name or secret, fractional ages, `sameSite: "none"` or `partitioned`
-//!   without `secure` or with a name prefix, attributes that cannot be serialized, an `x-ops` that is no array.
+//! - What Express accepts by accident: an empty name or secret, fractional ages, attributes that cannot be serialized, an `x-ops` that is no array.
+//! - Two requests at once that both change the session: Express keeps what the last one wrote. And of two at once, one that ends
+//!   the session which the other one still has.
+//! - Attributes of a session's cookie in spellings that the library's setters have no word for: `sameSite: true`, and null.
+//! - A store that fails to set, touch or destroy: Express has sent its answer by then, this project's is a 500.
+//! - `trust proxy` with a scheme in upper case, which Express takes for none.
 //! - Other cookies of more than 4 kB beside a good one, which this project may refuse unread.
 //! - 204, 304 and 1xx by `["status", …]`, and response headers that are not tokens: they test the frameworks.
 
@@ -28,11 +32,17 @@ use super::case::Case;
 use super::rng::Rng;
 
 /// The case that `seed` stands for, for sides of up to `programs` programs, with a clock of its own or by the real time.
-pub(super) fn case(seed: u64, programs: usize, clock: bool) -> Case {
+/// With a clock of its own no lifetime is shorter than `least` milliseconds.
+pub(super) fn case(seed: u64, programs: usize, clock: bool, least: i64) -> Case {
     let mut rng = Rng::new(seed);
-    let mut config = config::random(&mut rng);
-    let pace = if clock { Some(Pace::random(&mut rng, &mut config)) } else { None };
+    let mut config = config::random(&mut rng, programs == 1);
+    let starts_at = clock.then(|| time::start(seed));
+    let pace = starts_at.map(|start| Pace::random(&mut rng, &mut config, start, least));
     let requests = requests::random(&mut rng, &config, programs, pace.as_ref());
-    let starts_at = pace.map(|_| time::start(seed));
-    Case { seed, config, requests, starts_at }
+    let mut case = Case { seed, config, requests, starts_at };
+    if case.config.contains_key("storeWithoutTouch") {
+        // One that is over is not stored here, and so ends; in Express it lives on as it was stored.
+        case.lengthen();
+    }
+    case
 }

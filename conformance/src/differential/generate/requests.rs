@@ -2,17 +2,45 @@
 
 use serde_json::{Map, Value};
 
-use super::super::case::{Answers, Op, Request};
-use super::super::cookies::Cookies;
+use super::super::case::{Answers, Op, Request, WAIT};
+use super::super::cookies::{Cookies, SINGLE};
 use super::super::rng::Rng;
 use super::time::Pace;
 use super::values;
 
+/// Upper case counts for `proxy: true`, and not for `trust proxy`, which the library cannot tell apart.
 const SCHEMES: [&str; 8] =
-    ["https", "https", "http", "HTTPS , http", "http,https", " https,", "", "https http"];
-const AGES: [&str; 8] = ["null", "60000", "60000", "3600000", "86400000", "315360000000", "0", "-1000"];
+    ["HTTPS , http", "https", "https", "http", "http,https", " https,", "", "https http"];
+/// The first one lasts for ten years, longer than a case's own clock can tell apart from others.
+const AGES: [&str; 8] = ["315360000000", "null", "60000", "60000", "3600000", "86400000", "0", "-1000"];
+const THROW: &str = r#"["throw"]"#;
+/// Each is valid: what no header can carry is an error here, and in Express one after the handler.
+const ATTRIBUTES: [&str; 18] = [
+    r#""path","/""#,
+    r#""path","/app""#,
+    r#""path","/a b""#,
+    r#""domain","example.com""#,
+    r#""domain",".Sub.example.com""#,
+    r#""secure",true"#,
+    r#""secure",false"#,
+    r#""httpOnly",true"#,
+    r#""httpOnly",false"#,
+    r#""httpOnly",false"#,
+    r#""sameSite","lax""#,
+    r#""sameSite","strict""#,
+    r#""sameSite","none""#,
+    r#""priority","low""#,
+    r#""priority","high""#,
+    r#""partitioned",true"#,
+    r#""partitioned",false"#,
+    r#""expires",null"#,
+];
 const STATUSES: [u16; 8] = [200, 201, 202, 302, 401, 404, 500, 503];
-const HEADERS: [(&str, &str); 6] = [
+const HEADERS: [(&str, &str); 10] = [
+    ("Vary", "Cookie"),
+    ("Vary", "Accept"),
+    ("Cache-Control", "private, max-age=0"),
+    ("Location", "/login?next=%2F"),
     ("x-a", "1"),
     ("X-A", "two, words"),
     ("x-b", ""),
@@ -32,15 +60,25 @@ pub(super) fn random(
     let scene = Scene {
         clients,
         secrets: config.get("secret").and_then(Value::as_array).map_or(1, Vec::len),
-        path: cookie("path").and_then(Value::as_str).unwrap_or("/"),
+        path: match config.get("cookieFunction").and_then(Value::as_str) {
+            Some("ofApp") => "/app",
+            _ => cookie("path").and_then(Value::as_str).unwrap_or("/"),
+        },
         ends_at_once: cookie("maxAge").and_then(Value::as_i64).is_some_and(|age| age <= 0),
-        proxy: config.get("proxy") == Some(&Value::Bool(true)),
+        proxy: config.get("proxy") == Some(&Value::Bool(true)) || config.contains_key("trustProxy"),
+        schemes: if config.contains_key("trustProxy") { &SCHEMES[1..] } else { &SCHEMES },
+        resaves: config.get("resave") != Some(&Value::Bool(false)),
         pace,
     };
     let mut requests: Vec<_> = (0..12 + rng.below(10))
         .map(|index| {
             let turn = index % programs.max(1);
-            let request = if rng.percent(7) { scene.admin(rng, turn) } else { scene.visit(rng, turn) };
+            let request = match rng.below(100) {
+                0..=6 => scene.admin(rng, turn),
+                // Who finds that another has written meanwhile reads once more here, and so counts to another call that fails.
+                7..=11 if !config.contains_key("storeFails") => scene.overlapping(rng, turn, programs.max(1)),
+                _ => scene.visit(rng, turn),
+            };
             Request { after: pace.map_or(0, |pace| pace.jump(rng)), ..request }
         })
         .collect();
@@ -55,6 +93,9 @@ struct Scene<'a> {
     /// The configured age is 0 or less.
     ends_at_once: bool,
     proxy: bool,
+    schemes: &'a [&'static str],
+    /// What is unchanged is written all the same.
+    resaves: bool,
     pace: Option<&'a Pace>,
 }
 
@@ -68,9 +109,10 @@ impl Scene<'_> {
             after: 0,
             method: self.method(rng),
             path: self.request_path(rng),
-            forwarded: rng.percent(if self.proxy { 70 } else { 10 }).then(|| rng.pick(&SCHEMES)),
+            forwarded: rng.percent(if self.proxy { 70 } else { 10 }).then(|| rng.pick(self.schemes)),
             cookies: if rng.percent(72) { Cookies::Jar } else { self.other_cookies(rng) },
-            ops: (0..rng.below(7)).filter_map(|_| self.operation(rng, &mut lifetimes)).collect(),
+            during: None,
+            ops: settled((0..rng.below(7)).filter_map(|_| self.operation(rng, &mut lifetimes)).collect()),
         }
     }
 
@@ -107,7 +149,44 @@ impl Scene<'_> {
             forwarded: None,
             cookies: Cookies::None,
             ops,
+            during: None,
         }
+    }
+
+    /// Two requests of one client at once, of which only one changes anything: of two that do, Express keeps what the last one
+    /// wrote, and this project both. The one that only looks must not write either, so that it is the first to end, or saves
+    /// nothing that is unchanged.
+    fn overlapping(&self, rng: &mut Rng, turn: usize, turns: usize) -> Request {
+        let client = rng.below(self.clients);
+        let looks = |rng: &mut Rng| match rng.below(3) {
+            0 => format!(r#"["get",{}]"#, values::key(rng)),
+            1 => r#"["keys"]"#.to_owned(),
+            _ => r#"["status",201]"#.to_owned(),
+        };
+        let changes = |rng: &mut Rng| match rng.below(3) {
+            0 => format!(r#"["del",{}]"#, values::key(rng)),
+            _ => format!(r#"["set",{},{}]"#, values::key(rng), values::value(rng)),
+        };
+        let some = |rng: &mut Rng, changing: bool| -> Vec<Op> {
+            (0..1 + rng.below(3)).map(|_| plain(&if changing { changes(rng) } else { looks(rng) })).collect()
+        };
+        let outer_changes = self.resaves || rng.percent(50);
+        let mut ops = some(rng, outer_changes);
+        ops.push(plain(WAIT));
+        ops.extend(some(rng, outer_changes));
+        let request = |turn, ops| Request {
+            turn,
+            client,
+            after: 0,
+            method: "GET",
+            path: self.path.to_owned(),
+            forwarded: None,
+            cookies: Cookies::Jar,
+            ops,
+            during: None,
+        };
+        let during = request((turn + rng.below(2)) % turns, some(rng, !outer_changes));
+        Request { during: Some(Box::new(during)), ..request(turn, ops) }
     }
 
     fn method(&self, rng: &mut Rng) -> &'static str {
@@ -150,7 +229,7 @@ impl Scene<'_> {
 
     fn other_cookies(&self, rng: &mut Rng) -> Cookies {
         let other = rng.below(self.clients);
-        match rng.below(37) {
+        match rng.below(43) {
             0..=4 => Cookies::None,
             5 | 6 => Cookies::Of(other),
             7..=9 => Cookies::ResignedWith(rng.below(self.secrets)),
@@ -185,12 +264,14 @@ impl Scene<'_> {
             33 => Cookies::NotUtf8Beside,
             34 => Cookies::Oversized(rng.pick(&[4096, 20_000])),
             35 => Cookies::OversizedSid(rng.pick(&[200, 4096, 20_000])),
+            36..=38 => Cookies::Both(rng.below(SINGLE.len()), rng.below(SINGLE.len())),
+            39..=41 => Cookies::Apart(rng.below(SINGLE.len()), rng.below(SINGLE.len())),
             _ => Cookies::Beside(rng.pick(&[500, 4000])),
         }
     }
 
     fn operation(&self, rng: &mut Rng, lifetimes: &mut Lifetimes) -> Option<Op> {
-        let op = match rng.below(60) {
+        let op = match rng.below(68) {
             0..=9 => format!(r#"["get",{}]"#, values::key(rng)),
             10..=21 => format!(r#"["set",{},{}]"#, values::key(rng), values::value(rng)),
             22..=26 => format!(r#"["del",{}]"#, values::key(rng)),
@@ -201,7 +282,7 @@ impl Scene<'_> {
                 if let Some(age) = self.pace.and_then(|pace| pace.age(rng)) {
                     return Some(plain(&format!(r#"["maxAge",{age}]"#)));
                 }
-                let age = rng.pick(&AGES);
+                let age = rng.pick(if self.pace.is_some() { &AGES[1..] } else { &AGES });
                 if !lifetimes.allow_age(age) {
                     return None;
                 }
@@ -230,6 +311,14 @@ impl Scene<'_> {
             },
             56 => r#"["store","length"]"#.to_owned(),
             57 => r#"["store","all"]"#.to_owned(),
+            60..=63 => format!(r#"["cookieSet",{}]"#, rng.pick(&ATTRIBUTES)),
+            64 => match self.pace.and_then(|pace| pace.age(rng)) {
+                Some(age) => format!(r#"["cookieSet","expires",@in{age}@]"#),
+                None => return None,
+            },
+            65 => r#"["resetMaxAge"]"#.to_owned(),
+            66 => THROW.to_owned(),
+            67 => r#"["stream"]"#.to_owned(),
             _ => return Some(record(rng.below(self.clients))),
         };
         Some(plain(&op))
@@ -257,6 +346,16 @@ impl Lifetimes {
         self.saved |= !self.ended;
         !self.ended
     }
+}
+
+/// What an error that a handler ends with makes of the status and the headers that it has set is the framework's.
+fn settled(mut ops: Vec<Op>) -> Vec<Op> {
+    if ops.iter().any(|op| op.text == THROW) {
+        ops.retain(|op| {
+            !["[\"status\"", "[\"header\"", "[\"stream\""].iter().any(|of| op.text.starts_with(of))
+        });
+    }
+    ops
 }
 
 fn plain(text: &str) -> Op {

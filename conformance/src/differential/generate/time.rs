@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use super::super::rng::Rng;
 
 const AGES: [i64; 9] = [1, 999, 1_000, 1_500, 4_000, 60_000, 3_600_000, 86_400_000, 31_536_000_000];
+const TWENTY_YEARS: i64 = 20 * 31_536_000_000;
 const LONG: [i64; 4] = [60_000, 3_600_000, 86_400_000, 31_536_000_000];
 
 /// How fast time passes between the requests of one case.
@@ -19,22 +20,41 @@ pub(super) enum Pace {
 }
 
 impl Pace {
-    /// Gives most configurations an age that can end within the case.
-    pub(super) fn random(rng: &mut Rng, config: &mut Map<String, Value>) -> Self {
+    /// Gives most configurations an age that can end within the case, and that is at least so many milliseconds.
+    pub(super) fn random(rng: &mut Rng, config: &mut Map<String, Value>, start: i64, least: i64) -> Self {
         let within = rng.percent(30);
-        let age = if within { rng.pick(&LONG) } else { rng.pick(&AGES) };
+        let pick = |rng: &mut Rng, ages: &[i64]| {
+            let age = rng.pick(ages);
+            if age < least { age + least } else { age }
+        };
+        let age = if within { pick(rng, &LONG) } else { pick(rng, &AGES) };
+        let pace = match within {
+            true => Self::Within { age },
+            false => Self::Jumps { ages: vec![age, age, age, pick(rng, &AGES), pick(rng, &AGES)] },
+        };
+        if config.contains_key("cookieFunction") {
+            return pace;
+        }
         let cookie = config.entry("cookie").or_insert_with(|| json!({}));
         if let Some(cookie) = cookie.as_object_mut() {
-            if rng.percent(85) {
+            if pace.ends_before(TWENTY_YEARS) && rng.percent(10) {
+                cookie.remove("maxAge");
+                cookie.insert("expires".to_owned(), (start + TWENTY_YEARS).into());
+            } else if rng.percent(85) {
                 cookie.insert("maxAge".to_owned(), age.into());
             } else if cookie.get("maxAge").and_then(Value::as_i64).is_some_and(|age| age <= 0) {
                 cookie.remove("maxAge");
             }
         }
-        if within {
-            return Self::Within { age };
+        pace
+    }
+
+    /// Whether no case can last so long. (A session that begins after the configured `expires` is over when it begins.)
+    fn ends_before(&self, milliseconds: i64) -> bool {
+        match self {
+            Self::Jumps { ages } => ages.iter().max().is_some_and(|age| age * 2 * 25 < milliseconds),
+            Self::Within { .. } => false,
         }
-        Self::Jumps { ages: vec![age, age, age, rng.pick(&AGES), rng.pick(&AGES)] }
     }
 
     /// Milliseconds from one request to the next.
@@ -56,7 +76,8 @@ impl Pace {
             Self::Within { age } => match rng.below(12) {
                 0..=5 => 0,
                 6..=9 => rng.pick(&[1, 400, 1_000]),
-                _ => 2 * age.max(&315_360_000_000),
+                // With all others of a case it ends before 2106, as MySQL's column does.
+                _ => 2 * age.max(&31_536_000_000),
             },
         }
     }

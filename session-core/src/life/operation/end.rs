@@ -192,7 +192,7 @@ impl Operation {
 
     /// What is stored is no failure. The cookie goes out where the record would be nobody's without it.
     fn ended_unconfirmed(&mut self, decision: Decision, life: &mut Life, context: &Context<'_>) -> Step {
-        let cookie = cookie_with_error(&life.facts(context), decision);
+        let cookie = cookie_with_error(&life.facts(context), &context.options.policies, decision);
         self.ended(life, context, Decision { cookie, ..decision }, None)
     }
 
@@ -258,7 +258,7 @@ impl Operation {
         let ended = life.presence != Presence::Present && decision.cookie == SetCookie::Send;
         let set_cookie = match &error {
             _ if gone || ended => SetCookie::Nothing,
-            Some(_) => cookie_with_error(&life.facts(context), decision),
+            Some(_) => cookie_with_error(&life.facts(context), &context.options.policies, decision),
             None => decision.cookie,
         };
         let cookie = match &error {

@@ -311,7 +311,11 @@ impl Operation {
 /// What an answer changes of what is known.
 impl Operation {
     fn settle(&mut self, life: &mut Life, context: &Context<'_>, answer: Answer) -> Event {
-        match (std::mem::replace(&mut self.asked, Asked::Nothing), answer) {
+        let asked = std::mem::replace(&mut self.asked, Asked::Nothing);
+        if matches!(answer, Answer::Set(_) | Answer::Destroyed(_)) {
+            life.is_answered();
+        }
+        match (asked, answer) {
             (_, Answer::Failed(error)) => Event::Failed(error),
             (Asked::Get, Answer::Got(Some(stored))) => self.found(life, context, stored),
             (Asked::Get, Answer::Got(None)) => self.found_nothing(life),
@@ -345,7 +349,7 @@ impl Operation {
                 Event::GoOn
             }
             (Asked::Change { seen, .. }, Answer::Changed(Changed::To(made)))
-                if made == *seen && !life.has_changes() =>
+                if made == *seen && !life.has_changes() && !life.is_to_fence() =>
             {
                 Event::NothingToDo
             }
@@ -447,8 +451,9 @@ impl Operation {
             // Somebody else's session stands under an id that this one never had.
             (Why::Wanted | Why::Moved, Destroyed::Conflict)
                 if matches!(
-                    life.standing,
-                    Standing::Fresh { .. } | Standing::Doubt { before: Before::Fresh { .. } }
+                    &life.standing,
+                    Standing::Fresh { tried } | Standing::Doubt { before: Before::Fresh { tried } }
+                        if why == Why::Wanted || tried.is_empty()
                 ) => {}
             (_, Destroyed::Conflict) => return Event::Conflict,
             (Why::Expired, Destroyed::Destroyed) => {
@@ -539,7 +544,7 @@ impl Operation {
 
     /// Its own lifetime has ended.
     fn ask_destroy_expired(&mut self, life: &mut Life, expect: Expect) -> Ask {
-        life.begin_doubt();
+        life.goes_out();
         let sid = life.sid().clone();
         self.asked =
             Asked::Destroy { sid: sid.clone(), why: Why::Expired, seen: Some(Box::new(life.seen())) };
@@ -559,6 +564,8 @@ impl Operation {
                 }
                 Expect::Nothing
             }
+            // It was looked for and not found: what may still arrive is a leftover.
+            Standing::Fresh { .. } if self.has_looked && why == Why::Moved => Expect::Nothing,
             Standing::Held(held) if self.has_looked => Expect::Version(held.version.clone()),
             _ => Expect::Anything,
         };

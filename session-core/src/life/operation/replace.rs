@@ -27,7 +27,11 @@ impl Operation {
             Event::Begin if life.is_response_out() => return Step::Done(Err(Error::ResponseOut)),
             Event::Begin | Event::Read | Event::GoOn => return Step::Ask(self.ask_replace(life, context)),
             Event::Conflict => match self.after_conflict(life) {
-                Ok(ask) => return Step::Ask(ask),
+                Ok(ask) => {
+                    // What was sent to be stored has arrived.
+                    self.has_looked = false;
+                    return Step::Ask(ask);
+                }
                 Err(error) => Err(error),
             },
             Event::Failed(error) => Err(error.into()),

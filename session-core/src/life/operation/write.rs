@@ -93,7 +93,7 @@ impl Operation {
             Ok(data) => data,
             Err(ask) => return Ok(Written::Ask(ask)),
         };
-        let stamped = life.stamped(context.now);
+        let stamped = life.stamped_to_write(context);
         if stamped.expires_at().is_some_and(|at| at <= context.now) && !planted(Fault::OldExpiryWritten) {
             return Ok(self.write_expired(life));
         }

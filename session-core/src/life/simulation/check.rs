@@ -162,6 +162,19 @@ pub(super) struct Effect<'a> {
     pub(super) late: bool,
     /// And the request has ended well, with the session that it asked this of.
     pub(super) is_settled: bool,
+    /// And it has heard of the session since it gave this up.
+    pub(super) is_overruled: bool,
+    /// When this was asked, the response had gone out: no cookie is to come.
+    pub(super) after_response: bool,
+}
+
+impl Effect<'_> {
+    /// After the response a record is held until a touch is due at least. (Longer where it was before, as far as was known when
+    /// this was asked.)
+    fn is_renewed_in_time(&self, until: Millis, lifetime: Millis) -> bool {
+        let due = self.asked + self.rules.kept * lifetime / LIFETIME;
+        (due..=self.asked + lifetime).contains(&until)
+    }
 }
 
 /// When an operation answers its caller.
@@ -234,6 +247,9 @@ impl Ghost {
     ) -> Result<(), Violation> {
         match (effect.ask, effect.answer) {
             (Ask::Set { sid, record, expect }, Answer::Set(Set::Written(_))) => {
+                if effect.is_settled && effect.is_overruled && sid == effect.of {
+                    return broken("a write that was given up changed the session after its request");
+                }
                 let parent = self.look(effect.of);
                 let about = self.about(sid);
                 // Nobody can call back a first write that is on its way for longer than its session lives.
@@ -302,6 +318,7 @@ impl Ghost {
                     (touched, effect.rules.cookie_follows, effect.after.held(sid, effect.now))
                     && let Some(lifetime) = entry.cookie.lifetime()
                     && entry.until != effect.asked + lifetime
+                    && !(effect.after_response && effect.is_renewed_in_time(entry.until, lifetime))
                 {
                     return broken(format!(
                         "a touch gave a session of {lifetime} ms until {} at {}",
@@ -338,7 +355,7 @@ impl Ghost {
         let Some(entry) = effect.after.held(sid, effect.now) else { return };
         let until = entry.until;
         let about = self.about(sid);
-        about.cookie_behind = true;
+        about.cookie_behind |= !effect.after_response;
         if effect.asked == effect.now {
             about.late = None;
             return;

@@ -70,12 +70,14 @@ const GIVEN_UP: Budget = Budget {
     ops: &[Op::Insert, Op::Remove, Op::Update, Op::Save, Op::Reload, Op::Renew, Op::Regenerate, Op::Touch],
     ..ONE
 };
+/// Handles that are used after the response, for a long time.
+const LATE_TIME: Budget = Budget { faults: 0, time: 2, late: true, ops: &[Op::Update, Op::Save], ..FAULTS };
 const LONG: Budget = Budget { faults: 0, time: 2, ops: &[Op::Update, Op::Reload], ..TWO };
 
 /// With rarer options.
 const RARER: [Budget; 3] = [Budget { faults: 1, ..FAULTS }, Budget { time: 1, ..TIME }, ONE];
 
-const USUAL: [Budget; 10] = [TWO, THREE, FAULTS, TIME, EXPRESS, LATE, ONE, BACK, LONG, GIVEN_UP];
+const USUAL: [Budget; 11] = [TWO, THREE, FAULTS, TIME, EXPRESS, LATE, LATE_TIME, ONE, BACK, LONG, GIVEN_UP];
 
 /// With `SIMULATION=all`, which takes long: two faults everywhere, and more of everything else.
 const MORE: [Budget; 8] = [
@@ -196,7 +198,7 @@ fn long_runs_at_random_keep_the_promises() {
 }
 
 /// What is tried to find a fault, the smallest first.
-const SEARCH: [Budget; 14] = [
+const SEARCH: [Budget; 15] = [
     Budget { requests: 1, operations: 1, faults: 0, time: 2, ..ONE },
     Budget { operations: 1, faults: 0, time: 1, ..FAULTS },
     Budget { faults: 1, time: 0, express: 0, ..ONE },
@@ -223,6 +225,7 @@ const SEARCH: [Budget; 14] = [
         ops: &OPS,
     },
     LONG,
+    LATE_TIME,
     BACK,
     GIVEN_UP,
     Budget { faults: 0, ..TWO },
@@ -234,7 +237,7 @@ const SEARCH: [Budget; 14] = [
 /// Without a fault there is nothing to find: what is found with one is its work.
 #[test]
 fn without_a_fault_nothing_is_found() {
-    let (_, violations) = explore_all(&SEARCH[..11], &Rules::profiles());
+    let (_, violations) = explore_all(&SEARCH[..12], &Rules::profiles());
     assert!(violations.is_empty(), "{}", violations.join("\n"));
 }
 

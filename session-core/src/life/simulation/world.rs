@@ -258,6 +258,9 @@ struct Late {
     added: u8,
     mine: Mine,
     of: Sid,
+    /// Its request has heard of the session since.
+    is_overruled: bool,
+    after_response: bool,
 }
 
 /// A question that can be compared.
@@ -524,6 +527,8 @@ impl World {
                     of: &late.of,
                     late: true,
                     is_settled,
+                    is_overruled: late.is_overruled,
+                    after_response: late.after_response,
                 };
                 let (mut added, mut mine) = (late.added, late.mine.clone());
                 self.ghost.effect(&effect, &mut added, &mut mine)?;
@@ -618,7 +623,7 @@ impl World {
                 if self::value(life.data(), "k") == Some(value) {
                     return Ok(());
                 }
-                life.data_mut().insert("k", value.to_string().into());
+                life.insert("k", value.to_string().into());
                 request.mine.wants(Some(value));
                 if has_nothing_but(request.loaded, &request.in_doubt, Some(value)) {
                     request.mine.wants_nothing();
@@ -627,7 +632,7 @@ impl World {
             }
             (Op::Remove, _) => {
                 if life.data().contains("k") {
-                    life.data_mut().remove("k");
+                    life.remove("k");
                     request.mine.wants(None);
                     if has_nothing_but(request.loaded, &request.in_doubt, None) {
                         request.mine.wants_nothing();
@@ -794,7 +799,7 @@ impl World {
     fn effect(&mut self, rules: &Rules, at: usize) -> Result<Answer, Violation> {
         let now = self.now;
         let Self { store, ghost, requests, .. } = self;
-        let Request { running: Some(running), mine, life, .. } = &mut requests[at] else {
+        let Request { running: Some(running), mine, life, status, .. } = &mut requests[at] else {
             return Ok(Answer::Again);
         };
         let Waits::Store(ask) = running.waits.clone() else { return Ok(Answer::Again) };
@@ -814,6 +819,8 @@ impl World {
             of: life.sid(),
             late: false,
             is_settled: false,
+            is_overruled: false,
+            after_response: *status == Status::Ended,
         };
         ghost.effect(&effect, &mut running.added, mine)?;
         Ok(answer)
@@ -825,6 +832,10 @@ impl World {
         let (Some(running), Some(life)) = (&request.running, &request.life) else { return };
         (request.asked, request.heard) = (running.asked, self.now);
         let Waits::Store(ask) = &running.waits else { return };
+        if matches!(answer, Answer::Got(Some(_)) | Answer::Set(crate::store::Set::Written(_))) {
+            let given_up = self.late.iter_mut().filter(|late| late.request == at && late.of == *life.sid());
+            given_up.for_each(|late| late.is_overruled = true);
+        }
         match (&*ask.0, answer) {
             // What was sent before may still arrive.
             (_, Answer::Got(Some(stored))) => request.loaded = value(&stored.record.data, "k"),
@@ -866,6 +877,8 @@ impl World {
                 added: *added,
                 mine: request.mine.clone(),
                 of: life.sid().clone(),
+                is_overruled: false,
+                after_response: request.status == Status::Ended,
             });
         }
     }

@@ -1,0 +1,59 @@
+//! PostgreSQL, MySQL and MariaDB: a row for each sid.
+
+use express_session::sql::sqlx::{AssertSqlSafe, Error, MySqlPool, PgPool, query, query_as};
+
+use super::super::dates;
+use super::{Piece, Row, words};
+
+#[derive(Clone, Debug)]
+pub(super) struct Postgres(PgPool);
+
+impl Postgres {
+    pub(super) fn open(url: &str) -> Result<Self, String> {
+        PgPool::connect_lazy(url).map(Self).map_err(words)
+    }
+
+    pub(super) async fn rows(&self, table: &str) -> Result<Vec<Row>, String> {
+        let sql = format!("SELECT sid, sess::text, expire::text FROM {table}");
+        let rows: Vec<(String, String, String)> =
+            query_as(AssertSqlSafe(sql)).fetch_all(&self.0).await.map_err(words)?;
+        let row = |(sid, sess, expire): (String, String, String)| {
+            // A fraction of a second makes another text.
+            let time = dates::iso(&format!("{}.000Z", expire.replace(' ', "T")));
+            let expire = time.map_or(Piece::Text(expire), Piece::Time);
+            Row { sid, pieces: vec![Piece::Record(sess), expire] }
+        };
+        Ok(rows.into_iter().map(row).collect())
+    }
+
+    pub(super) async fn clear(&self, table: &str) -> Result<(), String> {
+        query(AssertSqlSafe(format!("DELETE FROM {table}"))).execute(&self.0).await.map(drop).map_err(words)
+    }
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct MySql(MySqlPool);
+
+const NO_SUCH_TABLE: &str = "42S02";
+
+impl MySql {
+    pub(super) fn open(url: &str) -> Result<Self, String> {
+        MySqlPool::connect_lazy(url).map(Self).map_err(words)
+    }
+
+    pub(super) async fn rows(&self, table: &str) -> Result<Vec<Row>, String> {
+        let sql = format!("SELECT session_id, CAST(expires AS SIGNED), data FROM {table}");
+        let rows: Result<Vec<(String, i64, String)>, Error> =
+            query_as(AssertSqlSafe(sql)).fetch_all(&self.0).await;
+        let rows = match rows {
+            // It is created when it is first used.
+            Err(Error::Database(error)) if error.code().as_deref() == Some(NO_SUCH_TABLE) => Vec::new(),
+            rows => rows.map_err(words)?,
+        };
+        let row = |(sid, expires, data): (String, i64, String)| Row {
+            sid,
+            pieces: vec![Piece::Record(data), Piece::Time(expires * 1000)],
+        };
+        Ok(rows.into_iter().map(row).collect())
+    }
+}

@@ -1,0 +1,219 @@
+//! Stores that do not do as they are told: one that fails when a configuration says so, and one with a fault of the kind that the
+//! comparison has to find.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use express_session::{
+    AdminStore, Cookie, Destroyed, Expect, Record, Set, Sid, Store, StoreError, Stored, Touched, async_trait,
+};
+
+/// What is wrong with a probe on purpose. The library has no part in it: each sits in a store around the store, in a layer
+/// around the layer, or in what the probe makes of an operation.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[expect(missing_docs, reason = "the name is what happens")]
+pub enum Fault {
+    TouchDoesNothing,
+    ExpiryInWholeSeconds,
+    ExpiryAnHourOff,
+    OriginalMaxAgeOff,
+    ExpiryColumnAnHourOff,
+    DropsKey,
+    ReordersKeys,
+    RespellsText,
+    SkipsSecondSave,
+    KeepsDestroyed,
+    LeavesStrayRecord,
+    LosesSession,
+    RegenerateKeepsId,
+    ReloadDoesNothing,
+    ExplicitSaveDoesNothing,
+    UnsetKeeps,
+    CookieWithoutHttpOnly,
+    CookieTwice,
+    CookieExpiresASecondOff,
+    CookieInLowerCaseHex,
+    CookieNotWithHead,
+    HeaderRemoved,
+    ContentTypeChanged,
+    ErrorBecomesSuccess,
+    AnotherSecretAccepted,
+    LastCookieCounts,
+}
+
+impl Fault {
+    /// By the names of a configuration's `fault`.
+    pub const ALL: [(&'static str, Self); 26] = [
+        ("touchDoesNothing", Self::TouchDoesNothing),
+        ("expiryInWholeSeconds", Self::ExpiryInWholeSeconds),
+        ("expiryAnHourOff", Self::ExpiryAnHourOff),
+        ("originalMaxAgeOff", Self::OriginalMaxAgeOff),
+        ("expiryColumnAnHourOff", Self::ExpiryColumnAnHourOff),
+        ("dropsKey", Self::DropsKey),
+        ("reordersKeys", Self::ReordersKeys),
+        ("respellsText", Self::RespellsText),
+        ("skipsSecondSave", Self::SkipsSecondSave),
+        ("keepsDestroyed", Self::KeepsDestroyed),
+        ("leavesStrayRecord", Self::LeavesStrayRecord),
+        ("losesSession", Self::LosesSession),
+        ("regenerateKeepsId", Self::RegenerateKeepsId),
+        ("reloadDoesNothing", Self::ReloadDoesNothing),
+        ("explicitSaveDoesNothing", Self::ExplicitSaveDoesNothing),
+        ("unsetKeeps", Self::UnsetKeeps),
+        ("cookieWithoutHttpOnly", Self::CookieWithoutHttpOnly),
+        ("cookieTwice", Self::CookieTwice),
+        ("cookieExpiresASecondOff", Self::CookieExpiresASecondOff),
+        ("cookieInLowerCaseHex", Self::CookieInLowerCaseHex),
+        ("cookieNotWithHead", Self::CookieNotWithHead),
+        ("headerRemoved", Self::HeaderRemoved),
+        ("contentTypeChanged", Self::ContentTypeChanged),
+        ("errorBecomesSuccess", Self::ErrorBecomesSuccess),
+        ("anotherSecretAccepted", Self::AnotherSecretAccepted),
+        ("lastCookieCounts", Self::LastCookieCounts),
+    ];
+}
+
+/// A verb of a store.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Verb {
+    Get,
+    Set,
+    Touch,
+    Destroy,
+}
+
+/// A store around the configured one.
+#[derive(Debug)]
+pub(super) struct Unreliable {
+    inner: Arc<dyn AdminStore>,
+    fault: Option<Fault>,
+    /// The verb, and how many of its calls are left before the one that fails.
+    fails: Option<(Verb, AtomicU64)>,
+    touches: bool,
+    calls: AtomicU64,
+}
+
+impl Unreliable {
+    pub(super) fn new(
+        inner: Arc<dyn AdminStore>,
+        fault: Option<Fault>,
+        fails: Option<(Verb, u64)>,
+        touches: bool,
+    ) -> Self {
+        let fails = fails.map(|(verb, call)| (verb, AtomicU64::new(call)));
+        Self { inner, fault, fails, touches, calls: AtomicU64::new(0) }
+    }
+
+    fn has(&self, fault: Fault) -> bool {
+        self.fault == Some(fault)
+    }
+
+    /// True with every so many calls.
+    fn every(&self, calls: u64) -> bool {
+        self.calls.fetch_add(1, Ordering::Relaxed) % calls == calls - 1
+    }
+
+    fn may_fail(&self, verb: Verb) -> Result<(), StoreError> {
+        let told = self.fails.iter().filter(|(fails, _)| *fails == verb);
+        for (_, left) in told {
+            if left.fetch_sub(1, Ordering::Relaxed) == 1 {
+                return Err(StoreError::unavailable("probe", "the store was told to fail"));
+            }
+        }
+        Ok(())
+    }
+
+    /// The record as it is written.
+    fn altered(&self, record: &Record) -> Option<Record> {
+        match self.fault? {
+            Fault::ExpiryInWholeSeconds => moved(record, whole_seconds, Duration::ZERO),
+            Fault::ExpiryAnHourOff => moved(record, |end| end + HOUR, Duration::ZERO),
+            Fault::OriginalMaxAgeOff => moved(record, |end| end, Duration::from_millis(1)),
+            Fault::DropsKey => rewritten(record, |members| drop(members.pop())),
+            Fault::ReordersKeys => rewritten(record, |members| members.reverse()),
+            Fault::RespellsText => rewritten(record, |members| {
+                members.iter_mut().for_each(|(_, json)| *json = json.replace('é', "\\u00e9"));
+            }),
+            _ => None,
+        }
+    }
+}
+
+const HOUR: Duration = Duration::from_secs(3_600);
+
+fn whole_seconds(time: SystemTime) -> SystemTime {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    UNIX_EPOCH + Duration::from_secs(since.as_secs())
+}
+
+/// Another end, and a lifetime that is shorter by so much.
+fn moved(record: &Record, end: impl FnOnce(SystemTime) -> SystemTime, less: Duration) -> Option<Record> {
+    let mut record = record.clone();
+    let (at, age) = (end(record.cookie.expires()?), record.cookie.original_max_age()?);
+    record.cookie.set_expires(Some(at), at - age.saturating_sub(less));
+    Some(record)
+}
+
+/// Other data under the same cookie.
+fn rewritten(record: &Record, change: impl FnOnce(&mut Vec<(String, String)>)) -> Option<Record> {
+    let mut members: Vec<_> =
+        record.data.iter().map(|(key, json)| (key.to_owned(), json.to_owned())).collect();
+    change(&mut members);
+    let cookie = Record::new(record.cookie.clone(), express_session::Data::new()).to_json();
+    let members: String =
+        members.iter().map(|(key, json)| format!(",{}:{json}", serde_json::Value::from(&**key))).collect();
+    Record::parse(format!("{}{members}}}", cookie.strip_suffix('}')?)).ok()
+}
+
+#[async_trait]
+impl Store for Unreliable {
+    async fn get(&self, sid: &Sid) -> Result<Option<Stored>, StoreError> {
+        self.may_fail(Verb::Get)?;
+        if self.has(Fault::LosesSession) && self.every(20) {
+            return Ok(None);
+        }
+        self.inner.get(sid).await
+    }
+
+    async fn set(&self, sid: &Sid, record: &Record, expect: &Expect) -> Result<Set, StoreError> {
+        self.may_fail(Verb::Set)?;
+        if self.has(Fault::SkipsSecondSave)
+            && let Expect::Version(version) = expect
+        {
+            return Ok(Set::Written(version.clone()));
+        }
+        let altered = self.altered(record);
+        let record = altered.as_ref().unwrap_or(record);
+        let set = self.inner.set(sid, record, expect).await?;
+        if self.has(Fault::LeavesStrayRecord) && self.every(10) {
+            self.inner.set(&Sid::random(), record, &Expect::Nothing).await?;
+        }
+        if self.has(Fault::ExpiryColumnAnHourOff)
+            && let Some(later) = moved(record, |end| end + HOUR, Duration::ZERO)
+        {
+            self.inner.touch(sid, &later.cookie, &Expect::Anything).await?;
+        }
+        Ok(set)
+    }
+
+    async fn touch(&self, sid: &Sid, cookie: &Cookie, expect: &Expect) -> Result<Touched, StoreError> {
+        self.may_fail(Verb::Touch)?;
+        if !self.touches || self.has(Fault::TouchDoesNothing) {
+            return Ok(Touched::Moved);
+        }
+        self.inner.touch(sid, cookie, expect).await
+    }
+
+    async fn destroy(&self, sid: &Sid, expect: &Expect) -> Result<Destroyed, StoreError> {
+        self.may_fail(Verb::Destroy)?;
+        if self.has(Fault::KeepsDestroyed) {
+            return Ok(Destroyed::Destroyed);
+        }
+        self.inner.destroy(sid, expect).await
+    }
+}

@@ -1,0 +1,252 @@
+//! What is written after the response, and calls that were given up and arrive late.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests")]
+
+mod common;
+
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::{Duration, SystemTime},
+};
+
+use common::{App, SlowStore, Trouble, add, apps, done, polled};
+use session_core::{
+    Clock, Cookie, CookieOptions, Destroyed, Expect, MemoryStore, Options, Record, Set, Sid, Store,
+    StoreError, Stored, Touched, async_trait,
+};
+
+const HOUR: Duration = Duration::from_secs(3_600);
+
+fn timed() -> (App, Arc<AtomicUsize>) {
+    let (start, later) = (SystemTime::now(), Arc::new(AtomicUsize::new(0)));
+    let now = Arc::clone(&later);
+    let clock = Clock::new(move || start + Duration::from_secs(now.load(Ordering::SeqCst) as u64));
+    let store =
+        Arc::new(SlowStore { memory: MemoryStore::new().clock(clock.clone()), ..SlowStore::default() });
+    let options = Options::new("keyboard cat").cookie(CookieOptions::new().max_age(HOUR)).clock(clock);
+    (App { sessions: options.store(Arc::clone(&store)).build().unwrap(), store }, later)
+}
+
+/// The browser's cookie lives an hour from minute 0. A job of that request saves at minute 50, and the visitor comes at minute
+/// 55: without a new cookie the browser would forget the session at minute 60.
+#[test]
+fn a_save_after_the_response_does_not_keep_the_cookie_from_being_renewed() {
+    let (app, later) = timed();
+    let (exchange, session) = app.ask(&[]);
+    session.insert("user", "tj").unwrap();
+    assert_eq!(done(exchange.end()).unwrap().len(), 1, "the cookie ends at minute 60");
+    later.store(50 * 60, Ordering::SeqCst);
+    session.insert("job", "done").unwrap();
+    done(session.save()).unwrap();
+    later.store(55 * 60, Ordering::SeqCst);
+    let (exchange, _session) = app.request(&session.id());
+    let cookies = done(exchange.end()).unwrap();
+    assert_eq!(cookies.len(), 1);
+}
+
+#[test]
+fn a_socket_that_counts_once_a_minute_does_not_keep_the_cookie_from_being_renewed() {
+    let (app, later) = timed();
+    let (exchange, session) = app.ask(&[]);
+    session.insert("user", "tj").unwrap();
+    assert_eq!(done(exchange.end()).unwrap().len(), 1, "the cookie ends at minute 60");
+    let mut renewed = 0;
+    for minute in 1..60 {
+        later.store(minute * 60, Ordering::SeqCst);
+        done(add(&session)).unwrap();
+        let (exchange, _session) = app.request(&session.id());
+        renewed += done(exchange.end()).unwrap().len();
+    }
+    assert!(renewed > 0, "a visitor who clicks every minute is logged out at minute 60");
+}
+
+#[test]
+fn an_update_whose_request_fails_at_its_end_does_not_keep_the_cookie_from_being_renewed() {
+    let (app, later) = timed();
+    let (exchange, session) = app.ask(&[]);
+    session.insert("user", "tj").unwrap();
+    assert_eq!(done(exchange.end()).unwrap().len(), 1);
+    later.store(50 * 60, Ordering::SeqCst);
+    let (exchange, session) = app.request(&session.id());
+    done(add(&session)).unwrap();
+    session.insert("more", 1).unwrap();
+    app.trouble_at(0, Trouble::FailsBefore);
+    let sent = done(exchange.end()).unwrap_err().cookies().len();
+    later.store(55 * 60, Ordering::SeqCst);
+    let (exchange, _session) = app.request(&session.id());
+    assert!(sent + done(exchange.end()).unwrap().len() > 0);
+}
+
+/// Also where it is the value that the handler has seen.
+#[test]
+fn what_is_set_after_an_update_in_doubt_is_stored() {
+    for app in apps() {
+        let sid = app.log_in();
+        let (exchange, session) = app.request(&sid);
+        app.trouble_at(0, Trouble::FailsAfter);
+        assert!(done(add(&session)).is_err());
+        // The handler begins to count anew.
+        session.insert("n", 0).unwrap();
+        done(exchange.end()).unwrap();
+        assert_eq!(app.count(&sid), Some(0));
+    }
+}
+
+#[test]
+fn what_is_removed_after_an_atomic_change_in_doubt_is_not_stored() {
+    let removals: [fn(&session_core::Session); 2] =
+        [|session| _ = session.remove("added").unwrap(), |session| session.clear().unwrap()];
+    for remove in removals {
+        for app in apps() {
+            let sid = app.log_in();
+            let (exchange, session) = app.request(&sid);
+            app.trouble_at(0, Trouble::FailsAfter);
+            assert!(done(session.transaction(|draft| draft.insert("added", 1))).is_err());
+            remove(&session);
+            session.insert("kept", 1).unwrap();
+            done(exchange.end()).unwrap();
+            let (_exchange, session) = app.request(&sid);
+            assert!(!session.contains("added") && session.contains("kept"));
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct LateStore {
+    memory: MemoryStore,
+    catches_set: AtomicBool,
+    catches_destroy: AtomicBool,
+    caught: Mutex<Vec<(Sid, Option<Record>, Expect)>>,
+}
+
+impl LateStore {
+    async fn catch(&self, catches: &AtomicBool, sid: &Sid, record: Option<&Record>, expect: &Expect) {
+        if catches.swap(false, Ordering::SeqCst) {
+            self.caught.lock().unwrap().push((sid.clone(), record.cloned(), expect.clone()));
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// The oldest of those that were caught arrives: whether it does anything.
+    fn arrives(&self) -> bool {
+        let (sid, record, expect) = self.caught.lock().unwrap().remove(0);
+        match record {
+            Some(record) => {
+                matches!(done(self.memory.set(&sid, &record, &expect)).unwrap(), Set::Written(_))
+            }
+            None => done(self.memory.destroy(&sid, &expect)).unwrap() == Destroyed::Destroyed,
+        }
+    }
+
+    fn data(&self, sid: &Sid, key: &str) -> Option<String> {
+        let stored = done(self.memory.get(sid)).unwrap()?;
+        stored.record.data.get(key).map(str::to_owned)
+    }
+}
+
+#[async_trait]
+impl Store for LateStore {
+    async fn get(&self, sid: &Sid) -> Result<Option<Stored>, StoreError> {
+        self.memory.get(sid).await
+    }
+
+    async fn set(&self, sid: &Sid, record: &Record, expect: &Expect) -> Result<Set, StoreError> {
+        self.catch(&self.catches_set, sid, Some(record), expect).await;
+        self.memory.set(sid, record, expect).await
+    }
+
+    async fn touch(&self, sid: &Sid, cookie: &Cookie, expect: &Expect) -> Result<Touched, StoreError> {
+        self.memory.touch(sid, cookie, expect).await
+    }
+
+    async fn destroy(&self, sid: &Sid, expect: &Expect) -> Result<Destroyed, StoreError> {
+        self.catch(&self.catches_destroy, sid, None, expect).await;
+        self.memory.destroy(sid, expect).await
+    }
+}
+
+fn late() -> impl Iterator<Item = App<LateStore>> {
+    let hour = || CookieOptions::new().max_age(HOUR);
+    let express = Options::express("keyboard cat").name("sid");
+    [Options::new("keyboard cat"), express.clone(), express.resave(false)].into_iter().map(move |options| {
+        let store = Arc::new(LateStore::default());
+        let sessions = options.cookie(hour()).store(Arc::clone(&store)).build().unwrap();
+        App { sessions, store }
+    })
+}
+
+fn log_in(app: &App<LateStore>) -> Sid {
+    let (exchange, session) = app.ask(&[]);
+    session.insert("user", "tj").unwrap();
+    done(exchange.end()).unwrap();
+    session.id()
+}
+
+/// A transaction is given up (a time-out), and undone by another: the second one is answered, and the first arrives later.
+#[test]
+fn what_a_later_transaction_took_back_stays_taken_back() {
+    for (at, app) in late().enumerate() {
+        let sid = log_in(&app);
+        let (exchange, session) = app.request(&sid);
+        app.store.catches_set.store(true, Ordering::SeqCst);
+        assert!(polled(3, session.transaction(|draft| draft.insert("admin", true))).is_none());
+        assert_eq!(done(session.take::<bool>("admin")).unwrap(), None, "there is none, it says");
+        done(exchange.end()).unwrap();
+        app.store.arrives();
+        assert_eq!(app.store.data(&sid, "admin"), None, "{at}");
+    }
+}
+
+#[test]
+fn what_a_reload_dropped_stays_dropped() {
+    for (at, app) in late().enumerate() {
+        let sid = log_in(&app);
+        let (exchange, session) = app.request(&sid);
+        session.insert("admin", true).unwrap();
+        app.store.catches_set.store(true, Ordering::SeqCst);
+        assert!(polled(3, session.save()).is_none());
+        done(session.reload()).unwrap();
+        assert!(!session.contains("admin"));
+        done(exchange.end()).unwrap();
+        app.store.arrives();
+        assert_eq!(app.store.data(&sid, "admin"), None, "{at}");
+    }
+}
+
+/// A record that is to end because its lifetime is over: the call is given up, and the session is read again.
+#[test]
+fn what_was_to_expire_and_was_read_again_is_not_ended_by_a_late_call() {
+    for (at, app) in late().enumerate() {
+        let sid = log_in(&app);
+        let (exchange, session) = app.request(&sid);
+        session.set_max_age(Some(Duration::ZERO)).unwrap();
+        app.store.catches_destroy.store(true, Ordering::SeqCst);
+        assert!(polled(3, session.save()).is_none());
+        done(session.reload()).unwrap();
+        done(exchange.end()).unwrap();
+        app.store.arrives();
+        assert!(app.store.data(&sid, "user").is_some(), "{at}");
+    }
+}
+
+/// A first write and then a regeneration are given up, and both arrive late.
+#[test]
+fn a_regeneration_that_found_nothing_ends_nothing_that_was_stored_since() {
+    for (at, app) in late().enumerate() {
+        let (exchange, session) = app.ask(&[]);
+        session.insert("k", 1).unwrap();
+        app.store.catches_set.store(true, Ordering::SeqCst);
+        assert!(polled(3, session.save()).is_none());
+        app.store.catches_destroy.store(true, Ordering::SeqCst);
+        assert!(polled(3, session.regenerate()).is_none());
+        assert!(app.store.arrives(), "the first write");
+        session.insert("order", 42).unwrap();
+        let cookies = done(exchange.end()).unwrap();
+        assert_eq!(cookies.len(), 1);
+        app.store.arrives();
+        assert_eq!(app.store.data(&session.id(), "order").as_deref(), Some("42"), "{at}");
+    }
+}

@@ -1,0 +1,245 @@
+//! What is dropped is never dropped in silence, is told once, and never with an id or data in it.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests")]
+
+mod common;
+
+use std::{
+    io,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use common::{App, SlowStore, Trouble, apps, done, polled};
+use session_core::{CookieOptions, Options, Sid, Unset};
+use tracing_subscriber::fmt::MakeWriter;
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Log {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
+
+/// How often each of the three was said.
+#[derive(Debug, Default, PartialEq)]
+struct Told {
+    /// The end of the request has dropped changes of a session that is gone.
+    dropped: usize,
+    /// Changes were given up with the handle.
+    given_up: usize,
+    /// A record that was to end may live on.
+    unfinished: usize,
+}
+
+/// What the warnings say of what happens, all handles dropped in it.
+fn told(sids: impl FnOnce() -> Vec<Sid>) -> (Told, String) {
+    let log = Log::default();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::WARN)
+        .with_ansi(false)
+        .with_writer(log.clone())
+        .finish();
+    let sids = tracing::subscriber::with_default(subscriber, sids);
+    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    for sid in &sids {
+        assert!(!text.contains(sid.as_str()), "an id is in\n{text}");
+    }
+    assert!(!text.contains("swordfish"), "data are in\n{text}");
+    let count =
+        |what: &str| text.lines().filter(|line| line.contains(" WARN ") && line.contains(what)).count();
+    let told = Told {
+        dropped: count(": changes are dropped: another request ended"),
+        given_up: count(": changes of a session are dropped: nobody saved them"),
+        unfinished: count("its record may live on"),
+    };
+    (told, text)
+}
+
+const NOTHING: Told = Told { dropped: 0, given_up: 0, unfinished: 0 };
+
+fn unset_destroys() -> App {
+    let store = Arc::new(SlowStore::default());
+    let hour = CookieOptions::new().max_age(Duration::from_hours(1));
+    let options = Options::new("keyboard cat").cookie(hour).unset(Unset::Destroy);
+    App { sessions: options.store(Arc::clone(&store)).build().unwrap(), store }
+}
+
+#[test]
+fn changes_of_a_request_that_was_given_up_are_told_once() {
+    for app in apps() {
+        let sid = app.log_in();
+        let (told, text) = told(|| {
+            let (_exchange, session) = app.request(&sid);
+            session.insert("a", "swordfish").unwrap();
+            session.insert("b", 1).unwrap();
+            vec![sid.clone()]
+        });
+        assert_eq!(told, Told { given_up: 1, ..NOTHING }, "{text}");
+        assert!(text.contains("changes=2"), "{text}");
+    }
+}
+
+#[test]
+fn changes_of_a_session_that_somebody_ended_are_told_once() {
+    for app in apps() {
+        let sid = app.log_in();
+        let (told, text) = told(|| {
+            let (exchange, session) = app.request(&sid);
+            session.insert("a", "swordfish").unwrap();
+            let (other, another) = app.request(&sid);
+            done(another.destroy()).unwrap();
+            done(other.end()).unwrap();
+            assert!(done(exchange.end()).unwrap().is_empty());
+            vec![sid.clone()]
+        });
+        assert_eq!(told, Told { dropped: 1, ..NOTHING }, "{text}");
+        assert!(text.contains("changes=1"), "{text}");
+    }
+}
+
+#[test]
+fn what_was_stored_or_logged_out_is_told_nobody() {
+    for app in apps() {
+        let sid = app.log_in();
+        let (told, text) = told(|| {
+            let (exchange, session) = app.request(&sid);
+            session.insert("a", 1).unwrap();
+            done(exchange.end()).unwrap();
+            let (exchange, session) = app.request(&sid);
+            session.insert("b", 1).unwrap();
+            done(session.destroy()).unwrap();
+            done(exchange.end()).unwrap();
+            vec![sid.clone()]
+        });
+        assert_eq!(told, NOTHING, "{text}");
+    }
+    let app = unset_destroys();
+    let (told, text) = told(|| {
+        // Of a visitor of whom nothing was stored there is nothing to end.
+        let (_exchange, session) = app.ask(&[]);
+        session.insert("a", 1).unwrap();
+        session.unset();
+        vec![session.id()]
+    });
+    assert_eq!(told, NOTHING, "{text}");
+}
+
+#[test]
+fn a_logout_that_was_given_up_is_told() {
+    for app in apps() {
+        let sid = app.log_in();
+        let (told, text) = told(|| {
+            let (_exchange, session) = app.request(&sid);
+            assert!(polled(1, session.destroy()).is_none());
+            vec![sid.clone()]
+        });
+        assert_eq!(told, Told { unfinished: 1, ..NOTHING }, "{text}");
+    }
+}
+
+#[test]
+fn a_renewal_and_a_regeneration_that_were_given_up_are_told() {
+    for app in apps() {
+        for renews in [true, false] {
+            let sid = app.log_in();
+            let (told, text) = told(|| {
+                let (_exchange, session) = app.request(&sid);
+                if renews {
+                    let mut renewal = Box::pin(session.renew_id());
+                    while app.records() < 2 {
+                        assert!(polled(1, &mut renewal).is_none());
+                    }
+                } else {
+                    assert!(polled(1, session.regenerate()).is_none());
+                }
+                vec![sid.clone(), session.id()]
+            });
+            assert_eq!(told, Told { unfinished: 1, ..NOTHING }, "{renews} {text}");
+            let (exchange, session) = app.request(&sid);
+            done(session.destroy()).unwrap();
+            done(exchange.end()).unwrap();
+            done(session_core::AdminStore::clear(&app.store.memory)).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_logout_that_failed_is_told_by_its_error_and_one_that_is_tried_again_and_given_up_by_a_warning() {
+    for app in apps() {
+        for again in [false, true] {
+            let sid = app.log_in();
+            let (told, text) = told(|| {
+                let (exchange, session) = app.request(&sid);
+                app.trouble(&sid, Some(Trouble::FailsBefore));
+                assert!(done(session.destroy()).is_err());
+                assert!(done(exchange.end()).is_err());
+                if again {
+                    assert!(polled(1, session.destroy()).is_none());
+                }
+                app.trouble(&sid, None);
+                vec![sid.clone()]
+            });
+            assert_eq!(told, Told { unfinished: usize::from(again), ..NOTHING }, "{again} {text}");
+        }
+    }
+}
+
+#[test]
+fn what_is_let_go_of_after_an_end_that_failed_is_told() {
+    let app = unset_destroys();
+    let sid = app.log_in();
+    let (told, text) = told(|| {
+        let (exchange, session) = app.request(&sid);
+        session.insert("a", 1).unwrap();
+        app.trouble_at(0, Trouble::FailsBefore);
+        assert!(done(exchange.end()).is_err());
+        session.unset();
+        vec![sid.clone()]
+    });
+    assert_eq!(told, Told { unfinished: 1, ..NOTHING }, "{text}");
+}
+
+#[test]
+fn what_an_end_that_was_tried_again_and_given_up_leaves_is_told() {
+    for leaves in [false, true] {
+        let [app, _] = apps();
+        let sid = app.log_in();
+        let (told, text) = told(|| {
+            let (exchange, session) = app.request(&sid);
+            session.insert("a", 1).unwrap();
+            app.trouble_at(0, Trouble::FailsBefore);
+            assert!(done(exchange.end()).is_err());
+            assert!(polled(1, exchange.end()).is_none());
+            if leaves {
+                let mut renewal = Box::pin(session.renew_id());
+                while app.records() < 2 {
+                    assert!(polled(1, &mut renewal).is_none());
+                }
+            } else {
+                session.set_max_age(None).unwrap();
+            }
+            vec![sid.clone()]
+        });
+        if leaves {
+            assert_eq!(told.unfinished, 1, "{text}");
+        } else {
+            assert_eq!(told.given_up, 1, "{text}");
+        }
+    }
+}

@@ -1,0 +1,283 @@
+//! How long a record is held, where that is less usual: for ever, for less than a second, until the year 9999.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::{Duration, UNIX_EPOCH},
+};
+
+use session_core::{Destroyed, Expect, Record, Set, Sid, Touched};
+
+use crate::{
+    Fixture,
+    verbs::{HOUR, LIFE, held, lasting, put, record, text_of, written},
+};
+
+/// Long enough to be written, and past its end.
+pub(crate) const SHORT: Duration = Duration::from_secs(2);
+pub(crate) const LONGER: Duration = Duration::from_millis(3_200);
+/// What a store may round, and a test may take.
+const ROUNDING: Duration = Duration::from_millis(1_400);
+/// 9999-12-31T23:59:59Z, which many take for never.
+const LAST: Duration = Duration::from_secs(253_402_300_799);
+
+/// So much is left of it, give or take what a store rounds and what the test took; `None`: for ever.
+pub(crate) async fn is_left(fixture: &Fixture, sid: &Sid, left: Option<Duration>) {
+    let stored = fixture.store.get(sid).await.unwrap().expect("it is held");
+    let is_about = match (stored.left, left) {
+        (None, None) => true,
+        (Some(is), Some(left)) => left.saturating_sub(ROUNDING) <= is && is <= left + ROUNDING,
+        _ => false,
+    };
+    assert!(is_about, "{:?} is left, and not {left:?}", stored.left);
+}
+
+/// Held until the cookie's `expires`, whatever its `originalMaxAge` says: a record that was touched, or whose `expires` was
+/// set, has two that differ.
+pub async fn the_end_is_expires_and_not_the_original_max_age(fixture: &Fixture) {
+    for age in [LIFE / 2, HOUR] {
+        let until = |left: Duration| {
+            let mut record = record(fixture, r#""a":1"#);
+            // What is left of it at this moment becomes the age.
+            record.cookie.set_expires(Some(fixture.now() + left), fixture.now() + left - age);
+            record
+        };
+        let [anyhow, fresh, on, touched, kept] = [(); 5].map(|()| Sid::random());
+        let life = lasting(fixture, Some(LIFE / 4), "");
+        let version = Expect::Version(put(fixture, &on, &life).await);
+        put(fixture, &anyhow, &until(LIFE)).await;
+        written(fixture.store.set(&fresh, &until(LIFE), &Expect::Nothing).await.unwrap());
+        written(fixture.store.set(&on, &until(LIFE), &version).await.unwrap());
+        put(fixture, &touched, &life).await;
+        let version = Expect::Version(put(fixture, &kept, &life).await);
+        for (sid, expect) in [(&touched, Expect::Anything), (&kept, version)] {
+            let moved = fixture.store.touch(sid, &until(LIFE).cookie, &expect).await.unwrap();
+            assert_eq!(moved, Touched::Moved);
+        }
+        for sid in [&anyhow, &fresh, &on, &touched, &kept] {
+            is_left(fixture, sid, Some(LIFE)).await;
+        }
+        // And a touch now would make it the whole age.
+        for sid in [&anyhow, &fresh, &on] {
+            let lifetime = fixture.store.get(sid).await.unwrap().unwrap().lifetime.expect("it has an end");
+            assert!(lifetime.abs_diff(age) <= ROUNDING, "{lifetime:?} is not {age:?}");
+        }
+    }
+}
+
+/// What ended at the beginning of time, or before it: zero is no sign of having no end.
+pub async fn what_ended_at_the_epoch_has_expired(fixture: &Fixture) {
+    let (sid, absent, life) = (Sid::random(), Sid::random(), lasting(fixture, Some(LIFE), r#""a":1"#));
+    let version = put(fixture, &sid, &life).await;
+    let day = Duration::from_secs(86_400);
+    for end in [UNIX_EPOCH, UNIX_EPOCH + Duration::from_millis(1), UNIX_EPOCH + day, UNIX_EPOCH - day] {
+        let mut ended = record(fixture, r#""ended":true"#);
+        ended.cookie.set_expires(Some(end), fixture.now());
+        for expect in [Expect::Anything, Expect::Nothing, Expect::Version(version.clone())] {
+            for sid in [&sid, &absent] {
+                assert_eq!(fixture.store.set(sid, &ended, &expect).await.unwrap(), Set::Expired);
+                let touched = fixture.store.touch(sid, &ended.cookie, &expect).await.unwrap();
+                assert_eq!(touched, Touched::Expired);
+            }
+        }
+    }
+    assert!(held(fixture, &absent).await.is_none());
+    assert_eq!(held(fixture, &sid).await.unwrap(), [("a".into(), "1".into())]);
+    is_left(fixture, &sid, Some(LIFE)).await;
+}
+
+/// In whole seconds that may be none, which is no error, no end that has come already, and no end that never comes.
+pub async fn what_has_less_than_a_second_left_is_written_and_ends(fixture: &Fixture) {
+    let mut all = Vec::new();
+    for millis in [1, 300, 499, 501, 999] {
+        let left = Duration::from_millis(millis);
+        // On the real clock it may have come to its end on the way.
+        let is_late = |record: &Record| fixture.clock.is_none() && record.expires().unwrap() <= fixture.now();
+        let life = lasting(fixture, Some(LIFE), r#""a":1"#);
+        for expect in ["anything", "nothing", "a version"] {
+            for touches in [false, true] {
+                let sid = Sid::random();
+                let version = match (expect, touches) {
+                    ("nothing", true) => continue,
+                    ("nothing", false) => Expect::Nothing,
+                    ("anything", _) => {
+                        put(fixture, &sid, &life).await;
+                        Expect::Anything
+                    }
+                    _ => Expect::Version(put(fixture, &sid, &life).await),
+                };
+                let short = lasting(fixture, Some(left), r#""a":2"#);
+                let is_done = if touches {
+                    let answer = fixture.store.touch(&sid, &short.cookie, &version).await.unwrap();
+                    assert!(answer == Touched::Moved || is_late(&short), "{millis}: {answer:?}");
+                    answer == Touched::Moved
+                } else {
+                    let answer = fixture.store.set(&sid, &short, &version).await.unwrap();
+                    let is_written = matches!(answer, Set::Written(_));
+                    assert!(is_written || is_late(&short), "{millis}: {answer:?}");
+                    is_written
+                };
+                if !is_done {
+                    continue;
+                }
+                let stored = fixture.store.get(&sid).await.unwrap();
+                assert!(stored.is_some() || !fixture.is_exact, "{millis}: its end has not come");
+                if let Some(stored) = stored {
+                    assert!(stored.left.is_some_and(|is| is <= left + ROUNDING), "{:?}", stored.left);
+                }
+                all.push(sid);
+            }
+        }
+    }
+    fixture.pass(LONGER).await;
+    for sid in all {
+        assert!(held(fixture, &sid).await.is_none(), "its end has come");
+    }
+}
+
+/// A date that many write for never, beyond the nanoseconds of 64 bits.
+pub async fn what_ends_in_the_year_9999_is_held(fixture: &Fixture) {
+    let far = || {
+        let mut record = record(fixture, r#""a":1"#);
+        record.cookie.set_expires(Some(UNIX_EPOCH + LAST), fixture.now());
+        record
+    };
+    let [anyhow, on, touched, kept] = [(); 4].map(|()| Sid::random());
+    let life = lasting(fixture, Some(LIFE), r#""a":1"#);
+    put(fixture, &anyhow, &far()).await;
+    let version = put(fixture, &on, &life).await;
+    written(fixture.store.set(&on, &far(), &Expect::Version(version)).await.unwrap());
+    put(fixture, &touched, &life).await;
+    let version = put(fixture, &kept, &life).await;
+    for (sid, expect) in [(&touched, Expect::Anything), (&kept, Expect::Version(version))] {
+        assert_eq!(fixture.store.touch(sid, &far().cookie, &expect).await.unwrap(), Touched::Moved);
+    }
+    for sid in [&anyhow, &on, &touched, &kept] {
+        let stored = fixture.store.get(sid).await.unwrap().expect("it is held");
+        // The first columns to end do so in 2038.
+        assert!(stored.left.is_none_or(|left| left > HOUR * 24 * 365 * 10), "{:?}", stored.left);
+        assert_eq!(fixture.store.set(sid, &life, &Expect::Nothing).await.unwrap(), Set::Conflict);
+    }
+}
+
+/// A write as a touch: the time to live begins anew, whether what was there before had an end of its own or not.
+pub async fn a_write_without_expires_begins_the_time_to_live_anew(fixture: &Fixture) {
+    let [anyhow, on] = [(); 2].map(|()| Sid::random());
+    let session = lasting(fixture, None, r#""a":1"#);
+    put(fixture, &anyhow, &session).await;
+    let mut version = put(fixture, &on, &session).await;
+    for n in 0..2 {
+        fixture.pass(LONGER).await;
+        let session = lasting(fixture, None, &format!("\"n\":{n}"));
+        put(fixture, &anyhow, &session).await;
+        version = written(fixture.store.set(&on, &session, &Expect::Version(version)).await.unwrap());
+        for sid in [&anyhow, &on] {
+            is_left(fixture, sid, fixture.ttl).await;
+        }
+    }
+}
+
+/// What has no `expires` is held as any other: no condition overlooks it, and none is met by it that should not be.
+pub async fn what_has_no_expires_is_held_to_every_verb(fixture: &Fixture) {
+    for data in [r#""a":1"#, ""] {
+        let (sid, session) = (Sid::random(), lasting(fixture, None, data));
+        let old = put(fixture, &sid, &record(fixture, r#""old":true"#)).await;
+        let version = put(fixture, &sid, &session).await;
+        let next = lasting(fixture, Some(LIFE), r#""a":2"#);
+        for expect in [Expect::Nothing, Expect::Version(old)] {
+            assert_eq!(fixture.store.set(&sid, &next, &expect).await.unwrap(), Set::Conflict, "{expect:?}");
+            let touched = fixture.store.touch(&sid, &next.cookie, &expect).await.unwrap();
+            assert_eq!(touched, Touched::Conflict, "{expect:?}");
+            let destroyed = fixture.store.destroy(&sid, &expect).await.unwrap();
+            assert_eq!(destroyed, Destroyed::Conflict, "{expect:?}");
+            is_left(fixture, &sid, fixture.ttl).await;
+        }
+        // From no end to no end, which some databases count as nothing done.
+        for expect in [Expect::Anything, Expect::Version(version.clone())] {
+            for _ in 0..2 {
+                let touched = fixture.store.touch(&sid, &session.cookie, &expect).await.unwrap();
+                assert_eq!(touched, Touched::Moved, "{expect:?}");
+                is_left(fixture, &sid, fixture.ttl).await;
+            }
+        }
+        let stored = fixture.store.get(&sid).await.unwrap().expect("it is held");
+        assert!(stored.version == version && text_of(&stored.record) == text_of(&session));
+        let second = lasting(fixture, None, r#""a":3"#);
+        let version = written(fixture.store.set(&sid, &second, &Expect::Version(version)).await.unwrap());
+        let destroyed = fixture.store.destroy(&sid, &Expect::Version(version)).await.unwrap();
+        assert_eq!(destroyed, Destroyed::Destroyed);
+        assert!(held(fixture, &sid).await.is_none());
+    }
+}
+
+/// Without `expires`, and without data: `NULL` is neither before now nor after it.
+pub async fn what_has_no_expires_is_listed_and_never_pruned(fixture: &Fixture) {
+    let mut all = BTreeMap::new();
+    for at in 0..12 {
+        let sid = Sid::random();
+        let data = if at % 3 == 0 { String::new() } else { format!("\"at\":{at}") };
+        let record = lasting(fixture, (at % 2 == 0).then_some(HOUR), &data);
+        put(fixture, &sid, &record).await;
+        all.insert(sid, text_of(&record));
+    }
+    // One that a touch has made so.
+    let (touched, record) = (Sid::random(), lasting(fixture, Some(LIFE), r#""touched":true"#));
+    put(fixture, &touched, &record).await;
+    let session = lasting(fixture, None, "").cookie;
+    let moved = fixture.store.touch(&touched, &session, &Expect::Anything).await.unwrap();
+    assert_eq!(moved, Touched::Moved);
+    all.insert(touched, text_of(&record));
+    put(fixture, &Sid::random(), &lasting(fixture, Some(SHORT), "")).await;
+    fixture.pass(LONGER).await;
+    for expired in [u64::from(!fixture.expires_by_itself), 0] {
+        let (mut sids, mut records) = (BTreeSet::new(), BTreeMap::new());
+        fixture.store.ids(&mut |sid| _ = sids.insert(sid)).await.unwrap();
+        fixture
+            .store
+            .all(&mut |sid, record: Record| _ = records.insert(sid, text_of(&record)))
+            .await
+            .unwrap();
+        assert!(sids.iter().eq(all.keys()), "ids");
+        assert!(records == all, "all");
+        assert_eq!(fixture.store.length().await.unwrap(), all.len() as u64);
+        assert_eq!(fixture.store.prune().await.unwrap(), expired);
+    }
+    for sid in all.keys() {
+        assert!(held(fixture, sid).await.is_some(), "it is pruned");
+    }
+    fixture.store.clear().await.unwrap();
+    for sid in all.keys() {
+        assert!(held(fixture, sid).await.is_none(), "it is not cleared");
+    }
+}
+
+/// Many stores prune as they write, every few minutes. Only of a store that goes by a clock of the test's.
+pub async fn what_is_removed_by_the_way_has_expired(fixture: &Fixture) {
+    if fixture.clock.is_none() {
+        return;
+    }
+    let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
+    let mut all = Vec::new();
+    for lifetime in [None, Some(minutes(61)), Some(minutes(75)), Some(minutes(89)), Some(minutes(600))] {
+        let (sid, touched) = (Sid::random(), Sid::random());
+        put(fixture, &sid, &lasting(fixture, lifetime, r#""a":1"#)).await;
+        put(fixture, &touched, &lasting(fixture, Some(minutes(1)), r#""a":1"#)).await;
+        let cookie = lasting(fixture, lifetime, "").cookie;
+        let moved = fixture.store.touch(&touched, &cookie, &Expect::Anything).await.unwrap();
+        assert_eq!(moved, Touched::Moved);
+        all.extend([sid, touched]);
+    }
+    for _ in 0..3 {
+        fixture.pass(minutes(20)).await;
+        for _ in 0..4 {
+            let sid = Sid::random();
+            put(fixture, &sid, &record(fixture, "")).await;
+            fixture.store.touch(&sid, &record(fixture, "").cookie, &Expect::Anything).await.unwrap();
+            fixture.store.destroy(&sid, &Expect::Anything).await.unwrap();
+            // What was begun in a task of its own comes to its end.
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        for sid in &all {
+            assert!(held(fixture, sid).await.is_some(), "it has not expired");
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! What tests that need a server or a program share, some of it with `cargo xtask`.
+//!
+//! A test file with such tests has a `main` of its own ([`tests!`]): what is missing is then reported as *ignored*, with the
+//! reason, where `#[test]` could only pass or fail.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on stops")]
+
+mod express;
+mod guarded;
+#[cfg(feature = "harness")]
+mod load;
+#[cfg(feature = "harness")]
+mod needs;
+mod port;
+mod programs;
+#[cfg(feature = "harness")]
+mod records;
+#[cfg(feature = "harness")]
+mod runner;
+mod user;
+
+pub use self::{
+    express::{Express, engine, major},
+    guarded::Guarded,
+    port::free_port,
+    programs::{postgres, program, programs},
+    user::User,
+};
+#[cfg(feature = "harness")]
+pub use self::{
+    load::{Load, Outcome, Repeats, recovered, within},
+    needs::{Need, express, installed, installed_postgres, service},
+    records::{put, record},
+    runner::Tests,
+};
