@@ -5,13 +5,26 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a target fails by a panic")]
 
+mod bson_to_json;
+mod cookie_header;
 mod corpus;
+mod date;
 mod input;
 mod json;
+mod json_to_bson;
+mod keygrip;
+mod kruptein;
+mod number;
+mod record;
+mod redis_row;
 mod replay;
 mod runtime;
+mod server_rows;
+mod signed_value;
 #[cfg(test)]
 mod smoke;
+mod sqlite_row;
+mod web_crypto;
 
 pub use self::{
     corpus::{Mutator, seed},
@@ -26,8 +39,6 @@ pub type Target = fn(&[u8]);
 
 macro_rules! targets {
     ($($name:ident: $what:literal,)*) => {
-        $(mod $name;)*
-
         $(#[doc = $what]
         pub fn $name(data: &[u8]) {
             $name::run(data);

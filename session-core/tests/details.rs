@@ -328,7 +328,7 @@ fn the_first_secret_signs_and_all_verify() {
 }
 
 #[test]
-fn what_is_secure_is_the_connections_and_a_trusted_proxys_to_say() {
+fn the_connection_and_a_trusted_proxy_say_what_is_secure() {
     let auto = CookieOptions::new().secure(Secure::Auto).same_site(SameSiteOption::Auto);
     for (proxy, forwarded, encrypted, secure) in [
         (false, "", false, false),
