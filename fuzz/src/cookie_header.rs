@@ -17,12 +17,17 @@ pub(crate) fn run(data: &[u8]) {
 
     if let Ok(value) = std::str::from_utf8(header) {
         let sent = format!("first=1; {name}={}", encode_uri_component(value));
-        assert_eq!(cookie_values(sent.as_bytes(), name).last().as_deref(), Some(value), "what is sent comes back");
+        assert_eq!(
+            cookie_values(sent.as_bytes(), name).last().as_deref(),
+            Some(value),
+            "what is sent comes back"
+        );
     }
 }
 
 fn is_token(name: &str) -> bool {
-    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+    !name.is_empty()
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }
 
 /// `parse` of Node's cookie 0.7.2, index by index, but with every value of a name and not only the first.
@@ -39,7 +44,8 @@ fn by_node(header: &[u8], name: &str) -> Vec<String> {
         }
         (from, to)
     };
-    let text = |(from, to): (usize, usize)| header.get(from..to).unwrap_or_default().iter().collect::<String>();
+    let text =
+        |(from, to): (usize, usize)| header.get(from..to).unwrap_or_default().iter().collect::<String>();
     let mut values = Vec::new();
     let mut index = 0;
     while index < header.len() {

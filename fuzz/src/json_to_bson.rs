@@ -17,7 +17,11 @@ pub(crate) fn run(data: &[u8]) {
     if let (Some(value), Some(reference)) = (value, reference) {
         let printed = to_json(&value).unwrap();
         assert!(same(&serde_json::from_str(&printed).unwrap(), &reference), "the same value");
-        assert_eq!(to_bson(&printed).and_then(|again| to_json(&again)), Some(printed), "and then the same text");
+        assert_eq!(
+            to_bson(&printed).and_then(|again| to_json(&again)),
+            Some(printed),
+            "and then the same text"
+        );
         numbers(&value);
     }
     let Ok(record) = Record::parse(text) else { return };

@@ -28,7 +28,11 @@ pub(crate) fn run(data: &[u8]) {
     // HMAC fills a short key up with zeros.
     assert_eq!(keys.verify(data, &by_old), Some(usize::from(by_old != signed)));
     let found = keys.verify(data, signature);
-    assert_eq!(found, [signed, by_old].iter().position(|known| known == signature), "as a text, and no other spelling");
+    assert_eq!(
+        found,
+        [signed, by_old].iter().position(|known| known == signature),
+        "as a text, and no other spelling"
+    );
     assert_eq!(keygrip(&[]).verify(data, signature), None);
     assert_eq!(cookie_session_value(data).len(), data.len().div_ceil(3) * 4);
 }

@@ -52,7 +52,8 @@ pub(crate) fn run(data: &[u8]) {
     match input.byte() % 4 {
         0 => check(sealed, input.0),
         1 => {
-            let Some(record) = std::str::from_utf8(input.0).ok().and_then(|text| Record::parse(text).ok()) else {
+            let Some(record) = std::str::from_utf8(input.0).ok().and_then(|text| Record::parse(text).ok())
+            else {
                 return;
             };
             let record = record.to_json();

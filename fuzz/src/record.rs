@@ -36,7 +36,8 @@ pub(crate) fn run(data: &[u8]) {
     let of_members: usize = record.data.iter().map(|(key, value)| string_len(key) + value.len() + 2).sum();
     assert_eq!(record.data.size(), of_members.saturating_sub(1));
     if let Some(expires) = record.expires() {
-        let millis = i64::try_from(expires.duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_millis());
+        let millis =
+            i64::try_from(expires.duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_millis());
         let millis = millis.unwrap();
         assert!(millis == 0 || parse_date(&iso(millis)) == Some(millis), "a date that can be printed");
     }

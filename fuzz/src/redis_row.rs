@@ -23,7 +23,11 @@ pub(crate) fn run(data: &[u8]) {
             assert!(stored.record == record);
             let hex = stored.version.text().unwrap();
             assert!(hex.len() == 40 && hex.bytes().all(|digit| digit.is_ascii_hexdigit()));
-            assert_eq!(stored.left, u64::try_from(left).ok().map(Duration::from_millis), "negative is for ever");
+            assert_eq!(
+                stored.left,
+                u64::try_from(left).ok().map(Duration::from_millis),
+                "negative is for ever"
+            );
             assert!(chosen == 0 || stored.lifetime == stored.left, "where a touch does nothing, none is due");
         }
         (Err(StoreError::Corrupt { .. }), None) => {}

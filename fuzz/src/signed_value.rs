@@ -1,8 +1,8 @@
 use std::sync::{Arc, Mutex};
 
 use session_core::{
-    Cookie, Destroyed, Expect, Options, Record, RequestInfo, Secret, Set, Sid, Store, StoreError, Stored, Touched,
-    async_trait,
+    Cookie, Destroyed, Expect, Options, Record, RequestInfo, Secret, Set, Sid, Store, StoreError, Stored,
+    Touched, async_trait,
     fuzzing::{VALUE_LIMIT, encode_uri_component},
 };
 
@@ -26,14 +26,18 @@ pub(crate) fn run(data: &[u8]) {
     for at in [0, signed.len() / 2, signed.len() - 1] {
         let mut changed = signed.clone().into_bytes();
         changed[at] ^= 1;
-        assert!(String::from_utf8(changed).is_ok_and(|changed| this.unsign(&changed).is_none()) || !signed.is_ascii());
+        assert!(
+            String::from_utf8(changed).is_ok_and(|changed| this.unsign(&changed).is_none())
+                || !signed.is_ascii()
+        );
     }
 
     let asked = |cookie: &str| asked(secret, cookie);
     let sent = |value: &str| format!("sid={}", encode_uri_component(value));
     let is_id = |id: &&str| !id.is_empty();
     let unsealed = value.strip_prefix("s:").filter(|_| value.len() <= VALUE_LIMIT);
-    let expected: Vec<&str> = unsealed.and_then(|value| this.unsign(value)).filter(is_id).into_iter().collect();
+    let expected: Vec<&str> =
+        unsealed.and_then(|value| this.unsign(value)).filter(is_id).into_iter().collect();
     assert_eq!(asked(&sent(value)), expected, "the store is asked for what is signed alone");
     let sealed = format!("s:{signed}");
     let expected: Vec<&str> =

@@ -83,7 +83,9 @@ async fn check(store: &SqliteStore) {
     fresh.cookie.set_max_age(Some(Duration::from_secs(60)), now());
     match store.get(&sid()).await {
         Ok(Some(stored)) => {
-            assert!(Record::parse(stored.version.text().unwrap()).is_ok_and(|record| record == stored.record));
+            assert!(
+                Record::parse(stored.version.text().unwrap()).is_ok_and(|record| record == stored.record)
+            );
             let version = Expect::Version(stored.version);
             assert_eq!(store.set(&sid(), &fresh, &Expect::Nothing).await.unwrap(), Set::Conflict);
             assert_eq!(store.touch(&sid(), &fresh.cookie, &version).await.unwrap(), Touched::Moved);
@@ -92,7 +94,10 @@ async fn check(store: &SqliteStore) {
             assert!(matches!(store.set(&sid(), &fresh, &version).await.unwrap(), Set::Written(_)));
         }
         Ok(None) => {
-            assert_eq!(store.touch(&sid(), &fresh.cookie, &Expect::Anything).await.unwrap(), Touched::Unknown);
+            assert_eq!(
+                store.touch(&sid(), &fresh.cookie, &Expect::Anything).await.unwrap(),
+                Touched::Unknown
+            );
             assert!(matches!(store.set(&sid(), &fresh, &Expect::Nothing).await.unwrap(), Set::Written(_)));
         }
         Err(StoreError::Corrupt { .. }) => {
@@ -103,6 +108,9 @@ async fn check(store: &SqliteStore) {
         }
         Err(error) => panic!("{error:?}"),
     }
-    assert!(store.get(&sid()).await.unwrap().is_some_and(|stored| stored.record == fresh), "what is written is read");
+    assert!(
+        store.get(&sid()).await.unwrap().is_some_and(|stored| stored.record == fresh),
+        "what is written is read"
+    );
     assert_eq!(store.destroy(&sid(), &Expect::Anything).await.unwrap(), Destroyed::Destroyed);
 }

@@ -23,7 +23,8 @@ static CRYPTO: LazyLock<[(Crypto, bool); 5]> = LazyLock::new(|| {
 pub(crate) fn run(data: &[u8]) {
     let mut input = Input(data);
     let (crypto, authentic) = &CRYPTO[usize::from(input.byte()) % CRYPTO.len()];
-    let changes: Vec<[u8; 3]> = (0..input.byte() % 4).map(|_| std::array::from_fn(|_| input.byte())).collect();
+    let changes: Vec<[u8; 3]> =
+        (0..input.byte() % 4).map(|_| std::array::from_fn(|_| input.byte())).collect();
     let Ok(text) = std::str::from_utf8(input.0) else { return };
     // Nobody knows the key: what opens was made with it.
     assert!(!authentic || opened(crypto, text).is_none());
