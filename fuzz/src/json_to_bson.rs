@@ -1,0 +1,69 @@
+use serde_json::Value;
+use session_core::{
+    Record,
+    fuzzing::{to_text, without_lone_surrogates},
+};
+use store_mongo::{
+    fuzzing::{object_of, object_text, to_bson, to_json},
+    mongodb::bson::Bson,
+};
+
+/// A value's JSON text; and the same as the text of a record.
+pub(crate) fn run(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let reference: Option<Value> = serde_json::from_str(&without_lone_surrogates(text)).ok();
+    let value = to_bson(text);
+    assert_eq!(value.is_some(), reference.is_some(), "what serde_json reads");
+    if let (Some(value), Some(reference)) = (value, reference) {
+        let printed = to_json(&value).unwrap();
+        assert!(same(&serde_json::from_str(&printed).unwrap(), &reference), "the same value");
+        assert_eq!(
+            to_bson(&printed).and_then(|again| to_json(&again)),
+            Some(printed),
+            "and then the same text"
+        );
+        numbers(&value);
+    }
+    let Ok(record) = Record::parse(text) else { return };
+    let Some(document) = object_of(&record, None) else { return };
+    let stored = Record::parse(object_text(&document)).unwrap();
+    // A document has array indexes first, as JavaScript has.
+    let sorted = |record: &Record| {
+        let mut keys: Vec<String> = record.data.keys().map(String::from).collect();
+        keys.sort();
+        keys
+    };
+    assert_eq!(sorted(&stored), sorted(&record), "the same keys");
+    assert!(document.get_document("cookie").is_ok_and(|cookie| cookie.len() == 9));
+    assert_eq!(stored.expires(), record.expires());
+}
+
+/// JavaScript has no other numbers than doubles.
+fn same(one: &Value, other: &Value) -> bool {
+    match (one, other) {
+        (Value::Number(one), Value::Number(other)) => one.as_f64() == other.as_f64(),
+        (Value::Array(one), Value::Array(other)) => {
+            one.len() == other.len() && one.iter().zip(other).all(|(one, other)| same(one, other))
+        }
+        (Value::Object(one), Value::Object(other)) => {
+            one.len() == other.len()
+                && one.iter().all(|(key, one)| other.get(key).is_some_and(|other| same(one, other)))
+        }
+        _ => one == other,
+    }
+}
+
+/// Node's driver makes an int32 of what fits, and never of a negative zero.
+fn numbers(value: &Bson) {
+    match value {
+        Bson::Double(double) => {
+            let fits = *double == double.trunc() && double.abs() <= f64::from(i32::MAX);
+            assert!(!fits || (*double == 0.0 && double.is_sign_negative()), "{double} fits into 32 bits");
+            assert_eq!(to_json(value), to_text(double));
+        }
+        Bson::Int64(integer) => assert!(integer.unsigned_abs() > 1 << 53, "a double holds {integer}"),
+        Bson::Array(values) => values.iter().for_each(numbers),
+        Bson::Document(document) => document.values().for_each(numbers),
+        _ => {}
+    }
+}
