@@ -1,4 +1,6 @@
-use session_core::Record;
+use base64::{Engine, engine::general_purpose::STANDARD};
+use serde_json::{Value, json};
+use session_core::{Record, fuzzing::to_text};
 use store_mongo::{
     fuzzing::{object_of, object_of_version, object_text, object_version, to_json},
     mongodb::bson::{Bson, Document},
@@ -15,6 +17,20 @@ pub(crate) fn run(data: &[u8]) {
     let named = object_of_version(&version).unwrap();
     assert_eq!(bytes(&named), bytes(&session), "a version names its document");
 
+    // What Node's driver stored as null is shown in no cookie.
+    let mut expected = reference(&Bson::Document(session.clone())).unwrap();
+    if let Some(cookie) = expected.get_mut("cookie").and_then(Value::as_object_mut)
+        && matches!(session.get("cookie"), Some(Bson::Document(_)))
+    {
+        let unset = ["partitioned", "priority", "secure", "domain", "sameSite"];
+        cookie.retain(|key, value| {
+            !(value.is_null() && session_null(&session, key) && unset.contains(&&**key))
+        });
+    }
+    if let Ok(read) = serde_json::from_str::<Value>(&text) {
+        assert_eq!(read, expected, "every value is there");
+    }
+
     let shown = session.iter().filter(|(_, value)| **value != Bson::Undefined).count();
     assert_eq!(members(&text).map(|members| members.len()), Some(shown), "a member for all but undefined");
     let parsed = Record::parse(text.as_str());
@@ -29,6 +45,45 @@ pub(crate) fn run(data: &[u8]) {
     }
     assert_eq!(written.len(), shown);
     assert_eq!(object_text(&written), Record::parse(object_text(&written)).unwrap().to_json());
+}
+
+fn session_null(session: &Document, member: &str) -> bool {
+    session.get_document("cookie").is_ok_and(|cookie| cookie.get(member) == Some(&Bson::Null))
+}
+
+/// What `JSON.stringify` has of it, by serde_json; `None` for `undefined`.
+fn reference(value: &Bson) -> Option<Value> {
+    let document = |document: &Document| -> Value {
+        document.iter().filter_map(|(key, value)| Some((key.clone(), reference(value)?))).collect()
+    };
+    Some(match value {
+        Bson::Undefined => return None,
+        Bson::Null => Value::Null,
+        Bson::Boolean(value) => json!(value),
+        Bson::Int32(value) => json!(value),
+        Bson::Int64(value) => json!(value),
+        // As a number in JSON may be an integer where the one in BSON is a double.
+        Bson::Double(value) => serde_json::from_str(&to_text(value).unwrap()).unwrap(),
+        Bson::String(value) | Bson::Symbol(value) => json!(value),
+        Bson::Document(value) => document(value),
+        Bson::Array(values) => values.iter().map(|value| reference(value).unwrap_or_default()).collect(),
+        Bson::DateTime(date) if date.timestamp_millis().unsigned_abs() > 8_640_000_000_000_000 => Value::Null,
+        // The target of dates looks at these.
+        Bson::DateTime(_) => serde_json::from_str(&to_json(value).unwrap()).unwrap(),
+        Bson::ObjectId(id) => json!(id.to_hex()),
+        Bson::Decimal128(value) => json!({ "$numberDecimal": value.to_string() }),
+        Bson::Timestamp(at) => {
+            let bits = u64::from(at.time) * (1 << 32) + u64::from(at.increment);
+            json!({ "$timestamp": bits.to_string() })
+        }
+        Bson::Binary(binary) => match binary.to_uuid() {
+            Ok(uuid) => json!(uuid.to_string()),
+            Err(_) => json!(STANDARD.encode(&binary.bytes)),
+        },
+        Bson::JavaScriptCode(code) => json!({ "code": code }),
+        Bson::JavaScriptCodeWithScope(code) => json!({ "code": code.code, "scope": document(&code.scope) }),
+        Bson::RegularExpression(_) | Bson::MinKey | Bson::MaxKey | Bson::DbPointer(_) => json!({}),
+    })
 }
 
 /// Numbers that are none are equal to nothing: bytes are.

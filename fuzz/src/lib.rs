@@ -1,7 +1,7 @@
 //! Hostile input: what stands in a request or a database, and whatever somebody could have put there.
 //!
 //! Each target is a function of bytes that panics where a property does not hold. The ordinary test run replays `corpus/` and tries
-//! what comes of it by small changes.
+//! what comes of it by small changes, the same ones each time.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a target fails by a panic")]
 
@@ -38,7 +38,7 @@ pub use {session_core::fuzzing as core, store_mongo::fuzzing as mongo};
 pub type Target = fn(&[u8]);
 
 macro_rules! targets {
-    ($($name:ident: $what:literal,)*) => {
+    ($($name:ident, $inputs:literal: $what:literal,)*) => {
         $(#[doc = $what]
         pub fn $name(data: &[u8]) {
             $name::run(data);
@@ -48,26 +48,27 @@ macro_rules! targets {
         mod tests {
             $(#[test]
             fn $name() {
-                crate::smoke::run(stringify!($name), super::$name);
+                crate::smoke::run(stringify!($name), super::$name, $inputs);
             })*
         }
     };
 }
 
+// The numbers make each take a few seconds at most.
 targets! {
-    cookie_header: "A `Cookie` header, and the name that is looked for.",
-    signed_value: "A signed value, alone and in a request.",
-    record: "The text of a record.",
-    number: "A number, printed as JavaScript prints it.",
-    date: "A date in both of JavaScript's forms.",
-    keygrip: "A cookie that Keygrip signed.",
-    kruptein: "What connect-mongo's `crypto` option has encrypted.",
-    web_crypto: "What connect-mongo's Web Crypto adapter has encrypted.",
-    bson_to_json: "A session as a BSON document.",
-    json_to_bson: "A session that becomes a BSON document.",
-    redis_row: "What stands under a key of Redis.",
-    sqlite_row: "A row of each of SQLite's tables.",
-    server_rows: "A row of PostgreSQL's and of MySQL's.",
+    cookie_header, 20_000: "A `Cookie` header, and the name that is looked for.",
+    signed_value, 3_000: "A signed value, alone and in a request.",
+    record, 20_000: "The text of a record.",
+    number, 20_000: "A number, printed as JavaScript prints it.",
+    date, 10_000: "A date in both of JavaScript's forms.",
+    keygrip, 10_000: "A cookie that Keygrip signed.",
+    kruptein, 150: "What connect-mongo's `crypto` option has encrypted.",
+    web_crypto, 10_000: "What connect-mongo's Web Crypto adapter has encrypted.",
+    bson_to_json, 8_000: "A session as a BSON document.",
+    json_to_bson, 10_000: "A session that becomes a BSON document.",
+    redis_row, 20_000: "What stands under a key of Redis.",
+    sqlite_row, 500: "A row of each of SQLite's tables.",
+    server_rows, 15_000: "A row of PostgreSQL's and of MySQL's.",
 }
 
 /// The program of a target: under cargo-fuzz libFuzzer's, else one that replays the files it is given.

@@ -1,5 +1,6 @@
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
+use serde_json::{Value, value::RawValue};
 use session_core::{
     Record,
     fuzzing::{insert, iso, parse_date, remove, string_len, without_lone_surrogates},
@@ -22,14 +23,29 @@ pub(crate) fn run(data: &[u8]) {
     assert_eq!(parsed.is_ok(), is_record, "an object with a cookie object");
     let Ok(record) = parsed else { return };
 
-    let mut values = by_key(read.unwrap_or_default());
+    let read = read.unwrap_or_default();
+    let mut keys: Vec<&str> = Vec::new();
+    for (key, _) in &read {
+        if !keys.contains(&key.as_str()) {
+            keys.push(key);
+        }
+    }
+    let printed = record.to_json();
+    let again = members(&printed).unwrap();
+    assert!(again.iter().map(|(key, _)| key).eq(&keys), "each key once, where it came first");
+    let cookie = |members: &[(String, Box<RawValue>)]| {
+        let cookie = members.iter().rfind(|(key, _)| key == "cookie");
+        by_key(self::members(cookie.unwrap().1.get()).unwrap())
+    };
+    attributes(&cookie(&read), &cookie(&again));
+
+    let mut values = by_key(read);
     values.remove("cookie");
     for (key, value) in record.data.iter() {
         assert_eq!(values.remove(key).as_deref(), Some(value), "values are kept to the byte");
     }
     assert!(values.is_empty(), "all of them");
 
-    let printed = record.to_json();
     assert!(is_json(&printed));
     let again = Record::parse(printed.as_str()).unwrap();
     assert!(again == record, "what is printed is what was read");
@@ -44,6 +60,36 @@ pub(crate) fn run(data: &[u8]) {
         assert!(millis == 0 || parse_date(&iso(millis)) == Some(millis), "a date that can be printed");
     }
     change(record);
+}
+
+/// What Node's `Cookie` takes over as it stands is kept, whatever it is, and what it does not know is not.
+fn attributes(read: &BTreeMap<String, String>, printed: &BTreeMap<String, String>) {
+    let defaults = [
+        ("partitioned", None),
+        ("priority", None),
+        ("secure", None),
+        ("httpOnly", Some("true")),
+        ("domain", None),
+        ("path", Some("\"/\"")),
+        ("sameSite", None),
+    ];
+    // One value may have many spellings.
+    let value = |json: &str| serde_json::from_str::<Value>(json).map_err(|_| json.to_owned());
+    for (name, default) in defaults {
+        let read = read.get(name).map(String::as_str).or(default);
+        assert_eq!(printed.get(name).map(|json| value(json)), read.map(value), "{name}");
+    }
+    let dates = ["originalMaxAge", "expires"];
+    assert!(printed.keys().all(|name| defaults.iter().any(|(known, _)| known == name)
+        || dates.contains(&name.as_str())
+            && (read.contains_key(name) || printed[name] == "null" && name == "expires")));
+    assert!(dates.iter().all(|name| !read.contains_key(*name) || printed.contains_key(*name)));
+    let dated = |cookie: &BTreeMap<String, String>| {
+        parse_date(serde_json::from_str::<&str>(cookie.get("expires")?).ok()?)
+    };
+    assert_eq!(dated(printed), dated(read), "the same moment");
+    let lasting = |cookie: &BTreeMap<String, String>| cookie.get("originalMaxAge")?.parse::<i32>().ok();
+    assert!(lasting(read).is_none() || lasting(read) == lasting(printed), "as long");
 }
 
 /// What is put and taken out leaves the others as they were.

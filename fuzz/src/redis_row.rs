@@ -1,13 +1,18 @@
-use std::{sync::LazyLock, time::Duration};
+use std::{
+    sync::LazyLock,
+    time::{Duration, UNIX_EPOCH},
+};
 
-use session_core::{Record, StoreError};
+use session_core::{Clock, Record, StoreError};
+use sha1::{Digest, Sha1};
 use store_redis::{RedisStore, fuzzing::stored, redis::Client};
 
 use crate::input::Input;
 
-/// Never connected.
+/// Never connected; a clock that stands still.
 static STORES: LazyLock<[RedisStore; 3]> = LazyLock::new(|| {
     let store = || RedisStore::new(Client::open("redis://127.0.0.1:1").unwrap());
+    let store = || store().clock(Clock::new(|| UNIX_EPOCH + Duration::from_secs(1_767_323_045)));
     [store(), store().disable_touch(true), store().disable_ttl(true)]
 });
 
@@ -21,14 +26,27 @@ pub(crate) fn run(data: &[u8]) {
     match (stored(&STORES[chosen], text.to_vec(), left), read) {
         (Ok(stored), Some(record)) => {
             assert!(stored.record == record);
-            let hex = stored.version.text().unwrap();
-            assert!(hex.len() == 40 && hex.bytes().all(|digit| digit.is_ascii_hexdigit()));
+            let digest: String = Sha1::digest(text).iter().map(|byte| format!("{byte:02x}")).collect();
+            assert_eq!(stored.version.text(), Some(digest.as_str()), "one text, one version");
             assert_eq!(
                 stored.left,
                 u64::try_from(left).ok().map(Duration::from_millis),
                 "negative is for ever"
             );
-            assert!(chosen == 0 || stored.lifetime == stored.left, "where a touch does nothing, none is due");
+            if chosen > 0 {
+                assert_eq!(stored.lifetime, stored.left, "where a touch does nothing, none is due");
+                return;
+            }
+            // Of a lifetime that leads beyond the year 9999, what is left until then.
+            let century = Duration::from_secs(100 * 366 * 86_400);
+            let age = record.cookie.original_max_age().unwrap_or(Duration::from_secs(86_400));
+            let seconds = age.as_millis().div_ceil(1_000);
+            assert!(
+                age > century
+                    || stored.lifetime.is_some_and(|lifetime| lifetime.as_millis() == seconds * 1_000),
+                "{:?} for {age:?}",
+                stored.lifetime
+            );
         }
         (Err(StoreError::Corrupt { .. }), None) => {}
         (other, _) => panic!("{:?} for {text:?}", other.map(|_| "read")),

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use session_core::{Record, StoreError, Stored};
+use sha2::{Digest, Sha256};
 use store_sqlx::fuzzing::{mysql_row, postgres_row};
 
 use crate::input::Input;
@@ -24,7 +25,8 @@ pub(crate) fn run(data: &[u8]) {
 
     let seconds = i64::from_le_bytes(expiry);
     if let Some(stored) = check(text, mysql_row((text.to_owned(), seconds), now)) {
-        assert_eq!(stored.version.text().map(str::len), Some(64));
+        let digest: String = Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(stored.version.text(), Some(digest.as_str()), "one text, one version");
         assert_eq!(stored.left, Some(span(seconds.saturating_mul(1_000).saturating_sub(now))));
     }
 }

@@ -3,10 +3,13 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use session_core::{Clock, Destroyed, Expect, Record, Set, Sid, Store, StoreError, Touched};
+use session_core::{
+    Clock, Destroyed, Expect, Record, Set, Sid, Store, StoreError, Touched,
+    fuzzing::{iso, parse_date},
+};
 use store_sqlx::{
     SqliteStore, SqliteTable,
-    sqlx::{AssertSqlSafe, SqlitePool, query, sqlite::SqlitePoolOptions},
+    sqlx::{AssertSqlSafe, SqlitePool, query, query_as, sqlite::SqlitePoolOptions},
 };
 
 use crate::{input::Input, runtime::block_on};
@@ -72,8 +75,43 @@ impl Tables {
         let planted = query(AssertSqlSafe(insert)).bind(expiry).bind(text).execute(&self.pool).await;
         // What the table itself refuses can stand in none.
         if planted.is_ok() {
+            let kind = format!(
+                "SELECT typeof({expire}), CAST({expire} AS REAL), CAST({expire} AS BLOB) FROM {name}"
+            );
+            let (kind, number, text) = query_as(AssertSqlSafe(kind)).fetch_one(&self.pool).await.unwrap();
+            check_left(store, left(at, kind, number, text)).await;
             check(store).await;
         }
+    }
+}
+
+/// The milliseconds that are left by a column's own word, of those that it takes no SQL to read.
+fn left(table: usize, kind: String, number: f64, text: Vec<u8>) -> Option<i64> {
+    let is_safe = number.abs() < 1e15;
+    let date = || {
+        let text = std::str::from_utf8(&text).ok()?;
+        parse_date(text).filter(|millis| iso(*millis) == text)
+    };
+    let until = match (TABLES[table].3, kind.as_str()) {
+        (SqliteTable::BetterSqlite3, "text") => date()?,
+        (SqliteTable::Native, "integer") | (SqliteTable::ConnectSqlite3, "integer" | "real") if is_safe => {
+            number.floor() as i64
+        }
+        _ => return None,
+    };
+    Some(until - NOW as i64)
+}
+
+async fn check_left(store: &SqliteStore, left: Option<i64>) {
+    let Some(left) = left else { return };
+    match store.get(&sid()).await {
+        Ok(Some(stored)) => {
+            let found = stored.left.unwrap().as_millis() as i64;
+            assert!((found - left).abs() <= 1, "{found} ms are left, not {left}");
+        }
+        Ok(None) => assert!(left <= 0, "{left} ms are left, and it is gone"),
+        // There, and no record.
+        Err(_) => assert!(left >= 0),
     }
 }
 
