@@ -1,6 +1,11 @@
+use std::sync::Arc;
+
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
-use session_core::{Record, fuzzing::to_text};
+use session_core::{
+    Record,
+    fuzzing::{insert, to_text},
+};
 use store_mongo::{
     fuzzing::{object_of, object_of_version, object_text, object_version, to_json},
     mongodb::bson::{Bson, Document},
@@ -44,7 +49,20 @@ pub(crate) fn run(data: &[u8]) {
         assert_eq!(one(key, kept), one(key, value), "what nobody changed keeps its type and its bytes");
     }
     assert_eq!(written.len(), shown);
+    change(record, &session);
     assert_eq!(object_text(&written), Record::parse(object_text(&written)).unwrap().to_json());
+}
+
+/// What is changed is stored as it was set, also where its text is as long as it was.
+fn change(mut record: Record, session: &Document) {
+    let Some((key, json)) = record.data.iter().next().map(|(key, json)| (key.to_owned(), json.to_owned()))
+    else {
+        return;
+    };
+    let new = "x".repeat(json.len().saturating_sub(2));
+    insert(Arc::make_mut(&mut record.data), &key, &format!("\"{new}\""));
+    let written = object_of(&record, Some(session)).unwrap();
+    assert_eq!(written.get(&key), Some(&Bson::String(new)));
 }
 
 fn session_null(session: &Document, member: &str) -> bool {

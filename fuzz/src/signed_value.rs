@@ -44,8 +44,15 @@ pub(crate) fn run(data: &[u8]) {
         Some(value).filter(is_id).filter(|_| sealed.len() <= VALUE_LIMIT).into_iter().collect();
     assert_eq!(asked(&sent(&sealed)), expected);
     // However well it is signed.
-    let long = this.sign(&value.repeat(VALUE_LIMIT / value.len().max(1) + 1));
-    assert!(value.is_empty() || asked(&sent(&format!("s:{long}"))).is_empty(), "too long, and read");
+    let of_length = |length: usize| {
+        let rest = length.saturating_sub("s:".len() + signed.len());
+        let id = value.to_owned() + &"x".repeat(rest);
+        (format!("s:{}", this.sign(&id)), id)
+    };
+    let (longest, id) = of_length(VALUE_LIMIT);
+    assert!(longest.len() > VALUE_LIMIT || asked(&sent(&longest)) == [id], "as long as may be");
+    let (long, _) = of_length(VALUE_LIMIT + 1);
+    assert!(asked(&sent(&long)).is_empty(), "too long, and read");
 }
 
 /// The ids that the store is asked for when a request comes with this header.

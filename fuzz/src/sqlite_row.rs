@@ -4,7 +4,7 @@ use std::{
 };
 
 use session_core::{
-    Clock, Destroyed, Expect, Record, Set, Sid, Store, StoreError, Touched,
+    Clock, Destroyed, Expect, Record, Set, Sid, Store, StoreError, Touched, Version,
     fuzzing::{iso, parse_date},
 };
 use store_sqlx::{
@@ -124,6 +124,10 @@ async fn check(store: &SqliteStore) {
             assert!(
                 Record::parse(stored.version.text().unwrap()).is_ok_and(|record| record == stored.record)
             );
+            let other = Expect::Version(Version::from_text(format!("{} ", stored.version.text().unwrap())));
+            assert_eq!(store.set(&sid(), &fresh, &other).await.unwrap(), Set::Conflict);
+            assert_eq!(store.touch(&sid(), &fresh.cookie, &other).await.unwrap(), Touched::Conflict);
+            assert_eq!(store.destroy(&sid(), &other).await.unwrap(), Destroyed::Conflict);
             let version = Expect::Version(stored.version);
             assert_eq!(store.set(&sid(), &fresh, &Expect::Nothing).await.unwrap(), Set::Conflict);
             assert_eq!(store.touch(&sid(), &fresh.cookie, &version).await.unwrap(), Touched::Moved);
