@@ -27,6 +27,11 @@ pub(crate) fn run(data: &[u8]) {
     let by_old = keygrip(&[old]).sign(data);
     // HMAC fills a short key up with zeros.
     assert_eq!(keys.verify(data, &by_old), Some(usize::from(by_old != signed)));
+    for at in [0, signed.len() / 2, signed.len() - 1] {
+        let mut changed = signed.clone().into_bytes();
+        changed[at] ^= 1;
+        assert_eq!(keys.verify(data, std::str::from_utf8(&changed).unwrap()), None);
+    }
     let found = keys.verify(data, signature);
     assert_eq!(
         found,
