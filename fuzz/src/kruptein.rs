@@ -1,5 +1,6 @@
 use std::{collections::BTreeMap, ops::Range, sync::LazyLock};
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use session_core::{Record, StoreError};
 use store_mongo::{
     Algorithm, Crypto, Encoding, Hashing, Kruptein,
@@ -16,22 +17,23 @@ static SEALED: LazyLock<Vec<Sealed>> = LazyLock::new(|| {
     let vectors: BTreeMap<String, serde_json::Value> = serde_json::from_str(text).unwrap();
     let new = || Kruptein::new(SECRET);
     [
-        ("v6 crypto{secret} stringify:true", new(), None),
-        ("kruptein 3.3.0 via connect-mongo5 opts", new(), None),
-        ("kruptein 3.4.0 via connect-mongo5 opts", new(), None),
-        (r#"knob {"algorithm":"aes-128-gcm"}"#, new().algorithm(Algorithm::Aes128Gcm), None),
-        (r#"knob {"hashing":"sha256"}"#, new().hashing(Hashing::Sha256), None),
-        (r#"knob {"encodeas":"hex"}"#, new().encodeas(Encoding::Hex), None),
-        (r#"knob {"algorithm":"aes-256-cbc"}"#, new().algorithm(Algorithm::Aes256Cbc), Some(162..184)),
-        (r#"knob {"algorithm":"aes-256-ctr"}"#, new().algorithm(Algorithm::Aes256Ctr), Some(152..174)),
+        ("v6 crypto{secret} stringify:true", new()),
+        ("kruptein 3.3.0 via connect-mongo5 opts", new()),
+        ("kruptein 3.4.0 via connect-mongo5 opts", new()),
+        (r#"knob {"algorithm":"aes-128-gcm"}"#, new().algorithm(Algorithm::Aes128Gcm)),
+        (r#"knob {"hashing":"sha256"}"#, new().hashing(Hashing::Sha256)),
+        (r#"knob {"encodeas":"hex"}"#, new().encodeas(Encoding::Hex)),
+        (r#"knob {"algorithm":"aes-256-cbc"}"#, new().algorithm(Algorithm::Aes256Cbc)),
+        (r#"knob {"algorithm":"aes-256-ctr"}"#, new().algorithm(Algorithm::Aes256Ctr)),
     ]
     .into_iter()
-    .map(|(name, kruptein, iv)| {
+    .map(|(name, kruptein)| {
         let vector = &vectors[name];
         let text = ["full", "stored_session", "stored"].iter().find_map(|key| vector[*key].as_str()).unwrap();
         let crypto = Crypto::from(kruptein);
         let opened = block_on(decrypt(&crypto, text)).unwrap();
-        Sealed { crypto, text: text.to_owned(), opened, iv: iv.unwrap_or_default() }
+        let (iv, tag) = places(text);
+        Sealed { crypto, text: text.to_owned(), opened, iv, tag }
     })
     .collect()
 });
@@ -40,8 +42,10 @@ struct Sealed {
     crypto: Crypto,
     text: String,
     opened: String,
-    /// Where the text has the IV, if that alone is not authenticated: kruptein leaves it out, and only GCM does not.
+    /// Where the text has the IV, which kruptein does not authenticate: GCM does.
     iv: Range<usize>,
+    /// And the end of GCM's tag: from the IV to there nothing can be written in two ways.
+    tag: Option<usize>,
 }
 
 /// A byte that chooses what was encrypted, and a byte that says what follows: a stored text, a record, or changes of what was
@@ -50,7 +54,7 @@ pub(crate) fn run(data: &[u8]) {
     let mut input = Input(data);
     let sealed = &SEALED[usize::from(input.byte()) % SEALED.len()];
     match input.byte() % 4 {
-        0 => check(sealed, input.0),
+        0 => check(sealed, input.0, false),
         1 => {
             let Some(record) = std::str::from_utf8(input.0).ok().and_then(|text| Record::parse(text).ok())
             else {
@@ -67,19 +71,55 @@ pub(crate) fn run(data: &[u8]) {
                 let at = usize::from(u16::from_be_bytes([*high, *low])) % text.len();
                 text[at] ^= change;
             }
-            check(sealed, &text);
+            check(sealed, &text, true);
         }
     }
 }
 
-fn check(sealed: &Sealed, text: &[u8]) {
+/// `is_changed`: it is nothing else that was encrypted with this secret.
+fn check(sealed: &Sealed, text: &[u8], is_changed: bool) {
     let Ok(text) = std::str::from_utf8(text) else { return };
     match block_on(decrypt(&sealed.crypto, text)) {
-        Ok(opened) => assert!(
-            opened == sealed.opened || text.get(sealed.iv.clone()) != sealed.text.get(sealed.iv.clone()),
-            "tampered with, and read"
-        ),
+        Ok(opened) => {
+            let differs = |part: Range<usize>| text.get(part.clone()) != sealed.text.get(part);
+            assert!(
+                opened == sealed.opened || sealed.tag.is_none() && differs(sealed.iv.clone()),
+                "tampered with, and read"
+            );
+            let covered = sealed.tag.filter(|_| is_changed).map(|tag| sealed.iv.start..tag);
+            assert!(!covered.is_some_and(differs), "tampered with, and read as if not");
+        }
         Err(StoreError::Corrupt { .. }) => {}
         Err(error) => panic!("{error:?}"),
     }
+}
+
+/// The third field of DER, and where the fifth ends, in the letters of the text.
+fn places(text: &str) -> (Range<usize>, Option<usize>) {
+    let hex = text.starts_with("3082");
+    let bytes = match hex {
+        true => text.as_bytes().as_chunks().0.iter().map(|pair| from_hex(*pair)).collect(),
+        false => STANDARD.decode(text).unwrap(),
+    };
+    let letters = |byte: usize| if hex { byte * 2 } else { byte * 4 / 3 };
+    let content = |at: usize| match bytes[at + 1] {
+        short @ 0..0x80 => at + 2..at + 2 + usize::from(short),
+        long => {
+            let start = at + 2 + usize::from(long & 0x7f);
+            let length = bytes[at + 2..start].iter().fold(0, |length, byte| length << 8 | usize::from(*byte));
+            start..start + length
+        }
+    };
+    let mut fields = vec![content(content(0).start)];
+    while let Some(last) = fields.last().filter(|last| last.end < bytes.len()) {
+        fields.push(content(last.end));
+    }
+    (
+        letters(fields[2].start)..letters(fields[2].end).next_multiple_of(2),
+        fields.get(4).map(|tag| letters(tag.end)),
+    )
+}
+
+fn from_hex(pair: [u8; 2]) -> u8 {
+    u8::from_str_radix(std::str::from_utf8(&pair).unwrap(), 16).unwrap()
 }
