@@ -24,7 +24,7 @@ pub(crate) fn run(data: &[u8]) {
             Some(printed),
             "and then the same text"
         );
-        numbers(&value);
+        numbers(&value, &reference);
     }
     let Ok(record) = Record::parse(text) else { return };
     let Some(document) = object_of(&record, None) else { return };
@@ -69,16 +69,23 @@ fn same(one: &Value, other: &Value) -> bool {
 }
 
 /// Node's driver makes an int32 of what fits, and never of a negative zero.
-fn numbers(value: &Bson) {
-    match value {
-        Bson::Double(double) => {
+fn numbers(value: &Bson, reference: &Value) {
+    match (value, reference) {
+        (Bson::Double(double), _) => {
             let fits = *double == double.trunc() && double.abs() <= f64::from(i32::MAX);
             assert!(!fits || (*double == 0.0 && double.is_sign_negative()), "{double} fits into 32 bits");
             assert_eq!(to_json(value), to_text(double));
         }
-        Bson::Int64(integer) => assert!(integer.unsigned_abs() > 1 << 53, "a double holds {integer}"),
-        Bson::Array(values) => values.iter().for_each(numbers),
-        Bson::Document(document) => document.values().for_each(numbers),
+        (Bson::Int64(integer), _) => assert!(integer.unsigned_abs() > 1 << 53, "a double holds {integer}"),
+        (Bson::Int32(0), zero) => {
+            assert!(zero.as_f64().is_some_and(f64::is_sign_positive), "a negative zero")
+        }
+        (Bson::Array(values), Value::Array(references)) => {
+            values.iter().zip(references).for_each(|(value, reference)| numbers(value, reference));
+        }
+        (Bson::Document(document), Value::Object(references)) => {
+            document.iter().for_each(|(key, value)| numbers(value, &references[key]));
+        }
         _ => {}
     }
 }

@@ -14,6 +14,8 @@ pub(crate) fn run(data: &[u8]) {
     let whole = without_lone_surrogates(text);
     assert_eq!(whole.len(), text.len());
     assert_eq!(is_json(&whole), is_json(text));
+    // serde_json reads no halves of pairs.
+    assert!(whole == text || serde_json::from_str::<Value>(text).is_err(), "there was none");
 
     let read = members(text);
     let cookies: Vec<&str> =

@@ -27,21 +27,16 @@ pub(crate) fn fuzz(workspace: &Workspace, names: &[&str]) -> Result<()> {
         Some(program) => program,
         None => install::cargo(workspace, "cargo-fuzz", CARGO_FUZZ)?.join("cargo-fuzz"),
     };
-    let cargo_fuzz = |word: &str| {
-        let mut command = Command::new(&program);
-        // The sanitizers need a nightly compiler, and find what `unsafe` does: there is none.
-        command.current_dir(&workspace.root).args(["fuzz", word, "--sanitizer", "none"]);
-        command
-    };
-    run(&mut cargo_fuzz("build"))?;
     let mut failed = Vec::new();
     for target in all.iter().filter(|target| names.is_empty() || names.contains(&target.as_str())) {
         say(&format!("fuzz: {target}, {seconds} s"));
         // What is found goes into the first folder, and not into the repository.
         let found = workspace.kept.join("corpus").join(target);
         workspace::create(&found)?;
-        let mut command = cargo_fuzz("run");
-        command.arg(target).arg(&found).arg(format!("fuzz/corpus/{target}"));
+        let mut command = Command::new(&program);
+        // The sanitizers need a nightly compiler, and find what `unsafe` does: there is none.
+        command.current_dir(&workspace.root).args(["fuzz", "run", "--sanitizer", "none", target]);
+        command.arg(&found).arg(format!("fuzz/corpus/{target}"));
         command.args(["--", "-print_final_stats=1", &format!("-max_total_time={seconds}")]);
         let done = run(&mut command);
         process::not_interrupted()?;
