@@ -78,21 +78,22 @@ impl Tables {
             let kind = format!(
                 "SELECT typeof({expire}), CAST({expire} AS REAL), CAST({expire} AS BLOB) FROM {name}"
             );
-            let (kind, number, text) = query_as(AssertSqlSafe(kind)).fetch_one(&self.pool).await.unwrap();
-            check_left(store, left(at, kind, number, text)).await;
+            let row = query_as(AssertSqlSafe(kind)).fetch_one(&self.pool).await;
+            let (kind, number, text): (String, f64, Vec<u8>) = row.unwrap();
+            check_left(store, left(at, &kind, number, &text)).await;
             check(store).await;
         }
     }
 }
 
 /// The milliseconds that are left by a column's own word, of those that it takes no SQL to read.
-fn left(table: usize, kind: String, number: f64, text: Vec<u8>) -> Option<i64> {
+fn left(table: usize, kind: &str, number: f64, text: &[u8]) -> Option<i64> {
     let is_safe = number.abs() < 1e15;
     let date = || {
-        let text = std::str::from_utf8(&text).ok()?;
+        let text = std::str::from_utf8(text).ok()?;
         parse_date(text).filter(|millis| iso(*millis) == text)
     };
-    let until = match (TABLES[table].3, kind.as_str()) {
+    let until = match (TABLES[table].3, kind) {
         (SqliteTable::BetterSqlite3, "text") => date()?,
         (SqliteTable::Native, "integer") | (SqliteTable::ConnectSqlite3, "integer" | "real") if is_safe => {
             number.floor() as i64
