@@ -10,6 +10,8 @@ use store_mongo::{
 use crate::{input::Input, runtime::block_on};
 
 const SECRET: &str = "AAbb11!!squirrel";
+/// A sequence whose length has two bytes.
+const HEX_START: &str = "3082";
 
 /// What Node has encrypted, and how.
 static SEALED: LazyLock<Vec<Sealed>> = LazyLock::new(|| {
@@ -81,7 +83,10 @@ fn check(sealed: &Sealed, text: &[u8], is_changed: bool) {
     let Ok(text) = std::str::from_utf8(text) else { return };
     match block_on(decrypt(&sealed.crypto, text)) {
         Ok(opened) => {
-            let differs = |part: Range<usize>| text.get(part.clone()) != sealed.text.get(part);
+            // Hex may have capitals.
+            let is_hex = sealed.text.starts_with(HEX_START);
+            let same = if is_hex { text.to_ascii_lowercase() } else { text.to_owned() };
+            let differs = |part: Range<usize>| same.get(part.clone()) != sealed.text.get(part);
             assert!(
                 opened == sealed.opened || sealed.tag.is_none() && differs(sealed.iv.clone()),
                 "tampered with, and read"
@@ -96,7 +101,7 @@ fn check(sealed: &Sealed, text: &[u8], is_changed: bool) {
 
 /// The third field of DER, and where the fifth ends, in the letters of the text.
 fn places(text: &str) -> (Range<usize>, Option<usize>) {
-    let hex = text.starts_with("3082");
+    let hex = text.starts_with(HEX_START);
     let bytes = match hex {
         true => text.as_bytes().as_chunks().0.iter().map(|pair| from_hex(*pair)).collect(),
         false => STANDARD.decode(text).unwrap(),

@@ -44,7 +44,7 @@ pub(crate) fn fuzz(workspace: &Workspace, names: &[&str]) -> Result<()> {
             failed.push(target.as_str());
         }
     }
-    if failed.is_empty() { Ok(()) } else { Err(format!("an input fails: {}", failed.join(", "))) }
+    if failed.is_empty() { Ok(()) } else { Err(format!("fuzzing failed: {}", failed.join(", "))) }
 }
 
 /// In the order of their names.
