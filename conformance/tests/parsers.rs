@@ -321,10 +321,13 @@ fn is_refused_by_design(text: &str) -> bool {
     match serde_json::from_str::<Members>(text) {
         // DESIGN, *Where it differs from Express*: lone surrogates in a key.
         Err(_) => core::without_lone_surrogates(text) != text,
-        // The cookie is an array; has such a key itself; or comes twice, and not every time as an object.
+        // The cookie is an array; is nothing (`false`, `0`, `""`); has such a key itself; or comes twice, and not every time as an
+        // object.
         Ok(members) => {
             let cookie = members["cookie"].get();
             cookie.starts_with('[')
+                || matches!(cookie, "false" | "\"\"")
+                || cookie.parse() == Ok(0.0)
                 || (serde_json::from_str::<Members>(cookie).is_err()
                     && core::without_lone_surrogates(cookie) != cookie)
                 || text.matches("cookie").count() > 1
