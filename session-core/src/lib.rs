@@ -4,6 +4,9 @@
 mod clock;
 mod driver;
 mod error;
+#[cfg(feature = "__fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod life;
 mod options;
 mod record;

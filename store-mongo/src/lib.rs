@@ -6,6 +6,9 @@ mod collation;
 mod crypto;
 mod error;
 mod expiry;
+#[cfg(feature = "__fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod object;
 mod options;
 mod removal;

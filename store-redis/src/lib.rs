@@ -5,6 +5,9 @@ mod admin;
 mod call;
 mod connection;
 mod error;
+#[cfg(feature = "__fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod lazy;
 mod options;
 mod script;

@@ -5,6 +5,9 @@
 mod call;
 #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
 mod error;
+#[cfg(feature = "__fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
 mod settings;
 #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]

@@ -351,17 +351,22 @@ impl MySqlStore {
     }
 }
 
+/// The record's text, and the seconds since 1970 at which it ends.
+pub(crate) type Row = (String, i64);
+
+pub(crate) fn stored(settings: &Settings, (text, expires): Row, now: Millis) -> Result<Stored, StoreError> {
+    let version = digest(&text);
+    let record = parse(STORE, text)?;
+    Ok(settings.stored(record, version, left(expires.saturating_mul(1_000), now)))
+}
+
 #[async_trait]
 impl Store for MySqlStore {
     async fn get(&self, sid: &Sid) -> Result<Option<Stored>, StoreError> {
         let (now, sid) = (self.settings.now(), sid.as_str());
         let get = || query_as(self.sql.get.text()).bind(sid).bind(sid.as_bytes()).bind(at(now));
-        let held: Option<(String, i64)> =
-            self.call(lent!(on => get().fetch_optional(&mut *on).await)).await?;
-        let Some((text, expires)) = held else { return Ok(None) };
-        let version = digest(&text);
-        let record = parse(STORE, text)?;
-        Ok(Some(self.settings.stored(record, version, left(expires.saturating_mul(1_000), now))))
+        let held: Option<Row> = self.call(lent!(on => get().fetch_optional(&mut *on).await)).await?;
+        held.map(|row| stored(&self.settings, row, now)).transpose()
     }
 
     async fn set(&self, sid: &Sid, record: &Record, expect: &Expect) -> Result<Set, StoreError> {

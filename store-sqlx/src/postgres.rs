@@ -344,21 +344,31 @@ impl PostgresStore {
     }
 }
 
+/// The record's text, its version, and the seconds since 1970 at which it ends.
+pub(crate) type Row = (Option<String>, Option<String>, f64);
+
+pub(crate) fn stored(
+    settings: &Settings,
+    (text, version, expire): Row,
+    now: Millis,
+) -> Result<Stored, StoreError> {
+    let record = parse(STORE, text.unwrap_or_default())?;
+    #[expect(clippy::cast_possible_truncation, reason = "whole seconds, and it saturates")]
+    let until = (expire * 1_000.0) as Millis;
+    let version = Version::from_text(version.unwrap_or_default());
+    Ok(settings.stored(record, version, left(until, now)))
+}
+
 #[async_trait]
 impl Store for PostgresStore {
     async fn get(&self, sid: &Sid) -> Result<Option<Stored>, StoreError> {
         let now = self.settings.now();
-        let held: Option<(Option<String>, Option<String>, f64)> = self
+        let held: Option<Row> = self
             .call(lent!(on => {
                 query_as(self.sql.get.text()).bind(sid.as_str()).bind(at(now)).fetch_optional(&mut *on).await
             }))
             .await?;
-        let Some((text, version, expire)) = held else { return Ok(None) };
-        let record = parse(STORE, text.unwrap_or_default())?;
-        #[expect(clippy::cast_possible_truncation, reason = "whole seconds, and it saturates")]
-        let until = (expire * 1_000.0) as Millis;
-        let version = Version::from_text(version.unwrap_or_default());
-        Ok(Some(self.settings.stored(record, version, left(until, now))))
+        held.map(|row| stored(&self.settings, row, now)).transpose()
     }
 
     async fn set(&self, sid: &Sid, record: &Record, expect: &Expect) -> Result<Set, StoreError> {

@@ -147,13 +147,8 @@ fn semver(audit: &Audit<'_>) -> Result<String> {
     let Some(last) = process::ask(&mut last) else {
         return Ok("there is no release yet to compare with".into());
     };
-    let folder = audit.workspace.kept.join(format!("programs/cargo-semver-checks-{SEMVER_CHECKS}"));
-    if !folder.join("bin").is_dir() {
-        say("building cargo-semver-checks, which takes minutes");
-        let install = format!("install --locked --version {SEMVER_CHECKS} cargo-semver-checks --root");
-        audit.run(audit.command("cargo").args(words(&install)).arg(&folder))?;
-    }
-    let mut command = audit.command(folder.join("bin/cargo-semver-checks"));
+    let folder = install::cargo(audit.workspace, "cargo-semver-checks", SEMVER_CHECKS)?;
+    let mut command = audit.command(folder.join("cargo-semver-checks"));
     audit.run(command.args(["semver-checks", "--workspace", "--baseline-rev", &last]))?;
     Ok(format!("nothing that is used since {last} breaks"))
 }

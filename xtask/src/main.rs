@@ -1,8 +1,9 @@
-//! `cargo xtask …`: the whole test run, the database servers that it needs, and the audit.
+//! `cargo xtask …`: the whole test run, the database servers that it needs, the audit, and fuzzing.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for the terminal")]
 
 mod audit;
+mod fuzz;
 mod install;
 mod node;
 mod process;
@@ -24,6 +25,7 @@ const USAGE: &str = "\
 cargo xtask test [-- ARGUMENTS]          every test of the workspace; the arguments go to `cargo test`
 cargo xtask test --quick [-- ARGUMENTS]  what needs no server and no Node, in a minute when it is built
 cargo xtask audit [CHECK ...]            licences, features, packages and all else that a release needs, or only some
+cargo xtask fuzz [TARGET ...]            hostile input by libFuzzer for a minute (FUZZ_SECONDS) each, to all targets or only some
 cargo xtask services up [NAME ...]       start redis, mongo, postgres, mysql, or only some, and print their URLs
 cargo xtask services down                stop them
 cargo xtask services status              say which run";
@@ -41,6 +43,7 @@ fn main() -> ExitCode {
         ["test", "--quick"] => return test::quick(&workspace, &[]),
         ["test", "--quick", "--", arguments @ ..] => return test::quick(&workspace, arguments),
         ["audit", names @ ..] => audit::audit(&workspace, names),
+        ["fuzz", names @ ..] => fuzz::fuzz(&workspace, names),
         ["services", "up", names @ ..] => services::up(&workspace, names),
         ["services", "down"] => services::down(&workspace),
         ["services", "status"] => services::status(&workspace),

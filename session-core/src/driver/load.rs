@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Longer values are no cookies of ours: RFC 6265bis §5.5 lets a browser keep 4,096 bytes of name and value.
-const VALUE_LIMIT: usize = 4096;
+pub(crate) const VALUE_LIMIT: usize = 4096;
 
 /// So many cookies of the name are looked at in one request.
 const DUPLICATES_LIMIT: usize = 8;

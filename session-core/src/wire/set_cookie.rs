@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
 
 use crate::{
     error::CookieError,
@@ -28,9 +28,13 @@ pub(crate) fn serialize(name: &str, value: &str, cookie: &Cookie) -> Result<Stri
     check_name(name)?;
     header.push_str(name);
     header.push('=');
-    header.extend(utf8_percent_encode(value, COMPONENT));
+    header.extend(encode_uri_component(value));
     push_attributes(&mut header, cookie)?;
     Ok(header)
+}
+
+pub(crate) fn encode_uri_component(value: &str) -> PercentEncode<'_> {
+    utf8_percent_encode(value, COMPONENT)
 }
 
 /// Tells the client to forget the cookie: empty, long over, and otherwise with the attributes it was set with.

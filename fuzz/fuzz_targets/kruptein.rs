@@ -1,0 +1,5 @@
+//! [`fuzz::kruptein`] as a program.
+
+#![cfg_attr(fuzzing, no_main)]
+
+fuzz::target!(kruptein);

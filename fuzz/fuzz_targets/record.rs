@@ -1,0 +1,5 @@
+//! [`fuzz::record`] as a program.
+
+#![cfg_attr(fuzzing, no_main)]
+
+fuzz::target!(record);

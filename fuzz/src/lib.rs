@@ -1,0 +1,86 @@
+//! Hostile input: what stands in a request or a database, and whatever somebody could have put there.
+//!
+//! Each target is a function of bytes that panics where a property does not hold. The ordinary test run replays `corpus/` and tries
+//! what comes of it by small changes, the same ones each time.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a target fails by a panic")]
+
+mod bson_to_json;
+mod cookie_header;
+mod corpus;
+mod date;
+mod input;
+mod json;
+mod json_to_bson;
+mod keygrip;
+mod kruptein;
+mod number;
+mod record;
+mod redis_row;
+mod replay;
+mod runtime;
+mod server_rows;
+mod signed_value;
+#[cfg(test)]
+mod smoke;
+mod sqlite_row;
+mod web_crypto;
+
+pub use self::{
+    corpus::{Mutator, seed},
+    replay::replay,
+};
+
+/// Of the crates' private modules, for the comparison with Node's packages.
+pub use {session_core::fuzzing as core, store_mongo::fuzzing as mongo};
+
+/// A target: the bytes are what fuzzing changes.
+pub type Target = fn(&[u8]);
+
+macro_rules! targets {
+    ($($name:ident, $inputs:literal: $what:literal,)*) => {
+        $(#[doc = $what]
+        pub fn $name(data: &[u8]) {
+            $name::run(data);
+        })*
+
+        #[cfg(test)]
+        mod tests {
+            $(#[test]
+            fn $name() {
+                crate::smoke::run(stringify!($name), super::$name, $inputs);
+            })*
+        }
+    };
+}
+
+// The numbers make each take a few seconds at most.
+targets! {
+    cookie_header, 20_000: "A `Cookie` header, and the name that is looked for.",
+    signed_value, 3_000: "A signed value, alone and in a request.",
+    record, 20_000: "The text of a record.",
+    number, 20_000: "A number, printed as JavaScript prints it.",
+    date, 10_000: "A date in both of JavaScript's forms.",
+    keygrip, 10_000: "A cookie that Keygrip signed.",
+    kruptein, 150: "What connect-mongo's `crypto` option has encrypted.",
+    web_crypto, 10_000: "What connect-mongo's Web Crypto adapter has encrypted.",
+    bson_to_json, 8_000: "A session as a BSON document.",
+    json_to_bson, 10_000: "A session that becomes a BSON document.",
+    redis_row, 20_000: "What stands under a key of Redis.",
+    sqlite_row, 500: "A row of each of SQLite's tables.",
+    server_rows, 15_000: "A row of PostgreSQL's and of MySQL's.",
+}
+
+/// The program of a target: under cargo-fuzz libFuzzer's, else one that replays the files it is given.
+#[macro_export]
+macro_rules! target {
+    ($name:ident) => {
+        #[cfg(fuzzing)]
+        libfuzzer_sys::fuzz_target!(|data: &[u8]| $crate::$name(data));
+
+        #[cfg(not(fuzzing))]
+        fn main() -> std::io::Result<()> {
+            $crate::replay($crate::$name)
+        }
+    };
+}

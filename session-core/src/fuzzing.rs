@@ -1,0 +1,51 @@
+//! What the fuzz targets call of the private modules: no part of the interface, and without the feature `__fuzzing` not there.
+
+#![allow(missing_docs, reason = "each is its namesake's")]
+
+use std::borrow::Cow;
+
+use serde::Serialize;
+
+use crate::{
+    Data,
+    wire::{date, json, set_cookie},
+};
+
+/// Cookie values that are longer are refused.
+pub const VALUE_LIMIT: usize = crate::driver::load::VALUE_LIMIT;
+
+pub fn to_text(value: &impl Serialize) -> Option<String> {
+    json::to_text(value).ok()
+}
+
+pub fn string_len(value: &str) -> usize {
+    json::string_len(value)
+}
+
+pub fn without_lone_surrogates(json: &str) -> Cow<'_, str> {
+    json::without_lone_surrogates(json)
+}
+
+pub fn encode_uri_component(value: &str) -> String {
+    set_cookie::encode_uri_component(value).to_string()
+}
+
+pub fn iso(millis: i64) -> String {
+    date::iso(millis)
+}
+
+pub fn http(millis: i64) -> String {
+    date::http(millis)
+}
+
+pub fn parse_date(text: &str) -> Option<i64> {
+    date::parse(text)
+}
+
+pub fn insert(data: &mut Data, key: &str, json: &str) {
+    data.insert(key, json.into());
+}
+
+pub fn remove(data: &mut Data, key: &str) -> bool {
+    data.remove(key)
+}
