@@ -18,10 +18,6 @@ pub fn to_text(value: &impl Serialize) -> Option<String> {
     json::to_text(value).ok()
 }
 
-pub fn string_len(value: &str) -> usize {
-    json::string_len(value)
-}
-
 pub fn without_lone_surrogates(json: &str) -> Cow<'_, str> {
     json::without_lone_surrogates(json)
 }
