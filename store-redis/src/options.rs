@@ -140,9 +140,13 @@ impl Settings {
         let held = match (left, &self.ttl) {
             (Some(Duration::ZERO), _) => Duration::ZERO,
             (Some(left), Ttl::Computed(ttl)) if left.saturating_add(A_SECOND) < age => {
-                // Where a write keeps back a part of the cookie's lifetime, the same part.
-                let part = left.as_secs_f64() / age.as_secs_f64();
-                ttl(&self.touched(cookie)).min(Duration::from_secs(LONGEST)).mul_f64(part)
+                // A write keeps back a part of the cookie's lifetime: as much longer than the cookie as with all of it, or the
+                // same part of less.
+                let whole = ttl(&self.touched(cookie)).min(Duration::from_secs(LONGEST));
+                match whole.checked_sub(age) {
+                    Some(longer) => left + longer,
+                    None => whole.mul_f64(left.as_secs_f64() / age.as_secs_f64()),
+                }
             }
             (_, Ttl::Computed(ttl)) => ttl(cookie),
             (Some(left), Ttl::Fixed(_)) => left,

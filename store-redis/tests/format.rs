@@ -197,7 +197,7 @@ fn the_options_change_the_time_to_live_as_in_connect_redis(url: String) {
         let age = kept_back.cookie.original_max_age();
         kept_back.cookie.set_max_age(age, std::time::SystemTime::now() - HOUR / 5);
         let sid = put(&store, &kept_back).await;
-        assert_eq!(ttl(&url, &prefix, &sid), 3_660 * 4 / 5);
+        assert_eq!(ttl(&url, &prefix, &sid), 3_600 * 4 / 5 + 60);
         let told = store.get(&sid).await.unwrap().unwrap();
         assert!(told.left.unwrap() <= HOUR * 4 / 5 && told.lifetime == Some(HOUR));
     });
