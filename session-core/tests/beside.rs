@@ -11,7 +11,7 @@ use std::{
 };
 
 use common::{App, add, apps, done, polled};
-use session_core::{Error, Session};
+use session_core::{Error, Exchange, Session};
 
 const MONTH: Duration = Duration::from_secs(30 * 86_400);
 
@@ -176,17 +176,22 @@ fn what_is_changed_beside_an_operation_is_stored_or_refused() {
     assert!(runs > 500, "{runs}");
 }
 
-/// An end that somebody else has brought to its own, and whose future was dropped before it heard of that, is tried again.
+/// The end of a new session's request, brought to its own by a job that the handler has spawned, and dropped before it heard
+/// of that.
+fn with_an_unheard_end(app: &App) -> (Exchange, Session) {
+    let (exchange, session) = app.ask(&[]);
+    session.insert("user", "tj").unwrap();
+    let mut end = Box::pin(exchange.end());
+    assert!(end.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    done(session.save()).unwrap();
+    drop(end);
+    (exchange, session)
+}
+
 #[test]
 fn an_end_that_was_not_heard_of_can_be_tried_again() {
     for app in apps() {
-        let (exchange, session) = app.ask(&[]);
-        session.insert("user", "tj").unwrap();
-        let mut end = Box::pin(exchange.end());
-        assert!(end.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
-        // A job that the handler has spawned.
-        done(session.save()).unwrap();
-        drop(end);
+        let (exchange, session) = with_an_unheard_end(&app);
         session.insert("late", 1).unwrap();
         assert_eq!(done(exchange.end()).unwrap().len(), 1);
         assert_eq!(app.records(), 1);
@@ -198,12 +203,7 @@ fn an_end_that_was_not_heard_of_can_be_tried_again() {
 #[test]
 fn after_an_end_that_was_not_heard_of_nothing_is_saved_that_nobody_finds() {
     for app in apps() {
-        let (exchange, session) = app.ask(&[]);
-        session.insert("user", "tj").unwrap();
-        let mut end = Box::pin(exchange.end());
-        assert!(end.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
-        done(session.save()).unwrap();
-        drop(end);
+        let (exchange, session) = with_an_unheard_end(&app);
         drop(exchange);
         assert!(matches!(done(add(&session)), Err(Error::ResponseOut)));
     }

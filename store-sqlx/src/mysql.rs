@@ -229,7 +229,7 @@ impl MySqlStore {
     }
 
     /// Whether a touch is left out, so that a session ends a lifetime after it was last written, in use or not (in the new
-    /// profile, where a handler saves and the response does not follow, four fifths of one after it). Default:
+    /// profile, where only a handler has saved it, four fifths of one at least). Default:
     /// `false`.
     ///
     /// A touch then costs nothing and moves nothing, and cannot tell whether there is such a session, nor whether it is
