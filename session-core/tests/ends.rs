@@ -383,6 +383,49 @@ fn what_an_early_save_has_kept_back_is_given_where_a_touch_does_nothing() {
     assert_eq!(minutes_left(&app.store.0, &sid), 60);
 }
 
+/// The store is asked once more before the cookie of an early update goes out, and not for a lifetime.
+#[test]
+fn a_cookie_that_is_sent_a_while_after_an_update_ends_with_a_record_that_no_touch_moves() {
+    let (app, later) = app(Duration::from_secs(60 * MINUTE), |memory, _| NoTouch(memory));
+    let (exchange, session) = app.ask(&[]);
+    session.insert("user", "tj").unwrap();
+    done(exchange.end()).unwrap();
+    let sid = session.id();
+    later.store(10 * MINUTE, Ordering::SeqCst);
+    let (exchange, session) = app.request(&sid);
+    done(add(&session)).unwrap();
+    later.store(10 * MINUTE + 5, Ordering::SeqCst);
+    assert_eq!(done(exchange.end()).unwrap().len(), 1);
+    let held = done(app.store.0.get(&sid)).unwrap().unwrap();
+    assert_eq!(session.cookie().expires(), held.record.cookie.expires());
+    assert_eq!(minutes_left(&app.store.0, &sid), 49);
+}
+
+/// What the handler has stored is no failure, where it cannot be asked whether it still stands. The cookie of a new session goes
+/// out, and what a renewal has left behind is destroyed.
+#[test]
+fn an_end_that_only_asks_once_more_does_not_fail_with_the_store() {
+    for renews in [false, true] {
+        let (app, later) = timed();
+        let (exchange, session) = if renews { app.request(&app.log_in()) } else { app.ask(&[]) };
+        if renews {
+            let first = app.store.calls.load(Ordering::SeqCst);
+            // The copy is made, and nobody waits for the rest.
+            let mut renewal = Box::pin(session.renew_id());
+            while app.store.calls.load(Ordering::SeqCst) < first + 2 {
+                assert!(common::polled(1, renewal.as_mut()).is_none());
+            }
+            drop(renewal);
+        }
+        done(add(&session)).unwrap();
+        later.store(5, Ordering::SeqCst);
+        app.trouble(&session.id(), Some(Trouble::FailsBefore));
+        let cookies = done(exchange.end()).unwrap();
+        assert_eq!(cookies.len(), usize::from(!renews));
+        assert_eq!((app.records(), app.count(&session.id())), (1, Some(1)));
+    }
+}
+
 /// Where no touch is ever due, writes alone keep a session: early ones, late ones, and the first one, tried again.
 #[test]
 fn where_no_touch_is_due_every_write_gives_the_whole_lifetime() {

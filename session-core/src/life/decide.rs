@@ -50,8 +50,10 @@ pub(crate) struct Facts {
     pub(crate) cookie_in_doubt: bool,
     /// The store holds the session, as far as this request knows.
     pub(crate) stored: bool,
-    /// It is a while since the store was last heard of this session.
+    /// It is a while since the store was last heard of this session …
     pub(crate) unconfirmed: bool,
+    /// … and longer than an answer takes.
+    pub(crate) unheard: bool,
     /// This request has moved the record's expiry already.
     pub(crate) renewed: bool,
     /// It has not, and knows when the record ends.
@@ -129,7 +131,7 @@ pub(crate) fn decide(facts: &Facts, policies: &Policies) -> Decision {
         Presence::Present => {
             let write = write(facts, policies);
             let decision = Decision { write, cookie: cookie(facts, policies, write) };
-            if is_to_confirm(facts, policies, decision) {
+            if is_to_settle(facts, policies, decision) {
                 return Decision { write: Write::Touch, ..decision };
             }
             decision
@@ -159,15 +161,28 @@ pub(crate) fn cookie_with_error(facts: &Facts, policies: &Policies, decision: De
     }
 }
 
-/// Before a cookie is sent for what this request wrote a while ago, the store is asked again: another request may have
-/// ended the session since, and given the browser a newer cookie. So is it where it is not known when the record ends: the
-/// cookie ends then.
-fn is_to_confirm(facts: &Facts, policies: &Policies, decision: Decision) -> bool {
+/// Where it is not known when the record ends, a touch says so before a cookie is sent that shall end with it.
+fn is_to_settle(facts: &Facts, policies: &Policies, decision: Decision) -> bool {
     policies.cookie_renewal == CookieRenewal::WithRecord
         && decision == Decision { write: Write::Nothing, cookie: SetCookie::Send }
         && facts.stored
-        && (facts.unconfirmed || !(facts.renewed || facts.end_known))
-        && !planted(Fault::NotConfirmed)
+        && !(facts.renewed || facts.end_known)
+}
+
+/// Before a cookie is sent for what the store was asked a while ago, it is asked again: another request may have ended the
+/// session since, and given the browser a newer cookie. `has_asked`: the end of the request has, and the store took long; it is
+/// not asked twice as often for being slow.
+pub(crate) fn is_to_look(facts: &Facts, policies: &Policies, cookie: SetCookie, has_asked: bool) -> bool {
+    let (is_due, fault) = match has_asked {
+        true => (facts.unheard, Fault::SlowAnswerTrusted),
+        false => (facts.unconfirmed, Fault::NotConfirmed),
+    };
+    policies.cookie_renewal == CookieRenewal::WithRecord
+        && facts.presence == Presence::Present
+        && cookie == SetCookie::Send
+        && facts.stored
+        && is_due
+        && !planted(fault)
 }
 
 fn without_session(gone: Presence, facts: &Facts, policies: &Policies) -> Decision {
@@ -387,6 +402,7 @@ mod tests {
             cookie_in_doubt: false,
             stored: false,
             unconfirmed: false,
+            unheard: false,
             renewed: false,
             end_known: false,
             ended_elsewhere: false,

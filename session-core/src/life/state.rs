@@ -399,7 +399,7 @@ impl Life {
     }
 
     pub(super) fn facts(&self, context: &Context<'_>) -> Facts {
-        let unconfirmed = context.now.saturating_sub(self.confirmed) >= CONFIRMED_FOR;
+        let unheard_for = context.now.saturating_sub(self.confirmed);
         let due = match self.held().map(|held| held.span) {
             Some(Some(span)) => {
                 let left = span.surely().map(|until| until.saturating_sub(context.now).max(0));
@@ -440,7 +440,8 @@ impl Life {
             // A touch settles what is in doubt.
             touch_due: due || (self.expiry_in_doubt && !planted(Fault::ExpiryInDoubt)),
             stored: self.held().is_some(),
-            unconfirmed,
+            unconfirmed: unheard_for >= CONFIRMED_FOR,
+            unheard: unheard_for >= CONFIRMED_AT_THE_END_FOR,
             renewed: self.renewed.is_some(),
             end_known: self.known_end(context).is_some(),
             ended_elsewhere: self.standing == Standing::Gone,
@@ -500,11 +501,6 @@ impl Life {
             Some(CookieOut::NotSent) => self.is_presented(),
             Some(CookieOut::Expired) => false,
         }
-    }
-
-    /// The store was not heard of this session for longer than the end of a request trusts.
-    pub(super) fn is_unheard(&self, now: Millis) -> bool {
-        now.saturating_sub(self.confirmed) >= CONFIRMED_AT_THE_END_FOR
     }
 
     pub(crate) fn is_response_out(&self) -> bool {
@@ -1057,7 +1053,8 @@ impl Life {
 
 impl Held {
     /// `given`: the end that this request has given the record. A store rounds, and its answer takes time: what it says is
-    /// that end, or the one in the record, if it is as near. Else each write that keeps an end would move it by as much.
+    /// that end, or the one in the record, if it is as near. Else each write that keeps an end would move it by as much. After
+    /// an answer that took longer it may be any other.
     fn of(stored: &Stored, asked: Millis, now: Millis, given: Option<Millis>) -> Self {
         let millis = |time: std::time::Duration| Millis::try_from(time.as_millis()).unwrap_or(Millis::MAX);
         let told = stored.left.map(|left| now.saturating_add(millis(left)));
@@ -1065,7 +1062,8 @@ impl Held {
         let is_near = |end: &Millis| {
             told.is_some_and(|told| (*end - ROUNDED..=end.saturating_add(ROUNDED + slack)).contains(&told))
         };
-        let exact = [given, stored.record.cookie.expires_at()].into_iter().flatten().find(is_near);
+        let mut ends = [given, stored.record.cookie.expires_at()].into_iter().flatten();
+        let exact = if slack <= ROUNDED { ends.find(is_near) } else { None };
         let until = exact.or(told);
         let span = Span { until, slack, lifetime: stored.lifetime.map(millis) };
         Self { version: stored.version.clone(), span: Some(span) }
@@ -1124,6 +1122,27 @@ pub(super) fn same(one: &Arc<Data>, other: &Arc<Data>) -> bool {
 mod tests {
     use super::*;
     use crate::options::Options;
+
+    /// Within a second the store has rounded; after an answer of twenty somebody else may have moved it.
+    #[test]
+    fn what_the_store_says_is_the_end_in_the_record_only_if_it_said_so_quickly() {
+        let options = Options::new("keyboard cat");
+        let mut cookie = options.cookie.cookie(false, 0);
+        cookie.ends_at(60_000);
+        let told = |asked, now: Millis, end: Millis| {
+            let left = std::time::Duration::from_millis(u64::try_from(end - now).unwrap_or_default());
+            let stored = Stored {
+                record: crate::record::Record::new(cookie.clone(), Arc::default()),
+                version: Version::from_number(1),
+                left: Some(left),
+                lifetime: Some(std::time::Duration::from_secs(60)),
+            };
+            Held::of(&stored, asked, now, None).span.and_then(|span| span.until)
+        };
+        assert_eq!(told(10_000, 10_000, 60_900), Some(60_000));
+        assert_eq!(told(10_000, 10_900, 61_800), Some(60_000));
+        assert_eq!(told(10_000, 30_000, 75_000), Some(75_000));
+    }
 
     #[test]
     fn writes_without_an_answer_do_not_pile_up() {

@@ -1,15 +1,14 @@
 //! Destroying the session, and the end of the request: gathers the facts, asks `decide`, and does what it says.
 
-use super::{Done, End, Ended, Event, Kind, Operation, Step, Why, write::Written};
+use super::{Ask, Done, End, Ended, Event, Kind, Operation, Step, Why, write::Written};
 use crate::{
     error::Error,
     life::{
         Context,
-        decide::{Decision, Presence, SetCookie, Write, cookie_after, cookie_with_error, decide},
+        decide::{Decision, Presence, SetCookie, Write, cookie_after, cookie_with_error, decide, is_to_look},
         fault::{Fault, planted},
         state::{CookieOut, Life, Standing},
     },
-    options::policy::CookieRenewal,
     store::Expect,
 };
 
@@ -85,6 +84,20 @@ impl Operation {
             },
             (End::Begin, _) => self.decide(life, context),
             (End::Writing(decision), event) => self.carry_out(decision, life, context, event),
+            (End::Looking(decision), Event::Failed(error))
+                if life.presence == Presence::Present && !life.has_changes() =>
+            {
+                self.ended_unconfirmed(decision, life, context, error.into())
+            }
+            (End::Looking(decision), Event::Failed(error)) => {
+                self.ended(life, context, decision, Some(error.into()))
+            }
+            (End::Looking(_), _) => {
+                if !life.has_changes() {
+                    life.is_stored_as_it_is();
+                }
+                self.decide(life, context)
+            }
             (End::CleaningUp(decision), Event::Failed(error)) => {
                 self.ended(life, context, decision, Some(error.into()))
             }
@@ -136,9 +149,6 @@ impl Operation {
                 }
                 Err(error) => self.ended(life, context, decision, Some(error)),
             },
-            (Write::Touch, Event::Failed(error)) if self.is_confirming(life) => {
-                self.ended_unconfirmed(decision, life, context, error.into())
-            }
             (_, Event::Failed(error)) => self.ended(life, context, decision, Some(error.into())),
             (Write::Touch, event) => self.touch(decision, life, context, &event),
             (Write::Destroy, Event::Destroyed(_, here)) => {
@@ -168,18 +178,12 @@ impl Operation {
                 }
                 match self.count_conflict() {
                     Ok(()) => Step::Ask(self.ask_touch(life, stamped, context)),
-                    Err(error) if self.is_confirming(life) => {
-                        self.ended_unconfirmed(decision, life, context, error)
-                    }
                     Err(error) => self.ended(life, context, decision, Some(error)),
                 }
             }
             // Somebody else wrote, and with it gave the session a lifetime of its own: perhaps there is nothing left to do.
             Event::Conflict => match self.after_conflict(life) {
                 Ok(ask) => Step::Ask(ask),
-                Err(error) if self.is_confirming(life) => {
-                    self.ended_unconfirmed(decision, life, context, error)
-                }
                 Err(error) => self.ended(life, context, decision, Some(error)),
             },
             Event::GoOn => Step::Ask(self.ask_get(life)),
@@ -189,11 +193,6 @@ impl Operation {
             }
             _ => self.clean_up(decision, life, context),
         }
-    }
-
-    /// All that was to be stored is, and only the cookie waits.
-    fn is_confirming(&self, life: &Life) -> bool {
-        self.has_confirmed && life.presence == Presence::Present && !life.has_changes()
     }
 
     /// What is stored is no failure. The cookie goes out where the record would be nobody's without it.
@@ -239,24 +238,23 @@ impl Operation {
                 self.kind = Kind::End(End::CleaningUp(decision));
                 Step::Ask(self.ask_destroy(sid, Expect::Anything, Why::LeftOver))
             }
-            _ if self.is_to_confirm_again(decision, life, context) => {
-                self.has_confirmed = true;
-                self.carry_out(Decision { write: Write::Touch, ..decision }, life, context, Event::Begin)
-            }
-            _ => self.ended(life, context, decision, None),
+            _ => match self.look(decision, life, context) {
+                Some(ask) => Step::Ask(ask),
+                None => self.ended(life, context, decision, None),
+            },
         }
     }
 
-    /// The store took long for what the end has asked. Another request may have ended the session meanwhile, and given the
-    /// browser a newer cookie.
-    fn is_to_confirm_again(&self, decision: Decision, life: &Life, context: &Context<'_>) -> bool {
-        decision.cookie == SetCookie::Send
-            && life.presence == Presence::Present
-            && context.options.policies.cookie_renewal == CookieRenewal::WithRecord
-            && matches!(life.standing, Standing::Held(_))
-            && life.is_unheard(context.now)
-            && !self.has_confirmed
-            && !planted(Fault::SlowAnswerTrusted)
+    /// The last question, where the answers before it are old: is what the cookie is to say still so?
+    fn look(&mut self, decision: Decision, life: &Life, context: &Context<'_>) -> Option<Ask> {
+        let has_asked = self.has_read || matches!(decision.write, Write::Set | Write::Touch);
+        let is_due = !self.has_confirmed
+            && is_to_look(&life.facts(context), &context.options.policies, decision.cookie, has_asked);
+        is_due.then(|| {
+            self.has_confirmed = has_asked;
+            self.kind = Kind::End(End::Looking(decision));
+            self.ask_get(life)
+        })
     }
 
     fn ended(

@@ -175,6 +175,8 @@ enum End {
     Destroying,
     Writing(Decision),
     CleaningUp(Decision),
+    /// Whether what the cookie is to say is still so.
+    Looking(Decision),
 }
 
 /// The question that is out.
