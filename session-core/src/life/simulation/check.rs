@@ -174,6 +174,8 @@ pub(super) struct Effect<'a> {
     pub(super) is_overruled: bool,
     /// When this was asked, the response had gone out: no cookie is to come.
     pub(super) after_response: bool,
+    /// The browser's cookie, and when it ends.
+    pub(super) jar: Option<&'a (Sid, Option<Millis>)>,
 }
 
 impl Effect<'_> {
@@ -195,13 +197,17 @@ impl Effect<'_> {
     }
 
     /// The response is to bring the cookie, and may never go out: it ends as the record did, and no touch is due immediately
-    /// that tells of the new end.
+    /// that tells of the new end. (A call that took long may have set the record back, and not the cookie.)
     fn leaves_the_cookie_behind(&self, sid: &Sid) -> bool {
         let due = |lifetime| self.asked + self.rules.kept * lifetime / LIFETIME;
+        let known =
+            self.jar.filter(|(held, _)| held == sid).and_then(|(_, until)| *until).unwrap_or_default();
         self.rules.cookie_follows
             && self.op != Op::End
             && !self.after_response
-            && self.ends(sid).is_some_and(|(before, until, lifetime)| until > before.max(due(lifetime)))
+            && self
+                .ends(sid)
+                .is_some_and(|(before, until, lifetime)| until > before.max(due(lifetime)).max(known))
     }
 
     /// The record ends later than before, of which no response has told. (What a touch has given in the moment between a look

@@ -529,6 +529,7 @@ impl World {
                     is_settled,
                     is_overruled: late.is_overruled,
                     after_response: late.after_response,
+                    jar: self.jar.as_ref(),
                 };
                 let (mut added, mut mine) = (late.added, late.mine.clone());
                 self.ghost.effect(&effect, &mut added, &mut mine)?;
@@ -824,7 +825,7 @@ impl World {
     /// The store does what the request has asked.
     fn effect(&mut self, rules: &Rules, at: usize) -> Result<Answer, Violation> {
         let now = self.now;
-        let Self { store, ghost, requests, .. } = self;
+        let Self { store, ghost, requests, jar, .. } = self;
         let Request { running: Some(running), mine, life, status, .. } = &mut requests[at] else {
             return Ok(Answer::Again);
         };
@@ -847,6 +848,7 @@ impl World {
             is_settled: false,
             is_overruled: false,
             after_response: *status == Status::Ended,
+            jar: jar.as_ref(),
         };
         ghost.effect(&effect, &mut running.added, mine)?;
         Ok(answer)
