@@ -50,10 +50,8 @@ pub(crate) struct Facts {
     pub(crate) cookie_in_doubt: bool,
     /// The store holds the session, as far as this request knows.
     pub(crate) stored: bool,
-    /// It is a while since the store was last heard of this session …
+    /// It is a while since the store was last heard of this session.
     pub(crate) unconfirmed: bool,
-    /// … and longer than an answer takes.
-    pub(crate) unheard: bool,
     /// This request has moved the record's expiry already.
     pub(crate) renewed: bool,
     /// It has not, and knows when the record ends.
@@ -169,20 +167,20 @@ fn is_to_settle(facts: &Facts, policies: &Policies, decision: Decision) -> bool 
         && !(facts.renewed || facts.end_known)
 }
 
-/// Before a cookie is sent for what the store was asked a while ago, it is asked again: another request may have ended the
-/// session since, and given the browser a newer cookie. `has_asked`: the end of the request has, and the store took long; it is
-/// not asked twice as often for being slow.
-pub(crate) fn is_to_look(facts: &Facts, policies: &Policies, cookie: SetCookie, has_asked: bool) -> bool {
-    let (is_due, fault) = match has_asked {
-        true => (facts.unheard, Fault::SlowAnswerTrusted),
-        false => (facts.unconfirmed, Fault::NotConfirmed),
+/// For so long, in milliseconds, what the store said of a session is taken for true when a cookie is sent.
+pub(crate) const CONFIRMED_FOR: Millis = 100;
+
+/// And for so long where the end of the request has asked itself: a store that is slow is not asked twice as often.
+pub(crate) const CONFIRMED_AT_THE_END_FOR: Millis = 1_000;
+
+/// After how long without a word of the store it is asked again before a cookie goes out: another request may have ended the
+/// session since, and given the browser a newer cookie. `None`: never. `has_asked`: the end of the request has.
+pub(crate) fn is_to_look_after(policies: &Policies, has_asked: bool) -> Option<Millis> {
+    let (after, fault) = match has_asked {
+        true => (CONFIRMED_AT_THE_END_FOR, Fault::SlowAnswerTrusted),
+        false => (CONFIRMED_FOR, Fault::NotConfirmed),
     };
-    policies.cookie_renewal == CookieRenewal::WithRecord
-        && facts.presence == Presence::Present
-        && cookie == SetCookie::Send
-        && facts.stored
-        && is_due
-        && !planted(fault)
+    (policies.cookie_renewal == CookieRenewal::WithRecord && !planted(fault)).then_some(after)
 }
 
 fn without_session(gone: Presence, facts: &Facts, policies: &Policies) -> Decision {
@@ -402,7 +400,6 @@ mod tests {
             cookie_in_doubt: false,
             stored: false,
             unconfirmed: false,
-            unheard: false,
             renewed: false,
             end_known: false,
             ended_elsewhere: false,

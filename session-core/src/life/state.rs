@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 
 use super::{
     Context,
-    decide::{Facts, Presence, Saved, Writer, kept_to},
+    decide::{CONFIRMED_FOR, Facts, Presence, Saved, Writer, kept_to},
     fault::{Fault, planted},
     merge::{UNKNOWN, changed_keys, either, merge},
 };
@@ -26,12 +26,6 @@ use crate::{
         sid::Sid,
     },
 };
-
-/// For so long, in milliseconds, what the store said of a session is taken for true when a cookie is sent.
-pub(super) const CONFIRMED_FOR: Millis = 100;
-
-/// And for so long where the end of the request has asked itself: a store that is slow is not asked twice as often.
-pub(super) const CONFIRMED_AT_THE_END_FOR: Millis = 1_000;
 
 /// So many writes without an answer are remembered one by one.
 const DOUBTED: usize = 4;
@@ -399,7 +393,6 @@ impl Life {
     }
 
     pub(super) fn facts(&self, context: &Context<'_>) -> Facts {
-        let unheard_for = context.now.saturating_sub(self.confirmed);
         let due = match self.held().map(|held| held.span) {
             Some(Some(span)) => {
                 let left = span.surely().map(|until| until.saturating_sub(context.now).max(0));
@@ -439,9 +432,8 @@ impl Life {
             connection_secure: context.secure,
             // A touch settles what is in doubt.
             touch_due: due || (self.expiry_in_doubt && !planted(Fault::ExpiryInDoubt)),
-            stored: self.held().is_some(),
-            unconfirmed: unheard_for >= CONFIRMED_FOR,
-            unheard: unheard_for >= CONFIRMED_AT_THE_END_FOR,
+            stored: self.is_stored(),
+            unconfirmed: self.is_unheard(CONFIRMED_FOR, context.now),
             renewed: self.renewed.is_some(),
             end_known: self.known_end(context).is_some(),
             ended_elsewhere: self.standing == Standing::Gone,
@@ -491,6 +483,16 @@ impl Life {
     /// Data that the store does not have, or may not have: a write without an answer may have stored other ones.
     fn has_changed_data(&self) -> bool {
         !same(&self.base, &self.view) || self.doubted.iter().any(|seen| !same(seen, &self.view))
+    }
+
+    /// The store holds it, as far as this request knows.
+    pub(super) fn is_stored(&self) -> bool {
+        self.held().is_some()
+    }
+
+    /// The store was not heard of this session for so long.
+    pub(super) fn is_unheard(&self, long: Millis, now: Millis) -> bool {
+        now.saturating_sub(self.confirmed) >= long
     }
 
     /// Whether the client has, or is still to get, the cookie of this session.
@@ -550,7 +552,7 @@ impl Life {
 
     /// A write that keeps the end of the record, which another request may have moved since it was heard of.
     pub(super) fn is_to_look_at_its_end(&self, at_the_end: bool, context: &Context<'_>) -> bool {
-        context.now.saturating_sub(self.confirmed) >= CONFIRMED_FOR
+        self.is_unheard(CONFIRMED_FOR, context.now)
             && self.kept_end(&self.stamped(context.now), at_the_end, context).is_some()
     }
 

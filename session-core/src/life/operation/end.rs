@@ -5,7 +5,9 @@ use crate::{
     error::Error,
     life::{
         Context,
-        decide::{Decision, Presence, SetCookie, Write, cookie_after, cookie_with_error, decide, is_to_look},
+        decide::{
+            Decision, Presence, SetCookie, Write, cookie_after, cookie_with_error, decide, is_to_look_after,
+        },
         fault::{Fault, planted},
         state::{CookieOut, Life, Standing},
     },
@@ -248,8 +250,12 @@ impl Operation {
     /// The last question, where the answers before it are old: is what the cookie is to say still so?
     fn look(&mut self, decision: Decision, life: &Life, context: &Context<'_>) -> Option<Ask> {
         let has_asked = self.has_read || matches!(decision.write, Write::Set | Write::Touch);
-        let is_due = !self.has_confirmed
-            && is_to_look(&life.facts(context), &context.options.policies, decision.cookie, has_asked);
+        let after = is_to_look_after(&context.options.policies, has_asked)?;
+        let is_due = decision.cookie == SetCookie::Send
+            && life.presence == Presence::Present
+            && life.is_stored()
+            && life.is_unheard(after, context.now)
+            && !self.has_confirmed;
         is_due.then(|| {
             self.has_confirmed = has_asked;
             self.kind = Kind::End(End::Looking(decision));

@@ -11,8 +11,7 @@ use crate::{
     error::Error,
     life::{
         Answer, Ask, Done, Ended,
-        decide::Presence,
-        state::{CONFIRMED_AT_THE_END_FOR, CONFIRMED_FOR},
+        decide::{CONFIRMED_AT_THE_END_FOR, CONFIRMED_FOR, Presence},
     },
     store::{Destroyed, Expect, Set, Touched},
     wire::{date::Millis, sid::Sid},
