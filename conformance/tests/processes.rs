@@ -92,7 +92,7 @@ impl Stand {
         let serve =
             |program: &Program| Arc::new(program.serve(&config).unwrap_or_else(|error| panic!("{error}")));
         let rust = [AXUM, ACTIX, ROCKET].map(|probe| serve(&Program::probe(probe)));
-        if self.database.cleared {
+        if self.database.one_at_a_time {
             send(&rust[0], json!([["store", "clear"]]), None);
         }
         Processes { rust: rust.into(), express: self.oracle.as_ref().map(serve), _store: store }

@@ -74,11 +74,10 @@ impl Comparison {
         let on = |programs: Vec<Program>, store: &Store| {
             let side = Side::alternating(programs).store(store.config.clone());
             let side = side.rewritten(database.rewrite);
-            let side = if database.cleared { side.cleared() } else { side };
             if probe == ROCKET { side.utf8_headers().without("storeFails") } else { side }
         };
         let run = Differential::new(on(vec![oracle], &one), on(programs, &two))
-            .workers(if database.cleared { 1 } else { 2 })
+            .workers(if database.one_at_a_time { 1 } else { 2 })
             .lasting();
         let run = if clock { run.clock() } else { run };
         match run.run_seeds(20_260_404, 120) {

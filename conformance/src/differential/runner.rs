@@ -1,5 +1,6 @@
 //! Runs cases on both sides until one differs.
 
+use std::panic::resume_unwind;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
@@ -173,9 +174,14 @@ impl Differential {
                 reference.remove_ended(now).map_err(broken)?;
                 tested.remove_ended(now).map_err(broken)?;
             }
-            let (expected, on_reference) = Window::of(|| reference.send(request, now));
+            // Both sides at once: each waits for its own program and its own records.
+            let (reference, tested) = (&mut reference, &mut tested);
+            let ((expected, on_reference), (got, on_tested)) = thread::scope(|scope| {
+                let expected = scope.spawn(|| Window::of(|| reference.send(request, now)));
+                let got = Window::of(|| tested.send(request, now));
+                (expected.join().unwrap_or_else(|panic| resume_unwind(panic)), got)
+            });
             let expected = expected.map_err(broken)?;
-            let (got, on_tested) = Window::of(|| tested.send(request, now));
             windows.push(on_reference, on_tested);
             now += request.moves();
             ended.push(now);

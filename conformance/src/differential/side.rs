@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -23,12 +24,12 @@ use super::sign::{encode, sid_of};
 pub struct Side {
     programs: Vec<Program>,
     store: Value,
-    clear: bool,
     utf8: bool,
     rewrite: fn(String) -> String,
     overrides: Map<String, Value>,
     left_out: Vec<&'static str>,
     connections: Connections,
+    places: Places,
 }
 
 impl Side {
@@ -42,27 +43,21 @@ impl Side {
         Self {
             programs: programs.into_iter().collect(),
             store: json!({ "kind": "memory" }),
-            clear: false,
             utf8: false,
             rewrite: |body| body,
             overrides: Map::new(),
             left_out: Vec::new(),
             connections: Connections::default(),
+            places: Places::default(),
         }
     }
 
-    /// The `store` of the probe protocol, for all programs of this side. `{case}` in one of its strings becomes another
-    /// word (letters, digits, `_`) for each case and side, so that cases can share a database: in a prefix, say.
+    /// The `store` of the probe protocol, for all programs of this side. `{case}` in one of its strings becomes a word
+    /// (letters, digits, `_`) that no other case has at the same time, and no other side: in a prefix, say. Without it the
+    /// cases need one worker. A database is emptied before each case.
     #[must_use]
     pub fn store(mut self, store: Value) -> Self {
         self.store = store;
-        self
-    }
-
-    /// Empties the store before each case: for stores that `{case}` cannot keep apart. Needs one worker.
-    #[must_use]
-    pub fn cleared(mut self) -> Self {
-        self.clear = true;
         self
     }
 
@@ -107,12 +102,11 @@ impl Side {
 
     /// Starts every program; [`Starting::ready`] waits for them, so that both sides start at once.
     pub(super) fn start<'a>(&'a self, case: &'a Case) -> Result<Starting<'a>, String> {
-        static CASES: AtomicUsize = AtomicUsize::new(0);
-        let token = format!("d{}_{}", std::process::id(), CASES.fetch_add(1, Ordering::Relaxed));
+        let place = self.places.take();
         let mut config = case.config.clone();
         config.retain(|key, _| !self.left_out.contains(&key.as_str()));
         config.extend(self.overrides.clone());
-        let store = named(&self.store, &token);
+        let store = named(&self.store, &place.name);
         let raw = self.connections.raw(&store)?;
         config.insert("store".to_owned(), store);
         if case.starts_at.is_some() {
@@ -121,7 +115,32 @@ impl Side {
         let config = Value::Object(config);
 
         let programs = self.programs.iter().map(|program| program.start(&config));
-        Ok(Starting { side: self, case, gate: token, raw, programs: programs.collect::<Result<_, _>>()? })
+        Ok(Starting { side: self, case, raw, programs: programs.collect::<Result<_, _>>()?, place })
+    }
+}
+
+/// Where cases keep their sessions: a place serves one after the other, so that tables and indexes are made once.
+#[derive(Clone, Debug, Default)]
+struct Places(Arc<Mutex<Vec<String>>>);
+
+impl Places {
+    fn take(&self) -> Place {
+        static MADE: AtomicUsize = AtomicUsize::new(0);
+        let free = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let new = || format!("d{}_{}", std::process::id(), MADE.fetch_add(1, Ordering::Relaxed));
+        Place { name: free.unwrap_or_else(new), of: self.clone() }
+    }
+}
+
+/// Free for the next case when it is dropped.
+struct Place {
+    name: String,
+    of: Places,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.of.0.lock().unwrap_or_else(PoisonError::into_inner).push(std::mem::take(&mut self.name));
     }
 }
 
@@ -140,9 +159,9 @@ fn named(store: &Value, token: &str) -> Value {
 pub(super) struct Starting<'a> {
     side: &'a Side,
     case: &'a Case,
-    gate: String,
     raw: Option<Raw>,
     programs: Vec<super::process::Starting>,
+    place: Place,
 }
 
 impl<'a> Starting<'a> {
@@ -155,13 +174,13 @@ impl<'a> Starting<'a> {
             agent: agent(),
             jars: Vec::new(),
             symbols: Symbols::default(),
-            gate: self.gate,
             raw: self.raw,
             asked: Vec::new(),
             first_seen: HashMap::new(),
             ends: HashMap::new(),
+            place: self.place,
         };
-        if let Some(raw) = running.raw.as_ref().filter(|_| self.side.clear) {
+        if let Some(raw) = &running.raw {
             raw.clear()?;
         }
         Ok(running)
@@ -183,8 +202,6 @@ pub(super) struct Running<'a> {
     agent: Agent,
     jars: Vec<Jar>,
     symbols: Symbols,
-    /// Where a request of this case waits for another.
-    gate: String,
     raw: Option<Raw>,
     /// For each request, when it was sent and when its answer had come, by the clock of a database that removes records itself.
     asked: Vec<(i64, i64)>,
@@ -192,6 +209,8 @@ pub(super) struct Running<'a> {
     first_seen: HashMap<String, (i64, usize)>,
     /// When each such record ends, where the case has a clock of its own.
     ends: HashMap<String, i64>,
+    /// Given back after the programs have ended. Its name is that of the gate where a request waits for another.
+    place: Place,
 }
 
 impl Running<'_> {
@@ -222,7 +241,7 @@ impl Running<'_> {
                 let method = request.method;
                 let waiting = thread::spawn(move || exchange(&agent, method, &url, &headers));
                 let program = request.turn % self.programs.len();
-                let gate = self.gate.clone();
+                let gate = self.place.name.clone();
                 while !waiting.is_finished() && !self.programs[program].waits_at(&gate)? {
                     thread::sleep(Duration::from_millis(1));
                 }
@@ -264,7 +283,7 @@ impl Running<'_> {
         let touches = self.side.programs[program].touches_before_saving;
         let (ops, put_in) = if touches { touching(&request.ops) } else { (request.ops.clone(), Vec::new()) };
         let operations = operations(&ops, now, |client| sid(client).unwrap_or_else(|| STAND_IN.to_owned()))
-            .replace("@gate@", &self.gate);
+            .replace("@gate@", &self.place.name);
 
         let mut headers = vec![("x-ops", encode(&operations).into_bytes())];
         if self.case.starts_at.is_some() {

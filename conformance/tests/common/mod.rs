@@ -34,10 +34,10 @@ pub(crate) fn setting<T: std::str::FromStr>(variable: &str, default: T) -> T {
 /// A database, and how tests keep their sessions apart on it.
 pub(crate) struct Database {
     url: &'static str,
-    /// The `store` of the probe protocol, by the server's URL; `{case}` in it becomes another word for every case.
+    /// The `store` of the probe protocol, by the server's URL; `{case}` in it becomes a word that no other case has meanwhile.
     store: fn(&str) -> Value,
-    /// Cases are not kept apart by `{case}`: the store is emptied for each.
-    pub(crate) cleared: bool,
+    /// Cases are not kept apart by `{case}`: one at a time.
+    pub(crate) one_at_a_time: bool,
     /// What Node's store shows and ours does not, taken out of its answers.
     pub(crate) rewrite: fn(String) -> String,
 }
@@ -45,7 +45,7 @@ pub(crate) struct Database {
 pub(crate) const REDIS: Database = Database {
     url: "REDIS_URL",
     store: |url| json!({ "kind": "redis", "url": url, "options": { "prefix": "{case}:" } }),
-    cleared: false,
+    one_at_a_time: false,
     rewrite: |body| body,
 };
 
@@ -69,19 +69,19 @@ pub(crate) const MONGO_ENCRYPTED: Database =
 pub(crate) const POSTGRES: Database = Database {
     url: "POSTGRES_URL",
     store: |url| json!({ "kind": "postgres", "url": url, "options": { "schemaName": schema(), "pruneSessionInterval": false } }),
-    cleared: true,
+    one_at_a_time: true,
     rewrite: |body| body,
 };
 
 pub(crate) const MYSQL: Database = Database {
     url: "MYSQL_URL",
     store: |url| json!({ "kind": "mysql", "url": url, "options": { "clearExpired": false, "schema": { "tableName": "sessions_{case}" } } }),
-    cleared: false,
+    one_at_a_time: false,
     rewrite: |body| body,
 };
 
 const fn mongo(store: fn(&str) -> Value) -> Database {
-    Database { url: "MONGODB_URL", store, cleared: false, rewrite: |body| body }
+    Database { url: "MONGODB_URL", store, one_at_a_time: false, rewrite: |body| body }
 }
 
 fn mongo_with(url: &str, mut options: Value) -> Value {

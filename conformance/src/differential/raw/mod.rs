@@ -122,12 +122,16 @@ impl Raw {
         }
     }
 
-    /// Removes every record of a table that all cases share: PostgreSQL's.
+    /// Removes every record.
     pub(super) fn clear(&self) -> Result<(), String> {
-        match &self.connection {
-            Connection::Postgres(postgres) => wait(postgres.clear(&self.place)),
-            _ => Err("its cases are kept apart by `{case}`".into()),
-        }
+        wait(async {
+            match &self.connection {
+                Connection::Redis(redis) => redis.clear(&self.place).await,
+                Connection::Mongo(mongo) => mongo.clear(&self.place).await,
+                Connection::Postgres(postgres) => postgres.clear(&self.place).await,
+                Connection::MySql(mysql) => mysql.clear(&self.place).await,
+            }
+        })
     }
 
     /// Removes a record, as Redis does when its time to live is over.

@@ -1,7 +1,7 @@
 //! MongoDB: a document for each sid, field by field with its types.
 
 use express_session::mongo::mongodb::{
-    Client,
+    Client, Collection,
     bson::{Bson, Document, doc},
 };
 
@@ -15,11 +15,17 @@ impl Mongo {
         Client::with_uri_str(url).await.map(Self).map_err(words)
     }
 
+    /// Where connect-mongo keeps them that is given no name of a database.
+    fn collection(&self, name: &str) -> Collection<Document> {
+        self.0.default_database().unwrap_or_else(|| self.0.database("test")).collection(name)
+    }
+
+    pub(super) async fn clear(&self, collection: &str) -> Result<(), String> {
+        self.collection(collection).delete_many(doc! {}).await.map(drop).map_err(words)
+    }
+
     pub(super) async fn rows(&self, collection: &str) -> Result<Vec<Row>, String> {
-        // Where connect-mongo keeps them that is given no name.
-        let database = self.0.default_database().unwrap_or_else(|| self.0.database("test"));
-        let collection = database.collection::<Document>(collection);
-        let mut found = collection.find(doc! {}).await.map_err(words)?;
+        let mut found = self.collection(collection).find(doc! {}).await.map_err(words)?;
         let mut rows = Vec::new();
         while found.advance().await.map_err(words)? {
             rows.push(row(found.deserialize_current().map_err(words)?));

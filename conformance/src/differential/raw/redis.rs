@@ -23,8 +23,7 @@ impl Redis {
 
     pub(super) async fn rows(&self, prefix: &str) -> Result<Vec<Row>, String> {
         let mut connection = self.0.clone();
-        let keys: Vec<String> =
-            cmd("KEYS").arg(format!("{prefix}*")).query_async(&mut connection).await.map_err(words)?;
+        let keys = self.keys(prefix).await?;
         if keys.is_empty() {
             return Ok(Vec::new());
         }
@@ -48,6 +47,18 @@ impl Redis {
             });
         }
         Ok(rows)
+    }
+
+    async fn keys(&self, prefix: &str) -> Result<Vec<String>, String> {
+        cmd("KEYS").arg(format!("{prefix}*")).query_async(&mut self.0.clone()).await.map_err(words)
+    }
+
+    pub(super) async fn clear(&self, prefix: &str) -> Result<(), String> {
+        let keys = self.keys(prefix).await?;
+        if keys.is_empty() {
+            return Ok(());
+        }
+        cmd("DEL").arg(keys).query_async(&mut self.0.clone()).await.map_err(words)
     }
 
     /// Milliseconds since 1970.

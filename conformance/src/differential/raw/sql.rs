@@ -34,11 +34,22 @@ impl Postgres {
 #[derive(Clone, Debug)]
 pub(super) struct MySql(MySqlPool);
 
-const NO_SUCH_TABLE: &str = "42S02";
+/// It is created when it is first used.
+fn is_missing(error: &Error) -> bool {
+    const NO_SUCH_TABLE: &str = "42S02";
+    matches!(error, Error::Database(error) if error.code().as_deref() == Some(NO_SUCH_TABLE))
+}
 
 impl MySql {
     pub(super) fn open(url: &str) -> Result<Self, String> {
         MySqlPool::connect_lazy(url).map(Self).map_err(words)
+    }
+
+    pub(super) async fn clear(&self, table: &str) -> Result<(), String> {
+        match query(AssertSqlSafe(format!("DELETE FROM {table}"))).execute(&self.0).await {
+            Err(error) if !is_missing(&error) => Err(words(error)),
+            _ => Ok(()),
+        }
     }
 
     pub(super) async fn rows(&self, table: &str) -> Result<Vec<Row>, String> {
@@ -46,8 +57,7 @@ impl MySql {
         let rows: Result<Vec<(String, i64, String)>, Error> =
             query_as(AssertSqlSafe(sql)).fetch_all(&self.0).await;
         let rows = match rows {
-            // It is created when it is first used.
-            Err(Error::Database(error)) if error.code().as_deref() == Some(NO_SUCH_TABLE) => Vec::new(),
+            Err(error) if is_missing(&error) => Vec::new(),
             rows => rows.map_err(words)?,
         };
         let row = |(sid, expires, data): (String, i64, String)| Row {
