@@ -342,7 +342,7 @@ fn a_change_sends_the_cookie_that_another_one_did_not() {
     assert_eq!(session.cookie().expires(), app.held(&sid).unwrap().cookie.expires());
 }
 
-/// A store whose touch does nothing, as `disable_touch` has it.
+/// A store whose touch looks and moves nothing, as `touch_after` has it.
 #[derive(Debug)]
 struct NoTouch(MemoryStore);
 
@@ -381,6 +381,68 @@ fn what_an_early_save_has_kept_back_is_given_where_a_touch_does_nothing() {
     done(add(&session)).unwrap();
     assert_eq!(done(exchange.end()).unwrap().len(), 1);
     assert_eq!(minutes_left(&app.store.0, &sid), 60);
+}
+
+/// A store whose options leave touches out, as `disable_touch` has it.
+#[derive(Debug)]
+struct Skips(MemoryStore);
+
+#[async_trait]
+impl Store for Skips {
+    async fn get(&self, sid: &Sid) -> Result<Option<Stored>, StoreError> {
+        self.0.get(sid).await
+    }
+
+    async fn set(&self, sid: &Sid, record: &Record, expect: &Expect) -> Result<Set, StoreError> {
+        self.0.set(sid, record, expect).await
+    }
+
+    async fn touch(&self, _: &Sid, _: &Cookie, _: &Expect) -> Result<Touched, StoreError> {
+        Ok(Touched::Skipped)
+    }
+
+    async fn destroy(&self, sid: &Sid, expect: &Expect) -> Result<Destroyed, StoreError> {
+        self.0.destroy(sid, expect).await
+    }
+}
+
+/// Nobody was asked whether it is still there: another request has given the browser a newer cookie.
+#[test]
+fn a_touch_that_is_left_out_is_no_word_of_the_store() {
+    let later = Arc::new(AtomicU64::new(0));
+    let (start, now) = (SystemTime::now(), Arc::clone(&later));
+    let clock = Clock::new(move || start + Duration::from_secs(now.load(Ordering::SeqCst)));
+    let store = Arc::new(Skips(MemoryStore::new().clock(clock.clone())));
+    let options = Options::new("keyboard cat").rolling(true).clock(clock);
+    let app = App { sessions: options.store(Arc::clone(&store)).build().unwrap(), store };
+    let (exchange, session) = app.ask(&[]);
+    session.insert("user", "tj").unwrap();
+    done(exchange.end()).unwrap();
+    let [(a, _one), (b, two)] = [(); 2].map(|()| app.request(&session.id()));
+    later.store(5, Ordering::SeqCst);
+    done(two.renew_id()).unwrap();
+    assert_eq!(done(b.end()).unwrap().len(), 1);
+    later.store(10, Ordering::SeqCst);
+    assert!(done(a.end()).unwrap().is_empty(), "the cookie of what is no more");
+}
+
+#[test]
+fn where_touches_are_left_out_the_next_request_tells_what_an_early_save_has_given() {
+    let (app, later) = app(Duration::from_secs(60 * MINUTE), |memory, _| Skips(memory));
+    let (exchange, session) = app.ask(&[]);
+    session.insert("user", "tj").unwrap();
+    done(exchange.end()).unwrap();
+    let sid = session.id();
+    later.store(55 * MINUTE, Ordering::SeqCst);
+    let (exchange, session) = app.request(&sid);
+    done(add(&session)).unwrap();
+    drop((exchange, session));
+    later.store(58 * MINUTE, Ordering::SeqCst);
+    let (exchange, session) = app.request(&sid);
+    assert_eq!(done(exchange.end()).unwrap().len(), 1, "else the browser forgets it at minute 60");
+    let held = done(app.store.0.get(&sid)).unwrap().unwrap();
+    assert_eq!(session.cookie().expires(), held.record.cookie.expires());
+    assert_eq!(minutes_left(&app.store.0, &sid), 45);
 }
 
 /// The store is asked once more before the cookie of an early update goes out, and not for a lifetime.

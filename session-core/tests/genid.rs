@@ -9,7 +9,7 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use common::{App, Trouble, apps, done};
+use common::{App, Trouble, add, apps, done};
 use session_core::{Error, Options, Sid};
 
 /// A store with a stranger's session, and an application whose ids are these, and then the stranger's for ever.
@@ -54,6 +54,17 @@ fn a_first_write_that_was_sent_twice_is_done() {
         assert_eq!(done(exchange.end()).unwrap().len(), 1);
         assert_eq!(app.records(), 1);
         assert_eq!(app.held(&session.id()).unwrap().data.get("me"), Some("1"));
+    }
+}
+
+#[test]
+fn an_update_that_was_sent_twice_counts_once() {
+    for app in apps() {
+        let (exchange, session) = app.ask(&[]);
+        app.store.sends_twice.store(true, Ordering::SeqCst);
+        assert_eq!(done(add(&session)).unwrap(), 1);
+        assert_eq!(done(exchange.end()).unwrap().len(), 1);
+        assert_eq!(app.count(&session.id()), Some(1));
     }
 }
 

@@ -109,7 +109,7 @@ impl Store for RedisStore {
             }
             // Whether the session is there at all, and as it was read, would be a round trip, to save which these options
             // are for.
-            (Hold::Seconds(_) | Hold::ForEver, _) => return Ok(Touched::Moved),
+            (Hold::Seconds(_) | Hold::ForEver, _) => return Ok(Touched::Skipped),
         };
         Ok(match found.map_err(failed)? {
             Found::Version => Touched::Moved,

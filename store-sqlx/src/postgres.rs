@@ -232,8 +232,8 @@ impl PostgresStore {
     /// profile, where only a handler has saved it, four fifths of one at least). Default:
     /// `false`.
     ///
-    /// A touch then costs nothing and moves nothing, and cannot tell whether there is such a session, nor whether it is
-    /// still what was read: it answers as if it had been moved. connect-pg-simple: `disableTouch`.
+    /// A touch then costs nothing, and answers [`Touched::Skipped`]. In the new profile the cookie of a session in use goes out
+    /// again once a fifth of the lifetime has passed, and ends with the record. connect-pg-simple: `disableTouch`.
     #[must_use]
     pub fn disable_touch(mut self, disable: bool) -> Self {
         self.settings.disable_touch = disable;
@@ -399,7 +399,7 @@ impl Store for PostgresStore {
         let (now, sql, sid) = (self.settings.now(), &*self.sql, sid.as_str());
         let Some(until) = self.settings.until(cookie, now) else { return Ok(Touched::Expired) };
         if self.settings.disable_touch && *expect != Expect::Nothing {
-            return Ok(Touched::Moved);
+            return Ok(Touched::Skipped);
         }
         self.prune_when_due(now);
         self.call(lent!(on => {

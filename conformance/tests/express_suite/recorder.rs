@@ -49,7 +49,7 @@ impl Store for Recorder {
 
     async fn touch(&self, sid: &Sid, cookie: &Cookie, expect: &Expect) -> Result<Touched, StoreError> {
         if !self.touches {
-            return Ok(Touched::Moved);
+            return Ok(Touched::Skipped);
         }
         self.called("touch");
         self.memory.touch(sid, cookie, expect).await

@@ -75,13 +75,15 @@ pub(crate) enum Fault {
     RenewedUnseen,
     /// A write before a response that never goes out does the same.
     RenewedUnsent,
+    /// A touch that the store's options leave out counts as done.
+    SkippedTouchBelieved,
     /// What a call that was given up is to do is not kept from being done once the session was read.
     LateCallNotFenced,
 }
 
 #[cfg(test)]
 impl Fault {
-    pub(crate) const ALL: [Self; 37] = [
+    pub(crate) const ALL: [Self; 38] = [
         Self::OldExpiryWritten,
         Self::LifetimeClaimed,
         Self::NoDoubt,
@@ -118,6 +120,7 @@ impl Fault {
         Self::SlowAnswerTrusted,
         Self::RenewedUnseen,
         Self::RenewedUnsent,
+        Self::SkippedTouchBelieved,
         Self::LateCallNotFenced,
     ];
 }

@@ -181,6 +181,8 @@ pub(super) struct Sent {
     cookie: Cookie,
     pub(super) stamped: Cookie,
     pub(super) at: Millis,
+    /// Where the record ends was in doubt before.
+    was_in_doubt: bool,
 }
 
 /// What is asked of a session when it is made.
@@ -607,6 +609,7 @@ impl Life {
             cookie: self.cookie.clone(),
             stamped,
             at: now,
+            was_in_doubt: self.expiry_in_doubt,
         };
         let held = self.span().and_then(|span| span.until);
         self.expiry_in_doubt |= held.is_none() || sent.stamped.expires_at() != held;
@@ -680,8 +683,14 @@ impl Life {
         self.told_unfinished = false;
     }
 
-    pub(super) fn touch_goes_out(&mut self) {
-        self.expiry_in_doubt = true;
+    /// Answers whether the expiry was in doubt before.
+    pub(super) fn touch_goes_out(&mut self) -> bool {
+        std::mem::replace(&mut self.expiry_in_doubt, true)
+    }
+
+    /// The call that went out last has left the record's end where it was.
+    pub(super) fn moved_nothing(&mut self, was_in_doubt: bool) {
+        self.expiry_in_doubt = was_in_doubt;
     }
 
     /// A copy under another id: it changes nothing of what is known of this one.
@@ -693,6 +702,7 @@ impl Life {
             cookie: self.cookie.clone(),
             stamped,
             at: now,
+            was_in_doubt: self.expiry_in_doubt,
         }
     }
 
@@ -721,7 +731,8 @@ impl Life {
     }
 
     /// The last call did nothing, and said so: what was known before it holds.
-    pub(super) fn nothing_was_done(&mut self) {
+    pub(super) fn nothing_was_done(&mut self, sent: &Sent) {
+        self.moved_nothing(sent.was_in_doubt);
         self.doubted.pop();
         self.made = self.made_before.take();
         let standing = std::mem::replace(&mut self.standing, Standing::Gone);
@@ -736,7 +747,8 @@ impl Life {
     }
 
     /// Somebody else wrote first: the last write was not done. What they wrote is to be read.
-    pub(super) fn was_overtaken(&mut self) {
+    pub(super) fn was_overtaken(&mut self, sent: &Sent) {
+        self.moved_nothing(sent.was_in_doubt);
         if !planted(Fault::OvertakenInDoubt) {
             self.doubted.pop();
             self.made = self.made_before.take();

@@ -43,7 +43,8 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// there: all attributes are held as before, and the lifetime is that of one of the two.
     ///
     /// Unknown sid: answers so, whatever was expected, and creates nothing. A cookie that has expired itself: nothing
-    /// changes, and the answer is [`Touched::Expired`].
+    /// changes, and the answer is [`Touched::Expired`]. A store whose options leave touches out answers
+    /// [`Touched::Skipped`] without asking the database.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] when the database does not answer; the expiry may then be moved or not.
@@ -100,7 +101,7 @@ pub struct Stored {
     pub version: Version,
     /// How long the store will still hold it; `None`: for ever.
     pub left: Option<Duration>,
-    /// How long it would hold it if it were touched now; `None`: for ever.
+    /// How long it would hold it if it were touched now; `None`: for ever. Where touches are left out, if it were written.
     pub lifetime: Option<Duration>,
 }
 
@@ -185,6 +186,8 @@ pub enum Touched {
     Unknown,
     /// The cookie has expired by the store's clock; nothing was moved, whatever is held.
     Expired,
+    /// The store's options leave touches out (connect-redis: `disableTouch`): nothing was asked or moved, and nothing is known.
+    Skipped,
 }
 
 /// What became of a destruction.

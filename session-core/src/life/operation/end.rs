@@ -249,7 +249,8 @@ impl Operation {
 
     /// The last question, where the answers before it are old: is what the cookie is to say still so?
     fn look(&mut self, decision: Decision, life: &Life, context: &Context<'_>) -> Option<Ask> {
-        let has_asked = self.has_read || matches!(decision.write, Write::Set | Write::Touch);
+        let has_asked =
+            self.has_read || (matches!(decision.write, Write::Set | Write::Touch) && !self.was_skipped);
         let after = is_to_look_after(&context.options.policies, has_asked)?;
         let is_due = decision.cookie == SetCookie::Send
             && life.presence == Presence::Present

@@ -121,8 +121,12 @@ pub(crate) struct Operation {
     has_read: bool,
     /// The application was asked for another id.
     has_other_sid: bool,
+    /// Something stands under an id that was made here, where only this operation has written.
+    was_sent_twice: bool,
     /// The store was asked what stands under an id of the application's making.
     has_looked: bool,
+    /// A touch was left out: nobody was asked.
+    was_skipped: bool,
     /// The store was asked once more whether what the end has written is still so.
     has_confirmed: bool,
     /// When the last question was asked.
@@ -191,6 +195,8 @@ enum Asked {
     Touch {
         stamped: Cookie,
         at: Millis,
+        /// Where the record ends was in doubt before.
+        was_in_doubt: bool,
     },
     Destroy {
         sid: Sid,
@@ -279,7 +285,9 @@ impl Operation {
             has_merged: false,
             has_read: false,
             has_other_sid: false,
+            was_sent_twice: false,
             has_looked: false,
+            was_skipped: false,
             has_confirmed: false,
             asked_at: 0,
         }
@@ -315,10 +323,15 @@ impl Operation {
             (_, Answer::Failed(error)) => Event::Failed(error),
             (Asked::Get, Answer::Got(Some(stored))) => self.found(life, context, stored),
             (Asked::Get, Answer::Got(None)) => self.found_nothing(life),
-            (Asked::Set(sent), Answer::Set(set)) => Self::set(life, context, &sent, set),
+            (Asked::Set(sent), Answer::Set(set)) => self.set(life, context, &sent, set),
             (Asked::Copy(sent), Answer::Set(set)) => self.copied(life, context, sent, set),
-            (Asked::Touch { stamped, at }, Answer::Touched(touched)) => match touched {
-                Touched::Moved => {
+            (Asked::Touch { stamped, at, was_in_doubt }, Answer::Touched(touched)) => match touched {
+                Touched::Skipped if !planted(Fault::SkippedTouchBelieved) => {
+                    life.moved_nothing(was_in_doubt);
+                    self.was_skipped = true;
+                    Event::Touched
+                }
+                Touched::Moved | Touched::Skipped => {
                     life.touched(&stamped, at);
                     Event::Touched
                 }
@@ -326,8 +339,14 @@ impl Operation {
                     life.found_nothing();
                     Event::Touched
                 }
-                Touched::Conflict => Event::Conflict,
-                Touched::Expired => Event::Expired { late: context.now > at },
+                Touched::Conflict => {
+                    life.moved_nothing(was_in_doubt);
+                    Event::Conflict
+                }
+                Touched::Expired => {
+                    life.moved_nothing(was_in_doubt);
+                    Event::Expired { late: context.now > at }
+                }
             },
             (Asked::Destroy { sid, why, seen }, Answer::Destroyed(destroyed)) => {
                 self.destroyed(life, &sid, why, seen, destroyed)
@@ -372,6 +391,14 @@ impl Operation {
             if !ours {
                 return if let Kind::Reload = self.kind { Event::NothingToDo } else { Event::IdInUse };
             }
+            if let Kind::Change(_) = self.kind
+                && self.was_sent_twice
+                && tried.last().is_some_and(|tried| same_values(tried, &stored.record.data))
+            {
+                self.has_read = true;
+                life.read(stored, self.asked_at, context);
+                return Event::Written;
+            }
         }
         if let Kind::Reload = self.kind {
             life.take_over(stored, self.asked_at, context);
@@ -391,23 +418,24 @@ impl Operation {
         Event::Read
     }
 
-    fn set(life: &mut Life, context: &Context<'_>, sent: &Sent, set: Set) -> Event {
+    fn set(&mut self, life: &mut Life, context: &Context<'_>, sent: &Sent, set: Set) -> Event {
         match set {
             Set::Written(version) => {
                 life.written(sent, version, context);
                 Event::Written
             }
-            // An id that was made here is nobody else's: what is there is ours, from a client that sends twice.
             Set::Conflict if life.was_first_try() && context.options.genid.is_some() => {
-                life.nothing_was_done();
+                life.nothing_was_done(sent);
                 Event::IdInUse
             }
             Set::Conflict => {
-                life.was_overtaken();
+                // An id that was made here is nobody else's: what is there is ours, from a client that sends twice.
+                self.was_sent_twice = life.was_first_try();
+                life.was_overtaken(sent);
                 Event::Conflict
             }
             Set::Expired => {
-                life.nothing_was_done();
+                life.nothing_was_done(sent);
                 Event::Expired { late: context.now > sent.at }
             }
         }
@@ -531,8 +559,8 @@ impl Operation {
 
     fn ask_touch(&mut self, life: &mut Life, stamped: Cookie, context: &Context<'_>) -> Ask {
         let (sid, expect) = (life.sid().clone(), life.expect_to_touch(context));
-        life.touch_goes_out();
-        self.asked = Asked::Touch { stamped: stamped.clone(), at: context.now };
+        let was_in_doubt = life.touch_goes_out();
+        self.asked = Asked::Touch { stamped: stamped.clone(), at: context.now, was_in_doubt };
         Ask::Touch { sid, cookie: stamped, expect }
     }
 

@@ -526,8 +526,8 @@ impl Ghost {
                 if (rules.cookie_follows || !(about.shortened || about.lengthened || about.may_return))
                     && !request.faulty
                     && entry.writer == Some(at)
-                    && expires.is_some()
-                    && expires != Some(entry.until) =>
+                    // Without touches an end that is in doubt stays so: a cookie that outlives its record harms nobody.
+                    && expires.is_some_and(|at| at != entry.until && (rules.touches || at < entry.until)) =>
             {
                 broken(format!("the cookie ends at {expires:?}, its record at {}", entry.until))
             }
@@ -660,7 +660,7 @@ impl Ghost {
                     request.knows(store.held(&sid, now).and_then(|entry| value(&entry.data, "k")));
                 }
                 if op != Op::Renew {
-                    self.promise(rules, &sid, running.began);
+                    self.promise(rules, store, now, &sid, running.began);
                 }
             }
             Op::Reload => {
@@ -706,11 +706,14 @@ impl Ghost {
         Ok(())
     }
 
-    fn promise(&mut self, rules: &Rules, sid: &Sid, from: Millis) {
+    fn promise(&mut self, rules: &Rules, store: &SimStore, now: Millis, sid: &Sid, from: Millis) {
         let about = self.about(sid);
         let lifetime = if about.shortened { SHORTER } else { LIFETIME };
         if about.existed && !about.gone {
             let until = from + rules.kept * lifetime / LIFETIME;
+            // Without touches a record ends as its last write had it.
+            let held = store.held(sid, now).filter(|_| !rules.touches);
+            let until = held.map_or(until, |entry| entry.until.min(until));
             about.deadline = about.deadline.max(about.late.map_or(until, |late| late.min(until)));
         }
     }
@@ -808,7 +811,7 @@ impl Ghost {
             // A request that was not heard of since another gave it a shorter life goes by what it knows.
             let from =
                 if self.look(&sid).shortened { running.began.min(request.heard) } else { running.began };
-            self.promise(rules, &sid, from);
+            self.promise(rules, store, now, &sid, from);
             let about = self.about(&sid);
             about.browser_deadline = about.deadline.min(running.began + rules.kept);
         }

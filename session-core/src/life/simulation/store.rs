@@ -18,6 +18,8 @@ use crate::{
 pub(super) struct SimStore {
     entries: Vec<(Sid, Entry)>,
     versions: Versions,
+    /// Its options do not leave touches out.
+    touches: bool,
     writes: u64,
 }
 
@@ -46,8 +48,8 @@ pub(super) fn until(cookie: &Cookie, now: Millis) -> Option<Millis> {
 }
 
 impl SimStore {
-    pub(super) fn new(versions: Versions) -> Self {
-        Self { entries: Vec::new(), versions, writes: 0 }
+    pub(super) fn new(versions: Versions, touches: bool) -> Self {
+        Self { entries: Vec::new(), versions, touches, writes: 0 }
     }
 
     pub(super) fn counts(&self) -> bool {
@@ -129,6 +131,9 @@ impl SimStore {
                 let Some(until) = until(cookie, now) else {
                     return Answer::Touched(Touched::Expired);
                 };
+                if !self.touches {
+                    return Answer::Touched(Touched::Skipped);
+                }
                 match self.entries.iter_mut().find(|(held, _)| held == sid) {
                     Some((_, entry)) if !expected(Some(&*entry), expect) => {
                         Answer::Touched(Touched::Conflict)

@@ -37,6 +37,8 @@ pub(super) struct Rules {
     pub(super) kept: Millis,
     /// The cookie ends when the record does.
     pub(super) cookie_follows: bool,
+    /// The store does not leave touches out.
+    pub(super) touches: bool,
 }
 
 impl Rules {
@@ -49,6 +51,7 @@ impl Rules {
                 one_process: true,
                 kept: LIFETIME * 8 / 10,
                 cookie_follows: true,
+                touches: true,
             },
             Self {
                 name: "new profile, cookies without a date",
@@ -56,6 +59,7 @@ impl Rules {
                 one_process: false,
                 kept: LIFETIME * 8 / 10,
                 cookie_follows: true,
+                touches: true,
             },
             Self {
                 name: "express profile, several processes",
@@ -63,12 +67,15 @@ impl Rules {
                 one_process: false,
                 kept: LIFETIME,
                 cookie_follows: false,
+                touches: true,
             },
         ]
     }
 
-    /// Options that are rarer: a cookie with every response, and `req.session = null` as a logout.
+    /// Options that are rarer: a cookie with every response, and `req.session = null` as a logout; a store without touches.
     pub(super) fn rarer() -> Vec<Self> {
+        let untouched = Self::profiles().swap_remove(0);
+        let untouched = Self { name: "new profile, touches left out", touches: false, ..untouched };
         let profiles = Self::profiles().into_iter().filter(|rules| !rules.is_without_dates());
         profiles
             .map(|rules| Self {
@@ -81,6 +88,7 @@ impl Rules {
                 kept: LIFETIME,
                 ..rules
             })
+            .chain([untouched])
             .collect()
     }
 
@@ -333,7 +341,7 @@ impl World {
     pub(super) fn new(rules: &Rules, arrival: Arrival, budget: Budget) -> Self {
         let mut world = Self {
             now: 1_000_000,
-            store: SimStore::new(budget.versions),
+            store: SimStore::new(budget.versions, rules.touches),
             requests: (0..budget.requests).map(|_| Request::new(budget.operations)).collect(),
             late: Vec::new(),
             turn: Vec::new(),
@@ -767,6 +775,11 @@ impl World {
                 }
                 self.turn.push(at);
                 if self.turn.first() == Some(&at) { self.answer(rules, at, Answer::Turn) } else { Ok(()) }
+            }
+            // Without a call.
+            Step::Ask(ask @ Ask::Touch { .. }) if !rules.touches => {
+                let answer = self.store.answer(&ask, self.now, at);
+                self.answer(rules, at, answer)
             }
             Step::Ask(ask) => {
                 if let Some(running) = &mut self.requests[at].running {
