@@ -45,8 +45,11 @@ const CONFIG = {
   store: object,
   storeFails: object,
   storeWithoutTouch: flag,
+  tls: object,
   clock: flag,
 }
+
+const TLS = { certificate: text, key: text }
 
 const STORE_FAILS = { verb: oneOf('get', 'set', 'touch', 'destroy'), call: number }
 
@@ -108,6 +111,7 @@ function readConfig(json = '{}') {
   const cookie = config.cookie ?? {}
   check(cookie, COOKIE, 'cookie.')
   if (config.storeFails !== undefined) check(config.storeFails, STORE_FAILS, 'storeFails.')
+  if (config.tls !== undefined) check(config.tls, TLS, 'tls.')
 
   const store = { kind: 'memory', options: {}, ...config.store }
   check(store, STORE, 'store.')

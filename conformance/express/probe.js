@@ -9,6 +9,7 @@ process.env.NO_DEPRECATION = 'express-session'
 
 const { setClock, releaseClock } = require('./clock') // before anything keeps `Date`
 const http = require('node:http')
+const https = require('node:https')
 const readline = require('node:readline')
 const { promisify } = require('node:util')
 const cookie = require('cookie')
@@ -79,13 +80,16 @@ async function serve(json) {
   if (config.storeWithoutTouch === true) store.touch = undefined
   if (config.storeFails !== undefined) failing(store, config.storeFails)
   const context = { admin, clock: config.clock === true, trustProxy: config.trustProxy }
-  const server = http.createServer({ maxHeaderSize: MAX_HEADER_SIZE }, app({ ...options, store }, context))
+  const handler = app({ ...options, store }, context)
+  const server = config.tls
+    ? https.createServer({ maxHeaderSize: MAX_HEADER_SIZE, cert: config.tls.certificate, key: config.tls.key }, handler)
+    : http.createServer({ maxHeaderSize: MAX_HEADER_SIZE }, handler)
   await new Promise((resolve, reject) => {
     server.on('error', error => reject(new Refusal('port', error.message)))
     server.listen(config.port, '127.0.0.1', resolve)
   })
   return {
-    url: `http://127.0.0.1:${server.address().port}`,
+    url: `${config.tls ? 'https' : 'http'}://127.0.0.1:${server.address().port}`,
     async close() {
       server.closeAllConnections()
       await promisify(server.close).call(server)

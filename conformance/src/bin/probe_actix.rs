@@ -12,7 +12,7 @@ use actix_web::{
     },
     web::{self, Bytes},
 };
-use conformance::probe::{self, Config, Reply, Serving};
+use conformance::probe::{self, Config, Reply, Serving, Tls};
 use express_session::actix::{SessionExt, SessionMiddleware};
 use futures_util::stream;
 
@@ -24,7 +24,8 @@ async fn main() -> io::Result<()> {
 async fn serve(config: Arc<Config>) -> io::Result<Serving> {
     probe::without_faults(&config)?;
     let sessions = SessionMiddleware::new(config.options.clone()).map_err(io::Error::other)?;
-    let port = config.port;
+    let (port, tls) = (config.port, config.tls.as_ref().map(Tls::server));
+    let has_tls = tls.is_some();
     let server = HttpServer::new(move || {
         let clock = config.clock.clone();
         App::new()
@@ -37,13 +38,17 @@ async fn serve(config: Arc<Config>) -> io::Result<Serving> {
             .route("/none", web::route().to(async || respond(probe::none())))
             .default_service(web::to(perform))
     });
-    let server = server.workers(2).disable_signals().shutdown_timeout(0).bind(("127.0.0.1", port))?;
+    let server = server.workers(2).disable_signals().shutdown_timeout(0);
+    let server = match tls {
+        Some(tls) => server.bind_rustls_0_23(("127.0.0.1", port), tls)?,
+        None => server.bind(("127.0.0.1", port))?,
+    };
     let port = server.addrs().first().map_or(port, SocketAddr::port);
     let server = server.run();
     let handle = server.handle();
     let server = actix_web::rt::spawn(server);
     let stop = move || drop(actix_web::rt::spawn(handle.stop(false)));
-    Ok(Serving::new(port, async { server.await.unwrap_or(Ok(())) }, stop))
+    Ok(Serving::new(port, async { server.await.unwrap_or(Ok(())) }, stop).with_tls(has_tls))
 }
 
 async fn perform(request: HttpRequest, config: web::Data<Config>) -> actix_web::Result<HttpResponse> {

@@ -3,7 +3,7 @@
 use std::{convert::Infallible, io, sync::Arc};
 
 use axum::{
-    Router,
+    Extension, Router,
     body::Body,
     extract::{Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header},
@@ -11,8 +11,8 @@ use axum::{
     response::{IntoResponse, Response},
     routing::any,
 };
-use conformance::probe::{self, Config, Reply, Serving};
-use express_session::axum::{Session, SessionLayer};
+use conformance::probe::{self, Config, Fault, Reply, Serving, TlsListener};
+use express_session::axum::{Encrypted, Session, SessionLayer};
 use futures_util::stream;
 
 #[tokio::main]
@@ -30,11 +30,20 @@ async fn serve(config: Arc<Config>) -> io::Result<Serving> {
         .layer(sessions)
         .layer(from_fn_with_state(Arc::clone(&config), probe::faulty_layer))
         .layer(from_fn_with_state(Arc::clone(&config), put_clock))
-        .with_state(config);
-    let server = tokio::spawn(async { axum::serve(listener, app).await });
+        .with_state(Arc::clone(&config));
+    let server = match &config.tls {
+        Some(tls) => {
+            let listener = TlsListener::new(listener, tls.server());
+            let is_seen = config.fault != Some(Fault::TlsNotSeen);
+            let app = if is_seen { app.layer(Extension(Encrypted)) } else { app };
+            tokio::spawn(async { axum::serve(listener, app).await })
+        }
+        None => tokio::spawn(async { axum::serve(listener, app).await }),
+    };
     let stop = server.abort_handle();
     // Only `stop` ends it.
-    Ok(Serving::new(port, async { server.await.unwrap_or(Ok(())) }, move || stop.abort()))
+    let end = async { server.await.unwrap_or(Ok(())) };
+    Ok(Serving::new(port, end, move || stop.abort()).with_tls(config.tls.is_some()))
 }
 
 async fn put_clock(State(config): State<Arc<Config>>, request: Request, next: Next) -> Response {

@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use conformance::probe::{self, Config, Reply, Serving};
+use conformance::probe::{self, Config, Reply, Serving, Tls};
 use express_session::rocket::{SessionFairing, session};
 use rocket::{
     Data, Request, Response, Route,
@@ -39,6 +39,7 @@ async fn serve(config: Arc<Config>) -> io::Result<Serving> {
     ];
     let settings = RocketConfig {
         port: config.port,
+        tls: config.tls.as_ref().map(Tls::rocket),
         log_level: LogLevel::Off,
         // The process ends when its input does, or by a signal that nothing catches.
         shutdown: ShutdownConfig {
@@ -50,6 +51,7 @@ async fn serve(config: Arc<Config>) -> io::Result<Serving> {
         },
         ..RocketConfig::default()
     };
+    let has_tls = config.tls.is_some();
     let (bound, port) = oneshot::channel();
     let bound = Mutex::new(Some(bound));
     let rocket = rocket::custom(settings)
@@ -75,7 +77,7 @@ async fn serve(config: Arc<Config>) -> io::Result<Serving> {
     let server = tokio::spawn(rocket.launch());
     let end = async { server.await.map_err(io::Error::other)?.map(drop).map_err(io::Error::other) };
     match port.await {
-        Ok(port) => Ok(Serving::new(port, end, || stop.notify())),
+        Ok(port) => Ok(Serving::new(port, end, || stop.notify()).with_tls(has_tls)),
         Err(_) => Err(end.await.err().unwrap_or_else(|| io::Error::other("it did not lift off"))),
     }
 }

@@ -42,6 +42,7 @@ mod server;
 mod shrink;
 mod side;
 mod sign;
+mod tls;
 
 pub use process::Program;
 pub use report::{Difference, Failure, Summary};

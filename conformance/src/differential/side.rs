@@ -18,6 +18,7 @@ use super::normalise::{self, Session, Symbols};
 use super::process::{Program, Serving};
 use super::raw::{Connections, Raw};
 use super::sign::{encode, sid_of};
+use super::tls;
 
 /// What answers on one side of the comparison.
 #[derive(Clone, Debug)]
@@ -111,6 +112,9 @@ impl Side {
         config.insert("store".to_owned(), store);
         if case.starts_at.is_some() {
             config.insert("clock".to_owned(), true.into());
+        }
+        if config.contains_key("tls") {
+            config.insert("tls".to_owned(), tls::certified()?);
         }
         let config = Value::Object(config);
 

@@ -2,7 +2,8 @@
 //!
 //! Beside the keys of the probe protocol there are, for the comparison: a `secret` of bytes as `{"hex": "…"}`, `cookie.expires`
 //! (milliseconds since 1970), `cookieFunction` and `genidFunction` (a name in `functions`), `storeWithoutTouch`,
-//! `storeFails: {"verb": "get", "call": 2}` (one call of a verb fails), and in `probe-axum` alone `fault` (see [`Fault`]).
+//! `storeFails: {"verb": "get", "call": 2}` (one call of a verb fails), `tls` (`certificate` and `key`, as PEM: the server ends
+//! TLS), and in `probe-axum` alone `fault` (see [`Fault`]).
 
 use std::sync::Arc;
 
@@ -17,6 +18,7 @@ use super::functions;
 use super::keys::{Keys, Parsed, Refusal, refusal};
 use super::operations::time;
 use super::stores::store;
+use super::tls::Tls;
 
 /// A probe's configuration.
 #[derive(Debug)]
@@ -31,6 +33,8 @@ pub struct Config {
     pub clock: ProbeClock,
     /// What is wrong on purpose.
     pub fault: Option<Fault>,
+    /// Whether it ends TLS.
+    pub tls: Option<Tls>,
 }
 
 impl Config {
@@ -46,6 +50,7 @@ impl Config {
         let clock = ProbeClock::new(keys.boolean("clock")?.unwrap_or(false));
         let store = store(&keys.object("store")?.unwrap_or_default(), &clock.clock()).await?;
         let fault = keys.word("fault", &Fault::ALL)?;
+        let tls = keys.object("tls")?.map(|object| Tls::parse(&object)).transpose()?;
         let touches = !keys.boolean("storeWithoutTouch")?.unwrap_or(false);
         let fails = keys.object("storeFails")?.map(|object| fails(&object)).transpose()?;
         let mut options = options(&mut keys, fault)?.clock(clock.clock());
@@ -57,7 +62,7 @@ impl Config {
         let port = keys.take("port", "a port", |value| u16::try_from(value.as_u64()?).ok())?.unwrap_or(0);
         keys.finish()?;
         match options.clone().build() {
-            Ok(_) => Ok(Self { port, options, store, clock, fault }),
+            Ok(_) => Ok(Self { port, options, store, clock, fault, tls }),
             Err(error) => Err(Refusal(error.to_string())),
         }
     }

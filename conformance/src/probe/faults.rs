@@ -44,11 +44,12 @@ pub enum Fault {
     ErrorBecomesSuccess,
     AnotherSecretAccepted,
     LastCookieCounts,
+    TlsNotSeen,
 }
 
 impl Fault {
     /// By the names of a configuration's `fault`.
-    pub const ALL: [(&'static str, Self); 26] = [
+    pub const ALL: [(&'static str, Self); 27] = [
         ("touchDoesNothing", Self::TouchDoesNothing),
         ("expiryInWholeSeconds", Self::ExpiryInWholeSeconds),
         ("expiryAnHourOff", Self::ExpiryAnHourOff),
@@ -75,6 +76,7 @@ impl Fault {
         ("errorBecomesSuccess", Self::ErrorBecomesSuccess),
         ("anotherSecretAccepted", Self::AnotherSecretAccepted),
         ("lastCookieCounts", Self::LastCookieCounts),
+        ("tlsNotSeen", Self::TlsNotSeen),
     ];
 }
 

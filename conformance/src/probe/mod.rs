@@ -11,6 +11,7 @@ mod keys;
 mod operations;
 mod serving;
 mod stores;
+mod tls;
 
 use std::io;
 
@@ -24,6 +25,7 @@ pub use self::{
     faulty_layer::faulty_layer,
     keys::Refusal,
     serving::{Serving, run},
+    tls::{Tls, TlsListener},
 };
 use express_session::Session;
 

@@ -15,6 +15,7 @@ use super::{config::Config, gates};
 
 /// One configuration that is being served.
 pub struct Serving {
+    scheme: &'static str,
     port: u16,
     end: Pin<Box<dyn Future<Output = io::Result<()>>>>,
     stop: Box<dyn FnOnce()>,
@@ -27,11 +28,17 @@ impl Serving {
         end: impl Future<Output = io::Result<()>> + 'static,
         stop: impl FnOnce() + 'static,
     ) -> Self {
-        Self { port, end: Box::pin(end), stop: Box::new(stop) }
+        Self { scheme: "http", port, end: Box::pin(end), stop: Box::new(stop) }
+    }
+
+    /// Over TLS, if the configuration says so.
+    #[must_use]
+    pub fn with_tls(self, tls: bool) -> Self {
+        Self { scheme: if tls { "https" } else { "http" }, ..self }
     }
 
     fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        format!("{}://127.0.0.1:{}", self.scheme, self.port)
     }
 }
 

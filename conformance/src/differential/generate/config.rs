@@ -65,6 +65,37 @@ pub(super) fn random(rng: &mut Rng, alone: bool) -> Map<String, Value> {
     config
 }
 
+/// One configuration in eight is served over TLS, by a server that no proxy stands before or that trusts one all the same. Drawn
+/// apart from the rest, which so stays what its seed has made before.
+pub(super) fn over_tls(seed: u64, config: &mut Map<String, Value>) {
+    let mut rng = Rng::new(!seed);
+    if !rng.percent(12) {
+        return;
+    }
+    // Any value: the side that serves it has the certificate.
+    config.insert("tls".to_owned(), true.into());
+    if config.contains_key("cookieFunction") {
+        return;
+    }
+    let cookie = config.entry("cookie").or_insert_with(|| json!({}));
+    let secure = rng.pick(&[json!(true), json!("auto"), json!("auto"), json!(false)]);
+    let may_be_secure = secure != json!(false);
+    cookie["secure"] = secure;
+    if rng.percent(50) {
+        let none = if may_be_secure { "none" } else { "lax" };
+        cookie["sameSite"] = rng.pick(&["auto", "auto", none]).into();
+    }
+    if !may_be_secure {
+        // Browsers refuse both without it.
+        if cookie["sameSite"] == "none" {
+            cookie["sameSite"] = "lax".into();
+        }
+        if cookie["partitioned"] == true {
+            cookie["partitioned"] = false.into();
+        }
+    }
+}
+
 fn secret(rng: &mut Rng) -> Value {
     let first = rng.pick(&SECRETS);
     match rng.below(6) {

@@ -1,19 +1,18 @@
 //! On axum.
 
-use std::{convert::Infallible, net::SocketAddr, sync::Arc};
+use std::convert::Infallible;
 
 use axum::{
     Extension, Router,
     body::{Body as AxumBody, to_bytes},
     http::{HeaderValue, Method, Request as HttpRequest, Response as HttpResponse, Uri, header::SET_COOKIE},
     middleware::map_response,
-    serve::Listener,
 };
+use conformance::probe::TlsListener;
 use express_session::axum::{Encrypted, Session, SessionError, SessionLayer};
 use futures_util::{FutureExt, StreamExt};
 use session_testkit::{Request, Response};
-use tokio::net::{TcpListener, TcpStream};
-use tokio_rustls::{TlsAcceptor, server::TlsStream};
+use tokio::net::TcpListener;
 use tower::ServiceExt;
 
 use super::{Body, Page, Served, Shout, Site, Visit, tls};
@@ -28,7 +27,7 @@ pub(super) async fn serve_tls(site: Site) -> Served {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let app = router(site).layer(Extension(Encrypted));
-    let listener = TlsListener { listener, acceptor: Arc::new(tls::server()).into() };
+    let listener = TlsListener::new(listener, tls::server());
     tokio::spawn(async { axum::serve(listener, app).await });
     tls::client(port)
 }
@@ -82,28 +81,5 @@ async fn send(app: Router, request: Request) -> Response {
         status: response.status().as_u16(),
         set_cookie: response.headers().get_all(SET_COOKIE).iter().map(text).collect(),
         body: String::from_utf8(to_bytes(response.into_body(), usize::MAX).await.unwrap().into()).unwrap(),
-    }
-}
-
-struct TlsListener {
-    listener: TcpListener,
-    acceptor: TlsAcceptor,
-}
-
-impl Listener for TlsListener {
-    type Io = TlsStream<TcpStream>;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
-        loop {
-            let (stream, address) = Listener::accept(&mut self.listener).await;
-            if let Ok(stream) = self.acceptor.accept(stream).await {
-                return (stream, address);
-            }
-        }
-    }
-
-    fn local_addr(&self) -> std::io::Result<SocketAddr> {
-        self.listener.local_addr()
     }
 }
