@@ -390,7 +390,8 @@ struct Skips(MemoryStore);
 #[async_trait]
 impl Store for Skips {
     async fn get(&self, sid: &Sid) -> Result<Option<Stored>, StoreError> {
-        self.0.get(sid).await
+        let stored = self.0.get(sid).await?;
+        Ok(stored.map(|stored| Stored { lifetime: stored.left, ..stored }))
     }
 
     async fn set(&self, sid: &Sid, record: &Record, expect: &Expect) -> Result<Set, StoreError> {
@@ -426,23 +427,51 @@ fn a_touch_that_is_left_out_is_no_word_of_the_store() {
     assert!(done(a.end()).unwrap().is_empty(), "the cookie of what is no more");
 }
 
+/// What only reads costs nothing and sends nothing, however much of the lifetime has passed.
 #[test]
-fn where_touches_are_left_out_the_next_request_tells_what_an_early_save_has_given() {
+fn where_touches_are_left_out_a_read_sends_no_cookie() {
     let (app, later) = app(Duration::from_secs(60 * MINUTE), |memory, _| Skips(memory));
     let (exchange, session) = app.ask(&[]);
     session.insert("user", "tj").unwrap();
     done(exchange.end()).unwrap();
-    let sid = session.id();
-    later.store(55 * MINUTE, Ordering::SeqCst);
+    for minute in [13, 59] {
+        later.store(minute * MINUTE, Ordering::SeqCst);
+        let (exchange, _session) = app.request(&session.id());
+        assert!(done(exchange.end()).unwrap().is_empty());
+    }
+}
+
+/// What is read after a conflict tells whether the cookie may go out; nobody has read it here.
+#[test]
+fn a_cookie_does_not_go_out_in_doubt() {
+    let (app, later) = timed();
+    let sid = app.log_in();
+    later.store(MINUTE, Ordering::SeqCst);
+    let [(a, one), (b, two)] = [(); 2].map(|()| app.request(&sid));
+    done(add(&one)).unwrap();
+    done(two.renew_id()).unwrap();
+    assert_eq!(done(b.end()).unwrap().len(), 1);
+    let mut update = Box::pin(add(&one));
+    let first = app.store.calls.load(Ordering::SeqCst);
+    while app.store.calls.load(Ordering::SeqCst) < first + 2 {
+        assert!(common::polled(1, update.as_mut()).is_none());
+    }
+    drop(update);
+    assert!(done(a.end()).unwrap().is_empty(), "the cookie of what is no more");
+}
+
+/// No touch tells of it later.
+#[test]
+fn a_lifetime_that_was_taken_away_is_not_dropped_with_a_look_that_fails() {
+    let (app, later) = timed();
+    let sid = app.log_in();
     let (exchange, session) = app.request(&sid);
-    done(add(&session)).unwrap();
-    drop((exchange, session));
-    later.store(58 * MINUTE, Ordering::SeqCst);
-    let (exchange, session) = app.request(&sid);
-    assert_eq!(done(exchange.end()).unwrap().len(), 1, "else the browser forgets it at minute 60");
-    let held = done(app.store.0.get(&sid)).unwrap().unwrap();
-    assert_eq!(session.cookie().expires(), held.record.cookie.expires());
-    assert_eq!(minutes_left(&app.store.0, &sid), 45);
+    session.set_max_age(None).unwrap();
+    done(session.save()).unwrap();
+    later.store(5, Ordering::SeqCst);
+    app.trouble_at(0, Trouble::FailsBefore);
+    assert!(done(exchange.end()).is_err());
+    assert_eq!(done(exchange.end()).unwrap().len(), 1);
 }
 
 /// The store is asked once more before the cookie of an early update goes out, and not for a lifetime.

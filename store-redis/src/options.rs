@@ -57,11 +57,10 @@ impl RedisStore {
     }
 
     /// Whether a touch is left out, so that a session ends a lifetime after it was last written, in use or not (in the new
-    /// profile, where only a handler has saved it, four fifths of one at least). Default:
-    /// `false`.
+    /// profile, where only a handler has saved it, four fifths of one at least, of which the browser hears when the end of a
+    /// request writes again). Default: `false`.
     ///
-    /// A touch then costs nothing, and answers [`Touched::Skipped`](session_core::Touched::Skipped). In the new profile the cookie of a session in use goes out
-    /// again once a fifth of the lifetime has passed, and ends with the record. connect-redis: `disableTouch`.
+    /// A touch then costs nothing, and answers [`Touched::Skipped`](session_core::Touched::Skipped). connect-redis: `disableTouch`.
     #[must_use]
     pub fn disable_touch(mut self, disable: bool) -> Self {
         self.settings.disable_touch = disable;
@@ -71,8 +70,8 @@ impl RedisStore {
     /// Whether keys are written without a time to live, for a Redis that evicts what it has no room for
     /// (`maxmemory-policy allkeys-lru`) or for somebody else who cleans up. Default: `false`.
     ///
-    /// Nothing is touched then, and a touch answers as with [`disable_touch`](Self::disable_touch). In the new profile a cookie
-    /// that has an end goes out with every response of a request that asks for its session. connect-redis: `disableTTL`.
+    /// Nothing is touched then, and a touch answers as with [`disable_touch`](Self::disable_touch). connect-redis:
+    /// `disableTTL`.
     #[must_use]
     pub fn disable_ttl(mut self, disable: bool) -> Self {
         self.settings.disable_ttl = disable;
@@ -176,11 +175,11 @@ impl Settings {
             _ => Duration::ZERO,
         };
         let left = left.map(|left| left.saturating_sub(grace));
-        let lifetime = if self.disable_ttl {
-            // The cookie ends all the same, and is to be sent again.
-            record.cookie.original_max_age()
-        } else {
+        // Where a touch moves nothing, none is ever due.
+        let lifetime = if self.touches() {
             self.lifetime(&record.cookie).map(|lifetime| lifetime.saturating_sub(grace))
+        } else {
+            left
         };
         Ok(Stored { record, version, left, lifetime })
     }

@@ -229,11 +229,10 @@ impl PostgresStore {
     }
 
     /// Whether a touch is left out, so that a session ends a lifetime after it was last written, in use or not (in the new
-    /// profile, where only a handler has saved it, four fifths of one at least). Default:
-    /// `false`.
+    /// profile, where only a handler has saved it, four fifths of one at least, of which the browser hears when the end of a
+    /// request writes again). Default: `false`.
     ///
-    /// A touch then costs nothing, and answers [`Touched::Skipped`]. In the new profile the cookie of a session in use goes out
-    /// again once a fifth of the lifetime has passed, and ends with the record. connect-pg-simple: `disableTouch`.
+    /// A touch then costs nothing, and answers [`Touched::Skipped`]. connect-pg-simple: `disableTouch`.
     #[must_use]
     pub fn disable_touch(mut self, disable: bool) -> Self {
         self.settings.disable_touch = disable;

@@ -47,7 +47,11 @@ impl Settings {
 
     /// What was read.
     pub(crate) fn stored(&self, record: Record, version: Version, left: Duration) -> Stored {
-        let lifetime = record.cookie.original_max_age().unwrap_or(self.ttl);
+        let lifetime = match record.cookie.original_max_age() {
+            // Where a touch moves nothing, none is ever due.
+            _ if self.disable_touch => left,
+            lifetime => lifetime.unwrap_or(self.ttl),
+        };
         Stored { version, left: Some(left), lifetime: Some(lifetime), record }
     }
 }

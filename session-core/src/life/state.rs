@@ -447,6 +447,11 @@ impl Life {
         self.cookie_in_doubt
     }
 
+    #[cfg(test)]
+    pub(super) fn expiry_is_in_doubt(&self) -> bool {
+        self.expiry_in_doubt
+    }
+
     /// The end of the request is to give the rest of the lifetime by a write.
     pub(super) fn has_kept_back(&self) -> bool {
         self.has_kept_back
@@ -485,6 +490,13 @@ impl Life {
     /// Data that the store does not have, or may not have: a write without an answer may have stored other ones.
     fn has_changed_data(&self) -> bool {
         !same(&self.base, &self.view) || self.doubted.iter().any(|seen| !same(seen, &self.view))
+    }
+
+    /// The browser gets its cookie all the same, or hears of it with the next touch. What the handler has set of a cookie is not
+    /// told again.
+    pub(super) fn may_be_told_later(&self, context: &Context<'_>) -> bool {
+        let facts = self.facts(context);
+        !facts.cookie_changed || !facts.cookie_matches
     }
 
     /// The store holds it, as far as this request knows.

@@ -43,8 +43,8 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// there: all attributes are held as before, and the lifetime is that of one of the two.
     ///
     /// Unknown sid: answers so, whatever was expected, and creates nothing. A cookie that has expired itself: nothing
-    /// changes, and the answer is [`Touched::Expired`]. A store whose options leave touches out answers
-    /// [`Touched::Skipped`] without asking the database.
+    /// changes, and the answer is [`Touched::Expired`]. A store whose options leave touches out
+    /// answers [`Touched::Skipped`], and its `get` that a touch would give nothing.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] when the database does not answer; the expiry may then be moved or not.
@@ -101,7 +101,7 @@ pub struct Stored {
     pub version: Version,
     /// How long the store will still hold it; `None`: for ever.
     pub left: Option<Duration>,
-    /// How long it would hold it if it were touched now; `None`: for ever. Where touches are left out, if it were written.
+    /// How long it would hold it if it were touched now; `None`: for ever.
     pub lifetime: Option<Duration>,
 }
 

@@ -87,7 +87,9 @@ impl Operation {
             (End::Begin, _) => self.decide(life, context),
             (End::Writing(decision), event) => self.carry_out(decision, life, context, event),
             (End::Looking(decision), Event::Failed(error))
-                if life.presence == Presence::Present && !life.has_changes() =>
+                if life.presence == Presence::Present
+                    && !life.has_changes()
+                    && life.may_be_told_later(context) =>
             {
                 self.ended_unconfirmed(decision, life, context, error.into())
             }
@@ -255,7 +257,7 @@ impl Operation {
         let is_due = decision.cookie == SetCookie::Send
             && life.presence == Presence::Present
             && life.is_stored()
-            && life.is_unheard(after, context.now)
+            && (life.is_unheard(after, context.now) || matches!(life.standing, Standing::Doubt { .. }))
             && !self.has_confirmed;
         is_due.then(|| {
             self.has_confirmed = has_asked;

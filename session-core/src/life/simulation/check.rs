@@ -10,7 +10,7 @@ use super::{
 use crate::{
     error::Error,
     life::{
-        Answer, Ask, Done, Ended,
+        Answer, Ask, Done, Ended, Life,
         decide::{CONFIRMED_AT_THE_END_FOR, CONFIRMED_FOR, Presence},
     },
     store::{Destroyed, Expect, Set, Touched},
@@ -100,6 +100,8 @@ pub(super) struct Mine {
     logs_out: bool,
     /// It has moved the end of the record.
     moved: bool,
+    /// When it asked for its last write of the record, where that is not to be touched.
+    wrote: Option<Millis>,
     /// The lifetime that it gave the session, until that is stored, and at all.
     lifetime: Option<Millis>,
     gave: Option<Millis>,
@@ -343,6 +345,7 @@ impl Ghost {
                     return broken("a write changed the lifetime, which its request did not");
                 }
                 mine.moved |= effect.moves_its_end(sid);
+                mine.wrote = (!effect.rules.touches).then_some(effect.asked);
                 if effect.leaves_the_cookie_behind(sid) {
                     return broken("a write before the response kept the cookie from being renewed in time");
                 }
@@ -510,6 +513,8 @@ impl Ghost {
         if about.ended && !trusted && !about.may_return {
             return broken("a cookie was sent for a session whose end was told");
         }
+        // Without touches an end that is in doubt stays so: a cookie that outlives its record harms nobody.
+        let is_in_doubt = !rules.touches && request.life.as_ref().is_some_and(Life::expiry_is_in_doubt);
         match store.held(&ended.sid, now) {
             Some(entry)
                 if ended.error.is_some()
@@ -518,7 +523,7 @@ impl Ghost {
                     && entry.cookie.lifetime() != ended.cookie.lifetime()
                     // It may be what was sent last, and never answered; or before that.
                     && request.life.as_ref().map(|life| life.cookie().lifetime()) != Some(entry.cookie.lifetime())
-                    && !request.life.as_ref().is_some_and(crate::life::Life::cookie_is_in_doubt) =>
+                    && !request.life.as_ref().is_some_and(Life::cookie_is_in_doubt) =>
             {
                 broken("a cookie was sent with an error, and its lifetime is not stored")
             }
@@ -526,8 +531,7 @@ impl Ghost {
                 if (rules.cookie_follows || !(about.shortened || about.lengthened || about.may_return))
                     && !request.faulty
                     && entry.writer == Some(at)
-                    // Without touches an end that is in doubt stays so: a cookie that outlives its record harms nobody.
-                    && expires.is_some_and(|at| at != entry.until && (rules.touches || at < entry.until)) =>
+                    && expires.is_some_and(|at| at != entry.until && !(at > entry.until && is_in_doubt)) =>
             {
                 broken(format!("the cookie ends at {expires:?}, its record at {}", entry.until))
             }
@@ -660,7 +664,7 @@ impl Ghost {
                     request.knows(store.held(&sid, now).and_then(|entry| value(&entry.data, "k")));
                 }
                 if op != Op::Renew {
-                    self.promise(rules, store, now, &sid, running.began);
+                    self.promise(rules, &request.mine, &sid, running.began);
                 }
             }
             Op::Reload => {
@@ -706,14 +710,13 @@ impl Ghost {
         Ok(())
     }
 
-    fn promise(&mut self, rules: &Rules, store: &SimStore, now: Millis, sid: &Sid, from: Millis) {
+    fn promise(&mut self, rules: &Rules, mine: &Mine, sid: &Sid, from: Millis) {
+        // Without touches a session lives from its last write on.
+        let Some(from) = (if rules.touches { Some(from) } else { mine.wrote }) else { return };
         let about = self.about(sid);
         let lifetime = if about.shortened { SHORTER } else { LIFETIME };
         if about.existed && !about.gone {
             let until = from + rules.kept * lifetime / LIFETIME;
-            // Without touches a record ends as its last write had it.
-            let held = store.held(sid, now).filter(|_| !rules.touches);
-            let until = held.map_or(until, |entry| entry.until.min(until));
             about.deadline = about.deadline.max(about.late.map_or(until, |late| late.min(until)));
         }
     }
@@ -811,9 +814,11 @@ impl Ghost {
             // A request that was not heard of since another gave it a shorter life goes by what it knows.
             let from =
                 if self.look(&sid).shortened { running.began.min(request.heard) } else { running.began };
-            self.promise(rules, store, now, &sid, from);
+            self.promise(rules, &request.mine, &sid, from);
             let about = self.about(&sid);
-            about.browser_deadline = about.deadline.min(running.began + rules.kept);
+            if rules.touches || request.mine.wrote.is_some_and(|at| at >= running.began) {
+                about.browser_deadline = about.deadline.min(running.began + rules.kept);
+            }
         }
         Ok(())
     }

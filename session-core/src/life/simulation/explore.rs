@@ -11,7 +11,7 @@ use super::{
 };
 
 /// How much may happen in one run.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Budget {
     pub(super) requests: usize,
     /// Operations of each request, before its end or after it.

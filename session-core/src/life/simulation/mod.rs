@@ -76,16 +76,15 @@ const LATE_TIME: Budget = Budget { faults: 0, time: 2, late: true, ops: &[Op::Up
 const LONG: Budget = Budget { faults: 0, time: 2, ops: &[Op::Update, Op::Reload], ..TWO };
 
 /// With rarer options.
-const RARER: [Budget; 3] = [Budget { faults: 1, ..FAULTS }, Budget { time: 1, ..TIME }, ONE];
+const RARER: [Budget; 4] = [Budget { faults: 1, ..FAULTS }, Budget { time: 1, ..TIME }, LATE_TIME, ONE];
 
 const USUAL: [Budget; 11] = [TWO, THREE, FAULTS, TIME, EXPRESS, LATE, LATE_TIME, ONE, BACK, LONG, GIVEN_UP];
 
 /// With `SIMULATION=all`, which takes long: two faults everywhere, and more of everything else.
-const MORE: [Budget; 8] = [
+const MORE: [Budget; 7] = [
     Budget { faults: 1, ..EXPRESS },
     Budget { ops: &OPS, ..TWO },
     Budget { faults: 2, ..TWO },
-    Budget { faults: 1, ..THREE },
     Budget { faults: 2, ..THREE },
     Budget { time: 1, ..FAULTS },
     Budget { faults: 1, time: 1, late: true, ..TIME },
@@ -156,7 +155,7 @@ fn every_order_of_events_keeps_the_promises() {
         budgets.extend(MORE);
     }
     let (mut worlds, mut violations) = explore_all(&budgets, &Rules::profiles());
-    let rarer = if all() { &budgets } else { &RARER[..] };
+    let rarer = if all() { &USUAL[..] } else { &RARER[..] };
     let (more, found) = explore_all(rarer, &Rules::rarer());
     worlds += more;
     violations.extend(found);
@@ -259,7 +258,9 @@ const SEARCH: [Budget; 15] = [
 /// Without a fault there is nothing to find: what is found with one is its work.
 #[test]
 fn without_a_fault_nothing_is_found() {
-    let (_, violations) = explore_all(&SEARCH[..12], &Rules::profiles());
+    // What every order of events has been through needs no other visit.
+    let others: Vec<Budget> = SEARCH[..12].iter().copied().filter(|budget| !USUAL.contains(budget)).collect();
+    let (_, violations) = explore_all(&others, &Rules::profiles());
     assert!(violations.is_empty(), "{}", violations.join("\n"));
 }
 

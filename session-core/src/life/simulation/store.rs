@@ -98,11 +98,14 @@ impl SimStore {
     pub(super) fn get(&self, sid: &Sid, now: Millis) -> Option<Stored> {
         let entry = self.held(sid, now)?;
         let millis = |ms: Millis| Duration::from_millis(ms.unsigned_abs());
+        let left = entry.until - now;
+        // Where touches are left out, none is ever due.
+        let lifetime = if self.touches { entry.cookie.lifetime().unwrap_or(LIFETIME) } else { left };
         Some(Stored {
             record: Record::new(entry.cookie.clone(), Arc::clone(&entry.data)),
             version: Version::from_number(entry.version),
-            left: Some(millis(entry.until - now)),
-            lifetime: Some(millis(entry.cookie.lifetime().unwrap_or(LIFETIME))),
+            left: Some(millis(left)),
+            lifetime: Some(millis(lifetime)),
         })
     }
 

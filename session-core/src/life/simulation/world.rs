@@ -15,6 +15,7 @@ use crate::{
     },
     options::{Options, cookie_options::CookieOptions, policy::Unset},
     record::data::Data,
+    store::{Set, Touched},
     wire::{date::Millis, sid::Sid},
 };
 
@@ -871,18 +872,20 @@ impl World {
     fn hears(&mut self, at: usize, answer: &Answer) {
         let request = &mut self.requests[at];
         let (Some(running), Some(life)) = (&request.running, &request.life) else { return };
-        (request.asked, request.heard) = (running.asked, self.now);
+        // A conflict says that something is there, and not that it is this session.
+        let is_conflict = matches!(answer, Answer::Set(Set::Conflict) | Answer::Touched(Touched::Conflict));
+        if !is_conflict {
+            (request.asked, request.heard) = (running.asked, self.now);
+        }
         let Waits::Store(ask) = &running.waits else { return };
-        if matches!(answer, Answer::Got(Some(_)) | Answer::Set(crate::store::Set::Written(_))) {
+        if matches!(answer, Answer::Got(Some(_)) | Answer::Set(Set::Written(_))) {
             let given_up = self.late.iter_mut().filter(|late| late.request == at && late.of == *life.sid());
             given_up.for_each(|late| late.is_overruled = true);
         }
         match (&*ask.0, answer) {
             // What was sent before may still arrive.
             (_, Answer::Got(Some(stored))) => request.loaded = value(&stored.record.data, "k"),
-            (Ask::Set { sid, record, .. }, Answer::Set(crate::store::Set::Written(_)))
-                if sid == life.sid() =>
-            {
+            (Ask::Set { sid, record, .. }, Answer::Set(Set::Written(_))) if sid == life.sid() => {
                 request.knows(value(&record.data, "k"));
             }
             _ => {}
