@@ -69,6 +69,17 @@ fn timed() -> (App, Arc<AtomicU64>) {
     app(Duration::from_secs(60 * MINUTE), slow)
 }
 
+fn touched(touch: Touch) -> (App, Arc<AtomicU64>) {
+    let later = Arc::new(AtomicU64::new(0));
+    let (start, now) = (SystemTime::now(), Arc::clone(&later));
+    let clock = Clock::new(move || start + Duration::from_secs(now.load(Ordering::SeqCst)));
+    let memory = MemoryStore::new().clock(clock.clone());
+    let store = Arc::new(common::SlowStore { memory, ..common::SlowStore::default() });
+    let hour = CookieOptions::new().max_age(Duration::from_secs(60 * MINUTE));
+    let options = Options::new("keyboard cat").cookie(hour).clock(clock).touch(touch);
+    (App { sessions: options.store(Arc::clone(&store)).build().unwrap(), store }, later)
+}
+
 fn minutes_left(memory: &MemoryStore, sid: &Sid) -> u64 {
     done(memory.get(sid)).unwrap().unwrap().left.unwrap().as_secs() / MINUTE
 }
@@ -430,15 +441,57 @@ fn a_touch_that_is_left_out_is_no_word_of_the_store() {
 /// What only reads costs nothing and sends nothing, however much of the lifetime has passed.
 #[test]
 fn where_touches_are_left_out_a_read_sends_no_cookie() {
-    let (app, later) = app(Duration::from_secs(60 * MINUTE), |memory, _| Skips(memory));
-    let (exchange, session) = app.ask(&[]);
-    session.insert("user", "tj").unwrap();
-    done(exchange.end()).unwrap();
-    for minute in [13, 59] {
-        later.store(minute * MINUTE, Ordering::SeqCst);
-        let (exchange, _session) = app.request(&session.id());
-        assert!(done(exchange.end()).unwrap().is_empty());
+    for touch in [Touch::AfterPercent(20), Touch::EveryRequest] {
+        let (start, later) = (SystemTime::now(), Arc::new(AtomicU64::new(0)));
+        let now = Arc::clone(&later);
+        let clock = Clock::new(move || start + Duration::from_secs(now.load(Ordering::SeqCst)));
+        let store = Arc::new(Skips(MemoryStore::new().clock(clock.clone())));
+        let hour = CookieOptions::new().max_age(Duration::from_secs(60 * MINUTE));
+        let options = Options::new("keyboard cat").cookie(hour).clock(clock).touch(touch);
+        let app = App { sessions: options.store(Arc::clone(&store)).build().unwrap(), store };
+        let (exchange, session) = app.ask(&[]);
+        session.insert("user", "tj").unwrap();
+        done(exchange.end()).unwrap();
+        for minute in [13, 59] {
+            later.store(minute * MINUTE, Ordering::SeqCst);
+            let (exchange, _session) = app.request(&session.id());
+            assert!(done(exchange.end()).unwrap().is_empty());
+        }
     }
+}
+
+/// Its touch took long, and another one that came meanwhile has moved the end further: the cookie goes out all the same.
+#[test]
+fn a_cookie_that_waits_for_a_slow_store_goes_out_with_the_end_that_another_request_gave() {
+    let (app, later) = timed();
+    let sid = app.log_in();
+    later.store(50 * MINUTE, Ordering::SeqCst);
+    let [(a, one), (b, _two)] = [(); 2].map(|()| app.request(&sid));
+    let mut end = Box::pin(a.end());
+    while minutes_left(&app.store.memory, &sid) < 60 {
+        assert!(common::polled(1, end.as_mut()).is_none());
+    }
+    later.store(50 * MINUTE + 3, Ordering::SeqCst);
+    assert_eq!(done(b.end()).unwrap().len(), 1);
+    assert_eq!(done(end).unwrap().len(), 1);
+    assert_eq!(one.cookie().expires(), app.held(&sid).unwrap().cookie.expires());
+}
+
+/// What it reads takes seconds, and meanwhile another request gives both a later end.
+#[test]
+fn a_cookie_that_waits_for_a_slow_look_is_not_set_back() {
+    let (app, later) = timed();
+    let sid = app.log_in();
+    let [(a, one), (b, two)] = [(); 2].map(|()| app.request(&sid));
+    done(add(&one)).unwrap();
+    later.store(1, Ordering::SeqCst);
+    let mut end = Box::pin(a.end());
+    assert!(common::polled(1, end.as_mut()).is_none());
+    later.store(7, Ordering::SeqCst);
+    two.insert("k", 1).unwrap();
+    assert_eq!(done(b.end()).unwrap().len(), 1);
+    done(end).unwrap();
+    assert!(one.cookie().expires() >= two.cookie().expires());
 }
 
 /// What is read after a conflict tells whether the cookie may go out; nobody has read it here.
@@ -460,18 +513,23 @@ fn a_cookie_does_not_go_out_in_doubt() {
     assert!(done(a.end()).unwrap().is_empty(), "the cookie of what is no more");
 }
 
-/// No touch tells of it later.
+/// No touch may ever tell of it.
 #[test]
-fn a_lifetime_that_was_taken_away_is_not_dropped_with_a_look_that_fails() {
-    let (app, later) = timed();
-    let sid = app.log_in();
-    let (exchange, session) = app.request(&sid);
-    session.set_max_age(None).unwrap();
-    done(session.save()).unwrap();
-    later.store(5, Ordering::SeqCst);
-    app.trouble_at(0, Trouble::FailsBefore);
-    assert!(done(exchange.end()).is_err());
-    assert_eq!(done(exchange.end()).unwrap().len(), 1);
+fn an_end_that_the_handler_has_moved_is_not_dropped_with_a_look_that_fails() {
+    for touch in [Touch::AfterPercent(20), Touch::AfterPercent(100)] {
+        let (app, later) = touched(touch);
+        let sid = app.log_in();
+        later.store(50 * MINUTE, Ordering::SeqCst);
+        let (exchange, session) = app.request(&sid);
+        if touch == Touch::AfterPercent(20) {
+            session.set_max_age(None).unwrap();
+        }
+        done(add(&session)).unwrap();
+        later.store(50 * MINUTE + 5, Ordering::SeqCst);
+        app.trouble_at(0, Trouble::FailsBefore);
+        assert!(done(exchange.end()).is_err());
+        assert_eq!(done(exchange.end()).unwrap().len(), 1);
+    }
 }
 
 /// The store is asked once more before the cookie of an early update goes out, and not for a lifetime.
@@ -492,13 +550,15 @@ fn a_cookie_that_is_sent_a_while_after_an_update_ends_with_a_record_that_no_touc
     assert_eq!(minutes_left(&app.store.0, &sid), 49);
 }
 
-/// What the handler has stored is no failure, where it cannot be asked whether it still stands. The cookie of a new session goes
+/// What the handler has stored is no failure, where it cannot be asked whether it still stands, and no end was moved. The cookie of a new session goes
 /// out, and what a renewal has left behind is destroyed.
 #[test]
 fn an_end_that_only_asks_once_more_does_not_fail_with_the_store() {
     for renews in [false, true] {
         let (app, later) = timed();
-        let (exchange, session) = if renews { app.request(&app.log_in()) } else { app.ask(&[]) };
+        let sid = app.log_in();
+        later.store(5 * MINUTE, Ordering::SeqCst);
+        let (exchange, session) = if renews { app.request(&sid) } else { app.ask(&[]) };
         if renews {
             let first = app.store.calls.load(Ordering::SeqCst);
             // The copy is made, and nobody waits for the rest.
@@ -509,25 +569,18 @@ fn an_end_that_only_asks_once_more_does_not_fail_with_the_store() {
             drop(renewal);
         }
         done(add(&session)).unwrap();
-        later.store(5, Ordering::SeqCst);
+        later.store(5 * MINUTE + 5, Ordering::SeqCst);
         app.trouble(&session.id(), Some(Trouble::FailsBefore));
         let cookies = done(exchange.end()).unwrap();
         assert_eq!(cookies.len(), usize::from(!renews));
-        assert_eq!((app.records(), app.count(&session.id())), (1, Some(1)));
+        assert_eq!((app.records(), app.count(&session.id())), (if renews { 1 } else { 2 }, Some(1)));
     }
 }
 
 /// Where no touch is ever due, writes alone keep a session: early ones, late ones, and the first one, tried again.
 #[test]
 fn where_no_touch_is_due_every_write_gives_the_whole_lifetime() {
-    let later = Arc::new(AtomicU64::new(0));
-    let (start, now) = (SystemTime::now(), Arc::clone(&later));
-    let clock = Clock::new(move || start + Duration::from_secs(now.load(Ordering::SeqCst)));
-    let memory = MemoryStore::new().clock(clock.clone());
-    let store = Arc::new(common::SlowStore { memory, ..common::SlowStore::default() });
-    let hour = CookieOptions::new().max_age(Duration::from_secs(60 * MINUTE));
-    let options = Options::new("keyboard cat").cookie(hour).clock(clock).touch(Touch::AfterPercent(100));
-    let app = App { sessions: options.store(Arc::clone(&store)).build().unwrap(), store };
+    let (app, later) = touched(Touch::AfterPercent(100));
     let (exchange, session) = app.ask(&[]);
     session.insert("user", "tj").unwrap();
     app.trouble_at(0, Trouble::FailsBefore);

@@ -225,6 +225,25 @@ fn what_a_reload_dropped_stays_dropped() {
     }
 }
 
+/// A renewal and an update are given up. The end destroys what the renewal may have left, and reads the session: the update is
+/// not to count any more.
+#[test]
+fn an_update_that_was_given_up_does_not_count_after_the_end_has_read_the_session() {
+    let app = late().next().unwrap();
+    let sid = log_in(&app);
+    let (exchange, session) = app.request(&sid);
+    done(add(&session)).unwrap();
+    app.store.catches_set.store(true, Ordering::SeqCst);
+    assert!(polled(3, session.renew_id()).is_none());
+    app.store.catches_set.store(true, Ordering::SeqCst);
+    assert!(polled(3, add(&session)).is_none());
+    assert_eq!(done(exchange.end()).unwrap().len(), 1);
+    assert_eq!(app.store.data(&sid, "n").as_deref(), Some("1"));
+    app.store.arrives();
+    assert!(!app.store.arrives(), "the update");
+    assert_eq!(app.store.data(&sid, "n").as_deref(), Some("1"));
+}
+
 /// A record that is to end because its lifetime is over: the call is given up, and the session is read again, or given another
 /// lifetime, with which the end only touches it.
 #[test]

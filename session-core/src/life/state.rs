@@ -15,7 +15,7 @@ use super::{
     merge::{UNKNOWN, changed_keys, either, merge},
 };
 use crate::{
-    options::policy::{Attributes, CookieRenewal, ExplicitSave},
+    options::policy::{Attributes, CookieChange, CookieRenewal, ExplicitSave},
     record::{
         cookie::{Cookie, Differing},
         data::Data,
@@ -447,7 +447,6 @@ impl Life {
         self.cookie_in_doubt
     }
 
-    #[cfg(test)]
     pub(super) fn expiry_is_in_doubt(&self) -> bool {
         self.expiry_in_doubt
     }
@@ -492,11 +491,10 @@ impl Life {
         !same(&self.base, &self.view) || self.doubted.iter().any(|seen| !same(seen, &self.view))
     }
 
-    /// The browser gets its cookie all the same, or hears of it with the next touch. What the handler has set of a cookie is not
-    /// told again.
-    pub(super) fn may_be_told_later(&self, context: &Context<'_>) -> bool {
-        let facts = self.facts(context);
-        !facts.cookie_changed || !facts.cookie_matches
+    /// The browser's cookie is another one than the record has now, by what this request has done, and nobody else will tell it.
+    pub(super) fn owes_its_cookie(&self, context: &Context<'_>) -> bool {
+        let counts = context.options.policies.cookie_change == CookieChange::Counts;
+        self.is_presented() && (self.renewed.is_some() || (self.cookie_changed && counts))
     }
 
     /// The store holds it, as far as this request knows.
@@ -816,9 +814,11 @@ impl Life {
         {
             self.fence = Some(expected);
         }
-        let ours = self.span().and_then(|span| span.until);
-        let was_held = self.held().is_some();
         let given = self.renewed.zip(self.cookie.lifetime()).map(|(at, lifetime)| date::after(at, lifetime));
+        // What an answer that took long has said of it may be later.
+        let told = given.filter(|_| self.cookie_unsaved.is_nothing());
+        let ours = self.span().and_then(|span| span.until).into_iter().chain(told).min();
+        let was_held = self.held().is_some();
         self.standing = Standing::Held(Held::of(&stored, asked, context.now, given));
         let theirs = self.span().and_then(Span::surely);
         // Somebody else has moved it further since, and sent the cookie for it. Stores round to whole seconds.

@@ -89,18 +89,23 @@ impl Operation {
             (End::Looking(decision), Event::Failed(error))
                 if life.presence == Presence::Present
                     && !life.has_changes()
-                    && life.may_be_told_later(context) =>
+                    && (self.has_confirmed || !life.owes_its_cookie(context)) =>
             {
                 self.ended_unconfirmed(decision, life, context, error.into())
             }
             (End::Looking(decision), Event::Failed(error)) => {
                 self.ended(life, context, decision, Some(error.into()))
             }
-            (End::Looking(_), _) => {
+            (End::Looking(before), _) => {
                 if !life.has_changes() {
                     life.is_stored_as_it_is();
                 }
-                self.decide(life, context)
+                let mut decision = decide(&life.facts(context), &context.options.policies);
+                // Somebody else has moved the end further: the cookie that was to go out says so.
+                if decision == Decision::NOTHING {
+                    decision.cookie = before.cookie;
+                }
+                self.carry_out(decision, life, context, Event::Begin)
             }
             (End::CleaningUp(decision), Event::Failed(error)) => {
                 self.ended(life, context, decision, Some(error.into()))
@@ -194,6 +199,12 @@ impl Operation {
             Event::Read => self.decide(life, context),
             Event::Touched | Event::Destroyed(..) if self.is_to_decide_again(life, context) => {
                 self.decide(life, context)
+            }
+            // Nothing was moved of which a cookie could tell.
+            Event::Touched if self.was_skipped && !life.expiry_is_in_doubt() => {
+                let decision = Decision { write: Write::Nothing, ..decision };
+                let decision = cookie_after(&life.facts(context), &context.options.policies, decision);
+                self.clean_up(decision, life, context)
             }
             _ => self.clean_up(decision, life, context),
         }

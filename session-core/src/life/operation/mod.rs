@@ -316,7 +316,9 @@ impl Operation {
 impl Operation {
     fn settle(&mut self, life: &mut Life, context: &Context<'_>, answer: Answer) -> Event {
         let asked = std::mem::replace(&mut self.asked, Asked::Nothing);
-        if matches!(answer, Answer::Set(_) | Answer::Destroyed(_)) {
+        let is_of_this = matches!(&asked, Asked::Set(_))
+            || matches!(&asked, Asked::Destroy { why, .. } if *why != Why::LeftOver);
+        if is_of_this && matches!(answer, Answer::Set(_) | Answer::Destroyed(_)) {
             life.is_answered();
         }
         match (asked, answer) {
@@ -326,8 +328,9 @@ impl Operation {
             (Asked::Set(sent), Answer::Set(set)) => self.set(life, context, &sent, set),
             (Asked::Copy(sent), Answer::Set(set)) => self.copied(life, context, sent, set),
             (Asked::Touch { stamped, at, was_in_doubt }, Answer::Touched(touched)) => match touched {
-                // The end stays in doubt: a cookie that outlives its record harms nobody.
+                // An end that was in doubt stays so: a cookie that outlives its record harms nobody.
                 Touched::Skipped if !planted(Fault::SkippedTouchBelieved) => {
+                    life.moved_nothing(was_in_doubt);
                     self.was_skipped = true;
                     Event::Touched
                 }

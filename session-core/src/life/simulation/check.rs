@@ -100,8 +100,9 @@ pub(super) struct Mine {
     logs_out: bool,
     /// It has moved the end of the record.
     moved: bool,
-    /// When it asked for its last write of the record, where that is not to be touched.
+    /// When it asked for its last write of the record, where that is not to be touched, and whether its end did.
     wrote: Option<Millis>,
+    end_wrote: bool,
     /// The lifetime that it gave the session, until that is stored, and at all.
     lifetime: Option<Millis>,
     gave: Option<Millis>,
@@ -346,6 +347,7 @@ impl Ghost {
                 }
                 mine.moved |= effect.moves_its_end(sid);
                 mine.wrote = (!effect.rules.touches).then_some(effect.asked);
+                mine.end_wrote |= !effect.rules.touches && effect.op == Op::End;
                 if effect.leaves_the_cookie_behind(sid) {
                     return broken("a write before the response kept the cookie from being renewed in time");
                 }
@@ -816,7 +818,7 @@ impl Ghost {
                 if self.look(&sid).shortened { running.began.min(request.heard) } else { running.began };
             self.promise(rules, &request.mine, &sid, from);
             let about = self.about(&sid);
-            if rules.touches || request.mine.wrote.is_some_and(|at| at >= running.began) {
+            if rules.touches || request.mine.end_wrote {
                 about.browser_deadline = about.deadline.min(running.began + rules.kept);
             }
         }
