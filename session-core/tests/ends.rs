@@ -494,6 +494,26 @@ fn a_cookie_that_waits_for_a_slow_look_is_not_set_back() {
     assert!(one.cookie().expires() >= two.cookie().expires());
 }
 
+/// With `rolling` a touch is always due. One that took long is looked after, and needs no second one: its answer would come
+/// after whatever happened meanwhile, and its failure would be one of what is stored.
+#[test]
+fn a_slow_touch_is_looked_after_once_and_not_repeated() {
+    let store = Arc::new(common::SlowStore::default());
+    let (start, later) = (SystemTime::now(), Arc::new(AtomicU64::new(0)));
+    let now = Arc::clone(&later);
+    let clock = Clock::new(move || start + Duration::from_secs(now.load(Ordering::SeqCst)));
+    let options = Options::new("keyboard cat").rolling(true).clock(clock);
+    let app = App { sessions: options.store(Arc::clone(&store)).build().unwrap(), store };
+    let (exchange, _session) = app.request(&app.log_in());
+    let calls = || app.store.calls.load(Ordering::SeqCst);
+    let before = calls();
+    let mut end = Box::pin(exchange.end());
+    assert!(common::polled(2, end.as_mut()).is_none());
+    later.store(2, Ordering::SeqCst);
+    assert_eq!(done(end).unwrap().len(), 1);
+    assert_eq!(calls() - before, 2, "a touch and a look");
+}
+
 /// What is read after a conflict tells whether the cookie may go out; nobody has read it here.
 #[test]
 fn a_cookie_does_not_go_out_in_doubt() {

@@ -494,7 +494,8 @@ impl Life {
     /// The browser's cookie is another one than the record has now, by what this request has done, and nobody else will tell it.
     pub(super) fn owes_its_cookie(&self, context: &Context<'_>) -> bool {
         let counts = context.options.policies.cookie_change == CookieChange::Counts;
-        self.is_presented() && (self.renewed.is_some() || (self.cookie_changed && counts))
+        let is_moved = self.renewed.is_some() && self.cookie.has_expires();
+        self.is_presented() && (is_moved || (self.cookie_changed && counts))
     }
 
     /// The store holds it, as far as this request knows.

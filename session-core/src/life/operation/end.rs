@@ -86,21 +86,28 @@ impl Operation {
             },
             (End::Begin, _) => self.decide(life, context),
             (End::Writing(decision), event) => self.carry_out(decision, life, context, event),
-            (End::Looking(decision), Event::Failed(error))
-                if life.presence == Presence::Present
-                    && !life.has_changes()
-                    && (self.has_confirmed || !life.owes_its_cookie(context)) =>
-            {
-                self.ended_unconfirmed(decision, life, context, error.into())
+            (End::Looking(_), Event::Failed(_)) if life.presence != Presence::Present => {
+                self.decide(life, context)
             }
             (End::Looking(decision), Event::Failed(error)) => {
-                self.ended(life, context, decision, Some(error.into()))
+                let has_written = matches!(decision.write, Write::Set | Write::Touch) && !self.was_skipped;
+                if life.has_changes() || (life.owes_its_cookie(context) && !has_written) {
+                    return self.ended(life, context, decision, Some(error.into()));
+                }
+                self.ended_unconfirmed(decision, life, context, error.into())
             }
             (End::Looking(before), _) => {
                 if !life.has_changes() {
                     life.is_stored_as_it_is();
                 }
                 let mut decision = decide(&life.facts(context), &context.options.policies);
+                // One touch is enough, and another one would have to be looked after as well.
+                if decision.write == Write::Touch
+                    && (self.has_confirmed || self.was_skipped)
+                    && !life.expiry_is_in_doubt()
+                {
+                    decision.write = Write::Nothing;
+                }
                 // Somebody else has moved the end further: the cookie that was to go out says so.
                 if decision == Decision::NOTHING {
                     decision.cookie = before.cookie;

@@ -512,6 +512,13 @@ impl Ghost {
         {
             return broken(format!("the browser's cookie was set back from {until} to {expires}"));
         }
+        if let (Some((held, Some(until))), Some(expires), false) = (jar, expires, rules.touches)
+            && *held == ended.sid
+            && expires < *until
+        {
+            // Of two responses at the same time, the browser believes the one that comes last; no touch sends another.
+            about.browser_deadline = about.browser_deadline.min(expires);
+        }
         if about.ended && !trusted && !about.may_return {
             return broken("a cookie was sent for a session whose end was told");
         }
