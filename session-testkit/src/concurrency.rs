@@ -377,7 +377,7 @@ pub async fn what_is_done_unconditionally_is_not_undone(fixture: &Fixture) {
 /// Several count, and each goes on with the version that its last write was answered, without reading again.
 #[allow(missing_docs)]
 pub async fn who_goes_on_with_the_version_that_was_answered_loses_nothing(fixture: &Fixture) {
-    const WRITES: usize = 12;
+    const WRITES: usize = 24;
     let sid = Sid::random();
     let record = |n: usize| record(fixture, &format!("\"n\":{n}"));
     put(fixture, &sid, &record(0)).await;
