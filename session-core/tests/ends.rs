@@ -51,33 +51,41 @@ impl Store for Far {
     }
 }
 
-/// The new profile, a lifetime of an hour, and a clock that stands still: in seconds since the beginning.
-fn app<S: Store + 'static>(
-    lifetime: Duration,
+/// The new profile, and a clock that stands still: in seconds since the beginning.
+fn app_with<S: Store + 'static>(
+    set: impl FnOnce(Options) -> Options,
     store: impl FnOnce(MemoryStore, Arc<AtomicU64>) -> S,
 ) -> (App<S>, Arc<AtomicU64>) {
     let (start, later) = (SystemTime::now(), Arc::new(AtomicU64::new(0)));
     let now = Arc::clone(&later);
     let clock = Clock::new(move || start + Duration::from_secs(now.load(Ordering::SeqCst)));
     let store = Arc::new(store(MemoryStore::new().clock(clock.clone()), Arc::clone(&later)));
-    let options = Options::new("keyboard cat").cookie(CookieOptions::new().max_age(lifetime)).clock(clock);
+    let options = set(Options::new("keyboard cat")).clock(clock);
     (App { sessions: options.store(Arc::clone(&store)).build().unwrap(), store }, later)
+}
+
+fn app<S: Store + 'static>(
+    lifetime: Duration,
+    store: impl FnOnce(MemoryStore, Arc<AtomicU64>) -> S,
+) -> (App<S>, Arc<AtomicU64>) {
+    app_with(|options| options.cookie(CookieOptions::new().max_age(lifetime)), store)
+}
+
+fn slow(memory: MemoryStore, _: Arc<AtomicU64>) -> common::SlowStore {
+    common::SlowStore { memory, ..common::SlowStore::default() }
 }
 
 fn timed() -> (App, Arc<AtomicU64>) {
-    let slow = |memory, _| common::SlowStore { memory, ..common::SlowStore::default() };
     app(Duration::from_secs(60 * MINUTE), slow)
 }
 
-fn touched(touch: Touch) -> (App, Arc<AtomicU64>) {
-    let later = Arc::new(AtomicU64::new(0));
-    let (start, now) = (SystemTime::now(), Arc::clone(&later));
-    let clock = Clock::new(move || start + Duration::from_secs(now.load(Ordering::SeqCst)));
-    let memory = MemoryStore::new().clock(clock.clone());
-    let store = Arc::new(common::SlowStore { memory, ..common::SlowStore::default() });
+/// A lifetime of an hour.
+fn touched<S: Store + 'static>(
+    touch: Touch,
+    store: impl FnOnce(MemoryStore, Arc<AtomicU64>) -> S,
+) -> (App<S>, Arc<AtomicU64>) {
     let hour = CookieOptions::new().max_age(Duration::from_secs(60 * MINUTE));
-    let options = Options::new("keyboard cat").cookie(hour).clock(clock).touch(touch);
-    (App { sessions: options.store(Arc::clone(&store)).build().unwrap(), store }, later)
+    app_with(|options| options.cookie(hour).touch(touch), store)
 }
 
 fn minutes_left(memory: &MemoryStore, sid: &Sid) -> u64 {
@@ -421,12 +429,7 @@ impl Store for Skips {
 /// Nobody was asked whether it is still there: another request has given the browser a newer cookie.
 #[test]
 fn a_touch_that_is_left_out_is_no_word_of_the_store() {
-    let later = Arc::new(AtomicU64::new(0));
-    let (start, now) = (SystemTime::now(), Arc::clone(&later));
-    let clock = Clock::new(move || start + Duration::from_secs(now.load(Ordering::SeqCst)));
-    let store = Arc::new(Skips(MemoryStore::new().clock(clock.clone())));
-    let options = Options::new("keyboard cat").rolling(true).clock(clock);
-    let app = App { sessions: options.store(Arc::clone(&store)).build().unwrap(), store };
+    let (app, later) = app_with(|options| options.rolling(true), |memory, _| Skips(memory));
     let (exchange, session) = app.ask(&[]);
     session.insert("user", "tj").unwrap();
     done(exchange.end()).unwrap();
@@ -442,13 +445,7 @@ fn a_touch_that_is_left_out_is_no_word_of_the_store() {
 #[test]
 fn where_touches_are_left_out_a_read_sends_no_cookie() {
     for touch in [Touch::AfterPercent(20), Touch::EveryRequest] {
-        let (start, later) = (SystemTime::now(), Arc::new(AtomicU64::new(0)));
-        let now = Arc::clone(&later);
-        let clock = Clock::new(move || start + Duration::from_secs(now.load(Ordering::SeqCst)));
-        let store = Arc::new(Skips(MemoryStore::new().clock(clock.clone())));
-        let hour = CookieOptions::new().max_age(Duration::from_secs(60 * MINUTE));
-        let options = Options::new("keyboard cat").cookie(hour).clock(clock).touch(touch);
-        let app = App { sessions: options.store(Arc::clone(&store)).build().unwrap(), store };
+        let (app, later) = touched(touch, |memory, _| Skips(memory));
         let (exchange, session) = app.ask(&[]);
         session.insert("user", "tj").unwrap();
         done(exchange.end()).unwrap();
@@ -498,12 +495,7 @@ fn a_cookie_that_waits_for_a_slow_look_is_not_set_back() {
 /// after whatever happened meanwhile, and its failure would be one of what is stored.
 #[test]
 fn a_slow_touch_is_looked_after_once_and_not_repeated() {
-    let store = Arc::new(common::SlowStore::default());
-    let (start, later) = (SystemTime::now(), Arc::new(AtomicU64::new(0)));
-    let now = Arc::clone(&later);
-    let clock = Clock::new(move || start + Duration::from_secs(now.load(Ordering::SeqCst)));
-    let options = Options::new("keyboard cat").rolling(true).clock(clock);
-    let app = App { sessions: options.store(Arc::clone(&store)).build().unwrap(), store };
+    let (app, later) = app_with(|options| options.rolling(true), slow);
     let (exchange, _session) = app.request(&app.log_in());
     let calls = || app.store.calls.load(Ordering::SeqCst);
     let before = calls();
@@ -537,7 +529,7 @@ fn a_cookie_does_not_go_out_in_doubt() {
 #[test]
 fn an_end_that_the_handler_has_moved_is_not_dropped_with_a_look_that_fails() {
     for touch in [Touch::AfterPercent(20), Touch::AfterPercent(100)] {
-        let (app, later) = touched(touch);
+        let (app, later) = touched(touch, slow);
         let sid = app.log_in();
         later.store(50 * MINUTE, Ordering::SeqCst);
         let (exchange, session) = app.request(&sid);
@@ -600,7 +592,7 @@ fn an_end_that_only_asks_once_more_does_not_fail_with_the_store() {
 /// Where no touch is ever due, writes alone keep a session: early ones, late ones, and the first one, tried again.
 #[test]
 fn where_no_touch_is_due_every_write_gives_the_whole_lifetime() {
-    let (app, later) = touched(Touch::AfterPercent(100));
+    let (app, later) = touched(Touch::AfterPercent(100), slow);
     let (exchange, session) = app.ask(&[]);
     session.insert("user", "tj").unwrap();
     app.trouble_at(0, Trouble::FailsBefore);
@@ -656,7 +648,6 @@ fn a_read_that_took_half_the_lifetime_does_not_keep_the_end_from_touching() {
 
 #[test]
 fn a_lifetime_beyond_the_last_date_is_not_touched_with_every_request() {
-    let slow = |memory, _| common::SlowStore { memory, ..common::SlowStore::default() };
     let (app, later) = app(Duration::MAX, slow);
     let sid = app.log_in();
     for at in 1..5 {
