@@ -183,6 +183,25 @@ pub(crate) fn is_to_look_after(policies: &Policies, has_asked: bool) -> Option<M
     (policies.cookie_renewal == CookieRenewal::WithRecord && !planted(fault)).then_some(after)
 }
 
+/// The browser's cookie is another one than the record has now, by what this request has done, and nobody else will tell it.
+pub(crate) fn owes_its_cookie(facts: &Facts, policies: &Policies) -> bool {
+    let is_changed = facts.cookie_changed && policies.cookie_change == CookieChange::Counts;
+    facts.cookie_matches && ((facts.renewed && facts.expires) || is_changed)
+}
+
+/// What is done once such a look has found the session. One touch is enough (`may_touch`), and another one would have to be looked
+/// after as well. Where somebody else has moved the end further, the cookie that was to go out says so.
+pub(crate) fn after_look(decision: Decision, before: SetCookie, may_touch: bool) -> Decision {
+    match decision {
+        Decision { write: Write::Touch, cookie } if !may_touch => Decision {
+            write: Write::Nothing,
+            cookie: if cookie == SetCookie::Nothing { before } else { cookie },
+        },
+        Decision::NOTHING => Decision { cookie: before, ..decision },
+        other => other,
+    }
+}
+
 fn without_session(gone: Presence, facts: &Facts, policies: &Policies) -> Decision {
     let destroy = policies.unset == Unset::Destroy;
     let destroyed = destroy || gone == Presence::Destroyed;

@@ -15,7 +15,7 @@ use super::{
     merge::{UNKNOWN, changed_keys, either, merge},
 };
 use crate::{
-    options::policy::{Attributes, CookieChange, CookieRenewal, ExplicitSave},
+    options::policy::{Attributes, CookieRenewal, ExplicitSave},
     record::{
         cookie::{Cookie, Differing},
         data::Data,
@@ -489,13 +489,6 @@ impl Life {
     /// Data that the store does not have, or may not have: a write without an answer may have stored other ones.
     fn has_changed_data(&self) -> bool {
         !same(&self.base, &self.view) || self.doubted.iter().any(|seen| !same(seen, &self.view))
-    }
-
-    /// The browser's cookie is another one than the record has now, by what this request has done, and nobody else will tell it.
-    pub(super) fn owes_its_cookie(&self, context: &Context<'_>) -> bool {
-        let counts = context.options.policies.cookie_change == CookieChange::Counts;
-        let is_moved = self.renewed.is_some() && self.cookie.has_expires();
-        self.is_presented() && (is_moved || (self.cookie_changed && counts))
     }
 
     /// The store holds it, as far as this request knows.

@@ -6,7 +6,8 @@ use crate::{
     life::{
         Context,
         decide::{
-            Decision, Presence, SetCookie, Write, cookie_after, cookie_with_error, decide, is_to_look_after,
+            Decision, Presence, SetCookie, Write, after_look, cookie_after, cookie_with_error, decide,
+            is_to_look_after, owes_its_cookie,
         },
         fault::{Fault, planted},
         state::{CookieOut, Life, Standing},
@@ -91,7 +92,8 @@ impl Operation {
             }
             (End::Looking(decision), Event::Failed(error)) => {
                 let has_written = matches!(decision.write, Write::Set | Write::Touch) && !self.was_skipped;
-                if life.has_changes() || (life.owes_its_cookie(context) && !has_written) {
+                let owes = owes_its_cookie(&life.facts(context), &context.options.policies);
+                if life.has_changes() || (owes && !has_written) {
                     return self.ended(life, context, decision, Some(error.into()));
                 }
                 self.ended_unconfirmed(decision, life, context, error.into())
@@ -100,18 +102,9 @@ impl Operation {
                 if !life.has_changes() {
                     life.is_stored_as_it_is();
                 }
-                let mut decision = decide(&life.facts(context), &context.options.policies);
-                // One touch is enough, and another one would have to be looked after as well.
-                if decision.write == Write::Touch
-                    && (self.has_confirmed || self.was_skipped)
-                    && !life.expiry_is_in_doubt()
-                {
-                    decision.write = Write::Nothing;
-                }
-                // Somebody else has moved the end further: the cookie that was to go out says so.
-                if decision == Decision::NOTHING {
-                    decision.cookie = before.cookie;
-                }
+                let decision = decide(&life.facts(context), &context.options.policies);
+                let may_touch = !(self.has_confirmed || self.was_skipped) || life.expiry_is_in_doubt();
+                let decision = after_look(decision, before.cookie, may_touch);
                 self.carry_out(decision, life, context, Event::Begin)
             }
             (End::CleaningUp(decision), Event::Failed(error)) => {
