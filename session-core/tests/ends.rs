@@ -22,19 +22,31 @@ use session_core::{
 
 const MINUTE: u64 = 60;
 
-/// A store whose reads take their time to come back.
+/// A store whose reads take their time to arrive, and to come back.
 #[derive(Debug)]
 struct Far {
     memory: MemoryStore,
     now: Arc<AtomicU64>,
-    takes: AtomicU64,
+    there: AtomicU64,
+    back: AtomicU64,
+}
+
+impl Far {
+    fn new(memory: MemoryStore, now: Arc<AtomicU64>) -> Self {
+        Self { memory, now, there: AtomicU64::new(0), back: AtomicU64::new(0) }
+    }
+
+    fn takes(&self, time: &AtomicU64) {
+        self.now.fetch_add(time.load(Ordering::SeqCst), Ordering::SeqCst);
+    }
 }
 
 #[async_trait]
 impl Store for Far {
     async fn get(&self, sid: &Sid) -> Result<Option<Stored>, StoreError> {
+        self.takes(&self.there);
         let answer = self.memory.get(sid).await;
-        self.now.fetch_add(self.takes.load(Ordering::SeqCst), Ordering::SeqCst);
+        self.takes(&self.back);
         answer
     }
 
@@ -474,6 +486,25 @@ fn a_cookie_that_waits_for_a_slow_store_goes_out_with_the_end_that_another_reque
     assert_eq!(one.cookie().expires(), app.held(&sid).unwrap().cookie.expires());
 }
 
+/// The same, and another operation brings it to its end while nobody waits for it: what was not heard is told again.
+#[test]
+fn an_end_that_was_not_heard_after_its_look_still_owes_its_cookie() {
+    let (app, later) = timed();
+    let sid = app.log_in();
+    later.store(50 * MINUTE, Ordering::SeqCst);
+    let [(a, one), (b, _two)] = [(); 2].map(|()| app.request(&sid));
+    let mut end = Box::pin(a.end());
+    while minutes_left(&app.store.memory, &sid) < 60 {
+        assert!(common::polled(1, end.as_mut()).is_none());
+    }
+    later.store(50 * MINUTE + 3, Ordering::SeqCst);
+    assert_eq!(done(b.end()).unwrap().len(), 1);
+    done(one.reload()).unwrap();
+    drop(end);
+    assert_eq!(done(a.end()).unwrap().len(), 1);
+    assert_eq!(one.cookie().expires(), app.held(&sid).unwrap().cookie.expires());
+}
+
 /// What it reads takes seconds, and meanwhile another request gives both a later end.
 #[test]
 fn a_cookie_that_waits_for_a_slow_look_is_not_set_back() {
@@ -488,6 +519,24 @@ fn a_cookie_that_waits_for_a_slow_look_is_not_set_back() {
     two.insert("k", 1).unwrap();
     assert_eq!(done(b.end()).unwrap().len(), 1);
     done(end).unwrap();
+    assert!(one.cookie().expires() >= two.cookie().expires());
+}
+
+/// Such an answer does not say to the second which end it is: the later one harms nobody.
+#[test]
+fn a_cookie_that_waits_for_a_slow_look_is_not_set_back_by_a_part_of_it() {
+    let (app, later) = touched(Touch::AfterPercent(100), Far::new);
+    let (exchange, session) = app.ask(&[]);
+    session.insert("user", "tj").unwrap();
+    done(exchange.end()).unwrap();
+    let [(a, one), (b, two)] = [(); 2].map(|()| app.request(&session.id()));
+    later.store(50 * MINUTE, Ordering::SeqCst);
+    done(add(&one)).unwrap();
+    later.store(50 * MINUTE + 6, Ordering::SeqCst);
+    two.insert("k", 1).unwrap();
+    assert_eq!(done(b.end()).unwrap().len(), 1);
+    app.store.there.store(8, Ordering::SeqCst);
+    done(a.end()).unwrap();
     assert!(one.cookie().expires() >= two.cookie().expires());
 }
 
@@ -631,16 +680,15 @@ fn an_end_that_is_tried_again_after_a_save_sends_a_cookie_that_ends_with_the_rec
 /// What the store says of the time that is left was true when it was asked.
 #[test]
 fn a_read_that_took_half_the_lifetime_does_not_keep_the_end_from_touching() {
-    let far = |memory, now| Far { memory, now, takes: AtomicU64::new(0) };
-    let (app, later) = app(Duration::from_secs(60 * MINUTE), far);
+    let (app, later) = app(Duration::from_secs(60 * MINUTE), Far::new);
     let (exchange, session) = app.ask(&[]);
     session.insert("user", "tj").unwrap();
     done(exchange.end()).unwrap();
     let sid = session.id();
     later.store(10 * MINUTE, Ordering::SeqCst);
-    app.store.takes.store(30 * MINUTE, Ordering::SeqCst);
+    app.store.back.store(30 * MINUTE, Ordering::SeqCst);
     let (exchange, _session) = app.request(&sid);
-    app.store.takes.store(0, Ordering::SeqCst);
+    app.store.back.store(0, Ordering::SeqCst);
     assert_eq!(later.load(Ordering::SeqCst), 40 * MINUTE);
     assert_eq!(done(exchange.end()).unwrap().len(), 1);
     assert_eq!(minutes_left(&app.store.memory, &sid), 60);

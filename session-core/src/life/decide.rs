@@ -52,8 +52,10 @@ pub(crate) struct Facts {
     pub(crate) stored: bool,
     /// It is a while since the store was last heard of this session.
     pub(crate) unconfirmed: bool,
-    /// This request has moved the record's expiry already.
+    /// This request has moved the record's expiry already, and nobody has since.
     pub(crate) renewed: bool,
+    /// It has, whatever came since: the browser is to be told.
+    pub(crate) has_renewed: bool,
     /// It has not, and knows when the record ends.
     pub(crate) end_known: bool,
     /// Another request ended the session.
@@ -186,7 +188,7 @@ pub(crate) fn is_to_look_after(policies: &Policies, has_asked: bool) -> Option<M
 /// The browser's cookie is another one than the record has now, by what this request has done, and nobody else will tell it.
 pub(crate) fn owes_its_cookie(facts: &Facts, policies: &Policies) -> bool {
     let is_changed = facts.cookie_changed && policies.cookie_change == CookieChange::Counts;
-    facts.cookie_matches && ((facts.renewed && facts.expires) || is_changed)
+    facts.cookie_matches && ((facts.has_renewed && facts.expires) || is_changed)
 }
 
 /// What is done once such a look has found the session. One touch is enough (`may_touch`), and another one would have to be looked
@@ -242,7 +244,7 @@ fn cookie(facts: &Facts, policies: &Policies, write: Write) -> SetCookie {
     let modified = is_modified(facts, policies);
     let renewed = policies.cookie_renewal == CookieRenewal::WithRecord
         && !planted(Fault::CookieNotRenewed)
-        && (facts.renewed || write != Write::Nothing);
+        && (facts.has_renewed || write != Write::Nothing);
     let send = if facts.cookie_matches {
         policies.rolling || cookie_changed || (facts.expires && (modified || renewed))
     } else {
@@ -420,6 +422,7 @@ mod tests {
             stored: false,
             unconfirmed: false,
             renewed: false,
+            has_renewed: false,
             end_known: false,
             ended_elsewhere: false,
         }

@@ -71,8 +71,10 @@ pub(crate) struct Life {
     same_id: bool,
     /// What express-session calls the saved hash.
     saved: Option<Arc<Data>>,
-    /// When this request last gave the record its whole lifetime.
+    /// When this request last gave the record its whole lifetime, if nobody has moved its end since.
     renewed: Option<Millis>,
+    /// It has, whatever came since.
+    has_renewed: bool,
     /// When the store was last asked of this session, and told that it is there.
     confirmed: Millis,
     /// A cookie that the handler had changed was sent, and no answer came yet …
@@ -212,6 +214,7 @@ impl Life {
             same_id: true,
             saved: None,
             renewed: None,
+            has_renewed: false,
             confirmed: now,
             cookie_sent: false,
             cookie_in_doubt: false,
@@ -437,6 +440,7 @@ impl Life {
             stored: self.is_stored(),
             unconfirmed: self.is_unheard(CONFIRMED_FOR, context.now),
             renewed: self.renewed.is_some(),
+            has_renewed: self.has_renewed,
             end_known: self.known_end(context).is_some(),
             ended_elsewhere: self.standing == Standing::Gone,
         }
@@ -814,8 +818,8 @@ impl Life {
         let ours = self.span().and_then(|span| span.until).into_iter().chain(told).min();
         let was_held = self.held().is_some();
         self.standing = Standing::Held(Held::of(&stored, asked, context.now, given));
-        let theirs = self.span().and_then(Span::surely);
-        // Somebody else has moved it further since, and sent the cookie for it. Stores round to whole seconds.
+        let theirs = self.span().and_then(|span| span.until);
+        // Somebody else may have moved it further since, and sent the cookie for it. Stores round to whole seconds.
         if ours.zip(theirs).is_some_and(|(ours, theirs)| theirs > ours.saturating_add(ROUNDED))
             && !planted(Fault::CookieSetBack)
         {
@@ -919,7 +923,7 @@ impl Life {
     /// The record has its whole lifetime.
     fn is_renewed(&mut self, at: Millis) {
         (self.expiry_in_doubt, self.has_kept_back) = (false, false);
-        self.renewed = Some(at);
+        (self.renewed, self.has_renewed) = (Some(at), true);
     }
 
     /// The record was destroyed because its own lifetime had ended: the session may be stored again.
@@ -983,7 +987,7 @@ impl Life {
         self.view = Arc::default();
         self.base = Arc::clone(&self.view);
         self.has_no_doubt();
-        self.renewed = None;
+        (self.renewed, self.has_renewed) = (None, false);
         (self.expiry_in_doubt, self.has_kept_back) = (false, false);
     }
 
