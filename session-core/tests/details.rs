@@ -331,17 +331,23 @@ fn the_first_secret_signs_and_all_verify() {
 fn whether_it_is_secure_the_connection_says_and_a_trusted_proxy() {
     let auto = CookieOptions::new().secure(Secure::Auto).same_site(SameSiteOption::Auto);
     for (proxy, forwarded, encrypted, secure) in [
-        (false, "", false, false),
-        (false, "", true, true),
-        (false, "https", false, false),
-        (true, "https", false, true),
-        (true, "HTTPS , http", false, true),
-        (true, "http, https", false, false),
-        (true, "", false, false),
+        (false, &[][..], false, false),
+        (false, &[""], false, false),
+        (false, &[""], true, true),
+        (false, &["https"], false, false),
+        (true, &["https"], false, true),
+        (true, &["HTTPS , http"], false, true),
+        (true, &["http, https"], false, false),
+        (true, &[""], false, false),
+        // Node joins the lines of a header.
+        (true, &["https", "http"], false, true),
+        (true, &["http", "https"], false, false),
+        (true, &["", "https"], false, false),
     ] {
         let sessions = Options::new("keyboard cat").cookie(auto.clone()).proxy(proxy).build().unwrap();
-        let cookie = ask(&sessions, &[("X-Forwarded-Proto", forwarded)], encrypted).unwrap().cookie();
-        let what = format!("{proxy} {forwarded} {encrypted}");
+        let headers: Vec<_> = forwarded.iter().map(|line| ("X-Forwarded-Proto", *line)).collect();
+        let cookie = ask(&sessions, &headers, encrypted).unwrap().cookie();
+        let what = format!("{proxy} {forwarded:?} {encrypted}");
         assert_eq!(cookie.secure(), secure, "{what}");
         let same_site = if secure { SameSite::None } else { SameSite::Lax };
         assert_eq!(cookie.same_site(), Some(same_site), "{what}");

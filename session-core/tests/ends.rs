@@ -148,6 +148,21 @@ fn a_socket_that_has_just_heard_of_its_session_does_not_read_it_again() {
     assert_eq!(app.store.calls.load(Ordering::SeqCst) - calls, 1);
 }
 
+/// The end that this request gave the record is the one of the lifetime that it had then.
+#[test]
+fn an_end_that_another_lifetime_would_have_given_is_not_that_of_the_record() {
+    let (app, _) = app(Duration::from_secs(2), slow);
+    let (_exchange, session) = app.ask(&[]);
+    done(add(&session)).unwrap();
+    session.set_max_age(Some(Duration::from_millis(4_500))).unwrap();
+    let left = || done(app.store.memory.get(&session.id())).unwrap().unwrap().left.unwrap();
+    app.trouble_at(0, Trouble::FailsAfter);
+    assert!(done(add(&session)).is_err());
+    assert_eq!(left(), Duration::from_millis(3_600), "so that a touch is due");
+    done(add(&session)).unwrap();
+    assert_eq!(left(), Duration::from_millis(3_600));
+}
+
 /// The browser's cookie ends at minute 60, and the response of a request that has saved at minute 55 never goes out.
 #[test]
 fn a_request_without_a_response_does_not_keep_the_cookie_from_being_renewed() {

@@ -211,6 +211,22 @@ fn a_stale_cookie_does_not_hide_a_live_one_behind_it() {
     }
 }
 
+/// A request may make the store look up so many, and no more.
+#[test]
+fn of_many_cookies_the_first_eight_are_looked_at() {
+    let [app, _] = apps();
+    let sid = app.log_in();
+    for (before, finds) in [(1, true), (7, true), (8, false)] {
+        let mut cookies: Vec<_> = (0..before).map(|_| cookie(&Sid::random())).collect();
+        cookies.push(cookie(&sid));
+        // In one header, as a browser sends them, and in several.
+        for cookies in [vec![cookies.join("; ")], cookies.clone()] {
+            let (_, session) = app.ask(&cookies);
+            assert_eq!(session.get::<String>("user").unwrap().is_some(), finds, "{before}");
+        }
+    }
+}
+
 #[test]
 fn null_is_absent_and_paths_reach_inside() {
     let [app, _] = apps();

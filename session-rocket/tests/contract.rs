@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
+use std::sync::Arc;
+
 use rocket::{
     Build, Rocket, catch, catchers,
     fairing::AdHoc,
@@ -11,10 +13,10 @@ use rocket::{
     response::stream::TextStream,
     routes,
 };
-use session_core::{Options, Sessions};
+use session_core::{MemoryStore, Options, Sessions};
 use session_rocket::{Session, SessionError, SessionFairing, session};
 use session_testkit::{
-    App, Browser, Request, Response,
+    App, Browser, CANARY, FailingStore, Request, Response,
     adapter::{answer, later, twice},
 };
 
@@ -149,6 +151,24 @@ fn catchers_see_the_session() {
             let response = browser.get(&app, "/teapot").await;
             assert_eq!((response.status, response.body.as_str()), (418, count));
         }
+    });
+}
+
+/// The fairing could not read it on arrival, the handler could: what it has renewed is known to nobody without the cookie.
+#[test]
+fn a_session_that_is_read_after_all_keeps_its_browser() {
+    session_testkit::run(async {
+        let store = FailingStore::new(MemoryStore::new());
+        let options = Options::express("keyboard cat").name("sid").store(Arc::clone(&store));
+        let app = app(options.build().unwrap()).await;
+        let mut browser = Browser::new();
+        assert_eq!(browser.get(&app, "/count").await.body, "1");
+        store.fail_next_read();
+        let response = browser.get(&app, "/login").await;
+        assert_eq!((response.status, response.set_cookie.len()), (500, 1), "{response:?}");
+        assert!(!response.body.contains(CANARY), "{response:?}");
+        assert_eq!(browser.get(&app, "/count").await.body, "2");
+        assert_eq!(browser.get(&app, "/user").await.body, "tj");
     });
 }
 

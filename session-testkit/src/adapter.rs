@@ -335,13 +335,16 @@ contract! {
         let app = app(open, new(Arc::clone(&store))).await;
         let mut browser = Browser::new();
         text(&mut browser, &app, "/count").await;
-        // The record under the new id, and the end of the old one.
-        store.fail_writes_after(2);
-        let response = browser.get(&app, "/login").await;
-        assert!(response.status >= 500 && response.set_cookie.len() == 1, "{response:?}");
-        assert!(!response.body.contains(CANARY), "{response:?}");
-        store.fail_writes(false);
-        assert_eq!(text(&mut browser, &app, "/count").await, "2");
+        // Also where the handler has failed as well.
+        for (path, count) in [("/login", "2"), ("/error/login", "3")] {
+            // The record under the new id, and the end of the old one.
+            store.fail_writes_after(2);
+            let response = browser.get(&app, path).await;
+            assert!(response.status >= 500 && response.set_cookie.len() == 1, "{path}: {response:?}");
+            assert!(!response.body.contains(CANARY), "{path}: {response:?}");
+            store.fail_writes(false);
+            assert_eq!(text(&mut browser, &app, "/count").await, count, "{path}");
+        }
     }
 
     async fn a_store_that_is_down_harms_no_route_that_never_asks(open) {
@@ -362,9 +365,15 @@ contract! {
             (true, "HTTPS , http", 1),
             (true, "http,https", 0),
             (true, "", 0),
+            // Two lines of the header.
+            (true, "https\nhttp", 1),
+            (true, "http\nhttps", 0),
         ] {
             let app = app(open, new(MemoryStore::new()).cookie(secure.clone()).proxy(proxy)).await;
-            let response = app.send(Request::get("/count").header("x-forwarded-proto", header)).await;
+            let request = header.lines().fold(Request::get("/count"), |request, line| {
+                request.header("x-forwarded-proto", line)
+            });
+            let response = app.send(request).await;
             assert_eq!((response.status, response.set_cookie.len()), (200, sent), "{proxy} {header}");
         }
     }

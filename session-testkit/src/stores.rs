@@ -19,6 +19,7 @@ pub const CANARY: &str = "canary: connection refused by sessions.internal";
 pub struct FailingStore<S> {
     store: S,
     reads: AtomicBool,
+    next_read: AtomicBool,
     /// So many writes work yet.
     writes: AtomicUsize,
 }
@@ -26,12 +27,18 @@ pub struct FailingStore<S> {
 impl<S: Store> FailingStore<S> {
     /// Around a store. Nothing fails yet.
     pub fn new(store: S) -> Arc<Self> {
-        Arc::new(Self { store, reads: AtomicBool::new(false), writes: AtomicUsize::new(usize::MAX) })
+        let [reads, next_read] = [false; 2].map(AtomicBool::new);
+        Arc::new(Self { store, reads, next_read, writes: AtomicUsize::new(usize::MAX) })
     }
 
     /// From now on `get` fails, or works again.
     pub fn fail_reads(&self, fail: bool) {
         self.reads.store(fail, Ordering::SeqCst);
+    }
+
+    /// The next `get` fails, and those after it work.
+    pub fn fail_next_read(&self) {
+        self.next_read.store(true, Ordering::SeqCst);
     }
 
     /// From now on `set`, `touch` and `destroy` fail, or work again.
@@ -50,15 +57,16 @@ impl<S: Store> FailingStore<S> {
         written.map(|_| ()).map_err(|_| StoreError::unavailable("failing", CANARY))
     }
 
-    fn check(switch: &AtomicBool) -> Result<(), StoreError> {
-        if switch.load(Ordering::SeqCst) { Err(StoreError::unavailable("failing", CANARY)) } else { Ok(()) }
+    fn check_read(&self) -> Result<(), StoreError> {
+        let fails = self.next_read.swap(false, Ordering::SeqCst) || self.reads.load(Ordering::SeqCst);
+        if fails { Err(StoreError::unavailable("failing", CANARY)) } else { Ok(()) }
     }
 }
 
 #[async_trait]
 impl<S: Store> Store for FailingStore<S> {
     async fn get(&self, sid: &Sid) -> Result<Option<Stored>, StoreError> {
-        Self::check(&self.reads)?;
+        self.check_read()?;
         self.store.get(sid).await
     }
 

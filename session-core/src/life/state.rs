@@ -71,8 +71,8 @@ pub(crate) struct Life {
     same_id: bool,
     /// What express-session calls the saved hash.
     saved: Option<Arc<Data>>,
-    /// When this request last gave the record its whole lifetime, if nobody has moved its end since.
-    renewed: Option<Millis>,
+    /// This request has given the record its whole lifetime, and nobody has moved its end since.
+    renewed: Option<Renewed>,
     /// It has, whatever came since.
     has_renewed: bool,
     /// When the store was last asked of this session, and told that it is there.
@@ -151,6 +151,14 @@ struct Span {
     slack: Millis,
     /// How long a touch would hold it; `None`: for ever.
     lifetime: Option<Millis>,
+}
+
+/// When the record got its whole lifetime, and when it so ends; `None`: the cookie has no date.
+#[derive(Clone, Copy)]
+#[cfg_attr(test, derive(Hash))]
+struct Renewed {
+    at: Millis,
+    end: Option<Millis>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -407,7 +415,8 @@ impl Life {
             }
             Some(None) => {
                 let a_while_ago = |at| context.now.saturating_sub(at) >= CONFIRMED_FOR;
-                self.renewed.is_none_or(a_while_ago) || context.options.touch.is_due(None, None)
+                self.renewed.is_none_or(|renewed| a_while_ago(renewed.at))
+                    || context.options.touch.is_due(None, None)
             }
             None => context.options.touch.is_due(None, None),
         };
@@ -589,7 +598,7 @@ impl Life {
 
     /// What may have been moved has the later end: a cookie that outlives its record harms nobody.
     fn renewed_at(&self, now: Millis) -> Millis {
-        self.renewed.filter(|_| !self.expiry_in_doubt).unwrap_or(now)
+        self.renewed.filter(|_| !self.expiry_in_doubt).map_or(now, |renewed| renewed.at)
     }
 
     /// And with an error: what is stored, not what was to be.
@@ -786,13 +795,11 @@ impl Life {
         }
         self.standing = Standing::Held(Held::written(version, sent, span));
         if is_whole(&sent.stamped, sent.at) {
-            self.is_renewed(sent.at);
+            self.is_renewed(&sent.stamped, sent.at);
         } else {
             self.has_kept_back |= !keeps_its_end;
-            let lifetime = sent.stamped.lifetime().unwrap_or_default();
             // What this request gave is no more where the record ends.
-            self.renewed =
-                self.renewed.filter(|at| sent.stamped.expires_at() == Some(date::after(*at, lifetime)));
+            self.renewed = self.renewed.filter(|renewed| sent.stamped.expires_at() == renewed.end);
         }
         self.confirmed = sent.at;
         self.reported = None;
@@ -812,10 +819,9 @@ impl Life {
         {
             self.fence = Some(expected);
         }
-        let given = self.renewed.zip(self.cookie.lifetime()).map(|(at, lifetime)| date::after(at, lifetime));
+        let given = self.renewed.and_then(|renewed| renewed.end);
         // What an answer that took long has said of it may be later.
-        let told = given.filter(|_| self.cookie_unsaved.is_nothing());
-        let ours = self.span().and_then(|span| span.until).into_iter().chain(told).min();
+        let ours = self.span().and_then(|span| span.until).into_iter().chain(given).min();
         let was_held = self.held().is_some();
         self.standing = Standing::Held(Held::of(&stored, asked, context.now, given));
         let theirs = self.span().and_then(|span| span.until);
@@ -915,15 +921,16 @@ impl Life {
             held.span = Span::of(stamped, now, span);
         }
         if is_whole(stamped, now) {
-            self.is_renewed(now);
+            self.is_renewed(stamped, now);
         }
         self.confirmed = now;
     }
 
     /// The record has its whole lifetime.
-    fn is_renewed(&mut self, at: Millis) {
+    fn is_renewed(&mut self, stamped: &Cookie, at: Millis) {
         (self.expiry_in_doubt, self.has_kept_back) = (false, false);
-        (self.renewed, self.has_renewed) = (Some(at), true);
+        self.renewed = Some(Renewed { at, end: stamped.expires_at() });
+        self.has_renewed = true;
     }
 
     /// The record was destroyed because its own lifetime had ended: the session may be stored again.

@@ -670,7 +670,13 @@ impl Ghost {
                 }
                 if !never_stored {
                     request.mine.is_stored();
-                    request.knows(store.held(&sid, now).and_then(|entry| value(&entry.data, "k")));
+                    match op {
+                        Op::Renew => {
+                            request.knows(store.held(&sid, now).and_then(|entry| value(&entry.data, "k")))
+                        }
+                        // A touch does not say what it has found.
+                        _ => request.has_no_doubt(),
+                    }
                 }
                 if op != Op::Renew {
                     self.promise(rules, &request.mine, &sid, running.began);

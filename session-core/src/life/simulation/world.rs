@@ -951,6 +951,10 @@ impl Request {
     /// The store holds this value.
     pub(super) fn knows(&mut self, value: Option<u8>) {
         self.loaded = value;
+        self.has_no_doubt();
+    }
+
+    pub(super) fn has_no_doubt(&mut self) {
         self.in_doubt.clear();
     }
 
