@@ -5,7 +5,7 @@
 const cookie = {
   byPath: req => ({ path: '/', maxAge: pathOf(req).startsWith('/app') ? 60_000 : 3_600_000, sameSite: 'lax' }),
   ofApp: () => ({ path: '/app', httpOnly: false, priority: 'high' }),
-  byHeader: req => ({ secure: req.headers['x-forwarded-proto'] === 'https', maxAge: null }),
+  byHeader: req => ({ secure: req.headers['x-forwarded-proto']?.split(',')[0] === 'https', maxAge: null }),
 }
 
 /** Each makes a function that makes ids, the first of them with the number 1. */

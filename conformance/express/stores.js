@@ -7,7 +7,7 @@ const { promisify } = require('node:util')
 const session = require('express-session')
 const { Refusal } = require('./config')
 
-const CONNECT_TIMEOUT = 3000 // ms: a server that is down answers 500 soon instead of hanging
+const CONNECT_TIMEOUT = 20_000 // ms: for a machine that is busy; where nobody listens most of them know at once
 
 const openers = {
   memory() {

@@ -25,11 +25,13 @@ fn main() -> ExitCode {
         .run()
 }
 
-/// Where the first case stands that shows the difference; none: nothing shows it.
+/// Where the first case stands that shows the difference; none: nothing shows it. A probe that does not start, or does not
+/// answer, has another fault than the one that was planted.
 fn found(run: Differential) -> Option<(u64, usize)> {
     match run.as_found().run() {
         Ok(_) => None,
-        Err(Failure::Difference(difference)) => Some(difference.place()),
+        Err(Failure::Difference(difference)) if difference.is_of_answers() => Some(difference.place()),
+        Err(Failure::Difference(difference)) => panic!("{difference}"),
         Err(failure) => panic!("{failure}"),
     }
 }

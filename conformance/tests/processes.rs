@@ -11,16 +11,13 @@ use std::{
         atomic::{AtomicUsize, Ordering},
     },
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use common::{ACTIX, AXUM, Database, MONGO, MONGO_OBJECTS, MYSQL, POSTGRES, REDIS, ROCKET, Store, oracle};
 use conformance::differential::{Program, Sent, Server};
 use serde_json::{Value, json};
 use test_support::Tests;
-
-/// How long a slow request takes: long enough for another one to be answered meanwhile, on a busy machine too.
-const SLOW: u32 = 1_500;
 
 type Test = fn(&Stand);
 
@@ -111,15 +108,35 @@ fn log_in(server: &Server) -> String {
         .unwrap_or_else(|| panic!("a session has a cookie"))
 }
 
-/// A request that is still at work while the caller goes on.
-fn slow(server: &Arc<Server>, cookie: &str, mut then: Vec<Value>) -> thread::JoinHandle<Sent> {
-    // The session is read before the first operation, and written at the end.
-    then.insert(0, json!(["get", "user"]));
-    then.insert(1, json!(["sleep", SLOW]));
-    let (server, cookie) = (Arc::clone(server), cookie.to_owned());
-    let request = thread::spawn(move || send(&server, json!(then), Some(&cookie)));
-    thread::sleep(std::time::Duration::from_millis(u64::from(SLOW) / 3));
-    request
+/// A request that has read its session, and waits before it goes on.
+struct Waiting {
+    server: Arc<Server>,
+    gate: String,
+    request: thread::JoinHandle<Sent>,
+}
+
+impl Waiting {
+    /// The session is read before the first operation, and written at the end.
+    fn to(server: &Arc<Server>, cookie: &str, then: Vec<Value>) -> Self {
+        static GATES: AtomicUsize = AtomicUsize::new(0);
+        let gate = format!("gate{}", GATES.fetch_add(1, Ordering::Relaxed));
+        let operations: Vec<Value> =
+            [json!(["get", "user"]), json!(["wait", gate])].into_iter().chain(then).collect();
+        let request = {
+            let (server, cookie) = (Arc::clone(server), cookie.to_owned());
+            thread::spawn(move || send(&server, json!(operations), Some(&cookie)))
+        };
+        while !server.waits_at(&gate).unwrap_or_else(|error| panic!("{error}")) {
+            assert!(!request.is_finished(), "it did not wait");
+            thread::sleep(Duration::from_millis(5));
+        }
+        Self { server: Arc::clone(server), gate, request }
+    }
+
+    fn goes_on(self) -> Sent {
+        self.server.open(&self.gate).unwrap_or_else(|error| panic!("{error}"));
+        self.request.join().unwrap_or_else(|_| panic!("a request failed"))
+    }
 }
 
 /// 32 requests at once, over all processes of ours.
@@ -153,31 +170,16 @@ fn counters_are_exact(stand: &Stand) {
 /// What Express itself reads before we write, and writes after, it overwrites: nobody else can keep that.
 fn counters_are_exact_with_express_adding_in_between(stand: &Stand) {
     let processes = stand.processes();
-    let Some(express) = &processes.express else { return };
+    let express = processes.express.as_ref().unwrap();
     for rust in &processes.rust {
-        let sums = (0..4).find_map(|attempt| express_adds_in_between(rust, express, 1_500 << attempt));
-        assert_eq!(sums, Some((json!(5), json!(5))), "none: Express was never through in time");
+        let cookie = log_in(express);
+        let ours = Waiting::to(rust, &cookie, vec![json!(["add", "n", 1])]);
+        let read = || send(express, json!([["get", "n"]]), Some(&cookie)).results[0].clone();
+        for _ in 0..4 {
+            send(express, json!([["set", "n", read().as_u64().unwrap_or(0) + 1]]), Some(&cookie));
+        }
+        assert_eq!((&ours.goes_on().results[2], read()), (&json!(5), json!(5)));
     }
-}
-
-/// Express adds four times while a request of ours pauses, so many ms, between its reading and its adding; the sums that ours
-/// answers and that Express then reads. None where Express was not through before the pause could be over.
-fn express_adds_in_between(rust: &Arc<Server>, express: &Server, pause: u64) -> Option<(Value, Value)> {
-    let cookie = log_in(express);
-    let begun = Instant::now();
-    let ours = {
-        let (rust, cookie) = (Arc::clone(rust), cookie.clone());
-        let operations = json!([["get", "n"], ["sleep", pause], ["add", "n", 1]]);
-        thread::spawn(move || send(&rust, operations, Some(&cookie)))
-    };
-    thread::sleep(Duration::from_millis(pause / 3));
-    let read = || send(express, json!([["get", "n"]]), Some(&cookie)).results[0].clone();
-    for _ in 0..4 {
-        send(express, json!([["set", "n", read().as_u64().unwrap_or(0) + 1]]), Some(&cookie));
-    }
-    let through = begun.elapsed() < Duration::from_millis(pause);
-    let ours = ours.join().unwrap_or_else(|_| panic!("a request failed"));
-    through.then(|| (ours.results[2].clone(), read()))
 }
 
 fn changes_of_several_keys_are_whole(stand: &Stand) {
@@ -201,20 +203,24 @@ fn a_flash_message_is_taken_once(stand: &Stand) {
     assert_eq!(taken, ["hello"]);
 }
 
-/// Max age 4 s: a read moves the store's expiry and not the record's, and a later write must not go by the record's.
+/// Max age 10 s: a read moves the store's expiry and not the record's, and a later write must not go by the record's.
 fn a_session_in_use_outlives_its_first_expiry(stand: &Stand) {
-    let processes = stand.processes_with(4_000);
-    for server in &processes.rust {
+    let processes = stand.processes_with(10_000);
+    let outlives = |server: &Server| {
         let cookie = log_in(server);
-        let wait = |seconds: f64| thread::sleep(std::time::Duration::from_secs_f64(seconds));
-        wait(2.5);
+        let wait = |seconds| thread::sleep(Duration::from_secs(seconds));
+        wait(6);
         send(server, json!([["get", "user"]]), Some(&cookie));
-        wait(2.5);
+        wait(6);
         assert_eq!(send(server, json!([["add", "n", 1]]), Some(&cookie)).results, json!([1]));
-        wait(2.0);
+        wait(5);
         let after = send(server, json!([["get", "user"], ["get", "n"]]), Some(&cookie));
         assert_eq!(after.results, json!(["tj", 1]));
-    }
+    };
+    // All at once: they mostly wait.
+    thread::scope(|scope| {
+        processes.rust.iter().for_each(|server| drop(scope.spawn(move || outlives(server))));
+    });
 }
 
 fn keys_written_at_once_are_all_kept(stand: &Stand) {
@@ -231,11 +237,11 @@ fn a_logout_stays_a_logout(stand: &Stand) {
     let others = processes.rust.iter().chain(&processes.express);
     for other in others {
         let cookie = log_in(other);
-        let writes = slow(&processes.rust[0], &cookie, vec![json!(["set", "cart", 1])]);
-        let reads = slow(&processes.rust[1], &cookie, Vec::new());
+        let writes = Waiting::to(&processes.rust[0], &cookie, vec![json!(["set", "cart", 1])]);
+        let reads = Waiting::to(&processes.rust[1], &cookie, Vec::new());
         send(other, json!([["destroy"]]), Some(&cookie));
         for request in [writes, reads] {
-            assert!(request.join().unwrap_or_else(|_| panic!("a request failed")).cookie.is_none());
+            assert_eq!(request.goes_on().cookie, None);
         }
         let after = send(&processes.rust[2], json!([["get", "user"], ["get", "cart"]]), Some(&cookie));
         assert_eq!(after.results, json!([null, null]));
@@ -248,9 +254,9 @@ fn what_express_wrote_in_between_is_kept(stand: &Stand) {
     let express = processes.express.as_ref().unwrap();
     for rust in &processes.rust {
         let cookie = log_in(express);
-        let ours = slow(rust, &cookie, vec![json!(["set", "ours", 1]), json!(["del", "user"])]);
+        let ours = Waiting::to(rust, &cookie, vec![json!(["set", "ours", 1]), json!(["del", "user"])]);
         send(express, json!([["set", "theirs", { "b": 1, "a": [1.5, null] }]]), Some(&cookie));
-        ours.join().unwrap_or_else(|_| panic!("a request failed"));
+        ours.goes_on();
         let after = send(express, json!([["keys"], ["get", "theirs"]]), Some(&cookie));
         assert_eq!(after.results, json!([["theirs", "ours"], { "b": 1, "a": [1.5, null] }]));
     }

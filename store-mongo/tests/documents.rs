@@ -368,13 +368,14 @@ fn a_touch_is_throttled_as_touch_after_says(url: String) {
         assert_eq!(at(60).touch(&sid, &hour(60).cookie, &another).await.unwrap(), Touched::Conflict);
         assert_eq!(shown(document(&collection, &sid).await), shown(written.clone()), "nothing is written");
         let expect = Expect::Version(due.version);
+        grow_old(&collection, &sid).await;
         assert_eq!(at(60).touch(&sid, &hour(60).cookie, &expect).await.unwrap(), Touched::Moved);
         let moved = document(&collection, &sid).await;
         let millis = |document: &Document, key| document.get_datetime(key).unwrap().timestamp_millis();
         for key in ["expires", "lastModified"] {
             assert_eq!(millis(&moved, key) - millis(&written, key), 60_000, "{key}");
         }
-        assert!(millis(&moved, "updatedAt") >= millis(&written, "updatedAt"));
+        assert!(millis(&moved, "updatedAt") >= millis(&written, "updatedAt"), "not the old one");
         assert!(moved.keys().eq(written.keys()));
 
         // Not due, but a shorter lifetime holds at once.
@@ -400,6 +401,12 @@ fn a_touch_is_throttled_as_touch_after_says(url: String) {
     });
 }
 
+/// As if it had been written in 1970.
+async fn grow_old(collection: &Collection<Document>, sid: &Sid) {
+    let old = doc! { "$set": { "updatedAt": DateTime::from_millis(1_000) } };
+    collection.update_one(doc! { "_id": sid.as_str() }, old).await.unwrap();
+}
+
 fn touch_says_what_became_of_the_document(url: String) {
     run(async {
         for stringify in [true, false] {
@@ -418,8 +425,11 @@ fn touch_says_what_became_of_the_document(url: String) {
             assert_eq!(document(&collection, &sid).await, written, "a conflict changes nothing");
             // The second one changes nothing but `updatedAt`.
             for expect in [&second, &second, &Expect::Anything] {
+                grow_old(&collection, &sid).await;
                 assert_eq!(store.touch(&sid, &cookie, expect).await.unwrap(), Touched::Moved);
                 let moved = document(&collection, &sid).await;
+                let updated = |document: &Document| document.get_datetime("updatedAt").unwrap().to_owned();
+                assert!(updated(&moved) >= updated(&written), "not the old one");
                 assert_eq!(moved.get("session"), written.get("session"));
                 assert!(moved.get_datetime("expires").unwrap() < written.get_datetime("expires").unwrap());
             }

@@ -58,6 +58,7 @@ pub(crate) fn quick(_: &Workspace, arguments: &[&str]) -> ExitCode {
 fn conclude(tests: impl FnOnce(&mut Totals) -> Result<ExitStatus>) -> ExitCode {
     let mut totals = Totals::default();
     let failure = match tests(&mut totals) {
+        Ok(status) if status.success() && totals.passed == 0 => Some("no test was run".into()),
         Ok(status) if status.success() => None,
         Ok(_) if totals.failed > 0 => None,
         Ok(status) => Some(format!("cargo test failed outside of the tests, see above ({status})")),

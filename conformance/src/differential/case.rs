@@ -26,6 +26,7 @@ pub(super) struct Request {
     pub(super) after: i64,
     pub(super) method: &'static str,
     pub(super) path: String,
+    /// What `X-Forwarded-Proto` says; each line is a header of its own.
     pub(super) forwarded: Option<&'static str>,
     pub(super) cookies: Cookies,
     pub(super) ops: Vec<Op>,

@@ -1,4 +1,4 @@
-//! Probes as child processes, ended when dropped: one for a test of its own, or kept for one configuration after the other.
+//! Probes as child processes, ended when dropped, and kept for one configuration after the other.
 
 use std::ffi::OsString;
 use std::io::{BufRead as _, BufReader, Read, Write as _};
@@ -45,28 +45,22 @@ impl Program {
         Ok(Self { command: express.node, arguments, touches_before_saving: true, idle: Arc::default() })
     }
 
-    /// A process of its own for one configuration, and its base URL.
-    pub(super) fn alone(&self, config: &Value) -> Result<(Process, String), String> {
-        let config = config.to_string();
-        let mut process = self.spawn(|probe| probe.env("PROBE_CONFIG", config))?;
-        let url = process.url()?;
-        Ok((process, url))
-    }
-
     /// Has a process that is idle serve this configuration, or a new one; [`Starting::ready`] waits for it.
     pub(super) fn start(&self, config: &Value) -> Result<Starting, String> {
         let idle = self.idle.lock().ok().and_then(|mut idle| idle.pop());
         let mut process = match idle {
             Some(process) => process,
-            None => self.spawn(|probe| probe.arg("--many"))?,
+            None => self.spawn()?,
         };
         process.say(&config.to_string())?;
         Ok(Starting { process, idle: Arc::clone(&self.idle) })
     }
 
-    fn spawn(&self, set: impl FnOnce(&mut Command) -> &mut Command) -> Result<Process, String> {
+    fn spawn(&self) -> Result<Process, String> {
         let mut command = Command::new(&self.command);
-        let mut child = set(command.args(&self.arguments))
+        let mut child = command
+            .args(&self.arguments)
+            .arg("--many")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -93,6 +87,7 @@ impl Starting {
 }
 
 /// A configuration that is being served. When dropped, its process is kept for another.
+#[derive(Debug)]
 pub(super) struct Serving {
     process: Option<Process>,
     url: String,

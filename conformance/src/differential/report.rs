@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::answer::Answer;
 use super::case::Case;
 
 /// A run without a difference.
@@ -9,16 +10,60 @@ use super::case::Case;
 pub struct Summary {
     /// Requests sent to each side.
     pub requests: usize,
+    /// How many of them were answered with a status below 300, with a session cookie, and left records in the database.
+    pub(super) weight: Weight,
     /// Configurations tried.
     pub configs: usize,
     /// The seed of the first.
     pub seed: u64,
 }
 
+/// What a run is worth: two sides that refuse everything agree as well.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Weight {
+    pub(super) done: usize,
+    pub(super) cookies: usize,
+    pub(super) records: usize,
+}
+
+impl Weight {
+    pub(super) fn add(&mut self, answer: &Answer) {
+        self.done += usize::from(answer.status < 300);
+        self.cookies += usize::from(!answer.set_cookie.is_empty());
+        self.records += usize::from(!answer.rows.is_empty());
+    }
+}
+
+impl std::ops::AddAssign for Weight {
+    fn add_assign(&mut self, other: Self) {
+        self.done += other.done;
+        self.cookies += other.cookies;
+        self.records += other.records;
+    }
+}
+
+impl Summary {
+    /// What there is too little of to show anything; `on_database`: records are looked at.
+    pub(super) fn shows_too_little(&self, on_database: bool) -> Option<&'static str> {
+        let Weight { done, cookies, records } = self.weight;
+        // A few requests may be anything.
+        let part = |number: usize, percent: usize| number * 100 >= self.requests.saturating_sub(50) * percent;
+        match () {
+            () if self.requests == 0 => Some("requests"),
+            () if !part(done, 50) => Some("requests that were not refused"),
+            () if !part(cookies, 15) => Some("answers with a session cookie"),
+            () if on_database && !part(records, 30) => Some("records in the database"),
+            () => None,
+        }
+    }
+}
+
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { requests, configs, seed } = self;
-        write!(f, "{requests} requests over {configs} configurations, seed {seed}, no difference")
+        let Self { requests, configs, seed, weight } = self;
+        let Weight { done, cookies, records } = weight;
+        write!(f, "{requests} requests over {configs} configurations, seed {seed}, no difference; ")?;
+        write!(f, "{done} done, {cookies} with a cookie, {records} with records")
     }
 }
 
@@ -57,12 +102,19 @@ pub(super) struct Mismatch {
     pub(super) request: Option<usize>,
     pub(super) expected: String,
     pub(super) got: String,
+    /// Both sides have answered it.
+    pub(super) answered: bool,
 }
 
 impl Difference {
     /// The case: its seed, and the request that is answered differently, counted from 1.
     pub fn place(&self) -> (u64, usize) {
         (self.case.seed, self.mismatch.request.map_or(0, |index| index + 1))
+    }
+
+    /// Both sides have started, and answered the request.
+    pub fn is_of_answers(&self) -> bool {
+        self.mismatch.answered
     }
 
     /// How many requests are left of the case.
@@ -83,7 +135,7 @@ impl Difference {
 
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Mismatch { request, expected, got } = &self.mismatch;
+        let Mismatch { request, expected, got, .. } = &self.mismatch;
         let seed = self.case.seed;
         writeln!(f, "a difference; again with DIFFERENTIAL_SEED={seed} DIFFERENTIAL_CONFIGS=1")?;
         write!(f, "{}", self.case)?;

@@ -1,14 +1,14 @@
 //! Runs cases on both sides until one differs.
 
 use std::panic::resume_unwind;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use super::answer::{Window, Windows};
 use super::case::Case;
 use super::generate;
-use super::report::{Difference, Failure, Mismatch, Summary};
+use super::report::{Difference, Failure, Mismatch, Summary, Weight};
 use super::seeds::Seeds;
 use super::shrink::shrink;
 use super::side::Side;
@@ -101,7 +101,7 @@ impl Differential {
     /// The first difference, made as small as possible, or what is wrong with the reference.
     pub fn run(&self) -> Result<Summary, Failure> {
         let next = AtomicUsize::new(0);
-        let requests = AtomicUsize::new(0);
+        let sent = Mutex::new((0, Weight::default()));
         let stop = AtomicBool::new(false);
         let failure = Mutex::new(None);
 
@@ -114,7 +114,11 @@ impl Differential {
                             break;
                         }
                         match self.try_case(self.seed.wrapping_add(index as u64)) {
-                            Ok(sent) => drop(requests.fetch_add(sent, Ordering::Relaxed)),
+                            Ok((requests, weight)) => {
+                                let mut sent = sent.lock().unwrap_or_else(PoisonError::into_inner);
+                                sent.0 += requests;
+                                sent.1 += weight;
+                            }
                             // The worker that stops the others is the one that shrinks and reports.
                             Err(first) if !stop.swap(true, Ordering::Relaxed) => {
                                 let first = if self.shrinks { self.shrunk(first) } else { first };
@@ -131,12 +135,19 @@ impl Differential {
 
         match failure.into_inner().ok().flatten() {
             Some(failure) => Err(failure),
-            None => Ok(Summary { requests: requests.into_inner(), configs: self.configs, seed: self.seed }),
+            None => {
+                let (requests, weight) = sent.into_inner().unwrap_or_else(PoisonError::into_inner);
+                let summary = Summary { requests, weight, configs: self.configs, seed: self.seed };
+                match summary.shows_too_little(self.reference.has_database()) {
+                    Some(what) => Err(Failure::Reference(format!("too few {what}: {summary}"))),
+                    None => Ok(summary),
+                }
+            }
         }
     }
 
-    /// How many requests were sent to each side.
-    fn try_case(&self, seed: u64) -> Result<usize, Failure> {
+    /// How many requests were sent to each side, and what they were worth.
+    fn try_case(&self, seed: u64) -> Result<(usize, Weight), Failure> {
         let mut case = generate::case(
             seed,
             self.reference.programs().max(self.tested.programs()),
@@ -146,14 +157,15 @@ impl Differential {
         if self.lasting {
             case.make_lasting();
         }
-        match self.mismatch(&case)? {
-            None => Ok(case.requests.len()),
+        let mut weight = Weight::default();
+        match self.mismatch(&case, &mut weight)? {
+            None => Ok((case.requests.len(), weight)),
             Some(mismatch) => Err(Failure::Difference(Box::new(Difference { case, mismatch }))),
         }
     }
 
     /// Runs a case on both sides up to the first request that is answered differently.
-    fn mismatch(&self, case: &Case) -> Result<Option<Mismatch>, Failure> {
+    fn mismatch(&self, case: &Case, weight: &mut Weight) -> Result<Option<Mismatch>, Failure> {
         let broken = |reason| Failure::Reference(format!("{reason}\nseed {}\n{case}", case.seed));
         let reference = self.reference.start(case);
         let tested = self.tested.start(case).and_then(super::side::Starting::ready);
@@ -162,7 +174,8 @@ impl Differential {
             Ok(tested) => tested,
             Err(reason) => {
                 let expected = "  it starts\n".to_owned();
-                return Ok(Some(Mismatch { request: None, expected, got: format!("  {reason}\n") }));
+                let got = format!("  {reason}\n");
+                return Ok(Some(Mismatch { request: None, expected, got, answered: false }));
             }
         };
         let mut windows = Windows::exact(case.starts_at.is_some());
@@ -182,12 +195,14 @@ impl Differential {
                 (expected.join().unwrap_or_else(|panic| resume_unwind(panic)), got)
             });
             let expected = expected.map_err(broken)?;
+            weight.add(&expected);
             windows.push(on_reference, on_tested);
             now += request.moves();
             ended.push(now);
             if !got.as_ref().is_ok_and(|got| got.agrees(&expected, &windows)) {
+                let (expected, answered) = (expected.to_string(), got.is_ok());
                 let got = got.map_or_else(|error| format!("  no answer: {error}\n"), |got| got.to_string());
-                return Ok(Some(Mismatch { request: Some(index), expected: expected.to_string(), got }));
+                return Ok(Some(Mismatch { request: Some(index), expected, got, answered }));
             }
             for (expected, got) in expected.held.iter().zip(got.iter().flat_map(|got| &got.held)) {
                 if let Some((request, seconds)) = expected.agreed(got) {
@@ -204,9 +219,10 @@ impl Differential {
         let Failure::Difference(found) = failure else { return failure };
         let mut case = found.case.clone();
         case.requests.truncate(found.mismatch.request.map_or(0, |index| index + 1));
-        let case = shrink(case, |case| matches!(self.mismatch(case), Ok(Some(_))));
+        let mismatch = |case: &Case| self.mismatch(case, &mut Weight::default());
+        let case = shrink(case, |case| matches!(mismatch(case), Ok(Some(_))));
         // Once more for the answers; a difference that comes and goes is reported as it was found.
-        match self.mismatch(&case) {
+        match mismatch(&case) {
             Ok(Some(mismatch)) => Failure::Difference(Box::new(Difference { case, mismatch })),
             _ => Failure::Difference(found),
         }

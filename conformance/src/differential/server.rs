@@ -1,19 +1,18 @@
 //! One running probe, for tests that send it requests of their own.
 
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
 use ureq::Agent;
 
 use super::http::{agent, exchange};
-use super::process::{Process, Program};
+use super::process::{Program, Serving};
 use super::sign::encode;
 
 /// A running probe, ended when dropped.
 #[derive(Debug)]
 pub struct Server {
-    /// Never used again: locked so that threads can share the server.
-    _process: Mutex<Process>,
+    serving: Mutex<Serving>,
     base: String,
     agent: Agent,
 }
@@ -35,8 +34,9 @@ impl Program {
     /// # Errors
     /// What it said instead.
     pub fn serve(&self, config: &Value) -> Result<Server, String> {
-        let (process, base) = self.alone(config)?;
-        Ok(Server { _process: Mutex::new(process), base, agent: agent() })
+        let serving = self.start(config)?.ready()?;
+        let base = serving.url().to_owned();
+        Ok(Server { serving: Mutex::new(serving), base, agent: agent() })
     }
 }
 
@@ -56,5 +56,25 @@ impl Server {
             cookie: cookie.and_then(|cookie| cookie.split(';').next()).map(str::to_owned),
             results: serde_json::from_str(&reply.body).unwrap_or_default(),
         })
+    }
+
+    /// Whether a handler waits at this gate: one whose operation `["wait", gate]` has come.
+    ///
+    /// # Errors
+    /// The probe is no more.
+    pub fn waits_at(&self, gate: &str) -> Result<bool, String> {
+        self.serving().waits_at(gate)
+    }
+
+    /// Lets it go on.
+    ///
+    /// # Errors
+    /// The probe is no more.
+    pub fn open(&self, gate: &str) -> Result<(), String> {
+        self.serving().open(gate)
+    }
+
+    fn serving(&self) -> MutexGuard<'_, Serving> {
+        self.serving.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

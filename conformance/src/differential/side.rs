@@ -97,6 +97,10 @@ impl Side {
         if self.store["kind"] == "redis" { 60_000 } else { 0 }
     }
 
+    pub(super) fn has_database(&self) -> bool {
+        self.store["kind"] != "memory"
+    }
+
     pub(super) fn programs(&self) -> usize {
         self.programs.len()
     }
@@ -293,7 +297,8 @@ impl Running<'_> {
         if self.case.starts_at.is_some() {
             headers.push(("x-now", now.to_string().into_bytes()));
         }
-        headers.extend(request.forwarded.map(|scheme| ("x-forwarded-proto", scheme.as_bytes().to_vec())));
+        let forwarded = request.forwarded.into_iter().flat_map(|lines| lines.split('\n'));
+        headers.extend(forwarded.map(|scheme| ("x-forwarded-proto", scheme.as_bytes().to_vec())));
         for line in request.cookies.lines(request.client, &wallet) {
             let line =
                 if self.side.utf8 { String::from_utf8_lossy(&line).into_owned().into_bytes() } else { line };

@@ -22,7 +22,8 @@ pub(super) const COOKIE: [(&str, OfOptions); 3] = [
     }),
     ("byHeader", |options| {
         options.cookie_with(|request| {
-            let secure = request.header("x-forwarded-proto").as_deref() == Some("https");
+            let forwarded = request.header("x-forwarded-proto").unwrap_or_default();
+            let secure = forwarded.split(',').next() == Some("https");
             CookieOptions::new().secure(secure).max_age(None)
         })
     }),

@@ -218,3 +218,25 @@ impl fmt::Debug for Kruptein {
         f.debug_struct("Kruptein").field("algorithm", &self.algorithm).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Under one key an IV that comes twice gives away what both have encrypted, and with GCM the key of the tags. All else of a
+    /// session differs each time already.
+    #[tokio::test]
+    async fn every_write_has_an_iv_of_its_own() {
+        for algorithm in [Algorithm::Aes256Gcm, Algorithm::Aes256Cbc, Algorithm::Aes256Ctr] {
+            let kruptein = Kruptein::new("AAbb11!!squirrel").algorithm(algorithm);
+            let mut ivs = Vec::new();
+            for _ in 0..8 {
+                let sealed =
+                    kruptein.encodeas.decode(kruptein.encrypt("{}").await.unwrap().as_bytes()).unwrap();
+                ivs.push(Parts::parse(&sealed).unwrap().iv.to_vec());
+            }
+            let length = if algorithm.mode() == Mode::Gcm { GCM_IV } else { IV };
+            crate::crypto::tests::assert_random(&ivs, length);
+        }
+    }
+}

@@ -139,3 +139,21 @@ impl fmt::Debug for WebCrypto {
         f.debug_struct("WebCrypto").field("algorithm", &self.algorithm).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn every_write_has_an_iv_of_its_own() {
+        for algorithm in [WebAlgorithm::AesGcm, WebAlgorithm::AesCbc] {
+            let web = WebCrypto::new("secret").iterations(10).algorithm(algorithm);
+            let mut ivs = Vec::new();
+            for _ in 0..8 {
+                let sealed = web.encoding.decode(web.encrypt("{}").await.unwrap().as_bytes()).unwrap();
+                ivs.push(sealed[..web.iv_size()].to_vec());
+            }
+            crate::crypto::tests::assert_random(&ivs, web.iv_size());
+        }
+    }
+}

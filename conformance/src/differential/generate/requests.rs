@@ -9,8 +9,19 @@ use super::time::Pace;
 use super::values;
 
 /// Upper case counts for `proxy: true`, and not for `trust proxy`, which the library cannot tell apart.
-const SCHEMES: [&str; 8] =
-    ["HTTPS , http", "https", "https", "http", "http,https", " https,", "", "https http"];
+/// Each line is a header of its own.
+const SCHEMES: [&str; 10] = [
+    "HTTPS , http",
+    "https",
+    "https",
+    "http",
+    "http,https",
+    " https,",
+    "",
+    "https http",
+    "https\nhttp",
+    "http\nhttps",
+];
 /// The first one lasts for ten years, longer than a case's own clock can tell apart from others.
 const AGES: [&str; 8] = ["315360000000", "null", "60000", "60000", "3600000", "86400000", "0", "-1000"];
 const THROW: &str = r#"["throw"]"#;
