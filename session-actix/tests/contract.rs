@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
+use std::sync::Arc;
+
 use actix_web::{
     App as Application, Error as ActixError, HttpRequest, HttpResponse,
     body::MessageBody,
@@ -11,9 +13,9 @@ use actix_web::{
     web::{self, Bytes, ServiceConfig},
 };
 use session_actix::{Session, SessionError, SessionExt, SessionMiddleware};
-use session_core::Sessions;
+use session_core::{MemoryStore, Sessions};
 use session_testkit::{
-    App, Request, Response,
+    App, CANARY, FailingStore, Request, Response,
     adapter::{answer, later, twice},
 };
 
@@ -148,5 +150,38 @@ fn an_error_of_an_inner_middleware_is_no_reason_not_to_save() {
             assert_eq!((response.status, response.body.as_str()), (400, "no"));
             assert!(browser.cookie("sid").is_some());
         }
+    });
+}
+
+/// And a store that then fails takes nobody's new id.
+#[test]
+fn an_error_of_an_inner_middleware_and_of_the_store_leaves_the_visitor_the_session() {
+    session_testkit::run(async {
+        let store = FailingStore::new(MemoryStore::new());
+        let options = session_core::Options::new("keyboard cat").store(Arc::clone(&store));
+        let sessions = SessionMiddleware::new(options).unwrap();
+        let app = Application::new()
+            .configure(routes)
+            .wrap_fn(|request, service| {
+                let response = service.call(request);
+                async move {
+                    let response = response.await?;
+                    match response.request().path() {
+                        "/login" => Err(error::ErrorBadRequest("no").into()),
+                        _ => Ok(response),
+                    }
+                }
+            })
+            .wrap(sessions);
+        let app = Actix(server::init_service(app).await);
+        let mut browser = session_testkit::Browser::new();
+        assert_eq!(browser.get(&app, "/count").await.body, "1");
+        // The record under the new id, and the end of the old one.
+        store.fail_writes_after(2);
+        let response = browser.get(&app, "/login").await;
+        assert_eq!((response.status, response.set_cookie.len()), (500, 1), "{response:?}");
+        assert!(!response.body.contains(CANARY), "{response:?}");
+        store.fail_writes(false);
+        assert_eq!(browser.get(&app, "/count").await.body, "2");
     });
 }
