@@ -18,7 +18,9 @@ use session_core::{Error, Exchange, Options, OptionsError, RequestInfo, Sessions
 use tower_layer::Layer;
 use tower_service::Service;
 
-/// The layer that gives every request below it its session.
+/// The layer that gives every request below it its session. Put it outside of what turns errors into responses
+/// (`HandleErrorLayer` around a time-out, say): where the service below answers an error, there is no response to carry a
+/// cookie, and a visitor whose id was renewed by then is logged out. A warning says so.
 ///
 /// ```
 /// use axum::{Router, routing::get};
@@ -160,7 +162,14 @@ impl<F, B, E> fmt::Debug for ResponseFuture<F, B, E> {
 /// Writes the session and appends its cookie; also when the service below failed.
 async fn end<B: Default, E>(exchange: Exchange, response: Result<Response<B>, E>) -> Result<Response<B>, E> {
     let ended = exchange.end().await;
-    let mut response = response?;
+    let mut response = match response {
+        Ok(response) => response,
+        // It has no headers, and whoever makes a response of it knows no cookie.
+        Err(error) => {
+            exchange.cookies_are_lost();
+            return Err(error);
+        }
+    };
     match ended {
         Ok(cookies) => append(response.headers_mut(), &cookies),
         Err(error) => {

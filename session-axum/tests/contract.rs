@@ -2,23 +2,24 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use axum::{
     Router,
     body::Body,
+    extract::FromRequestParts,
     http::{self, StatusCode, Uri},
     response::{AppendHeaders, IntoResponse},
     routing::get,
 };
 use http_body_util::BodyExt;
 use session_axum::{Session, SessionError, SessionLayer};
-use session_core::Sessions;
+use session_core::{Error, MemoryStore, Options, Sessions};
 use session_testkit::{
     App, Request, Response,
     adapter::{answer, later, twice},
 };
-use tower::ServiceExt;
+use tower::{Layer, ServiceExt};
 
 struct Axum(Router);
 
@@ -109,4 +110,34 @@ fn handles_are_usable_on_every_thread() {
     assert::<Session>();
     assert::<SessionLayer>();
     assert::<Arc<Sessions>>();
+}
+
+/// A layer below that answers an error, as a time-out of tower's does: no response carries the cookie, and nobody believes that
+/// it was sent.
+#[test]
+fn where_the_service_below_answers_an_error_nobody_has_the_cookie() {
+    session_testkit::run(async {
+        let store = Arc::new(MemoryStore::new());
+        let options = Options::new("keyboard cat").store(Arc::clone(&store));
+        let kept = Arc::new(Mutex::new(None));
+        let below = {
+            let kept = Arc::clone(&kept);
+            tower::service_fn(move |request: http::Request<Body>| {
+                let kept = Arc::clone(&kept);
+                async move {
+                    let (mut parts, _) = request.into_parts();
+                    let session = Session::from_request_parts(&mut parts, &()).await.unwrap();
+                    session.insert("user", "tj").unwrap();
+                    *kept.lock().unwrap() = Some(session);
+                    Err::<http::Response<Body>, _>("too slow")
+                }
+            })
+        };
+        let service = SessionLayer::new(options).unwrap().layer(below);
+        let request = http::Request::new(Body::empty());
+        assert_eq!(service.oneshot(request).await.unwrap_err(), "too slow");
+        let session = kept.lock().unwrap().take().unwrap();
+        session.insert("cart", 1).unwrap();
+        assert!(matches!(session.save().await, Err(Error::ResponseOut)), "nobody can come back to it");
+    });
 }

@@ -63,6 +63,30 @@ impl Store for Far {
     }
 }
 
+/// How often it is read.
+#[derive(Debug)]
+struct Counting(Far, AtomicU64);
+
+#[async_trait]
+impl Store for Counting {
+    async fn get(&self, sid: &Sid) -> Result<Option<Stored>, StoreError> {
+        self.1.fetch_add(1, Ordering::SeqCst);
+        self.0.get(sid).await
+    }
+
+    async fn set(&self, sid: &Sid, record: &Record, expect: &Expect) -> Result<Set, StoreError> {
+        self.0.set(sid, record, expect).await
+    }
+
+    async fn touch(&self, sid: &Sid, cookie: &Cookie, expect: &Expect) -> Result<Touched, StoreError> {
+        self.0.touch(sid, cookie, expect).await
+    }
+
+    async fn destroy(&self, sid: &Sid, expect: &Expect) -> Result<Destroyed, StoreError> {
+        self.0.destroy(sid, expect).await
+    }
+}
+
 /// The new profile, and a clock that stands still: in seconds since the beginning.
 fn app_with<S: Store + 'static>(
     set: impl FnOnce(Options) -> Options,
@@ -718,4 +742,38 @@ fn a_lifetime_beyond_the_last_date_is_not_touched_with_every_request() {
         let (exchange, _session) = app.request(&sid);
         assert!(done(exchange.end()).unwrap().is_empty());
     }
+}
+
+/// An early save, and a store that takes more than a second to say that it still stands.
+#[test]
+fn a_store_that_is_slow_is_not_asked_twice() {
+    let (app, later) = app(Duration::from_secs(60 * MINUTE), |memory, now| {
+        Counting(Far::new(memory, now), AtomicU64::new(0))
+    });
+    let (exchange, session) = app.ask(&[]);
+    session.insert("user", "tj").unwrap();
+    done(session.save()).unwrap();
+    later.store(5, Ordering::SeqCst);
+    app.store.0.back.store(3, Ordering::SeqCst);
+    assert_eq!(done(exchange.end()).unwrap().len(), 1);
+    assert_eq!(app.store.1.load(Ordering::SeqCst), 1);
+}
+
+/// A touch that was left out, and then a change that was stored: that is what the end has written.
+#[test]
+fn an_end_whose_change_is_stored_after_a_touch_was_left_out_does_not_fail_with_the_look() {
+    let (app, later) = timed();
+    let sid = app.log_in();
+    app.store.skips_touches.store(true, Ordering::SeqCst);
+    later.store(50 * MINUTE, Ordering::SeqCst);
+    let (exchange, session) = app.request(&sid);
+    let mut end = Box::pin(exchange.end());
+    assert!(common::polled(1, end.as_mut()).is_none());
+    session.insert("k", 1).unwrap();
+    while app.held(&sid).unwrap().data.get("k").is_none() {
+        assert!(common::polled(1, end.as_mut()).is_none());
+    }
+    later.store(50 * MINUTE + 2, Ordering::SeqCst);
+    app.trouble(&sid, Some(Trouble::FailsBefore));
+    done(end).unwrap();
 }

@@ -133,3 +133,20 @@ fn a_regeneration_whose_look_fails_does_not_end_it() {
     done(exchange.end()).unwrap();
     is_untouched(&app, &"same".into());
 }
+
+/// An application whose ids go by the request: what a renewal that failed has left under the next one is this session's.
+#[test]
+fn a_renewal_that_is_tried_again_under_the_same_id_leaves_nothing() {
+    let (app, stranger) = app_beside_a_stranger(&["mine", "next", "next"]);
+    let (exchange, session) = app.ask(&[]);
+    session.insert("me", 1).unwrap();
+    done(exchange.end()).unwrap();
+    let (exchange, session) = app.request(&session.id());
+    app.trouble_at(1, Trouble::FailsBefore);
+    assert!(matches!(done(session.renew_id()), Err(Error::Store(_))));
+    assert_eq!(app.records(), 3);
+    assert!(matches!(done(session.renew_id()), Err(Error::IdInUse)));
+    done(exchange.end()).unwrap();
+    assert_eq!((app.records(), session.id().as_str()), (2, "mine"));
+    is_untouched(&app, &stranger);
+}

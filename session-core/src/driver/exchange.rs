@@ -125,6 +125,21 @@ impl Exchange {
             }
         }
     }
+
+    /// What [`end`](Self::end) has answered reaches no client: an adapter says so where there is no response to carry cookies.
+    /// A new session that nobody can come back to is not saved any more ([`Error::ResponseOut`](crate::Error::ResponseOut)). Where
+    /// a cookie was to go out, a warning is logged.
+    pub fn cookies_are_lost(&self) {
+        if let Some(Some(session)) = self.0.session.get()
+            && session.cookie_is_lost()
+        {
+            within(&self.0.span, || {
+                tracing::warn!(
+                    "the session's cookie is lost: the service below answered an error, not a response"
+                );
+            });
+        }
+    }
 }
 
 impl Inner {

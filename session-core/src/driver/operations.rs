@@ -277,6 +277,11 @@ impl Session {
         }
     }
 
+    /// What was to go out cannot. Answers whether a cookie was.
+    pub(crate) fn cookie_is_lost(&self) -> bool {
+        self.life().cookie_was_refused()
+    }
+
     fn set_cookie(&self, ended: &Ended) -> Option<String> {
         let options = self.options();
         let header = match ended.set_cookie {

@@ -253,7 +253,9 @@ impl Session {
         self.change_cookie(|cookie, _| change(cookie))
     }
 
-    /// Gives the session its whole lifetime again, in memory; the end of every request does it too. Node: `touch()`.
+    /// Gives the session its whole lifetime again, in memory: what [`cookie`](Self::cookie) shows. Stored and sent it is at the
+    /// end of the request, which gives the whole lifetime too: to what it writes, and else once a touch is due
+    /// ([`Options::touch`]). Node: `touch()`.
     ///
     /// # Errors
     /// [`Error::Destroyed`] when the session is no more.

@@ -1048,11 +1048,13 @@ impl Life {
         self.has_its_cookie = false;
     }
 
-    /// It was to be sent, and cannot be.
-    pub(crate) fn cookie_was_refused(&mut self) {
-        if self.response == Some(CookieOut::Sent) {
+    /// It was to be sent, and cannot be. Answers whether it was.
+    pub(crate) fn cookie_was_refused(&mut self) -> bool {
+        let was_sent = self.response == Some(CookieOut::Sent);
+        if was_sent {
             self.response = Some(CookieOut::NotSent);
         }
+        was_sent
     }
 
     /// The handler has this session since the response went out.

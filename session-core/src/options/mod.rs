@@ -188,7 +188,8 @@ impl Options {
 
     /// Makes the id of a new session. Default: [`Sid::random`], 192 random bits. What it makes must be unique and not to
     /// be guessed: an id in use is an error, never another's session. So nothing is destroyed under such an id but what is
-    /// found to be this session's: a first write whose answer was lost may stay under its id until it expires. Node: `genid`.
+    /// found to be this session's: a first write whose answer was lost may stay under its id until it expires. One request may
+    /// ask for several ids, which must differ as well. Node: `genid`.
     #[must_use]
     pub fn genid(self, genid: impl Fn(&RequestInfo<'_>) -> Sid + Send + Sync + 'static) -> Self {
         Self { genid: Some(Arc::new(genid)), ..self }

@@ -93,12 +93,13 @@ impl Operation {
             (End::Looking(decision), Event::Failed(error)) => {
                 let has_written = matches!(decision.write, Write::Set | Write::Touch) && !self.was_skipped;
                 let owes = owes_its_cookie(&life.facts(context), &context.options.policies);
-                if life.has_changes() || (owes && !has_written) {
+                if is_to_write(life, context) || (owes && !has_written) {
                     return self.ended(life, context, decision, Some(error.into()));
                 }
                 self.ended_unconfirmed(decision, life, context, error.into())
             }
             (End::Looking(before), _) => {
+                self.is_looked_after = true;
                 if !life.has_changes() {
                     life.is_stored_as_it_is();
                 }
@@ -185,7 +186,9 @@ impl Operation {
                 if stamped.expires_at().is_some_and(|at| at <= context.now) {
                     return self.end_expired(life);
                 }
-                match self.count_conflict() {
+                // What led here again after a conflict has counted it.
+                let goes_on = if matches!(event, Event::Begin) { Ok(()) } else { self.count_conflict() };
+                match goes_on {
                     Ok(()) => Step::Ask(self.ask_touch(life, stamped, context)),
                     Err(error) => self.ended(life, context, decision, Some(error)),
                 }
@@ -229,10 +232,7 @@ impl Operation {
     /// The handler, or what it has spawned, has changed the session while the call was out. Whoever does not stop is not
     /// waited for.
     fn is_to_decide_again(&mut self, life: &Life, context: &Context<'_>) -> bool {
-        let is_to_write = || {
-            life.has_changes() && decide(&life.facts(context), &context.options.policies).write == Write::Set
-        };
-        (life.presence != Presence::Present || is_to_write())
+        (life.presence != Presence::Present || is_to_write(life, context))
             && !matches!(life.standing, Standing::Gone)
             && self.count_conflict().is_ok()
     }
@@ -269,7 +269,7 @@ impl Operation {
             && life.presence == Presence::Present
             && life.is_stored()
             && (life.is_unheard(after, context.now) || matches!(life.standing, Standing::Doubt { .. }))
-            && !self.has_confirmed;
+            && !(self.has_confirmed || self.is_looked_after);
         is_due.then(|| {
             self.has_confirmed = has_asked;
             self.kind = Kind::End(End::Looking(decision));
@@ -329,4 +329,9 @@ impl Operation {
             unconfirmed: None,
         })))
     }
+}
+
+/// There is something to write that the store does not have.
+fn is_to_write(life: &Life, context: &Context<'_>) -> bool {
+    life.has_changes() && decide(&life.facts(context), &context.options.policies).write == Write::Set
 }

@@ -129,6 +129,8 @@ pub(crate) struct Operation {
     was_skipped: bool,
     /// The store was asked once more whether what the end has written is still so.
     has_confirmed: bool,
+    /// Nothing was sent since the end has looked.
+    is_looked_after: bool,
     /// When the last question was asked.
     asked_at: Millis,
 }
@@ -289,6 +291,7 @@ impl Operation {
             has_looked: false,
             was_skipped: false,
             has_confirmed: false,
+            is_looked_after: false,
             asked_at: 0,
         }
     }
@@ -335,6 +338,7 @@ impl Operation {
                     Event::Touched
                 }
                 Touched::Moved | Touched::Skipped => {
+                    self.was_skipped = false;
                     life.touched(&stamped, at);
                     Event::Touched
                 }
@@ -424,6 +428,7 @@ impl Operation {
     fn set(&mut self, life: &mut Life, context: &Context<'_>, sent: &Sent, set: Set) -> Event {
         match set {
             Set::Written(version) => {
+                self.was_skipped = false;
                 life.written(sent, version, context);
                 Event::Written
             }
@@ -457,12 +462,7 @@ impl Operation {
                 *copy = None;
                 Event::GoOn
             }
-            Set::Conflict => {
-                if context.options.genid.is_some() {
-                    life.leftovers.retain(|sid| *sid != sent.sid);
-                }
-                Event::IdInUse
-            }
+            Set::Conflict => Event::IdInUse,
             Set::Expired => Event::Expired { late: context.now > sent.at },
         }
     }
@@ -544,6 +544,7 @@ impl Operation {
         expect: Expect,
         context: &Context<'_>,
     ) -> Ask {
+        self.is_looked_after = false;
         let is_stamped = life.is_to_differ(&stamped, context);
         let sent = life.send(data, stamped, context.now);
         let record = Record::new(sent.stamped.clone(), Arc::clone(&sent.data));
@@ -562,6 +563,7 @@ impl Operation {
 
     fn ask_touch(&mut self, life: &mut Life, stamped: Cookie, context: &Context<'_>) -> Ask {
         let (sid, expect) = (life.sid().clone(), life.expect_to_touch(context));
+        self.is_looked_after = false;
         let was_in_doubt = life.touch_goes_out();
         self.asked = Asked::Touch { stamped: stamped.clone(), at: context.now, was_in_doubt };
         Ask::Touch { sid, cookie: stamped, expect }
