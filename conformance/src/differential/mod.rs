@@ -9,8 +9,9 @@
 //! On databases each side's records are read from the database itself after every request (`raw`), and compared as the answers
 //! are.
 //!
-//! Sids, signatures and the clock differ between the sides; `normalise` takes them out and nothing else. What is not
-//! generated, and why, stands at the top of `generate/mod.rs`.
+//! Sids, signatures and the clock differ between the sides, and each framework has error pages and headers of its own; what
+//! `normalise` takes out because of that stands at its top, and what is not generated, and why, at the top of `generate/mod.rs`.
+//! A run in which most requests were refused, or few records were to be seen, shows nothing, and fails.
 //!
 //! ```no_run
 //! use conformance::differential::{Differential, Program, Side};

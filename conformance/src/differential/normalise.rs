@@ -1,5 +1,7 @@
 //! From a reply to an [`Answer`]: sids become symbols in order of appearance, signatures are checked and dropped, dates
-//! and ages become numbers. Nothing else is touched: the rest of the text must be equal to the byte.
+//! and ages become numbers. Of an error only the fact is kept: the text of a failed operation, and the page of a framework; and of
+//! headers those that a server writes by itself are passed over (`is_compared`). On MongoDB `updatedAt` goes by the server's
+//! clock, and of an encrypted session the length counts (`raw`). The rest must be equal to the byte.
 
 use serde_json::value::RawValue;
 

@@ -20,6 +20,9 @@
 //! - A store that fails to set, touch or destroy: Express has sent its answer by then, this project's is a 500.
 //! - `trust proxy` with a scheme in upper case, which Express takes for none.
 //! - Other cookies of more than 4 kB beside a good one, which this project may refuse unread.
+//! - The new profile, which has no counterpart; HTTP/2 and HTTP/1.0; bodies of requests; `OPTIONS *`.
+//! - Options of Node's stores beside those of the configurations in `tests/stores.rs` (`ttl`, `disableTouch`, `touchAfter`, names of
+//!   columns): the stores' own tests have them.
 //! - 204, 304 and 1xx by `["status", …]`, and response headers that are not tokens: they test the frameworks.
 
 mod config;

@@ -75,8 +75,23 @@ const GIVEN_UP: Budget = Budget {
 const LATE_TIME: Budget = Budget { faults: 0, time: 2, late: true, ops: &[Op::Update, Op::Save], ..FAULTS };
 const LONG: Budget = Budget { faults: 0, time: 2, ops: &[Op::Update, Op::Reload], ..TWO };
 
+/// Without `SIMULATION`: what takes less than a minute.
+const FEW: [Budget; 9] = [
+    Budget { faults: 0, ..TWO },
+    Budget { requests: 2, ..THREE },
+    Budget { faults: 1, ..FAULTS },
+    Budget { time: 1, ..TIME },
+    EXPRESS,
+    LATE,
+    Budget { faults: 1, ..ONE },
+    BACK,
+    Budget { time: 1, ..LONG },
+];
+
 /// With rarer options.
 const RARER: [Budget; 4] = [Budget { faults: 1, ..FAULTS }, Budget { time: 1, ..TIME }, LATE_TIME, ONE];
+
+const FEW_OF_RARER: [Budget; 2] = [Budget { faults: 1, ..FAULTS }, Budget { time: 1, ..TIME }];
 
 const USUAL: [Budget; 11] = [TWO, THREE, FAULTS, TIME, EXPRESS, LATE, LATE_TIME, ONE, BACK, LONG, GIVEN_UP];
 
@@ -91,8 +106,25 @@ const MORE: [Budget; 7] = [
     Budget { operations: 3, ..ONE },
 ];
 
-fn all() -> bool {
-    std::env::var("SIMULATION").is_ok_and(|word| word == "all")
+/// How much is explored, as the environment variable `SIMULATION` says.
+#[derive(Clone, Copy, PartialEq)]
+enum Much {
+    Few,
+    /// `usual`, as `cargo xtask test` has it.
+    Usual,
+    /// `all`
+    All,
+}
+
+impl Much {
+    fn from_env() -> Self {
+        match std::env::var("SIMULATION").as_deref() {
+            Err(_) => Self::Few,
+            Ok("usual") => Self::Usual,
+            Ok("all") => Self::All,
+            Ok(other) => panic!("SIMULATION={other}: it is usual or all"),
+        }
+    }
 }
 
 /// Every combination of budgets, profiles and arrivals, on as many threads as there are cores.
@@ -150,12 +182,17 @@ fn programs(budget: &Budget) -> usize {
 
 #[test]
 fn every_order_of_events_keeps_the_promises() {
-    let mut budgets = USUAL.to_vec();
-    if all() {
+    let much = Much::from_env();
+    let mut budgets = if much == Much::Few { FEW.to_vec() } else { USUAL.to_vec() };
+    if much == Much::All {
         budgets.extend(MORE);
     }
     let (mut worlds, mut violations) = explore_all(&budgets, &Rules::profiles());
-    let rarer = if all() { &USUAL[..] } else { &RARER[..] };
+    let rarer = match much {
+        Much::Few => &FEW_OF_RARER[..],
+        Much::Usual => &RARER[..],
+        Much::All => &USUAL[..],
+    };
     let (more, found) = explore_all(rarer, &Rules::rarer());
     worlds += more;
     violations.extend(found);
@@ -173,8 +210,11 @@ fn long_runs_at_random_keep_the_promises() {
     let runs = number("SIMULATION_RUNS").unwrap_or(20_000).max(1);
     let seeds = match number("SIMULATION_SEED") {
         Some(seed) => seed..=seed,
-        None if all() => 1..=100,
-        None => 1..=4,
+        None => match Much::from_env() {
+            Much::Few => 1..=2,
+            Much::Usual => 1..=4,
+            Much::All => 1..=100,
+        },
     };
     println!("SIMULATION_SEED={seeds:?} SIMULATION_RUNS={runs}");
     let seeds = Mutex::new(seeds);
@@ -218,49 +258,52 @@ fn wander_from(seed: u64, runs: u64) {
     }
 }
 
-/// What is tried to find a fault, the smallest first.
-const SEARCH: [Budget; 15] = [
-    Budget { requests: 1, operations: 1, faults: 0, time: 2, ..ONE },
-    Budget { operations: 1, faults: 0, time: 1, ..FAULTS },
-    Budget { faults: 1, time: 0, express: 0, ..ONE },
-    Budget { operations: 1, faults: 0, ..FAULTS },
-    Budget { operations: 1, faults: 1, ..FAULTS },
-    Budget {
-        requests: 1,
-        operations: 2,
-        faults: 0,
-        time: 2,
-        express: 0,
-        late: false,
-        versions: Versions::Digest,
-        ops: &OPS,
-    },
-    Budget {
-        requests: 1,
-        operations: 2,
-        faults: 1,
-        time: 1,
-        express: 0,
-        late: false,
-        versions: Versions::Digest,
-        ops: &OPS,
-    },
-    LONG,
-    LATE_TIME,
-    BACK,
-    GIVEN_UP,
-    Budget { faults: 0, ..TWO },
-    EXPRESS,
-    Budget { time: 1, ..FAULTS },
-    TWO,
-];
+/// Where faults show: a request alone, with time or with a fault of the store; two; and a slow answer.
+const ALONE: Budget = Budget { operations: 1, faults: 0, time: 2, ..ONE };
+const ALONE_IN_DOUBT: Budget = Budget { faults: 1, time: 0, express: 0, ..ONE };
+const BESIDE: Budget = Budget { faults: 0, time: 1, ..FAULTS };
+const SLOW: Budget = Budget { time: 1, ..FAULTS };
+
+/// The smallest budget that shows this fault.
+fn shows(fault: Fault) -> Budget {
+    match fault {
+        Fault::ConflictNotRead
+        | Fault::CookieNotRenewed
+        | Fault::DroppedInSilence
+        | Fault::IdNotRenewed
+        | Fault::LifetimeClaimed
+        | Fault::NotConfirmed
+        | Fault::OldExpiryWritten
+        | Fault::RenewedUnsent
+        | Fault::SkippedTouchBelieved
+        | Fault::StaleCookieSent
+        | Fault::UnreachableSaved
+        | Fault::UpdateSeenBeforehand => ALONE,
+        Fault::CookieNotDecidedAgain
+        | Fault::ExpiryInDoubt
+        | Fault::OvertakenDestroy
+        | Fault::OvertakenRenewal
+        | Fault::TouchUnconditional => BESIDE,
+        Fault::CookieSetBack => LONG,
+        Fault::RenewedUnseen => LATE_TIME,
+        Fault::OvertakenInDoubt => BACK,
+        Fault::LateCallNotFenced | Fault::NotFenced => GIVEN_UP,
+        Fault::SlowAnswerTrusted => SLOW,
+        _ => ALONE_IN_DOUBT,
+    }
+}
 
 /// Without a fault there is nothing to find: what is found with one is its work.
 #[test]
 fn without_a_fault_nothing_is_found() {
     // What every order of events has been through needs no other visit.
-    let others: Vec<Budget> = SEARCH[..12].iter().copied().filter(|budget| !USUAL.contains(budget)).collect();
-    let (_, violations) = explore_all(&others, &Rules::profiles());
+    let mut budgets = vec![ALONE, ALONE_IN_DOUBT, BESIDE];
+    match Much::from_env() {
+        Much::Few => {}
+        Much::Usual | Much::All => budgets.push(SLOW),
+    }
+    let (_, mut violations) = explore_all(&budgets, &Rules::profiles());
+    violations.extend(explore_all(&[ALONE], &Rules::rarer()).1);
     assert!(violations.is_empty(), "{}", violations.join("\n"));
 }
 
@@ -276,12 +319,10 @@ fn every_planted_fault_is_found() {
                 Fault::SkippedTouchBelieved => Rules::rarer(),
                 _ => Rules::profiles(),
             };
-            let found = SEARCH.into_iter().find_map(|budget| {
-                rules.iter().find_map(|rules| {
-                    [Arrival::LoggedIn, Arrival::New].into_iter().find_map(|arrival| {
-                        let violation = explore(rules, arrival, budget).violation?;
-                        Some(format!("{}: {violation}", rules.name))
-                    })
+            let found = rules.iter().find_map(|rules| {
+                [Arrival::LoggedIn, Arrival::New].into_iter().find_map(|arrival| {
+                    let violation = explore(rules, arrival, shows(*fault)).violation?;
+                    Some(format!("{}: {violation}", rules.name))
                 })
             });
             match found {
