@@ -167,7 +167,7 @@ fn an_error_of_an_inner_middleware_and_of_the_store_leaves_the_visitor_the_sessi
                 async move {
                     let response = response.await?;
                     match response.request().path() {
-                        "/login" => Err(error::ErrorBadRequest("no").into()),
+                        "/login" => Err(error::ErrorBadRequest("no")),
                         _ => Ok(response),
                     }
                 }

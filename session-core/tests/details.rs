@@ -369,6 +369,20 @@ fn attributes_of_this_request_that_no_cookie_can_carry_are_an_error_and_what_bro
     // Nobody has its cookie: nothing more is stored.
     session.insert("late", 1).unwrap();
     assert!(matches!(done(session.save()), Err(Error::ResponseOut)));
+    // The same where only this connection, or the handler, makes it one that browsers refuse.
+    let by = |options: Options, change: fn(&mut Cookie)| {
+        let exchange = options.build().unwrap().exchange();
+        let session = done(exchange.session(&RequestInfo::new("/", false, &no_headers))).unwrap().unwrap();
+        session.insert("k", 1).unwrap();
+        session.update_cookie(change).unwrap();
+        done(exchange.end()).unwrap().len()
+    };
+    let (plain, host) = (|| Options::new("keyboard cat"), |options: Options| options.name("__Host-sid"));
+    assert_eq!(by(plain(), |_| {}), 1);
+    assert_eq!(by(host(plain()), |_| {}), 0, "not secure");
+    assert_eq!(by(plain().cookie(CookieOptions::new().partitioned(true).secure(Secure::Auto)), |_| {}), 0);
+    assert_eq!(by(plain(), |cookie| cookie.set_same_site(Some(SameSite::None))), 0);
+    assert_eq!(by(host(Options::express("keyboard cat")), |_| {}), 1, "as Express does");
     // And what a handler sets is refused where it stands.
     let sessions = Options::new("keyboard cat").build().unwrap();
     let session = ask(&sessions, &[], false).unwrap();

@@ -7,7 +7,7 @@ use crate::{
     driver::{draft::Draft, line::Run, session::Session, sessions::Sessions},
     error::Error,
     life::{Answer, Ask, Changed, Done, Ended, Operation, Step, decide::SetCookie},
-    options::policy::SaveError,
+    options::policy::{BrowserRules, SaveError},
     record::data::Data,
     store::{Destroyed, Set},
     wire::set_cookie,
@@ -291,8 +291,15 @@ impl Session {
                 return None;
             }
             SetCookie::Send => {
-                if let Some((option, reason)) = self.refused_cookie() {
-                    tracing::error!(option, reason, "no cookie sent: browsers would refuse it");
+                if let Some((option, reason)) = set_cookie::browser_refusal(&options.name, &ended.cookie)
+                    && options.browser_rules == BrowserRules::Enforce
+                {
+                    tracing::error!(
+                        option,
+                        reason,
+                        secure_connection = self.is_secure(),
+                        "no cookie sent: browsers would refuse it"
+                    );
                     return None;
                 }
                 set_cookie::serialize(&options.name, &options.secrets.seal(ended.sid.as_str()), &ended.cookie)

@@ -16,11 +16,7 @@ use crate::{
     },
     error::Error,
     life::{Context, Life, decide::Presence},
-    options::{
-        Options,
-        cookie_options::CookieOptions,
-        policy::{BrowserRules, Unset},
-    },
+    options::{Options, cookie_options::CookieOptions, policy::Unset},
     record::{
         cookie::Cookie,
         data::Data,
@@ -343,11 +339,9 @@ impl Session {
 }
 
 impl Session {
-    /// What was computed for this request was not checked when the options were.
-    pub(super) fn refused_cookie(&self) -> Option<(&'static str, &'static str)> {
-        let computed = self.0.origin.computed.as_ref()?;
-        let options = self.options();
-        options.browser_refusal(computed).filter(|_| options.browser_rules == BrowserRules::Enforce)
+    /// The connection is, as far as the options believe what a proxy says of its own.
+    pub(super) fn is_secure(&self) -> bool {
+        self.0.origin.secure
     }
 }
 

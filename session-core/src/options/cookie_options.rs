@@ -213,14 +213,6 @@ impl CookieOptions {
     pub(crate) fn match_path(&self) -> &str {
         self.path.as_deref().filter(|path| !path.is_empty()).unwrap_or("/")
     }
-
-    pub(crate) fn secure_option(&self) -> Option<Secure> {
-        self.secure
-    }
-
-    pub(crate) fn same_site_option(&self) -> Option<SameSiteOption> {
-        self.same_site
-    }
 }
 
 impl Secure {

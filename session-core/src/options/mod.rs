@@ -10,7 +10,7 @@ use crate::{
     clock::Clock,
     error::OptionsError,
     life::{decide::Policies, limits::Limits},
-    options::cookie_options::{CookieOptions, SameSiteOption, Secure},
+    options::cookie_options::{CookieOptions, Secure},
     options::policy::{
         Attributes, BrowserRules, CookieChange, CookieRenewal, CorruptRecord, DuplicateCookies, ExplicitSave,
         PathMatch, RemovalCookie, SaveError, StoreRead, Touch, Unset,
@@ -359,7 +359,7 @@ impl Options {
             return refuse("touch", "a part of the lifetime is at most 100 percent");
         }
         self.check_attributes(&self.cookie)?;
-        match (self.browser_refusal(&self.cookie), self.browser_rules) {
+        match (set_cookie::browser_refusal(&self.name, &self.cookie.cookie(true, 0)), self.browser_rules) {
             (Some((option, reason)), BrowserRules::Enforce) => refuse(option, reason),
             (Some((option, reason)), BrowserRules::Warn) => {
                 tracing::warn!(option, reason, "browsers will refuse the session cookie");
@@ -381,35 +381,6 @@ impl Options {
             }
             Ok(()) => Ok(()),
         }
-    }
-
-    /// RFC 6265bis §4.1.3 (prefixes) and §5.6.7 (`SameSite=None`), and CHIPS (`Partitioned`).
-    pub(crate) fn browser_refusal(&self, cookie: &CookieOptions) -> Option<(&'static str, &'static str)> {
-        let sample = cookie.cookie(true, 0);
-        let insecure = !matches!(cookie.secure_option(), Some(Secure::Always | Secure::Auto));
-        let same_site_none = match cookie.same_site_option() {
-            Some(SameSiteOption::Is(word)) => word == SameSite::None,
-            Some(SameSiteOption::Auto) => true,
-            _ => false,
-        };
-        let host = self.name.starts_with("__Host-");
-        let prefixed = host || self.name.starts_with("__Secure-");
-        let rules = [
-            (same_site_none && insecure, "cookie.same_site", "SameSite=None needs secure: set cookie.secure"),
-            (
-                sample.partitioned() && insecure,
-                "cookie.partitioned",
-                "Partitioned needs secure: set cookie.secure",
-            ),
-            (
-                prefixed && insecure,
-                "name",
-                "the prefixes __Host- and __Secure- need secure: set cookie.secure",
-            ),
-            (host && sample.domain().is_some(), "cookie.domain", "a __Host- cookie has no domain"),
-            (host && sample.path() != Some("/"), "cookie.path", "a __Host- cookie has the path /"),
-        ];
-        rules.into_iter().find(|(broken, ..)| *broken).map(|(_, option, reason)| (option, reason))
     }
 }
 

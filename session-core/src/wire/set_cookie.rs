@@ -53,6 +53,30 @@ pub(crate) fn check_attributes(cookie: &Cookie) -> Result<(), CookieError> {
     push_attributes(&mut String::new(), cookie)
 }
 
+/// Which option makes browsers refuse the cookie, and why: RFC 6265bis §4.1.3 (prefixes) and §5.6.7 (`SameSite=None`), and CHIPS
+/// (`Partitioned`).
+pub(crate) fn browser_refusal(name: &str, cookie: &Cookie) -> Option<(&'static str, &'static str)> {
+    let insecure = !cookie.secure();
+    let host = name.starts_with("__Host-");
+    let prefixed = host || name.starts_with("__Secure-");
+    let rules = [
+        (
+            cookie.same_site() == Some(SameSite::None) && insecure,
+            "cookie.same_site",
+            "SameSite=None needs secure: set cookie.secure",
+        ),
+        (
+            cookie.partitioned() && insecure,
+            "cookie.partitioned",
+            "Partitioned needs secure: set cookie.secure",
+        ),
+        (prefixed && insecure, "name", "the prefixes __Host- and __Secure- need secure: set cookie.secure"),
+        (host && cookie.domain().is_some(), "cookie.domain", "a __Host- cookie has no domain"),
+        (host && cookie.path() != Some("/"), "cookie.path", "a __Host- cookie has the path /"),
+    ];
+    rules.into_iter().find(|(broken, ..)| *broken).map(|(_, option, reason)| (option, reason))
+}
+
 fn push_attributes(header: &mut String, cookie: &Cookie) -> Result<(), CookieError> {
     if let Some(domain) = cookie.domain().filter(|domain| !domain.is_empty()) {
         if !is_domain(domain) {

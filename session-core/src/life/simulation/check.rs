@@ -672,7 +672,7 @@ impl Ghost {
                     request.mine.is_stored();
                     match op {
                         Op::Renew => {
-                            request.knows(store.held(&sid, now).and_then(|entry| value(&entry.data, "k")))
+                            request.knows(store.held(&sid, now).and_then(|entry| value(&entry.data, "k")));
                         }
                         // A touch does not say what it has found.
                         _ => request.has_no_doubt(),
