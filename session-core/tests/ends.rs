@@ -777,3 +777,41 @@ fn an_end_whose_change_is_stored_after_a_touch_was_left_out_does_not_fail_with_t
     app.trouble(&sid, Some(Trouble::FailsBefore));
     done(end).unwrap();
 }
+
+/// A lifetime that has ended is no reason to forget what was answered.
+#[test]
+fn an_update_of_a_session_that_was_set_to_end_is_stored_when_it_is_revived() {
+    let (app, _) = timed();
+    let sid = app.log_in();
+    let (exchange, session) = app.request(&sid);
+    session.set_max_age(Some(Duration::ZERO)).unwrap();
+    assert_eq!(done(add(&session)).unwrap(), 1);
+    assert_eq!((session.get::<u64>("n").unwrap(), app.records()), (Some(1), 0));
+    // The same before anything is stored.
+    assert_eq!(done(add(&session)).unwrap(), 2);
+    session.set_max_age(Some(Duration::from_secs(60 * MINUTE))).unwrap();
+    done(exchange.end()).unwrap();
+    assert_eq!(app.count(&sid), Some(2));
+    let (exchange, session) = app.request(&sid);
+    session.set_max_age(Some(Duration::ZERO)).unwrap();
+    app.trouble_at(0, Trouble::FailsBefore);
+    assert!(done(add(&session)).is_err());
+    session.set_max_age(Some(Duration::from_secs(60 * MINUTE))).unwrap();
+    assert_eq!(done(add(&session)).unwrap(), 3, "the one that failed does not count");
+    done(exchange.end()).unwrap();
+    assert_eq!(app.count(&sid), Some(3));
+}
+
+/// A virtual machine that resumes, say. Who was told a moment ago by a later clock is not told for as long.
+#[test]
+fn a_clock_that_is_set_back_does_not_make_old_answers_new() {
+    let (app, later) = timed();
+    later.store(30, Ordering::SeqCst);
+    let sid = app.log_in();
+    let [(a, one), (b, two)] = [(); 2].map(|()| app.request(&sid));
+    done(add(&one)).unwrap();
+    later.store(10, Ordering::SeqCst);
+    done(two.renew_id()).unwrap();
+    assert_eq!(done(b.end()).unwrap().len(), 1);
+    assert!(done(a.end()).unwrap().is_empty(), "the cookie of what is no more");
+}

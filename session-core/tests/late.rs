@@ -16,7 +16,7 @@ use std::{
 
 use common::{App, SlowStore, Trouble, add, apps, done, polled};
 use session_core::{
-    Clock, Cookie, CookieOptions, Destroyed, Expect, MemoryStore, Options, Record, Set, Sid, Store,
+    Clock, Cookie, CookieOptions, Destroyed, Error, Expect, MemoryStore, Options, Record, Set, Sid, Store,
     StoreError, Stored, Touched, async_trait,
 };
 
@@ -332,5 +332,42 @@ fn what_is_set_beside_a_save_that_is_overtaken_is_stored() {
             let expected = (!clears).then_some("0");
             assert_eq!(app.store.data(&sid, "n").as_deref(), expected, "{at} {clears}");
         }
+    }
+}
+
+/// Its copy is left under an id that nobody knows, until a logout is done with it too.
+#[test]
+fn a_logout_that_failed_at_what_a_renewal_left_may_be_tried_again() {
+    for app in apps() {
+        let (_exchange, session) = app.request(&app.log_in());
+        let first = app.store.calls.load(Ordering::SeqCst);
+        let mut renewal = Box::pin(session.renew_id());
+        while app.store.calls.load(Ordering::SeqCst) < first + 2 {
+            assert!(polled(1, renewal.as_mut()).is_none());
+        }
+        drop(renewal);
+        assert_eq!(app.records(), 2);
+        app.trouble_at(1, Trouble::FailsBefore);
+        assert!(matches!(done(session.destroy()), Err(Error::Store(_))));
+        assert_eq!(app.records(), 1);
+        done(session.destroy()).unwrap();
+        assert_eq!(app.records(), 0);
+        assert!(matches!(done(session.destroy()), Err(Error::Destroyed)));
+    }
+}
+
+/// The client leaves while a job renews the id.
+#[test]
+fn a_renewal_that_no_response_can_tell_of_leaves_no_record() {
+    for app in apps() {
+        let (exchange, session) = app.request(&app.log_in());
+        let first = app.store.calls.load(Ordering::SeqCst);
+        let mut renewal = Box::pin(session.renew_id());
+        while app.store.calls.load(Ordering::SeqCst) < first + 2 {
+            assert!(polled(1, renewal.as_mut()).is_none());
+        }
+        drop(exchange);
+        assert!(matches!(done(renewal), Err(Error::ResponseOut)));
+        assert_eq!(app.records(), 0);
     }
 }

@@ -341,14 +341,14 @@ impl Life {
         self.cookie.touch(now);
     }
 
-    /// A logout: for this request the session is no more. Answers whether it was there until now.
+    /// A logout: for this request the session is no more. Answers whether it was there until now, or something is left of it.
     pub(crate) fn begins_to_end(&mut self) -> bool {
         let was_there = matches!(self.presence, Presence::Present | Presence::Ending);
         if was_there {
             self.presence = Presence::Ending;
             self.told_unfinished = false;
         }
-        was_there
+        was_there || (self.presence == Presence::Destroyed && !self.leftovers.is_empty())
     }
 
     pub(crate) fn unset(&mut self, destroys: bool) {
@@ -414,7 +414,7 @@ impl Life {
                 context.options.touch.is_due(left, lifetime)
             }
             Some(None) => {
-                let a_while_ago = |at| context.now.saturating_sub(at) >= CONFIRMED_FOR;
+                let a_while_ago = |at| !(0..CONFIRMED_FOR).contains(&context.now.saturating_sub(at));
                 self.renewed.is_none_or(|renewed| a_while_ago(renewed.at))
                     || context.options.touch.is_due(None, None)
             }
@@ -511,7 +511,8 @@ impl Life {
 
     /// The store was not heard of this session for so long.
     pub(super) fn is_unheard(&self, long: Millis, now: Millis) -> bool {
-        now.saturating_sub(self.confirmed) >= long
+        // A clock that was set back says nothing.
+        !(0..long).contains(&now.saturating_sub(self.confirmed))
     }
 
     /// Whether the client has, or is still to get, the cookie of this session.
@@ -776,11 +777,7 @@ impl Life {
     pub(super) fn written(&mut self, sent: &Sent, version: Version, context: &Context<'_>) {
         let span = self.span();
         let keeps_its_end = span.is_some_and(|span| span.until == sent.stamped.expires_at());
-        self.view = if Arc::ptr_eq(&self.view, &sent.seen) {
-            Arc::clone(&sent.data)
-        } else {
-            Arc::new(merge(&sent.seen, &self.view, &sent.data))
-        };
+        self.view = self.with_view(&sent.seen, &sent.data);
         self.base = Arc::clone(&sent.data);
         self.has_no_doubt();
         // What stands there is no leftover any more.
@@ -810,6 +807,11 @@ impl Life {
         if self.same_id {
             self.saved = Some(Arc::clone(&sent.data));
         }
+    }
+
+    /// What was changed here since it was `seen`, on top of these data.
+    fn with_view(&self, seen: &Arc<Data>, data: &Arc<Data>) -> Arc<Data> {
+        if Arc::ptr_eq(&self.view, seen) { Arc::clone(data) } else { Arc::new(merge(seen, &self.view, data)) }
     }
 
     /// The store holds this now: what was changed here and not stored yet is applied to it.
@@ -934,8 +936,15 @@ impl Life {
     }
 
     /// The record was destroyed because its own lifetime had ended: the session may be stored again.
-    pub(super) fn expired(&mut self, Seen { data, cookie }: Seen) {
+    pub(super) fn expired(&mut self, Seen { data, cookie }: Seen, made: Option<Arc<Data>>) {
         self.standing = Standing::Fresh { tried: Few::new() };
+        let data = match made {
+            Some(made) => {
+                self.view = self.with_view(&data, &made);
+                made
+            }
+            None => data,
+        };
         self.base = Arc::clone(&data);
         self.has_no_doubt();
         (self.expiry_in_doubt, self.has_kept_back) = (false, false);

@@ -14,12 +14,13 @@ use std::{
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     task::{Context, Poll, Waker},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use session_core::{
-    AdminStore, Cookie, CookieOptions, Destroyed, Error, Exchange, Expect, MemoryStore, Options, Record,
-    RequestInfo, Secret, Session, Sessions, Set, Sid, Store, StoreError, Stored, Touched, async_trait,
+    AdminStore, Clock, Cookie, CookieOptions, Destroyed, Error, Exchange, Expect, MemoryStore, Options,
+    Record, RequestInfo, Secret, Session, Sessions, Set, Sid, Store, StoreError, Stored, Touched,
+    async_trait,
 };
 
 /// A store whose every call waits twice: before it is done, and after. One of them may be told to fail, or to hang.
@@ -132,12 +133,16 @@ pub(crate) fn with_cookies<T>(cookies: &[String], ask: impl FnOnce(&RequestInfo<
     ask(&RequestInfo::new("/", false, &each))
 }
 
+/// In both profiles, on a clock that stands still: a busy machine takes longer than an answer of the store is new.
 pub(crate) fn apps() -> [App; 2] {
+    let start = SystemTime::now();
+    let clock = Clock::new(move || start);
     let hour = || CookieOptions::new().max_age(Duration::from_secs(3_600));
     [Options::new("keyboard cat").cookie(hour()), Options::express("keyboard cat").name("sid").cookie(hour())]
         .map(|options| {
-            let store = Arc::new(SlowStore::default());
-            App { sessions: options.store(Arc::clone(&store)).build().unwrap(), store }
+            let memory = MemoryStore::new().clock(clock.clone());
+            let store = Arc::new(SlowStore { memory, ..SlowStore::default() });
+            App { sessions: options.store(Arc::clone(&store)).clock(clock.clone()).build().unwrap(), store }
         })
 }
 

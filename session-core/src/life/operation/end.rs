@@ -243,7 +243,7 @@ impl Operation {
             Standing::Held(held) => Expect::Version(held.version.clone()),
             _ => Expect::Anything,
         };
-        Step::Ask(self.ask_destroy_expired(life, expect))
+        Step::Ask(self.ask_destroy_expired(life, expect, None))
     }
 
     /// What operations of this request left behind is destroyed before the response goes out.

@@ -203,8 +203,8 @@ enum Asked {
     Destroy {
         sid: Sid,
         why: Why,
-        /// Of one that has expired: what the handler saw.
-        seen: Option<Box<Seen>>,
+        /// Of one that has expired: what the handler saw, and what an atomic change has made of it.
+        seen: Option<Box<(Seen, Option<Arc<Data>>)>>,
     },
     Turn,
     Change {
@@ -472,7 +472,7 @@ impl Operation {
         life: &mut Life,
         sid: &Sid,
         why: Why,
-        seen: Option<Box<Seen>>,
+        seen: Option<Box<(Seen, Option<Arc<Data>>)>>,
         destroyed: Destroyed,
     ) -> Event {
         let here = destroyed == Destroyed::Destroyed;
@@ -487,8 +487,8 @@ impl Operation {
                 ) => {}
             (_, Destroyed::Conflict) => return Event::Conflict,
             (Why::Expired, Destroyed::Destroyed) => {
-                let seen = seen.map_or_else(|| life.seen(), |seen| *seen);
-                life.expired(seen);
+                let (seen, made) = seen.map_or_else(|| (life.seen(), None), |seen| *seen);
+                life.expired(seen, made);
             }
             (Why::Expired, Destroyed::Unknown) => life.found_nothing(),
             (Why::Wanted | Why::Moved, _) => {}
@@ -575,11 +575,11 @@ impl Operation {
     }
 
     /// Its own lifetime has ended.
-    fn ask_destroy_expired(&mut self, life: &mut Life, expect: Expect) -> Ask {
+    fn ask_destroy_expired(&mut self, life: &mut Life, expect: Expect, made: Option<Arc<Data>>) -> Ask {
         life.goes_out();
         let sid = life.sid().clone();
-        self.asked =
-            Asked::Destroy { sid: sid.clone(), why: Why::Expired, seen: Some(Box::new(life.seen())) };
+        let seen = Some(Box::new((life.seen(), made)));
+        self.asked = Asked::Destroy { sid: sid.clone(), why: Why::Expired, seen };
         Ask::Destroy { sid, expect }
     }
 

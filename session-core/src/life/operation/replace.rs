@@ -111,8 +111,8 @@ impl Operation {
             }
             Event::IdInUse => return Step::Done(Err(Error::IdInUse)),
             Event::Destroyed(Why::Moved, here) if here || planted(Fault::OvertakenRenewal) => {
-                if life.presence == Presence::Unset {
-                    // Unset meanwhile: the copy is one that nobody shall find.
+                if life.presence == Presence::Unset || life.is_response_out() {
+                    // Unset meanwhile, or the client has left: the copy is one that nobody shall find, or can.
                     life.gone();
                     return Step::Ask(self.ask_destroy(new.clone(), Expect::Anything, Why::LeftOver));
                 }
@@ -135,7 +135,7 @@ impl Operation {
             Event::Destroyed(Why::LeftOver, _) => {
                 return Step::Done(Err(match &life.standing {
                     _ if life.presence != Presence::Present => Error::Destroyed,
-                    Standing::Gone => Error::Gone,
+                    Standing::Gone if !life.is_response_out() => Error::Gone,
                     _ => Error::ResponseOut,
                 }));
             }
@@ -216,7 +216,7 @@ impl Operation {
     }
 
     fn renew_expired(&mut self, life: &mut Life) -> Step {
-        match self.write_expired(life) {
+        match self.write_expired(life, None) {
             Written::Ask(ask) => Step::Ask(ask),
             Written::Stored => Step::Done(Ok(Done::Ok)),
             Written::Gone => Step::Done(Err(Error::Gone)),

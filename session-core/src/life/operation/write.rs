@@ -56,7 +56,10 @@ impl Operation {
             Event::NothingToDo => return Ok(Written::Stored),
             Event::IdInUse => return Err(Error::IdInUse),
             Event::Failed(error) => return Err(error.into()),
-            Event::Expired { late: false } => return Ok(self.write_expired(life)),
+            Event::Expired { late: false } => {
+                let made = self.data_to_write(life).ok().filter(|_| matches!(self.kind, Kind::Change(_)));
+                return Ok(self.write_expired(life, made));
+            }
             Event::Expired { late: true } => self.count_conflict()?,
             Event::Conflict if planted(Fault::ConflictNotRead) && self.has_turn => self.count_conflict()?,
             Event::Conflict => return Ok(Written::Ask(self.after_conflict(life)?)),
@@ -99,7 +102,8 @@ impl Operation {
         let stamped = life.stamped_to_write(at_the_end, context);
         let has_expired = life.stamped(context.now).expires_at().is_some_and(|at| at <= context.now);
         if has_expired && !planted(Fault::OldExpiryWritten) {
-            return Ok(self.write_expired(life));
+            let made = matches!(self.kind, Kind::Change(_)).then_some(data);
+            return Ok(self.write_expired(life, made));
         }
         let has_nothing_to_add = !life.has_changes() && !life.has_kept_back();
         if self.has_merged && matches!(self.kind, Kind::Save | Kind::End(_)) && has_nothing_to_add {
@@ -126,18 +130,19 @@ impl Operation {
         }
     }
 
-    /// A record that has expired is destroyed instead of written, on the same condition.
-    pub(super) fn write_expired(&mut self, life: &mut Life) -> Written {
+    /// A record that has expired is destroyed instead of written, on the same condition. What an atomic change has `made` is then
+    /// what the handler sees, and stored if it revives the session.
+    pub(super) fn write_expired(&mut self, life: &mut Life, made: Option<Arc<Data>>) -> Written {
         let expect = match &life.standing {
             Standing::Gone => return Written::Gone,
             Standing::Doubt { .. } => return Written::Ask(self.ask_get(life)),
             Standing::Fresh { .. } => {
-                life.expired(life.seen());
+                life.expired(life.seen(), made);
                 return Written::Stored;
             }
             Standing::Held(held) => Expect::Version(held.version.clone()),
         };
-        Written::Ask(self.ask_destroy_expired(life, expect))
+        Written::Ask(self.ask_destroy_expired(life, expect, made))
     }
 
     pub(super) fn step_reload(&mut self, life: &Life, event: Event) -> Step {
