@@ -356,6 +356,25 @@ fn a_logout_that_failed_at_what_a_renewal_left_may_be_tried_again() {
     }
 }
 
+/// The same, and another job logs out meanwhile: that has ended it.
+#[test]
+fn a_logout_beside_a_renewal_that_no_response_can_tell_of_is_done() {
+    for app in apps() {
+        let (exchange, session) = app.request(&app.log_in());
+        let first = app.store.calls.load(Ordering::SeqCst);
+        let mut renewal = Box::pin(session.renew_id());
+        while app.store.calls.load(Ordering::SeqCst) < first + 2 {
+            assert!(polled(1, renewal.as_mut()).is_none());
+        }
+        drop(exchange);
+        let mut logout = Box::pin(session.destroy());
+        assert!(polled(1, logout.as_mut()).is_none());
+        _ = done(renewal);
+        done(logout).unwrap();
+        assert_eq!(app.records(), 0);
+    }
+}
+
 /// The client leaves while a job renews the id.
 #[test]
 fn a_renewal_that_no_response_can_tell_of_leaves_no_record() {

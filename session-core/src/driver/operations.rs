@@ -219,7 +219,8 @@ impl Session {
     /// # Errors
     /// Those of [`save`](Self::save). The session then has its old id still, and this may be called again. Where the
     /// store's answer to the last step was lost and the old record turns out to be gone, that may have been somebody's
-    /// logout: the session is then over, which the next call tells by [`Error::Gone`].
+    /// logout: the session is then over, which the next call tells by [`Error::Gone`]. So it is after [`Error::ResponseOut`] where
+    /// the client has left while the old record was on its way out.
     pub async fn renew_id(&self) -> Result<(), Error> {
         self.run_plain(Operation::renew(self.new_sid())).await?;
         tracing::debug!("session id renewed");

@@ -106,7 +106,8 @@ pub enum CorruptRecord {
 pub enum BrowserRules {
     /// Allowed, as in Express, and warned about once.
     Warn,
-    /// Refused when the options are built.
+    /// Refused when the options are built. One that only the request's connection (`__Host-` over plain HTTP), or the handler, makes
+    /// such a cookie is not sent, and the log says so.
     Enforce,
 }
 

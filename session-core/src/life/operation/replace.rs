@@ -111,7 +111,8 @@ impl Operation {
             }
             Event::IdInUse => return Step::Done(Err(Error::IdInUse)),
             Event::Destroyed(Why::Moved, here) if here || planted(Fault::OvertakenRenewal) => {
-                if life.presence == Presence::Unset || life.is_response_out() {
+                let is_out = life.presence == Presence::Present && life.is_response_out();
+                if life.presence == Presence::Unset || is_out {
                     // Unset meanwhile, or the client has left: the copy is one that nobody shall find, or can.
                     life.gone();
                     return Step::Ask(self.ask_destroy(new.clone(), Expect::Anything, Why::LeftOver));

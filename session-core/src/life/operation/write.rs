@@ -57,7 +57,10 @@ impl Operation {
             Event::IdInUse => return Err(Error::IdInUse),
             Event::Failed(error) => return Err(error.into()),
             Event::Expired { late: false } => {
-                let made = self.data_to_write(life).ok().filter(|_| matches!(self.kind, Kind::Change(_)));
+                let made = match self.data_to_write(life) {
+                    Ok(data) => self.is_change().then_some(data),
+                    Err(ask) => return Ok(Written::Ask(ask)),
+                };
                 return Ok(self.write_expired(life, made));
             }
             Event::Expired { late: true } => self.count_conflict()?,
@@ -102,7 +105,10 @@ impl Operation {
         let stamped = life.stamped_to_write(at_the_end, context);
         let has_expired = life.stamped(context.now).expires_at().is_some_and(|at| at <= context.now);
         if has_expired && !planted(Fault::OldExpiryWritten) {
-            let made = matches!(self.kind, Kind::Change(_)).then_some(data);
+            if self.is_change() {
+                context.options.limits.check(&data)?;
+            }
+            let made = self.is_change().then_some(data);
             return Ok(self.write_expired(life, made));
         }
         let has_nothing_to_add = !life.has_changes() && !life.has_kept_back();
@@ -111,6 +117,10 @@ impl Operation {
         }
         context.options.limits.check(&data)?;
         Ok(Written::Ask(self.ask_set(life, data, stamped, expect, context)))
+    }
+
+    fn is_change(&self) -> bool {
+        matches!(self.kind, Kind::Change(_))
     }
 
     /// What is to be stored, or the question that comes first.
