@@ -6,6 +6,7 @@ mod common;
 
 use std::{
     future::poll_fn,
+    pin::Pin,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -16,8 +17,8 @@ use std::{
 
 use common::{App, SlowStore, Trouble, add, apps, done, polled};
 use session_core::{
-    Clock, Cookie, CookieOptions, Destroyed, Error, Expect, MemoryStore, Options, Record, Set, Sid, Store,
-    StoreError, Stored, Touched, async_trait,
+    Clock, Cookie, CookieOptions, Destroyed, Error, Expect, MemoryStore, Options, Record, Session, Set, Sid,
+    Store, StoreError, Stored, Touched, async_trait,
 };
 
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -335,16 +336,22 @@ fn what_is_set_beside_a_save_that_is_overtaken_is_stored() {
     }
 }
 
+/// A renewal whose copy is made, and whose old record is on its way out.
+fn copied<'a>(app: &App, session: &'a Session) -> Pin<Box<dyn Future<Output = Result<(), Error>> + 'a>> {
+    let first = app.store.calls.load(Ordering::SeqCst);
+    let mut renewal = Box::pin(session.renew_id());
+    while app.store.calls.load(Ordering::SeqCst) < first + 2 {
+        assert!(polled(1, renewal.as_mut()).is_none());
+    }
+    renewal
+}
+
 /// Its copy is left under an id that nobody knows, until a logout is done with it too.
 #[test]
 fn a_logout_that_failed_at_what_a_renewal_left_may_be_tried_again() {
     for app in apps() {
         let (_exchange, session) = app.request(&app.log_in());
-        let first = app.store.calls.load(Ordering::SeqCst);
-        let mut renewal = Box::pin(session.renew_id());
-        while app.store.calls.load(Ordering::SeqCst) < first + 2 {
-            assert!(polled(1, renewal.as_mut()).is_none());
-        }
+        let renewal = copied(&app, &session);
         drop(renewal);
         assert_eq!(app.records(), 2);
         app.trouble_at(1, Trouble::FailsBefore);
@@ -361,11 +368,7 @@ fn a_logout_that_failed_at_what_a_renewal_left_may_be_tried_again() {
 fn a_logout_beside_a_renewal_that_no_response_can_tell_of_is_done() {
     for app in apps() {
         let (exchange, session) = app.request(&app.log_in());
-        let first = app.store.calls.load(Ordering::SeqCst);
-        let mut renewal = Box::pin(session.renew_id());
-        while app.store.calls.load(Ordering::SeqCst) < first + 2 {
-            assert!(polled(1, renewal.as_mut()).is_none());
-        }
+        let renewal = copied(&app, &session);
         drop(exchange);
         let mut logout = Box::pin(session.destroy());
         assert!(polled(1, logout.as_mut()).is_none());
@@ -380,11 +383,7 @@ fn a_logout_beside_a_renewal_that_no_response_can_tell_of_is_done() {
 fn a_renewal_that_no_response_can_tell_of_leaves_no_record() {
     for app in apps() {
         let (exchange, session) = app.request(&app.log_in());
-        let first = app.store.calls.load(Ordering::SeqCst);
-        let mut renewal = Box::pin(session.renew_id());
-        while app.store.calls.load(Ordering::SeqCst) < first + 2 {
-            assert!(polled(1, renewal.as_mut()).is_none());
-        }
+        let renewal = copied(&app, &session);
         drop(exchange);
         assert!(matches!(done(renewal), Err(Error::ResponseOut)));
         assert_eq!(app.records(), 0);

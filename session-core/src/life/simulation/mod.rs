@@ -293,7 +293,8 @@ fn shows(fault: Fault) -> Budget {
     }
 }
 
-/// Without a fault there is nothing to find: what is found with one is its work.
+/// Without a fault there is nothing to find: what is found with one is its work. (Of the largest budgets in which faults show that
+/// is known with `SIMULATION=usual`.)
 #[test]
 fn without_a_fault_nothing_is_found() {
     // What every order of events has been through needs no other visit.
