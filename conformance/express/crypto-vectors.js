@@ -5,6 +5,7 @@
 
 const crypto = require('node:crypto')
 const { promisify } = require('node:util')
+const session = require('express-session')
 const { MongoClient } = require('mongodb')
 const { MongoStore, createKrupteinAdapter, createWebCryptoAdapter } = require('connect-mongo')
 
@@ -78,6 +79,7 @@ async function cryptoVectors(url) {
       ...(await errors(mongo)),
       ...(await webCrypto(mongo)),
       ...(await versions()),
+      ...(await legacy(url, mongo)),
     }
   } finally {
     await mongo.sessions.drop()
@@ -238,6 +240,35 @@ async function versions() {
   return vectors
 }
 
+/** By the option `secret` of connect-mongo 3, which had a cipher of its own. */
+async function legacy(url, { sessions }) {
+  const LegacyStore = require('connect-mongo-3.2.0')(session)
+  const unchanged = text => text
+  const vectors = {}
+  for (const [name, options] of [
+    ['stringify', {}],
+    ['serialize', { serialize: unchanged, unserialize: JSON.parse }],
+    ['objects', { stringify: false }],
+  ]) {
+    const collection = sessions.collectionName
+    const store = new LegacyStore({ url, collection, secret: SECRET, autoRemove: 'disabled', ...options })
+    await store.set(name, SESSION)
+    const { session: stored } = await sessions.findOne({ _id: name })
+    const read = await verdict(() => store.get(name))
+    // Without `stringify` it stores the letters of the text one by one, and cannot read them.
+    vectors[`connect-mongo-3 ${name}`] = typeof stored === 'string' ? { stored, read } : { read }
+    await store.client.close()
+  }
+  return vectors
+}
+
+/** As the store of connect-mongo 3 does with what it has unserialized. */
+function legacyReader() {
+  const cipher = require('connect-mongo-3.2.0/src/crypto')
+  cipher.init({ secret: SECRET })
+  return async stored => cipher.get(stored.startsWith('"') ? JSON.parse(stored) : stored)
+}
+
 function krupteinOf(version) {
   const kruptein = require(`kruptein-${version}`)(KRUPTEIN)
   const call = verb => async (...args) => promisify(kruptein[verb]).call(kruptein, ...args)
@@ -309,12 +340,13 @@ async function plaintexts(vectors) {
 }
 
 function readerOf(name) {
-  const [, kind, rest] = /^(v6|knob|webcrypto|kruptein) (.*)$/.exec(name)
+  const [, kind, rest] = /^(v6|knob|webcrypto|kruptein|connect-mongo-3) (.*)$/.exec(name)
   const readers = {
     v6: () => createKrupteinAdapter({ secret: SECRET }).decrypt,
     knob: () => createKrupteinAdapter({ secret: SECRET, ...JSON.parse(rest) }).decrypt,
     webcrypto: () => createWebCryptoAdapter(rest.startsWith('{') ? { secret: SECRET, ...JSON.parse(rest) } : BINARY).decrypt,
     kruptein: () => krupteinOf(rest.split(' ')[0]).get.bind(null, SECRET),
+    'connect-mongo-3': legacyReader,
   }
   return readers[kind]()
 }

@@ -7,6 +7,7 @@ const cookie = require('cookie');
 const session = require('express-session');
 const Keygrip = require('keygrip');
 const { createKrupteinAdapter, createWebCryptoAdapter } = require('connect-mongo');
+const { BSON } = createRequire(require.resolve('connect-mongo'))('mongodb');
 // The versions that express-session itself uses.
 const signature = createRequire(require.resolve('express-session'))('cookie-signature');
 
@@ -24,6 +25,23 @@ const rewritten = (text) => {
 const json = (text) => {
   try {
     return JSON.stringify(JSON.parse(text));
+  } catch {
+    return null;
+  }
+};
+
+// As its driver reads and writes documents.
+const fromBson = (hex) => {
+  try {
+    return JSON.stringify(BSON.deserialize(Buffer.from(hex, 'hex')));
+  } catch {
+    return null;
+  }
+};
+
+const toBson = (text) => {
+  try {
+    return Buffer.from(BSON.serialize({ value: JSON.parse(text) })).toString('hex');
   } catch {
     return null;
   }
@@ -52,6 +70,8 @@ const parsers = {
   unsign: (value, secret) => signature.unsign(value, secret),
   record: (...texts) => texts.map(rewritten),
   json,
+  fromBson,
+  toBson,
   date: (text) => Date.parse(text),
   keygrip: (keys, algorithm, encoding, data, digest) => {
     const keygrip = new Keygrip(keys, algorithm, encoding);

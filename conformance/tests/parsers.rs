@@ -23,7 +23,10 @@ use std::{
 use common::setting;
 use express_session::{
     Keygrip, KeygripAlgorithm, KeygripEncoding, Record, Secret, cookie_values,
-    mongo::{Algorithm, Crypto, Encoding, Hashing, Kruptein, WebAlgorithm, WebCrypto},
+    mongo::{
+        Algorithm, Crypto, Encoding, Hashing, Kruptein, WebAlgorithm, WebCrypto,
+        mongodb::bson::{Bson, Document, doc, to_vec},
+    },
 };
 use fuzz::{Mutator, core, mongo};
 use serde_json::{Value, json, value::RawValue};
@@ -38,6 +41,8 @@ fn main() -> ExitCode {
             records,
             numbers,
             dates,
+            documents_that_are_read,
+            documents_that_are_written,
             encrypted_sessions;
     }
     .run()
@@ -238,6 +243,99 @@ fn dates(express: Express) {
         // DESIGN, *Where it differs from Express*: the end of the year 9999; and the beginning of the year 0.
         Some(ours) => same(*ours, &answer.as_i64().map_or(Value::Null, |ms| ms.clamp(FIRST, LAST).into())),
     });
+}
+
+/// What `JSON.stringify` has of a document.
+fn documents_that_are_read(express: Express) {
+    let inputs = Inputs::of(express, "bson_to_json", 20_000);
+    let question = |input: &[u8]| {
+        // What follows a document never reaches either.
+        let length = u32::from_le_bytes(*input.first_chunk()?) as usize;
+        let input = input.get(..length)?;
+        let document = Document::from_reader(input).ok();
+        let ours = document.and_then(|document| mongo::to_json(&Bson::Document(document)));
+        Some((json!(["fromBson", hex(input)]), (input.to_vec(), ours)))
+    };
+    inputs.compare(question, |(input, ours), answer| match (ours, answer.as_str()) {
+        (Some(ours), Some(node)) if *ours == with_whole_longs(node) => Ok(()),
+        (None, None) => Ok(()),
+        // Node passes over what is no UTF-8 in a key and in a regular expression, of which JSON shows nothing.
+        (None, Some(node)) if node.contains('\u{fffd}') || has_byte_that_no_text_has(input) => Ok(()),
+        _ => Err(format!("{ours:?}")),
+    });
+}
+
+/// Whether a letter in place of such a byte, or of all of them, makes a document of it.
+fn has_byte_that_no_text_has(input: &[u8]) -> bool {
+    let with_letters = |is_replaced: &dyn Fn(usize, u8) -> bool| {
+        let bytes = input.iter().enumerate();
+        let replaced = bytes.map(|(at, &byte)| if is_replaced(at, byte) { b'a' } else { byte });
+        Document::from_reader(&*replaced.collect::<Vec<_>>()).is_ok()
+    };
+    // 0xFF is a type as well; the first four bytes are the length.
+    with_letters(&|_, byte| byte >= 0x80)
+        || with_letters(&|at, byte| at >= 4 && (0x80..0xFF).contains(&byte))
+        || (0..input.len()).any(|one| with_letters(&|at, byte| at == one && byte >= 0x80))
+}
+
+/// store-mongo's README, *Documents*: an integer that a double would round is whole with us, and two halves in Node.
+fn with_whole_longs(json: &str) -> String {
+    const START: &str = r#"{"high":"#;
+    let mut parts = json.split(START);
+    let mut whole = parts.next().unwrap().to_owned();
+    for part in parts {
+        let halves = part.split_once(r#","low":"#).and_then(|(high, rest)| {
+            let (low, rest) = rest.split_once(r#","unsigned":false}"#)?;
+            let (high, low) = (high.parse::<i64>().ok()?, low.parse::<i32>().ok()?);
+            Some((high << 32 | i64::from(low.cast_unsigned()), rest))
+        });
+        whole += &halves.map_or_else(|| format!("{START}{part}"), |(long, rest)| format!("{long}{rest}"));
+    }
+    whole
+}
+
+/// A value of a session, to the byte.
+fn documents_that_are_written(express: Express) {
+    let inputs = Inputs::of(express, "json_to_bson", 20_000);
+    let question = |input: &[u8]| {
+        let text = std::str::from_utf8(input).ok()?;
+        Some((json!(["toBson", text]), (text.to_owned(), mongo::to_bson(text))))
+    };
+    inputs.compare(question, |(text, ours), answer| match (ours, answer.as_str()) {
+        (Some(ours), Some(node)) if stored(ours.clone()) == node => Ok(()),
+        // store-mongo's README, *Documents*: an integer that a double would round.
+        (Some(ours), Some(node)) if stored(with_doubles(ours)) == node => Ok(()),
+        (None, None) => Ok(()),
+        // A number beyond all doubles, which Node stores as infinite and reads as null, is refused; so is a key with a NUL also
+        // where another value comes in its place.
+        (None, Some(_)) if is_beyond_all_doubles(text) || text.contains(r"\u0000") => Ok(()),
+        _ => Err(format!("{ours:?}")),
+    });
+}
+
+fn stored(value: Bson) -> String {
+    hex(&to_vec(&doc! { "value": value }).unwrap())
+}
+
+#[expect(clippy::cast_precision_loss, reason = "what JavaScript does")]
+fn with_doubles(value: &Bson) -> Bson {
+    match value {
+        Bson::Int64(long) => Bson::Double(*long as f64),
+        Bson::Array(values) => values.iter().map(with_doubles).collect(),
+        Bson::Document(members) => {
+            members.iter().map(|(key, value)| (key.clone(), with_doubles(value))).collect::<Document>().into()
+        }
+        other => other.clone(),
+    }
+}
+
+fn is_beyond_all_doubles(text: &str) -> bool {
+    let read: Result<Value, _> = serde_json::from_str(&core::without_lone_surrogates(text));
+    read.is_err_and(|error| error.to_string().contains("number out of range"))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn encrypted_sessions(express: Express) {

@@ -7,22 +7,27 @@ mod common;
 
 use std::process::ExitCode;
 
-use common::{AXUM, Database, POSTGRES, REDIS, Store, oracle};
+use common::{ACTIX, AXUM, Database, MONGO, MYSQL, POSTGRES, REDIS, ROCKET, Store, adapted, oracle};
 use conformance::differential::{Differential, Failure, Program, Side};
 use conformance::probe::Fault;
 use test_support::Tests;
 
 fn main() -> ExitCode {
-    let on = |database: &'static Database| move || Ok((oracle()?, database.url()?));
-    Tests::default()
-        .needing("each_is_found", oracle, each_is_found)
-        .needing("each_in_redis_is_found", on(&REDIS), |(oracle, url)| {
-            each_of_stores_is_found(&oracle, &REDIS, &url);
-        })
-        .needing("each_in_postgres_is_found", on(&POSTGRES), |(oracle, url)| {
-            each_of_stores_is_found(&oracle, &POSTGRES, &url);
-        })
-        .run()
+    let mut tests = Tests::default();
+    for (name, probe) in [("axum", AXUM), ("actix", ACTIX), ("rocket", ROCKET)] {
+        tests = tests.needing(&format!("{name}::each_is_found"), oracle, move |oracle| {
+            each_is_found(&oracle, probe);
+        });
+    }
+    let databases: [(&str, &'static Database); 4] =
+        [("redis", &REDIS), ("mongo", &MONGO), ("postgres", &POSTGRES), ("mysql", &MYSQL)];
+    for (name, database) in databases {
+        let need = move || Ok((oracle()?, database.url()?));
+        tests = tests.needing(&format!("{name}::each_is_found"), need, move |(oracle, url)| {
+            each_of_stores_is_found(&oracle, database, &url);
+        });
+    }
+    tests.run()
 }
 
 /// Where the first case stands that shows the difference; none: nothing shows it. A probe that does not start, or does not
@@ -36,13 +41,13 @@ fn found(run: Differential) -> Option<(u64, usize)> {
     }
 }
 
-#[allow(clippy::needless_pass_by_value, reason = "as tests are called")]
-fn each_is_found(oracle: Program) {
-    let probe = Program::probe(AXUM);
+fn each_is_found(oracle: &Program, probe: &str) {
+    let side = |program: &Program| adapted(probe, Side::of(program.clone()));
+    let program = Program::probe(probe);
     let mut missed = Vec::new();
-    for (name, _) in Fault::ALL {
-        let tested = Side::of(probe.clone()).with("fault", name);
-        let run = Differential::new(Side::of(oracle.clone()), tested).configs(160).seed(20_260_101);
+    for (name, _) in Fault::ALL.into_iter().filter(|(_, fault)| probe == AXUM || !fault.needs_layer()) {
+        let tested = side(&program).with("fault", name);
+        let run = Differential::new(side(oracle), tested).configs(160).seed(20_260_101);
         let found = found(run.clone().clock()).map(|place| ("on one clock", place));
         match found.or_else(|| self::found(run).map(|place| ("by the real time", place))) {
             Some((which, (seed, request))) => println!("{name}: seed {seed}, request {request}, {which}"),

@@ -77,7 +77,10 @@ fn without_chance(mut vectors: Value) -> Value {
     fn mask(key: &str, value: &mut Value) {
         match value {
             Value::Object(members) => members.iter_mut().for_each(|(key, value)| mask(key, value)),
-            Value::String(text) if RANDOM.contains(&key) => *value = text.len().into(),
+            // A tag that stands there in numbers, as connect-mongo 3 writes it, has no one length.
+            Value::String(text) if RANDOM.contains(&key) => {
+                *value = text.split('[').map(str::len).next().into();
+            }
             _ => {}
         }
     }

@@ -100,7 +100,12 @@ fn reference(value: &Bson) -> Option<Value> {
         },
         Bson::JavaScriptCode(code) => json!({ "code": code }),
         Bson::JavaScriptCodeWithScope(code) => json!({ "code": code.code, "scope": document(&code.scope) }),
-        Bson::RegularExpression(_) | Bson::MinKey | Bson::MaxKey | Bson::DbPointer(_) => json!({}),
+        // Node's driver makes a reference of it.
+        Bson::DbPointer(_) => {
+            let shown = value.clone().into_canonical_extjson();
+            json!({ "$ref": shown["$dbPointer"]["$ref"], "$id": shown["$dbPointer"]["$id"]["$oid"] })
+        }
+        Bson::RegularExpression(_) | Bson::MinKey | Bson::MaxKey => json!({}),
     })
 }
 

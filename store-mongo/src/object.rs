@@ -81,6 +81,7 @@ impl<'de> Visitor<'de> for Members<'_> {
         while let Some((key, json)) = members.next_entry::<String, &RawValue>()? {
             let value = match key.as_str() {
                 "cookie" => cookie(&self.record.cookie, json.get()),
+                _ if !to_bson::is_key(&key) => None,
                 _ => self.unchanged(&key, json.get()).or_else(|| to_bson::parse(json.get())),
             };
             let value = value.ok_or_else(|| serde::de::Error::custom("no BSON"))?;

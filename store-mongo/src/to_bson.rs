@@ -5,7 +5,9 @@ use std::{borrow::Cow, fmt};
 use mongodb::bson::{Bson, Document};
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-/// `None` when the text is no JSON that BSON could hold: nested too deep, or a number beyond all doubles.
+use crate::to_json;
+
+/// `None` when the text is no JSON that BSON could hold: nested too deep, a number beyond all doubles, a key with a NUL.
 pub(crate) fn parse(json: &str) -> Option<Bson> {
     serde_json::from_str::<Value>(&whole(json)).ok().map(|value| value.0)
 }
@@ -36,6 +38,11 @@ pub(crate) fn whole(json: &str) -> Cow<'_, str> {
 fn unit(json: &str, at: usize) -> Option<u16> {
     let digits = json.get(at..at + 6)?.strip_prefix("\\u")?;
     u16::from_str_radix(digits, 16).ok()
+}
+
+/// BSON ends a key with a NUL.
+pub(crate) fn is_key(key: &str) -> bool {
+    !key.contains('\0')
 }
 
 struct Value(Bson);
@@ -97,10 +104,21 @@ impl<'de> Visitor<'de> for ValueVisitor {
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Bson, A::Error> {
         let mut document = Document::new();
         while let Some((key, Value(value))) = members.next_entry::<String, Value>()? {
+            if !is_key(&key) {
+                return Err(Error::custom("no key of BSON"));
+            }
             document.insert(key, value);
         }
-        Ok(Bson::Document(document))
+        Ok(Bson::Document(in_order(document)))
     }
+}
+
+/// As in JavaScript: array indexes first.
+fn in_order(document: Document) -> Document {
+    if document.keys().all(|key| to_json::array_index(key).is_none()) {
+        return document;
+    }
+    to_json::in_order(&document).into_iter().map(|(key, value)| (key.clone(), value.clone())).collect()
 }
 
 /// Node's rule: what fits into 32 bits is an int32, every other number a double. An integer that a double would round, which
@@ -145,6 +163,13 @@ mod tests {
             assert_eq!(format!("{:?}", parse(json).unwrap()), format!("{bson:?}"), "{json}");
         }
         assert!(parse("1e999").is_none());
+        assert!(parse(r#"{"a":{"\u0000":1}}"#).is_none());
+    }
+
+    #[test]
+    fn array_indexes_come_first_as_in_javascript() {
+        let value = parse(r#"[{"b":0,"10":1,"2":{"a":0,"1":1},"01":2}]"#).unwrap();
+        assert_eq!(value.to_string(), r#"[{ "2": { "1": 1, "a": 0 }, "10": 1, "b": 0, "01": 2 }]"#);
     }
 
     #[test]

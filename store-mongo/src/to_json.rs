@@ -45,7 +45,8 @@ pub(crate) fn push(text: &mut String, value: &Bson) -> bool {
             push_document(text, &code.scope);
             text.push('}');
         }
-        Bson::RegularExpression(_) | Bson::MinKey | Bson::MaxKey | Bson::DbPointer(_) => text.push_str("{}"),
+        Bson::DbPointer(_) => push_pointer(text, value),
+        Bson::RegularExpression(_) | Bson::MinKey | Bson::MaxKey => text.push_str("{}"),
     }
     true
 }
@@ -69,6 +70,20 @@ fn push_array(text: &mut String, values: &[Bson]) {
         }
     }
     text.push(']');
+}
+
+/// As a `DBRef`. Only extended JSON shows what is in such a pointer.
+fn push_pointer(text: &mut String, pointer: &Bson) {
+    let shown = pointer.clone().into_canonical_extjson();
+    let part = |path| shown.pointer(path).and_then(serde_json::Value::as_str).unwrap_or_default();
+    let mut object = Object::open(text);
+    for (key, part) in [("$ref", part("/$dbPointer/$ref")), ("$id", part("/$dbPointer/$id/$oid"))] {
+        object.member(key, |text| {
+            push_string(text, part);
+            true
+        });
+    }
+    object.close();
 }
 
 fn push_wrapped(text: &mut String, key: &str, value: &str) {
@@ -119,7 +134,7 @@ pub(crate) fn in_order(document: &Document) -> Vec<(&String, &Bson)> {
     members
 }
 
-fn array_index(key: &str) -> Option<u32> {
+pub(crate) fn array_index(key: &str) -> Option<u32> {
     let canonical =
         key == "0" || (key.starts_with(|first: char| first.is_ascii_digit()) && !key.starts_with('0'));
     key.parse().ok().filter(|&index| canonical && index != u32::MAX)

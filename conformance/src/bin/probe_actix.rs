@@ -22,7 +22,7 @@ async fn main() -> io::Result<()> {
 }
 
 async fn serve(config: Arc<Config>) -> io::Result<Serving> {
-    probe::without_faults(&config)?;
+    probe::without_faulty_layer(&config)?;
     let sessions = SessionMiddleware::new(config.options.clone()).map_err(io::Error::other)?;
     let (port, tls) = (config.port, config.tls.as_ref().map(Tls::server));
     let has_tls = tls.is_some();

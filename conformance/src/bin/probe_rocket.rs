@@ -24,7 +24,7 @@ async fn main() -> io::Result<()> {
 }
 
 async fn serve(config: Arc<Config>) -> io::Result<Serving> {
-    probe::without_faults(&config)?;
+    probe::without_faulty_layer(&config)?;
     let sessions = SessionFairing::new(config.options.clone()).map_err(io::Error::other)?;
     let methods = [
         Method::Get,

@@ -78,6 +78,23 @@ impl Fault {
         ("lastCookieCounts", Self::LastCookieCounts),
         ("tlsNotSeen", Self::TlsNotSeen),
     ];
+
+    /// It sits around the session layer, which only one probe lets it.
+    pub fn needs_layer(self) -> bool {
+        matches!(
+            self,
+            Self::CookieWithoutHttpOnly
+                | Self::CookieTwice
+                | Self::CookieExpiresASecondOff
+                | Self::CookieInLowerCaseHex
+                | Self::CookieNotWithHead
+                | Self::HeaderRemoved
+                | Self::ContentTypeChanged
+                | Self::ErrorBecomesSuccess
+                | Self::LastCookieCounts
+                | Self::TlsNotSeen
+        )
+    }
 }
 
 /// A verb of a store.

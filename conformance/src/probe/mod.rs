@@ -60,10 +60,10 @@ impl Reply {
 /// For the adapters that have no faulty layer.
 ///
 /// # Errors
-/// The configuration has a fault.
-pub fn without_faults(config: &Config) -> io::Result<()> {
-    let refused = || io::Error::other("fault: only probe-axum has faults");
-    config.fault.map_or(Ok(()), |_| Err(refused()))
+/// The configuration has a fault of one.
+pub fn without_faulty_layer(config: &Config) -> io::Result<()> {
+    let refused = || io::Error::other("fault: only probe-axum has that layer");
+    if config.fault.is_some_and(Fault::needs_layer) { Err(refused()) } else { Ok(()) }
 }
 
 /// The reply to `/none`, which never asks for the session.

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use express_session::{
     AdminStore, Clock, MemoryStore, StoreError,
-    mongo::{AutoRemove, Kruptein, MongoOptions},
+    mongo::{Algorithm, AutoRemove, Encoding, Hashing, Kruptein, MongoOptions},
     redis::RedisStore,
     sql::{MySqlStore, PostgresStore, SqliteStore},
 };
@@ -85,12 +85,45 @@ async fn mongo(url: &str, keys: &mut Keys<'_>) -> Parsed<MongoOptions> {
         store = store.auto_remove(auto_remove);
     }
     if let Some(crypto) = keys.object("crypto")? {
-        let mut keys = Keys::of("store.options.crypto.", &crypto);
-        let secret = keys.text("secret")?.ok_or_else(|| refusal("store.options.crypto.secret", "missing"))?;
-        keys.finish()?;
-        store = store.crypto(Kruptein::new(secret));
+        store = store.crypto(kruptein(&crypto)?);
     }
     Ok(store)
+}
+
+fn kruptein(crypto: &Map<String, Value>) -> Parsed<Kruptein> {
+    let mut keys = Keys::of("store.options.crypto.", crypto);
+    let secret = keys.text("secret")?.ok_or_else(|| refusal("store.options.crypto.secret", "missing"))?;
+    let mut kruptein = Kruptein::new(secret);
+    let algorithms = [
+        ("aes-128-gcm", Algorithm::Aes128Gcm),
+        ("aes-192-gcm", Algorithm::Aes192Gcm),
+        ("aes-256-gcm", Algorithm::Aes256Gcm),
+        ("aes-128-cbc", Algorithm::Aes128Cbc),
+        ("aes-192-cbc", Algorithm::Aes192Cbc),
+        ("aes-256-cbc", Algorithm::Aes256Cbc),
+        ("aes-128-ctr", Algorithm::Aes128Ctr),
+        ("aes-192-ctr", Algorithm::Aes192Ctr),
+        ("aes-256-ctr", Algorithm::Aes256Ctr),
+    ];
+    if let Some(algorithm) = keys.word("algorithm", &algorithms)? {
+        kruptein = kruptein.algorithm(algorithm);
+    }
+    let hashes = [("sha256", Hashing::Sha256), ("sha384", Hashing::Sha384), ("sha512", Hashing::Sha512)];
+    if let Some(hashing) = keys.word("hashing", &hashes)? {
+        kruptein = kruptein.hashing(hashing);
+    }
+    if let Some(encoding) = keys.word("encodeas", &[("base64", Encoding::Base64), ("hex", Encoding::Hex)])? {
+        kruptein = kruptein.encodeas(encoding);
+    }
+    if let Some(use_scrypt) = keys.boolean("use_scrypt")? {
+        kruptein = kruptein.use_scrypt(use_scrypt);
+    }
+    // kruptein 3.0, which connect-mongo 6 comes with, passes over the three.
+    for size in ["key_size", "iv_size", "at_size"] {
+        keys.take(size, "a number", Value::as_u64)?;
+    }
+    keys.finish()?;
+    Ok(kruptein)
 }
 
 fn postgres(url: &str, keys: &mut Keys<'_>) -> Parsed<PostgresStore> {

@@ -8,7 +8,7 @@ use std::env;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use conformance::differential::Program;
+use conformance::differential::{Program, Side};
 use express_session::sql::sqlx::{self, AssertSqlSafe, Connection, Executor, PgConnection, raw_sql};
 use serde_json::{Value, json};
 use test_support::{Need, service};
@@ -31,6 +31,13 @@ pub(crate) fn setting<T: std::str::FromStr>(variable: &str, default: T) -> T {
     }
 }
 
+/// What a side can be asked that is compared with this probe. Rocket runs the handler whose session could not be read, which then
+/// may ask again; and it drops a header that is not UTF-8 before any fairing or guard sees it: the same requests without reads
+/// that fail, and with such cookies made UTF-8.
+pub(crate) fn adapted(probe: &str, side: Side) -> Side {
+    if probe == ROCKET { side.utf8_headers().without("storeFails") } else { side }
+}
+
 /// A database, and how tests keep their sessions apart on it.
 pub(crate) struct Database {
     url: &'static str,
@@ -38,14 +45,20 @@ pub(crate) struct Database {
     store: fn(&str) -> Value,
     /// Cases are not kept apart by `{case}`: one at a time.
     pub(crate) one_at_a_time: bool,
+    /// How many configurations a comparison tries.
+    pub(crate) configs: usize,
     /// What Node's store shows and ours does not, taken out of its answers.
     pub(crate) rewrite: fn(String) -> String,
 }
+
+/// Some 2,000 requests.
+const CONFIGS: usize = 120;
 
 pub(crate) const REDIS: Database = Database {
     url: "REDIS_URL",
     store: |url| json!({ "kind": "redis", "url": url, "options": { "prefix": "{case}:" } }),
     one_at_a_time: false,
+    configs: CONFIGS,
     rewrite: |body| body,
 };
 
@@ -62,14 +75,19 @@ pub(crate) const MONGO_OBJECTS: Database = Database {
 };
 
 pub(crate) const MONGO_TIMESTAMPS: Database = mongo(|url| mongo_with(url, json!({ "timestamps": true })));
-pub(crate) const MONGO_ENCRYPTED: Database =
-    mongo(|url| mongo_with(url, json!({ "crypto": { "secret": "squirrel" } })));
+pub(crate) const MONGO_ENCRYPTED: Database = mongo_encrypted(|url| encrypted_with(url, json!({})));
+pub(crate) const MONGO_ENCRYPTED_CBC: Database = mongo_encrypted(|url| {
+    encrypted_with(url, json!({ "algorithm": "aes-256-cbc", "hashing": "sha256", "encodeas": "hex" }))
+});
+pub(crate) const MONGO_ENCRYPTED_SCRYPT: Database =
+    mongo_encrypted(|url| encrypted_with(url, json!({ "algorithm": "aes-128-ctr", "use_scrypt": true })));
 
 /// connect-pg-simple cannot have two tables in one schema: a schema a test.
 pub(crate) const POSTGRES: Database = Database {
     url: "POSTGRES_URL",
     store: |url| json!({ "kind": "postgres", "url": url, "options": { "schemaName": schema(), "pruneSessionInterval": false } }),
     one_at_a_time: true,
+    configs: CONFIGS,
     rewrite: |body| body,
 };
 
@@ -77,11 +95,22 @@ pub(crate) const MYSQL: Database = Database {
     url: "MYSQL_URL",
     store: |url| json!({ "kind": "mysql", "url": url, "options": { "clearExpired": false, "schema": { "tableName": "sessions_{case}" } } }),
     one_at_a_time: false,
+    configs: CONFIGS,
     rewrite: |body| body,
 };
 
 const fn mongo(store: fn(&str) -> Value) -> Database {
-    Database { url: "MONGODB_URL", store, one_at_a_time: false, rewrite: |body| body }
+    Database { url: "MONGODB_URL", store, one_at_a_time: false, configs: CONFIGS, rewrite: |body| body }
+}
+
+/// kruptein derives a key for every read and every write, which takes Node most of its time.
+const fn mongo_encrypted(store: fn(&str) -> Value) -> Database {
+    Database { configs: CONFIGS / 4, ..mongo(store) }
+}
+
+fn encrypted_with(url: &str, mut crypto: Value) -> Value {
+    crypto["secret"] = "squirrel".into();
+    mongo_with(url, json!({ "crypto": crypto }))
 }
 
 fn mongo_with(url: &str, mut options: Value) -> Value {

@@ -36,7 +36,7 @@ const WRITES_PER_SALT: u32 = 1 << 24;
 
 /// What connect-mongo's `crypto` option encrypts: kruptein. Written is what connect-mongo 6 writes and reads; read are all
 /// three generations of kruptein, which connect-mongo 4 and 5 write as installed today, and what the option `secret` of
-/// connect-mongo 3 has written with the same secret.
+/// connect-mongo 3 has written with the same secret, at its other defaults.
 ///
 /// Deriving a key takes some ten milliseconds, and Node does it for every read and write. Here it happens once for all that
 /// this process writes, and once for every session that another process has written since it was read.
