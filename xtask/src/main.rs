@@ -3,6 +3,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for the terminal")]
 
 mod audit;
+mod beside;
 mod fuzz;
 mod install;
 mod node;

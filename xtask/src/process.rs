@@ -6,17 +6,18 @@
 use std::fs::{self, File};
 use std::path::Path;
 use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use crate::{Result, workspace};
 
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
-/// The child in the foreground, 0 for none.
-static FOREGROUND: AtomicU32 = AtomicU32::new(0);
+/// The children in the foreground.
+static FOREGROUND: Mutex<Vec<u32>> = Mutex::new(Vec::new());
 
-/// From now on an interrupt ends the child in the foreground, and what waits for it returns an error: the way out is the
+/// From now on an interrupt ends the children in the foreground, and what waits for them returns an error: the way out is the
 /// same as after any failure, past everything that has to be stopped.
 pub(crate) fn catch_interrupts() -> Result<()> {
     ctrlc::set_handler(|| {
@@ -50,7 +51,7 @@ pub(crate) fn foreground(command: &mut Command) -> Result<Child> {
 fn run_foreground(command: &mut Command) -> Result<Child> {
     not_interrupted()?;
     let child = spawn(command)?;
-    FOREGROUND.store(child.id(), SeqCst);
+    all_foreground().push(child.id());
     if not_interrupted().is_err() {
         signal_foreground("INT");
     }
@@ -76,13 +77,13 @@ fn guarded(command: &Command) -> Command {
     shell
 }
 
-/// Waits for the child in the foreground, and ends what it left behind.
+/// Waits for a child in the foreground, and ends what it left behind.
 pub(crate) fn wait(child: &mut Child) -> Result<ExitStatus> {
     // Waiting would close it, and so end one that is guarded.
     let _input = child.stdin.take();
     let status = child.wait();
-    signal_foreground("KILL");
-    FOREGROUND.store(0, SeqCst);
+    send("KILL", &group(child.id()));
+    all_foreground().retain(|pid| *pid != child.id());
     not_interrupted()?;
     status.map_err(|error| format!("cannot wait for a child: {error}"))
 }
@@ -168,10 +169,18 @@ fn to_log<'a>(command: &'a mut Command, log: &Path) -> Result<&'a mut Command> {
 }
 
 fn signal_foreground(signal: &str) {
-    match FOREGROUND.load(SeqCst) {
-        0 => {}
-        group => send(signal, &format!("-{group}")),
+    let groups: Vec<_> = all_foreground().iter().map(|pid| group(*pid)).collect();
+    if !groups.is_empty() {
+        send(signal, &groups.join(" "));
     }
+}
+
+fn all_foreground() -> MutexGuard<'static, Vec<u32>> {
+    FOREGROUND.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn group(pid: u32) -> String {
+    format!("-{pid}")
 }
 
 /// The shell's own `kill`: the program is not on every machine.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -10,26 +10,72 @@ use serde_json::Value;
 /// So many are shown as the slowest.
 const SLOWEST: usize = 10;
 
+/// A test program.
+#[derive(Debug)]
+pub(crate) struct Program {
+    /// Its package, with the path of its source in it.
+    pub(crate) name: String,
+    pub(crate) executable: PathBuf,
+    /// The folder of its package, in which tests run.
+    pub(crate) folder: PathBuf,
+}
+
+impl Program {
+    /// Those that `cargo test --no-run --message-format=json` names.
+    pub(crate) fn all(messages: &str) -> Vec<Self> {
+        let messages = messages.lines().filter_map(|line| serde_json::from_str(line).ok());
+        messages.filter_map(|message: Value| program(&message)).collect()
+    }
+}
+
+/// How long each took.
+#[derive(Debug, Default)]
+pub(crate) struct Done(Vec<(Duration, String)>);
+
+impl Done {
+    /// Answers the line that says so.
+    pub(crate) fn add(&mut self, name: String, took: Duration) -> String {
+        let said = format!("{name} took {:.1} s", took.as_secs_f64());
+        self.0.push((took, name));
+        said
+    }
+
+    /// A line for each of the slowest; nothing for a few.
+    pub(crate) fn slowest(&self) -> String {
+        if self.0.len() < 2 {
+            return String::new();
+        }
+        let mut done: Vec<_> = self.0.iter().collect();
+        done.sort_by(|one, other| other.cmp(one));
+        let mut lines = String::from("the slowest:\n");
+        for (took, name) in done.into_iter().take(SLOWEST) {
+            _ = writeln!(lines, "{:8.1} s  {name}", took.as_secs_f64());
+        }
+        lines
+    }
+}
+
+/// Of programs that run one after the other.
 #[derive(Debug, Default)]
 pub(crate) struct Progress {
     /// What each program tests, by its file name.
     names: HashMap<String, String>,
     running: Option<(String, Instant)>,
-    done: Vec<(Duration, String)>,
+    pub(crate) done: Done,
 }
 
 impl Progress {
-    /// Of the programs that `cargo test --no-run --message-format=json` names.
-    pub(crate) fn of(messages: &str) -> Self {
-        let messages = messages.lines().filter_map(|line| serde_json::from_str(line).ok());
-        Self { names: messages.filter_map(|message: Value| program(&message)).collect(), ..Self::default() }
+    pub(crate) fn of(programs: &[Program]) -> Self {
+        let file = |program: &Program| Some(program.executable.file_name()?.to_str()?.to_owned());
+        let names = programs.iter().filter_map(|program| Some((file(program)?, program.name.clone())));
+        Self { names: names.collect(), ..Self::default() }
     }
 
     /// Goes by a line of `cargo test`; answers what is to be said before it.
     pub(crate) fn line(&mut self, line: &str) -> Option<String> {
         let next = self.begun(line)?;
         let ended = self.end().map(|ended| ended + "\n").unwrap_or_default();
-        let number = self.done.len() + 1;
+        let number = self.done.0.len() + 1;
         let begun = format!("{ended}xtask: {number} of {}: {next}", self.names.len().max(number));
         self.running = Some((next, Instant::now()));
         Some(begun)
@@ -50,34 +96,17 @@ impl Progress {
     /// The last one, or the one before the next, has ended.
     pub(crate) fn end(&mut self) -> Option<String> {
         let (name, start) = self.running.take()?;
-        let took = start.elapsed();
-        let said = format!("xtask: {name} took {:.1} s", took.as_secs_f64());
-        self.done.push((took, name));
-        Some(said)
-    }
-
-    /// A line for each of the slowest; nothing for a few.
-    pub(crate) fn slowest(&self) -> String {
-        if self.done.len() < 2 {
-            return String::new();
-        }
-        let mut done: Vec<_> = self.done.iter().collect();
-        done.sort_by(|one, other| other.cmp(one));
-        let mut lines = String::from("the slowest:\n");
-        for (took, name) in done.into_iter().take(SLOWEST) {
-            _ = writeln!(lines, "{:8.1} s  {name}", took.as_secs_f64());
-        }
-        lines
+        Some(format!("xtask: {}", self.done.add(name, start.elapsed())))
     }
 }
 
-/// The file name of a test program, and its package with the path of its source in it.
-fn program(message: &Value) -> Option<(String, String)> {
-    let file = Path::new(message["executable"].as_str()?).file_name()?.to_str()?;
-    let folder = Path::new(message["manifest_path"].as_str()?).parent()?;
+fn program(message: &Value) -> Option<Program> {
+    let executable = PathBuf::from(message["executable"].as_str()?);
+    let folder = Path::new(message["manifest_path"].as_str()?).parent()?.to_owned();
     let source = Path::new(message["target"]["src_path"].as_str()?);
-    let source = source.strip_prefix(folder).unwrap_or(source).display();
-    message["profile"]["test"].as_bool()?.then(|| (file.into(), format!("{} {source}", package(message))))
+    let source = source.strip_prefix(&folder).unwrap_or(source).display();
+    let name = format!("{} {source}", package(message));
+    message["profile"]["test"].as_bool()?.then_some(Program { name, executable, folder })
 }
 
 /// Of `path+file:///w/store-redis#0.1.0`, or `path+file:///w#express-session@0.1.0` where the folder has another name.
@@ -89,7 +118,9 @@ fn package(message: &Value) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::Progress;
+    use std::path::Path;
+
+    use super::{Program, Progress};
 
     const MESSAGES: &str = r#"{"reason":"compiler-artifact","package_id":"path+file:///w/store-redis#0.1.0","manifest_path":"/w/store-redis/Cargo.toml","target":{"src_path":"/w/store-redis/tests/outage.rs"},"profile":{"test":true},"executable":"/w/target/debug/deps/outage-01"}
 {"reason":"compiler-artifact","package_id":"path+file:///w#express-session@0.1.0","manifest_path":"/w/Cargo.toml","target":{"src_path":"/w/src/lib.rs"},"profile":{"test":true},"executable":"/w/target/debug/deps/express_session-02"}
@@ -99,8 +130,10 @@ no JSON"#;
 
     #[test]
     fn programs_are_named_by_package_and_source() {
-        let mut progress = Progress::of(MESSAGES);
-        assert_eq!(progress.names.len(), 2, "an example is no test");
+        let programs = Program::all(MESSAGES);
+        assert_eq!(programs.len(), 2, "an example is no test");
+        assert_eq!(programs[0].folder, Path::new("/w/store-redis"));
+        let mut progress = Progress::of(&programs);
         let said = progress.line("     Running tests/outage.rs (target/debug/deps/outage-01)\n");
         assert_eq!(said.as_deref(), Some("xtask: 1 of 2: store-redis tests/outage.rs"));
         assert_eq!(progress.line("test a ... ok\n"), None);
@@ -112,6 +145,6 @@ no JSON"#;
         assert!(said.ends_with("xtask: 3 of 3: session_core, examples of its documentation"), "{said}");
         assert!(progress.end().unwrap().starts_with("xtask: session_core, examples"));
         assert_eq!(progress.end(), None);
-        assert_eq!(progress.slowest().lines().count(), 4);
+        assert_eq!(progress.done.slowest().lines().count(), 4);
     }
 }

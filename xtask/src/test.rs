@@ -2,10 +2,11 @@
 
 use std::ffi::OsString;
 use std::io::{self, BufRead, BufReader, Read, Write, pipe};
-use std::process::{Command, ExitCode, ExitStatus, Stdio};
+use std::process::{Command, ExitCode, Stdio};
 use std::{env, str, thread};
 
-use crate::progress::Progress;
+use crate::beside::{self, Task};
+use crate::progress::{Program, Progress};
 use crate::services::Lease;
 use crate::totals::Totals;
 use crate::workspace::Workspace;
@@ -13,6 +14,16 @@ use crate::{Result, node, process, say};
 
 /// What `--quick` does not run although it needs nothing: the tests whose names begin so take long.
 const SLOW: [&str; 3] = ["life::simulation::", "three_operations_at_once_in_every_order", "crypto::tests::"];
+
+/// Those that take longest, by package and source.
+const LONGEST: [&str; 6] = [
+    "conformance tests/stores.rs",
+    "store-mongo tests/contract.rs",
+    "session-core src/lib.rs",
+    "conformance tests/differential.rs",
+    "store-sqlx tests/sqlite.rs",
+    "fuzz src/lib.rs",
+];
 
 /// What is set for the tests.
 type Environment = Vec<(String, OsString)>;
@@ -36,7 +47,10 @@ pub(crate) fn test(workspace: &Workspace, arguments: &[&str]) -> ExitCode {
         // Stops what it started when it goes out of scope, however this ends.
         let services = Lease::take(workspace)?;
         environment.extend(services.environment().map(|(name, value)| (name, value.into())));
-        cargo_test(&[], arguments, &environment, totals)
+        match arguments {
+            [] => every_program(&[], &[], &environment, totals),
+            _ => cargo_test(&[], arguments, &environment, totals),
+        }
     })
 }
 
@@ -47,24 +61,27 @@ pub(crate) fn quick(_: &Workspace, arguments: &[&str]) -> ExitCode {
     conclude(|totals| {
         say(&format!("{LEFT_OUT} {}", SLOW.join(", ")));
         let environment = vec![("TEST_NEEDS".into(), "left out".into())];
+        let targets = ["--lib", "--bins", "--tests"];
+        let skip = SLOW.into_iter().flat_map(|slow| ["--skip", slow]);
+        if arguments.is_empty() {
+            return every_program(&targets, &skip.collect::<Vec<_>>(), &environment, totals);
+        }
         // After those of the caller.
         let mut arguments = arguments.to_vec();
         if !arguments.contains(&"--") {
             arguments.push("--");
         }
-        arguments.extend(SLOW.into_iter().flat_map(|slow| ["--skip", slow]));
-        cargo_test(&["--lib", "--bins", "--tests"], &arguments, &environment, totals)
+        arguments.extend(skip);
+        cargo_test(&targets, &arguments, &environment, totals)
     })
 }
 
 /// Nothing may fail, and nothing be skipped.
-fn conclude(tests: impl FnOnce(&mut Totals) -> Result<ExitStatus>) -> ExitCode {
+fn conclude(tests: impl FnOnce(&mut Totals) -> Result<()>) -> ExitCode {
     let mut totals = Totals::default();
     let failure = match tests(&mut totals) {
-        Ok(status) if status.success() && totals.passed == 0 => Some("no test was run".into()),
-        Ok(status) if status.success() => None,
-        Ok(_) if totals.failed > 0 => None,
-        Ok(status) => Some(format!("cargo test failed outside of the tests, see above ({status})")),
+        Ok(()) if totals.passed == 0 => Some("no test was run".into()),
+        Ok(()) => None,
         Err(error) => Some(error),
     };
     if let Some(failure) = failure {
@@ -75,14 +92,40 @@ fn conclude(tests: impl FnOnce(&mut Totals) -> Result<ExitStatus>) -> ExitCode {
     if totals.failed == 0 && totals.skipped == 0 { ExitCode::SUCCESS } else { process::exit_code() }
 }
 
+/// All of the workspace, several programs at a time: those that take longest first, and the examples of the documentation last.
+fn every_program(
+    targets: &[&str],
+    arguments: &[&str],
+    environment: &Environment,
+    totals: &mut Totals,
+) -> Result<()> {
+    let mut programs = build(targets, &[])?;
+    programs.sort_by_key(|program| {
+        LONGEST.iter().position(|long| *long == program.name).unwrap_or(LONGEST.len())
+    });
+    let test = |program: Program| {
+        let mut command = Command::new(program.executable);
+        command.args(arguments).current_dir(&program.folder).env("CARGO_MANIFEST_DIR", program.folder);
+        Task { name: program.name, command }
+    };
+    let mut tasks: Vec<Task> = programs.into_iter().map(test).collect();
+    if targets.is_empty() {
+        tasks.push(Task { name: "examples of the documentation".into(), command: cargo(&["--doc"], &[]) });
+    }
+    for task in &mut tasks {
+        task.command.envs(environment.iter().cloned()).env("CARGO_TERM_COLOR", "never");
+    }
+    beside::run(tasks, totals, &mut io::stdout())
+}
+
 /// Builds first, and so knows what will run. Shows the output as it comes, and sums it.
 fn cargo_test(
     targets: &[&str],
     arguments: &[&str],
     environment: &Environment,
     totals: &mut Totals,
-) -> Result<ExitStatus> {
-    let mut progress = build(targets, arguments)?;
+) -> Result<()> {
+    let mut progress = Progress::of(&build(targets, arguments)?);
     let (output, to) = can_show(pipe())?;
     let errors = can_show(to.try_clone())?;
     let mut command = cargo(targets, arguments);
@@ -100,15 +143,18 @@ fn cargo_test(
         }
         status
     });
-    print!("{}", progress.slowest());
-    status
+    print!("{}", progress.done.slowest());
+    match status? {
+        status if status.success() || totals.failed > 0 => Ok(()),
+        status => Err(format!("cargo test failed outside of the tests, see above ({status})")),
+    }
 }
 
-fn build(targets: &[&str], arguments: &[&str]) -> Result<Progress> {
+fn build(targets: &[&str], arguments: &[&str]) -> Result<Vec<Program>> {
     // All up to those for the tests themselves.
     let arguments: Vec<&str> = arguments.iter().copied().take_while(|word| *word != "--").collect();
     if arguments.contains(&"--doc") {
-        return Ok(Progress::default());
+        return Ok(Vec::new());
     }
     let mut command = cargo(targets, &arguments);
     command.args(["--no-run", "--message-format=json-render-diagnostics"]);
@@ -119,7 +165,7 @@ fn build(targets: &[&str], arguments: &[&str]) -> Result<Progress> {
     let read = child.stdout.take().map(|mut output| output.read_to_string(&mut messages));
     let status = process::wait(&mut child)?;
     can_show(read.transpose())?;
-    if status.success() { Ok(Progress::of(&messages)) } else { Err(format!("it does not build ({status})")) }
+    if status.success() { Ok(Program::all(&messages)) } else { Err(format!("it does not build ({status})")) }
 }
 
 fn cargo(targets: &[&str], arguments: &[&str]) -> Command {

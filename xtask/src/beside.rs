@@ -1,0 +1,157 @@
+//! Test programs beside each other: many of them wait most of the time.
+
+use std::io::{self, Read, Write, pipe};
+use std::process::{Command, ExitStatus};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Instant;
+
+use crate::progress::Done;
+use crate::totals::Totals;
+use crate::{Result, process, say};
+
+/// Of what runs beside each other the tests are to be as sure as alone: no more than those of a machine that is busy.
+const BESIDE: usize = 2;
+
+/// A test program, or what else runs tests.
+#[derive(Debug)]
+pub(crate) struct Task {
+    pub(crate) name: String,
+    pub(crate) command: Command,
+}
+
+/// What the ones that have ended leave.
+struct Ended<'a, W> {
+    totals: &'a mut Totals,
+    to: &'a mut W,
+    done: Done,
+    failed: Vec<String>,
+    /// That one could not be run at all, or the interrupt.
+    error: Option<String>,
+}
+
+/// Runs all, two at a time in this order, whatever comes of those before. The output of each is written when it has ended, and
+/// summed; at the end stand the slowest.
+///
+/// # Errors
+/// The tasks that failed, by their names; or why one could not be run.
+pub(crate) fn run(tasks: Vec<Task>, totals: &mut Totals, to: &mut (impl Write + Send)) -> Result<()> {
+    let count = tasks.len();
+    let queue = Mutex::new(tasks.into_iter().enumerate());
+    let ended = Mutex::new(Ended { totals, to, done: Done::default(), failed: Vec::new(), error: None });
+    thread::scope(|scope| {
+        for _ in 0..BESIDE {
+            scope.spawn(|| {
+                while let Some((index, task)) = next(&queue, &ended) {
+                    say(&format!("{} of {count}: {}", index + 1, task.name));
+                    let start = Instant::now();
+                    let outcome = outcome(&task.command);
+                    locked(&ended).add(task.name, start, outcome);
+                }
+            });
+        }
+    });
+    let ended = ended.into_inner().unwrap_or_else(PoisonError::into_inner);
+    write!(ended.to, "{}", ended.done.slowest())
+        .map_err(|error| format!("cannot show the slowest: {error}"))?;
+    match ended.error {
+        Some(error) => Err(error),
+        None if ended.failed.is_empty() => Ok(()),
+        None => Err(format!("failed: {}", ended.failed.join(", "))),
+    }
+}
+
+/// None after an error.
+fn next<T>(queue: &Mutex<impl Iterator<Item = T>>, ended: &Mutex<Ended<'_, impl Write>>) -> Option<T> {
+    if locked(ended).error.is_some() { None } else { locked(queue).next() }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl<W: Write> Ended<'_, W> {
+    fn add(&mut self, name: String, start: Instant, outcome: Result<(Vec<u8>, ExitStatus)>) {
+        let shown = outcome.and_then(|(output, status)| {
+            String::from_utf8_lossy(&output).lines().for_each(|line| self.totals.add(line));
+            if !status.success() {
+                self.failed.push(format!("{name} ({status})"));
+            }
+            let written = writeln!(self.to, "\n     Ran {name}").and_then(|()| self.to.write_all(&output));
+            written.and_then(|()| self.to.flush()).map_err(|error| format!("cannot show its output: {error}"))
+        });
+        if let Err(error) = shown {
+            self.error.get_or_insert(error);
+        }
+        say(&self.done.add(name, start.elapsed()));
+    }
+}
+
+/// All it printed, in the order in which it came, and how it ended.
+fn outcome(command: &Command) -> Result<(Vec<u8>, ExitStatus)> {
+    let cannot = |error: io::Error| format!("cannot read the output of a test: {error}");
+    let (mut output, to) = pipe().map_err(cannot)?;
+    let errors = to.try_clone().map_err(cannot)?;
+    let mut child = process::foreground_guarded(command, |shell| {
+        shell.stdout(to).stderr(errors);
+    })?;
+    // Waiting beside the reading, not after it: what a test leaves behind may hold the output open.
+    thread::scope(|scope| {
+        let reading = scope.spawn(move || {
+            let mut bytes = Vec::new();
+            output.read_to_end(&mut bytes).map(|_| bytes)
+        });
+        let status = process::wait(&mut child)?;
+        let bytes = reading.join().unwrap_or_else(|_| Err(io::Error::other("the reader has panicked")));
+        Ok((bytes.map_err(cannot)?, status))
+    })
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::process::Command;
+
+    use super::{Task, run};
+    use crate::totals::Totals;
+
+    fn task(name: &str, script: &str) -> Task {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]);
+        Task { name: name.into(), command }
+    }
+
+    #[test]
+    fn all_run_and_are_summed_whatever_comes_of_one() {
+        let passed = "echo 'test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured'";
+        let failed = "echo 'test result: FAILED. 1 passed; 2 failed; 0 ignored' >&2; exit 101";
+        let mut totals = Totals::default();
+        let tasks = vec![task("a", passed), task("b", failed), task("c", passed), task("d", "exit 3")];
+        let mut shown = Vec::new();
+        let error = run(tasks, &mut totals, &mut shown).unwrap_err();
+        assert!(error.contains("b (exit status: 101)") && error.contains("d (exit status: 3)"), "{error}");
+        assert_eq!(totals, Totals { passed: 7, failed: 2, skipped: 2 });
+        let shown = String::from_utf8(shown).unwrap();
+        assert!(shown.contains("\n     Ran a\ntest result: ok. 3 passed"), "{shown}");
+        assert!(shown.contains("the slowest:\n"), "{shown}");
+        assert_eq!(run(vec![task("a", passed)], &mut totals, &mut Vec::new()), Ok(()));
+    }
+
+    #[test]
+    fn two_run_at_a_time() {
+        let folder = std::env::temp_dir().join(format!("xtask-beside-{}", std::process::id()));
+        std::fs::create_dir(&folder).unwrap();
+        let meet = |mine: &str, other: &str| {
+            let folder = folder.display();
+            format!("touch {folder}/{mine}; until [ -e {folder}/{other} ]; do sleep 0.01; done")
+        };
+        let tasks = vec![task("a", &meet("a", "b")), task("b", &meet("b", "a"))];
+        assert_eq!(run(tasks, &mut Totals::default(), &mut Vec::new()), Ok(()));
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn what_it_leaves_behind_does_not_hold_it_up() {
+        let task = task("a", "sleep 1000 & echo done");
+        assert_eq!(run(vec![task], &mut Totals::default(), &mut Vec::new()), Ok(()));
+    }
+}
