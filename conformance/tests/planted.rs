@@ -41,17 +41,28 @@ fn found(run: Differential) -> Option<(u64, usize)> {
     }
 }
 
+/// In the case in which the fault is found nothing differs without it.
+fn assert_nothing_differs(run: Differential, seed: u64) {
+    if let Err(Failure::Difference(difference)) = run.as_found().configs(1).seed(seed).run() {
+        panic!("without a fault: {difference}");
+    }
+}
+
 fn each_is_found(oracle: &Program, probe: &str) {
     let side = |program: &Program| adapted(probe, Side::of(program.clone()));
     let program = Program::probe(probe);
     let mut missed = Vec::new();
     for (name, _) in Fault::ALL.into_iter().filter(|(_, fault)| probe == AXUM || !fault.needs_layer()) {
-        let tested = side(&program).with("fault", name);
-        let run = Differential::new(side(oracle), tested).configs(160).seed(20_260_101);
-        let found = found(run.clone().clock()).map(|place| ("on one clock", place));
-        match found.or_else(|| self::found(run).map(|place| ("by the real time", place))) {
-            Some((which, (seed, request))) => println!("{name}: seed {seed}, request {request}, {which}"),
-            None => missed.push(name),
+        let run = |tested| Differential::new(side(oracle), tested).configs(160).seed(20_260_101);
+        let (faulty, sound) = (run(side(&program).with("fault", name)), run(side(&program)));
+        if let Some((seed, request)) = found(faulty.clone().clock()) {
+            println!("{name}: seed {seed}, request {request}, on one clock");
+            assert_nothing_differs(sound.clock(), seed);
+        } else if let Some((seed, request)) = found(faulty) {
+            println!("{name}: seed {seed}, request {request}, by the real time");
+            assert_nothing_differs(sound, seed);
+        } else {
+            missed.push(name);
         }
     }
     assert!(missed.is_empty(), "not found: {missed:?}");

@@ -2,7 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
-use std::sync::{Arc, Mutex};
+use std::{
+    convert::Infallible,
+    future::{Ready, ready},
+    sync::{Arc, Mutex},
+    task::{Context, Poll},
+};
 
 use axum::{
     Router,
@@ -19,7 +24,7 @@ use session_testkit::{
     App, Request, Response,
     adapter::{answer, later, twice},
 };
-use tower::{Layer, ServiceExt};
+use tower::{Layer, Service, ServiceExt};
 
 struct Axum(Router);
 
@@ -139,5 +144,41 @@ fn where_the_service_below_answers_an_error_nobody_has_the_cookie() {
         let session = kept.lock().unwrap().take().unwrap();
         session.insert("cart", 1).unwrap();
         assert!(matches!(session.save().await, Err(Error::ResponseOut)), "nobody can come back to it");
+    });
+}
+
+/// A service that may be called only where it was asked whether it is ready: its clone was not.
+struct AskedFirst(bool);
+
+impl Clone for AskedFirst {
+    fn clone(&self) -> Self {
+        Self(false)
+    }
+}
+
+impl Service<http::Request<Body>> for AskedFirst {
+    type Response = http::Response<Body>;
+    type Error = Infallible;
+    type Future = Ready<Result<Self::Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.0 = true;
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: http::Request<Body>) -> Self::Future {
+        assert!(self.0, "it was not asked whether it is ready");
+        ready(Ok(http::Response::default()))
+    }
+}
+
+#[test]
+fn the_service_that_is_called_is_the_one_that_was_ready() {
+    session_testkit::run(async {
+        for options in [Options::new("keyboard cat"), Options::express("keyboard cat")] {
+            let service = SessionLayer::new(options).unwrap().layer(AskedFirst(false));
+            let response = service.oneshot(http::Request::new(Body::empty())).await.unwrap();
+            assert_eq!(response.status(), 200);
+        }
     });
 }

@@ -798,6 +798,13 @@ fn a_memory_store_keeps_what_it_was_told() {
         done(store.set(&format!("{at}").into(), &forever, &Expect::Anything)).unwrap();
     }
     assert_eq!(done(store.prune()).unwrap(), 0);
+    // Shard by shard, where there are many.
+    let store = MemoryStore::new().max_sessions(8_192);
+    for at in 0..20_000 {
+        done(store.set(&format!("{at}").into(), &forever, &Expect::Anything)).unwrap();
+    }
+    let length = done(store.length()).unwrap();
+    assert!((7_000..=8_192).contains(&length), "{length}");
 }
 
 #[test]

@@ -278,6 +278,18 @@ fn a_change_may_refuse_or_remove_and_a_flash_message_is_taken_once() {
 }
 
 #[test]
+fn a_key_of_a_kilobyte_and_a_record_of_a_megabyte_are_the_most_of_a_new_application() {
+    let [new, express] = apps();
+    let (_exchange, session) = new.ask(&[]);
+    session.insert(&"k".repeat(1_024), 1).unwrap();
+    assert!(matches!(session.insert(&"k".repeat(1_025), 1), Err(Error::KeyTooLong { limit: 1_024 })));
+    session.insert("a", "x".repeat(1_040_000)).unwrap();
+    assert!(matches!(session.insert("b", "x".repeat(10_000)), Err(Error::TooLarge { limit: 1_048_576, .. })));
+    let (_exchange, session) = express.ask(&[]);
+    session.insert(&"k".repeat(2_000), "x".repeat(2_000_000)).unwrap();
+}
+
+#[test]
 fn a_bound_is_told_before_the_store_is_asked() {
     let [app, _] = apps();
     let options =

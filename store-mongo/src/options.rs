@@ -340,3 +340,28 @@ impl<T: Send + Sync> From<Collection<T>> for MongoSource {
 fn refuse<T>(option: &'static str, reason: impl Into<String>) -> Result<T, MongoOptionsError> {
     Err(MongoOptionsError { option, reason: reason.into() })
 }
+
+#[cfg(test)]
+mod tests {
+    use mongodb::options::{ReadConcern, ReadPreference, SelectionCriteria};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_the_application_reads_by_stays_with_another_write_concern() {
+        let client = Client::with_uri_str("mongodb://127.0.0.1:1").await.unwrap();
+        let preference = ReadPreference::SecondaryPreferred { options: Default::default() };
+        let criteria = SelectionCriteria::ReadPreference(preference);
+        let own = CollectionOptions::builder()
+            .selection_criteria(criteria.clone())
+            .read_concern(ReadConcern::linearizable())
+            .build();
+        let collection = client.database("a").collection_with_options::<Document>("b", own);
+        let options = MongoOptions::new(collection).write_concern(WriteConcern::majority());
+        let collection = options.collection();
+        assert_eq!(collection.selection_criteria(), Some(&criteria));
+        assert_eq!(collection.read_concern(), Some(&ReadConcern::linearizable()));
+        assert_eq!(collection.write_concern(), Some(&WriteConcern::majority()));
+        assert_eq!(options.auto_remove_settings(), (AutoRemove::Native, 10 * MINUTE));
+    }
+}

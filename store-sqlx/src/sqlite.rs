@@ -475,3 +475,18 @@ impl fmt::Debug for SqliteStore {
         shown.field("table", &self.table).field("name", &self.name).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::SqliteStore;
+
+    #[tokio::test]
+    async fn a_database_in_memory_lasts_as_long_as_its_one_connection() {
+        for url in ["sqlite::memory:", "sqlite:file:shared?mode=memory"] {
+            let store = SqliteStore::open(url).unwrap();
+            let options = store.pool.options();
+            assert_eq!(options.get_max_connections(), 1);
+            assert_eq!((options.get_idle_timeout(), options.get_max_lifetime()), (None, None));
+        }
+    }
+}

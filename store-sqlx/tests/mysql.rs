@@ -51,6 +51,7 @@ fn main() -> ExitCode {
             no_error_shows_a_sid_or_data,
             a_row_that_is_no_record_is_left_alone_and_passed_over,
             an_exhausted_pool_is_a_quick_error,
+            an_idle_connection_that_the_server_closed_costs_nobody_an_error,
             a_statement_that_must_wait_is_an_error_in_bounded_time,
             without_touch_the_expiry_stays,
             expired_rows_are_pruned_in_batches_by_who_writes_when_it_is_due,
@@ -562,6 +563,23 @@ fn an_exhausted_pool_is_a_quick_error(url: String) {
     });
 }
 
+fn an_idle_connection_that_the_server_closed_costs_nobody_an_error(url: String) {
+    session_testkit::run(async {
+        let (pool, database) = (pool(&url), new_name());
+        run(&pool, &format!("CREATE DATABASE `{database}`")).await;
+        // A database of its own, by which its connection is known.
+        let (server, _) = url.rsplit_once('/').unwrap();
+        let store = MySqlStore::open(&format!("{server}/{database}")).unwrap();
+        let sid = put(&store, &record("")).await;
+        let mine =
+            format!("SELECT CONCAT(ID, '') FROM information_schema.PROCESSLIST WHERE DB = '{database}'");
+        run(&pool, &format!("KILL {}", ask(&pool, mine).await)).await;
+        tokio::time::sleep(Duration::from_millis(1_500)).await;
+        assert!(store.get(&sid).await.unwrap().is_some());
+        run(&pool, &format!("DROP DATABASE `{database}`")).await;
+    });
+}
+
 fn a_statement_that_must_wait_is_an_error_in_bounded_time(url: String) {
     session_testkit::run(async {
         let pool = pool(&url);
@@ -607,9 +625,10 @@ fn expired_rows_are_pruned_in_batches_by_who_writes_when_it_is_due(url: String) 
     session_testkit::run(async {
         let (pool, clock) = (pool(&url), ManualClock::new());
         let (pruned, table) = store(&pool);
-        let pruned = pruned.check_expiration_interval(Duration::from_secs(60)).clock(clock.clock());
+        // By default every 15 minutes.
+        let pruned = pruned.clock(clock.clock());
         let never = MySqlStore::new(pool.clone()).table_name(&table).unwrap().clear_expired(false);
-        let never = never.check_expiration_interval(Duration::from_secs(60)).clock(clock.clock());
+        let never = never.clock(clock.clock());
         put(&pruned, &record("")).await;
         put(&never, &record("")).await;
         let rows: Vec<String> = (0..2_500).map(|at| format!("({at}, 1, '{{}}')")).collect();
@@ -619,7 +638,7 @@ fn expired_rows_are_pruned_in_batches_by_who_writes_when_it_is_due(url: String) 
             let count = format!("SELECT CONCAT(COUNT(*), '') FROM `{table}`");
             ask(&pool, count).await.parse::<u64>().unwrap()
         };
-        clock.pass(Duration::from_secs(61));
+        clock.pass(Duration::from_secs(15 * 60 + 1));
         put(&never, &record("")).await;
         assert_eq!(rows().await, 2_503);
         put(&pruned, &record("")).await;

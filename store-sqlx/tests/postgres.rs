@@ -42,6 +42,7 @@ fn main() -> ExitCode {
             what_jsonb_cannot_hold_is_an_error_without_data,
             a_row_that_is_no_record_is_left_alone_and_passed_over,
             an_exhausted_pool_is_a_quick_error,
+            an_idle_connection_that_the_server_closed_costs_nobody_an_error,
             a_statement_that_must_wait_is_an_error_in_bounded_time,
             without_touch_the_expiry_stays,
             the_time_to_live_holds_what_has_no_lifetime,
@@ -528,6 +529,22 @@ fn hurried(pool: &PgPool, table: &str) -> PostgresStore {
     PostgresStore::new(pool.clone()).table_name(table).unwrap().timeout(Duration::from_millis(200))
 }
 
+fn an_idle_connection_that_the_server_closed_costs_nobody_an_error(url: String) {
+    session_testkit::run(async {
+        let (pool, name) = (pool(&url), new_name());
+        let separator = if url.contains('?') { '&' } else { '?' };
+        let store = PostgresStore::open(&format!("{url}{separator}application_name={name}")).unwrap();
+        let store = store.table_name(&name).unwrap().create_table_if_missing(true);
+        let sid = put(&store, &record("")).await;
+        let kill =
+            "SELECT count(pg_terminate_backend(pid))::text FROM pg_stat_activity WHERE application_name";
+        assert_ne!(ask(&pool, format!("{kill} = '{name}'")).await, "0");
+        tokio::time::sleep(Duration::from_millis(1_500)).await;
+        assert!(store.get(&sid).await.unwrap().is_some());
+        run(&pool, &format!(r#"DROP TABLE "{name}""#)).await;
+    });
+}
+
 fn an_exhausted_pool_is_a_quick_error(url: String) {
     session_testkit::run(async {
         let pool = PgPoolOptions::new().max_connections(1).connect_lazy(&url).unwrap();
@@ -598,9 +615,8 @@ fn expired_rows_are_pruned_in_batches_by_who_writes_when_it_is_due(url: String) 
     session_testkit::run(async {
         let (pool, clock) = (pool(&url), ManualClock::new());
         let (store, table) = store(&pool);
-        let store =
-            store.prune_session_interval(Duration::from_secs(60)).prune_session_randomized_interval(false);
-        let store = store.clock(clock.clock());
+        // By default every 15 minutes.
+        let store = store.prune_session_randomized_interval(false).clock(clock.clock());
         put(&store, &record("")).await;
         let fill = format!(
             r#"INSERT INTO "{table}" SELECT n, '{{"cookie":{{}}}}', '2020-01-01' FROM generate_series(1, 2500) n"#
@@ -612,7 +628,7 @@ fn expired_rows_are_pruned_in_batches_by_who_writes_when_it_is_due(url: String) 
         };
         put(&store, &record("")).await;
         assert_eq!(rows().await, 2_502, "not yet");
-        clock.pass(Duration::from_secs(61));
+        clock.pass(Duration::from_secs(15 * 60 + 1));
         put(&store, &record("")).await;
         let start = Instant::now();
         while rows().await > 3 {

@@ -462,11 +462,11 @@ fn expired_rows_are_pruned_in_batches_by_who_writes_when_it_is_due() {
         ] {
             let (folder, clock) = (TempDir::new(), ManualClock::new());
             let store = SqliteStore::open(&folder.url()).unwrap().table(table).clock(clock.clock());
-            let store = store.prune_interval(Duration::from_secs(60));
             put(&store, &record("")).await;
             sqlx::query(fill).execute(&in_folder(&folder)).await.unwrap();
             assert_eq!(ask(&folder, rows).await, "2501");
-            clock.pass(Duration::from_secs(61));
+            // By default.
+            clock.pass(Duration::from_secs(15 * 60 + 1));
             put(&store, &record("")).await;
             let start = Instant::now();
             while ask(&folder, rows).await != "2" {

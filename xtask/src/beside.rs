@@ -2,9 +2,10 @@
 
 use std::io::{self, Read, Write, pipe};
 use std::process::{Command, ExitStatus};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::progress::Done;
 use crate::totals::Totals;
@@ -12,6 +13,9 @@ use crate::{Result, process, say};
 
 /// Of what runs beside each other the tests are to be as sure as alone: no more than those of a machine that is busy.
 const BESIDE: usize = 2;
+
+/// One that hangs is ended, so that what it printed is seen. The longest takes a third of it on a machine that is busy.
+const LIMIT: Duration = Duration::from_secs(45 * 60);
 
 /// A test program, or what else runs tests.
 #[derive(Debug)]
@@ -45,7 +49,7 @@ pub(crate) fn run(tasks: Vec<Task>, totals: &mut Totals, to: &mut (impl Write + 
                 while let Some((index, task)) = next(&queue, &ended) {
                     say(&format!("{} of {count}: {}", index + 1, task.name));
                     let start = Instant::now();
-                    let outcome = outcome(&task.command);
+                    let outcome = outcome(&task.command, LIMIT);
                     locked(&ended).add(task.name, start, outcome);
                 }
             });
@@ -54,10 +58,10 @@ pub(crate) fn run(tasks: Vec<Task>, totals: &mut Totals, to: &mut (impl Write + 
     let ended = ended.into_inner().unwrap_or_else(PoisonError::into_inner);
     write!(ended.to, "{}", ended.done.slowest())
         .map_err(|error| format!("cannot show the slowest: {error}"))?;
-    match ended.error {
-        Some(error) => Err(error),
-        None if ended.failed.is_empty() => Ok(()),
-        None => Err(format!("failed: {}", ended.failed.join(", "))),
+    let failed = (!ended.failed.is_empty()).then(|| format!("failed: {}", ended.failed.join(", ")));
+    match ended.error.into_iter().chain(failed).collect::<Vec<_>>() {
+        whole if whole.is_empty() => Ok(()),
+        errors => Err(errors.join("\n")),
     }
 }
 
@@ -73,9 +77,12 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl<W: Write> Ended<'_, W> {
     fn add(&mut self, name: String, start: Instant, outcome: Result<(Vec<u8>, ExitStatus)>) {
         let shown = outcome.and_then(|(output, status)| {
-            String::from_utf8_lossy(&output).lines().for_each(|line| self.totals.add(line));
+            let results =
+                String::from_utf8_lossy(&output).lines().filter(|line| self.totals.add(line)).count();
             if !status.success() {
                 self.failed.push(format!("{name} ({status})"));
+            } else if results == 0 {
+                self.failed.push(format!("{name} (it says no result)"));
             }
             let written = writeln!(self.to, "\n     Ran {name}").and_then(|()| self.to.write_all(&output));
             written.and_then(|()| self.to.flush()).map_err(|error| format!("cannot show its output: {error}"))
@@ -88,7 +95,7 @@ impl<W: Write> Ended<'_, W> {
 }
 
 /// All it printed, in the order in which it came, and how it ended.
-fn outcome(command: &Command) -> Result<(Vec<u8>, ExitStatus)> {
+fn outcome(command: &Command, limit: Duration) -> Result<(Vec<u8>, ExitStatus)> {
     let cannot = |error: io::Error| format!("cannot read the output of a test: {error}");
     let (mut output, to) = pipe().map_err(cannot)?;
     let errors = to.try_clone().map_err(cannot)?;
@@ -101,7 +108,15 @@ fn outcome(command: &Command) -> Result<(Vec<u8>, ExitStatus)> {
             let mut bytes = Vec::new();
             output.read_to_end(&mut bytes).map(|_| bytes)
         });
+        let group = child.id();
+        let (ended, end) = mpsc::channel::<()>();
+        scope.spawn(move || {
+            if end.recv_timeout(limit) == Err(RecvTimeoutError::Timeout) {
+                process::kill_group(group);
+            }
+        });
         let status = process::wait(&mut child)?;
+        drop(ended);
         let bytes = reading.join().unwrap_or_else(|_| Err(io::Error::other("the reader has panicked")));
         Ok((bytes.map_err(cannot)?, status))
     })
@@ -110,9 +125,12 @@ fn outcome(command: &Command) -> Result<(Vec<u8>, ExitStatus)> {
 #[cfg(all(test, unix))]
 mod tests {
     use std::process::Command;
+    use std::time::Duration;
 
-    use super::{Task, run};
+    use super::{LIMIT, Task, outcome, run};
     use crate::totals::Totals;
+
+    const PASSED: &str = "echo 'test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured'";
 
     fn task(name: &str, script: &str) -> Task {
         let mut command = Command::new("sh");
@@ -122,7 +140,7 @@ mod tests {
 
     #[test]
     fn all_run_and_are_summed_whatever_comes_of_one() {
-        let passed = "echo 'test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured'";
+        let passed = PASSED;
         let failed = "echo 'test result: FAILED. 1 passed; 2 failed; 0 ignored' >&2; exit 101";
         let mut totals = Totals::default();
         let tasks = vec![task("a", passed), task("b", failed), task("c", passed), task("d", "exit 3")];
@@ -137,12 +155,33 @@ mod tests {
     }
 
     #[test]
+    fn one_that_says_no_result_has_failed() {
+        let error = run(vec![task("a", "echo hello")], &mut Totals::default(), &mut Vec::new()).unwrap_err();
+        assert!(error.contains("a (it says no result)"), "{error}");
+    }
+
+    #[test]
+    fn one_that_hangs_is_ended_and_shown() {
+        let command = task("a", "echo 'test b ...'; sleep 1000").command;
+        let (output, status) = outcome(&command, Duration::from_millis(200)).unwrap();
+        assert_eq!(output, b"test b ...\n");
+        assert!(!status.success());
+    }
+
+    #[test]
+    fn it_runs_in_its_own_folder() {
+        let mut command = task("a", "pwd").command;
+        command.current_dir("/");
+        assert_eq!(outcome(&command, LIMIT).unwrap().0, b"/\n");
+    }
+
+    #[test]
     fn two_run_at_a_time() {
         let folder = std::env::temp_dir().join(format!("xtask-beside-{}", std::process::id()));
         std::fs::create_dir(&folder).unwrap();
         let meet = |mine: &str, other: &str| {
             let folder = folder.display();
-            format!("touch {folder}/{mine}; until [ -e {folder}/{other} ]; do sleep 0.01; done")
+            format!("touch {folder}/{mine}; until [ -e {folder}/{other} ]; do sleep 0.01; done; {PASSED}")
         };
         let tasks = vec![task("a", &meet("a", "b")), task("b", &meet("b", "a"))];
         assert_eq!(run(tasks, &mut Totals::default(), &mut Vec::new()), Ok(()));
@@ -151,7 +190,7 @@ mod tests {
 
     #[test]
     fn what_it_leaves_behind_does_not_hold_it_up() {
-        let task = task("a", "sleep 1000 & echo done");
+        let task = task("a", &format!("sleep 1000 & {PASSED}"));
         assert_eq!(run(vec![task], &mut Totals::default(), &mut Vec::new()), Ok(()));
     }
 }

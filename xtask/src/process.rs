@@ -72,7 +72,15 @@ fn guarded(command: &Command) -> Command {
         r#"exec 3<&0; { read -r _ <&3; kill -KILL 0; } >/dev/null 2>&1 & "$@" </dev/null 3<&-"#;
     let mut shell = Command::new("sh");
     shell.args(["-c", GUARD, "guard"]).arg(command.get_program()).args(command.get_args());
-    shell.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    if let Some(folder) = command.get_current_dir() {
+        shell.current_dir(folder);
+    }
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => shell.env(name, value),
+            None => shell.env_remove(name),
+        };
+    }
     shell.stdin(Stdio::piped());
     shell
 }
@@ -82,10 +90,15 @@ pub(crate) fn wait(child: &mut Child) -> Result<ExitStatus> {
     // Waiting would close it, and so end one that is guarded.
     let _input = child.stdin.take();
     let status = child.wait();
-    send("KILL", &group(child.id()));
+    kill_group(child.id());
     all_foreground().retain(|pid| *pid != child.id());
     not_interrupted()?;
     status.map_err(|error| format!("cannot wait for a child: {error}"))
+}
+
+/// Ends a child in the foreground and all that it started.
+pub(crate) fn kill_group(leader: u32) {
+    send("KILL", &group(leader));
 }
 
 /// What a quick question answers on stdout, or none if it fails or takes more than 10 seconds.

@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::Result;
+
 /// So many are shown as the slowest.
 const SLOWEST: usize = 10;
 
@@ -21,10 +23,16 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    /// Those that `cargo test --no-run --message-format=json` names.
-    pub(crate) fn all(messages: &str) -> Vec<Self> {
+    /// Those that `cargo test --no-run --message-format=json` names: one at least, and none whose message cannot be read.
+    pub(crate) fn all(messages: &str) -> Result<Vec<Self>> {
         let messages = messages.lines().filter_map(|line| serde_json::from_str(line).ok());
-        messages.filter_map(|message: Value| program(&message)).collect()
+        let tests = messages.filter(|message: &Value| message["profile"]["test"] == true);
+        let built = tests.filter(|message| !message["executable"].is_null());
+        let unknown =
+            |message: &Value| format!("cargo names a test program in a way that is not known: {message}");
+        let programs: Vec<Self> =
+            built.map(|message| program(&message).ok_or_else(|| unknown(&message))).collect::<Result<_>>()?;
+        if programs.is_empty() { Err("cargo names no test program".into()) } else { Ok(programs) }
     }
 }
 
@@ -106,7 +114,7 @@ fn program(message: &Value) -> Option<Program> {
     let source = Path::new(message["target"]["src_path"].as_str()?);
     let source = source.strip_prefix(&folder).unwrap_or(source).display();
     let name = format!("{} {source}", package(message));
-    message["profile"]["test"].as_bool()?.then_some(Program { name, executable, folder })
+    Some(Program { name, executable, folder })
 }
 
 /// Of `path+file:///w/store-redis#0.1.0`, or `path+file:///w#express-session@0.1.0` where the folder has another name.
@@ -130,7 +138,7 @@ no JSON"#;
 
     #[test]
     fn programs_are_named_by_package_and_source() {
-        let programs = Program::all(MESSAGES);
+        let programs = Program::all(MESSAGES).unwrap();
         assert_eq!(programs.len(), 2, "an example is no test");
         assert_eq!(programs[0].folder, Path::new("/w/store-redis"));
         let mut progress = Progress::of(&programs);
@@ -145,6 +153,8 @@ no JSON"#;
         assert!(said.ends_with("xtask: 3 of 3: session_core, examples of its documentation"), "{said}");
         assert!(progress.end().unwrap().starts_with("xtask: session_core, examples"));
         assert_eq!(progress.end(), None);
+        assert!(Program::all("no JSON").is_err() && Program::all("").is_err());
+        assert!(Program::all(&MESSAGES.replace("\"src_path\"", "\"path\"")).is_err());
         assert_eq!(progress.done.slowest().lines().count(), 4);
     }
 }

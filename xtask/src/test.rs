@@ -165,7 +165,7 @@ fn build(targets: &[&str], arguments: &[&str]) -> Result<Vec<Program>> {
     let read = child.stdout.take().map(|mut output| output.read_to_string(&mut messages));
     let status = process::wait(&mut child)?;
     can_show(read.transpose())?;
-    if status.success() { Ok(Program::all(&messages)) } else { Err(format!("it does not build ({status})")) }
+    if status.success() { Program::all(&messages) } else { Err(format!("it does not build ({status})")) }
 }
 
 fn cargo(targets: &[&str], arguments: &[&str]) -> Command {

@@ -11,10 +11,10 @@ pub(crate) struct Totals {
 }
 
 impl Totals {
-    /// Adds what a line of `cargo test` says, which for most lines is nothing.
-    pub(crate) fn add(&mut self, line: &str) {
+    /// Adds what a line of `cargo test` says, which for most lines is nothing; answers whether it was a result.
+    pub(crate) fn add(&mut self, line: &str) -> bool {
         // test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.00s
-        let Some(counts) = line.strip_prefix("test result: ") else { return };
+        let Some(counts) = line.strip_prefix("test result: ") else { return false };
         for count in counts.split(';') {
             let mut words = count.split_whitespace().rev();
             let sum = match words.next() {
@@ -25,6 +25,7 @@ impl Totals {
             };
             *sum += words.next().and_then(|number| number.parse::<u64>().ok()).unwrap_or(0);
         }
+        true
     }
 }
 
@@ -40,7 +41,7 @@ mod tests {
 
     fn sum(output: &str) -> Totals {
         let mut totals = Totals::default();
-        output.lines().for_each(|line| totals.add(line));
+        output.lines().for_each(|line| _ = totals.add(line));
         totals
     }
 

@@ -1,7 +1,8 @@
 //! From a reply to an [`Answer`]: sids become symbols in order of appearance, signatures are checked and dropped, dates
 //! and ages become numbers. Of an error only the fact is kept: the text of a failed operation, and the page of a framework; and of
-//! headers those that a server writes by itself are passed over (`is_compared`). On MongoDB `updatedAt` goes by the server's
-//! clock, and of an encrypted session the length counts (`raw`). The rest must be equal to the byte.
+//! headers those that a server writes by itself are passed over (`is_compared`). On MongoDB (`raw`) `updatedAt` goes by the server's
+//! clock, of an encrypted session the length counts, and in object form -0 is 0, what a cookie has not set may be null, and a
+//! fraction of a millisecond of its age is cut off. The rest must be equal to the byte.
 
 use serde_json::value::RawValue;
 
@@ -58,12 +59,15 @@ pub(super) fn answer(reply: &Reply, ops: &[Op], session: &Session<'_>, symbols: 
         answer.set_cookie.push(line);
     }
     let page = answer.body == ERROR_PAGE;
+    let mut headers = Vec::new();
     for (name, value) in &reply.headers {
         if is_compared(name.as_str(), page) {
-            answer.headers.push(format!("{name}: {}", String::from_utf8_lossy(value.as_bytes())));
+            headers.push((name.as_str(), String::from_utf8_lossy(value.as_bytes())));
         }
     }
-    answer.headers.sort(); // stable for one name; the order of different names means nothing
+    // The order of different names means nothing, that of the values of one does.
+    headers.sort_by_key(|(name, _)| *name);
+    answer.headers = headers.into_iter().map(|(name, value)| format!("{name}: {value}")).collect();
     answer
 }
 

@@ -23,6 +23,9 @@
 //! - The new profile, which has no counterpart; HTTP/2 and HTTP/1.0; bodies of requests; `OPTIONS *`.
 //! - Options of Node's stores beside those of the configurations in `tests/stores.rs` (`ttl`, `disableTouch`, `touchAfter`, names of
 //!   columns): the stores' own tests have them.
+//! - Records of more than some kilobytes (lists of up to three, three deep), keys of more than 20 bytes; more than three clients, or
+//!   22 requests. `SameSite=None` and `Partitioned` without `secure` in the configuration, and `cookieSet` of `secure: "auto"`.
+//! - A `save` without a `touch` before it, which the oracle gets from the runner (`Program::touches_before_saving`).
 //! - 204, 304 and 1xx by `["status", …]`, and response headers that are not tokens: they test the frameworks.
 
 mod config;
