@@ -120,6 +120,24 @@ fn without(scheme: &str) -> OpenStoreError {
 mod tests {
     use super::*;
 
+    /// The stores' own tests switch their features on themselves.
+    #[test]
+    fn a_feature_switches_on_what_it_is_named_after() {
+        let manifest = include_str!("../Cargo.toml");
+        for (feature, of_store) in [
+            ("redis-tls", "store-redis/tls"),
+            ("redis-cluster", "store-redis/cluster"),
+            ("redis-sentinel", "store-redis/sentinel"),
+            ("mongo-srv", "store-mongo/srv"),
+            ("postgres", "store-sqlx/postgres"),
+            ("mysql", "store-sqlx/mysql"),
+            ("sqlite", "store-sqlx/sqlite"),
+        ] {
+            let line = manifest.lines().find(|line| line.starts_with(&format!("{feature} = ["))).unwrap();
+            assert!(line.contains(&format!("\"{of_store}\"")), "{line}");
+        }
+    }
+
     #[test]
     fn what_cannot_be_opened_says_what_to_add() {
         assert_eq!(

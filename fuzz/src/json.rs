@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, fmt};
 
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
+use session_core::fuzzing::without_lone_surrogates;
 
 /// Whether the text is JSON, however deep.
 pub(crate) fn is_json(text: &str) -> bool {
@@ -20,6 +21,16 @@ pub(crate) fn members(text: &str) -> Option<Vec<(String, Box<RawValue>)>> {
 /// As `JSON.parse` has them: of duplicates the last one.
 pub(crate) fn by_key(members: Vec<(String, Box<RawValue>)>) -> BTreeMap<String, String> {
     members.into_iter().map(|(key, value)| (key, value.get().to_owned())).collect()
+}
+
+/// Whether a key in it, at any depth and also one that comes again, has a NUL. `false` for what is no JSON.
+pub fn has_key_with_nul(text: &str) -> bool {
+    let text = without_lone_surrogates(text);
+    let is_in = |members: Vec<(String, Box<RawValue>)>| {
+        members.iter().any(|(key, value)| key.contains('\0') || has_key_with_nul(value.get()))
+    };
+    let items = || serde_json::from_str::<Vec<Box<RawValue>>>(&text).unwrap_or_default();
+    members(&text).map_or_else(|| items().iter().any(|item| has_key_with_nul(item.get())), is_in)
 }
 
 struct Members;

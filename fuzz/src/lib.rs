@@ -28,6 +28,7 @@ mod web_crypto;
 
 pub use self::{
     corpus::{Mutator, seed},
+    json::has_key_with_nul,
     replay::replay,
 };
 

@@ -1221,3 +1221,47 @@ fn one_that_comes_while_another_brings_it_to_its_end_is_told_so() {
     assert!(mine.0.load(Ordering::SeqCst) > 0, "nobody wakes it");
     assert!(matches!(poll_shared(&first, &mine), Poll::Ready(Ok(1))));
 }
+
+/// express-session and the cookie package take the words in any case, and an application may have stored them so.
+#[test]
+fn the_words_of_a_stored_cookie_are_read_in_any_case() {
+    let cookie = r#"{"originalMaxAge":null,"expires":null,"path":"/","sameSite":"Lax","priority":"HIGH"}"#;
+    let record = Record::parse(format!(r#"{{"cookie":{cookie}}}"#)).unwrap();
+    assert_eq!(record.cookie.same_site(), Some(SameSite::Lax));
+    assert_eq!(record.cookie.priority(), Some(Priority::High));
+    let sid = Sid::random();
+    let store = MemoryStore::new();
+    done(store.set(&sid, &record, &Expect::Nothing)).unwrap();
+    let options = Options::express("keyboard cat").name("sid").rolling(true).store(store);
+    let sessions = options.build().unwrap();
+    let exchange = sessions.exchange();
+    let line = common::cookie(&sid);
+    let headers = |visit: &mut dyn FnMut(&str, &[u8])| visit("cookie", line.as_bytes());
+    done(exchange.session(&RequestInfo::new("/", false, &headers))).unwrap().unwrap();
+    let sent = done(exchange.end()).unwrap();
+    assert!(sent[0].ends_with("; Priority=High; SameSite=Lax"), "{sent:?}");
+}
+
+#[test]
+fn debug_shows_no_data_and_no_id() {
+    const CANARY: &str = "swordfish";
+    let record = Record::parse(format!(r#"{{"cookie":{{}},"{CANARY}":"{CANARY}"}}"#)).unwrap();
+    let sid = Sid::from(CANARY);
+    let store = MemoryStore::new();
+    let set = done(store.set(&sid, &record, &Expect::Nothing)).unwrap();
+    let stored = done(store.get(&sid)).unwrap().unwrap();
+    let of_a_text = session_core::Version::from_text(CANARY);
+    let expect = Expect::Version(of_a_text.clone());
+    let secret = Secret::new(CANARY);
+    for shown in [
+        format!("{sid:?}"),
+        format!("{record:?} {:?}", record.data),
+        format!("{set:?} {stored:?}"),
+        format!("{of_a_text:?} {expect:?} {:?}", Set::Written(of_a_text.clone())),
+        format!("{secret:?}"),
+        format!("{:?}", Options::new(CANARY)),
+        format!("{store:?}"),
+    ] {
+        assert!(!shown.contains(CANARY), "{shown}");
+    }
+}

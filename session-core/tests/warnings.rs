@@ -16,7 +16,7 @@ use std::{
 };
 
 use common::{App, SlowStore, Trouble, add, apps, done, polled};
-use session_core::{Clock, CookieOptions, MemoryStore, Options, Sid, Unset};
+use session_core::{Clock, CookieOptions, MemoryStore, Options, RequestInfo, Sid, Unset};
 use tracing_subscriber::fmt::MakeWriter;
 
 #[derive(Clone, Default)]
@@ -354,4 +354,25 @@ fn an_end_that_nobody_heard_of_tells_of_what_it_dropped() {
             assert_eq!(told.given_up, 1, "{text}");
         }
     }
+}
+
+/// The most frequent question about sessions behind a proxy.
+#[test]
+fn a_secure_cookie_over_an_insecure_connection_is_told_once() {
+    let options = Options::new("keyboard cat").cookie(CookieOptions::new().secure(true));
+    let sessions = options.build().unwrap();
+    let (_, text) = told(|| {
+        for _ in 0..3 {
+            let exchange = sessions.exchange();
+            let session =
+                done(exchange.session(&RequestInfo::new("/", false, &|_: &mut dyn FnMut(&str, &[u8])| {})))
+                    .unwrap()
+                    .unwrap();
+            session.insert("user", "tj").unwrap();
+            assert!(done(exchange.end()).unwrap().is_empty());
+        }
+        Vec::new()
+    });
+    assert_eq!(text.matches("was not sent").count(), 1, "{text}");
+    assert!(text.contains("set the option proxy"), "{text}");
 }

@@ -26,6 +26,7 @@ fn main() -> ExitCode {
         if redis_server =>
             a_server_that_is_down_at_the_start_is_a_quick_error_until_it_is_there,
             a_server_that_hangs_is_an_error_in_bounded_time,
+            a_slow_answer_is_waited_for_as_long_as_the_option_says,
             an_idle_connection_that_the_server_closed_costs_nobody_an_error,
             a_destruction_whose_connection_broke_is_an_error_and_never_nothing_was_held,
             a_server_that_forgot_its_scripts_is_told_again,
@@ -76,6 +77,17 @@ fn a_server_that_hangs_is_an_error_in_bounded_time() {
         }
         server.signal("CONT");
         recovered(&store).await;
+        assert!(store.get(&sid).await.unwrap().is_some());
+    });
+}
+
+fn a_slow_answer_is_waited_for_as_long_as_the_option_says() {
+    session_testkit::run(async {
+        let server = Server::start(&[]);
+        let store = RedisStore::open(&server.url()).unwrap().timeout(TIMEOUT);
+        let sid = put(&store, &record("")).await;
+        // The driver's own limit is half a second.
+        server.ask::<String>(&["CLIENT", "PAUSE", "1200", "ALL"]);
         assert!(store.get(&sid).await.unwrap().is_some());
     });
 }

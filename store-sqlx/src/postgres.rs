@@ -580,3 +580,37 @@ impl fmt::Debug for PostgresStore {
         f.debug_struct("PostgresStore").field("table", &self.table.to_string()).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpListener,
+    };
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_connection_is_encrypted_where_its_url_says_so() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("postgres://me@{}/app?sslmode=require", listener.local_addr().unwrap());
+        let store = PostgresStore::open(&url).unwrap();
+        let server = async {
+            let (mut connection, _) = listener.accept().await.unwrap();
+            // SSLRequest, which this server grants; then the first byte of a TLS handshake.
+            assert_eq!(connection.read_u64().await.unwrap(), 0x0000_0008_04D2_162F);
+            connection.write_all(b"S").await.unwrap();
+            connection.read_u8().await.unwrap()
+        };
+        let sid = Sid::random();
+        tokio::select! {
+            first = server => assert_eq!(first, 0x16),
+            got = store.get(&sid) => panic!("{got:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn processes_do_not_prune_all_at_once() {
+        assert!(PostgresStore::open("postgres://localhost").unwrap().settings.pruning.randomized);
+    }
+}

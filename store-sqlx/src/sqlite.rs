@@ -489,4 +489,23 @@ mod tests {
             assert_eq!((options.get_idle_timeout(), options.get_max_lifetime()), (None, None));
         }
     }
+
+    #[tokio::test]
+    async fn a_file_is_opened_as_it_is_promised() {
+        let file = std::env::temp_dir().join(format!("store-sqlx-pragmas-{}.db", std::process::id()));
+        let store = SqliteStore::open(&format!("sqlite:{}", file.display())).unwrap();
+        let mut connection = store.pool.acquire().await.unwrap();
+        for (ask, value) in [
+            ("SELECT journal_mode FROM pragma_journal_mode", "wal"),
+            ("SELECT CAST(synchronous AS TEXT) FROM pragma_synchronous", "1"),
+            ("SELECT CAST(timeout AS TEXT) FROM pragma_busy_timeout", "4000"),
+        ] {
+            let held: String = sqlx::query_scalar(ask).fetch_one(&mut *connection).await.unwrap();
+            assert_eq!(held, value, "{ask}");
+        }
+        drop(connection);
+        for suffix in ["", "-wal", "-shm"] {
+            _ = std::fs::remove_file(format!("{}{suffix}", file.display()));
+        }
+    }
 }

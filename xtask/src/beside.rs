@@ -1,5 +1,6 @@
 //! Test programs beside each other: many of them wait most of the time.
 
+use std::env;
 use std::io::{self, Read, Write, pipe};
 use std::process::{Command, ExitStatus};
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -16,6 +17,10 @@ const BESIDE: usize = 2;
 
 /// One that hangs is ended, so that what it printed is seen. The longest takes a third of it on a machine that is busy.
 const LIMIT: Duration = Duration::from_secs(45 * 60);
+
+/// With one of these it is the caller who says how much there is to do.
+const MORE: [&str; 5] =
+    ["SIMULATION", "DIFFERENTIAL_CONFIGS", "FUZZ_TIMES", "PARSER_INPUTS", "DIFFERENTIAL_SELF_CONFIGS"];
 
 /// A test program, or what else runs tests.
 #[derive(Debug)]
@@ -41,6 +46,7 @@ struct Ended<'a, W> {
 /// The tasks that failed, by their names; or why one could not be run.
 pub(crate) fn run(tasks: Vec<Task>, totals: &mut Totals, to: &mut (impl Write + Send)) -> Result<()> {
     let count = tasks.len();
+    let limit = if MORE.iter().any(|more| env::var_os(more).is_some()) { Duration::MAX } else { LIMIT };
     let queue = Mutex::new(tasks.into_iter().enumerate());
     let ended = Mutex::new(Ended { totals, to, done: Done::default(), failed: Vec::new(), error: None });
     thread::scope(|scope| {
@@ -49,7 +55,7 @@ pub(crate) fn run(tasks: Vec<Task>, totals: &mut Totals, to: &mut (impl Write + 
                 while let Some((index, task)) = next(&queue, &ended) {
                     say(&format!("{} of {count}: {}", index + 1, task.name));
                     let start = Instant::now();
-                    let outcome = outcome(&task.command, LIMIT);
+                    let outcome = outcome(&task.command, limit);
                     locked(&ended).add(task.name, start, outcome);
                 }
             });
@@ -110,15 +116,21 @@ fn outcome(command: &Command, limit: Duration) -> Result<(Vec<u8>, ExitStatus)> 
         });
         let group = child.id();
         let (ended, end) = mpsc::channel::<()>();
-        scope.spawn(move || {
-            if end.recv_timeout(limit) == Err(RecvTimeoutError::Timeout) {
+        let hangs = scope.spawn(move || {
+            let hangs = end.recv_timeout(limit) == Err(RecvTimeoutError::Timeout);
+            if hangs {
                 process::kill_group(group);
             }
+            hangs
         });
-        let status = process::wait(&mut child)?;
+        let status = process::wait(&mut child);
         drop(ended);
         let bytes = reading.join().unwrap_or_else(|_| Err(io::Error::other("the reader has panicked")));
-        Ok((bytes.map_err(cannot)?, status))
+        let mut bytes = bytes.map_err(cannot)?;
+        if hangs.join().unwrap_or_default() {
+            bytes.extend(format!("xtask: it was ended after {} s\n", limit.as_secs()).bytes());
+        }
+        Ok((bytes, status?))
     })
 }
 
@@ -163,8 +175,8 @@ mod tests {
     #[test]
     fn one_that_hangs_is_ended_and_shown() {
         let command = task("a", "echo 'test b ...'; sleep 1000").command;
-        let (output, status) = outcome(&command, Duration::from_millis(200)).unwrap();
-        assert_eq!(output, b"test b ...\n");
+        let (output, status) = outcome(&command, Duration::from_secs(3)).unwrap();
+        assert_eq!(output, b"test b ...\nxtask: it was ended after 3 s\n");
         assert!(!status.success());
     }
 

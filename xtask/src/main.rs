@@ -15,6 +15,7 @@ mod totals;
 mod workspace;
 
 use std::env;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use workspace::Workspace;
@@ -61,7 +62,7 @@ fn failed(error: &str) -> ExitCode {
     process::exit_code()
 }
 
-/// One line of what is being done. To stderr: stdout is for URLs and totals.
+/// One line of what is being done. To stderr: stdout is for URLs and totals. Where it cannot be written nothing ends for that.
 fn say(what: &str) {
-    eprintln!("xtask: {what}");
+    _ = writeln!(io::stderr(), "xtask: {what}");
 }

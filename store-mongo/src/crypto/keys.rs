@@ -150,3 +150,26 @@ fn keyed<D: EagerHash>(key: &[u8], parts: &[&[u8]]) -> Option<Hmac<D>> {
     parts.iter().for_each(|part| mac.update(part));
     Some(mac)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Node writes each session under a salt of its own.
+    #[test]
+    fn as_many_keys_are_remembered_as_it_says_and_the_oldest_goes_first() {
+        let mut remembered = Remembered::default();
+        let recipe = |number: usize| Recipe {
+            kdf: Kdf::Scrypt,
+            length: 32,
+            salt: number.to_string().into_bytes().into(),
+        };
+        for number in 0..REMEMBERED + 10 {
+            remembered.cell(&recipe(number));
+            remembered.cell(&recipe(number));
+        }
+        assert_eq!((remembered.keys.len(), remembered.order.len()), (REMEMBERED, REMEMBERED));
+        assert!(REMEMBERED <= 10_000, "each is a key and its salt");
+        assert!(!remembered.keys.contains_key(&recipe(9)) && remembered.keys.contains_key(&recipe(10)));
+    }
+}

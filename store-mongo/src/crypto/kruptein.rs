@@ -239,4 +239,37 @@ mod tests {
             crate::crypto::tests::assert_random(&ivs, length);
         }
     }
+
+    /// What stands in clear beside what is encrypted says nothing of it: equal sessions do not show.
+    #[tokio::test]
+    async fn the_additional_data_and_the_salt_are_random() {
+        let (mut salts, mut additional) = (Vec::new(), Vec::new());
+        for _ in 0..8 {
+            let kruptein = Kruptein::new("AAbb11!!squirrel");
+            for _ in 0..2 {
+                let sealed =
+                    kruptein.encodeas.decode(kruptein.encrypt("{}").await.unwrap().as_bytes()).unwrap();
+                let parts = Parts::parse(&sealed).unwrap();
+                additional.push(kruptein.encodeas.decode(parts.aad).unwrap());
+                salts.push(parts.salt.to_vec());
+            }
+        }
+        salts.dedup();
+        assert_eq!(salts.len(), 8, "one for all that a process writes");
+        crate::crypto::tests::assert_random(&salts, SALT);
+        crate::crypto::tests::assert_random(&additional, 64);
+    }
+
+    #[test]
+    fn a_salt_serves_for_a_bounded_number_of_writes() {
+        let kruptein = Kruptein::new("AAbb11!!squirrel");
+        let first = kruptein.writing_salt();
+        assert_eq!(kruptein.writing_salt(), first);
+        let left = || kruptein.writing.lock().unwrap().as_ref().unwrap().left;
+        assert_eq!(left(), WRITES_PER_SALT - 2);
+        kruptein.writing.lock().unwrap().as_mut().unwrap().left = 1;
+        assert_eq!(kruptein.writing_salt(), first);
+        assert_ne!(kruptein.writing_salt(), first);
+        assert_eq!(left(), WRITES_PER_SALT - 1);
+    }
 }
