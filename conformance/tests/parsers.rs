@@ -74,17 +74,23 @@ fn ask(express: &Express, questions: &[Value]) -> Vec<Value> {
 struct Inputs {
     express: Express,
     target: &'static str,
-    seed: u64,
+    /// One, or the fixed one and the day's.
+    seed: String,
     all: Vec<Vec<u8>>,
 }
 
 impl Inputs {
     fn of(express: Express, target: &'static str, default: u64) -> Self {
-        let seed = fuzz::seed();
-        let inputs = Mutator::new(target, seed);
-        let changed = (0..setting("PARSER_INPUTS", default)).map(|number| inputs.input(number));
-        let all = inputs.corpus().iter().cloned().chain(changed).collect();
-        Self { express, target, seed, all }
+        let inputs: u64 = setting("PARSER_INPUTS", default);
+        assert!(inputs > 0, "PARSER_INPUTS=0 compares nothing");
+        let seeds = fuzz::seeds(inputs);
+        let mut all = Mutator::new(target, 0).corpus().to_vec();
+        for &(seed, inputs) in &seeds {
+            let changes = Mutator::new(target, seed);
+            all.extend((0..inputs).map(|number| changes.input(number)));
+        }
+        let seeds: Vec<String> = seeds.iter().map(|(seed, _)| seed.to_string()).collect();
+        Self { express, target, seed: seeds.join(" or "), all }
     }
 
     /// Asks Node about those that `question` makes one of, and compares what it answers. `compare` says what is wrong.

@@ -7,7 +7,10 @@ mod common;
 
 use std::process::ExitCode;
 
-use common::{ACTIX, AXUM, Database, MONGO, MYSQL, POSTGRES, REDIS, ROCKET, Store, adapted, oracle};
+use common::{
+    ACTIX, AXUM, Database, MONGO, MONGO_ENCRYPTED, MONGO_OBJECTS, MYSQL, POSTGRES, REDIS, ROCKET, Store,
+    adapted, oracle,
+};
 use conformance::differential::{Differential, Failure, Program, Side};
 use conformance::probe::Fault;
 use test_support::Tests;
@@ -19,8 +22,14 @@ fn main() -> ExitCode {
             each_is_found(&oracle, probe);
         });
     }
-    let databases: [(&str, &'static Database); 4] =
-        [("redis", &REDIS), ("mongo", &MONGO), ("postgres", &POSTGRES), ("mysql", &MYSQL)];
+    let databases: [(&str, &'static Database); 6] = [
+        ("redis", &REDIS),
+        ("mongo", &MONGO),
+        ("mongo_objects", &MONGO_OBJECTS),
+        ("mongo_encrypted", &MONGO_ENCRYPTED),
+        ("postgres", &POSTGRES),
+        ("mysql", &MYSQL),
+    ];
     for (name, database) in databases {
         let need = move || Ok((oracle()?, database.url()?));
         tests = tests.needing(&format!("{name}::each_is_found"), need, move |(oracle, url)| {

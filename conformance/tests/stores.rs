@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use common::{
     ACTIX, AXUM, Database, MONGO, MONGO_ENCRYPTED, MONGO_ENCRYPTED_CBC, MONGO_ENCRYPTED_SCRYPT,
-    MONGO_OBJECTS, MONGO_TIMESTAMPS, MYSQL, POSTGRES, REDIS, ROCKET, Store, adapted, oracle,
+    MONGO_OBJECTS, MONGO_TIMESTAMPS, MYSQL, POSTGRES, REDIS, ROCKET, Store, WITH_OPTIONS, adapted, oracle,
 };
 use conformance::differential::{Differential, Program, Side};
 use test_support::Tests;
@@ -41,7 +41,10 @@ fn main() -> ExitCode {
     }
     // All on one clock, which jumps. Redis removes by a clock of its own: what has ended by the case's is removed by hand there,
     // before each request and on both sides.
-    for &(module, database, _) in &databases {
+    let with_options = WITH_OPTIONS.iter().map(|(module, database)| (*module, database));
+    for (module, database) in
+        databases.iter().map(|&(module, database, _)| (module, database)).chain(with_options)
+    {
         let plain = Comparison { database, probe: AXUM, alternating: false, clock: true };
         let turns = Comparison { alternating: true, ..plain };
         let module = format!("on_one_clock::{module}");

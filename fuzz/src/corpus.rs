@@ -1,6 +1,10 @@
 //! The inputs of `corpus/`, and what comes of them by small changes.
 
-use std::{env, fs, path::PathBuf};
+use std::{
+    env, fs,
+    path::PathBuf,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use rand::{Rng, RngExt, SeedableRng, rngs::StdRng};
 
@@ -60,9 +64,14 @@ pub struct Mutator {
     seed: u64,
 }
 
-/// The seed of a run: `FUZZ_SEED`, else always the same one.
-pub fn seed() -> u64 {
-    env::var("FUZZ_SEED").map_or(0, |seed| seed.parse().expect("FUZZ_SEED is a number"))
+/// The seeds of a run, each with how many inputs it makes of so many: `FUZZ_SEED` all of them; else always the same one, and
+/// the day's a tenth more.
+pub fn seeds(inputs: u64) -> Vec<(u64, u64)> {
+    if let Ok(seed) = env::var("FUZZ_SEED") {
+        return vec![(seed.parse().expect("FUZZ_SEED is a number"), inputs)];
+    }
+    let days = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() / 86_400);
+    vec![(0, inputs), (days, inputs.div_ceil(10))]
 }
 
 impl Mutator {

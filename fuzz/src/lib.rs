@@ -27,7 +27,7 @@ mod sqlite_row;
 mod web_crypto;
 
 pub use self::{
-    corpus::{Mutator, seed},
+    corpus::{Mutator, seeds},
     json::has_key_with_nul,
     replay::replay,
 };

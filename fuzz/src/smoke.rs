@@ -5,17 +5,19 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
 };
 
-use crate::{Mutator, Target, seed};
+use crate::{Mutator, Target, seeds};
 
 pub(crate) fn run(name: &str, target: Target, inputs: u64) {
-    let times = env::var("FUZZ_TIMES").map_or(1, |times| times.parse().unwrap());
-    let seed = seed();
-    let mutator = Mutator::new(name, seed);
-    for input in mutator.corpus() {
+    let times: u64 = env::var("FUZZ_TIMES").map_or(1, |times| times.parse().unwrap());
+    assert!(times > 0, "FUZZ_TIMES=0 tries nothing");
+    for input in Mutator::new(name, 0).corpus() {
         attempt(target, input, || format!("{name}: corpus"));
     }
-    for number in 0..inputs * times {
-        attempt(target, &mutator.input(number), || format!("{name}: FUZZ_SEED={seed}, input {number}"));
+    for (seed, inputs) in seeds(inputs * times) {
+        let mutator = Mutator::new(name, seed);
+        for number in 0..inputs {
+            attempt(target, &mutator.input(number), || format!("{name}: FUZZ_SEED={seed}, input {number}"));
+        }
     }
 }
 

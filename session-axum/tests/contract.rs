@@ -21,7 +21,7 @@ use http_body_util::BodyExt;
 use session_axum::{Session, SessionError, SessionLayer};
 use session_core::{Error, MemoryStore, Options, Sessions};
 use session_testkit::{
-    App, Request, Response,
+    App, Browser, Request, Response,
     adapter::{answer, later, twice},
 };
 use tower::{Layer, Service, ServiceExt};
@@ -123,28 +123,53 @@ fn handles_are_usable_on_every_thread() {
 fn where_the_service_below_answers_an_error_nobody_has_the_cookie() {
     session_testkit::run(async {
         let store = Arc::new(MemoryStore::new());
-        let options = Options::new("keyboard cat").store(Arc::clone(&store));
         let kept = Arc::new(Mutex::new(None));
-        let below = {
-            let kept = Arc::clone(&kept);
-            tower::service_fn(move |request: http::Request<Body>| {
-                let kept = Arc::clone(&kept);
-                async move {
-                    let (mut parts, _) = request.into_parts();
-                    let session = Session::from_request_parts(&mut parts, &()).await.unwrap();
-                    session.insert("user", "tj").unwrap();
-                    *kept.lock().unwrap() = Some(session);
-                    Err::<http::Response<Body>, _>("too slow")
-                }
-            })
-        };
-        let service = SessionLayer::new(options).unwrap().layer(below);
+        let service = failing_after_a_login(&store, &kept);
         let request = http::Request::new(Body::empty());
         assert_eq!(service.oneshot(request).await.unwrap_err(), "too slow");
         let session = kept.lock().unwrap().take().unwrap();
         session.insert("cart", 1).unwrap();
         assert!(matches!(session.save().await, Err(Error::ResponseOut)), "nobody can come back to it");
     });
+}
+
+/// What a visitor who comes with a cookie has changed is stored all the same.
+#[test]
+fn where_the_service_below_answers_an_error_what_was_changed_is_kept() {
+    session_testkit::run(async {
+        let store = Arc::new(MemoryStore::new());
+        let app = Axum(routes().layer(SessionLayer::new(options(&store)).unwrap()));
+        let mut browser = Browser::new();
+        assert_eq!(browser.get(&app, "/count").await.body, "1");
+        let kept = Arc::default();
+        let service = failing_after_a_login(&store, &kept);
+        let cookie = format!("sid={}", browser.cookie("sid").unwrap());
+        let request = http::Request::builder().header("cookie", cookie).body(Body::empty()).unwrap();
+        assert_eq!(service.oneshot(request).await.unwrap_err(), "too slow");
+        assert_eq!(browser.get(&app, "/user").await.body, "tj");
+    });
+}
+
+fn options(store: &Arc<MemoryStore>) -> Options {
+    Options::new("keyboard cat").store(Arc::clone(store))
+}
+
+fn failing_after_a_login(
+    store: &Arc<MemoryStore>,
+    kept: &Arc<Mutex<Option<Session>>>,
+) -> impl Service<http::Request<Body>, Response = http::Response<Body>, Error = &'static str> {
+    let kept = Arc::clone(kept);
+    let below = tower::service_fn(move |request: http::Request<Body>| {
+        let kept = Arc::clone(&kept);
+        async move {
+            let (mut parts, _) = request.into_parts();
+            let session = Session::from_request_parts(&mut parts, &()).await.unwrap();
+            session.insert("user", "tj").unwrap();
+            *kept.lock().unwrap() = Some(session);
+            Err::<http::Response<Body>, _>("too slow")
+        }
+    });
+    SessionLayer::new(options(store)).unwrap().layer(below)
 }
 
 /// A service that may be called only where it was asked whether it is ready: its clone was not.

@@ -17,9 +17,9 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use common::{App, SlowStore, Trouble, add, apps, cookie, done, polled};
+use common::{App, SlowStore, Trouble, add, apps, cookie, done, polled, with_cookies};
 use session_core::{
-    Clock, Cookie, CookieOptions, Destroyed, Error, Expect, MemoryStore, Options, Priority, Record,
+    Clock, Cookie, CookieOptions, Destroyed, Error, Expect, Keygrip, MemoryStore, Options, Priority, Record,
     RequestInfo, SameSite, SameSiteOption, Secret, Secure, Session, Sessions, Set, Sid, Store, StoreError,
     Stored, Touched, async_trait,
 };
@@ -1261,7 +1261,18 @@ fn debug_shows_no_data_and_no_id() {
         format!("{secret:?}"),
         format!("{:?}", Options::new(CANARY)),
         format!("{store:?}"),
+        format!("{:?}", Keygrip::new([CANARY])),
     ] {
-        assert!(!shown.contains(CANARY), "{shown}");
+        assert!(!shown.contains(CANARY) && !shown.contains("115, 119"), "{shown}");
+    }
+    let [app, _] = apps();
+    let cookies = [cookie(&app.log_in())];
+    let (exchange, session) = app.ask(&cookies);
+    session.insert(CANARY, CANARY).unwrap();
+    let draft = done(session.transaction(|draft| Ok(format!("{draft:?}")))).unwrap();
+    let request = with_cookies(&cookies, |request| format!("{request:?}"));
+    for shown in [format!("{session:?} {exchange:?} {:?}", app.sessions), draft, request] {
+        assert!(!shown.contains(CANARY) && !shown.contains(session.id().as_str()), "{shown}");
+        assert!(!shown.contains(&cookies[0]) && !shown.contains("keyboard cat"), "{shown}");
     }
 }

@@ -12,7 +12,7 @@ use std::{
 };
 
 use common::{App, Trouble, add, apps, cookie, done, polled};
-use session_core::{Error, Options, Sid};
+use session_core::{Error, Expect, Options, Record, Sid, Store};
 
 #[test]
 fn the_closure_of_an_update_may_use_the_session() {
@@ -244,6 +244,26 @@ fn null_is_absent_and_paths_reach_inside() {
 }
 
 #[test]
+fn a_transaction_reaches_inside_as_the_session_does() {
+    for app in apps() {
+        let sid = app.log_in();
+        let (exchange, session) = app.request(&sid);
+        let change = session.transaction(|draft| {
+            let before = (draft.contains("passport"), draft.get_path::<u32>("passport.user.id")?);
+            draft.insert_path("passport.user.id", 5)?;
+            let error = draft.insert_path("passport.user.id.no", 1).unwrap_err();
+            assert!(matches!(error, Error::NoPlace { path } if path == "passport.user.id"));
+            let error = draft.insert_path("constructor.name", 1).unwrap_err();
+            assert!(matches!(error, Error::ReservedKey(_)));
+            Ok((before, draft.contains("passport"), draft.get_path::<u32>("passport.user.id")?))
+        });
+        assert_eq!(done(change).unwrap(), ((false, None), true, Some(5)));
+        assert_eq!(app.held(&sid).unwrap().data.get("passport"), Some(r#"{"user":{"id":5}}"#));
+        done(exchange.end()).unwrap();
+    }
+}
+
+#[test]
 fn a_change_may_refuse_or_remove_and_a_flash_message_is_taken_once() {
     #[derive(Debug)]
     enum Refused {
@@ -282,7 +302,18 @@ fn a_key_of_a_kilobyte_and_a_record_of_a_megabyte_are_the_most_of_a_new_applicat
     let [new, express] = apps();
     let (_exchange, session) = new.ask(&[]);
     session.insert(&"k".repeat(1_024), 1).unwrap();
-    assert!(matches!(session.insert(&"k".repeat(1_025), 1), Err(Error::KeyTooLong { limit: 1_024 })));
+    let long = "k".repeat(1_025);
+    let too_long = |result: Result<(), Error>| matches!(result, Err(Error::KeyTooLong { limit: 1_024 }));
+    assert!(too_long(session.insert(&long, 1)));
+    assert!(too_long(session.insert_path(&format!("{long}.inside"), 1)));
+    assert!(too_long(done(session.update(&long, |_: Option<u32>| 1)).map(|_| ())));
+    let change = session.transaction(|draft| {
+        assert!(
+            too_long(draft.insert(&long, 1)) && too_long(draft.insert_path(&format!("{long}.inside"), 1))
+        );
+        Ok(())
+    });
+    done(change).unwrap();
     session.insert("a", "x".repeat(1_040_000)).unwrap();
     assert!(matches!(session.insert("b", "x".repeat(10_000)), Err(Error::TooLarge { limit: 1_048_576, .. })));
     let (_exchange, session) = express.ask(&[]);
@@ -309,4 +340,53 @@ fn a_bound_is_told_before_the_store_is_asked() {
     let grow = session.update("a", |a: Option<String>| a.unwrap_or_default() + &"z".repeat(40));
     assert!(matches!(done(grow), Err(Error::TooLarge { .. })));
     assert_eq!(app.store.calls.load(Ordering::Relaxed), calls);
+}
+
+/// express-session's own members, and those of every JavaScript object: an Express app would drop what is stored under them.
+#[test]
+fn no_name_that_express_keeps_for_itself_can_be_set() {
+    let mut of_a_session =
+        vec!["cookie", "id", "req", "touch", "resetMaxAge", "save", "reload", "destroy", "regenerate"];
+    of_a_session.extend(["constructor", "toString", "toLocaleString", "valueOf", "hasOwnProperty"]);
+    of_a_session.extend(["isPrototypeOf", "propertyIsEnumerable", "__proto__", "__defineGetter__"]);
+    of_a_session.extend(["__defineSetter__", "__lookupGetter__", "__lookupSetter__"]);
+    let [app, _] = apps();
+    let (_exchange, session) = app.ask(&[]);
+    let is_reserved = |result: Result<(), Error>| matches!(result, Err(Error::ReservedKey(_)));
+    for name in of_a_session {
+        assert!(is_reserved(session.insert(name, 1)), "{name}");
+        assert!(is_reserved(session.insert_path(&format!("{name}.inside"), 1)), "{name}");
+        assert!(is_reserved(done(session.update(name, |_: Option<u32>| 1)).map(|_| ())), "{name}");
+    }
+    assert!(session.is_empty());
+}
+
+#[test]
+fn a_session_that_was_begun_anew_is_new() {
+    for app in apps() {
+        let sid = app.log_in();
+        let (exchange, session) = app.request(&sid);
+        assert!(!session.is_new());
+        done(session.renew_id()).unwrap();
+        assert!(!session.is_new());
+        done(session.regenerate()).unwrap();
+        assert!(session.is_new());
+        done(exchange.end()).unwrap();
+    }
+}
+
+/// More than a browser keeps is not looked at; up to that, an id of one's own may be as long as it likes.
+#[test]
+fn a_cookie_of_four_kilobytes_is_the_longest() {
+    for app in apps() {
+        for (length, is_found) in [(4_096, true), (4_097, false)] {
+            let signature = cookie(&Sid::from("")).len() - "sid=".len();
+            let sid = Sid::from("x".repeat(length - signature));
+            let record = Record::parse(r#"{"cookie":{"originalMaxAge":null},"user":"tj"}"#).unwrap();
+            done(app.store.memory.set(&sid, &record, &Expect::Nothing)).unwrap();
+            assert_eq!(cookie(&sid).len() - "sid=".len(), length);
+            let (_exchange, session) = app.request(&sid);
+            assert_eq!(session.get::<String>("user").unwrap().is_some(), is_found, "{length}");
+        }
+    }
 }

@@ -7,7 +7,7 @@ use session_testkit::{Fixture, ManualClock};
 
 async fn open() -> Fixture {
     let clock = ManualClock::new();
-    Fixture::new(MemoryStore::new().clock(clock.clock())).clock(clock)
+    Fixture::new(MemoryStore::new().clock(clock.clock())).clock(clock).nobody_else_writes()
 }
 
 session_testkit::store_contract!(open);
@@ -20,7 +20,8 @@ mod with_a_time_to_live {
 
     async fn open() -> Fixture {
         let clock = ManualClock::new();
-        Fixture::new(MemoryStore::new().ttl(DAY).clock(clock.clock())).clock(clock).ttl(DAY)
+        let store = MemoryStore::new().ttl(DAY).clock(clock.clock());
+        Fixture::new(store).clock(clock).ttl(DAY).nobody_else_writes()
     }
 
     session_testkit::store_contract!(open);

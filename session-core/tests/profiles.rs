@@ -5,8 +5,10 @@
 use std::{sync::Arc, time::Duration};
 
 use session_core::{
-    Cookie, CookieOptions, Destroyed, Exchange, Expect, MemoryStore, Options, Record, RequestInfo, SameSite,
-    Secret, Secure, Session, Sessions, Set, Sid, Store, StoreError, Stored, Touched, async_trait,
+    Attributes, BrowserRules, Cookie, CookieChange, CookieOptions, CookieRenewal, CorruptRecord, Destroyed,
+    DuplicateCookies, Exchange, Expect, ExplicitSave, MemoryStore, Options, PathMatch, Record, RemovalCookie,
+    RequestInfo, SameSite, Secret, Secure, Session, Sessions, Set, Sid, Store, StoreError, StoreRead, Stored,
+    Touch, Touched, async_trait,
 };
 use session_testkit::{Call, ManualClock, RecordingStore};
 
@@ -246,9 +248,169 @@ fn a_record_that_cannot_be_read_is_left_alone_and_the_visitor_gets_another_sessi
         session.insert("user", "tj").unwrap();
         assert_eq!(exchange.end().await.unwrap().len(), 1);
 
-        let sessions = Options::express("keyboard cat").store(store).build().unwrap();
+        let sessions = Options::express("keyboard cat").store(Arc::clone(&store)).build().unwrap();
         let cookie = cookie("connect.sid");
         let each = |visit: &mut dyn FnMut(&str, &[u8])| visit("cookie", cookie[0].as_bytes());
-        assert!(sessions.exchange().session(&RequestInfo::new("/", false, &each)).await.is_err());
+        let request = RequestInfo::new("/", false, &each);
+        assert!(sessions.exchange().session(&request).await.is_err());
+
+        // The other word of each.
+        let new = Options::new("keyboard cat").name("connect.sid").corrupt_record(CorruptRecord::Fail);
+        let sessions = new.store(Arc::clone(&store)).build().unwrap();
+        assert!(sessions.exchange().session(&request).await.is_err());
+        let express = Options::express("keyboard cat").corrupt_record(CorruptRecord::TreatAsMissing);
+        let sessions = express.store(store).build().unwrap();
+        let session = sessions.exchange().session(&request).await.unwrap().unwrap();
+        assert!(session.is_new() && session.id() != sid);
     });
+}
+
+/// The new profile and the express profile, each with one word of the other.
+fn swapped(swap: impl Fn(Options, bool) -> Options) -> [App; 2] {
+    let express = Options::express("keyboard cat").resave(false).save_uninitialized(false);
+    [
+        app(swap(Options::new("keyboard cat"), true).cookie(an_hour()), "sid"),
+        app(swap(express, false).cookie(an_hour()), "connect.sid"),
+    ]
+}
+
+#[test]
+fn when_the_store_is_read_can_be_chosen() {
+    let [new, express] = swapped(|options, new| {
+        options.store_read(if new { StoreRead::OnArrival } else { StoreRead::WhenAsked })
+    });
+    assert!(new.sessions.reads_on_arrival() && !express.sessions.reads_on_arrival());
+}
+
+#[test]
+fn how_paths_match_can_be_chosen() {
+    session_testkit::run(async {
+        let apps = swapped(|options, new| {
+            let rule = if new { PathMatch::Prefix } else { PathMatch::Rfc6265 };
+            options.path_match(rule).cookie(CookieOptions::new().path("/admin"))
+        });
+        for (app, covers) in apps.iter().zip([true, false]) {
+            let none = |_: &mut dyn FnMut(&str, &[u8])| {};
+            let request = RequestInfo::new("/administrator", false, &none);
+            assert_eq!(app.sessions.exchange().session(&request).await.unwrap().is_some(), covers);
+        }
+    });
+}
+
+#[test]
+fn which_of_several_cookies_counts_can_be_chosen() {
+    session_testkit::run(async {
+        let apps = swapped(|options, new| {
+            let rule = if new { DuplicateCookies::First } else { DuplicateCookies::FirstVerified };
+            options.duplicate_cookies(rule)
+        });
+        for (app, is_new) in apps.iter().zip([true, false]) {
+            let (sid, name) = (app.log_in().await, app.name);
+            let good = Secret::new("keyboard cat").sign(sid.as_str());
+            let (_exchange, session) =
+                ask(&app.sessions, &[format!("{name}=s:forged.x; {name}=s:{good}")]).await;
+            assert_eq!(session.is_new(), is_new, "{name}");
+        }
+    });
+}
+
+#[test]
+fn what_becomes_of_the_cookie_of_a_logout_can_be_chosen() {
+    session_testkit::run(async {
+        let apps = swapped(|options, new| {
+            options.removal_cookie(if new { RemovalCookie::Never } else { RemovalCookie::OnDestroy })
+        });
+        let logout = async |session: &Session| session.destroy().await.unwrap();
+        for (app, removes) in apps.iter().zip([false, true]) {
+            let (_, cookie) = app.request(Some(&app.log_in().await), logout).await;
+            assert_eq!(
+                cookie.is_some_and(|cookie| cookie.contains("=; Path=/; Expires=Thu, 01 Jan 1970")),
+                removes
+            );
+        }
+    });
+}
+
+#[test]
+fn where_attributes_come_from_can_be_chosen() {
+    session_testkit::run(async {
+        for (options, name, expected) in [
+            (Options::new("keyboard cat").attributes(Attributes::Stored), "sid", Some(SameSite::Lax)),
+            (Options::express("keyboard cat").attributes(Attributes::Current), "sid", Some(SameSite::Strict)),
+        ] {
+            let was = new(an_hour());
+            let sid = was.log_in().await;
+            let options = options.cookie(CookieOptions::new().same_site(SameSite::Strict));
+            let options = options.name(name).clock(was.clock.clock()).store(Arc::clone(&was.store));
+            let is = App { sessions: options.build().unwrap(), ..was };
+            is.request(Some(&sid), async |session| assert_eq!(session.cookie().same_site(), expected)).await;
+        }
+    });
+}
+
+#[test]
+fn whether_a_change_of_the_cookie_counts_can_be_chosen() {
+    session_testkit::run(async {
+        let apps = swapped(|options, new| {
+            options.cookie_change(if new { CookieChange::Ignored } else { CookieChange::Counts })
+        });
+        let remember = async |session: &Session| session.set_max_age(Some(2 * HOUR)).unwrap();
+        for (app, counts) in apps.iter().zip([false, true]) {
+            let (calls, _) = app.request(Some(&app.log_in().await), remember).await;
+            assert_eq!(calls.contains(&Call::Set), counts, "{calls:?}");
+        }
+    });
+}
+
+#[test]
+fn what_an_explicit_save_counts_for_can_be_chosen() {
+    session_testkit::run(async {
+        let apps = swapped(|options, new| {
+            options.explicit_save(if new { ExplicitSave::Forgotten } else { ExplicitSave::Counts })
+        });
+        let save = async |session: &Session| session.save().await.unwrap();
+        for (app, counts) in apps.iter().zip([false, true]) {
+            assert_eq!(app.request(None, save).await.1.is_some(), counts, "{}", app.name);
+        }
+    });
+}
+
+#[test]
+fn when_the_cookie_is_sent_again_can_be_chosen() {
+    session_testkit::run(async {
+        let apps = swapped(|options, new| {
+            options.cookie_renewal(if new { CookieRenewal::OnChange } else { CookieRenewal::WithRecord })
+        });
+        for (app, is_sent) in apps.iter().zip([false, true]) {
+            let sid = app.log_in().await;
+            app.store.calls();
+            app.clock.pass(HOUR / 2);
+            let (calls, cookie) = app.request(Some(&sid), async |_| {}).await;
+            assert_eq!((calls, cookie.is_some()), (vec![Call::Get, Call::Touch], is_sent));
+        }
+    });
+}
+
+#[test]
+fn when_a_touch_is_due_can_be_chosen() {
+    session_testkit::run(async {
+        let apps = swapped(|options, new| {
+            options.touch(if new { Touch::EveryRequest } else { Touch::AfterPercent(20) })
+        });
+        for (app, is_due) in apps.iter().zip([true, false]) {
+            let sid = app.log_in().await;
+            app.store.calls();
+            app.clock.pass(HOUR / 10);
+            let (calls, _) = app.request(Some(&sid), async |_| {}).await;
+            assert_eq!(calls.contains(&Call::Touch), is_due, "{calls:?}");
+        }
+    });
+}
+
+#[test]
+fn what_browsers_refuse_can_be_allowed_and_refused() {
+    let refused = || CookieOptions::new().same_site(SameSite::None).secure(false);
+    let [new, express] = [Options::new("keyboard cat"), Options::express("keyboard cat")];
+    assert!(new.browser_rules(BrowserRules::Warn).cookie(refused()).build().is_ok());
+    assert!(express.browser_rules(BrowserRules::Enforce).cookie(refused()).build().is_err());
 }

@@ -15,8 +15,11 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use common::{App, SlowStore, Trouble, add, apps, done, polled};
-use session_core::{Clock, CookieOptions, MemoryStore, Options, RequestInfo, Sid, Unset};
+use common::{App, SlowStore, Trouble, add, apps, done, polled, with_cookies};
+use session_core::{
+    Clock, Cookie, CookieOptions, Destroyed, Expect, MemoryStore, Options, Record, RequestInfo, SameSite,
+    SaveError, Session, Sessions, Set, Sid, Store, StoreError, Stored, Touched, Unset, async_trait,
+};
 use tracing_subscriber::fmt::MakeWriter;
 
 #[derive(Clone, Default)]
@@ -375,4 +378,117 @@ fn a_secure_cookie_over_an_insecure_connection_is_told_once() {
     });
     assert_eq!(text.matches("was not sent").count(), 1, "{text}");
     assert!(text.contains("set the option proxy"), "{text}");
+}
+
+/// One request of a visitor who logs in.
+fn log_in(sessions: &Sessions) -> Session {
+    let exchange = sessions.exchange();
+    let session = done(with_cookies(&[], |request| exchange.session(request))).unwrap().unwrap();
+    session.insert("user", "swordfish").unwrap();
+    done(exchange.end()).unwrap();
+    session
+}
+
+/// Nobody else would tell that what was answered was not stored.
+#[test]
+fn a_save_that_failed_is_told_where_the_response_goes_out_all_the_same() {
+    let store = Arc::new(SlowStore::default());
+    let options = Options::new("keyboard cat").save_error(SaveError::Log).store(Arc::clone(&store));
+    let app = App { sessions: options.build().unwrap(), store };
+    let sid = app.log_in();
+    let (_, text) = told(|| {
+        let (exchange, session) = app.request(&sid);
+        session.insert("a", "swordfish").unwrap();
+        app.trouble_at(0, Trouble::FailsBefore);
+        assert!(done(exchange.end()).unwrap().is_empty());
+        vec![sid.clone()]
+    });
+    let told = text.lines().filter(|line| line.contains(" ERROR ") && line.contains("was not saved"));
+    assert_eq!(told.filter(|line| line.contains("down")).count(), 1, "{text}");
+}
+
+#[test]
+fn a_cookie_that_cannot_be_sent_is_told() {
+    // Browsers take such a name over TLS only.
+    let sessions = Options::new("keyboard cat").name("__Host-sid").build().unwrap();
+    let (_, text) = told(|| vec![log_in(&sessions).id()]);
+    assert!(text.contains("browsers would refuse it") && text.contains("option=\"name\""), "{text}");
+
+    // From a record that somebody else wrote.
+    let [_, app] = apps();
+    let sid = app.log_in();
+    let cookie = r#"{"originalMaxAge":3600000,"expires":"2099-01-01T00:00:00.000Z","path":"/a;b"}"#;
+    let record = Record::parse(format!(r#"{{"cookie":{cookie},"user":"tj"}}"#)).unwrap();
+    done(app.store.memory.set(&sid, &record, &Expect::Anything)).unwrap();
+    let (_, text) = told(|| {
+        let (exchange, session) = app.request(&sid);
+        session.insert("a", "swordfish").unwrap();
+        assert!(done(exchange.end()).unwrap().is_empty());
+        vec![sid.clone()]
+    });
+    assert!(text.contains("no cookie sent") && text.contains("option path is invalid"), "{text}");
+}
+
+#[test]
+fn a_cookie_that_was_lost_is_told() {
+    let [app, _] = apps();
+    let (_, text) = told(|| {
+        let (exchange, session) = app.ask(&[]);
+        session.insert("user", "swordfish").unwrap();
+        assert_eq!(done(exchange.end()).unwrap().len(), 1);
+        exchange.cookies_are_lost();
+        vec![session.id()]
+    });
+    assert_eq!(text.matches(" WARN ").count(), 1, "{text}");
+    assert!(text.contains("the session's cookie is lost"), "{text}");
+}
+
+#[test]
+fn attributes_that_browsers_refuse_are_told_when_the_options_are_built() {
+    let refused = CookieOptions::new().same_site(SameSite::None).secure(false);
+    let (_, text) = told(|| {
+        Options::express("keyboard cat").cookie(refused).build().unwrap();
+        Vec::new()
+    });
+    assert!(text.contains("browsers will refuse") && text.contains("cookie.same_site"), "{text}");
+}
+
+/// All that it holds is unreadable.
+#[derive(Debug)]
+struct Unreadable;
+
+#[async_trait]
+impl Store for Unreadable {
+    async fn get(&self, _: &Sid) -> Result<Option<Stored>, StoreError> {
+        Err(StoreError::corrupt("test", "no JSON"))
+    }
+
+    async fn set(&self, _: &Sid, _: &Record, _: &Expect) -> Result<Set, StoreError> {
+        Err(StoreError::unavailable("test", "read only"))
+    }
+
+    async fn touch(&self, _: &Sid, _: &Cookie, _: &Expect) -> Result<Touched, StoreError> {
+        Err(StoreError::unavailable("test", "read only"))
+    }
+
+    async fn destroy(&self, _: &Sid, _: &Expect) -> Result<Destroyed, StoreError> {
+        Err(StoreError::unavailable("test", "read only"))
+    }
+}
+
+/// After a change of keys every visitor is logged out by it.
+#[test]
+fn a_record_that_cannot_be_read_is_told() {
+    let app = App {
+        sessions: Options::new("keyboard cat").store(Unreadable).build().unwrap(),
+        store: Arc::new(()),
+    };
+    let sid = Sid::random();
+    let (_, text) = told(|| {
+        let (_exchange, session) = app.request(&sid);
+        assert!(session.is_new());
+        vec![sid.clone()]
+    });
+    let told = text.lines().filter(|line| line.contains(" ERROR ") && line.contains("cannot be read"));
+    assert_eq!(told.filter(|line| line.contains("no JSON")).count(), 1, "{text}");
 }

@@ -183,7 +183,7 @@ pub async fn a_sid_that_is_refused_reaches_nothing(fixture: &Fixture) {
 /// Express writes the same records, and knows of no version: what it wrote is another one than what was read before. Only
 /// where the fixture's `plant` puts a text over another (an upsert that leaves the store's own columns alone, as Node's does).
 pub async fn what_a_stranger_writes_is_another_version(fixture: &Fixture) {
-    let Some(plant) = &fixture.plant else { return };
+    let Some(plant) = fixture.planting() else { return };
     // As JSON.stringify writes it, and as other writers may.
     let cookie = r#""cookie":{"originalMaxAge":null,"expires":null,"httpOnly":true,"path":"/"}"#;
     for text in [format!("{{{cookie},\"by\":\"express\"}}"), format!("{{ \"by\" : \"express\",\n{cookie} }}")]

@@ -19,13 +19,15 @@ pub struct Fixture {
     other: Option<Arc<dyn AdminStore>>,
     turn: AtomicUsize,
     pub(crate) clock: Option<ManualClock>,
-    pub(crate) plant: Option<Plant>,
+    plant: Option<Plant>,
+    nobody_else_writes: bool,
     pub(crate) ttl: Option<Duration>,
     pub(crate) expires_by_itself: bool,
     pub(crate) is_exact: bool,
 }
 
-type Plant = Box<dyn Fn(Sid, String, SystemTime) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
+pub(crate) type Plant =
+    Box<dyn Fn(Sid, String, SystemTime) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
 
 impl Fixture {
     /// A store on a database, which goes by the real time: its tests wait a few seconds where something must expire.
@@ -39,6 +41,7 @@ impl Fixture {
             turn: AtomicUsize::new(0),
             clock: None,
             plant: None,
+            nobody_else_writes: false,
             ttl: None,
             expires_by_itself: false,
             is_exact: false,
@@ -81,13 +84,33 @@ impl Fixture {
     }
 
     /// How to put a text under a sid past the store, over what is there, held until then by the store's clock: for what a store
-    /// must do with a record that it cannot read, or that Node has written. A store that nobody else can write to leaves it out.
+    /// must do with a record that it cannot read, or that Node has written. Where it can hold none but well-formed texts, it may put
+    /// another in the place of one that is not, as long as that is no record either. A store that nobody else can write to
+    /// says so instead ([`nobody_else_writes`](Self::nobody_else_writes)).
     #[must_use]
     pub fn plant<F>(self, plant: impl Fn(Sid, String, SystemTime) -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = ()> + Send + 'static,
     {
         Self { plant: Some(Box::new(move |sid, text, until| Box::pin(plant(sid, text, until)))), ..self }
+    }
+
+    /// No program but this store can write its records: the sentences of what others have written do not apply.
+    #[must_use]
+    pub fn nobody_else_writes(self) -> Self {
+        Self { nobody_else_writes: true, ..self }
+    }
+
+    /// How others write; `None` where they cannot.
+    ///
+    /// # Panics
+    /// Nobody has said whether they can.
+    pub(crate) fn planting(&self) -> Option<&Plant> {
+        assert!(
+            self.plant.is_some() || self.nobody_else_writes,
+            "this sentence is of what others write: say how with Fixture::plant, or Fixture::nobody_else_writes"
+        );
+        self.plant.as_ref()
     }
 
     /// The store as the next process has it.

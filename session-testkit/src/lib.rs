@@ -27,7 +27,8 @@ pub use self::{
 /// ```
 /// session_testkit::store_contract!(async || {
 ///     let clock = session_testkit::ManualClock::new();
-///     session_testkit::Fixture::new(session_core::MemoryStore::new().clock(clock.clock())).clock(clock)
+///     let store = session_core::MemoryStore::new().clock(clock.clock());
+///     session_testkit::Fixture::new(store).clock(clock).nobody_else_writes()
 /// });
 /// # fn main() {}
 /// ```

@@ -310,7 +310,7 @@ pub async fn a_lifetime_is_never_rounded_down(fixture: &Fixture) {
 
 #[allow(missing_docs)]
 pub async fn get_of_a_record_that_cannot_be_read_is_an_error_that_says_so(fixture: &Fixture) {
-    let Some(plant) = &fixture.plant else { return };
+    let Some(plant) = fixture.planting() else { return };
     for text in ["{\"hunter2\":", "[\"hunter2\"]", "{\"hunter2\":1}"] {
         let sid = Sid::random();
         plant(sid.clone(), text.into(), fixture.now() + HOUR).await;
@@ -633,7 +633,7 @@ const UNREADABLE: &str = "{\"hunter2\":";
 
 /// Something that cannot be read is held under each of these, for so long.
 async fn unreadable<const N: usize>(fixture: &Fixture, lifetime: Duration) -> Option<[Sid; N]> {
-    let plant = fixture.plant.as_ref()?;
+    let plant = fixture.planting()?;
     let sids = [(); N].map(|()| Sid::random());
     for sid in &sids {
         plant(sid.clone(), UNREADABLE.into(), fixture.now() + lifetime).await;
@@ -647,7 +647,7 @@ async fn is_unreadable(fixture: &Fixture, sid: &Sid) -> bool {
 
 #[allow(missing_docs)]
 pub async fn a_record_that_cannot_be_read_is_held_all_the_same(fixture: &Fixture) {
-    let Some(plant) = &fixture.plant else { return };
+    let Some(plant) = fixture.planting() else { return };
     let [sid, other] = [(); 2].map(|()| Sid::random());
     let version = put(fixture, &sid, &record(fixture, r#""a":1"#)).await;
     // As a program writes that knows of no versions.

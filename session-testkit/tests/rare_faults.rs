@@ -241,7 +241,8 @@ fn fixture(fault: Fault, store: MemoryStore, clock: ManualClock) -> Fixture {
         database: Arc::clone(&database),
     };
     let (one, other) = (process(), process());
-    let fixture = Fixture::new(one).beside(other).clock(clock).exact_to_the_millisecond();
+    let fixture =
+        Fixture::new(one).beside(other).clock(clock).exact_to_the_millisecond().nobody_else_writes();
     fixture.plant(move |sid, text, until| {
         let database = Arc::clone(&database);
         async move {

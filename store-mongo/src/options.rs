@@ -363,5 +363,6 @@ mod tests {
         assert_eq!(collection.read_concern(), Some(&ReadConcern::linearizable()));
         assert_eq!(collection.write_concern(), Some(&WriteConcern::majority()));
         assert_eq!(options.auto_remove_settings(), (AutoRemove::Native, 10 * MINUTE));
+        assert_eq!(options.timeout, Duration::from_secs(10));
     }
 }

@@ -184,6 +184,8 @@ fn a_name_of_its_own_and_a_time_to_live(url: String) {
         assert_eq!(document.get_datetime("expires").unwrap().timestamp_millis(), 1_795_247_597_000);
         let error = store.ids(&mut |_| panic!("no sids to show")).await.unwrap_err();
         assert!(matches!(error, StoreError::Unavailable { .. }));
+        let error = store.all(&mut |_, _| panic!("no sids to show")).await.unwrap_err();
+        assert!(matches!(error, StoreError::Unavailable { .. }));
         assert_eq!(store.length().await.unwrap(), 1);
         assert_eq!(store.destroy(&sid, &Expect::Anything).await.unwrap(), Destroyed::Destroyed);
         assert_eq!(store.length().await.unwrap(), 0);

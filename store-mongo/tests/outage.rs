@@ -27,7 +27,7 @@ use mongodb::bson::doc;
 use session_core::{AdminStore, Destroyed, Expect, Options, Sid, Store, StoreError};
 use session_testkit::run;
 use store_mongo::{MongoError, MongoOptions, MongoStore, mongodb};
-use test_support::{Load, Repeats, tests, within};
+use test_support::{Load, Network, Repeats, free_port, put_patiently, tests, within};
 
 fn main() -> ExitCode {
     tests! {
@@ -36,7 +36,9 @@ fn main() -> ExitCode {
             options_that_cannot_work_are_refused;
         needs mongod =>
             a_server_that_comes_later_is_found_and_one_that_hangs_is_not_waited_for,
-            a_killed_primary_costs_bounded_errors_and_no_acknowledged_session;
+            a_killed_primary_costs_bounded_errors_and_no_acknowledged_session,
+            the_index_is_made_once_the_server_is_there,
+            what_a_server_says_that_changes_its_part_is_no_refusal;
         needs mongodb_url =>
             what_the_driver_quotes_is_not_passed_on;
         needs mongod_and_openssl =>
@@ -93,7 +95,7 @@ fn a_server_that_comes_later_is_found_and_one_that_hangs_is_not_waited_for(mongo
         let options = MongoOptions::open(&url).await.unwrap();
         let timeout = Duration::from_secs(1);
         let store = options.timeout(timeout).build().unwrap();
-        let sid = put(&store, &record("")).await;
+        let sid = put_patiently(&store, &record("")).await;
         server.signal("STOP");
         // Not all of its threads stop at once.
         until(async || store.get(&sid).await.is_err()).await;
@@ -215,5 +217,72 @@ fn with_a_password_over_tls_and_no_right_to_make_an_index(mongod: PathBuf) {
         assert_eq!(unavailable(&nobody.get(&Sid::from(CANARY)).await.unwrap_err()).code(), Some(13));
         let plain = format!("mongodb://127.0.0.1:{}/shop", server.port);
         all_fail(&MongoStore::open(&plain).await.unwrap(), SELECTION).await;
+    });
+}
+
+/// Whether the index that removes what has expired is there.
+async fn has_index(server: &Server, database: &str) -> bool {
+    let client = mongodb::Client::with_uri_str(server.url()).await.unwrap();
+    let sessions = client.database(database).collection::<mongodb::bson::Document>("sessions");
+    sessions.list_index_names().await.is_ok_and(|names| names.iter().any(|name| name == "expires_1"))
+}
+
+fn the_index_is_made_once_the_server_is_there(mongod: PathBuf) {
+    run(async {
+        let (server, network) = (Server::start(&mongod, &[]).await, Network::new());
+        let url = format!("{}/shop?serverSelectionTimeoutMS=300", server.url());
+        let url = network.before(&url).await;
+        network.leads_to(free_port());
+        let store = MongoStore::open(&url).await.unwrap();
+        // The first attempt at the index fails with these.
+        for _ in 0..3 {
+            unavailable(&store.get(&Sid::random()).await.unwrap_err());
+        }
+        network.leads_to(server.port);
+        until(async || store.get(&Sid::random()).await.is_ok()).await;
+        until(async || has_index(&server, "shop").await).await;
+    });
+}
+
+/// It goes down, or is not the primary any more: another attempt will do.
+fn what_a_server_says_that_changes_its_part_is_no_refusal(mongod: PathBuf) {
+    run(async {
+        let server = Server::start(&mongod, &["--setParameter", "enableTestCommands=1"]).await;
+        let entered = async || {
+            let parameter = server.admin(doc! { "getParameter": 1, "failpoint.failCommand": 1 }).await;
+            parameter.get_document("failpoint.failCommand").unwrap().get_i64("timesEntered").unwrap()
+        };
+        let fail_once = async |command: &str, code: i32| {
+            let data = doc! { "failCommands": [command], "errorCode": code };
+            let point = doc! { "configureFailPoint": "failCommand", "mode": { "times": 1 }, "data": data };
+            server.admin(point).await;
+        };
+        // The driver asks the server anew after such a word: soon.
+        let open = async |code: i32| {
+            let options = "serverMonitoringMode=poll&heartbeatFrequencyMS=500";
+            MongoStore::open(&format!("{}/code{code}?{options}", server.url())).await.unwrap()
+        };
+        let codes = [6, 7, 89, 91, 189, 10_107, 11_600, 13_435, 13_436];
+        let mut stores = Vec::new();
+        for code in codes {
+            let store = open(code).await;
+            let before = entered().await;
+            fail_once("createIndexes", code).await;
+            // The driver gives up its other connections as well.
+            put_patiently(&store, &record("")).await;
+            until(async || entered().await > before).await;
+            stores.push(store);
+        }
+        for code in codes {
+            until(async || has_index(&server, &format!("code{code}")).await).await;
+        }
+        // Before its first call the store looks whether the collection can be used.
+        for code in codes {
+            let store = open(code).await;
+            let before = entered().await;
+            fail_once("listCollections", code).await;
+            assert_eq!(store.length().await.unwrap(), 1);
+            assert!(entered().await > before);
+        }
     });
 }

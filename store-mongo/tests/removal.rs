@@ -14,6 +14,7 @@ use std::{
     io::Write,
     process::ExitCode,
     sync::{Arc, Mutex, OnceLock},
+    thread,
     time::Duration,
 };
 
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
             the_server_removes_what_has_expired,
             another_index_is_left_alone_and_the_store_works_on,
             every_so_often_or_never,
+            removal_begins_again_where_its_runtime_has_ended,
             a_collection_with_a_collation_is_refused;
     }
     .run()
@@ -136,6 +138,24 @@ fn every_so_often_or_never(url: String) {
         assert_eq!(count(&kept).await, 2);
         assert_eq!((never.prune().await.unwrap(), never.prune().await.unwrap()), (1, 0));
         assert_eq!(count(&kept).await, 1);
+    });
+}
+
+/// The request that began it was of a worker whose runtime ends before the store does.
+fn removal_begins_again_where_its_runtime_has_ended(url: String) {
+    run(async {
+        let collection = collection(&url).await;
+        let options = MongoOptions::new(collection.clone()).auto_remove(AutoRemove::Interval);
+        let store = options.auto_remove_interval(Duration::from_secs(1)).build().unwrap();
+        let worker = thread::spawn({
+            let store = store.clone();
+            move || tokio::runtime::Runtime::new().unwrap().block_on(put(&store, &record("")))
+        });
+        let sid = tokio::task::spawn_blocking(|| worker.join().unwrap()).await.unwrap();
+        plant_expired(&collection).await;
+        // Its connections ended with it.
+        until(async || store.get(&sid).await.is_ok_and(|held| held.is_some())).await;
+        until(async || count(&collection).await == 2).await;
     });
 }
 

@@ -239,3 +239,13 @@ impl fmt::Debug for Ttl {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_may_take_two_seconds_by_default() {
+        assert_eq!(Settings::default().timeout, Duration::from_secs(2));
+    }
+}

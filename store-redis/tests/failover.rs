@@ -73,7 +73,8 @@ fn under_sentinels_a_killed_master_costs_bounded_errors_and_no_replicated_sessio
         replicated(&watched.servers);
         let load = Load::start(&store, BOUND, Repeats::Perhaps);
         load.until_acknowledged(300).await;
-        let killed = watched.servers.remove(0).kill();
+        let master = watched.servers.iter().position(is_master).unwrap();
+        let killed = watched.servers.remove(master).kill();
         let took = all_back(&store, &before).await;
         load.until_acknowledged(300).await;
         let outcome = load.stop().await;

@@ -24,12 +24,14 @@ use common::{
 use session_core::{AdminStore, Cookie, Destroyed, Expect, Record, Set, Sid, Store, StoreError, Touched};
 use store_redis::RedisStore;
 use test_support::tests;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 fn main() -> ExitCode {
     LazyLock::force(&BEGUN);
     tests! {
         free =>
-            what_has_expired_is_not_written_and_costs_no_command;
+            what_has_expired_is_not_written_and_costs_no_command,
+            what_is_not_redis_is_asked_whether_it_is;
         if redis_server =>
             the_prefix_is_sess_unless_another_is_set,
             no_error_shows_sid_data_or_password;
@@ -200,6 +202,16 @@ fn the_options_change_the_time_to_live_as_in_connect_redis(url: String) {
         assert_eq!(ttl(&url, &prefix, &sid), 3_600 * 4 / 5 + 60);
         let told = store.get(&sid).await.unwrap().unwrap();
         assert!(told.left.unwrap() <= HOUR * 4 / 5 && told.lifetime == Some(HOUR));
+
+        // Shorter: the same part of it.
+        let (store, prefix) = open();
+        let store = store.ttl_with(|cookie| cookie.original_max_age().unwrap_or_default() / 2);
+        let sid = put(&store, &lasting(HOUR)).await;
+        assert_eq!(ttl(&url, &prefix, &sid), 1_800);
+        let sid = put(&store, &kept_back).await;
+        assert_eq!(ttl(&url, &prefix, &sid), 1_800 * 4 / 5);
+        let told = store.get(&sid).await.unwrap().unwrap();
+        assert!(told.left.unwrap() <= HOUR * 2 / 5 && told.lifetime == Some(HOUR / 2));
     });
 }
 
@@ -376,5 +388,30 @@ fn no_error_shows_sid_data_or_password() {
         let garbled = RedisStore::open("http://tj:hunter2@127.0.0.1").unwrap_err();
         let shown = format!("{store:?} {refused:?} {garbled:?}");
         assert!(!shown.contains("hunter2"), "{shown}");
+    });
+}
+
+/// The library's error would quote what it got.
+fn what_is_not_redis_is_asked_whether_it_is() {
+    session_testkit::run(async {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("redis://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            while let Ok((mut client, _)) = listener.accept().await {
+                tokio::spawn(async move {
+                    let mut asked = [0; 1_024];
+                    while let Ok(1..) = client.read(&mut asked).await {
+                        if client.write_all(b"%hunter2\r\n$7\r\nhunter2\r\n").await.is_err() {
+                            return;
+                        }
+                    }
+                });
+            }
+        });
+        let store = RedisStore::open(&url).unwrap().timeout(Duration::from_secs(5));
+        let error = store.get(&Sid::random()).await.map(drop).unwrap_err();
+        let source = std::error::Error::source(&error).unwrap();
+        assert!(source.to_string().contains("is it Redis?"), "{source}");
+        assert!(!format!("{error:?} {source:?} {source}").contains("hunter2"), "{source:?}");
     });
 }

@@ -15,11 +15,11 @@ use std::{process::ExitCode, sync::Arc, time::Duration};
 
 use common::{
     put, record,
-    server::{Server, redis_server},
+    server::{Server, redis_server, until},
 };
 use session_core::{AdminStore, Destroyed, Expect, Set, Sid, Store, StoreError, Touched};
 use store_redis::{RedisStore, redis};
-use test_support::{Load, Repeats, recovered, tests, within};
+use test_support::{Load, Network, Repeats, put_patiently, recovered, tests, within};
 
 fn main() -> ExitCode {
     tests! {
@@ -31,6 +31,9 @@ fn main() -> ExitCode {
             a_destruction_whose_connection_broke_is_an_error_and_never_nothing_was_held,
             a_server_that_forgot_its_scripts_is_told_again,
             an_applications_own_connection_serves_as_well,
+            a_connection_that_goes_silent_is_given_up,
+            a_master_that_became_a_replica_is_left_for_the_new_one,
+            a_first_write_whose_answer_was_lost_is_told_from_somebody_elses,
             a_kill_under_load_costs_quick_errors_and_no_acknowledged_session;
     }
     .run()
@@ -66,7 +69,7 @@ fn a_server_that_hangs_is_an_error_in_bounded_time() {
         let timeout = Duration::from_millis(300);
         let store = RedisStore::open(&server.url()).unwrap().timeout(timeout);
         let unconnected = RedisStore::open(&server.url()).unwrap().timeout(timeout);
-        let sid = put(&store, &record("")).await;
+        let sid = put_patiently(&store, &record("")).await;
         server.signal("STOP");
         for store in [&store, &store, &unconnected] {
             let calls = futures_util::future::join_all((0..50).map(|_| store.get(&sid)));
@@ -167,6 +170,62 @@ fn an_applications_own_connection_serves_as_well() {
         assert_unavailable(&managed.get(&Sid::random()).await.map(drop).unwrap_err());
         let _server = killed.restart_durable();
         recovered(&managed).await;
+    });
+}
+
+/// Its host is gone, and nobody said so; a new connection finds the next one.
+fn a_connection_that_goes_silent_is_given_up() {
+    session_testkit::run(async {
+        let (server, network) = (Server::start(&[]), Network::new());
+        let url = network.before(&server.url()).await;
+        let store = RedisStore::open(&url).unwrap().timeout(Duration::from_secs(1));
+        let sid = put_patiently(&store, &record("")).await;
+        network.goes_silent();
+        assert_unavailable(&store.get(&sid).await.map(drop).unwrap_err());
+        let mut tries = (0..4).map(|_| store.get(&sid));
+        let mut is_served = false;
+        while let (false, Some(get)) = (is_served, tries.next()) {
+            is_served = get.await.is_ok_and(|held| held.is_some());
+        }
+        assert!(is_served, "it never comes back");
+    });
+}
+
+/// A planned change behind one name: the old master stays, and nothing is written there any more.
+fn a_master_that_became_a_replica_is_left_for_the_new_one() {
+    session_testkit::run(async {
+        let start = || Server::start(&["--repl-diskless-sync-delay", "0"]);
+        let (old, new, network) = (start(), start(), Network::new());
+        let store = RedisStore::open(&network.before(&old.url()).await).unwrap();
+        put(&store, &record("")).await;
+        network.leads_to(new.port);
+        let _: String = old.ask(&["REPLICAOF", "127.0.0.1", &new.port.to_string()]);
+        // The first call already, of each kind.
+        let sid = put(&store, &record("")).await;
+        assert_eq!(new.ask::<u64>(&["DBSIZE"]), 1);
+        until("the old one has it", || old.ask(&["EXISTS", &format!("sess:{}", sid.as_str())]));
+        network.leads_to(old.port);
+        let _: String = old.ask(&["REPLICAOF", "NO", "ONE"]);
+        let _: String = new.ask(&["REPLICAOF", "127.0.0.1", &old.port.to_string()]);
+        let version = store.get(&sid).await.unwrap().unwrap().version;
+        let set = store.set(&sid, &record("\"a\":1"), &Expect::Version(version)).await.unwrap();
+        assert!(matches!(set, Set::Written(_)));
+    });
+}
+
+fn a_first_write_whose_answer_was_lost_is_told_from_somebody_elses() {
+    session_testkit::run(async {
+        let (server, network) = (Server::start(&[]), Network::new());
+        let store = RedisStore::open(&network.before(&server.url()).await).unwrap();
+        let (ours, theirs) = (record("\"user\":\"tj\""), Sid::random());
+        put(&store, &ours).await;
+        network.loses_an_answer();
+        let set = store.set(&Sid::random(), &ours, &Expect::Nothing).await.unwrap();
+        assert!(network.has_lost_it() && matches!(set, Set::Written(_)), "what is held is what was sent");
+        store.set(&theirs, &record("\"user\":\"tobi\""), &Expect::Nothing).await.unwrap();
+        network.loses_an_answer();
+        assert!(matches!(store.set(&theirs, &ours, &Expect::Nothing).await.unwrap(), Set::Conflict));
+        assert!(network.has_lost_it());
     });
 }
 

@@ -108,6 +108,11 @@ mod tests {
     }
 
     #[test]
+    fn a_call_may_take_five_seconds_by_default() {
+        assert_eq!(Settings::new(Schedule::every(DAY)).timeout, Duration::from_secs(5));
+    }
+
+    #[test]
     fn it_is_never_due_without_an_interval() {
         let schedule = Schedule { interval: None, ..Schedule::every(DAY) };
         assert!(![1, Millis::MAX].map(|now| schedule.is_due(now)).contains(&true));

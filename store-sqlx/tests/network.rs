@@ -11,30 +11,16 @@
 
 mod common;
 
-use std::{
-    process::ExitCode,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+use std::{process::ExitCode, time::Duration};
 
-use common::{mysql_url, new_name, postgres_url, put, record};
+use common::{mysql_url, new_name, postgres_url, record};
 use futures_util::future::join_all;
 use session_core::{AdminStore, Expect, Sid, Store};
 use store_sqlx::{
     MySqlStore, PostgresStore,
     sqlx::{AssertSqlSafe, Connection, Executor, MySqlConnection, PgConnection, query_scalar},
 };
-use test_support::tests;
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{
-        TcpListener, TcpStream,
-        tcp::{OwnedReadHalf, OwnedWriteHalf},
-    },
-};
+use test_support::{Network, put_patiently, tests};
 
 fn main() -> ExitCode {
     tests! {
@@ -45,7 +31,8 @@ fn main() -> ExitCode {
         needs mysql_url =>
             mysql_serves_others_when_clients_leave,
             mysql_comes_back_when_a_host_goes_silent,
-            mysql_serves_others_while_one_session_is_locked;
+            mysql_serves_others_while_one_session_is_locked,
+            in_mysql_nobody_who_gave_up_waits_for_a_locked_table;
     }
     .run()
 }
@@ -54,52 +41,6 @@ const SECOND: Duration = Duration::from_secs(1);
 
 /// More than a pool has.
 const MANY: usize = 12;
-
-/// Between a store and its server.
-#[derive(Clone, Default)]
-struct Network {
-    /// A large answer comes in pieces, so long apart, in milliseconds.
-    pause: usize,
-    /// Connections from before this grows are silent.
-    failures: Arc<AtomicUsize>,
-}
-
-impl Network {
-    /// The URL of the server behind it.
-    async fn before(&self, url: &str) -> String {
-        let port = url.rsplit_once(':').unwrap().1.split('/').next().unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let ours = listener.local_addr().unwrap().port();
-        let (network, server) = (self.clone(), format!("127.0.0.1:{port}"));
-        tokio::spawn(async move {
-            while let Ok((client, _)) = listener.accept().await {
-                let server = TcpStream::connect(&server).await.unwrap();
-                let [(asks, answered), (answers, asked)] = [client, server].map(|stream| {
-                    stream.set_nodelay(true).unwrap();
-                    stream.into_split()
-                });
-                tokio::spawn(Self { pause: 0, ..network.clone() }.carry(asks, asked));
-                tokio::spawn(network.clone().carry(answers, answered));
-            }
-        });
-        url.replacen(&format!(":{port}"), &format!(":{ours}"), 1)
-    }
-
-    async fn carry(self, mut from: OwnedReadHalf, mut to: OwnedWriteHalf) {
-        let (born, mut piece) = (self.failures.load(Ordering::SeqCst), vec![0; 16_384]);
-        while let Ok(length @ 1..) = from.read(&mut piece).await {
-            if self.failures.load(Ordering::SeqCst) != born {
-                std::future::pending::<()>().await;
-            }
-            if to.write_all(&piece[..length]).await.is_err() {
-                return;
-            }
-            if length > 8_000 && self.pause > 0 {
-                tokio::time::sleep(Duration::from_millis(self.pause as u64)).await;
-            }
-        }
-    }
-}
 
 /// Whether the session is there, within some tries.
 async fn is_served(store: &impl Store, sid: &Sid) -> bool {
@@ -112,8 +53,8 @@ async fn is_served(store: &impl Store, sid: &Sid) -> bool {
 }
 
 async fn clients_leave_while_their_sessions_are_read(store: impl AdminStore) {
-    let big = put(&store, &record(&format!(r#""x":"{}""#, "x".repeat(300_000)))).await;
-    let small = put(&store, &record("")).await;
+    let big = put_patiently(&store, &record(&format!(r#""x":"{}""#, "x".repeat(300_000)))).await;
+    let small = put_patiently(&store, &record("")).await;
     let mut left = 0;
     // At any moment of the answer.
     for at in 0..3 * MANY as u64 {
@@ -125,9 +66,9 @@ async fn clients_leave_while_their_sessions_are_read(store: impl AdminStore) {
 }
 
 async fn a_host_goes_silent(store: impl AdminStore, network: Network) {
-    let sid = put(&store, &record("")).await;
+    let sid = put_patiently(&store, &record("")).await;
     join_all((0..MANY).map(|_| store.get(&sid))).await;
-    network.failures.fetch_add(1, Ordering::SeqCst);
+    network.goes_silent();
     join_all((0..MANY).map(|_| store.get(&sid))).await;
     assert!(is_served(&store, &sid).await, "it never comes back");
 }
@@ -144,7 +85,7 @@ async fn all_leave(mut waiting: impl AsyncFnMut() -> i64) {
 }
 
 async fn one_session_is_locked(store: impl AdminStore, locked: &Sid) {
-    let other = put(&store, &record("")).await;
+    let other = put_patiently(&store, &record("")).await;
     let again = record("\"k\":1");
     let writes = join_all((0..MANY).map(|_| store.set(locked, &again, &Expect::Anything))).await;
     assert!(writes.iter().all(Result::is_err));
@@ -162,28 +103,28 @@ fn mysql(url: &str) -> MySqlStore {
 
 fn postgres_serves_others_when_clients_leave(url: String) {
     session_testkit::run(async {
-        let network = Network { pause: 5, ..Network::default() };
+        let network = Network::new().slow(Duration::from_millis(5));
         clients_leave_while_their_sessions_are_read(postgres(&network.before(&url).await)).await;
     });
 }
 
 fn mysql_serves_others_when_clients_leave(url: String) {
     session_testkit::run(async {
-        let network = Network { pause: 5, ..Network::default() };
+        let network = Network::new().slow(Duration::from_millis(5));
         clients_leave_while_their_sessions_are_read(mysql(&network.before(&url).await)).await;
     });
 }
 
 fn postgres_comes_back_when_a_host_goes_silent(url: String) {
     session_testkit::run(async {
-        let network = Network::default();
+        let network = Network::new();
         a_host_goes_silent(postgres(&network.before(&url).await), network).await;
     });
 }
 
 fn mysql_comes_back_when_a_host_goes_silent(url: String) {
     session_testkit::run(async {
-        let network = Network::default();
+        let network = Network::new();
         a_host_goes_silent(mysql(&network.before(&url).await), network).await;
     });
 }
@@ -192,7 +133,7 @@ fn postgres_serves_others_while_one_session_is_locked(url: String) {
     session_testkit::run(async {
         let table = new_name();
         let store = postgres(&url).table_name(&table).unwrap();
-        let sid = put(&store, &record("")).await;
+        let sid = put_patiently(&store, &record("")).await;
         let mut other = PgConnection::connect(&url).await.unwrap();
         let mut lock = other.begin().await.unwrap();
         let sql = format!("SELECT 1 FROM \"{table}\" WHERE sid = '{}' FOR UPDATE", sid.as_str());
@@ -211,18 +152,41 @@ fn mysql_serves_others_while_one_session_is_locked(url: String) {
     session_testkit::run(async {
         let table = new_name();
         let store = mysql(&url).table_name(&table).unwrap();
-        let sid = put(&store, &record("")).await;
+        let sid = put_patiently(&store, &record("")).await;
         let mut other = MySqlConnection::connect(&url).await.unwrap();
         let mut lock = other.begin().await.unwrap();
         let sql = format!("SELECT 1 FROM `{table}` WHERE session_id = '{}' FOR UPDATE", sid.as_str());
         lock.execute(AssertSqlSafe(sql)).await.unwrap();
         one_session_is_locked(store, &sid).await;
-        let waiting = format!(
-            "SELECT count(*) FROM information_schema.processlist
-            WHERE info LIKE '%{table}%' AND id <> CONNECTION_ID()"
-        );
+        let waiting = waiting_in_mysql(&table);
         all_leave(async || query_scalar(AssertSqlSafe(waiting.clone())).fetch_one(&mut *lock).await.unwrap())
             .await;
         lock.rollback().await.unwrap();
     });
+}
+
+/// An `ALTER TABLE` that takes its time, say.
+fn in_mysql_nobody_who_gave_up_waits_for_a_locked_table(url: String) {
+    session_testkit::run(async {
+        let table = new_name();
+        let store = mysql(&url).table_name(&table).unwrap();
+        let sid = put_patiently(&store, &record("")).await;
+        let mut other = MySqlConnection::connect(&url).await.unwrap();
+        other.execute(AssertSqlSafe(format!("LOCK TABLES `{table}` WRITE"))).await.unwrap();
+        let again = record("\"k\":1");
+        let writes = join_all((0..MANY).map(|_| store.set(&sid, &again, &Expect::Anything))).await;
+        assert!(writes.iter().all(Result::is_err));
+        let waiting = waiting_in_mysql(&table);
+        all_leave(async || query_scalar(AssertSqlSafe(waiting.clone())).fetch_one(&mut other).await.unwrap())
+            .await;
+        other.execute("UNLOCK TABLES").await.unwrap();
+        assert!(is_served(&store, &sid).await, "the pool is used up");
+    });
+}
+
+fn waiting_in_mysql(table: &str) -> String {
+    format!(
+        "SELECT count(*) FROM information_schema.processlist
+        WHERE info LIKE '%{table}%' AND id <> CONNECTION_ID()"
+    )
 }

@@ -9,10 +9,10 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use common::{DAY, TempDir, contract, millis, put, record, shown, until};
+use common::{DAY, TempDir, contract, eventually, millis, put, record, shown, until};
 use futures_util::future::join_all;
 use session_core::{
     AdminStore, Cookie, Destroyed, Expect, Options, Record, RequestInfo, Set, Sid, Store, StoreError, Stored,
@@ -70,7 +70,7 @@ mod in_memory {
     async fn open() -> Fixture {
         let clock = ManualClock::new();
         let store = SqliteStore::open("sqlite::memory:").unwrap().clock(clock.clock());
-        Fixture::new(store).ttl(DAY).clock(clock).exact_to_the_millisecond()
+        Fixture::new(store).ttl(DAY).clock(clock).exact_to_the_millisecond().nobody_else_writes()
     }
 
     session_testkit::store_contract!(open);
@@ -468,11 +468,7 @@ fn expired_rows_are_pruned_in_batches_by_who_writes_when_it_is_due() {
             // By default.
             clock.pass(Duration::from_secs(15 * 60 + 1));
             put(&store, &record("")).await;
-            let start = Instant::now();
-            while ask(&folder, rows).await != "2" {
-                assert!(start.elapsed() < Duration::from_secs(30), "nobody prunes");
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
+            eventually(async || ask(&folder, rows).await == "2").await;
             sqlx::query(fill).execute(&in_folder(&folder)).await.unwrap();
             assert_eq!(store.prune().await.unwrap(), 2_500);
         }
@@ -561,4 +557,65 @@ fn a_renewal_that_was_given_up_and_arrives_late_does_not_end_the_session() {
         let (sid, expect) = store.caught.lock().unwrap().take().unwrap();
         assert_eq!(store.store.destroy(&sid, &expect).await.unwrap(), Destroyed::Conflict);
     });
+}
+
+#[test]
+fn who_touches_prunes_as_well_as_often_as_the_option_says() {
+    session_testkit::run(async {
+        let (folder, clock) = (TempDir::new(), ManualClock::new());
+        let open = || SqliteStore::open(&folder.url()).unwrap().clock(clock.clock());
+        let (minute, never) = (open().prune_interval(Duration::from_secs(60)), open().prune_interval(None));
+        let sid = put(&minute, &record("")).await;
+        sqlx::query("INSERT INTO session VALUES ('expired', 1, '{}')")
+            .execute(&in_folder(&folder))
+            .await
+            .unwrap();
+        let rows = "SELECT CAST(count(*) AS TEXT) FROM session";
+        for (store, seconds, left) in
+            [(&never, 0, "2"), (&never, 59, "2"), (&minute, 0, "2"), (&minute, 2, "1")]
+        {
+            clock.pass(Duration::from_secs(seconds));
+            let touched = store.touch(&sid, &record("").cookie, &Expect::Anything).await.unwrap();
+            assert_eq!(touched, Touched::Moved);
+            eventually(async || ask(&folder, rows).await == left).await;
+        }
+    });
+}
+
+/// Nobody waits for a pruning, so that only the log can tell.
+#[tokio::test]
+async fn rows_that_cannot_be_pruned_are_told() {
+    let log = Arc::new(Mutex::new(Vec::new()));
+    let written = Arc::clone(&log);
+    let writer = move || Log(Arc::clone(&written));
+    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(writer).finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let (folder, clock) = (TempDir::new(), ManualClock::new());
+    let store = SqliteStore::open(&folder.url()).unwrap().clock(clock.clock());
+    let sid = put(&store, &record("")).await;
+    for sql in [
+        "CREATE TRIGGER kept BEFORE DELETE ON session BEGIN SELECT RAISE(ABORT, 'it is kept'); END",
+        "INSERT INTO session VALUES ('expired', 1, '{}')",
+    ] {
+        sqlx::query(sql).execute(&in_folder(&folder)).await.unwrap();
+    }
+    clock.pass(Duration::from_secs(15 * 60 + 1));
+    store.touch(&sid, &record("").cookie, &Expect::Anything).await.unwrap();
+    let shown = || String::from_utf8(log.lock().unwrap().clone()).unwrap();
+    eventually(async || shown().contains("expired sessions stay for now")).await;
+    let text = shown();
+    assert!(text.contains("WARN") && text.contains("it is kept") && !text.contains(sid.as_str()), "{text}");
+}
+
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }

@@ -11,6 +11,8 @@ mod guarded;
 mod load;
 #[cfg(feature = "harness")]
 mod needs;
+#[cfg(feature = "harness")]
+mod network;
 mod port;
 mod programs;
 #[cfg(feature = "harness")]
@@ -30,6 +32,7 @@ pub use self::{
 pub use self::{
     load::{Load, Outcome, Repeats, recovered, within},
     needs::{Need, express, installed, installed_postgres, service},
-    records::{put, record},
+    network::Network,
+    records::{put, put_patiently, record},
     runner::Tests,
 };

@@ -1,5 +1,7 @@
 //! Sessions for tests of stores.
 
+use std::time::Duration;
+
 use session_core::{Expect, Record, Set, Sid, Store};
 
 /// A record with this data that lives until the browser closes.
@@ -21,5 +23,14 @@ pub async fn put(store: &impl Store, record: &Record) -> Sid {
     let sid = Sid::random();
     let written = store.set(&sid, record, &Expect::Nothing).await.unwrap();
     assert!(matches!(written, Set::Written(_)));
+    sid
+}
+
+/// The same, as often as it takes: for a store that waits so shortly that a busy machine is too slow for it.
+pub async fn put_patiently(store: &impl Store, record: &Record) -> Sid {
+    let sid = Sid::random();
+    while store.set(&sid, record, &Expect::Anything).await.is_err() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     sid
 }

@@ -114,6 +114,27 @@ impl Tests {
         self.contract(module, need, open, store_tests()).contract(module, need, open, admin_tests())
     }
 
+    /// Both contracts, but for the sentences that this store cannot keep.
+    ///
+    /// # Panics
+    /// There is no such sentence.
+    #[must_use]
+    pub fn contracts_but<N: 'static, F: Future<Output = Fixture>>(
+        self,
+        module: &str,
+        need: impl FnOnce() -> Need<N> + Copy + Send + 'static,
+        open: impl FnOnce(N) -> F + Copy + Send + 'static,
+        but: &[&str],
+    ) -> Self {
+        let mut tests = [store_tests(), admin_tests()].concat();
+        for name in but {
+            let all = tests.len();
+            tests.retain(|test| test.name != *name);
+            assert!(tests.len() < all, "no contract has the sentence {name}");
+        }
+        self.contract(module, need, open, tests)
+    }
+
     /// What the file's `main` returns.
     pub fn run(self) -> ExitCode {
         let mut arguments = Arguments::from_args();

@@ -56,7 +56,7 @@ const CONFIGS: usize = 120;
 
 pub(crate) const REDIS: Database = Database {
     url: "REDIS_URL",
-    store: |url| json!({ "kind": "redis", "url": url, "options": { "prefix": "{case}:" } }),
+    store: |url| redis_with(url, json!({})),
     one_at_a_time: false,
     configs: CONFIGS,
     rewrite: |body| body,
@@ -85,7 +85,7 @@ pub(crate) const MONGO_ENCRYPTED_SCRYPT: Database =
 /// connect-pg-simple cannot have two tables in one schema: a schema a test.
 pub(crate) const POSTGRES: Database = Database {
     url: "POSTGRES_URL",
-    store: |url| json!({ "kind": "postgres", "url": url, "options": { "schemaName": schema(), "pruneSessionInterval": false } }),
+    store: |url| postgres_with(url, json!({})),
     one_at_a_time: true,
     configs: CONFIGS,
     rewrite: |body| body,
@@ -93,11 +93,49 @@ pub(crate) const POSTGRES: Database = Database {
 
 pub(crate) const MYSQL: Database = Database {
     url: "MYSQL_URL",
-    store: |url| json!({ "kind": "mysql", "url": url, "options": { "clearExpired": false, "schema": { "tableName": "sessions_{case}" } } }),
+    store: |url| mysql_with(url, json!({})),
     one_at_a_time: false,
     configs: CONFIGS,
     rewrite: |body| body,
 };
+
+/// The options of Node's stores that change what is written, and when.
+pub(crate) const WITH_OPTIONS: [(&str, Database); 6] = [
+    ("redis_ttl", few(&REDIS, |url| redis_with(url, json!({ "ttl": 100 })))),
+    ("redis_disable_touch", few(&REDIS, |url| redis_with(url, json!({ "ttl": 100, "disableTouch": true })))),
+    ("redis_disable_ttl", few(&REDIS, |url| redis_with(url, json!({ "disableTTL": true })))),
+    ("mongo_touch_after", few(&MONGO, |url| mongo_with(url, json!({ "ttl": 100, "touchAfter": 20 })))),
+    (
+        "postgres_disable_touch",
+        few(&POSTGRES, |url| postgres_with(url, json!({ "ttl": 100, "disableTouch": true }))),
+    ),
+    (
+        "mysql_disable_touch",
+        few(&MYSQL, |url| mysql_with(url, json!({ "expiration": 100_000, "disableTouch": true }))),
+    ),
+];
+
+const fn few(database: &Database, store: fn(&str) -> Value) -> Database {
+    let Database { url, one_at_a_time, configs, rewrite, .. } = *database;
+    Database { url, store, one_at_a_time, configs: configs / 4, rewrite }
+}
+
+fn redis_with(url: &str, mut options: Value) -> Value {
+    options["prefix"] = "{case}:".into();
+    json!({ "kind": "redis", "url": url, "options": options })
+}
+
+fn postgres_with(url: &str, mut options: Value) -> Value {
+    options["schemaName"] = schema().into();
+    options["pruneSessionInterval"] = false.into();
+    json!({ "kind": "postgres", "url": url, "options": options })
+}
+
+fn mysql_with(url: &str, mut options: Value) -> Value {
+    options["clearExpired"] = false.into();
+    options["schema"] = json!({ "tableName": "sessions_{case}" });
+    json!({ "kind": "mysql", "url": url, "options": options })
+}
 
 const fn mongo(store: fn(&str) -> Value) -> Database {
     Database { url: "MONGODB_URL", store, one_at_a_time: false, configs: CONFIGS, rewrite: |body| body }

@@ -177,3 +177,31 @@ impl<S: Into<Secret>> FromIterator<S> for Secrets {
         Self(secrets.into_iter().map(Into::into).collect())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use zeroize::ZeroizeOnDrop;
+
+    use super::*;
+
+    /// What a secret was made into is the state of two hashes, which only a feature of theirs wipes.
+    #[test]
+    fn what_is_kept_of_a_secret_is_wiped() {
+        fn is_wiped<T: ZeroizeOnDrop>() {}
+        is_wiped::<Sha256>();
+        is_wiped::<sha2::block_api::Sha256VarCore>();
+    }
+
+    #[test]
+    fn signatures_of_every_other_text_differ() {
+        let signed = Secret::new("keyboard cat").sign("a");
+        let ours = signed.rsplit_once('.').unwrap().1;
+        assert!(equal(ours, ours));
+        for at in 0..SIGNATURE_LENGTH {
+            let mut theirs = ours.as_bytes().to_vec();
+            theirs[at] ^= 1;
+            assert!(!equal(ours, std::str::from_utf8(&theirs).unwrap()), "{at}");
+        }
+        assert!(!equal(ours, &ours[1..]) && !equal(ours, &format!("{ours}=")) && !equal("", ours));
+    }
+}

@@ -155,6 +155,16 @@ fn keyed<D: EagerHash>(key: &[u8], parts: &[&[u8]]) -> Option<Hmac<D>> {
 mod tests {
     use super::*;
 
+    #[tokio::test]
+    async fn a_key_is_derived_once() {
+        let keys = Keys::new(b"keyboard cat".to_vec());
+        let derive = |salt: &'static [u8]| keys.derive(Kdf::Pbkdf2(Hashing::Sha256, 10), salt, 32);
+        let (one, again, other) = (derive(b"a"), derive(b"a"), derive(b"b"));
+        let (one, again, other) = tokio::try_join!(one, again, other).unwrap();
+        let later = derive(b"a").await.unwrap();
+        assert!(Arc::ptr_eq(&one, &again) && Arc::ptr_eq(&one, &later) && !Arc::ptr_eq(&one, &other));
+    }
+
     /// Node writes each session under a salt of its own.
     #[test]
     fn as_many_keys_are_remembered_as_it_says_and_the_oldest_goes_first() {

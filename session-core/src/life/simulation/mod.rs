@@ -199,7 +199,13 @@ fn every_order_of_events_keeps_the_promises() {
     let programs: usize = budgets.iter().map(programs).sum();
     println!("{worlds} worlds of {programs} programs, in two profiles");
     assert!(violations.is_empty(), "{}", violations.join("\n"));
-    assert!(worlds > 1_000_000, "so few worlds are not every order of events: {worlds}");
+    // A state that is taken for another one is not visited: a little less is a change of the rules, much less is a mistake.
+    let least = match much {
+        Much::Few => 6_000_000,
+        Much::Usual => 35_000_000,
+        Much::All => 300_000_000,
+    };
+    assert!(worlds > least, "so few worlds are not every order of events: {worlds}");
 }
 
 #[test]
