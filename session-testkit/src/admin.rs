@@ -2,11 +2,13 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    sync::Arc,
     time::Duration,
 };
 
 use futures_util::{StreamExt, stream};
 use session_core::{Expect, Record, Sid, StoreError, Touched};
+use tokio::sync::Semaphore;
 
 use crate::{
     Fixture,
@@ -72,21 +74,36 @@ async fn odd_sids(fixture: &Fixture, held: &mut Held) {
 /// Who leaves meanwhile hides nobody who stays.
 #[allow(missing_docs)]
 pub async fn a_list_beside_destructions_shows_all_who_stay(fixture: &Fixture) {
+    /// After so many lists they leave anyhow: one that never waits is over before anybody can.
+    const LISTS: usize = 100;
     let held = fill(fixture).await;
     let (leave, stay): (Vec<_>, Vec<_>) = held.keys().cloned().enumerate().partition(|(at, _)| at % 2 == 0);
-    let store = fixture.process();
+    // One leaves for each that is shown, so that they leave while a list is under way, and not before or after it.
+    let shown = Arc::new(Semaphore::new(0));
+    let (store, leaves) = (fixture.process(), Arc::clone(&shown));
     let leaving = tokio::spawn(async move {
         for (_, sid) in leave {
+            leaves.acquire().await.unwrap().forget();
             store.destroy(&sid, &Expect::Anything).await.unwrap();
-            tokio::task::yield_now().await;
         }
     });
+    let mut lists = 0;
     while !leaving.is_finished() {
         let (mut sids, mut records) = (BTreeSet::new(), BTreeSet::new());
-        fixture.store.ids(&mut |sid| _ = sids.insert(sid)).await.unwrap();
-        fixture.store.all(&mut |sid, _| _ = records.insert(sid)).await.unwrap();
+        let show = |seen: &mut BTreeSet<Sid>, sid| {
+            seen.insert(sid);
+            shown.add_permits(1);
+        };
+        fixture.store.ids(&mut |sid| show(&mut sids, sid)).await.unwrap();
+        shown.forget_permits(usize::MAX);
+        fixture.store.all(&mut |sid, _| show(&mut records, sid)).await.unwrap();
+        shown.forget_permits(usize::MAX);
         for (_, sid) in &stay {
             assert!(sids.contains(sid) && records.contains(sid), "who stays is not shown");
+        }
+        lists += 1;
+        if lists > LISTS {
+            shown.add_permits(MANY);
         }
         tokio::task::yield_now().await;
     }

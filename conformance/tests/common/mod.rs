@@ -104,7 +104,7 @@ pub(crate) const WITH_OPTIONS: [(&str, Database); 6] = [
     ("redis_ttl", few(&REDIS, |url| redis_with(url, json!({ "ttl": 100 })))),
     ("redis_disable_touch", few(&REDIS, |url| redis_with(url, json!({ "ttl": 100, "disableTouch": true })))),
     ("redis_disable_ttl", few(&REDIS, |url| redis_with(url, json!({ "disableTTL": true })))),
-    ("mongo_touch_after", few(&MONGO, |url| mongo_with(url, json!({ "ttl": 100, "touchAfter": 20 })))),
+    ("mongo_ttl", few(&MONGO, |url| mongo_with(url, json!({ "ttl": 100 })))),
     (
         "postgres_disable_touch",
         few(&POSTGRES, |url| postgres_with(url, json!({ "ttl": 100, "disableTouch": true }))),

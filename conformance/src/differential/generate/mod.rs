@@ -21,8 +21,8 @@
 //! - `trust proxy` with a scheme in upper case, which Express takes for none.
 //! - Other cookies of more than 4 kB beside a good one, which this project may refuse unread.
 //! - The new profile, which has no counterpart; HTTP/2 and HTTP/1.0; bodies of requests; `OPTIONS *`.
-//! - Options of Node's stores beside those of the configurations in `tests/stores.rs` (`ttl`, `disableTouch`, `touchAfter`, names of
-//!   columns): the stores' own tests have them.
+//! - Options of Node's stores beside those in `tests/common` (names of columns, `ttl` as a function; `touchAfter`, with which this project
+//!   also touches what would end before the next touch, or shall end sooner): the stores' own tests have them.
 //! - Records of more than some kilobytes (lists of up to three, three deep), keys of more than 20 bytes; more than three clients, or
 //!   22 requests. `SameSite=None` and `Partitioned` without `secure` in the configuration, and `cookieSet` of `secure: "auto"`.
 //! - A `save` without a `touch` before it, which the oracle gets from the runner (`Program::touches_before_saving`).
