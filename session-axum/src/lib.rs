@@ -9,6 +9,8 @@ use std::{
 };
 
 use axum::{
+    BoxError,
+    body::{Body, Bytes, HttpBody},
     extract::{FromRequestParts, OptionalFromRequestParts, OriginalUri},
     response::{IntoResponse, Response as AxumResponse},
 };
@@ -79,11 +81,12 @@ where
     S::Future: Send + 'static,
     S::Error: Send + 'static,
     RequestBody: Send + 'static,
-    ResponseBody: Default + Send + 'static,
+    ResponseBody: HttpBody<Data = Bytes> + Send + 'static,
+    ResponseBody::Error: Into<BoxError>,
 {
-    type Response = Response<ResponseBody>;
+    type Response = Response<Body>;
     type Error = S::Error;
-    type Future = ResponseFuture<S::Future, ResponseBody, S::Error>;
+    type Future = ResponseFuture<S::Future, S::Error>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(context)
@@ -106,7 +109,7 @@ where
         ResponseFuture::Boxed {
             future: Box::pin(async move {
                 match session.await {
-                    Ok(_) => end(exchange, inner.call(request).await).await,
+                    Ok(_) => end(exchange, boxed(inner.call(request).await)).await,
                     Err(_) => Ok(failure()),
                 }
             }),
@@ -118,30 +121,31 @@ pin_project! {
     /// The response, its session written and its cookie appended.
     #[project = Step]
     #[must_use = "futures do nothing unless polled"]
-    pub enum ResponseFuture<F, B, E> {
+    pub enum ResponseFuture<F, E> {
         /// The handler is at work.
         #[allow(missing_docs)]
         Handling { #[pin] handler: F, exchange: Option<Exchange> },
         /// The session is being read or written.
         #[allow(missing_docs)]
-        Boxed { future: Pin<Box<dyn Future<Output = Result<Response<B>, E>> + Send>> },
+        Boxed { future: Pin<Box<dyn Future<Output = Result<Response<Body>, E>> + Send>> },
     }
 }
 
-impl<F, B, E> Future for ResponseFuture<F, B, E>
+impl<F, B, E> Future for ResponseFuture<F, E>
 where
     F: Future<Output = Result<Response<B>, E>>,
-    B: Default + Send + 'static,
+    B: HttpBody<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
     E: Send + 'static,
 {
-    type Output = Result<Response<B>, E>;
+    type Output = Result<Response<Body>, E>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         loop {
             let next = match self.as_mut().project() {
                 Step::Boxed { future } => return future.as_mut().poll(context),
                 Step::Handling { handler, exchange } => {
-                    let response = ready!(handler.poll(context));
+                    let response = boxed(ready!(handler.poll(context)));
                     match exchange.take().filter(|exchange| !exchange.ends_unasked()) {
                         None => return Poll::Ready(response),
                         Some(exchange) => Box::pin(end(exchange, response)),
@@ -153,14 +157,23 @@ where
     }
 }
 
-impl<F, B, E> fmt::Debug for ResponseFuture<F, B, E> {
+impl<F, E> fmt::Debug for ResponseFuture<F, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ResponseFuture").finish_non_exhaustive()
     }
 }
 
+/// Any body below, and axum's above: it can be empty, where the session could not be read or saved.
+fn boxed<B, E>(response: Result<Response<B>, E>) -> Result<Response<Body>, E>
+where
+    B: HttpBody<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    response.map(|response| response.map(Body::new))
+}
+
 /// Writes the session and appends its cookie; also when the service below failed.
-async fn end<B: Default, E>(exchange: Exchange, response: Result<Response<B>, E>) -> Result<Response<B>, E> {
+async fn end<E>(exchange: Exchange, response: Result<Response<Body>, E>) -> Result<Response<Body>, E> {
     let ended = exchange.end().await;
     let mut response = match response {
         Ok(response) => response,
@@ -205,7 +218,7 @@ fn ask(
 }
 
 /// What a client learns of a store that failed: nothing.
-fn failure<B: Default>() -> Response<B> {
+fn failure() -> AxumResponse {
     let mut response = Response::default();
     *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
     response

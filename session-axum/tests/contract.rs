@@ -24,7 +24,8 @@ use session_testkit::{
     App, Browser, Request, Response,
     adapter::{answer, later, twice},
 };
-use tower::{Layer, Service, ServiceExt};
+use tower::{Layer, Service, ServiceBuilder, ServiceExt};
+use tower_http::trace::TraceLayer;
 
 struct Axum(Router);
 
@@ -204,6 +205,24 @@ fn the_service_that_is_called_is_the_one_that_was_ready() {
             let service = SessionLayer::new(options).unwrap().layer(AskedFirst(false));
             let response = service.oneshot(http::Request::new(Body::empty())).await.unwrap();
             assert_eq!(response.status(), 200);
+        }
+    });
+}
+
+/// In one `ServiceBuilder` with layers whose bodies are no other's: around them, and below.
+#[test]
+fn layers_with_bodies_of_their_own_may_be_above_and_below() {
+    session_testkit::run(async {
+        let session = || SessionLayer::new(Options::new("keyboard cat").store(MemoryStore::new())).unwrap();
+        let trace = TraceLayer::new_for_http;
+        let below = routes().layer(ServiceBuilder::new().layer(session()).layer(trace()));
+        let above = routes().layer(ServiceBuilder::new().layer(trace()).layer(session()));
+        for app in [Axum(below), Axum(above)] {
+            let mut browser = Browser::new();
+            for count in ["1", "2"] {
+                assert_eq!(browser.get(&app, "/count").await.body, count);
+                assert_eq!(browser.get(&app, "/stream/read").await.body, "read");
+            }
         }
     });
 }

@@ -453,6 +453,28 @@ fn attributes_that_browsers_refuse_are_told_when_the_options_are_built() {
     assert!(text.contains("browsers will refuse") && text.contains("cookie.same_site"), "{text}");
 }
 
+#[test]
+fn what_can_be_guessed_or_is_no_use_is_told() {
+    let built = |options: Options| {
+        told(|| {
+            options.build().unwrap();
+            Vec::new()
+        })
+        .1
+    };
+    let options = |secret: &str| Options::new(secret).store(Unreadable);
+    let short = built(options("1234567"));
+    assert!(short.contains("fewer than 8 bytes") && !short.contains("1234567"), "{short}");
+    assert_eq!(built(options("12345678")), "");
+    let of = |domain: &str| built(options("keyboard cat").cookie(CookieOptions::new().domain(domain)));
+    for domain in ["com", ".com"] {
+        assert!(of(domain).contains("cookie.domain has one label"), "{domain}");
+    }
+    for domain in ["example.com", "localhost", "127.0.0.1"] {
+        assert_eq!(of(domain), "");
+    }
+}
+
 /// All that it holds is unreadable.
 #[derive(Debug)]
 struct Unreadable;

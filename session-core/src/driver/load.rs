@@ -10,7 +10,7 @@ use crate::{
     options::policy::{CorruptRecord, DuplicateCookies, PathMatch},
     request::RequestInfo,
     store::Stored,
-    wire::{cookie_header::cookie_values, set_cookie, sid::Sid},
+    wire::{cookie_header::values_up_to, set_cookie, sid::Sid},
 };
 
 /// Longer values are no cookies of ours: RFC 6265bis §5.5 lets a browser keep 4,096 bytes of name and value.
@@ -103,9 +103,9 @@ impl Sessions {
             if seen >= candidates || !name.eq_ignore_ascii_case("cookie") {
                 return;
             }
-            for value in cookie_values(header, &options.name).take(candidates - seen) {
+            for value in values_up_to(header, &options.name, VALUE_LIMIT).take(candidates - seen) {
                 seen += 1;
-                match self.verify(&value) {
+                match self.verify(value.as_deref()) {
                     Some(sid) if first.is_none() => first = Some(sid),
                     Some(sid) if first.as_ref() != Some(&sid) && !others.contains(&sid) => others.push(sid),
                     _ => {}
@@ -115,14 +115,12 @@ impl Sessions {
         (first, others)
     }
 
-    fn verify(&self, value: &str) -> Option<Sid> {
+    fn verify(&self, value: Option<&str>) -> Option<Sid> {
         let refused = |why| {
             tracing::debug!(why, "session cookie refused");
             None
         };
-        if value.len() > VALUE_LIMIT {
-            return refused("too long");
-        }
+        let Some(value) = value else { return refused("too long") };
         if !value.starts_with("s:") {
             return refused("not signed");
         }

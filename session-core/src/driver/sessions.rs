@@ -34,6 +34,9 @@ impl Options {
     /// under [`BrowserRules::Enforce`](crate::BrowserRules::Enforce) attributes that browsers refuse.
     pub fn build(self) -> Result<Sessions, OptionsError> {
         self.check()?;
+        if let Some(store) = &self.default_store {
+            store.is_used();
+        }
         Ok(Sessions(Arc::new(Inner {
             options: self,
             turns: Turns::default(),

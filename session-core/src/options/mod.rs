@@ -19,6 +19,7 @@ use crate::{
     record::cookie::SameSite,
     request::RequestInfo,
     store::Store,
+    store::default::DefaultStore,
     store::memory::MemoryStore,
     wire::set_cookie,
     wire::sid::Sid,
@@ -75,6 +76,8 @@ pub struct Options {
     pub(crate) cookie_of: Option<CookieOf>,
     pub(crate) genid: Option<Genid>,
     pub(crate) store: Arc<dyn Store>,
+    /// Where nobody has chosen the store.
+    pub(crate) default_store: Option<Arc<DefaultStore>>,
     pub(crate) clock: Clock,
     pub(crate) proxy: bool,
     pub(crate) resave: bool,
@@ -94,6 +97,9 @@ pub struct Options {
 pub(crate) type CookieOf = Arc<dyn Fn(&RequestInfo<'_>) -> CookieOptions + Send + Sync>;
 pub(crate) type Genid = Arc<dyn Fn(&RequestInfo<'_>) -> Sid + Send + Sync>;
 
+/// Shorter ones are guessed by trying.
+const SHORT_SECRET: usize = 8;
+
 impl Options {
     /// The profile of a new application: nothing stored for a visitor without data, cookies as browsers want them today,
     /// and the better rule wherever express-session has one that is only old.
@@ -105,6 +111,7 @@ impl Options {
             cookie_of: None,
             genid: None,
             store: Arc::new(MemoryStore::new()),
+            default_store: Some(Arc::default()),
             clock: Clock::system(),
             proxy: false,
             resave: false,
@@ -164,7 +171,7 @@ impl Options {
     }
 
     /// Other secrets than the profile was made with: the first signs, all verify. To rotate, put the new one first, and
-    /// drop the old one when its sessions are over. Node: `secret`.
+    /// drop the old one when its sessions are over. An empty one is refused, and one of fewer than eight bytes warned about. Node: `secret`.
     #[must_use]
     pub fn secret(self, secret: impl Into<Secrets>) -> Self {
         Self { secrets: secret.into(), ..self }
@@ -195,11 +202,12 @@ impl Options {
         Self { genid: Some(Arc::new(genid)), ..self }
     }
 
-    /// Where records live. Default: a [`MemoryStore`] of this process, which forgets everything with it. Takes an `Arc` of a
+    /// Where records live. Default: a [`MemoryStore`] of this process, which forgets everything with it, and is no other options':
+    /// a warning is logged where a second one is in use, and in a release build, as Node warns in production. Takes an `Arc` of a
     /// store as well. Node: `store`.
     #[must_use]
     pub fn store(self, store: impl Store) -> Self {
-        Self { store: Arc::new(store), ..self }
+        Self { store: Arc::new(store), default_store: None, ..self }
     }
 
     /// Whether the first entry of `X-Forwarded-Proto` tells that a request is secure. Default `false`: only the connection
@@ -358,6 +366,11 @@ impl Options {
         if let Touch::AfterPercent(101..) = self.touch {
             return refuse("touch", "a part of the lifetime is at most 100 percent");
         }
+        if self.secrets.has_shorter_than(SHORT_SECRET) {
+            tracing::warn!(
+                "a session secret has fewer than {SHORT_SECRET} bytes: whoever guesses it can forge cookies; take 32 random ones"
+            );
+        }
         self.check_attributes(&self.cookie)?;
         match (set_cookie::browser_refusal(&self.name, &self.cookie.cookie(true, 0)), self.browser_rules) {
             (Some((option, reason)), BrowserRules::Enforce) => refuse(option, reason),
@@ -371,6 +384,11 @@ impl Options {
 
     fn check_attributes(&self, cookie: &CookieOptions) -> Result<(), OptionsError> {
         use crate::error::CookieError;
+        if cookie.cookie(true, 0).domain().is_some_and(set_cookie::has_one_label) {
+            tracing::warn!(
+                "cookie.domain has one label: browsers take no cookie for a top-level domain such as \"com\""
+            );
+        }
         match set_cookie::check_attributes(&cookie.cookie(true, 0)) {
             Err(CookieError::Domain) => refuse("cookie.domain", "it is not a host name"),
             Err(_) => refuse("cookie.path", "it has a character that would end the attribute"),
@@ -424,6 +442,7 @@ mod tests {
             ("name", new().name("__Secure-sid").cookie(CookieOptions::new().secure(false))),
             ("touch", new().touch(Touch::AfterPercent(101))),
             ("cookie.domain", with(CookieOptions::new().domain("a b"))),
+            ("cookie.domain", with(CookieOptions::new().domain(format!("{}com", "a.".repeat(126))))),
             ("cookie.domain", new().name("__Host-sid").cookie(CookieOptions::new().domain("example.com"))),
             ("cookie.path", with(CookieOptions::new().path("/a;b"))),
             ("cookie.path", with(CookieOptions::new().path("a"))),

@@ -26,7 +26,7 @@ const SIGNATURE_LENGTH: usize = 43;
 #[derive(Clone)]
 pub struct Secret {
     mac: Hmac<Sha256>,
-    empty: bool,
+    length: usize,
 }
 
 impl Secret {
@@ -35,7 +35,7 @@ impl Secret {
         let key = secret.as_ref();
         // HMAC takes keys of every length: the fallback is unreachable, and signs with a key nobody knows.
         let mac = Hmac::new_from_slice(key).unwrap_or_else(|_| Hmac::new(&rand::random::<[u8; 64]>().into()));
-        Self { mac, empty: key.is_empty() }
+        Self { mac, length: key.len() }
     }
 
     /// `value.signature`: HMAC-SHA256 of the value, base64 without padding.
@@ -138,7 +138,12 @@ impl Secrets {
     }
 
     pub(crate) fn is_usable(&self) -> bool {
-        !self.0.is_empty() && self.0.iter().all(|secret| !secret.empty)
+        !self.0.is_empty() && self.0.iter().all(|secret| secret.length > 0)
+    }
+
+    /// Whether one of them has fewer bytes than this.
+    pub(crate) fn has_shorter_than(&self, bytes: usize) -> bool {
+        self.0.iter().any(|secret| secret.length < bytes)
     }
 }
 

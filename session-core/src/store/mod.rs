@@ -1,5 +1,6 @@
 //! The store contract.
 
+pub(crate) mod default;
 pub(crate) mod memory;
 mod shard;
 

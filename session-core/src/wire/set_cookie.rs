@@ -73,6 +73,11 @@ pub(crate) fn browser_refusal(name: &str, cookie: &Cookie) -> Option<(&'static s
         (prefixed && insecure, "name", "the prefixes __Host- and __Secure- need secure: set cookie.secure"),
         (host && cookie.domain().is_some(), "cookie.domain", "a __Host- cookie has no domain"),
         (host && cookie.path() != Some("/"), "cookie.path", "a __Host- cookie has the path /"),
+        (
+            cookie.domain().is_some_and(|domain| domain.trim_start_matches('.').len() > LONGEST_HOST_NAME),
+            "cookie.domain",
+            "a host name has at most 253 bytes",
+        ),
     ];
     rules.into_iter().find(|(broken, ..)| *broken).map(|(_, option, reason)| (option, reason))
 }
@@ -118,6 +123,15 @@ fn push_attributes(header: &mut String, cookie: &Cookie) -> Result<(), CookieErr
         Some(SameSite::None) => "; SameSite=None",
     });
     Ok(())
+}
+
+/// RFC 1035 §2.3.4: 255 octets with the lengths of the labels. Node's pattern does not count.
+const LONGEST_HOST_NAME: usize = 253;
+
+/// A top-level domain, for whose cookies browsers have no room; or a name without dots in a network of one's own.
+pub(crate) fn has_one_label(domain: &str) -> bool {
+    let domain = domain.trim_start_matches('.');
+    !domain.is_empty() && !domain.contains('.') && !domain.eq_ignore_ascii_case("localhost")
 }
 
 /// Labels of letters, digits and inner hyphens, up to 63 long, with one dot before the first allowed.
