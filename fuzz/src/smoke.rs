@@ -1,4 +1,5 @@
-//! The targets in the ordinary test run. `FUZZ_SEED` makes other inputs, and `FUZZ_TIMES` so many times as many.
+//! The targets in the ordinary test run: always the same inputs, and a tenth more under a seed of the day. `FUZZ_SEED` makes other
+//! inputs, and `FUZZ_TIMES` so many times as many.
 
 use std::{
     env,

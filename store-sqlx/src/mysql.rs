@@ -599,3 +599,33 @@ impl fmt::Debug for MySqlStore {
         f.debug_struct("MySqlStore").field("table", &self.schema.table).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use sqlx::mysql::MySqlSslMode;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn how_a_connection_is_encrypted_is_as_the_url_says() {
+        for (word, mode) in [
+            ("DISABLED", MySqlSslMode::Disabled),
+            ("REQUIRED", MySqlSslMode::Required),
+            ("VERIFY_CA", MySqlSslMode::VerifyCa),
+            ("VERIFY_IDENTITY", MySqlSslMode::VerifyIdentity),
+        ] {
+            let store = MySqlStore::open(&format!("mysql://me@127.0.0.1/app?ssl-mode={word}")).unwrap();
+            let kept = store.pool.connect_options().get_ssl_mode();
+            assert_eq!(format!("{kept:?}"), format!("{mode:?}"));
+        }
+    }
+
+    #[tokio::test]
+    async fn expired_sessions_are_removed_as_often_as_the_option_says() {
+        let store = MySqlStore::open("mysql://me@127.0.0.1/app").unwrap();
+        assert_eq!(store.settings.pruning.interval, Some(QUARTER));
+        let store = store.check_expiration_interval(Duration::from_secs(7));
+        assert_eq!(store.settings.pruning.interval, Some(Duration::from_secs(7)));
+        assert_eq!(store.clear_expired(false).settings.pruning.interval, None);
+    }
+}

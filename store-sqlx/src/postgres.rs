@@ -591,6 +591,30 @@ mod tests {
     use super::*;
 
     #[tokio::test]
+    async fn how_a_connection_is_encrypted_is_as_the_url_says() {
+        use sqlx::postgres::PgSslMode;
+        for (word, mode) in [
+            ("disable", PgSslMode::Disable),
+            ("require", PgSslMode::Require),
+            ("verify-ca", PgSslMode::VerifyCa),
+            ("verify-full", PgSslMode::VerifyFull),
+        ] {
+            let store = PostgresStore::open(&format!("postgres://me@127.0.0.1/app?sslmode={word}")).unwrap();
+            let kept = store.pool.connect_options().get_ssl_mode();
+            assert_eq!(format!("{kept:?}"), format!("{mode:?}"));
+        }
+    }
+
+    #[tokio::test]
+    async fn expired_sessions_are_removed_as_often_as_the_option_says() {
+        let store = PostgresStore::open("postgres://me@127.0.0.1/app").unwrap();
+        assert_eq!(store.settings.pruning.interval, Some(QUARTER));
+        let store = store.prune_session_interval(Duration::from_secs(7));
+        assert_eq!(store.settings.pruning.interval, Some(Duration::from_secs(7)));
+        assert_eq!(store.prune_session_interval(None).settings.pruning.interval, None);
+    }
+
+    #[tokio::test]
     async fn a_connection_is_encrypted_where_its_url_says_so() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("postgres://me@{}/app?sslmode=require", listener.local_addr().unwrap());

@@ -1,6 +1,6 @@
 //! Sessions for tests of stores.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use session_core::{Expect, Record, Set, Sid, Store};
 
@@ -26,10 +26,14 @@ pub async fn put(store: &impl Store, record: &Record) -> Sid {
     sid
 }
 
-/// The same, as often as it takes: for a store that waits so shortly that a busy machine is too slow for it.
+/// The same, as often as it takes within a minute: for a store that waits so shortly that a busy machine is too slow for it.
+///
+/// # Panics
+/// When it still cannot be written.
 pub async fn put_patiently(store: &impl Store, record: &Record) -> Sid {
-    let sid = Sid::random();
-    while store.set(&sid, record, &Expect::Anything).await.is_err() {
+    let (sid, begun) = (Sid::random(), Instant::now());
+    while let Err(error) = store.set(&sid, record, &Expect::Anything).await {
+        assert!(begun.elapsed() < Duration::from_secs(60), "{error:?}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     sid

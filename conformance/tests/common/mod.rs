@@ -195,6 +195,11 @@ impl Database {
         service(self.url)
     }
 
+    /// What its store is configured with, wherever its server is.
+    pub(crate) fn config(&self) -> Value {
+        (self.store)("")
+    }
+
     /// The store for a test, or for one side of it.
     pub(crate) fn store(&self, url: &str) -> Store {
         let config = (self.store)(url);

@@ -195,6 +195,9 @@ mod tests {
         fn is_wiped<T: ZeroizeOnDrop>() {}
         is_wiped::<Sha256>();
         is_wiped::<sha2::block_api::Sha256VarCore>();
+        // Keygrip's.
+        is_wiped::<sha1::block_api::Sha1Core>();
+        is_wiped::<Zeroizing<Vec<u8>>>();
     }
 
     #[test]

@@ -123,3 +123,14 @@ impl fmt::Debug for Keygrip {
         write!(f, "Keygrip({} keys, {:?}, {:?})", self.keys.len(), self.algorithm, self.encoding)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_wiped() {
+        fn is_wiped<T: zeroize::ZeroizeOnDrop>(_: &[T]) {}
+        is_wiped(&Keygrip::new(["keyboard cat"]).keys);
+    }
+}

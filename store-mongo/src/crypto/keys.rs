@@ -165,6 +165,34 @@ mod tests {
         assert!(Arc::ptr_eq(&one, &again) && Arc::ptr_eq(&one, &later) && !Arc::ptr_eq(&one, &other));
     }
 
+    /// Each takes a processor, and scrypt 16 MiB: after a restart there may be one for every session.
+    #[tokio::test]
+    async fn no_more_keys_are_derived_at_a_time_than_there_are_processors() {
+        let keys = Keys::new(b"keyboard cat".to_vec());
+        let processors = u32::try_from(thread::available_parallelism().unwrap().get()).unwrap();
+        let all = DERIVING.acquire_many(processors).await.unwrap();
+        let mut derived =
+            std::pin::pin!(keys.derive(Kdf::Pbkdf2(Hashing::Sha256, 10), b"a salt of its own", 32));
+        let a_while = tokio::time::sleep(std::time::Duration::from_millis(200));
+        tokio::select! {
+            _ = &mut derived => panic!("it waits for nobody"),
+            () = a_while => {}
+        }
+        drop(all);
+        assert!(derived.await.is_ok());
+        // And each holds its own until it is done. (Other tests derive keys as well.)
+        let mut another = std::pin::pin!(keys.derive(Kdf::Pbkdf2(Hashing::Sha256, 10), b"another salt", 32));
+        std::future::poll_fn(|context| std::task::Poll::Ready(_ = another.as_mut().poll(context))).await;
+        assert!(DERIVING.available_permits() < processors as usize);
+        assert!(another.await.is_ok());
+    }
+
+    #[test]
+    fn keys_are_wiped() {
+        fn is_wiped<T: zeroize::ZeroizeOnDrop>(_: &T) {}
+        is_wiped(&*Keys::new(Vec::new()).secret);
+    }
+
     /// Node writes each session under a salt of its own.
     #[test]
     fn as_many_keys_are_remembered_as_it_says_and_the_oldest_goes_first() {
