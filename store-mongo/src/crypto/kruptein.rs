@@ -272,4 +272,17 @@ mod tests {
         assert_ne!(kruptein.writing_salt(), first);
         assert_eq!(left(), WRITES_PER_SALT - 1);
     }
+
+    /// A salt has one key, which is derived once (`keys.rs`).
+    #[tokio::test]
+    async fn what_this_process_writes_is_under_one_key() {
+        let kruptein = Kruptein::new("AAbb11!!squirrel");
+        let mut salts = std::collections::HashSet::new();
+        for _ in 0..20 {
+            let written = kruptein.encrypt("{}").await.unwrap();
+            let sealed = kruptein.encodeas.decode(written.as_bytes()).unwrap();
+            salts.insert(Parts::parse(&sealed).unwrap().salt.to_vec());
+        }
+        assert_eq!(salts.len(), 1);
+    }
 }

@@ -186,18 +186,6 @@ async fn plaintext_is_read_only_where_it_is_allowed() {
     assert_eq!(strict.also_reads_plaintext().decrypt(RECORD).await.unwrap(), RECORD);
 }
 
-/// A salt has one key, which is derived once (`keys.rs`).
-#[tokio::test]
-async fn what_this_process_writes_is_under_one_key() {
-    let crypto = Crypto::from(Kruptein::new(SECRET));
-    let mut salts = std::collections::HashSet::new();
-    for _ in 0..20 {
-        let written: Value = serde_json::from_str(&crypto.encrypt(RECORD).await.unwrap()).unwrap();
-        salts.insert(written["salt"].as_str().unwrap().to_owned());
-    }
-    assert_eq!(salts.len(), 1);
-}
-
 /// While keys are derived, the runtime's only thread goes on with other work.
 #[tokio::test]
 async fn a_derivation_blocks_no_other_work() {
