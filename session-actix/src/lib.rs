@@ -7,6 +7,7 @@ use std::{
     ops::Deref,
     pin::Pin,
     rc::Rc,
+    sync::Arc,
 };
 
 use actix_web::{
@@ -106,9 +107,11 @@ where
         let session = self.sessions.reads_on_arrival().then(|| ask(&exchange, request.request()));
         Box::pin(async move {
             if let Some(session) = session
-                && session.await.is_err()
+                && let Err(error) = session.await
             {
-                return Ok(request.into_response(failure()).map_into_right_body());
+                // Its own `into_response` would lose the error.
+                let (request, _) = request.into_parts();
+                return Ok(ServiceResponse::new(request, failure(error)).map_into_right_body());
             }
             end(exchange, inner.call(request).await).await
         })
@@ -126,14 +129,15 @@ async fn end<B>(
             Ok(response.map_into_left_body())
         }
         (Ok(response), Err(error)) => {
-            let mut failure = failure();
-            append(failure.headers_mut(), error.cookies());
+            let cookies = error.cookies().to_vec();
+            let mut failure = failure(error.into());
+            append(failure.headers_mut(), &cookies);
             Ok(response.into_response(failure).map_into_right_body())
         }
         (Err(error), Ok(cookies)) => Err(with_cookies(error, &cookies)),
         (Err(_), Err(error)) => {
             let cookies = error.cookies().to_vec();
-            Err(with_cookies(SessionError::Session(error.into()).into(), &cookies))
+            Err(with_cookies(SessionError::from(Error::from(error)).into(), &cookies))
         }
     }
 }
@@ -168,9 +172,9 @@ fn ask(
     exchange.session(&RequestInfo::new(request.uri().path(), request.app_config().secure(), &each))
 }
 
-/// What a client learns of a store that failed: nothing.
-fn failure() -> HttpResponse<BoxBody> {
-    HttpResponse::InternalServerError().finish()
+/// The response keeps the error, for middleware outside.
+fn failure(error: Error) -> HttpResponse<BoxBody> {
+    HttpResponse::from_error(SessionError::from(error))
 }
 
 /// The session of the request, as an extractor. All that it can do stands at [`session_core::Session`].
@@ -194,7 +198,7 @@ impl FromRequest for Session {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let session = request.session();
-        Box::pin(async { session.await?.ok_or(SessionError::OutsidePath) })
+        Box::pin(async { session.await?.ok_or_else(|| Error::OutsidePath.into()) })
     }
 }
 
@@ -203,7 +207,7 @@ pub trait SessionExt {
     /// The session; `None` outside the cookie's path.
     ///
     /// # Errors
-    /// There is no [`SessionMiddleware`] around, or the store failed.
+    /// [`Error::NoLayer`]: there is no [`SessionMiddleware`] around; or the store failed.
     fn session(&self) -> impl Future<Output = Result<Option<Session>, SessionError>> + use<Self>;
 }
 
@@ -211,7 +215,7 @@ impl SessionExt for HttpRequest {
     fn session(&self) -> impl Future<Output = Result<Option<Session>, SessionError>> + use<> {
         let exchange = self.extensions().get::<Exchange>().cloned();
         let session = exchange.map(|exchange| ask(&exchange, self));
-        async { Ok(session.ok_or(SessionError::MissingMiddleware)?.await?.map(Session)) }
+        async { Ok(session.ok_or(Error::NoLayer(MISSING))?.await?.map(Session)) }
     }
 }
 
@@ -221,55 +225,61 @@ impl SessionExt for ServiceRequest {
     }
 }
 
-/// Why there is no session, or what a call on it failed with: for the `?` of a handler. The client gets a 500, with a text
-/// only where it is the developer's doing.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum SessionError {
-    /// No [`SessionMiddleware`] is around this route.
-    MissingMiddleware,
-    /// The request's path is outside the cookie's path.
-    OutsidePath,
-    /// A call on the session, or reading it, failed.
-    Session(Error),
+const MISSING: &str = "add .wrap(SessionMiddleware::new(options)?) around this route";
+
+/// Why there is no session, or what a call on it failed with: for the `?` of a handler. It is told to the log when a response is
+/// made of it, and the client gets the [status](Error::status) and nothing else. For a page of your own it is the response's error:
+///
+/// ```
+/// use actix_web::{dev::ServiceResponse, http::StatusCode, middleware::{ErrorHandlerResponse, ErrorHandlers}};
+/// use session_actix::SessionError;
+///
+/// fn page<B>(response: ServiceResponse<B>) -> actix_web::Result<ErrorHandlerResponse<B>> {
+///     let failed = response.response().error().and_then(|error| error.as_error::<SessionError>()).is_some();
+///     let page = if failed { "We are sorry. Please try again." } else { "It is not available." };
+///     let (request, response) = response.into_parts();
+///     let response = response.set_body(page).map_into_boxed_body().map_into_right_body();
+///     Ok(ErrorHandlerResponse::Response(ServiceResponse::new(request, response)))
+/// }
+///
+/// let pages = ErrorHandlers::new().handler(StatusCode::SERVICE_UNAVAILABLE, page::<actix_web::body::BoxBody>);
+/// ```
+#[derive(Clone, Debug)]
+pub struct SessionError(Arc<Error>);
+
+impl SessionError {
+    /// What went wrong.
+    #[must_use]
+    pub fn error(&self) -> &Error {
+        &self.0
+    }
 }
 
 impl From<Error> for SessionError {
     fn from(error: Error) -> Self {
-        Self::Session(error)
+        Self(Arc::new(error))
     }
 }
 
 impl fmt::Display for SessionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::MissingMiddleware => "no session: add .wrap(SessionMiddleware::new(options)?) around this route",
-            Self::OutsidePath => {
-                "no session: this path is outside the cookie's; widen cookie.path, or ask with request.session()"
-            }
-            Self::Session(error) => return error.fmt(f),
-        })
+        self.0.fmt(f)
     }
 }
 
 impl std::error::Error for SessionError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Session(error) => error.source(),
-            _ => None,
-        }
+        self.0.source()
     }
 }
 
 impl ResponseError for SessionError {
     fn status_code(&self) -> StatusCode {
-        StatusCode::INTERNAL_SERVER_ERROR
+        StatusCode::from_u16(self.0.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
     fn error_response(&self) -> HttpResponse<BoxBody> {
-        match self {
-            Self::Session(_) => failure(),
-            missing => HttpResponse::InternalServerError().body(missing.to_string()),
-        }
+        self.0.log();
+        HttpResponse::new(self.status_code())
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use actix_web::{
     App as Application, Error as ActixError, HttpRequest, HttpResponse,
-    body::MessageBody,
+    body::{BoxBody, MessageBody},
     cookie::Cookie,
     dev::{Service, ServiceResponse},
     error, test as server,
@@ -15,7 +15,7 @@ use actix_web::{
 use session_actix::{Session, SessionError, SessionExt, SessionMiddleware};
 use session_core::{MemoryStore, Sessions};
 use session_testkit::{
-    App, CANARY, FailingStore, Request, Response,
+    App, CANARY, Captured, FailingStore, Request, Response,
     adapter::{answer, later, twice},
 };
 
@@ -109,13 +109,49 @@ async fn spawn(session: Session, request: HttpRequest) -> Answer {
 session_testkit::adapter_contract!(app);
 
 #[test]
-fn a_missing_layer_is_an_error_that_says_what_to_add() {
+fn a_missing_layer_is_an_error_that_tells_the_log_what_to_add() {
     session_testkit::run(async {
         let app = Actix(server::init_service(Application::new().configure(routes)).await);
+        let log = Captured::begin();
         let response = app.send(Request::get("/count")).await;
-        assert_eq!(response.status, 500);
-        assert!(response.body.contains("SessionMiddleware"), "{response:?}");
+        assert_eq!((response.status, response.body.as_str()), (500, ""));
+        let told = log.lines("ERROR");
+        assert!(told.len() == 1 && told[0].contains("add .wrap(SessionMiddleware"), "{told:?}");
         assert_eq!(app.send(Request::get("/none")).await.body, "none");
+    });
+}
+
+#[test]
+fn an_error_can_have_a_page_of_the_applications_own() {
+    session_testkit::run(async {
+        for express in [false, true] {
+            let new = session_core::Options::new("keyboard cat");
+            let options =
+                if express { session_core::Options::express("keyboard cat").name("sid") } else { new };
+            let store = FailingStore::new(MemoryStore::new());
+            let sessions = SessionMiddleware::new(options.store(Arc::clone(&store))).unwrap();
+            let page = |response: ServiceResponse<_>| {
+                let failed = response.response().error().and_then(|error| error.as_error::<SessionError>());
+                match failed.map(|error| error.error().status().to_string()) {
+                    Some(status) => response.map_body(|_, _| BoxBody::new(status)),
+                    None => response.map_into_boxed_body(),
+                }
+            };
+            let app = Application::new().configure(routes).wrap(sessions).wrap_fn(move |request, service| {
+                let response = service.call(request);
+                async move { Ok(page(response.await?)) }
+            });
+            let app = Actix(server::init_service(app).await);
+            let mut browser = session_testkit::Browser::new();
+            assert_eq!(browser.get(&app, "/login").await.body, "tj");
+            assert_eq!(browser.get(&app, "/mistake").await.body, "500");
+            store.fail_writes(true);
+            for path in ["/count", "/add"] {
+                assert_eq!(browser.get(&app, path).await.body, "503", "{path}");
+            }
+            store.fail_reads(true);
+            assert_eq!(browser.get(&app, "/count").await.body, "503");
+        }
     });
 }
 
@@ -179,7 +215,7 @@ fn an_error_of_an_inner_middleware_and_of_the_store_leaves_the_visitor_the_sessi
         // The record under the new id, and the end of the old one.
         store.fail_writes_after(2);
         let response = browser.get(&app, "/login").await;
-        assert_eq!((response.status, response.set_cookie.len()), (500, 1), "{response:?}");
+        assert_eq!((response.status, response.set_cookie.len()), (503, 1), "{response:?}");
         assert!(!response.body.contains(CANARY), "{response:?}");
         store.fail_writes(false);
         assert_eq!(browser.get(&app, "/count").await.body, "2");

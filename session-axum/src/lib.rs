@@ -5,6 +5,7 @@ use std::{
     fmt,
     ops::Deref,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
@@ -110,7 +111,7 @@ where
             future: Box::pin(async move {
                 match session.await {
                     Ok(_) => end(exchange, boxed(inner.call(request).await)).await,
-                    Err(_) => Ok(failure()),
+                    Err(error) => Ok(SessionError::from(error).into_response()),
                 }
             }),
         }
@@ -186,8 +187,9 @@ async fn end<E>(exchange: Exchange, response: Result<Response<Body>, E>) -> Resu
     match ended {
         Ok(cookies) => append(response.headers_mut(), &cookies),
         Err(error) => {
-            response = failure();
-            append(response.headers_mut(), error.cookies());
+            let cookies = error.cookies().to_vec();
+            response = SessionError::from(Error::from(error)).into_response();
+            append(response.headers_mut(), &cookies);
         }
     }
     Ok(response)
@@ -217,13 +219,6 @@ fn ask(
     exchange.session(&RequestInfo::new(uri.path(), encrypted, &each))
 }
 
-/// What a client learns of a store that failed: nothing.
-fn failure() -> AxumResponse {
-    let mut response = Response::default();
-    *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
-    response
-}
-
 /// A server that ends TLS itself puts this into the extensions of each request that came through it: then the connection
 /// is secure. Behind a proxy, [`Options::proxy`] is what you want.
 #[derive(Clone, Copy, Debug)]
@@ -247,7 +242,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Session {
     type Rejection = SessionError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, SessionError> {
-        session(parts).await?.ok_or(SessionError::OutsidePath)
+        session(parts).await?.ok_or_else(|| Error::OutsidePath.into())
     }
 }
 
@@ -262,58 +257,67 @@ impl<S: Send + Sync> OptionalFromRequestParts<S> for Session {
 /// The session of a request in a middleware of your own, below the layer; `None` outside the cookie's path.
 ///
 /// # Errors
-/// There is no [`SessionLayer`] above, or the store failed.
+/// [`Error::NoLayer`]: there is no [`SessionLayer`] above; or the store failed.
 pub async fn session(parts: &Parts) -> Result<Option<Session>, SessionError> {
-    let exchange = parts.extensions.get::<Exchange>().ok_or(SessionError::MissingLayer)?;
+    let exchange = parts.extensions.get::<Exchange>().ok_or(Error::NoLayer(MISSING))?;
     let session = ask(exchange, &parts.uri, &parts.headers, &parts.extensions);
     Ok(session.await?.map(Session))
 }
 
-/// Why there is no session, or what a call on it failed with: for the `?` of a handler. The client gets a 500, with a text
-/// only where it is the developer's doing.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum SessionError {
-    /// No [`SessionLayer`] is around this route.
-    MissingLayer,
-    /// The request's path is outside the cookie's path.
-    OutsidePath,
-    /// A call on the session, or reading it, failed.
-    Session(Error),
+const MISSING: &str = "add .layer(SessionLayer::new(options)?) around this route";
+
+/// Why there is no session, or what a call on it failed with: for the `?` of a handler. It is told to the log when a response is
+/// made of it, and the client gets the [status](Error::status) and nothing else. For a page of your own it is in the response's
+/// extensions:
+///
+/// ```
+/// use axum::{Router, http::StatusCode, middleware::map_response, response::{IntoResponse, Response}};
+/// use session_axum::SessionError;
+///
+/// async fn page(response: Response) -> Response {
+///     match response.extensions().get::<SessionError>() {
+///         Some(_) => (response.status(), "We are sorry. Please try again.").into_response(),
+///         None => response,
+///     }
+/// }
+///
+/// let app: Router = Router::new().layer(map_response(page));
+/// ```
+#[derive(Clone, Debug)]
+pub struct SessionError(Arc<Error>);
+
+impl SessionError {
+    /// What went wrong.
+    #[must_use]
+    pub fn error(&self) -> &Error {
+        &self.0
+    }
 }
 
 impl From<Error> for SessionError {
     fn from(error: Error) -> Self {
-        Self::Session(error)
+        Self(Arc::new(error))
     }
 }
 
 impl fmt::Display for SessionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::MissingLayer => "no session: add .layer(SessionLayer::new(options)?) around this route",
-            Self::OutsidePath => {
-                "no session: this path is outside the cookie's; widen cookie.path, or extract Option<Session>"
-            }
-            Self::Session(error) => return error.fmt(f),
-        })
+        self.0.fmt(f)
     }
 }
 
 impl std::error::Error for SessionError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Session(error) => error.source(),
-            _ => None,
-        }
+        self.0.source()
     }
 }
 
 impl IntoResponse for SessionError {
     fn into_response(self) -> AxumResponse {
-        match self {
-            Self::Session(_) => failure(),
-            missing => (StatusCode::INTERNAL_SERVER_ERROR, missing.to_string()).into_response(),
-        }
+        self.0.log();
+        let status = StatusCode::from_u16(self.0.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = status.into_response();
+        response.extensions_mut().insert(self);
+        response
     }
 }

@@ -21,7 +21,7 @@ use http_body_util::BodyExt;
 use session_axum::{Session, SessionError, SessionLayer};
 use session_core::{Error, MemoryStore, Options, Sessions};
 use session_testkit::{
-    App, Browser, Request, Response,
+    App, Browser, Captured, FailingStore, Request, Response,
     adapter::{answer, later, twice},
 };
 use tower::{Layer, Service, ServiceBuilder, ServiceExt};
@@ -101,12 +101,40 @@ async fn spawn(session: Session, uri: Uri) -> Answer {
 session_testkit::adapter_contract!(app);
 
 #[test]
-fn a_missing_layer_is_an_error_that_says_what_to_add() {
+fn a_missing_layer_is_an_error_that_tells_the_log_what_to_add() {
     session_testkit::run(async {
+        let log = Captured::begin();
         let response = Axum(routes()).send(Request::get("/count")).await;
-        assert_eq!(response.status, 500);
-        assert!(response.body.contains("SessionLayer"), "{response:?}");
+        assert_eq!((response.status, response.body.as_str()), (500, ""));
+        let told = log.lines("ERROR");
+        assert!(told.len() == 1 && told[0].contains("add .layer(SessionLayer"), "{told:?}");
         assert_eq!(Axum(routes()).send(Request::get("/none")).await.body, "none");
+    });
+}
+
+#[test]
+fn an_error_can_have_a_page_of_the_applications_own() {
+    async fn page(response: axum::response::Response) -> axum::response::Response {
+        match response.extensions().get::<SessionError>() {
+            Some(error) => (response.status(), format!("{:?}", error.error().status())).into_response(),
+            None => response,
+        }
+    }
+    session_testkit::run(async {
+        for options in [Options::new("keyboard cat"), Options::express("keyboard cat").name("sid")] {
+            let store = FailingStore::new(MemoryStore::new());
+            let layer = SessionLayer::new(options.store(Arc::clone(&store))).unwrap();
+            let app = Axum(routes().layer(layer).layer(axum::middleware::map_response(page)));
+            let mut browser = Browser::new();
+            assert_eq!(browser.get(&app, "/login").await.body, "tj");
+            assert_eq!(browser.get(&app, "/mistake").await.body, "500");
+            store.fail_writes(true);
+            for path in ["/count", "/add"] {
+                assert_eq!(browser.get(&app, path).await.body, "503", "{path}");
+            }
+            store.fail_reads(true);
+            assert_eq!(browser.get(&app, "/count").await.body, "503");
+        }
     });
 }
 

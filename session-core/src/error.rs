@@ -36,10 +36,18 @@ impl StoreError {
     }
 }
 
-/// What an operation on a session can fail with.
+/// What an operation on a session can fail with, and asking for one.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
+    /// No layer, middleware or fairing of this project is around the route.
+    #[error("no session: {0}")]
+    NoLayer(&'static str),
+    /// The request's path is outside the cookie's path.
+    #[error(
+        "no session: this path is outside the cookie's; widen cookie.path, or ask for a session that may be missing"
+    )]
+    OutsidePath,
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -105,6 +113,28 @@ pub enum Error {
     /// A cookie attribute that cannot be sent.
     #[error("cookie: {0}")]
     Cookie(#[from] CookieError),
+}
+
+impl Error {
+    /// The HTTP status of a request that ends because of this: 503 where the store did not do it
+    /// ([`StoreError::Unavailable`]), so that whoever asked may ask again; else 500. Express: 500.
+    ///
+    /// ```
+    /// use session_core::{Error, StoreError};
+    ///
+    /// assert_eq!(Error::Store(StoreError::unavailable("redis", "no connection")).status(), 503);
+    /// assert_eq!(Error::ReservedKey("cookie".into()).status(), 500);
+    /// ```
+    #[must_use]
+    pub fn status(&self) -> u16 {
+        if matches!(self, Self::Store(StoreError::Unavailable { .. })) { 503 } else { 500 }
+    }
+
+    /// Tells the log, at error level and with the whole cause, that a request ends because of this: for an adapter, when it makes
+    /// a response of it, which tells the client nothing.
+    pub fn log(&self) {
+        tracing::error!(error = self as &dyn StdError, "the request fails because of its session");
+    }
 }
 
 /// The end of a request could not save its session.

@@ -1,14 +1,20 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-use std::{fmt, future::Future, ops::Deref, sync::OnceLock};
+use std::{
+    fmt,
+    future::Future,
+    ops::Deref,
+    sync::{Arc, OnceLock},
+};
 
 use rocket::{
-    Data, Request, Response,
-    fairing::{Fairing, Info, Kind},
-    http::Status,
+    Build, Data, Request, Response, Rocket, Route,
+    fairing::{self, Fairing, Info, Kind},
+    http::{Method, Status},
     request::{FromRequest, Outcome},
     response::Responder,
+    route,
 };
 use session_core::{Error, Exchange, Options, OptionsError, RequestInfo, Sessions};
 
@@ -51,37 +57,40 @@ impl From<Sessions> for SessionFairing {
     }
 }
 
-/// What a request carries: a fairing cannot fail it, so a failure waits for the response.
+/// What a request carries. A fairing cannot fail it: a route that comes first does.
 struct Carried {
     exchange: Exchange,
-    readable: bool,
+    failed: Option<Status>,
 }
 
 #[rocket::async_trait]
 impl Fairing for SessionFairing {
     fn info(&self) -> Info {
-        Info { name: "Session", kind: Kind::Request | Kind::Response | Kind::Singleton }
+        Info { name: "Session", kind: Kind::Ignite | Kind::Request | Kind::Response | Kind::Singleton }
+    }
+
+    async fn on_ignite(&self, rocket: Rocket<Build>) -> fairing::Result {
+        Ok(if self.sessions.reads_on_arrival() { rocket.mount("/", unreadable()) } else { rocket })
     }
 
     async fn on_request(&self, request: &mut Request<'_>, _: &mut Data<'_>) {
         let exchange = self.sessions.exchange();
-        let readable = !self.sessions.reads_on_arrival() || ask(&exchange, request).await.is_ok();
+        let read =
+            if self.sessions.reads_on_arrival() { ask(&exchange, request).await.map(drop) } else { Ok(()) };
+        let failed = read.err().map(|error| SessionError::from(error).tell());
         // Set once: this fairing is a singleton.
-        _ = slot(request).set(Carried { exchange, readable });
+        _ = slot(request).set(Carried { exchange, failed });
     }
 
     async fn on_response<'r>(&self, request: &'r Request<'_>, response: &mut Response<'r>) {
         let Some(carried) = slot(request).get() else { return };
         match carried.exchange.end().await {
-            Ok(cookies) if carried.readable => append(response, &cookies),
-            // The session was read after all, and may have another id by now.
-            Ok(cookies) => {
-                *response = failure();
-                append(response, &cookies);
-            }
+            Ok(cookies) => append(response, &cookies),
             Err(error) => {
-                *response = failure();
-                append(response, error.cookies());
+                let cookies = error.cookies().to_vec();
+                let status = SessionError::from(Error::from(error)).tell();
+                *response = Response::build().status(status).finalize();
+                append(response, &cookies);
             }
         }
     }
@@ -121,9 +130,24 @@ fn ask(
     ))
 }
 
-/// What a client learns of a store that failed: nothing.
-fn failure<'r>() -> Response<'r> {
-    Response::build().status(Status::InternalServerError).finalize()
+/// Routes before all others, which end requests whose session could not be read: no handler runs.
+fn unreadable() -> Vec<Route> {
+    use Method::{Connect, Delete, Get, Head, Options, Patch, Post, Put, Trace};
+    let methods = [Get, Put, Post, Delete, Options, Head, Trace, Connect, Patch];
+    methods.map(|method| Route::ranked(isize::MIN, method, "/<path..>", Unreadable)).into()
+}
+
+#[derive(Clone)]
+struct Unreadable;
+
+#[rocket::async_trait]
+impl route::Handler for Unreadable {
+    async fn handle<'r>(&self, request: &'r Request<'_>, data: Data<'r>) -> route::Outcome<'r> {
+        match slot(request).get().and_then(|carried| carried.failed) {
+            Some(status) => route::Outcome::Error(status),
+            None => route::Outcome::Forward((data, Status::NotFound)),
+        }
+    }
 }
 
 /// The session of the request, as a request guard. All that it can do stands at [`session_core::Session`]. Catchers get it
@@ -147,9 +171,9 @@ impl<'r> FromRequest<'r> for Session {
     type Error = SessionError;
 
     async fn from_request(request: &'r Request<'_>) -> Outcome<Self, SessionError> {
-        match session(request).await.and_then(|session| session.ok_or(SessionError::OutsidePath)) {
+        match session(request).await.and_then(|session| session.ok_or_else(|| Error::OutsidePath.into())) {
             Ok(session) => Outcome::Success(session),
-            Err(error) => Outcome::Error((Status::InternalServerError, error)),
+            Err(mut error) => Outcome::Error((error.tell(), error)),
         }
     }
 }
@@ -157,39 +181,47 @@ impl<'r> FromRequest<'r> for Session {
 /// The session of a request in a guard or fairing of your own; `None` outside the cookie's path.
 ///
 /// # Errors
-/// No [`SessionFairing`] is attached, or the store failed.
+/// [`Error::NoLayer`]: no [`SessionFairing`] is attached; or the store failed.
 pub async fn session(request: &Request<'_>) -> Result<Option<Session>, SessionError> {
-    let carried = slot(request).get().ok_or(SessionError::MissingFairing)?;
+    let carried = slot(request).get().ok_or(Error::NoLayer(MISSING))?;
     Ok(ask(&carried.exchange, request).await?.map(Session))
 }
 
-/// Why there is no session, or what a call on it failed with: for the `?` of a handler. The client gets a 500 and nothing
-/// else; Rocket logs why a guard failed.
-#[non_exhaustive]
-pub enum SessionError {
-    /// No [`SessionFairing`] is attached.
-    MissingFairing,
-    /// The request's path is outside the cookie's path.
-    OutsidePath,
-    /// A call on the session, or reading it, failed.
-    Session(Error),
+const MISSING: &str = "add .attach(SessionFairing::new(options)?) to the rocket";
+
+/// Why there is no session, or what a call on it failed with: for the `?` of a handler. It is told to the log once, by the guard or
+/// when a response is made of it, and the client gets the [status](Error::status) and nothing else: for a page of your own,
+/// register a catcher.
+#[derive(Clone)]
+pub struct SessionError {
+    error: Arc<Error>,
+    is_told: bool,
+}
+
+impl SessionError {
+    /// What went wrong.
+    #[must_use]
+    pub fn error(&self) -> &Error {
+        &self.error
+    }
+
+    fn tell(&mut self) -> Status {
+        if !std::mem::replace(&mut self.is_told, true) {
+            self.error.log();
+        }
+        Status::new(self.error.status())
+    }
 }
 
 impl From<Error> for SessionError {
     fn from(error: Error) -> Self {
-        Self::Session(error)
+        Self { error: Arc::new(error), is_told: false }
     }
 }
 
 impl fmt::Display for SessionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::MissingFairing => "no session: add .attach(SessionFairing::new(options)?) to the rocket",
-            Self::OutsidePath => {
-                "no session: this path is outside the cookie's; widen cookie.path, or take Result<Session, SessionError>"
-            }
-            Self::Session(error) => return error.fmt(f),
-        })
+        self.error.fmt(f)
     }
 }
 
@@ -202,15 +234,12 @@ impl fmt::Debug for SessionError {
 
 impl std::error::Error for SessionError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Session(error) => error.source(),
-            _ => None,
-        }
+        self.error.source()
     }
 }
 
 impl<'r> Responder<'r, 'static> for SessionError {
-    fn respond_to(self, _: &'r Request<'_>) -> rocket::response::Result<'static> {
-        Err(Status::InternalServerError)
+    fn respond_to(mut self, _: &'r Request<'_>) -> rocket::response::Result<'static> {
+        Err(self.tell())
     }
 }

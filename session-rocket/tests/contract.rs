@@ -13,10 +13,10 @@ use rocket::{
     response::stream::TextStream,
     routes,
 };
-use session_core::{MemoryStore, Options, Sessions};
+use session_core::{Error, MemoryStore, Options, Sessions};
 use session_rocket::{Session, SessionError, SessionFairing, session};
 use session_testkit::{
-    App, Browser, CANARY, FailingStore, Request, Response,
+    App, Browser, Captured, FailingStore, Request, Response,
     adapter::{answer, later, twice},
 };
 
@@ -71,7 +71,7 @@ async fn plain(session: Session, uri: &Origin<'_>) -> Answer {
 fn optional(session: Answer<Session>) -> Answer<&'static str> {
     match session {
         Ok(_) => Ok("some"),
-        Err(SessionError::OutsidePath) => Ok("none"),
+        Err(error) if matches!(error.error(), Error::OutsidePath) => Ok("none"),
         Err(error) => Err(error),
     }
 }
@@ -124,13 +124,43 @@ fn brew() -> Status {
 session_testkit::adapter_contract!(app);
 
 #[test]
-fn a_missing_layer_is_an_error_that_says_what_to_add() {
+fn a_missing_layer_is_an_error_that_tells_the_log_what_to_add() {
     session_testkit::run(async {
         let app = local(rocket()).await;
-        assert_eq!(app.send(Request::get("/count")).await.status, 500);
+        let log = Captured::begin();
+        let response = app.send(Request::get("/count")).await;
+        assert!(response.status == 500 && !response.body.contains("attach"), "{response:?}");
+        let told = log.lines("ERROR");
+        assert!(told.len() == 1 && told[0].contains("add .attach(SessionFairing"), "{told:?}");
         assert_eq!(app.send(Request::get("/none")).await.body, "none");
-        // Rocket logs a guard's error, and tells the client nothing.
-        assert!(format!("{:?}", SessionError::MissingFairing).contains("SessionFairing"));
+        // Rocket logs a guard's error in its own log, by this.
+        assert!(format!("{:?}", SessionError::from(Error::OutsidePath)).contains("widen cookie.path"));
+    });
+}
+
+#[catch(503)]
+fn sorry() -> &'static str {
+    "503"
+}
+
+#[catch(500)]
+fn mistake() -> &'static str {
+    "500"
+}
+
+#[test]
+fn an_error_can_have_a_page_of_the_applications_own() {
+    session_testkit::run(async {
+        for options in [Options::new("keyboard cat"), Options::express("keyboard cat").name("sid")] {
+            let store = FailingStore::new(MemoryStore::new());
+            let fairing = SessionFairing::new(options.store(Arc::clone(&store))).unwrap();
+            let app = local(rocket().attach(fairing).register("/", catchers![sorry, mistake])).await;
+            let mut browser = Browser::new();
+            assert_eq!(browser.get(&app, "/login").await.body, "tj");
+            assert_eq!(browser.get(&app, "/mistake").await.body, "500");
+            store.fail_reads(true);
+            assert_eq!(browser.get(&app, "/count").await.body, "503");
+        }
     });
 }
 
@@ -154,24 +184,6 @@ fn catchers_see_the_session() {
     });
 }
 
-/// The fairing could not read it on arrival, the handler could: what it has renewed is known to nobody without the cookie.
-#[test]
-fn a_session_that_is_read_after_all_keeps_its_browser() {
-    session_testkit::run(async {
-        let store = FailingStore::new(MemoryStore::new());
-        let options = Options::express("keyboard cat").name("sid").store(Arc::clone(&store));
-        let app = app(options.build().unwrap()).await;
-        let mut browser = Browser::new();
-        assert_eq!(browser.get(&app, "/count").await.body, "1");
-        store.fail_next_read();
-        let response = browser.get(&app, "/login").await;
-        assert_eq!((response.status, response.set_cookie.len()), (500, 1), "{response:?}");
-        assert!(!response.body.contains(CANARY), "{response:?}");
-        assert_eq!(browser.get(&app, "/count").await.body, "2");
-        assert_eq!(browser.get(&app, "/user").await.body, "tj");
-    });
-}
-
 /// Rocket's local client puts its cookies into the jar, without a header.
 #[test]
 fn cookies_of_the_local_client_are_found() {
@@ -189,7 +201,8 @@ fn who_asks_before_the_session_is_there_takes_it_from_nobody() {
     session_testkit::run(async {
         let early = AdHoc::on_request("early", |request, _| {
             Box::pin(async move {
-                assert!(matches!(session(request).await, Err(SessionError::MissingFairing)));
+                let error = session(request).await.unwrap_err();
+                assert!(matches!(error.error(), Error::NoLayer(_)));
             })
         });
         let sessions = SessionFairing::new(Options::new("keyboard cat")).unwrap();

@@ -32,6 +32,7 @@ use session_core::{
 
 use crate::{
     browser::{App, Browser, Request, Response},
+    log::Captured,
     stores::{CANARY, Call, FailingStore, GatedStore, RecordingStore},
 };
 
@@ -56,6 +57,8 @@ pub async fn answer(session: &Session, path: &str) -> Result<String, Error> {
         }
         "user" => user(),
         "logout" => session.destroy().await.map(|()| "bye".into()),
+        "mistake" => Ok(session.get::<u32>("user")?.unwrap_or(0).to_string()),
+        "reserved" => session.insert("save", 1).map(|()| "saved".into()),
         "id" => Ok(session.id().as_str().into()),
         _ => Ok("read".into()),
     }
@@ -355,6 +358,51 @@ contract! {
         store.fail_reads(true);
         store.fail_writes(true);
         assert_eq!(text(&mut browser, &app, "/none").await, "none");
+    }
+
+    async fn what_ends_a_request_is_logged_once_with_its_cause(open) {
+        let store = FailingStore::new(MemoryStore::new());
+        let app = app(open, new(Arc::clone(&store))).await;
+        let mut browser = Browser::new();
+        text(&mut browser, &app, "/login").await;
+        let sid = text(&mut browser, &app, "/id").await;
+        // By what fails: reading, and writing. Of a change that is in doubt the end of the request fails as well.
+        for (path, reads, writes, status, times, cause) in [
+            ("/count", true, false, 503, 1, CANARY),
+            ("/count", false, true, 503, 1, CANARY),
+            ("/add", false, true, 503, 2, CANARY),
+            ("/login", false, true, 503, 2, CANARY),
+            ("/mistake", false, false, 500, 1, "\"user\""),
+            ("/reserved", false, false, 500, 1, "\"save\""),
+        ] {
+            store.fail_reads(reads);
+            store.fail_writes(writes);
+            let log = Captured::begin();
+            let response = browser.clone().get(&app, path).await;
+            store.fail_reads(false);
+            store.fail_writes(false);
+            assert_eq!(response.status, status, "{path}: {response:?}");
+            let told = log.lines("ERROR");
+            assert_eq!(told.len(), times, "{path}: {}", log.text());
+            assert!(told.iter().all(|line| line.contains(cause)), "{path}: {told:?}");
+            assert!(!log.text().contains(&sid), "{path}: {}", log.text());
+            assert!(!response.body.contains(CANARY) && !response.body.contains("key"), "{path}: {response:?}");
+        }
+    }
+
+    async fn no_handler_runs_without_the_session_that_it_was_to_have(open) {
+        let store = FailingStore::new(MemoryStore::new());
+        let app = app(open, Options::express("keyboard cat").name("sid").store(Arc::clone(&store))).await;
+        let mut browser = Browser::new();
+        text(&mut browser, &app, "/count").await;
+        // It could be read the second time: by a handler that asks for it.
+        store.fail_next_read();
+        let log = Captured::begin();
+        let response = browser.get(&app, "/count").await;
+        assert_eq!((response.status, response.set_cookie.len()), (503, 0), "{response:?}");
+        assert_eq!(log.lines("ERROR").len(), 1, "{}", log.text());
+        drop(log);
+        assert_eq!(text(&mut browser, &app, "/count").await, "2");
     }
 
     async fn a_proxy_is_believed_only_when_it_is_trusted(open) {

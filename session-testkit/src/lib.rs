@@ -9,6 +9,7 @@ pub mod contents;
 mod contract;
 mod fixture;
 pub mod lifetimes;
+mod log;
 pub mod processes;
 mod stores;
 pub mod verbs;
@@ -17,6 +18,7 @@ pub use self::{
     browser::{App, Browser, Request, Response},
     contract::{ContractTest, admin_tests, store_tests},
     fixture::{Fixture, ManualClock, run},
+    log::Captured,
     stores::{CANARY, Call, FailingStore, GatedStore, RecordingStore},
 };
 
@@ -187,6 +189,8 @@ macro_rules! adapter_contract {
             a_store_that_cannot_be_read_is_an_opaque_500,
             a_store_that_cannot_be_written_is_an_opaque_500,
             a_store_that_is_down_harms_no_route_that_never_asks,
+            what_ends_a_request_is_logged_once_with_its_cause,
+            no_handler_runs_without_the_session_that_it_was_to_have,
             a_save_that_fails_after_a_login_leaves_the_visitor_the_session,
             a_proxy_is_believed_only_when_it_is_trusted,
             every_asking_in_one_request_gets_the_same_session,

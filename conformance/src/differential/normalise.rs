@@ -52,7 +52,9 @@ pub(super) struct Session<'a> {
 }
 
 pub(super) fn answer(reply: &Reply, ops: &[Op], session: &Session<'_>, symbols: &mut Symbols) -> Answer {
-    let mut answer = Answer { status: reply.status, ..Answer::default() };
+    // Where a store failed, Express says 500 as of every error, and this project 503.
+    let status = if reply.status == 503 && is_error_page(reply) { 500 } else { reply.status };
+    let mut answer = Answer { status, ..Answer::default() };
     answer.body = body(reply, ops, symbols, &mut answer);
     for line in set_cookies(reply) {
         let line = set_cookie(&line, session, symbols, &mut answer.times);
@@ -174,8 +176,12 @@ fn set_cookie(line: &str, session: &Session<'_>, symbols: &mut Symbols, times: &
     written
 }
 
+fn is_error_page(reply: &Reply) -> bool {
+    reply.status >= 400 && !reply.body.starts_with('[')
+}
+
 fn body(reply: &Reply, ops: &[Op], symbols: &mut Symbols, answer: &mut Answer) -> String {
-    if reply.status >= 400 && !reply.body.starts_with('[') {
+    if is_error_page(reply) {
         return ERROR_PAGE.to_owned();
     }
     let results: Vec<&RawValue> = match serde_json::from_str(&reply.body) {

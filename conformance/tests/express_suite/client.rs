@@ -72,10 +72,10 @@ impl Answer {
         self.set_cookie.is_empty()
     }
 
-    /// A 500 that tells the client nothing; Rocket puts a page of its own into it.
+    /// A 503 or 500 that tells the client nothing; Rocket puts a page of its own into it.
     pub(crate) fn is_opaque_failure(&self) -> bool {
         let told = ["boom", "faulty", "cookie", "record"].iter().any(|word| self.body.contains(word));
-        self.status == 500 && !told && self.sets_no_cookie()
+        matches!(self.status, 500 | 503) && !told && self.sets_no_cookie()
     }
 }
 

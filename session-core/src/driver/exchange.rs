@@ -63,7 +63,8 @@ impl Exchange {
     /// a new one is not saved any more ([`Error::ResponseOut`]).
     ///
     /// # Errors
-    /// The store failed, or holds a record that cannot be read. Asking again tries again.
+    /// The store failed, or holds a record that cannot be read. Asking again tries again. Whoever ends the request because of it
+    /// tells the log ([`Error::log`]).
     pub fn session(
         &self,
         request: &RequestInfo<'_>,
@@ -84,7 +85,7 @@ impl Exchange {
                 }
                 Err(error) => Err(error),
             };
-            let session = loaded.inspect_err(|error| log(&exchange.span, error))?;
+            let session = loaded?;
             // Of two who asked at the same time, the slower takes the other's.
             Ok(exchange.hand_out(exchange.session.get_or_init(|| session)))
         }
@@ -108,8 +109,9 @@ impl Exchange {
     /// those that are there. To be awaited before the response head goes out.
     ///
     /// # Errors
-    /// The session could not be saved ([`SaveError::Fail`](crate::SaveError::Fail)). The client shall get an empty 500, with
-    /// the error's own [`cookies`](EndError::cookies). Asking again tries again.
+    /// The session could not be saved ([`SaveError::Fail`](crate::SaveError::Fail)). The client shall get an empty response with the
+    /// [status](Error::status) of the error and its own [`cookies`](EndError::cookies), and the log the cause ([`Error::log`]).
+    /// Asking again tries again.
     pub async fn end(&self) -> Result<Vec<String>, EndError> {
         let session = match (self.ends_unasked(), self.0.session.get()) {
             (false, Some(Some(session))) => session,
@@ -119,10 +121,7 @@ impl Exchange {
         let cookies = cookie.into_iter().collect();
         match error {
             None => Ok(cookies),
-            Some(error) => {
-                log(&self.0.span, &error);
-                Err(EndError { cookies, error })
-            }
+            Some(error) => Err(EndError { cookies, error }),
         }
     }
 
@@ -169,13 +168,6 @@ fn within<T>(span: &Span, work: impl FnOnce() -> T) -> T {
 
 fn poll_within<F: Future>(span: &Span, mut future: Pin<&mut F>) -> impl Future<Output = F::Output> {
     poll_fn(move |context| within(span, || future.as_mut().poll(context)))
-}
-
-/// The client gets an opaque answer; this is where the cause is told, once.
-fn log(span: &Span, error: &Error) {
-    span.in_scope(|| {
-        tracing::error!(error = error as &dyn std::error::Error, "the request fails because of its session");
-    });
 }
 
 impl fmt::Debug for Exchange {
