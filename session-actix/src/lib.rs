@@ -111,7 +111,11 @@ where
             {
                 // Its own `into_response` would lose the error.
                 let (request, _) = request.into_parts();
-                return Ok(ServiceResponse::new(request, failure(error)).map_into_right_body());
+                return Ok(ServiceResponse::new(
+                    request,
+                    HttpResponse::from_error(SessionError::told(error)),
+                )
+                .map_into_right_body());
             }
             end(exchange, inner.call(request).await).await
         })
@@ -135,7 +139,10 @@ async fn end<B>(
             Ok(response.into_response(failure).map_into_right_body())
         }
         (Err(error), Ok(cookies)) => Err(with_cookies(error, &cookies)),
-        (Err(_), Err(error)) => {
+        (Err(below), Err(error)) => {
+            if let Some(below) = below.as_error::<SessionError>() {
+                below.tell();
+            }
             let cookies = error.cookies().to_vec();
             Err(with_cookies(SessionError::from(Error::from(error)).into(), &cookies))
         }
@@ -215,7 +222,10 @@ impl SessionExt for HttpRequest {
     fn session(&self) -> impl Future<Output = Result<Option<Session>, SessionError>> + use<> {
         let exchange = self.extensions().get::<Exchange>().cloned();
         let session = exchange.map(|exchange| ask(&exchange, self));
-        async { Ok(session.ok_or(Error::NoLayer(MISSING))?.await?.map(Session)) }
+        async {
+            let session = session.ok_or(Error::NoLayer(MISSING))?.await;
+            Ok(session.map_err(SessionError::told)?.map(Session))
+        }
     }
 }
 
@@ -228,7 +238,8 @@ impl SessionExt for ServiceRequest {
 const MISSING: &str = "add .wrap(SessionMiddleware::new(options)?) around this route";
 
 /// Why there is no session, or what a call on it failed with: for the `?` of a handler. It is told to the log when a response is
-/// made of it, and the client gets the [status](Error::status) and nothing else. For a page of your own it is the response's error:
+/// made of it, and the client gets the [status](Error::status) and nothing else. For a page of your own it is the response's error
+/// (but where an inner middleware fails in a request of which a cookie goes out: that is another error, with a response):
 ///
 /// ```
 /// use actix_web::{dev::ServiceResponse, http::StatusCode, middleware::{ErrorHandlerResponse, ErrorHandlers}};
@@ -245,41 +256,55 @@ const MISSING: &str = "add .wrap(SessionMiddleware::new(options)?) around this r
 /// let pages = ErrorHandlers::new().handler(StatusCode::SERVICE_UNAVAILABLE, page::<actix_web::body::BoxBody>);
 /// ```
 #[derive(Clone, Debug)]
-pub struct SessionError(Arc<Error>);
+pub struct SessionError {
+    error: Arc<Error>,
+    is_told: bool,
+}
 
 impl SessionError {
     /// What went wrong.
     #[must_use]
     pub fn error(&self) -> &Error {
-        &self.0
+        &self.error
+    }
+
+    /// The exchange has told the log.
+    fn told(error: Error) -> Self {
+        Self { error: Arc::new(error), is_told: true }
+    }
+
+    fn tell(&self) {
+        if !self.is_told {
+            self.error.log();
+        }
     }
 }
 
 impl From<Error> for SessionError {
     fn from(error: Error) -> Self {
-        Self(Arc::new(error))
+        Self { error: Arc::new(error), is_told: false }
     }
 }
 
 impl fmt::Display for SessionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        self.error.fmt(f)
     }
 }
 
 impl std::error::Error for SessionError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.0.source()
+        self.error.source()
     }
 }
 
 impl ResponseError for SessionError {
     fn status_code(&self) -> StatusCode {
-        StatusCode::from_u16(self.0.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+        StatusCode::from_u16(self.error.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
     fn error_response(&self) -> HttpResponse<BoxBody> {
-        self.0.log();
+        self.tell();
         HttpResponse::new(self.status_code())
     }
 }

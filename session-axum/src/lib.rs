@@ -111,7 +111,7 @@ where
             future: Box::pin(async move {
                 match session.await {
                     Ok(_) => end(exchange, boxed(inner.call(request).await)).await,
-                    Err(error) => Ok(SessionError::from(error).into_response()),
+                    Err(error) => Ok(SessionError::told(error).into_response()),
                 }
             }),
         }
@@ -180,6 +180,9 @@ async fn end<E>(exchange: Exchange, response: Result<Response<Body>, E>) -> Resu
         Ok(response) => response,
         // It has no headers, and whoever makes a response of it knows no cookie.
         Err(error) => {
+            if let Err(unsaved) = ended {
+                Error::from(unsaved).log();
+            }
             exchange.cookies_are_lost();
             return Err(error);
         }
@@ -261,7 +264,7 @@ impl<S: Send + Sync> OptionalFromRequestParts<S> for Session {
 pub async fn session(parts: &Parts) -> Result<Option<Session>, SessionError> {
     let exchange = parts.extensions.get::<Exchange>().ok_or(Error::NoLayer(MISSING))?;
     let session = ask(exchange, &parts.uri, &parts.headers, &parts.extensions);
-    Ok(session.await?.map(Session))
+    Ok(session.await.map_err(SessionError::told)?.map(Session))
 }
 
 const MISSING: &str = "add .layer(SessionLayer::new(options)?) around this route";
@@ -284,40 +287,50 @@ const MISSING: &str = "add .layer(SessionLayer::new(options)?) around this route
 /// let app: Router = Router::new().layer(map_response(page));
 /// ```
 #[derive(Clone, Debug)]
-pub struct SessionError(Arc<Error>);
+pub struct SessionError {
+    error: Arc<Error>,
+    is_told: bool,
+}
 
 impl SessionError {
     /// What went wrong.
     #[must_use]
     pub fn error(&self) -> &Error {
-        &self.0
+        &self.error
+    }
+
+    /// The exchange has told the log.
+    fn told(error: Error) -> Self {
+        Self { error: Arc::new(error), is_told: true }
     }
 }
 
 impl From<Error> for SessionError {
     fn from(error: Error) -> Self {
-        Self(Arc::new(error))
+        Self { error: Arc::new(error), is_told: false }
     }
 }
 
 impl fmt::Display for SessionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        self.error.fmt(f)
     }
 }
 
 impl std::error::Error for SessionError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.0.source()
+        self.error.source()
     }
 }
 
 impl IntoResponse for SessionError {
     fn into_response(self) -> AxumResponse {
-        self.0.log();
-        let status = StatusCode::from_u16(self.0.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        if !self.is_told {
+            self.error.log();
+        }
+        let status = StatusCode::from_u16(self.error.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = status.into_response();
-        response.extensions_mut().insert(self);
+        response.extensions_mut().insert(Self { is_told: true, ..self });
         response
     }
 }

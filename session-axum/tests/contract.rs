@@ -21,7 +21,7 @@ use http_body_util::BodyExt;
 use session_axum::{Session, SessionError, SessionLayer};
 use session_core::{Error, MemoryStore, Options, Sessions};
 use session_testkit::{
-    App, Browser, Captured, FailingStore, Request, Response,
+    App, Browser, CANARY, Captured, FailingStore, Request, Response,
     adapter::{answer, later, twice},
 };
 use tower::{Layer, Service, ServiceBuilder, ServiceExt};
@@ -199,6 +199,31 @@ fn failing_after_a_login(
         }
     });
     SessionLayer::new(options(store)).unwrap().layer(below)
+}
+
+/// And if it cannot be stored, the log is told: nobody else is.
+#[test]
+fn where_the_service_below_answers_an_error_a_save_that_fails_is_told() {
+    session_testkit::run(async {
+        let memory = Arc::new(MemoryStore::new());
+        let mut browser = Browser::new();
+        browser.get(&Axum(routes().layer(SessionLayer::new(options(&memory)).unwrap())), "/count").await;
+        let store = FailingStore::new(memory);
+        store.fail_writes(true);
+        let layer = SessionLayer::new(Options::new("keyboard cat").store(Arc::clone(&store))).unwrap();
+        let service = layer.layer(tower::service_fn(async |request: http::Request<Body>| {
+            let (mut parts, _) = request.into_parts();
+            let session = Session::from_request_parts(&mut parts, &()).await.unwrap();
+            session.insert("user", "tj").unwrap();
+            Err::<http::Response<Body>, _>("too slow")
+        }));
+        let log = Captured::begin();
+        let cookie = format!("sid={}", browser.cookie("sid").unwrap());
+        let request = http::Request::builder().header("cookie", cookie).body(Body::empty()).unwrap();
+        assert_eq!(service.oneshot(request).await.unwrap_err(), "too slow");
+        let told = log.lines("ERROR");
+        assert!(told.len() == 1 && told[0].contains(CANARY), "{}", log.text());
+    });
 }
 
 /// A service that may be called only where it was asked whether it is ready: its clone was not.

@@ -130,8 +130,8 @@ impl Error {
         if matches!(self, Self::Store(StoreError::Unavailable { .. })) { 503 } else { 500 }
     }
 
-    /// Tells the log, at error level and with the whole cause, that a request ends because of this: for an adapter, when it makes
-    /// a response of it, which tells the client nothing.
+    /// Tells the log, at error level and with the whole cause, that a request fails because of this: for an adapter, when it makes
+    /// a response of it, which tells the client nothing. Of a session that could not be read the exchange has done so.
     pub fn log(&self) {
         tracing::error!(error = self as &dyn StdError, "the request fails because of its session");
     }

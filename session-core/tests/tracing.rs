@@ -135,7 +135,7 @@ fn a_session_that_somebody_ended_is_told_to_be_gone() {
 }
 
 #[test]
-fn the_cause_of_a_failed_request_is_told_by_whoever_ends_it_and_with_no_id() {
+fn the_cause_of_a_failed_request_is_logged_once() {
     session_testkit::run(async {
         let store = FailingStore::new(MemoryStore::new());
         let sessions = options(Arc::clone(&store)).build().unwrap();
@@ -145,12 +145,10 @@ fn the_cause_of_a_failed_request_is_told_by_whoever_ends_it_and_with_no_id() {
         let text = cookie(&sid);
         let each = |visit: &mut dyn FnMut(&str, &[u8])| visit("cookie", text.as_bytes());
         let exchange = sessions.exchange();
-        let error = exchange.session(&RequestInfo::new("/", false, &each)).await.unwrap_err();
+        assert!(exchange.session(&RequestInfo::new("/", false, &each)).await.is_err());
         exchange.end().await.unwrap();
-        let told = || String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-        assert_eq!(told().matches(CANARY).count(), 0, "{}", told());
-        error.log();
-        assert_eq!(told().matches(CANARY).count(), 1, "{}", told());
-        assert!(!told().contains(sid.as_str()), "{}", told());
+        let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        assert_eq!(text.matches(CANARY).count(), 1, "{text}");
+        assert!(!text.contains(sid.as_str()), "{text}");
     });
 }

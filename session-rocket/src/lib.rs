@@ -77,7 +77,7 @@ impl Fairing for SessionFairing {
         let exchange = self.sessions.exchange();
         let read =
             if self.sessions.reads_on_arrival() { ask(&exchange, request).await.map(drop) } else { Ok(()) };
-        let failed = read.err().map(|error| SessionError::from(error).tell());
+        let failed = read.err().map(|error| SessionError::told(error).tell());
         // Set once: this fairing is a singleton.
         _ = slot(request).set(Carried { exchange, failed });
     }
@@ -173,6 +173,10 @@ impl<'r> FromRequest<'r> for Session {
     async fn from_request(request: &'r Request<'_>) -> Outcome<Self, SessionError> {
         match session(request).await.and_then(|session| session.ok_or_else(|| Error::OutsidePath.into())) {
             Ok(session) => Outcome::Success(session),
+            // A route may take that for an answer: what Rocket logs of a guard that fails is enough.
+            Err(error) if matches!(*error.error, Error::OutsidePath) => {
+                Outcome::Error((error.status(), error))
+            }
             Err(mut error) => Outcome::Error((error.tell(), error)),
         }
     }
@@ -184,14 +188,14 @@ impl<'r> FromRequest<'r> for Session {
 /// [`Error::NoLayer`]: no [`SessionFairing`] is attached; or the store failed.
 pub async fn session(request: &Request<'_>) -> Result<Option<Session>, SessionError> {
     let carried = slot(request).get().ok_or(Error::NoLayer(MISSING))?;
-    Ok(ask(&carried.exchange, request).await?.map(Session))
+    Ok(ask(&carried.exchange, request).await.map_err(SessionError::told)?.map(Session))
 }
 
 const MISSING: &str = "add .attach(SessionFairing::new(options)?) to the rocket";
 
 /// Why there is no session, or what a call on it failed with: for the `?` of a handler. It is told to the log once, by the guard or
 /// when a response is made of it, and the client gets the [status](Error::status) and nothing else: for a page of your own,
-/// register a catcher.
+/// register a catcher. (No catcher comes after a save at the end of the request: if that fails, the response is empty.)
 #[derive(Clone)]
 pub struct SessionError {
     error: Arc<Error>,
@@ -205,10 +209,19 @@ impl SessionError {
         &self.error
     }
 
+    /// The exchange has told the log.
+    fn told(error: Error) -> Self {
+        Self { error: Arc::new(error), is_told: true }
+    }
+
     fn tell(&mut self) -> Status {
         if !std::mem::replace(&mut self.is_told, true) {
             self.error.log();
         }
+        self.status()
+    }
+
+    fn status(&self) -> Status {
         Status::new(self.error.status())
     }
 }

@@ -234,7 +234,10 @@ contract! {
 
     async fn outside_the_cookies_path_there_is_no_session(open) {
         let app = app(open, new(MemoryStore::new()).cookie(CookieOptions::new().path("/shop"))).await;
+        let log = Captured::begin();
         assert_eq!(app.send(Request::get("/optional")).await.body, "none");
+        assert!(log.lines("ERROR").is_empty(), "{}", log.text());
+        drop(log);
         assert_eq!(app.send(Request::get("/count")).await.status, 500);
         assert_eq!(app.send(Request::get("/shopping/count")).await.status, 500);
         assert_eq!(app.send(Request::get("/shop/count")).await.body, "1");

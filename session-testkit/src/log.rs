@@ -2,10 +2,15 @@
 
 use std::{
     fmt, io,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
-use tracing::subscriber::DefaultGuard;
+use tracing::{
+    Dispatch,
+    subscriber::{DefaultGuard, NoSubscriber},
+};
+
+static SECOND: OnceLock<Dispatch> = OnceLock::new();
 
 /// Keeps what this thread logs, at every level, for as long as it lives.
 pub struct Captured {
@@ -20,6 +25,8 @@ impl Captured {
     /// From now on.
     #[must_use]
     pub fn begin() -> Self {
+        // While there is one subscriber only, what another thread logs first is off for all.
+        SECOND.get_or_init(|| Dispatch::new(NoSubscriber::new()));
         let log = Log::default();
         let written = log.clone();
         let subscriber = tracing_subscriber::fmt()

@@ -6,7 +6,7 @@ use std::{
     pin::pin,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     task::Poll,
     time::Duration,
@@ -180,8 +180,8 @@ pub async fn a_list_beside_touches_shows_all_with_their_own_records(fixture: &Fi
     }
     let (store, sids) = (fixture.process(), all.keys().cloned().collect::<Vec<_>>());
     let (sooner, later) = (lasting(fixture, Some(LIFE), "").cookie, record(fixture, "").cookie);
-    let ended = Arc::new(AtomicBool::new(false));
-    let end = Arc::clone(&ended);
+    let (ended, touches) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+    let (end, touched) = (Arc::clone(&ended), Arc::clone(&touches));
     let touching = tokio::spawn(async move {
         for (at, sid) in sids.iter().enumerate().cycle() {
             if end.load(Ordering::SeqCst) {
@@ -189,10 +189,14 @@ pub async fn a_list_beside_touches_shows_all_with_their_own_records(fixture: &Fi
             }
             let cookie = if at % 2 == 0 { &sooner } else { &later };
             assert_eq!(store.touch(sid, cookie, &Expect::Anything).await.unwrap(), Touched::Moved);
+            touched.fetch_add(1, Ordering::SeqCst);
             tokio::task::yield_now().await;
         }
     });
-    for _ in 0..12 {
+    // So many with touches beside them. One that never waits may be over each time before anybody can.
+    let (mut beside, mut lists) = (0, 0);
+    while beside < 12 && lists < 200 {
+        let before = touches.load(Ordering::SeqCst);
         let (mut sids, mut records) = (BTreeSet::new(), BTreeMap::new());
         fixture.store.ids(&mut |sid| _ = sids.insert(sid)).await.unwrap();
         fixture
@@ -200,8 +204,11 @@ pub async fn a_list_beside_touches_shows_all_with_their_own_records(fixture: &Fi
             .all(&mut |sid, record: Record| _ = records.insert(sid, text_of(&record)))
             .await
             .unwrap();
+        beside += usize::from(touches.load(Ordering::SeqCst) > before);
+        lists += 1;
         assert!(sids.iter().eq(all.keys()), "who stays is not shown");
         assert!(records == all, "not shown, or shown with another one's record");
+        tokio::task::yield_now().await;
     }
     ended.store(true, Ordering::SeqCst);
     touching.await.unwrap();

@@ -63,8 +63,7 @@ impl Exchange {
     /// a new one is not saved any more ([`Error::ResponseOut`]).
     ///
     /// # Errors
-    /// The store failed, or holds a record that cannot be read. Asking again tries again. Whoever ends the request because of it
-    /// tells the log ([`Error::log`]).
+    /// The store failed, or holds a record that cannot be read: the log was told ([`Error::log`]). Asking again tries again.
     pub fn session(
         &self,
         request: &RequestInfo<'_>,
@@ -85,7 +84,8 @@ impl Exchange {
                 }
                 Err(error) => Err(error),
             };
-            let session = loaded?;
+            // Also where the handler, or the framework's `Option`, takes no notice.
+            let session = loaded.inspect_err(|error| within(&exchange.span, || error.log()))?;
             // Of two who asked at the same time, the slower takes the other's.
             Ok(exchange.hand_out(exchange.session.get_or_init(|| session)))
         }

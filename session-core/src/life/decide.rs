@@ -545,4 +545,136 @@ mod tests {
             }
         }
     }
+
+    /// A session that the client and the store have, of which nothing was done in this request.
+    const HELD: Facts = Facts {
+        presence: Presence::Present,
+        cookie_matches: true,
+        has_its_cookie: true,
+        same_id: true,
+        changed: false,
+        cookie_changed: false,
+        cookie_unsaved: false,
+        saved: Saved::Current,
+        expires: true,
+        cookie_secure: false,
+        connection_secure: false,
+        touch_due: false,
+        cookie_in_doubt: false,
+        stored: true,
+        unconfirmed: false,
+        renewed: false,
+        has_renewed: false,
+        end_known: true,
+        ended_elsewhere: false,
+    };
+
+    /// In both profiles' words for when a cookie is sent again.
+    fn new_and_express() -> [Policies; 2] {
+        [CookieRenewal::WithRecord, CookieRenewal::OnChange].map(|cookie_renewal| Policies {
+            save_uninitialized: false,
+            rolling: false,
+            unset: Unset::Keep,
+            cookie_change: CookieChange::Counts,
+            explicit_save: ExplicitSave::Counts,
+            removal: RemovalCookie::OnDestroy,
+            cookie_renewal,
+        })
+    }
+
+    const SENDS: Decision = Decision { write: Write::Nothing, cookie: SetCookie::Send };
+
+    #[test]
+    fn with_an_error_goes_out_what_nobody_else_would_tell() {
+        let [new, express] = new_and_express();
+        let sends = |facts: Facts, policies: &Policies| match cookie_with_error(&facts, policies, SENDS) {
+            SetCookie::Send => true,
+            cookie => {
+                assert_eq!(cookie, SetCookie::Nothing);
+                false
+            }
+        };
+        // A record that would be nobody's.
+        let nobodys = Facts { cookie_matches: false, ..HELD };
+        let renewed = Facts { renewed: true, ..HELD };
+        let changed = Facts { cookie_changed: true, ..renewed };
+        for policies in [&new, &express] {
+            assert!(sends(nobodys, policies) && !sends(Facts { stored: false, ..nobodys }, policies));
+            assert!(!sends(Facts { presence: Presence::Unset, ..nobodys }, policies));
+            assert!(!sends(HELD, policies));
+            // Attributes that are in the record, as was heard a moment ago.
+            assert!(sends(changed, policies));
+            for unheard in [
+                Facts { renewed: false, ..changed },
+                Facts { unconfirmed: true, ..changed },
+                Facts { cookie_in_doubt: true, ..changed },
+                Facts { presence: Presence::Ending, ..changed },
+            ] {
+                assert!(!sends(unheard, policies), "{unheard:?}");
+            }
+        }
+        assert!(!sends(Facts { cookie_unsaved: true, ..changed }, &express));
+        // The record's end, where the cookie follows it.
+        assert!(sends(renewed, &new) && !sends(renewed, &express));
+        assert!(!sends(Facts { stored: false, ..renewed }, &new));
+    }
+
+    #[test]
+    fn before_a_cookie_that_ends_with_the_record_the_end_is_known() {
+        let [new, express] = new_and_express();
+        let unknown = Facts { end_known: false, ..HELD };
+        assert!(is_to_settle(&unknown, &new, SENDS));
+        assert!(!is_to_settle(&unknown, &express, SENDS));
+        for known in [HELD, Facts { renewed: true, ..unknown }, Facts { stored: false, ..unknown }] {
+            assert!(!is_to_settle(&known, &new, SENDS), "{known:?}");
+        }
+        for other in [Decision::NOTHING, Decision { write: Write::Set, ..SENDS }] {
+            assert!(!is_to_settle(&unknown, &new, other), "{other:?}");
+        }
+        let rolling = Policies { rolling: true, ..new };
+        let settles = Decision { write: Write::Touch, ..SENDS };
+        assert_eq!([decide(&unknown, &rolling), decide(&HELD, &rolling)], [settles, SENDS]);
+    }
+
+    #[test]
+    fn a_look_is_for_cookies_that_another_request_may_have_replaced() {
+        let [new, express] = new_and_express();
+        assert_eq!([false, true].map(|asked| is_to_look_after(&new, asked)), [Some(100), Some(1_000)]);
+        assert_eq!([false, true].map(|asked| is_to_look_after(&express, asked)), [None, None]);
+
+        let touch = |cookie| Decision { write: Write::Touch, cookie };
+        let (nothing, send) = (SetCookie::Nothing, SetCookie::Send);
+        for (decision, before, may_touch, after) in [
+            (touch(send), nothing, true, touch(send)),
+            (touch(nothing), send, true, touch(nothing)),
+            // One touch is enough; the cookie that was to go out does.
+            (touch(send), nothing, false, SENDS),
+            (touch(nothing), send, false, SENDS),
+            (touch(nothing), nothing, false, Decision::NOTHING),
+            (Decision::NOTHING, send, true, SENDS),
+            (
+                Decision { write: Write::Set, cookie: nothing },
+                send,
+                true,
+                Decision { write: Write::Set, cookie: nothing },
+            ),
+        ] {
+            assert_eq!(after_look(decision, before, may_touch), after, "{decision:?} {before:?} {may_touch}");
+        }
+    }
+
+    #[test]
+    fn a_write_of_the_handler_keeps_back_what_the_end_of_a_request_tells_the_browser() {
+        let [new, express] = new_and_express();
+        let kept = |writer, policies: &Policies, touch| kept_to(writer, policies, touch, 1_000);
+        let due = Touch::AfterPercent(20);
+        for writer in [Writer::Handler, Writer::LateHandler] {
+            assert_eq!(kept(writer, &new, due), Some(800));
+            assert_eq!(kept(writer, &express, due), None);
+            assert_eq!(kept(writer, &Policies { rolling: true, ..new }, due), None);
+            assert_eq!(kept(writer, &new, Touch::EveryRequest), None);
+            assert_eq!(kept(writer, &new, Touch::AfterPercent(100)), None, "no touch will ever tell");
+        }
+        assert_eq!(kept(Writer::End, &new, due), None);
+    }
 }
