@@ -631,9 +631,6 @@ mod tests {
         for other in [Decision::NOTHING, Decision { write: Write::Set, ..SENDS }] {
             assert!(!is_to_settle(&unknown, &new, other), "{other:?}");
         }
-        let rolling = Policies { rolling: true, ..new };
-        let settles = Decision { write: Write::Touch, ..SENDS };
-        assert_eq!([decide(&unknown, &rolling), decide(&HELD, &rolling)], [settles, SENDS]);
     }
 
     #[test]
