@@ -306,7 +306,7 @@ contract! {
         assert_eq!(app.send(request).await.body, "2");
     }
 
-    async fn a_store_that_cannot_be_read_is_an_opaque_500(open) {
+    async fn a_store_that_cannot_be_read_is_an_opaque_failure(open) {
         for express in [false, true] {
             let store = FailingStore::new(MemoryStore::new());
             let options = if express { Options::express("keyboard cat").name("sid") } else { Options::new("keyboard cat") };
@@ -322,7 +322,7 @@ contract! {
         }
     }
 
-    async fn a_store_that_cannot_be_written_is_an_opaque_500(open) {
+    async fn a_store_that_cannot_be_written_is_an_opaque_failure(open) {
         let store = FailingStore::new(MemoryStore::new());
         let app = app(open, new(Arc::clone(&store))).await;
         let mut browser = Browser::new();

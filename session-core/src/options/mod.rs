@@ -336,7 +336,7 @@ impl Options {
         Self { corrupt, ..self }
     }
 
-    /// What a failed save at the end of a request does to the response. Default: an opaque 500.
+    /// What a failed save at the end of a request does to the response. Default: an opaque 503 or 500.
     #[must_use]
     pub fn save_error(self, save_error: SaveError) -> Self {
         Self { save_error, ..self }

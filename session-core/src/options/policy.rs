@@ -85,7 +85,7 @@ pub enum Touch {
 /// What a failed save does to the response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SaveError {
-    /// The client gets an opaque 500 instead of an answer that claims what was not stored.
+    /// The client gets an opaque 503 or 500 instead of an answer that claims what was not stored.
     Fail,
     /// The response goes out as the handler made it; the error is logged. Nearest to Express.
     Log,
