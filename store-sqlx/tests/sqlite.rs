@@ -18,7 +18,7 @@ use session_core::{
     AdminStore, Cookie, Destroyed, Expect, Options, Record, RequestInfo, Set, Sid, Store, StoreError, Stored,
     Touched, async_trait,
 };
-use session_testkit::{Fixture, ManualClock};
+use session_testkit::{Captured, Fixture, ManualClock};
 use store_sqlx::{
     SqliteStore, SqliteTable,
     sqlx::{
@@ -585,11 +585,7 @@ fn who_touches_prunes_as_well_as_often_as_the_option_says() {
 /// Nobody waits for a pruning, so that only the log can tell.
 #[tokio::test]
 async fn rows_that_cannot_be_pruned_are_told() {
-    let log = Arc::new(Mutex::new(Vec::new()));
-    let written = Arc::clone(&log);
-    let writer = move || Log(Arc::clone(&written));
-    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(writer).finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
+    let log = Captured::begin();
     let (folder, clock) = (TempDir::new(), ManualClock::new());
     let store = SqliteStore::open(&folder.url()).unwrap().clock(clock.clock());
     let sid = put(&store, &record("")).await;
@@ -601,21 +597,7 @@ async fn rows_that_cannot_be_pruned_are_told() {
     }
     clock.pass(Duration::from_secs(15 * 60 + 1));
     store.touch(&sid, &record("").cookie, &Expect::Anything).await.unwrap();
-    let shown = || String::from_utf8(log.lock().unwrap().clone()).unwrap();
-    eventually(async || shown().contains("expired sessions stay for now")).await;
-    let text = shown();
-    assert!(text.contains("WARN") && text.contains("it is kept") && !text.contains(sid.as_str()), "{text}");
-}
-
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl std::io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
+    eventually(async || log.text().contains("expired sessions stay for now")).await;
+    let text = log.lines("WARN").join("\n");
+    assert!(text.contains("it is kept") && !log.text().contains(sid.as_str()), "{text}");
 }
