@@ -1,4 +1,4 @@
-use session_core::{Error, Options, RequestInfo, Session, Sessions};
+use session_core::{Error, Options, RequestInfo, SessionHandle, Sessions};
 
 use crate::{
     Asks, now,
@@ -45,7 +45,7 @@ impl Visitor {
     /// Those of the session.
     pub fn visit(&self, asks: Asks) -> Result<Vec<String>, Error> {
         let header = if asks == Asks::New { &self.unknown } else { &self.known };
-        let handler = async |session: Session| match asks {
+        let handler = async |session: SessionHandle| match asks {
             Asks::Nothing => Ok(()),
             Asks::Read => session.get::<u32>("views").map(drop),
             Asks::Write => {
@@ -67,7 +67,7 @@ impl Visitor {
     pub fn exchange(
         &self,
         cookie_header: &str,
-        handler: Option<impl AsyncFnOnce(Session) -> Result<(), Error>>,
+        handler: Option<impl AsyncFnOnce(SessionHandle) -> Result<(), Error>>,
     ) -> Result<Vec<String>, Error> {
         let each = |visit: &mut dyn FnMut(&str, &[u8])| {
             HEADERS.iter().for_each(|(name, value)| visit(name, value.as_bytes()));

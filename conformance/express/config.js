@@ -49,6 +49,10 @@ const CONFIG = {
   clock: flag,
 }
 
+// What an outer layer has; where it is served from is the server's.
+const { port: _, store: __, tls: ___, clock: ____, ...OUTER } = CONFIG
+CONFIG.outer = object
+
 const TLS = { certificate: text, key: text }
 
 const STORE_FAILS = { verb: oneOf('get', 'set', 'touch', 'destroy'), call: number }
@@ -112,6 +116,7 @@ function readConfig(json = '{}') {
   check(cookie, COOKIE, 'cookie.')
   if (config.storeFails !== undefined) check(config.storeFails, STORE_FAILS, 'storeFails.')
   if (config.tls !== undefined) check(config.tls, TLS, 'tls.')
+  if (config.outer !== undefined) readOuter(config)
 
   const store = { kind: 'memory', options: {}, ...config.store }
   check(store, STORE, 'store.')
@@ -119,6 +124,15 @@ function readConfig(json = '{}') {
   if (store.kind !== 'memory' && !URL.canParse(store.url ?? '')) throw new Refusal('store.url', 'not a URL')
 
   return { port: 0, ...config, cookie, store }
+}
+
+function readOuter({ outer, trustProxy }) {
+  check(outer, OUTER, 'outer.')
+  if (outer.secret === undefined) throw new Refusal('outer.secret', 'missing')
+  check(outer.cookie ?? {}, COOKIE, 'outer.cookie.')
+  if (outer.trustProxy !== undefined && outer.trustProxy !== trustProxy) {
+    throw new Refusal('outer.trustProxy', 'Express has one `trust proxy` for the whole application')
+  }
 }
 
 function parse(json) {

@@ -80,7 +80,8 @@ async function serve(json) {
   if (config.storeWithoutTouch === true) store.touch = undefined
   if (config.storeFails !== undefined) failing(store, config.storeFails)
   const context = { admin, clock: config.clock === true, trustProxy: config.trustProxy }
-  const handler = app({ ...options, store }, context)
+  const outer = config.outer && sessionOptions({ ...config.outer, cookie: config.outer.cookie ?? {} })
+  const handler = app({ ...options, store }, outer, context)
   const server = config.tls
     ? https.createServer({ maxHeaderSize: MAX_HEADER_SIZE, cert: config.tls.certificate, key: config.tls.key }, handler)
     : http.createServer({ maxHeaderSize: MAX_HEADER_SIZE }, handler)
@@ -136,7 +137,7 @@ function checkSerializable(name = 'connect.sid', { path, domain }) {
   }
 }
 
-function app(options, { admin, clock, trustProxy }) {
+function app(options, outer, { admin, clock, trustProxy }) {
   const app = express()
   app.disable('etag')
   app.disable('x-powered-by')
@@ -147,6 +148,7 @@ function app(options, { admin, clock, trustProxy }) {
       next()
     })
   }
+  if (outer) app.use(session(outer)) // on a memory store of its own
   app.use(session(options))
   app.use(async (req, res) => {
     if (req.path === '/none') return answer(res, [])

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use express_session::{
     Exchange, Keygrip, KeygripAlgorithm, KeygripEncoding, MemoryStore, Options, Record, RequestInfo, Secret,
-    Session, Sessions, Sid, Store, cookie_session_value, cookie_values,
+    SessionHandle, Sessions, Sid, Store, cookie_session_value, cookie_values,
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -101,7 +101,7 @@ impl Wire {
     }
 }
 
-async fn begin(sessions: &Sessions, cookie: Option<&str>) -> (Exchange, Session) {
+async fn begin(sessions: &Sessions, cookie: Option<&str>) -> (Exchange, SessionHandle) {
     let headers = |visit: &mut dyn FnMut(&str, &[u8])| {
         cookie.iter().for_each(|cookie| visit("cookie", cookie.as_bytes()));
     };

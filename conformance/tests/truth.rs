@@ -17,7 +17,7 @@ use std::{
 };
 
 use express_session::{
-    CookieOptions, Error, Exchange, MemoryStore, Options, RequestInfo, Secret, Session, Sessions, Unset,
+    CookieOptions, Error, Exchange, MemoryStore, Options, RequestInfo, Secret, SessionHandle, Sessions, Unset,
 };
 use percent_encoding::percent_decode_str;
 use recorder::Recorder;
@@ -74,7 +74,7 @@ impl Row {
     }
 
     /// What the handler does.
-    async fn act(&self, session: &Session) {
+    async fn act(&self, session: &SessionHandle) {
         for step in self.action.split('+') {
             match step {
                 "nothing" => {}
@@ -120,7 +120,7 @@ impl Row {
     }
 }
 
-async fn begin(sessions: &Sessions, cookie: Option<&str>) -> (Exchange, Session) {
+async fn begin(sessions: &Sessions, cookie: Option<&str>) -> (Exchange, SessionHandle) {
     let headers = |visit: &mut dyn FnMut(&str, &[u8])| {
         cookie.iter().for_each(|cookie| visit("cookie", cookie.as_bytes()));
     };

@@ -4,10 +4,10 @@
 use std::{
     fmt,
     future::{Future, Ready, ready},
+    marker::PhantomData,
     ops::Deref,
     pin::Pin,
     rc::Rc,
-    sync::Arc,
 };
 
 use actix_web::{
@@ -20,7 +20,9 @@ use actix_web::{
         header::{HeaderMap, HeaderValue, SET_COOKIE},
     },
 };
-use session_core::{Error, Exchange, Options, OptionsError, RequestInfo, Sessions};
+use session_core::{
+    Error, Exchange, Failure, Lasting, Marked, Options, OptionsError, RequestInfo, SessionHandle, Sessions,
+};
 
 /// The middleware that gives every request below it its session.
 ///
@@ -40,9 +42,12 @@ use session_core::{Error, Exchange, Options, OptionsError, RequestInfo, Sessions
 /// let app = App::new().route("/", web::get().to(views)).wrap(sessions.clone());
 /// # Ok::<(), session_core::OptionsError>(())
 /// ```
-#[derive(Clone, Debug)]
-pub struct SessionMiddleware {
+///
+/// Below another one it serves the requests that the outer one leaves alone, because their path is outside its cookie's: so
+/// `/admin` can have sessions of its own. For several sessions in one request, give each its [`marker`](Self::marked).
+pub struct SessionMiddleware<M = ()> {
     sessions: Sessions,
+    marker: PhantomData<fn() -> M>,
 }
 
 impl SessionMiddleware {
@@ -53,42 +58,79 @@ impl SessionMiddleware {
     pub fn new(options: Options) -> Result<Self, OptionsError> {
         options.build().map(Self::from)
     }
+
+    /// For a session beside others: of a type of the application's own, by which `Session<M>` finds it. Each needs another cookie
+    /// name.
+    ///
+    /// ```
+    /// use actix_web::{App, web};
+    /// use session_actix::{Session, SessionMiddleware};
+    /// use session_core::Options;
+    ///
+    /// struct Cart;
+    ///
+    /// async fn page(user: Session, cart: Session<Cart>) -> &'static str { "" }
+    ///
+    /// let app = App::new()
+    ///     .route("/", web::get().to(page))
+    ///     .wrap(SessionMiddleware::new(Options::new("keyboard cat"))?)
+    ///     .wrap(SessionMiddleware::new(Options::new("keyboard cat").name("cart"))?.marked::<Cart>());
+    /// # Ok::<(), session_core::OptionsError>(())
+    /// ```
+    #[must_use]
+    pub fn marked<M>(self) -> SessionMiddleware<M> {
+        SessionMiddleware { sessions: self.sessions, marker: PhantomData }
+    }
 }
 
 /// From sessions that something else shares.
 impl From<Sessions> for SessionMiddleware {
     fn from(sessions: Sessions) -> Self {
-        Self { sessions }
+        Self { sessions, marker: PhantomData }
     }
 }
 
-impl<S, B> Transform<S, ServiceRequest> for SessionMiddleware
+impl<M> Clone for SessionMiddleware<M> {
+    fn clone(&self) -> Self {
+        Self { sessions: self.sessions.clone(), marker: PhantomData }
+    }
+}
+
+impl<M> fmt::Debug for SessionMiddleware<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("SessionMiddleware").field(&self.sessions).finish()
+    }
+}
+
+impl<S, B, M> Transform<S, ServiceRequest> for SessionMiddleware<M>
 where
     S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = actix_web::Error> + 'static,
     B: MessageBody + 'static,
+    M: 'static,
 {
     type Response = ServiceResponse<EitherBody<B>>;
     type Error = actix_web::Error;
-    type Transform = SessionService<S>;
+    type Transform = SessionService<S, M>;
     type InitError = ();
-    type Future = Ready<Result<SessionService<S>, ()>>;
+    type Future = Ready<Result<SessionService<S, M>, ()>>;
 
     fn new_transform(&self, inner: S) -> Self::Future {
-        ready(Ok(SessionService { inner: Rc::new(inner), sessions: self.sessions.clone() }))
+        ready(Ok(SessionService { inner: Rc::new(inner), middleware: self.clone() }))
     }
 }
 
 /// The service that [`SessionMiddleware`] makes.
 #[derive(Debug)]
-pub struct SessionService<S> {
+pub struct SessionService<S, M = ()> {
     inner: Rc<S>,
-    sessions: Sessions,
+    middleware: SessionMiddleware<M>,
 }
 
-impl<S, B> Service<ServiceRequest> for SessionService<S>
+impl<S, B, M> Service<ServiceRequest> for SessionService<S, M>
 where
     S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = actix_web::Error> + 'static,
     B: MessageBody + 'static,
+    M: 'static,
 {
     type Response = ServiceResponse<EitherBody<B>>;
     type Error = actix_web::Error;
@@ -98,29 +140,42 @@ where
 
     fn call(&self, request: ServiceRequest) -> Self::Future {
         let inner = Rc::clone(&self.inner);
-        // Below another of its kind this one does nothing, as in Express.
-        if request.extensions().contains::<Exchange>() {
+        // What the middleware around this one serves is its own, as in Express.
+        let outer = request.extensions().get::<Marked<M>>().cloned();
+        if outer.is_some_and(|outer| describe(request.request(), |info| outer.serves(info))) {
             return Box::pin(async move { Ok(inner.call(request).await?.map_into_left_body()) });
         }
-        let exchange = self.sessions.exchange();
-        request.extensions_mut().insert(exchange.clone());
-        let session = self.sessions.reads_on_arrival().then(|| ask(&exchange, request.request()));
-        Box::pin(async move {
+        let exchange = self.middleware.sessions.exchange();
+        request.extensions_mut().insert(exchange.clone().marked::<M>());
+        let on_arrival = self.middleware.sessions.reads_on_arrival();
+        let session = on_arrival.then(|| describe(request.request(), |info| exchange.session(info)));
+        lasting(&exchange.clone(), async move {
             if let Some(session) = session
                 && let Err(error) = session.await
             {
                 // Its own `into_response` would lose the error.
                 let (request, _) = request.into_parts();
-                return Ok(ServiceResponse::new(
-                    request,
-                    HttpResponse::from_error(SessionError::told(error)),
-                )
-                .map_into_right_body());
+                let failure = HttpResponse::from_error(SessionError(Failure::told(error)));
+                return Ok(ServiceResponse::new(request, failure).map_into_right_body());
             }
             end(exchange, inner.call(request).await).await
         })
     }
 }
+
+/// The request's future, which may outlive its client.
+fn lasting<T: 'static>(exchange: &Exchange, future: impl Future<Output = T> + 'static) -> Responding<T> {
+    if !exchange.may_outlive_client() {
+        return Box::pin(future);
+    }
+    // Outside of a task there is no worker that could go on.
+    let spawn = |rest: Responding<T>| {
+        drop(tokio::task::try_id().map(|_| actix_web::rt::spawn(async { drop(rest.await) })));
+    };
+    Box::pin(Lasting::new(Box::pin(future) as Responding<T>, exchange.clone(), spawn))
+}
+
+type Responding<T> = Pin<Box<dyn Future<Output = T>>>;
 
 /// Writes the session and appends its cookie; also when the service below failed.
 async fn end<B>(
@@ -134,17 +189,18 @@ async fn end<B>(
         }
         (Ok(response), Err(error)) => {
             let cookies = error.cookies().to_vec();
-            let mut failure = failure(error.into());
+            // The response keeps the error, for middleware outside.
+            let mut failure = HttpResponse::from_error(SessionError(error.into()));
             append(failure.headers_mut(), &cookies);
             Ok(response.into_response(failure).map_into_right_body())
         }
         (Err(error), Ok(cookies)) => Err(with_cookies(error, &cookies)),
         (Err(below), Err(error)) => {
             if let Some(below) = below.as_error::<SessionError>() {
-                below.tell();
+                below.0.tell();
             }
             let cookies = error.cookies().to_vec();
-            Err(with_cookies(SessionError::from(Error::from(error)).into(), &cookies))
+            Err(with_cookies(SessionError(error.into()).into(), &cookies))
         }
     }
 }
@@ -167,45 +223,82 @@ fn append(headers: &mut HeaderMap, cookies: &[String]) {
     }
 }
 
-/// Describes the request, and asks for its session.
-fn ask(
-    exchange: &Exchange,
-    request: &HttpRequest,
-) -> impl Future<Output = Result<Option<session_core::Session>, Error>> + Send + use<> {
-    let headers = request.headers();
+/// Describes the request.
+fn describe<T>(request: &HttpRequest, then: impl FnOnce(&RequestInfo<'_>) -> T) -> T {
+    let (uri, headers) = (request.uri(), request.headers());
+    let uri = uri.path_and_query().map_or(uri.path(), |path_and_query| path_and_query.as_str());
+    let encrypted = request.app_config().secure();
+    let peer = request.peer_addr().map(|peer| peer.ip());
     let each = |visit: &mut dyn FnMut(&str, &[u8])| {
         headers.iter().for_each(|(name, value)| visit(name.as_str(), value.as_bytes()));
     };
-    exchange.session(&RequestInfo::new(request.uri().path(), request.app_config().secure(), &each))
+    then(&RequestInfo::new(uri, encrypted, &each).with_method(request.method().as_str()).with_peer(peer))
 }
 
-/// The response keeps the error, for middleware outside.
-fn failure(error: Error) -> HttpResponse<BoxBody> {
-    HttpResponse::from_error(SessionError::from(error))
-}
-
-/// The session of the request, as an extractor. All that it can do stands at [`session_core::Session`].
+/// The session of the request, as an extractor. All that it can do stands at [`SessionHandle`], which it is behind `Deref`. `M` is the
+/// marker of its middleware, where there are [several](SessionMiddleware::marked).
 ///
 /// Beware of `Option<Session>`, which actix-web makes of every extractor: it is `None` also when the store failed. Where
-/// a request may be outside the cookie's path, ask with [`SessionExt::session`].
-#[derive(Clone, Debug)]
-pub struct Session(pub session_core::Session);
+/// a request may be outside the cookie's path, take [`MaybeSession`].
+pub struct Session<M = ()> {
+    handle: SessionHandle,
+    marker: PhantomData<fn() -> M>,
+}
 
-impl Deref for Session {
-    type Target = session_core::Session;
-
-    fn deref(&self) -> &session_core::Session {
-        &self.0
+impl<M> Session<M> {
+    /// The handle, for what outlives the handler.
+    #[must_use]
+    pub fn into_handle(self) -> SessionHandle {
+        self.handle
     }
 }
 
-impl FromRequest for Session {
+impl<M> Clone for Session<M> {
+    fn clone(&self) -> Self {
+        Self { handle: self.handle.clone(), marker: PhantomData }
+    }
+}
+
+impl<M> fmt::Debug for Session<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.handle.fmt(f)
+    }
+}
+
+impl<M> Deref for Session<M> {
+    type Target = SessionHandle;
+
+    fn deref(&self) -> &SessionHandle {
+        &self.handle
+    }
+}
+
+impl<M: 'static> FromRequest for Session<M> {
     type Error = SessionError;
-    type Future = Pin<Box<dyn Future<Output = Result<Self, SessionError>>>>;
+    type Future = Responding<Result<Self, SessionError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let session = request.session();
+        let session = request.session_of();
         Box::pin(async { session.await?.ok_or_else(|| Error::OutsidePath.into()) })
+    }
+}
+
+/// The session of a request that may be outside the cookie's path: there it is none. A store that failed is an error.
+pub struct MaybeSession<M = ()>(pub Option<Session<M>>);
+
+impl<M> fmt::Debug for MaybeSession<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl<M: 'static> FromRequest for MaybeSession<M> {
+    type Error = SessionError;
+    type Future = Responding<Result<Self, SessionError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let session = request.session_of();
+        Box::pin(async { session.await.map(Self) })
     }
 }
 
@@ -215,23 +308,38 @@ pub trait SessionExt {
     ///
     /// # Errors
     /// [`Error::NoLayer`]: there is no [`SessionMiddleware`] around; or the store failed.
-    fn session(&self) -> impl Future<Output = Result<Option<Session>, SessionError>> + use<Self>;
+    fn session(&self) -> impl Future<Output = Result<Option<Session>, SessionError>> + use<Self> {
+        self.session_of()
+    }
+
+    /// The session by its middleware's [marker](SessionMiddleware::marked).
+    ///
+    /// # Errors
+    /// Those of [`session`](Self::session).
+    fn session_of<M: 'static>(
+        &self,
+    ) -> impl Future<Output = Result<Option<Session<M>>, SessionError>> + use<Self, M>;
 }
 
 impl SessionExt for HttpRequest {
-    fn session(&self) -> impl Future<Output = Result<Option<Session>, SessionError>> + use<> {
-        let exchange = self.extensions().get::<Exchange>().cloned();
-        let session = exchange.map(|exchange| ask(&exchange, self));
+    fn session_of<M: 'static>(
+        &self,
+    ) -> impl Future<Output = Result<Option<Session<M>>, SessionError>> + use<M> {
+        let exchange = self.extensions().get::<Marked<M>>().cloned();
+        let session = exchange.map(|exchange| describe(self, |info| exchange.session(info)));
         async {
             let session = session.ok_or(Error::NoLayer(MISSING))?.await;
-            Ok(session.map_err(SessionError::told)?.map(Session))
+            let handle = session.map_err(|error| SessionError(Failure::told(error)))?;
+            Ok(handle.map(|handle| Session { handle, marker: PhantomData }))
         }
     }
 }
 
 impl SessionExt for ServiceRequest {
-    fn session(&self) -> impl Future<Output = Result<Option<Session>, SessionError>> + use<> {
-        self.request().session()
+    fn session_of<M: 'static>(
+        &self,
+    ) -> impl Future<Output = Result<Option<Session<M>>, SessionError>> + use<M> {
+        self.request().session_of()
     }
 }
 
@@ -255,56 +363,31 @@ const MISSING: &str = "add .wrap(SessionMiddleware::new(options)?) around this r
 ///
 /// let pages = ErrorHandlers::new().handler(StatusCode::SERVICE_UNAVAILABLE, page::<actix_web::body::BoxBody>);
 /// ```
-#[derive(Clone, Debug)]
-pub struct SessionError {
-    error: Arc<Error>,
-    is_told: bool,
-}
+#[derive(Clone, Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct SessionError(Failure);
 
 impl SessionError {
     /// What went wrong.
     #[must_use]
     pub fn error(&self) -> &Error {
-        &self.error
-    }
-
-    /// The exchange has told the log.
-    fn told(error: Error) -> Self {
-        Self { error: Arc::new(error), is_told: true }
-    }
-
-    fn tell(&self) {
-        if !self.is_told {
-            self.error.log();
-        }
+        self.0.error()
     }
 }
 
 impl From<Error> for SessionError {
     fn from(error: Error) -> Self {
-        Self { error: Arc::new(error), is_told: false }
-    }
-}
-
-impl fmt::Display for SessionError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.error.fmt(f)
-    }
-}
-
-impl std::error::Error for SessionError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.error.source()
+        Self(error.into())
     }
 }
 
 impl ResponseError for SessionError {
     fn status_code(&self) -> StatusCode {
-        StatusCode::from_u16(self.error.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+        StatusCode::from_u16(self.error().status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
     fn error_response(&self) -> HttpResponse<BoxBody> {
-        self.tell();
+        self.0.tell();
         HttpResponse::new(self.status_code())
     }
 }

@@ -2,22 +2,22 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
+#[path = "common/routes.rs"]
+mod routes;
+
 use std::sync::Arc;
 
 use actix_web::{
-    App as Application, Error as ActixError, HttpRequest, HttpResponse,
+    App as Application, Error as ActixError, HttpResponse,
     body::{BoxBody, MessageBody},
-    cookie::Cookie,
     dev::{Service, ServiceResponse},
     error, test as server,
-    web::{self, Bytes, ServiceConfig},
 };
 use session_actix::{Session, SessionError, SessionExt, SessionMiddleware};
-use session_core::{MemoryStore, Sessions};
-use session_testkit::{
-    App, CANARY, Captured, FailingStore, Request, Response,
-    adapter::{answer, later, twice},
-};
+use session_core::MemoryStore;
+use session_testkit::{App, CANARY, Captured, FailingStore, Request, Response, adapter::Layers};
+
+use routes::{layered, routes};
 
 struct Actix<S>(S);
 
@@ -48,62 +48,8 @@ async fn read<B: MessageBody>(response: HttpResponse<B>) -> Response {
     Response { status, set_cookie, body: String::from_utf8(body.into()).unwrap() }
 }
 
-async fn app(sessions: Sessions) -> impl App {
-    let app = Application::new().configure(routes).wrap(SessionMiddleware::from(sessions));
-    Actix(server::init_service(app).await)
-}
-
-fn routes(config: &mut ServiceConfig) {
-    config
-        .route("/none", web::get().to(async || "none"))
-        .route("/optional", web::get().to(optional))
-        .route("/twice/{rest:.*}", web::get().to(both))
-        .route("/stream/{rest:.*}", web::get().to(stream))
-        .route("/error/{rest:.*}", web::get().to(error))
-        .route("/cookie/{rest:.*}", web::get().to(cookie))
-        .route("/later/{rest:.*}", web::get().to(spawn))
-        .service(
-            web::scope("/mounted")
-                .route("/optional", web::get().to(optional))
-                .default_service(web::to(plain)),
-        )
-        .default_service(web::to(plain));
-}
-
-type Answer<T = String> = Result<T, SessionError>;
-
-async fn plain(session: Session, request: HttpRequest) -> Answer {
-    Ok(answer(&session, request.path()).await?)
-}
-
-async fn optional(request: HttpRequest) -> Answer<&'static str> {
-    Ok(if request.session().await?.is_some() { "some" } else { "none" })
-}
-
-async fn both(one: Session, other: Session, request: HttpRequest) -> Answer {
-    answer(&one, request.path()).await?;
-    Ok(twice(&one, &other))
-}
-
-async fn stream(session: Session, request: HttpRequest) -> Answer<HttpResponse> {
-    let text = answer(&session, request.path()).await?;
-    let pieces = text.into_bytes().into_iter().map(|byte| Ok::<_, ActixError>(Bytes::from(vec![byte])));
-    Ok(HttpResponse::Ok().streaming(futures_util::stream::iter(pieces.collect::<Vec<_>>())))
-}
-
-async fn error(session: Session, request: HttpRequest) -> Result<String, ActixError> {
-    Err(error::ErrorBadRequest(answer(&session, request.path()).await.map_err(SessionError::from)?))
-}
-
-async fn cookie(session: Session, request: HttpRequest) -> Answer<HttpResponse> {
-    let text = answer(&session, request.path()).await?;
-    Ok(HttpResponse::Ok().cookie(Cookie::new("own", "1")).body(text))
-}
-
-async fn spawn(session: Session, request: HttpRequest) -> Answer {
-    let text = answer(&session, request.path()).await?;
-    actix_web::rt::spawn(later(session.0));
-    Ok(text)
+async fn app(layers: Layers) -> impl App {
+    Actix(server::init_service(layered!(layers)).await)
 }
 
 session_testkit::adapter_contract!(app);

@@ -3,21 +3,26 @@
 
 use std::{
     fmt,
+    marker::PhantomData,
+    net::SocketAddr,
     ops::Deref,
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll, ready},
 };
 
 use axum::{
     BoxError,
     body::{Body, Bytes, HttpBody},
-    extract::{FromRequestParts, OptionalFromRequestParts, OriginalUri},
+    extract::{ConnectInfo, FromRequestParts, OptionalFromRequestParts, OriginalUri},
     response::{IntoResponse, Response as AxumResponse},
 };
-use http::{Extensions, HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, header, request::Parts};
+use http::{
+    Extensions, HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, header, request::Parts,
+};
 use pin_project_lite::pin_project;
-use session_core::{Error, Exchange, Options, OptionsError, RequestInfo, Sessions};
+use session_core::{
+    Error, Exchange, Failure, Lasting, Marked, Options, OptionsError, RequestInfo, SessionHandle, Sessions,
+};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -39,9 +44,12 @@ use tower_service::Service;
 /// let app: Router = Router::new().route("/", get(views)).layer(SessionLayer::new(Options::new("keyboard cat"))?);
 /// # Ok::<(), session_core::OptionsError>(())
 /// ```
-#[derive(Clone, Debug)]
-pub struct SessionLayer {
+///
+/// Below another one it serves the requests that the outer one leaves alone, because their path is outside its cookie's: so
+/// `/admin` can have sessions of its own. For several sessions in one request, give each its [`marker`](Self::marked).
+pub struct SessionLayer<M = ()> {
     sessions: Sessions,
+    marker: PhantomData<fn() -> M>,
 }
 
 impl SessionLayer {
@@ -52,35 +60,77 @@ impl SessionLayer {
     pub fn new(options: Options) -> Result<Self, OptionsError> {
         options.build().map(Self::from)
     }
+
+    /// For a session beside others: of a type of the application's own, by which `Session<M>` finds it. Each needs another cookie
+    /// name.
+    ///
+    /// ```
+    /// use axum::{Router, routing::get};
+    /// use session_axum::{Session, SessionLayer};
+    /// use session_core::Options;
+    ///
+    /// struct Cart;
+    ///
+    /// async fn page(user: Session, cart: Session<Cart>) {}
+    ///
+    /// let app: Router = Router::new()
+    ///     .route("/", get(page))
+    ///     .layer(SessionLayer::new(Options::new("keyboard cat"))?)
+    ///     .layer(SessionLayer::new(Options::new("keyboard cat").name("cart"))?.marked::<Cart>());
+    /// # Ok::<(), session_core::OptionsError>(())
+    /// ```
+    #[must_use]
+    pub fn marked<M>(self) -> SessionLayer<M> {
+        SessionLayer { sessions: self.sessions, marker: PhantomData }
+    }
 }
 
 /// From sessions that something else shares.
 impl From<Sessions> for SessionLayer {
     fn from(sessions: Sessions) -> Self {
-        Self { sessions }
+        Self { sessions, marker: PhantomData }
     }
 }
 
-impl<S> Layer<S> for SessionLayer {
-    type Service = SessionService<S>;
+impl<M> Clone for SessionLayer<M> {
+    fn clone(&self) -> Self {
+        Self { sessions: self.sessions.clone(), marker: PhantomData }
+    }
+}
 
-    fn layer(&self, inner: S) -> SessionService<S> {
-        SessionService { inner, sessions: self.sessions.clone() }
+impl<M> fmt::Debug for SessionLayer<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("SessionLayer").field(&self.sessions).finish()
+    }
+}
+
+impl<S, M> Layer<S> for SessionLayer<M> {
+    type Service = SessionService<S, M>;
+
+    fn layer(&self, inner: S) -> SessionService<S, M> {
+        SessionService { inner, layer: self.clone() }
     }
 }
 
 /// The service that [`SessionLayer`] makes.
-#[derive(Clone, Debug)]
-pub struct SessionService<S> {
+#[derive(Debug)]
+pub struct SessionService<S, M = ()> {
     inner: S,
-    sessions: Sessions,
+    layer: SessionLayer<M>,
 }
 
-impl<S, RequestBody, ResponseBody> Service<Request<RequestBody>> for SessionService<S>
+impl<S: Clone, M> Clone for SessionService<S, M> {
+    fn clone(&self) -> Self {
+        Self { inner: self.inner.clone(), layer: self.layer.clone() }
+    }
+}
+
+impl<S, M, RequestBody, ResponseBody> Service<Request<RequestBody>> for SessionService<S, M>
 where
     S: Service<Request<RequestBody>, Response = Response<ResponseBody>> + Clone + Send + 'static,
     S::Future: Send + 'static,
     S::Error: Send + 'static,
+    M: 'static,
     RequestBody: Send + 'static,
     ResponseBody: HttpBody<Data = Bytes> + Send + 'static,
     ResponseBody::Error: Into<BoxError>,
@@ -94,41 +144,71 @@ where
     }
 
     fn call(&mut self, mut request: Request<RequestBody>) -> Self::Future {
-        // Below another layer this one does nothing, as in Express.
-        if request.extensions().get::<Exchange>().is_some() {
-            return ResponseFuture::Handling { handler: self.inner.call(request), exchange: None };
+        // What the layer around this one serves is its own, as in Express.
+        let outer = request.extensions().get::<Marked<M>>();
+        if outer.is_some_and(|outer| of_request(&request, |info| outer.serves(info))) {
+            return Step::Handling { handler: self.inner.call(request), exchange: None }.into();
         }
-        let exchange = self.sessions.exchange();
-        request.extensions_mut().insert(exchange.clone());
-        if !self.sessions.reads_on_arrival() {
-            return ResponseFuture::Handling { handler: self.inner.call(request), exchange: Some(exchange) };
-        }
-        let session = ask(&exchange, request.uri(), request.headers(), request.extensions());
-        // The service that is ready is this one; its clone may not be.
-        let clone = self.inner.clone();
-        let mut inner = std::mem::replace(&mut self.inner, clone);
-        ResponseFuture::Boxed {
-            future: Box::pin(async move {
+        let exchange = self.layer.sessions.exchange();
+        request.extensions_mut().insert(exchange.clone().marked::<M>());
+        if self.layer.sessions.reads_on_arrival() {
+            let session = of_request(&request, |info| exchange.session(info));
+            // The service that is ready is this one; its clone may not be.
+            let clone = self.inner.clone();
+            let mut inner = std::mem::replace(&mut self.inner, clone);
+            return Step::lasting(&exchange.clone(), async move {
                 match session.await {
                     Ok(_) => end(exchange, boxed(inner.call(request).await)).await,
-                    Err(error) => Ok(SessionError::told(error).into_response()),
+                    Err(error) => Ok(SessionError(Failure::told(error)).into_response()),
                 }
-            }),
+            });
         }
+        let handler = self.inner.call(request);
+        if exchange.may_outlive_client() {
+            return Step::lasting(&exchange.clone(), async { end(exchange, boxed(handler.await)).await });
+        }
+        Step::Handling { handler, exchange: Some(exchange) }.into()
     }
 }
 
 pin_project! {
     /// The response, its session written and its cookie appended.
-    #[project = Step]
     #[must_use = "futures do nothing unless polled"]
-    pub enum ResponseFuture<F, E> {
+    pub struct ResponseFuture<F, E> {
+        #[pin]
+        step: Step<F, E>,
+    }
+}
+
+pin_project! {
+    #[project = StepNow]
+    enum Step<F, E> {
         /// The handler is at work.
-        #[allow(missing_docs)]
         Handling { #[pin] handler: F, exchange: Option<Exchange> },
-        /// The session is being read or written.
-        #[allow(missing_docs)]
-        Boxed { future: Pin<Box<dyn Future<Output = Result<Response<Body>, E>> + Send>> },
+        /// The session is being read or written; or all of it, where that shall outlive the client.
+        Lasting { future: Lasting<Responding<E>> },
+    }
+}
+
+type Responding<E> = dyn Future<Output = Result<Response<Body>, E>> + Send;
+
+impl<F, E: Send + 'static> Step<F, E> {
+    fn lasting(
+        exchange: &Exchange,
+        future: impl Future<Output = Result<Response<Body>, E>> + Send + 'static,
+    ) -> ResponseFuture<F, E> {
+        // Without a runtime there is nobody who could go on.
+        let spawn = |rest: Pin<Box<Responding<E>>>| {
+            let runtime = tokio::runtime::Handle::try_current();
+            drop(runtime.map(|runtime| runtime.spawn(async { drop(rest.await) })));
+        };
+        Self::Lasting { future: Lasting::new(Box::pin(future), exchange.clone(), spawn) }.into()
+    }
+}
+
+impl<F, E> From<Step<F, E>> for ResponseFuture<F, E> {
+    fn from(step: Step<F, E>) -> Self {
+        Self { step }
     }
 }
 
@@ -143,17 +223,17 @@ where
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         loop {
-            let next = match self.as_mut().project() {
-                Step::Boxed { future } => return future.as_mut().poll(context),
-                Step::Handling { handler, exchange } => {
+            let next = match self.as_mut().project().step.project() {
+                StepNow::Lasting { future } => return Pin::new(future).poll(context),
+                StepNow::Handling { handler, exchange } => {
                     let response = boxed(ready!(handler.poll(context)));
                     match exchange.take().filter(|exchange| !exchange.ends_unasked()) {
                         None => return Poll::Ready(response),
-                        Some(exchange) => Box::pin(end(exchange, response)),
+                        Some(exchange) => Step::lasting(&exchange.clone(), end(exchange, response)),
                     }
                 }
             };
-            self.set(Self::Boxed { future: next });
+            self.set(next);
         }
     }
 }
@@ -181,7 +261,7 @@ async fn end<E>(exchange: Exchange, response: Result<Response<Body>, E>) -> Resu
         // It has no headers, and whoever makes a response of it knows no cookie.
         Err(error) => {
             if let Err(unsaved) = ended {
-                Error::from(unsaved).log();
+                Failure::from(unsaved).tell();
             }
             exchange.cookies_are_lost();
             return Err(error);
@@ -191,7 +271,7 @@ async fn end<E>(exchange: Exchange, response: Result<Response<Body>, E>) -> Resu
         Ok(cookies) => append(response.headers_mut(), &cookies),
         Err(error) => {
             let cookies = error.cookies().to_vec();
-            response = SessionError::from(Error::from(error)).into_response();
+            response = SessionError(error.into()).into_response();
             append(response.headers_mut(), &cookies);
         }
     }
@@ -206,20 +286,27 @@ fn append(headers: &mut HeaderMap, cookies: &[String]) {
     }
 }
 
-/// Describes the request, and asks for its session.
-fn ask(
-    exchange: &Exchange,
+/// Describes the request.
+fn of_request<B, T>(request: &Request<B>, then: impl FnOnce(&RequestInfo<'_>) -> T) -> T {
+    describe(request.method(), request.uri(), request.headers(), request.extensions(), then)
+}
+
+fn describe<T>(
+    method: &Method,
     uri: &Uri,
     headers: &HeaderMap,
     extensions: &Extensions,
-) -> impl Future<Output = Result<Option<session_core::Session>, Error>> + Send + use<> {
+    then: impl FnOnce(&RequestInfo<'_>) -> T,
+) -> T {
     // A nested router takes its prefix off the URI, and keeps what the client sent.
     let uri = extensions.get::<OriginalUri>().map_or(uri, |original| &original.0);
+    let uri = uri.path_and_query().map_or(uri.path(), |path_and_query| path_and_query.as_str());
     let encrypted = extensions.get::<Encrypted>().is_some();
+    let peer = extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip());
     let each = |visit: &mut dyn FnMut(&str, &[u8])| {
         headers.iter().for_each(|(name, value)| visit(name.as_str(), value.as_bytes()));
     };
-    exchange.session(&RequestInfo::new(uri.path(), encrypted, &each))
+    then(&RequestInfo::new(uri, encrypted, &each).with_method(method.as_str()).with_peer(peer))
 }
 
 /// A server that ends TLS itself puts this into the extensions of each request that came through it: then the connection
@@ -227,33 +314,56 @@ fn ask(
 #[derive(Clone, Copy, Debug)]
 pub struct Encrypted;
 
-/// The session of the request, as an extractor. All that it can do stands at [`session_core::Session`].
+/// The session of the request, as an extractor. All that it can do stands at [`SessionHandle`], which it is behind `Deref`. `M` is the
+/// marker of its layer, where there are [several](SessionLayer::marked).
 ///
 /// `Option<Session>` is `None` where the request's path is outside the cookie's path.
-#[derive(Clone, Debug)]
-pub struct Session(pub session_core::Session);
+pub struct Session<M = ()> {
+    handle: SessionHandle,
+    marker: PhantomData<fn() -> M>,
+}
 
-impl Deref for Session {
-    type Target = session_core::Session;
-
-    fn deref(&self) -> &session_core::Session {
-        &self.0
+impl<M> Session<M> {
+    /// The handle, for what outlives the handler.
+    #[must_use]
+    pub fn into_handle(self) -> SessionHandle {
+        self.handle
     }
 }
 
-impl<S: Send + Sync> FromRequestParts<S> for Session {
+impl<M> Clone for Session<M> {
+    fn clone(&self) -> Self {
+        Self { handle: self.handle.clone(), marker: PhantomData }
+    }
+}
+
+impl<M> fmt::Debug for Session<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.handle.fmt(f)
+    }
+}
+
+impl<M> Deref for Session<M> {
+    type Target = SessionHandle;
+
+    fn deref(&self) -> &SessionHandle {
+        &self.handle
+    }
+}
+
+impl<S: Send + Sync, M: 'static> FromRequestParts<S> for Session<M> {
     type Rejection = SessionError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, SessionError> {
-        session(parts).await?.ok_or_else(|| Error::OutsidePath.into())
+        session_of(parts).await?.ok_or_else(|| Error::OutsidePath.into())
     }
 }
 
-impl<S: Send + Sync> OptionalFromRequestParts<S> for Session {
+impl<S: Send + Sync, M: 'static> OptionalFromRequestParts<S> for Session<M> {
     type Rejection = SessionError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, SessionError> {
-        session(parts).await
+        session_of(parts).await
     }
 }
 
@@ -262,9 +372,19 @@ impl<S: Send + Sync> OptionalFromRequestParts<S> for Session {
 /// # Errors
 /// [`Error::NoLayer`]: there is no [`SessionLayer`] above; or the store failed.
 pub async fn session(parts: &Parts) -> Result<Option<Session>, SessionError> {
-    let exchange = parts.extensions.get::<Exchange>().ok_or(Error::NoLayer(MISSING))?;
-    let session = ask(exchange, &parts.uri, &parts.headers, &parts.extensions);
-    Ok(session.await.map_err(SessionError::told)?.map(Session))
+    session_of(parts).await
+}
+
+/// [`session`] by its layer's [marker](SessionLayer::marked).
+///
+/// # Errors
+/// Those of [`session`].
+pub async fn session_of<M: 'static>(parts: &Parts) -> Result<Option<Session<M>>, SessionError> {
+    let exchange = parts.extensions.get::<Marked<M>>().ok_or(Error::NoLayer(MISSING))?;
+    let session =
+        describe(&parts.method, &parts.uri, &parts.headers, &parts.extensions, |info| exchange.session(info));
+    let handle = session.await.map_err(|error| SessionError(Failure::told(error)))?;
+    Ok(handle.map(|handle| Session { handle, marker: PhantomData }))
 }
 
 const MISSING: &str = "add .layer(SessionLayer::new(options)?) around this route";
@@ -286,51 +406,29 @@ const MISSING: &str = "add .layer(SessionLayer::new(options)?) around this route
 ///
 /// let app: Router = Router::new().layer(map_response(page));
 /// ```
-#[derive(Clone, Debug)]
-pub struct SessionError {
-    error: Arc<Error>,
-    is_told: bool,
-}
+#[derive(Clone, Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct SessionError(Failure);
 
 impl SessionError {
     /// What went wrong.
     #[must_use]
     pub fn error(&self) -> &Error {
-        &self.error
-    }
-
-    /// The exchange has told the log.
-    fn told(error: Error) -> Self {
-        Self { error: Arc::new(error), is_told: true }
+        self.0.error()
     }
 }
 
 impl From<Error> for SessionError {
     fn from(error: Error) -> Self {
-        Self { error: Arc::new(error), is_told: false }
-    }
-}
-
-impl fmt::Display for SessionError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.error.fmt(f)
-    }
-}
-
-impl std::error::Error for SessionError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.error.source()
+        Self(error.into())
     }
 }
 
 impl IntoResponse for SessionError {
     fn into_response(self) -> AxumResponse {
-        if !self.is_told {
-            self.error.log();
-        }
-        let status = StatusCode::from_u16(self.error.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let status = StatusCode::from_u16(self.0.tell()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = status.into_response();
-        response.extensions_mut().insert(Self { is_told: true, ..self });
+        response.extensions_mut().insert(self);
         response
     }
 }

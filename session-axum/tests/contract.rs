@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
+#[path = "common/routes.rs"]
+mod routes;
+
 use std::{
     convert::Infallible,
     future::{Ready, ready},
@@ -9,23 +12,15 @@ use std::{
     task::{Context, Poll},
 };
 
-use axum::{
-    Router,
-    body::Body,
-    extract::FromRequestParts,
-    http::{self, StatusCode, Uri},
-    response::{AppendHeaders, IntoResponse},
-    routing::get,
-};
+use axum::{Router, body::Body, extract::FromRequestParts, http, response::IntoResponse};
 use http_body_util::BodyExt;
 use session_axum::{Session, SessionError, SessionLayer};
 use session_core::{Error, MemoryStore, Options, Sessions};
-use session_testkit::{
-    App, Browser, CANARY, Captured, FailingStore, Request, Response,
-    adapter::{answer, later, twice},
-};
+use session_testkit::{App, Browser, CANARY, Captured, FailingStore, Request, Response, adapter::Layers};
 use tower::{Layer, Service, ServiceBuilder, ServiceExt};
 use tower_http::trace::TraceLayer;
+
+use routes::{layered, routes};
 
 struct Axum(Router);
 
@@ -45,57 +40,8 @@ impl App for Axum {
     }
 }
 
-async fn app(sessions: Sessions) -> Axum {
-    Axum(routes().layer(SessionLayer::from(sessions)))
-}
-
-fn routes() -> Router {
-    let mounted = Router::new().route("/optional", get(optional)).fallback(plain);
-    Router::new()
-        .route("/none", get(async || "none"))
-        .route("/optional", get(optional))
-        .route("/twice/{*rest}", get(both))
-        .route("/stream/{*rest}", get(stream))
-        .route("/error/{*rest}", get(error))
-        .route("/cookie/{*rest}", get(cookie))
-        .route("/later/{*rest}", get(spawn))
-        .nest("/mounted", mounted)
-        .fallback(plain)
-}
-
-type Answer<T = String> = Result<T, SessionError>;
-
-async fn plain(session: Session, uri: Uri) -> Answer {
-    Ok(answer(&session, uri.path()).await?)
-}
-
-async fn optional(session: Option<Session>) -> &'static str {
-    if session.is_some() { "some" } else { "none" }
-}
-
-async fn both(one: Session, other: Session, uri: Uri) -> Answer {
-    answer(&one, uri.path()).await?;
-    Ok(twice(&one, &other))
-}
-
-async fn stream(session: Session, uri: Uri) -> Answer<Body> {
-    let text = answer(&session, uri.path()).await?;
-    let pieces = text.into_bytes().into_iter().map(|byte| Ok::<_, std::io::Error>(vec![byte]));
-    Ok(Body::from_stream(futures_util::stream::iter(pieces.collect::<Vec<_>>())))
-}
-
-async fn error(session: Session, uri: Uri) -> Answer<(StatusCode, String)> {
-    Ok((StatusCode::BAD_REQUEST, answer(&session, uri.path()).await?))
-}
-
-async fn cookie(session: Session, uri: Uri) -> Answer<impl IntoResponse> {
-    Ok((AppendHeaders([("set-cookie", "own=1")]), answer(&session, uri.path()).await?))
-}
-
-async fn spawn(session: Session, uri: Uri) -> Answer {
-    let text = answer(&session, uri.path()).await?;
-    tokio::spawn(later(session.0));
-    Ok(text)
+async fn app(layers: Layers) -> Axum {
+    Axum(layered(layers))
 }
 
 session_testkit::adapter_contract!(app);
@@ -192,7 +138,7 @@ fn failing_after_a_login(
         let kept = Arc::clone(&kept);
         async move {
             let (mut parts, _) = request.into_parts();
-            let session = Session::from_request_parts(&mut parts, &()).await.unwrap();
+            let session: Session = Session::from_request_parts(&mut parts, &()).await.unwrap();
             session.insert("user", "tj").unwrap();
             *kept.lock().unwrap() = Some(session);
             Err::<http::Response<Body>, _>("too slow")
@@ -213,7 +159,7 @@ fn where_the_service_below_answers_an_error_a_save_that_fails_is_told() {
         let layer = SessionLayer::new(Options::new("keyboard cat").store(Arc::clone(&store))).unwrap();
         let service = layer.layer(tower::service_fn(async |request: http::Request<Body>| {
             let (mut parts, _) = request.into_parts();
-            let session = Session::from_request_parts(&mut parts, &()).await.unwrap();
+            let session: Session = Session::from_request_parts(&mut parts, &()).await.unwrap();
             session.insert("user", "tj").unwrap();
             Err::<http::Response<Body>, _>("too slow")
         }));

@@ -1,6 +1,13 @@
 //! What can go wrong. No error carries an id, a secret or data.
 
-use std::{error::Error as StdError, fmt};
+use std::{
+    error::Error as StdError,
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 /// A store failed. It names the store and keeps the cause.
 #[derive(Debug, thiserror::Error)]
@@ -137,6 +144,71 @@ impl Error {
     }
 }
 
+/// An error on its way to the response: told to the log once, however often it or a clone is turned into something else. The
+/// adapters' `SessionError` is this and its framework's traits. Its `Debug` is the sentence, as frameworks log it.
+///
+/// ```
+/// use session_core::{Error, Failure};
+///
+/// let failure = Failure::from(Error::ReservedKey("cookie".into()));
+/// assert_eq!(failure.tell(), 500);
+/// assert!(failure.to_string().starts_with(r#""cookie" is a name"#));
+/// ```
+#[derive(Clone)]
+pub struct Failure(Arc<Failed>);
+
+struct Failed {
+    error: Error,
+    is_told: AtomicBool,
+}
+
+impl Failure {
+    /// Of an error that the log knows: what asking for the session answers.
+    #[must_use]
+    pub fn told(error: Error) -> Self {
+        Self(Arc::new(Failed { error, is_told: AtomicBool::new(true) }))
+    }
+
+    /// What went wrong.
+    #[must_use]
+    pub fn error(&self) -> &Error {
+        &self.0.error
+    }
+
+    /// Tells the log, unless that was done. Answers the [status](Error::status) of the response, which tells the client nothing
+    /// else.
+    pub fn tell(&self) -> u16 {
+        if !self.0.is_told.swap(true, Ordering::Relaxed) {
+            self.error().log();
+        }
+        self.error().status()
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self(Arc::new(Failed { error, is_told: AtomicBool::new(false) }))
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error().fmt(f)
+    }
+}
+
+impl fmt::Debug for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl StdError for Failure {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.error().source()
+    }
+}
+
 /// The end of a request could not save its session.
 #[derive(thiserror::Error)]
 #[error("the session could not be saved")]
@@ -166,6 +238,12 @@ impl EndError {
 impl fmt::Debug for EndError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("EndError").field("error", &self.error).field("cookies", &self.cookies.len()).finish()
+    }
+}
+
+impl From<EndError> for Failure {
+    fn from(error: EndError) -> Self {
+        error.error.into()
     }
 }
 

@@ -1,6 +1,11 @@
 //! What the core is told of a request.
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, fmt, net::IpAddr};
+
+use crate::{
+    options::proxy::{Proxy, ProxyHeader},
+    wire::forwarded::{self, Element},
+};
 
 /// A request in plain strings, as an adapter describes it: this crate knows no framework's types.
 ///
@@ -11,14 +16,16 @@ use std::{borrow::Cow, fmt};
 /// let each = |visit: &mut dyn FnMut(&str, &[u8])| {
 ///     headers.iter().for_each(|(name, value)| visit(name, value.as_bytes()));
 /// };
-/// let request = RequestInfo::new("/shop/cart?page=2", false, &each);
-/// assert_eq!(request.path(), "/shop/cart");
+/// let request = RequestInfo::new("/shop/cart?page=2", false, &each).with_method("POST").with_peer("192.0.2.1".parse().ok());
+/// assert_eq!((request.method(), request.path(), request.query()), ("POST", "/shop/cart", Some("page=2")));
 /// assert_eq!(request.header("Host").as_deref(), Some("example.com"));
 /// assert_eq!(request.header("accept"), None);
 /// ```
 #[derive(Clone)]
 pub struct RequestInfo<'a> {
+    method: Cow<'a, str>,
     uri: Cow<'a, str>,
+    peer: Option<IpAddr>,
     encrypted: bool,
     headers: Headers<'a>,
 }
@@ -37,7 +44,32 @@ impl<'a> RequestInfo<'a> {
     /// connection itself is TLS. `headers`: calls its argument with each header's name and value; of a cookie jar without
     /// header text, make one `cookie` header.
     pub fn new(uri: &'a str, encrypted: bool, headers: Visit<'a>) -> Self {
-        Self { uri: uri.into(), encrypted, headers: Headers::Borrowed(headers) }
+        let headers = Headers::Borrowed(headers);
+        Self { method: Cow::Borrowed("GET"), uri: uri.into(), peer: None, encrypted, headers }
+    }
+
+    /// The method; `GET` where an adapter does not say.
+    #[must_use]
+    pub fn with_method(self, method: &'a str) -> Self {
+        Self { method: method.into(), ..self }
+    }
+
+    /// The address that the connection comes from: the last proxy's, where there is one.
+    #[must_use]
+    pub fn with_peer(self, peer: Option<IpAddr>) -> Self {
+        Self { peer, ..self }
+    }
+
+    /// The method, as the client sent it.
+    #[must_use]
+    pub fn method(&self) -> &str {
+        &self.method
+    }
+
+    /// The address that the connection comes from; `None` where it is not known, as over a Unix socket.
+    #[must_use]
+    pub fn peer(&self) -> Option<IpAddr> {
+        self.peer
     }
 
     /// The path, without the query.
@@ -47,6 +79,13 @@ impl<'a> RequestInfo<'a> {
             None | Some("") => "/",
             Some(path) => path,
         }
+    }
+
+    /// The query, without its `?`; `None` when there is none.
+    #[must_use]
+    pub fn query(&self) -> Option<&str> {
+        let uri = self.uri.split('#').next()?;
+        uri.split_once('?').map(|(_, query)| query)
     }
 
     /// Whether the connection itself is TLS; what a proxy says of its own is another question.
@@ -74,13 +113,36 @@ impl<'a> RequestInfo<'a> {
         }
     }
 
-    /// express-session's `issecure`: the connection is TLS, or a trusted proxy says that its own was.
-    pub(crate) fn is_secure(&self, proxy: bool) -> bool {
-        let forwarded_https = || {
-            let forwarded = self.header("x-forwarded-proto").unwrap_or_default();
-            forwarded.split(',').next().is_some_and(|first| first.trim().eq_ignore_ascii_case("https"))
-        };
-        self.encrypted || (proxy && forwarded_https())
+    /// express-session's `issecure`: the connection is TLS, or somebody whose word counts says that the client's was.
+    pub(crate) fn is_secure(&self, proxy: &Proxy, header: ProxyHeader) -> bool {
+        self.encrypted || (proxy.trusts(self.peer) && self.is_forwarded_https(proxy, header))
+    }
+
+    /// Whether anybody at all says that the client's connection was TLS.
+    pub(crate) fn claims_https(&self) -> bool {
+        self.is_forwarded_https(&Proxy::Always, ProxyHeader::XForwardedProto)
+    }
+
+    fn is_forwarded_https(&self, proxy: &Proxy, header: ProxyHeader) -> bool {
+        match header {
+            ProxyHeader::XForwardedProto => {
+                let forwarded = self.header("x-forwarded-proto").unwrap_or_default();
+                let first = forwarded.split(',').next().unwrap_or_default().trim();
+                // Express's own `trust proxy` compares as it stands.
+                if *proxy == Proxy::Always { first.eq_ignore_ascii_case("https") } else { first == "https" }
+            }
+            ProxyHeader::Forwarded => {
+                let mut elements = Vec::new();
+                self.each_header(&mut |name, value| {
+                    if name.eq_ignore_ascii_case("forwarded") {
+                        elements.extend(forwarded::elements(&String::from_utf8_lossy(value)));
+                    }
+                });
+                outermost(&elements, proxy)
+                    .and_then(|element| element.proto.as_ref())
+                    .is_some_and(|proto| proto.eq_ignore_ascii_case("https"))
+            }
+        }
     }
 
     /// A copy to keep after the request.
@@ -88,9 +150,29 @@ impl<'a> RequestInfo<'a> {
         let mut headers = Vec::new();
         self.each_header(&mut |name, value| headers.push((name.into(), value.into())));
         RequestInfo {
+            method: Cow::Owned(self.method.clone().into_owned()),
             uri: Cow::Owned(self.uri.clone().into_owned()),
+            peer: self.peer,
             encrypted: self.encrypted,
             headers: Headers::Owned(headers),
+        }
+    }
+}
+
+/// What the outermost of the trusted proxies wrote; all that comes before, anybody may have.
+fn outermost<'a>(elements: &'a [Element], proxy: &Proxy) -> Option<&'a Element> {
+    match proxy {
+        Proxy::Never => None,
+        Proxy::Always => elements.first(),
+        Proxy::Hops(hops) => elements.get(elements.len().saturating_sub(*hops)),
+        Proxy::Peers(_) => {
+            let mut inwards = elements.iter().rev();
+            let mut outermost = inwards.next()?;
+            while proxy.trusts(outermost.from) {
+                let Some(next) = inwards.next() else { break };
+                outermost = next;
+            }
+            Some(outermost)
         }
     }
 }
@@ -99,5 +181,108 @@ impl<'a> RequestInfo<'a> {
 impl fmt::Debug for RequestInfo<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RequestInfo").field("path", &self.path()).field("encrypted", &self.encrypted).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_secure(proxy: &Proxy, header: ProxyHeader, headers: &[(&str, &str)]) -> bool {
+        let each = |visit: &mut dyn FnMut(&str, &[u8])| {
+            headers.iter().for_each(|(name, value)| visit(name, value.as_bytes()));
+        };
+        let request = RequestInfo::new("/", false, &each).with_peer("10.0.0.1".parse().ok());
+        let copy = request.to_owned();
+        let is_secure = request.is_secure(proxy, header);
+        assert_eq!(copy.is_secure(proxy, header), is_secure);
+        is_secure
+    }
+
+    #[test]
+    fn what_express_trusts_says_that_it_is_secure() {
+        let (near, far) = (Proxy::peers(["10.0.0.0/8"]), Proxy::peers(["192.0.2.0/24"]));
+        for (value, never, always, hops) in [
+            ("https", false, true, true),
+            ("https, http", false, true, true),
+            (" https ,http", false, true, true),
+            ("HTTPS", false, true, false),
+            ("http, https", false, false, false),
+            ("", false, false, false),
+        ] {
+            let says = |proxy: &Proxy| {
+                is_secure(
+                    proxy,
+                    ProxyHeader::XForwardedProto,
+                    &[("X-Forwarded-Proto", value), ("forwarded", "proto=https")],
+                )
+            };
+            assert_eq!((says(&Proxy::Never), says(&Proxy::Hops(0))), (never, never), "{value}");
+            assert_eq!(says(&Proxy::Always), always, "{value}");
+            assert_eq!((says(&Proxy::Hops(1)), says(&Proxy::Hops(9))), (hops, hops), "{value}");
+            assert_eq!((says(&near), says(&far)), (hops, false), "{value}");
+        }
+    }
+
+    #[test]
+    fn of_forwarded_the_outermost_trusted_proxy_counts() {
+        let peers = Proxy::peers(["10.0.0.0/8"]);
+        let trusted = "for=10.0.0.2;proto=http";
+        for (lines, always, one, two, of_peers) in [
+            (vec!["for=192.0.2.1;proto=https"], true, true, true, true),
+            (vec!["for=192.0.2.1;proto=HTTPS"], true, true, true, true),
+            // The first is what a client has sent.
+            (vec!["proto=https, for=192.0.2.1;proto=http"], true, false, true, false),
+            // Two of ours: the outer one ended TLS.
+            (vec!["for=192.0.2.1;proto=https, for=10.0.0.2;proto=http"], true, false, true, true),
+            (vec!["for=192.0.2.1;proto=https", trusted], true, false, true, true),
+            (vec!["proto=https", "for=192.0.2.1;proto=http", trusted], true, false, false, false),
+            (vec![trusted], false, false, false, false),
+            (vec!["for=192.0.2.1"], false, false, false, false),
+            (vec![], false, false, false, false),
+        ] {
+            let headers: Vec<_> = lines.iter().map(|line| ("Forwarded", *line)).collect();
+            let headers = [&headers[..], &[("x-forwarded-proto", "https")]].concat();
+            let says = |proxy: &Proxy| is_secure(proxy, ProxyHeader::Forwarded, &headers);
+            assert!(!says(&Proxy::Never) && !says(&Proxy::Hops(0)) && !says(&Proxy::peers(["192.0.2.0/24"])));
+            let said = [says(&Proxy::Always), says(&Proxy::Hops(1)), says(&Proxy::Hops(2)), says(&peers)];
+            assert_eq!(said, [always, one, two, of_peers], "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn path_and_query_are_told_apart() {
+        for (uri, path, query) in [
+            ("/a", "/a", None),
+            ("/a?", "/a", Some("")),
+            ("/a?b=c?d#e", "/a", Some("b=c?d")),
+            ("/a#b?c", "/a", None),
+            ("?b", "/", Some("b")),
+            ("", "/", None),
+        ] {
+            let request = RequestInfo::new(uri, false, &|_| {});
+            assert_eq!((request.path(), request.query()), (path, query), "{uri}");
+        }
+        assert_eq!(RequestInfo::new("/", false, &|_| {}).method(), "GET");
+    }
+
+    /// What `genid` and `cookie_with` are given after the request is what they were given in it.
+    #[test]
+    fn a_copy_says_the_same() {
+        let each = |visit: &mut dyn FnMut(&str, &[u8])| visit("cookie", b"secret=1");
+        for (encrypted, peer) in [(true, "192.0.2.1".parse().ok()), (false, None)] {
+            let request = RequestInfo::new("/a?b", encrypted, &each).with_method("PUT").with_peer(peer);
+            for request in [request.to_owned(), request] {
+                assert_eq!((request.method(), request.path(), request.query()), ("PUT", "/a", Some("b")));
+                assert_eq!((request.is_encrypted(), request.peer()), (encrypted, peer));
+                assert_eq!(request.header("Cookie").as_deref(), Some("secret=1"));
+                let shown = format!("{request:?}");
+                assert!(
+                    shown.contains("/a")
+                        && shown.contains(&encrypted.to_string())
+                        && !shown.contains("secret")
+                );
+            }
+        }
     }
 }

@@ -11,7 +11,7 @@ use std::{
 };
 
 use common::{App, add, apps, done, polled};
-use session_core::{Error, Exchange, Session};
+use session_core::{Error, Exchange, SessionHandle};
 
 const MONTH: Duration = Duration::from_secs(30 * 86_400);
 
@@ -41,7 +41,7 @@ enum Change {
     Destroy,
 }
 
-fn begin(op: Op, session: &Session) -> Task<Result<(), Error>> {
+fn begin(op: Op, session: &SessionHandle) -> Task<Result<(), Error>> {
     let session = session.clone();
     Box::pin(async move {
         match op {
@@ -57,7 +57,7 @@ fn begin(op: Op, session: &Session) -> Task<Result<(), Error>> {
     })
 }
 
-fn change(change: Change, session: &Session) {
+fn change(change: Change, session: &SessionHandle) {
     // After a logout these are refused, which is said.
     let refused = |done: Result<(), Error>| assert!(matches!(done, Ok(()) | Err(Error::Destroyed)));
     match change {
@@ -178,7 +178,7 @@ fn what_is_changed_beside_an_operation_is_stored_or_refused() {
 
 /// The end of a new session's request, brought to its own by a job that the handler has spawned, and dropped before it heard
 /// of that.
-fn with_an_unheard_end(app: &App) -> (Exchange, Session) {
+fn with_an_unheard_end(app: &App) -> (Exchange, SessionHandle) {
     let (exchange, session) = app.ask(&[]);
     session.insert("user", "tj").unwrap();
     let mut end = Box::pin(exchange.end());

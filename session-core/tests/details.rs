@@ -20,8 +20,8 @@ use std::{
 use common::{App, SlowStore, Trouble, add, apps, cookie, done, polled, with_cookies};
 use session_core::{
     Clock, Cookie, CookieOptions, Destroyed, Error, Expect, Keygrip, MemoryStore, Options, Priority, Record,
-    RequestInfo, SameSite, SameSiteOption, Secret, Secure, Session, Sessions, Set, Sid, Store, StoreError,
-    Stored, Touched, async_trait,
+    RequestInfo, SameSite, SameSiteOption, Secret, Secure, SessionHandle, Sessions, Set, Sid, Store,
+    StoreError, Stored, Touched, async_trait,
 };
 
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -282,7 +282,7 @@ fn nobody_makes_the_store_read_as_often_as_they_have_cookies() {
     assert!(calls(&app) - before <= 16, "{}", calls(&app) - before);
 }
 
-fn ask(sessions: &Sessions, headers: &[(&str, &str)], encrypted: bool) -> Result<Session, Error> {
+fn ask(sessions: &Sessions, headers: &[(&str, &str)], encrypted: bool) -> Result<SessionHandle, Error> {
     let each = |visit: &mut dyn FnMut(&str, &[u8])| {
         headers.iter().for_each(|(name, value)| visit(name, value.as_bytes()));
     };
@@ -425,7 +425,7 @@ fn after_a_logout_nothing_is_read() {
 #[test]
 fn a_clock_may_use_the_session() {
     ends(|| {
-        let uses: Arc<Mutex<Option<Session>>> = Arc::default();
+        let uses: Arc<Mutex<Option<SessionHandle>>> = Arc::default();
         let looks = Arc::clone(&uses);
         let clock = Clock::new(move || {
             let session = looks.lock().unwrap().clone();
@@ -472,7 +472,7 @@ fn polled_with<T>(task: &mut Task<T>, counted: &Arc<Counted>) -> Poll<T> {
     task.as_mut().poll(&mut Context::from_waker(&waker))
 }
 
-fn adding(session: &Session) -> Task<Result<u64, Error>> {
+fn adding(session: &SessionHandle) -> Task<Result<u64, Error>> {
     let session = session.clone();
     Box::pin(async move { add(&session).await })
 }
@@ -1125,7 +1125,7 @@ impl Store for Hooked {
 
 type SharedTask = Arc<Mutex<Option<Pin<Box<dyn Future<Output = Result<u64, Error>> + Send>>>>>;
 
-fn shared(session: &Session) -> SharedTask {
+fn shared(session: &SessionHandle) -> SharedTask {
     let session = session.clone();
     let task: Pin<Box<dyn Future<Output = _> + Send>> = Box::pin(async move { add(&session).await });
     Arc::new(Mutex::new(Some(task)))
@@ -1136,7 +1136,7 @@ fn poll_shared(task: &SharedTask, counted: &Arc<Counted>) -> Poll<Result<u64, Er
     task.lock().unwrap().as_mut().unwrap().as_mut().poll(&mut Context::from_waker(&waker))
 }
 
-fn hooked() -> (App<Hooked>, Session) {
+fn hooked() -> (App<Hooked>, SessionHandle) {
     let store = Arc::new(Hooked::default());
     let sessions = Options::new("keyboard cat").store(Arc::clone(&store)).build().unwrap();
     let app = App { sessions, store };

@@ -129,7 +129,7 @@ fn minutes_left(memory: &MemoryStore, sid: &Sid) -> u64 {
 }
 
 /// A socket's handle, kept since minute 0; a visitor's request at minute 50 touches the session until minute 110.
-fn a_socket_and_a_visitor(app: &App, later: &AtomicU64) -> (session_core::Session, Cookie) {
+fn a_socket_and_a_visitor(app: &App, later: &AtomicU64) -> (session_core::SessionHandle, Cookie) {
     let (exchange, socket) = app.ask(&[]);
     socket.insert("user", "tj").unwrap();
     done(exchange.end()).unwrap();

@@ -14,7 +14,7 @@ use std::{
 };
 
 use common::{App, Trouble, add, apps, done};
-use session_core::{Error, Exchange, Session, Sid};
+use session_core::{Error, Exchange, SessionHandle, Sid};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Op {
@@ -34,7 +34,7 @@ const OPS: [Op; 8] =
 /// What an operation answered; of the end, the cookies.
 type Answer = Result<Vec<String>, Error>;
 
-async fn run(op: Op, exchange: Exchange, session: Session) -> Answer {
+async fn run(op: Op, exchange: Exchange, session: SessionHandle) -> Answer {
     let nothing = |()| Vec::new();
     match op {
         Op::Update => add(&session).await.map(|_| Vec::new()),
@@ -129,7 +129,7 @@ struct Run {
     came: Option<Sid>,
     /// The id in the cookie that it got.
     got: Option<Sid>,
-    session: Session,
+    session: SessionHandle,
     ops: Vec<Op>,
     answers: Vec<Answer>,
     faulty: bool,

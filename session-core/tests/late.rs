@@ -17,8 +17,8 @@ use std::{
 
 use common::{App, SlowStore, Trouble, add, apps, done, polled};
 use session_core::{
-    Clock, Cookie, CookieOptions, Destroyed, Error, Expect, MemoryStore, Options, Record, Session, Set, Sid,
-    Store, StoreError, Stored, Touched, async_trait,
+    Clock, Cookie, CookieOptions, Destroyed, Error, Expect, MemoryStore, Options, Record, SessionHandle, Set,
+    Sid, Store, StoreError, Stored, Touched, async_trait,
 };
 
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -100,7 +100,7 @@ fn what_is_set_after_an_update_in_doubt_is_stored() {
 
 #[test]
 fn what_is_removed_after_an_atomic_change_in_doubt_is_not_stored() {
-    let removals: [fn(&session_core::Session); 2] =
+    let removals: [fn(&session_core::SessionHandle); 2] =
         [|session| _ = session.remove("added").unwrap(), |session| session.clear().unwrap()];
     for remove in removals {
         for app in apps() {
@@ -337,7 +337,10 @@ fn what_is_set_beside_a_save_that_is_overtaken_is_stored() {
 }
 
 /// A renewal whose copy is made, and whose old record is on its way out.
-fn copied<'a>(app: &App, session: &'a Session) -> Pin<Box<dyn Future<Output = Result<(), Error>> + 'a>> {
+fn copied<'a>(
+    app: &App,
+    session: &'a SessionHandle,
+) -> Pin<Box<dyn Future<Output = Result<(), Error>> + 'a>> {
     let first = app.store.calls.load(Ordering::SeqCst);
     let mut renewal = Box::pin(session.renew_id());
     while app.store.calls.load(Ordering::SeqCst) < first + 2 {

@@ -20,8 +20,8 @@ use std::{
 
 use common::{App, Trouble, add, apps, cookie, done, polled};
 use session_core::{
-    Cookie, Destroyed, Error, Expect, MemoryStore, Options, Record, RequestInfo, Session, Set, Sid, Store,
-    StoreError, Stored, Touched, async_trait,
+    Cookie, Destroyed, Error, Expect, MemoryStore, Options, Record, RequestInfo, SessionHandle, Set, Sid,
+    Store, StoreError, Stored, Touched, async_trait,
 };
 
 type Task<T> = Pin<Box<dyn Future<Output = T>>>;
@@ -90,7 +90,7 @@ fn run<T>(tasks: Vec<Task<T>>, order: Order) -> Vec<Option<T>> {
     }
 }
 
-fn adding(session: &Session) -> Task<bool> {
+fn adding(session: &SessionHandle) -> Task<bool> {
     let session = session.clone();
     Box::pin(async move { add(&session).await.is_ok() })
 }
@@ -439,7 +439,7 @@ fn what_changes_while_the_end_writes_is_written_as_well() {
 /// A waker that is all that is left of a task: with it go the task's futures, one of which uses the session.
 struct LastOfTask(#[expect(dead_code, reason = "dropped with it")] Mutex<UsesSession>);
 
-struct UsesSession(Session);
+struct UsesSession(SessionHandle);
 
 impl Drop for UsesSession {
     fn drop(&mut self) {

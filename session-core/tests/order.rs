@@ -21,8 +21,8 @@ use std::{
 use common::{App, SlowStore, Trouble, add, apps, cookie, done, polled, with_cookies};
 use session_core::{
     AdminStore, Clock, Cookie, CookieOptions, Destroyed, Error, Exchange, Expect, MemoryStore, Options,
-    Priority, Record, RequestInfo, SaveError, Session, Set, Sid, Store, StoreError, Stored, Touch, Touched,
-    async_trait,
+    Priority, Record, RequestInfo, SaveError, SessionHandle, Set, Sid, Store, StoreError, Stored, Touch,
+    Touched, async_trait,
 };
 
 const MONTH: Duration = Duration::from_secs(30 * 86_400);
@@ -41,16 +41,16 @@ fn poll<T>(task: &mut Pin<Box<impl Future<Output = T> + ?Sized>>) -> bool {
 }
 
 /// A request, and somebody who has asked for its session, and waits.
-fn one_asks(app: &App, sid: &Sid) -> (Exchange, Task<Option<Session>>) {
+fn one_asks(app: &App, sid: &Sid) -> (Exchange, Task<Option<SessionHandle>>) {
     let exchange = app.sessions.exchange();
     let asking = with_cookies(&[cookie(sid)], |request| exchange.session(request));
-    let mut slow: Task<Option<Session>> = Box::pin(async move { asking.await.unwrap() });
+    let mut slow: Task<Option<SessionHandle>> = Box::pin(async move { asking.await.unwrap() });
     assert!(!poll(&mut slow));
     (exchange, slow)
 }
 
 /// A request whose session two ask for at the same time: the first one is still waiting.
-fn two_ask(app: &App, sid: &Sid) -> (Exchange, Session, Task<Option<Session>>) {
+fn two_ask(app: &App, sid: &Sid) -> (Exchange, SessionHandle, Task<Option<SessionHandle>>) {
     let (exchange, slow) = one_asks(app, sid);
     let asking = with_cookies(&[cookie(sid)], |request| exchange.session(request));
     let session = done(asking).unwrap().unwrap();
@@ -389,7 +389,7 @@ fn a_change_that_saves_the_session_itself_comes_to_an_end() {
 
 #[test]
 fn debug_holds_nothing_while_it_writes() {
-    struct Uses<'a>(&'a Session, String);
+    struct Uses<'a>(&'a SessionHandle, String);
     impl fmt::Write for Uses<'_> {
         fn write_str(&mut self, text: &str) -> fmt::Result {
             let keys = self.0.len();

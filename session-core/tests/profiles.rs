@@ -7,8 +7,8 @@ use std::{sync::Arc, time::Duration};
 use session_core::{
     Attributes, BrowserRules, Cookie, CookieChange, CookieOptions, CookieRenewal, CorruptRecord, Destroyed,
     DuplicateCookies, Exchange, Expect, ExplicitSave, MemoryStore, Options, PathMatch, Record, RemovalCookie,
-    RequestInfo, SameSite, Secret, Secure, Session, Sessions, Set, Sid, Store, StoreError, StoreRead, Stored,
-    Touch, Touched, async_trait,
+    RequestInfo, SameSite, Secret, Secure, SessionHandle, Sessions, Set, Sid, Store, StoreError, StoreRead,
+    Stored, Touch, Touched, async_trait,
 };
 use session_testkit::{Call, ManualClock, RecordingStore};
 
@@ -42,7 +42,7 @@ fn an_hour() -> CookieOptions {
     CookieOptions::new().max_age(HOUR)
 }
 
-async fn ask(sessions: &Sessions, cookies: &[String]) -> (Exchange, Session) {
+async fn ask(sessions: &Sessions, cookies: &[String]) -> (Exchange, SessionHandle) {
     let each = |visit: &mut dyn FnMut(&str, &[u8])| {
         cookies.iter().for_each(|cookie| visit("cookie", cookie.as_bytes()));
     };
@@ -56,7 +56,7 @@ impl App {
     async fn request(
         &self,
         sid: Option<&Sid>,
-        handler: impl AsyncFnOnce(&Session),
+        handler: impl AsyncFnOnce(&SessionHandle),
     ) -> (Vec<Call>, Option<String>) {
         let signed =
             |sid: &Sid| format!("{}=s:{}", self.name, Secret::new("keyboard cat").sign(sid.as_str()));
@@ -101,7 +101,7 @@ fn a_touch_waits_until_a_fifth_of_the_lifetime_has_passed() {
 fn a_login_costs_three_round_trips() {
     session_testkit::run(async {
         let (new, express) = (new(an_hour()), express(an_hour()));
-        let renew = async |session: &Session| session.renew_id().await.unwrap();
+        let renew = async |session: &SessionHandle| session.renew_id().await.unwrap();
         let (calls, cookie) = new.request(Some(&new.log_in().await), renew).await;
         assert_eq!((calls, cookie.is_some()), (vec![Call::Get, Call::Set, Call::Destroy], true));
         // Express's rule for a regenerated session: it is saved again.
@@ -117,7 +117,7 @@ fn a_session_that_only_updates_rolls_on() {
             let sid = app.log_in().await;
             for count in 1..6 {
                 app.clock.pass(Duration::from_secs(50 * 60));
-                let add = async |session: &Session| {
+                let add = async |session: &SessionHandle| {
                     let sum = session.update("n", |n: Option<u32>| n.unwrap_or(0) + 1).await.unwrap();
                     assert_eq!(sum, count);
                 };
@@ -135,7 +135,7 @@ fn a_session_that_only_updates_rolls_on() {
 fn a_logout_takes_the_cookie_along() {
     session_testkit::run(async {
         let (new, express) = (new(an_hour()), express(an_hour()));
-        let logout = async |session: &Session| session.destroy().await.unwrap();
+        let logout = async |session: &SessionHandle| session.destroy().await.unwrap();
         let (calls, cookie) = new.request(Some(&new.log_in().await), logout).await;
         assert_eq!(calls, [Call::Get, Call::Destroy]);
         assert_eq!(
@@ -150,7 +150,7 @@ fn a_logout_takes_the_cookie_along() {
 fn a_change_of_the_cookie_is_a_change() {
     session_testkit::run(async {
         let (new, express) = (new(CookieOptions::new()), express(CookieOptions::new()));
-        let remember = async |session: &Session| session.set_max_age(Some(HOUR)).unwrap();
+        let remember = async |session: &SessionHandle| session.set_max_age(Some(HOUR)).unwrap();
         let sid = new.log_in().await;
         let (calls, cookie) = new.request(Some(&sid), remember).await;
         assert_eq!(calls, [Call::Get, Call::Set]);
@@ -192,8 +192,8 @@ fn attributes_come_from_the_configuration_of_today() {
 fn a_session_that_was_saved_is_written_once_and_its_cookie_is_sent() {
     session_testkit::run(async {
         let (new, express) = (new(an_hour()), express(an_hour()));
-        let save = async |session: &Session| session.save().await.unwrap();
-        let regenerate = async |session: &Session| {
+        let save = async |session: &SessionHandle| session.save().await.unwrap();
+        let regenerate = async |session: &SessionHandle| {
             session.regenerate().await.unwrap();
             session.insert("user", "tobi").unwrap();
             session.save().await.unwrap();
@@ -320,7 +320,7 @@ fn what_becomes_of_the_cookie_of_a_logout_can_be_chosen() {
         let apps = swapped(|options, new| {
             options.removal_cookie(if new { RemovalCookie::Never } else { RemovalCookie::OnDestroy })
         });
-        let logout = async |session: &Session| session.destroy().await.unwrap();
+        let logout = async |session: &SessionHandle| session.destroy().await.unwrap();
         for (app, removes) in apps.iter().zip([false, true]) {
             let (_, cookie) = app.request(Some(&app.log_in().await), logout).await;
             assert_eq!(
@@ -354,7 +354,7 @@ fn whether_a_change_of_the_cookie_counts_can_be_chosen() {
         let apps = swapped(|options, new| {
             options.cookie_change(if new { CookieChange::Ignored } else { CookieChange::Counts })
         });
-        let remember = async |session: &Session| session.set_max_age(Some(2 * HOUR)).unwrap();
+        let remember = async |session: &SessionHandle| session.set_max_age(Some(2 * HOUR)).unwrap();
         for (app, counts) in apps.iter().zip([false, true]) {
             let (calls, _) = app.request(Some(&app.log_in().await), remember).await;
             assert_eq!(calls.contains(&Call::Set), counts, "{calls:?}");
@@ -368,7 +368,7 @@ fn what_an_explicit_save_counts_for_can_be_chosen() {
         let apps = swapped(|options, new| {
             options.explicit_save(if new { ExplicitSave::Forgotten } else { ExplicitSave::Counts })
         });
-        let save = async |session: &Session| session.save().await.unwrap();
+        let save = async |session: &SessionHandle| session.save().await.unwrap();
         for (app, counts) in apps.iter().zip([false, true]) {
             assert_eq!(app.request(None, save).await.1.is_some(), counts, "{}", app.name);
         }

@@ -7,7 +7,9 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use session_core::{Exchange, MemoryStore, Options, RequestInfo, Secret, Session, Sessions, Sid, Store};
+use session_core::{
+    Exchange, MemoryStore, Options, RequestInfo, Secret, SessionHandle, Sessions, Sid, Store,
+};
 use session_testkit::{CANARY, FailingStore};
 use tracing_subscriber::fmt::{MakeWriter, format::FmtSpan};
 
@@ -49,7 +51,7 @@ fn options(store: impl Store) -> Options {
     Options::new("hunter2").save_uninitialized(false).store(store)
 }
 
-async fn ask(sessions: &Sessions, cookie: Option<&str>) -> (Exchange, Session) {
+async fn ask(sessions: &Sessions, cookie: Option<&str>) -> (Exchange, SessionHandle) {
     let each = |visit: &mut dyn FnMut(&str, &[u8])| {
         cookie.iter().for_each(|cookie| visit("cookie", cookie.as_bytes()));
     };

@@ -18,7 +18,7 @@ use std::{
 use common::{App, SlowStore, Trouble, add, apps, done, polled, with_cookies};
 use session_core::{
     Clock, Cookie, CookieOptions, Destroyed, Expect, MemoryStore, Options, Record, RequestInfo, SameSite,
-    SaveError, Session, Sessions, Set, Sid, Store, StoreError, Stored, Touched, Unset, async_trait,
+    SaveError, SessionHandle, Sessions, Set, Sid, Store, StoreError, Stored, Touched, Unset, async_trait,
 };
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -381,7 +381,7 @@ fn a_secure_cookie_over_an_insecure_connection_is_told_once() {
 }
 
 /// One request of a visitor who logs in.
-fn log_in(sessions: &Sessions) -> Session {
+fn log_in(sessions: &Sessions) -> SessionHandle {
     let exchange = sessions.exchange();
     let session = done(with_cookies(&[], |request| exchange.session(request))).unwrap().unwrap();
     session.insert("user", "swordfish").unwrap();

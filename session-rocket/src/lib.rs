@@ -3,9 +3,9 @@
 
 use std::{
     fmt,
-    future::Future,
+    marker::PhantomData,
     ops::Deref,
-    sync::{Arc, OnceLock},
+    sync::{Mutex, OnceLock, PoisonError},
 };
 
 use rocket::{
@@ -16,7 +16,7 @@ use rocket::{
     response::Responder,
     route,
 };
-use session_core::{Error, Exchange, Options, OptionsError, RequestInfo, Sessions};
+use session_core::{Error, Exchange, Failure, Options, OptionsError, RequestInfo, SessionHandle, Sessions};
 
 /// The fairing that gives every request its session.
 ///
@@ -35,9 +35,12 @@ use session_core::{Error, Exchange, Options, OptionsError, RequestInfo, Sessions
 /// let app = rocket::build().mount("/", routes![views]).attach(SessionFairing::new(Options::new("keyboard cat"))?);
 /// # Ok::<(), session_core::OptionsError>(())
 /// ```
-#[derive(Clone, Debug)]
-pub struct SessionFairing {
+///
+/// One that is attached later serves the requests that the earlier one leaves alone, because their path is outside its cookie's: so
+/// `/admin` can have sessions of its own. For several sessions in one request, give each its [`marker`](Self::marked).
+pub struct SessionFairing<M = ()> {
     sessions: Sessions,
+    marker: PhantomData<fn() -> M>,
 }
 
 impl SessionFairing {
@@ -48,47 +51,89 @@ impl SessionFairing {
     pub fn new(options: Options) -> Result<Self, OptionsError> {
         options.build().map(Self::from)
     }
+
+    /// For a session beside others: of a type of the application's own, by which `Session<M>` finds it. Each needs another cookie
+    /// name.
+    ///
+    /// ```
+    /// use rocket::{get, routes};
+    /// use session_core::Options;
+    /// use session_rocket::{Session, SessionFairing};
+    ///
+    /// struct Cart;
+    ///
+    /// #[get("/")]
+    /// async fn page(user: Session, cart: Session<Cart>) {}
+    ///
+    /// let app = rocket::build()
+    ///     .mount("/", routes![page])
+    ///     .attach(SessionFairing::new(Options::new("keyboard cat"))?)
+    ///     .attach(SessionFairing::new(Options::new("keyboard cat").name("cart"))?.marked::<Cart>());
+    /// # Ok::<(), session_core::OptionsError>(())
+    /// ```
+    #[must_use]
+    pub fn marked<M>(self) -> SessionFairing<M> {
+        SessionFairing { sessions: self.sessions, marker: PhantomData }
+    }
 }
 
 /// From sessions that something else shares.
 impl From<Sessions> for SessionFairing {
     fn from(sessions: Sessions) -> Self {
-        Self { sessions }
+        Self { sessions, marker: PhantomData }
     }
 }
 
-/// What a request carries. A fairing cannot fail it: a route that comes first does.
-struct Carried {
-    exchange: Exchange,
-    failed: Option<Status>,
+impl<M> Clone for SessionFairing<M> {
+    fn clone(&self) -> Self {
+        Self { sessions: self.sessions.clone(), marker: PhantomData }
+    }
+}
+
+impl<M> fmt::Debug for SessionFairing<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("SessionFairing").field(&self.sessions).finish()
+    }
 }
 
 #[rocket::async_trait]
-impl Fairing for SessionFairing {
+impl<M: 'static> Fairing for SessionFairing<M> {
     fn info(&self) -> Info {
-        Info { name: "Session", kind: Kind::Ignite | Kind::Request | Kind::Response | Kind::Singleton }
+        Info { name: "Session", kind: Kind::Ignite | Kind::Request | Kind::Response }
     }
 
     async fn on_ignite(&self, rocket: Rocket<Build>) -> fairing::Result {
-        Ok(if self.sessions.reads_on_arrival() { rocket.mount("/", unreadable()) } else { rocket })
+        let is_mounted = rocket.routes().any(|route| route.name.as_deref() == Some(UNREADABLE));
+        let mounts = self.sessions.reads_on_arrival() && !is_mounted;
+        Ok(if mounts { rocket.mount("/", unreadable()) } else { rocket })
     }
 
     async fn on_request(&self, request: &mut Request<'_>, _: &mut Data<'_>) {
+        // What the fairing before this one serves is its own, as in Express.
+        let outer = exchange::<M>(request);
+        if outer.is_some_and(|outer| describe(request, |info| outer.serves(info))) {
+            return;
+        }
         let exchange = self.sessions.exchange();
-        let read =
-            if self.sessions.reads_on_arrival() { ask(&exchange, request).await.map(drop) } else { Ok(()) };
-        let failed = read.err().map(|error| SessionError::told(error).tell());
-        // Set once: this fairing is a singleton.
-        _ = slot(request).set(Carried { exchange, failed });
+        slot::<M>(request).put(exchange.clone());
+        if self.sessions.reads_on_arrival() {
+            let session = describe(request, |info| exchange.session(info));
+            if let Err(error) = session.await {
+                // The first that fails is the one that is answered.
+                _ = failed(request).set(SessionError(Failure::told(error)).status());
+            }
+        }
     }
 
     async fn on_response<'r>(&self, request: &'r Request<'_>, response: &mut Response<'r>) {
-        let Some(carried) = slot(request).get() else { return };
-        match carried.exchange.end().await {
+        let Some(exchange) = exchange::<M>(request).filter(|exchange| exchange.is_of(&self.sessions)) else {
+            return;
+        };
+        match exchange.end().await {
             Ok(cookies) => append(response, &cookies),
             Err(error) => {
                 let cookies = error.cookies().to_vec();
-                let status = SessionError::from(Error::from(error)).tell();
+                let status = SessionError(error.into()).tell();
                 *response = Response::build().status(status).finalize();
                 append(response, &cookies);
             }
@@ -96,9 +141,28 @@ impl Fairing for SessionFairing {
     }
 }
 
-/// Empty until this fairing has come: who asks before finds nothing, and takes it from nobody.
-fn slot<'r>(request: &'r Request<'_>) -> &'r OnceLock<Carried> {
-    request.local_cache(OnceLock::new)
+/// What a request carries for each marker: empty until a fairing has come, so that who asks before finds nothing, and takes it from
+/// nobody.
+struct Slot<M>(Mutex<Option<Exchange>>, PhantomData<fn() -> M>);
+
+impl<M> Slot<M> {
+    fn put(&self, exchange: Exchange) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(exchange);
+    }
+}
+
+fn slot<'r, M: 'static>(request: &'r Request<'_>) -> &'r Slot<M> {
+    request.local_cache(|| Slot(Mutex::default(), PhantomData))
+}
+
+fn exchange<M: 'static>(request: &Request<'_>) -> Option<Exchange> {
+    slot::<M>(request).0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+}
+
+/// The status that a request ends with before its handler runs. A fairing cannot end it: a route that comes first does.
+fn failed<'r>(request: &'r Request<'_>) -> &'r OnceLock<Status> {
+    struct Failed(OnceLock<Status>);
+    &request.local_cache(|| Failed(OnceLock::new())).0
 }
 
 fn append(response: &mut Response<'_>, cookies: &[String]) {
@@ -107,12 +171,11 @@ fn append(response: &mut Response<'_>, cookies: &[String]) {
     }
 }
 
-/// Describes the request, and asks for its session.
-fn ask(
-    exchange: &Exchange,
-    request: &Request<'_>,
-) -> impl Future<Output = Result<Option<session_core::Session>, Error>> + Send + use<> {
-    let headers = request.headers();
+/// Describes the request.
+fn describe<T>(request: &Request<'_>, then: impl FnOnce(&RequestInfo<'_>) -> T) -> T {
+    let (uri, headers) = (request.uri().to_string(), request.headers());
+    let encrypted = request.rocket().config().tls_enabled();
+    let peer = request.remote().map(|remote| remote.ip());
     let each = |visit: &mut dyn FnMut(&str, &[u8])| {
         headers.iter().for_each(|header| visit(header.name().as_str(), header.value().as_bytes()));
         // Rocket's local client puts cookies into the jar alone.
@@ -123,19 +186,23 @@ fn ask(
                 .for_each(|cookie| visit("cookie", cookie.encoded().to_string().as_bytes()));
         }
     };
-    exchange.session(&RequestInfo::new(
-        request.uri().path().as_str(),
-        request.rocket().config().tls_enabled(),
-        &each,
-    ))
+    then(&RequestInfo::new(&uri, encrypted, &each).with_method(request.method().as_str()).with_peer(peer))
 }
 
 /// Routes before all others, which end requests whose session could not be read: no handler runs.
 fn unreadable() -> Vec<Route> {
     use Method::{Connect, Delete, Get, Head, Options, Patch, Post, Put, Trace};
     let methods = [Get, Put, Post, Delete, Options, Head, Trace, Connect, Patch];
-    methods.map(|method| Route::ranked(isize::MIN, method, "/<path..>", Unreadable)).into()
+    methods
+        .map(|method| {
+            let mut route = Route::ranked(isize::MIN, method, "/<path..>", Unreadable);
+            route.name = Some(UNREADABLE.into());
+            route
+        })
+        .into()
 }
+
+const UNREADABLE: &str = "session that could not be read";
 
 #[derive(Clone)]
 struct Unreadable;
@@ -143,42 +210,86 @@ struct Unreadable;
 #[rocket::async_trait]
 impl route::Handler for Unreadable {
     async fn handle<'r>(&self, request: &'r Request<'_>, data: Data<'r>) -> route::Outcome<'r> {
-        match slot(request).get().and_then(|carried| carried.failed) {
-            Some(status) => route::Outcome::Error(status),
+        match failed(request).get() {
+            Some(status) => route::Outcome::Error(*status),
             None => route::Outcome::Forward((data, Status::NotFound)),
         }
     }
 }
 
-/// The session of the request, as a request guard. All that it can do stands at [`session_core::Session`]. Catchers get it
-/// with `request.guard::<Session>()`.
+/// The session of the request, as a request guard. All that it can do stands at [`SessionHandle`], which it is behind `Deref`. `M` is
+/// the marker of its fairing, where there are [several](SessionFairing::marked). Catchers get it with `request.guard::<Session>()`.
 ///
 /// Beware of `Option<Session>`, which Rocket makes of every guard: it is `None` also when the store failed. Where a
-/// request may be outside the cookie's path, take `Result<Session, SessionError>`.
-#[derive(Clone, Debug)]
-pub struct Session(pub session_core::Session);
+/// request may be outside the cookie's path, take [`MaybeSession`].
+pub struct Session<M = ()> {
+    handle: SessionHandle,
+    marker: PhantomData<fn() -> M>,
+}
 
-impl Deref for Session {
-    type Target = session_core::Session;
+impl<M> Session<M> {
+    /// The handle, for what outlives the handler.
+    #[must_use]
+    pub fn into_handle(self) -> SessionHandle {
+        self.handle
+    }
+}
 
-    fn deref(&self) -> &session_core::Session {
-        &self.0
+impl<M> Clone for Session<M> {
+    fn clone(&self) -> Self {
+        Self { handle: self.handle.clone(), marker: PhantomData }
+    }
+}
+
+impl<M> fmt::Debug for Session<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.handle.fmt(f)
+    }
+}
+
+impl<M> Deref for Session<M> {
+    type Target = SessionHandle;
+
+    fn deref(&self) -> &SessionHandle {
+        &self.handle
     }
 }
 
 #[rocket::async_trait]
-impl<'r> FromRequest<'r> for Session {
+impl<'r, M: 'static> FromRequest<'r> for Session<M> {
     type Error = SessionError;
 
     async fn from_request(request: &'r Request<'_>) -> Outcome<Self, SessionError> {
-        match session(request).await.and_then(|session| session.ok_or_else(|| Error::OutsidePath.into())) {
-            Ok(session) => Outcome::Success(session),
-            // A route may take that for an answer: what Rocket logs of a guard that fails is enough.
-            Err(error) if matches!(*error.error, Error::OutsidePath) => {
-                Outcome::Error((error.status(), error))
-            }
-            Err(mut error) => Outcome::Error((error.tell(), error)),
-        }
+        guarded(
+            session_of(request).await.and_then(|session| session.ok_or_else(|| Error::OutsidePath.into())),
+        )
+    }
+}
+
+/// The session of a request that may be outside the cookie's path: there it is none. A store that failed is an error.
+pub struct MaybeSession<M = ()>(pub Option<Session<M>>);
+
+impl<M> fmt::Debug for MaybeSession<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+#[rocket::async_trait]
+impl<'r, M: 'static> FromRequest<'r> for MaybeSession<M> {
+    type Error = SessionError;
+
+    async fn from_request(request: &'r Request<'_>) -> Outcome<Self, SessionError> {
+        guarded(session_of(request).await.map(Self))
+    }
+}
+
+fn guarded<T>(session: Result<T, SessionError>) -> Outcome<T, SessionError> {
+    match session {
+        Ok(session) => Outcome::Success(session),
+        // A route may take that for an answer: what Rocket logs of a guard that fails is enough.
+        Err(error) if matches!(error.error(), Error::OutsidePath) => Outcome::Error((error.status(), error)),
+        Err(error) => Outcome::Error((error.tell(), error)),
     }
 }
 
@@ -187,8 +298,18 @@ impl<'r> FromRequest<'r> for Session {
 /// # Errors
 /// [`Error::NoLayer`]: no [`SessionFairing`] is attached; or the store failed.
 pub async fn session(request: &Request<'_>) -> Result<Option<Session>, SessionError> {
-    let carried = slot(request).get().ok_or(Error::NoLayer(MISSING))?;
-    Ok(ask(&carried.exchange, request).await.map_err(SessionError::told)?.map(Session))
+    session_of(request).await
+}
+
+/// [`session`] by its fairing's [marker](SessionFairing::marked).
+///
+/// # Errors
+/// Those of [`session`].
+pub async fn session_of<M: 'static>(request: &Request<'_>) -> Result<Option<Session<M>>, SessionError> {
+    let exchange = exchange::<M>(request).ok_or(Error::NoLayer(MISSING))?;
+    let session = describe(request, |info| exchange.session(info));
+    let handle = session.await.map_err(|error| SessionError(Failure::told(error)))?;
+    Ok(handle.map(|handle| Session { handle, marker: PhantomData }))
 }
 
 const MISSING: &str = "add .attach(SessionFairing::new(options)?) to the rocket";
@@ -196,63 +317,34 @@ const MISSING: &str = "add .attach(SessionFairing::new(options)?) to the rocket"
 /// Why there is no session, or what a call on it failed with: for the `?` of a handler. It is told to the log once, by the guard or
 /// when a response is made of it, and the client gets the [status](Error::status) and nothing else: for a page of your own,
 /// register a catcher. (No catcher comes after a save at the end of the request: if that fails, the response is empty.)
-#[derive(Clone)]
-pub struct SessionError {
-    error: Arc<Error>,
-    is_told: bool,
-}
+#[derive(Clone, Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct SessionError(Failure);
 
 impl SessionError {
     /// What went wrong.
     #[must_use]
     pub fn error(&self) -> &Error {
-        &self.error
+        self.0.error()
     }
 
-    /// The exchange has told the log.
-    fn told(error: Error) -> Self {
-        Self { error: Arc::new(error), is_told: true }
-    }
-
-    fn tell(&mut self) -> Status {
-        if !std::mem::replace(&mut self.is_told, true) {
-            self.error.log();
-        }
-        self.status()
+    fn tell(&self) -> Status {
+        Status::new(self.0.tell())
     }
 
     fn status(&self) -> Status {
-        Status::new(self.error.status())
+        Status::new(self.error().status())
     }
 }
 
 impl From<Error> for SessionError {
     fn from(error: Error) -> Self {
-        Self { error: Arc::new(error), is_told: false }
-    }
-}
-
-impl fmt::Display for SessionError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.error.fmt(f)
-    }
-}
-
-/// The sentence: it is what Rocket logs of a guard that failed.
-impl fmt::Debug for SessionError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl std::error::Error for SessionError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.error.source()
+        Self(error.into())
     }
 }
 
 impl<'r> Responder<'r, 'static> for SessionError {
-    fn respond_to(mut self, _: &'r Request<'_>) -> rocket::response::Result<'static> {
+    fn respond_to(self, _: &'r Request<'_>) -> rocket::response::Result<'static> {
         Err(self.tell())
     }
 }

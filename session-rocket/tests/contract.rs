@@ -2,23 +2,24 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
+#[path = "common/routes.rs"]
+mod routes;
+
 use std::sync::Arc;
 
 use rocket::{
     Build, Rocket, catch, catchers,
     fairing::AdHoc,
     get,
-    http::{Cookie, CookieJar, Header, Method, Status, uri::Origin},
+    http::{Header, Method, Status},
     local::asynchronous::Client,
-    response::stream::TextStream,
     routes,
 };
-use session_core::{Error, MemoryStore, Options, Sessions};
+use session_core::{Error, MemoryStore, Options};
 use session_rocket::{Session, SessionError, SessionFairing, session};
-use session_testkit::{
-    App, Browser, Captured, FailingStore, Request, Response,
-    adapter::{answer, later, twice},
-};
+use session_testkit::{App, Browser, Captured, FailingStore, Request, Response, adapter::Layers};
+
+use crate::routes::{custom, layered};
 
 struct Local(Client);
 
@@ -39,81 +40,16 @@ impl App for Local {
     }
 }
 
-async fn app(sessions: Sessions) -> Local {
-    local(rocket().attach(SessionFairing::from(sessions))).await
+async fn app(layers: Layers) -> Local {
+    local(layered(rocket(), layers)).await
+}
+
+fn rocket() -> Rocket<Build> {
+    custom(rocket::Config::default())
 }
 
 async fn local(rocket: Rocket<Build>) -> Local {
     Local(Client::untracked(rocket).await.unwrap())
-}
-
-fn rocket() -> Rocket<Build> {
-    let quiet = rocket::Config { log_level: rocket::config::LogLevel::Off, ..rocket::Config::default() };
-    rocket::custom(quiet)
-        .mount("/", routes![none, optional, both, stream, error, cookie, spawn, plain])
-        .mount("/mounted", routes![optional])
-        .register("/", catchers![teapot])
-}
-
-type Answer<T = String> = Result<T, SessionError>;
-
-#[get("/none")]
-fn none() -> &'static str {
-    "none"
-}
-
-#[get("/<_..>", rank = 20)]
-async fn plain(session: Session, uri: &Origin<'_>) -> Answer {
-    Ok(answer(&session, uri.path().as_str()).await?)
-}
-
-#[get("/optional")]
-fn optional(session: Answer<Session>) -> Answer<&'static str> {
-    match session {
-        Ok(_) => Ok("some"),
-        Err(error) if matches!(error.error(), Error::OutsidePath) => Ok("none"),
-        Err(error) => Err(error),
-    }
-}
-
-#[get("/twice/<_..>")]
-async fn both(one: Session, other: Session, uri: &Origin<'_>) -> Answer {
-    answer(&one, uri.path().as_str()).await?;
-    Ok(twice(&one, &other))
-}
-
-#[get("/stream/<_..>")]
-async fn stream(session: Session, uri: &Origin<'_>) -> Answer<TextStream![String]> {
-    let text = answer(&session, uri.path().as_str()).await?;
-    Ok(TextStream! {
-        for piece in text.chars() {
-            yield piece.to_string();
-        }
-    })
-}
-
-#[get("/error/<_..>")]
-async fn error(session: Session, uri: &Origin<'_>) -> Answer<(Status, String)> {
-    Ok((Status::BadRequest, answer(&session, uri.path().as_str()).await?))
-}
-
-#[get("/cookie/<_..>")]
-async fn cookie(session: Session, jar: &CookieJar<'_>, uri: &Origin<'_>) -> Answer {
-    jar.add(Cookie::new("own", "1"));
-    Ok(answer(&session, uri.path().as_str()).await?)
-}
-
-#[get("/later/<_..>")]
-async fn spawn(session: Session, uri: &Origin<'_>) -> Answer {
-    let text = answer(&session, uri.path().as_str()).await?;
-    rocket::tokio::spawn(later(session.0));
-    Ok(text)
-}
-
-#[catch(418)]
-async fn teapot(request: &rocket::Request<'_>) -> String {
-    let session = request.guard::<Session>().await.unwrap();
-    answer(&session, "/count").await.unwrap()
 }
 
 #[get("/teapot")]

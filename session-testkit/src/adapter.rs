@@ -13,6 +13,7 @@
 //! | `/cookie/…` | as *answer*, with a cookie `own=1` of its own, set by the framework's own means |
 //! | `/later/…` | as *answer*, and spawns [`later`] |
 //! | `/mounted/optional` | as `/optional`, in a nested router, scope or mount |
+//! | `/second/…` | as *answer*, on the session of the layer that is marked [`Second`] |
 //! | everything else | *answer* |
 //!
 //! One rule for all frameworks: cookies are read from the text of the `Cookie` headers, all of them in order, and from
@@ -20,15 +21,22 @@
 //! the client sent, before anything was mounted.
 
 use std::{
+    collections::HashMap,
     future::Future,
-    sync::Arc,
+    pin::pin,
+    sync::{
+        Arc, LazyLock, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
 use futures_util::future::{join_all, poll_immediate};
 use session_core::{
-    CookieOptions, Error, MemoryStore, Options, Secret, Secure, Session, Sessions, Sid, Store,
+    CookieOptions, Error, MemoryStore, OnDisconnect, Options, Proxy, Secret, Secure, SessionHandle, Sessions,
+    Sid, Store,
 };
+use tokio::sync::oneshot;
 
 use crate::{
     browser::{App, Browser, Request, Response},
@@ -36,11 +44,24 @@ use crate::{
     stores::{CANARY, Call, FailingStore, GatedStore, RecordingStore},
 };
 
+/// The session layers around the application.
+#[derive(Debug)]
+pub struct Layers {
+    /// The outermost first; one is around the next.
+    pub nested: Vec<Sessions>,
+    /// Of the layer that is marked [`Second`], which is outside of all others.
+    pub second: Option<Sessions>,
+}
+
+/// The marker of a session beside the other.
+#[derive(Debug)]
+pub struct Second;
+
 /// What every route of the application answers, by the last segment of its path.
 ///
 /// # Errors
 /// Those of the session.
-pub async fn answer(session: &Session, path: &str) -> Result<String, Error> {
+pub async fn answer(session: &SessionHandle, path: &str) -> Result<String, Error> {
     let user = || Ok(session.get::<String>("user")?.unwrap_or_else(|| "nobody".into()));
     match path.rsplit('/').next().unwrap_or_default() {
         "count" => {
@@ -60,19 +81,80 @@ pub async fn answer(session: &Session, path: &str) -> Result<String, Error> {
         "mistake" => Ok(session.get::<u32>("user")?.unwrap_or(0).to_string()),
         "reserved" => session.insert("save", 1).map(|()| "saved".into()),
         "id" => Ok(session.id().as_str().into()),
-        _ => Ok("read".into()),
+        word => {
+            if let Some(gate) = word.strip_prefix("wait-") {
+                session.update("sum", |sum: Option<u32>| sum.unwrap_or(0) + 1).await?;
+                session.insert("begun", true)?;
+                Gate(gate.into()).wait().await;
+                session.insert("user", "patient")?;
+            }
+            Ok("read".into())
+        }
     }
+}
+
+/// Where a handler waits for the test: the last segment of its path is `wait-` and this.
+struct Gate(String);
+
+static WAITING: LazyLock<Mutex<HashMap<String, oneshot::Sender<()>>>> = LazyLock::new(Mutex::default);
+
+impl Gate {
+    fn new() -> Self {
+        static GATES: AtomicU64 = AtomicU64::new(0);
+        Self(GATES.fetch_add(1, Ordering::Relaxed).to_string())
+    }
+
+    async fn wait(&self) {
+        let (open, opened) = oneshot::channel();
+        WAITING.lock().unwrap_or_else(PoisonError::into_inner).insert(self.0.clone(), open);
+        _ = opened.await;
+    }
+
+    /// A handler is here; one that was dropped is not.
+    fn is_waited_at(&self) -> bool {
+        let waiting = WAITING.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.get(&self.0).is_some_and(|open| !open.is_closed())
+    }
+
+    fn open(&self) {
+        let waiting = WAITING.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.0);
+        _ = waiting.map(|open| open.send(()));
+    }
+}
+
+/// Until it is so.
+async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
+    let started = Instant::now();
+    while !is_so().await {
+        assert!(started.elapsed() < Duration::from_secs(20), "{what}");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+/// Sends it, and goes as soon as it is so.
+async fn hang_up(app: &impl App, request: Request, what: &str, is_so: impl AsyncFnMut() -> bool) {
+    let mut response = pin!(app.send(request));
+    let mut is_so = pin!(until(what, is_so));
+    std::future::poll_fn(|context| {
+        assert!(response.as_mut().poll(context).is_pending(), "it was to wait");
+        is_so.as_mut().poll(context)
+    })
+    .await;
+}
+
+async fn stored(store: &impl Store, sid: &Sid, key: &str) -> Option<String> {
+    store.get(sid).await.unwrap().and_then(|stored| stored.record.data.get(key).map(Into::into))
 }
 
 /// What the route `/twice` answers of the two sessions that it got.
 #[must_use]
-pub fn twice(one: &Session, other: &Session) -> String {
-    let count = |session: &Session| session.get::<u32>("count").ok().flatten().unwrap_or(0);
+pub fn twice(one: &SessionHandle, other: &SessionHandle) -> String {
+    let count = |session: &SessionHandle| session.get::<u32>("count").ok().flatten().unwrap_or(0);
     format!("{} {}", count(one), count(other))
 }
 
 /// What the route `/later` spawns: work that goes on after the response, and saves for itself.
-pub async fn later(session: Session) {
+pub async fn later(session: SessionHandle) {
     session.insert("user", "later").expect("the session is there");
     session.save().await.expect("the store works");
 }
@@ -81,8 +163,16 @@ fn new(store: impl Store) -> Options {
     Options::new("keyboard cat").store(store)
 }
 
-async fn app<A: App, F: Future<Output = A>>(open: impl Fn(Sessions) -> F, options: Options) -> A {
-    open(options.build().unwrap()).await
+async fn app<A: App, F: Future<Output = A>>(open: impl Fn(Layers) -> F, options: Options) -> A {
+    nested(open, [options]).await
+}
+
+async fn nested<A: App, F: Future<Output = A>>(
+    open: impl Fn(Layers) -> F,
+    options: impl IntoIterator<Item = Options>,
+) -> A {
+    let nested = options.into_iter().map(|options| options.build().unwrap()).collect();
+    open(Layers { nested, second: None }).await
 }
 
 async fn text(browser: &mut Browser, app: &impl App, path: &str) -> String {
@@ -109,7 +199,7 @@ macro_rules! contract {
         $(
             $(#[$doc])*
             #[allow(missing_docs)]
-            pub async fn $name<A: App, F: Future<Output = A>>($open: &impl Fn(Sessions) -> F) $body
+            pub async fn $name<A: App, F: Future<Output = A>>($open: &impl Fn(Layers) -> F) $body
         )+
     };
 }
@@ -452,5 +542,203 @@ contract! {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
         assert_eq!(text(&mut browser, &app, "/count").await, "3");
+    }
+
+    async fn of_nested_layers_the_inner_one_serves_what_the_outer_one_leaves_alone(open) {
+        let admin = || CookieOptions::new().path("/mounted");
+        let profiles = [
+            |name: &str| Options::new("keyboard cat").name(name),
+            |name: &str| Options::express("keyboard cat").name(name),
+        ];
+        for options in profiles {
+            for outer_is_admin in [true, false] {
+                let (inside, around) = if outer_is_admin { ("site", "admin") } else { ("admin", "site") };
+                let of = |name: &str| {
+                    let options = options(name).store(MemoryStore::new());
+                    if name == "admin" { options.cookie(admin()) } else { options }
+                };
+                let app = nested(open, [of(around), of(inside)]).await;
+                let mut browser = Browser::new();
+                for count in ["1", "2"] {
+                    assert_eq!(text(&mut browser, &app, "/count").await, count);
+                }
+                // Where both could serve, the outer one does.
+                let others = if outer_is_admin { ["1", "2"] } else { ["3", "4"] };
+                for count in others {
+                    assert_eq!(text(&mut browser, &app, "/mounted/count").await, count, "{around} around {inside}");
+                }
+                assert_eq!(browser.cookie("admin").is_some(), outer_is_admin);
+                assert_eq!(app.send(Request::get("/mounted/optional")).await.body, "some");
+            }
+        }
+    }
+
+    async fn where_no_layer_serves_there_is_no_session(open) {
+        let of = |path: &str| {
+            let cookie = CookieOptions::new().path(path);
+            new(MemoryStore::new()).name(path.trim_start_matches('/')).cookie(cookie)
+        };
+        let app = nested(open, [of("/mounted"), of("/shop")]).await;
+        for (path, answer) in [("/optional", "none"), ("/mounted/optional", "some")] {
+            assert_eq!(app.send(Request::get(path)).await.body, answer, "{path}");
+        }
+        assert_eq!(app.send(Request::get("/shop/count")).await.body, "1");
+        assert_eq!(app.send(Request::get("/count")).await.status, 500);
+    }
+
+    async fn sessions_side_by_side_are_each_their_own(open) {
+        for express in [false, true] {
+            let of = |name: &str| {
+                let options = if express { Options::express("keyboard cat") } else { Options::new("keyboard cat") };
+                options.store(MemoryStore::new()).name(name).build().unwrap()
+            };
+            let app = open(Layers { nested: vec![of("first")], second: Some(of("second")) }).await;
+            let mut browser = Browser::new();
+            for count in ["1", "2"] {
+                assert_eq!(text(&mut browser, &app, "/count").await, count);
+            }
+            assert_eq!(text(&mut browser, &app, "/second/count").await, "1");
+            assert_eq!(text(&mut browser, &app, "/second/logout").await, "bye");
+            assert_eq!(text(&mut browser, &app, "/second/count").await, "1");
+            assert_eq!(text(&mut browser, &app, "/count").await, "3");
+            assert!(browser.cookie("first").is_some() && browser.cookie("second").is_some());
+        }
+    }
+
+    async fn of_two_stores_that_are_down_one_failure_is_answered(open) {
+        let stores = [FailingStore::new(MemoryStore::new()), FailingStore::new(MemoryStore::new())];
+        let of = |at: usize| {
+            let options = Options::express("keyboard cat").name(if at == 0 { "first" } else { "second" });
+            options.store(Arc::clone(&stores[at])).build().unwrap()
+        };
+        let app = open(Layers { nested: vec![of(0)], second: Some(of(1)) }).await;
+        let mut browser = Browser::new();
+        text(&mut browser, &app, "/count").await;
+        text(&mut browser, &app, "/second/count").await;
+        for down in [[true, false], [false, true], [true, true]] {
+            stores.iter().zip(down).for_each(|(store, down)| store.fail_reads(down));
+            let response = browser.get(&app, "/count").await;
+            assert_eq!(response.status, 503, "{down:?} {response:?}");
+        }
+        stores.iter().for_each(|store| store.fail_reads(false));
+        assert_eq!(text(&mut browser, &app, "/count").await, "2");
+    }
+
+    async fn who_is_a_trusted_proxy_is_a_choice(open) {
+        let secure = CookieOptions::new().secure(Secure::Always);
+        for (proxy, sent) in [
+            (Proxy::Never, 0),
+            (Proxy::Hops(0), 0),
+            (Proxy::Hops(1), 1),
+            // Where the peer is not known, nobody is trusted by address.
+            (Proxy::peers(["192.0.2.1"]), 0),
+        ] {
+            let app = app(open, new(MemoryStore::new()).cookie(secure.clone()).proxy(proxy.clone())).await;
+            let response = app.send(Request::get("/count").header("x-forwarded-proto", "https")).await;
+            assert_eq!((response.status, response.set_cookie.len()), (200, sent), "{proxy:?}");
+        }
+    }
+
+    /// Over sockets: there is a peer.
+    async fn a_peer_is_trusted_by_its_address(open) {
+        let secure = CookieOptions::new().secure(Secure::Always);
+        for (peer, sent) in [("loopback", 1), ("127.0.0.0/8", 1), ("192.0.2.0/24", 0)] {
+            let app = app(open, new(MemoryStore::new()).cookie(secure.clone()).proxy(Proxy::peers([peer]))).await;
+            let response = app.send(Request::get("/count").header("x-forwarded-proto", "https")).await;
+            assert_eq!((response.status, response.set_cookie.len()), (200, sent), "{peer}");
+        }
+    }
+
+    /// Over TLS.
+    async fn a_connection_that_is_encrypted_is_secure(open) {
+        for options in [Options::new("keyboard cat"), Options::express("keyboard cat")] {
+            let cookie = CookieOptions::new().secure(Secure::Auto);
+            let app = app(open, options.store(MemoryStore::new()).cookie(cookie)).await;
+            let response = app.send(Request::get("/count").header("x-forwarded-proto", "http")).await;
+            assert!(response.set_cookie[0].contains("; Secure"), "{response:?}");
+        }
+    }
+
+    /// Over sockets: somebody can hang up.
+    async fn who_hangs_up_in_the_middle_of_a_handler_lets_it_finish(open) {
+        for options in [Options::express("keyboard cat"), Options::new("keyboard cat").on_disconnect(OnDisconnect::Finish)] {
+            let store = Arc::new(MemoryStore::new());
+            let app = app(open, options.name("sid").store(Arc::clone(&store))).await;
+            let mut browser = Browser::new();
+            text(&mut browser, &app, "/count").await;
+            let (sid, gate) = (Sid::from(text(&mut browser, &app, "/id").await), Gate::new());
+            let request = browser.request(&format!("/wait-{}", gate.0));
+            hang_up(&app, request, "the handler began", async || gate.is_waited_at()).await;
+            // As long as it takes to see that nobody is there any more.
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            assert!(gate.is_waited_at(), "the handler goes on");
+            gate.open();
+            until("what the handler did is saved", async || stored(&store, &sid, "user").await.is_some()).await;
+            assert_eq!(text(&mut browser, &app, "/user").await, "patient");
+            assert_eq!((text(&mut browser, &app, "/sum").await, text(&mut browser, &app, "/count").await), ("1".into(), "2".into()));
+        }
+    }
+
+    /// Over sockets, and where the server drops what nobody waits for.
+    async fn who_hangs_up_in_the_middle_of_a_handler_cancels_it(open) {
+        for options in [Options::express("keyboard cat").on_disconnect(OnDisconnect::Cancel), Options::new("keyboard cat")] {
+            let store = Arc::new(MemoryStore::new());
+            let app = app(open, options.name("sid").store(Arc::clone(&store))).await;
+            let mut browser = Browser::new();
+            text(&mut browser, &app, "/count").await;
+            let (sid, gate) = (Sid::from(text(&mut browser, &app, "/id").await), Gate::new());
+            let request = browser.request(&format!("/wait-{}", gate.0));
+            hang_up(&app, request, "the handler began", async || gate.is_waited_at()).await;
+            until("the handler is dropped", async || !gate.is_waited_at()).await;
+            gate.open();
+            // What was acknowledged is kept, and nothing else.
+            assert_eq!(text(&mut browser, &app, "/sum").await, "1");
+            assert_eq!(text(&mut browser, &app, "/user").await, "nobody");
+            assert_eq!(stored(&store, &sid, "begun").await, None);
+        }
+    }
+
+    /// Over sockets.
+    async fn who_hangs_up_while_the_session_is_read_lets_the_handler_run(open) {
+        for options in [Options::express("keyboard cat"), Options::new("keyboard cat").on_disconnect(OnDisconnect::Finish)] {
+            let memory = Arc::new(MemoryStore::new());
+            let options = options.name("sid");
+            let mut browser = Browser::new();
+            let before = app(open, options.clone().store(Arc::clone(&memory))).await;
+            text(&mut browser, &before, "/count").await;
+            let sid = Sid::from(text(&mut browser, &before, "/id").await);
+            let store = GatedStore::new_for_reads(Arc::clone(&memory));
+            let app = app(open, options.store(Arc::clone(&store))).await;
+            hang_up(&app, browser.request("/count"), "it is read", async || store.is_waited_at()).await;
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            store.open();
+            until("the handler ran", async || stored(&memory, &sid, "count").await.as_deref() == Some("2")).await;
+        }
+    }
+
+    /// Over sockets.
+    async fn who_hangs_up_while_the_session_is_saved_lets_it_be_saved(open) {
+        for options in [Options::express("keyboard cat"), Options::new("keyboard cat").on_disconnect(OnDisconnect::Finish)] {
+            let memory = Arc::new(MemoryStore::new());
+            let options = options.name("sid");
+            let mut browser = Browser::new();
+            let before = app(open, options.clone().store(Arc::clone(&memory))).await;
+            text(&mut browser, &before, "/count").await;
+            let sid = Sid::from(text(&mut browser, &before, "/id").await);
+            // At the end of the request, and by what is acknowledged in it.
+            for (path, key, value) in [("/count", "count", "2"), ("/add", "sum", "1"), ("/login", "user", "\"tj\"")] {
+                let store = GatedStore::new(Arc::clone(&memory));
+                let app = app(open, options.clone().store(Arc::clone(&store))).await;
+                hang_up(&app, browser.request(path), "it is saved", async || store.is_waited_at()).await;
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                store.open();
+                if path == "/login" {
+                    // It goes on under an id that nobody was told, as in Express.
+                    until("the old id is gone", async || memory.get(&sid).await.unwrap().is_none()).await;
+                } else {
+                    until(path, async || stored(&memory, &sid, key).await.as_deref() == Some(value)).await;
+                }
+            }
+        }
     }
 }

@@ -95,9 +95,12 @@ pub async fn a_list_beside_destructions_shows_all_who_stay(fixture: &Fixture) {
             shown.add_permits(1);
         };
         fixture.store.ids(&mut |sid| show(&mut sids, sid)).await.unwrap();
-        shown.forget_permits(usize::MAX);
+        let forget = || if lists <= LISTS { shown.forget_permits(usize::MAX) } else { 0 };
+        forget();
+        // Some leave while it is put together, also by one that shows everything at its end.
+        shown.add_permits(1 + lists % 3);
         fixture.store.all(&mut |sid, _| show(&mut records, sid)).await.unwrap();
-        shown.forget_permits(usize::MAX);
+        forget();
         for (_, sid) in &stay {
             assert!(sids.contains(sid) && records.contains(sid), "who stays is not shown");
         }

@@ -16,7 +16,7 @@ use std::{
 
 use futures_util::future::join_all;
 use session_core::{
-    CookieOptions, Destroyed, Error, Exchange, Expect, Options, Record, RequestInfo, Secret, Session,
+    CookieOptions, Destroyed, Error, Exchange, Expect, Options, Record, RequestInfo, Secret, SessionHandle,
     Sessions, Set, Sid, Stored, Touched,
 };
 use tokio::sync::Barrier;
@@ -75,7 +75,7 @@ impl Server<'_> {
 }
 
 struct Request {
-    session: Session,
+    session: SessionHandle,
     exchange: Exchange,
 }
 

@@ -163,10 +163,40 @@ macro_rules! admin_sentences {
 
 /// The adapter contract as tests: one story over HTTP, told to any framework.
 ///
-/// `$app` is an async function or closure that takes [`Sessions`](session_core::Sessions) and answers an [`App`] with the
-/// routes that the module [`adapter`] describes.
+/// `$app` is an async function or closure that takes [`Layers`](adapter::Layers) and answers an [`App`] with the
+/// routes that the module [`adapter`] describes, within this thread.
 #[macro_export]
 macro_rules! adapter_contract {
+    ($app:expr) => {
+        $crate::shared_adapter_tests!($app);
+        $crate::adapter_tests!($app;
+            outside_the_cookies_path_there_is_no_session,
+            what_ends_a_request_is_logged_once_with_its_cause,
+            no_handler_runs_without_the_session_that_it_was_to_have,
+            a_proxy_is_believed_only_when_it_is_trusted,
+            who_is_a_trusted_proxy_is_a_choice);
+    };
+}
+
+/// The adapter contract over real sockets, where clients can hang up. The names that follow are of further sentences:
+/// `a_connection_that_is_encrypted_is_secure` over TLS, else `a_peer_is_trusted_by_its_address` and
+/// `a_proxy_is_believed_only_when_it_is_trusted`; and `who_hangs_up_in_the_middle_of_a_handler_cancels_it` unless the framework
+/// finishes every request.
+#[macro_export]
+macro_rules! socket_contract {
+    ($app:expr $(, $name:ident)*) => {
+        $crate::shared_adapter_tests!($app);
+        $crate::adapter_tests!($app;
+            $($name,)*
+            who_hangs_up_in_the_middle_of_a_handler_lets_it_finish,
+            who_hangs_up_while_the_session_is_read_lets_the_handler_run,
+            who_hangs_up_while_the_session_is_saved_lets_it_be_saved);
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! shared_adapter_tests {
     ($app:expr) => {
         $crate::adapter_tests!($app;
             a_route_that_never_asks_has_no_session,
@@ -181,7 +211,6 @@ macro_rules! adapter_contract {
             an_error_of_the_handler_is_no_reason_not_to_save,
             a_cookie_of_the_handler_stays_and_ours_comes_last,
             the_path_is_the_one_that_the_client_sent,
-            outside_the_cookies_path_there_is_no_session,
             of_duplicate_cookies_the_first_verified_counts,
             in_the_express_profile_the_first_duplicate_counts,
             broken_cookies_are_a_new_session_and_never_an_error,
@@ -189,12 +218,13 @@ macro_rules! adapter_contract {
             a_store_that_cannot_be_read_is_an_opaque_failure,
             a_store_that_cannot_be_written_is_an_opaque_failure,
             a_store_that_is_down_harms_no_route_that_never_asks,
-            what_ends_a_request_is_logged_once_with_its_cause,
-            no_handler_runs_without_the_session_that_it_was_to_have,
             a_save_that_fails_after_a_login_leaves_the_visitor_the_session,
-            a_proxy_is_believed_only_when_it_is_trusted,
             every_asking_in_one_request_gets_the_same_session,
-            a_session_is_usable_after_the_response);
+            a_session_is_usable_after_the_response,
+            of_nested_layers_the_inner_one_serves_what_the_outer_one_leaves_alone,
+            where_no_layer_serves_there_is_no_session,
+            sessions_side_by_side_are_each_their_own,
+            of_two_stores_that_are_down_one_failure_is_answered);
     };
 }
 

@@ -170,20 +170,21 @@ pub async fn a_session_over_an_expired_one_outlives_whatever_is_done_beside(fixt
 
 /// Each session that stays is shown, with its own record, whoever touches, writes or leaves meanwhile.
 pub async fn a_list_beside_touches_shows_all_with_their_own_records(fixture: &Fixture) {
-    const MANY: usize = 600;
+    const MANY: u64 = 600;
     let mut all = BTreeMap::new();
     for at in 0..MANY {
         let sid = Sid::random();
-        let record = lasting(fixture, Some(LIFE + Duration::from_secs(at as u64)), &format!("\"at\":{at}"));
-        put(fixture, &sid, &record).await;
+        let record = lasting(fixture, Some(HOUR + Duration::from_secs(at)), &format!("\"at\":{at}"));
         all.insert(sid, text_of(&record));
+        put(fixture, all.last_key_value().map(|(sid, _)| sid).unwrap(), &record).await;
     }
     let (store, sids) = (fixture.process(), all.keys().cloned().collect::<Vec<_>>());
-    let (sooner, later) = (lasting(fixture, Some(LIFE), "").cookie, record(fixture, "").cookie);
+    let (sooner, later) = (record(fixture, "").cookie, lasting(fixture, Some(2 * HOUR), "").cookie);
     let (ended, touches) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
     let (end, touched) = (Arc::clone(&ended), Arc::clone(&touches));
     let touching = tokio::spawn(async move {
-        for (at, sid) in sids.iter().enumerate().cycle() {
+        // Every end moves with every round.
+        for (at, sid) in (0..).flat_map(|round: usize| (round..).zip(&sids)) {
             if end.load(Ordering::SeqCst) {
                 return;
             }

@@ -142,17 +142,32 @@ impl<S: Store> Store for RecordingStore<S> {
     }
 }
 
-/// A store whose writes wait until it is opened.
+/// A store whose writes wait until it is opened, and its reads if they are told to.
 #[derive(Debug)]
 pub struct GatedStore<S> {
     store: S,
     gate: Semaphore,
+    reads: AtomicBool,
+    waiting: AtomicUsize,
 }
 
 impl<S: Store> GatedStore<S> {
     /// Around a store, closed.
     pub fn new(store: S) -> Arc<Self> {
-        Arc::new(Self { store, gate: Semaphore::new(0) })
+        let (reads, waiting) = (AtomicBool::new(false), AtomicUsize::new(0));
+        Arc::new(Self { store, gate: Semaphore::new(0), reads, waiting })
+    }
+
+    /// Around a store; reads wait as well.
+    pub fn new_for_reads(store: S) -> Arc<Self> {
+        let gated = Self::new(store);
+        gated.reads.store(true, Ordering::SeqCst);
+        gated
+    }
+
+    /// Whether a call waits now.
+    pub fn is_waited_at(&self) -> bool {
+        self.waiting.load(Ordering::SeqCst) > 0
     }
 
     /// Lets every write through that waits, and every later one.
@@ -161,6 +176,14 @@ impl<S: Store> GatedStore<S> {
     }
 
     async fn pass(&self) {
+        struct Waiting<'a>(&'a AtomicUsize);
+        impl Drop for Waiting<'_> {
+            fn drop(&mut self) {
+                self.0.fetch_sub(1, Ordering::SeqCst);
+            }
+        }
+        self.waiting.fetch_add(1, Ordering::SeqCst);
+        let _waiting = Waiting(&self.waiting);
         // A closed semaphore is an open gate.
         _ = self.gate.acquire().await;
     }
@@ -169,6 +192,9 @@ impl<S: Store> GatedStore<S> {
 #[async_trait]
 impl<S: Store> Store for GatedStore<S> {
     async fn get(&self, sid: &Sid) -> Result<Option<Stored>, StoreError> {
+        if self.reads.load(Ordering::SeqCst) {
+            self.pass().await;
+        }
         self.store.get(sid).await
     }
 

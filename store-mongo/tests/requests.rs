@@ -23,7 +23,7 @@ use mongodb::{
     event::{EventHandler, command::CommandEvent},
     options::ClientOptions,
 };
-use session_core::{AdminStore, CookieOptions, Options, RequestInfo, Secure, Session, Sessions, Sid};
+use session_core::{AdminStore, CookieOptions, Options, RequestInfo, Secure, SessionHandle, Sessions, Sid};
 use session_testkit::run;
 use store_mongo::{AutoRemove, Kruptein, MongoOptions, MongoStore, mongodb};
 use test_support::tests;
@@ -80,7 +80,7 @@ impl App {
     async fn request(
         &self,
         cookie: Option<&str>,
-        handler: impl AsyncFnOnce(Session),
+        handler: impl AsyncFnOnce(SessionHandle),
     ) -> (Vec<String>, Option<String>) {
         self.noted();
         let exchange = self.sessions.exchange();
@@ -107,7 +107,7 @@ impl App {
     }
 }
 
-async fn read(session: Session) {
+async fn read(session: SessionHandle) {
     assert_eq!(session.get::<String>("user").unwrap().unwrap(), "tj");
 }
 
@@ -123,16 +123,16 @@ async fn costs(app: &App) {
     assert_eq!(app.request(Some(&cookie), read).await.0, ["find", "update"], "read, when a touch is due");
     assert_eq!(app.request(Some(&cookie), read).await.0, ["find"], "it was moved");
 
-    let write = async |session: Session| session.insert("views", 1).unwrap();
+    let write = async |session: SessionHandle| session.insert("views", 1).unwrap();
     assert_eq!(app.request(Some(&cookie), write).await.0, ["find", "update"], "write");
-    let update = async |session: Session| {
+    let update = async |session: SessionHandle| {
         session.update("views", |views: Option<u64>| views.unwrap_or(0) + 1).await.unwrap();
     };
     assert_eq!(app.request(Some(&cookie), update).await.0, ["find", "update"], "update");
-    let same = async |session: Session| session.insert("user", "tj").unwrap();
+    let same = async |session: SessionHandle| session.insert("user", "tj").unwrap();
     assert_eq!(app.request(Some(&cookie), same).await.0, ["find"], "what was written is what was there");
 
-    let logout = async |session: Session| session.destroy().await.unwrap();
+    let logout = async |session: SessionHandle| session.destroy().await.unwrap();
     assert_eq!(app.request(Some(&cookie), logout).await.0, ["find", "delete"], "logout");
     assert_eq!(app.request(Some(&cookie), async |_| {}).await.0, ["find"], "a stale cookie");
 }

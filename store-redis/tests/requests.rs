@@ -14,7 +14,7 @@ use std::{process::ExitCode, time::Duration};
 
 use common::{ask, new_prefix, redis_url};
 use futures_util::StreamExt;
-use session_core::{CookieOptions, Options, RequestInfo, Secure, Session, Sessions};
+use session_core::{CookieOptions, Options, RequestInfo, Secure, SessionHandle, Sessions};
 use store_redis::{RedisStore, redis};
 use test_support::tests;
 
@@ -49,7 +49,7 @@ impl App {
     async fn request(
         &self,
         cookie: Option<&str>,
-        handler: impl AsyncFnOnce(Session),
+        handler: impl AsyncFnOnce(SessionHandle),
     ) -> (Vec<String>, Option<String>) {
         let client = redis::Client::open(self.url.as_str()).unwrap();
         let mut lines = Box::pin(client.get_async_monitor().await.unwrap().into_on_message::<String>());
@@ -104,7 +104,8 @@ fn a_request_costs_no_more_round_trips_than_it_must(url: String) {
         let cookie = app.login().await;
         // A server that has not seen the script is told it once.
         app.request(Some(&cookie), async |session| session.insert("views", 0).unwrap()).await;
-        let read = async |session: Session| assert_eq!(session.get::<String>("user").unwrap().unwrap(), "tj");
+        let read =
+            async |session: SessionHandle| assert_eq!(session.get::<String>("user").unwrap().unwrap(), "tj");
         assert_eq!(app.request(Some(&cookie), read).await.0, READ, "read");
         app.age(&cookie);
         assert_eq!(
@@ -114,16 +115,16 @@ fn a_request_costs_no_more_round_trips_than_it_must(url: String) {
         );
         assert_eq!(app.request(Some(&cookie), read).await.0, READ, "it was moved");
 
-        let write = async |session: Session| session.insert("views", 1).unwrap();
+        let write = async |session: SessionHandle| session.insert("views", 1).unwrap();
         assert_eq!(app.request(Some(&cookie), write).await.0, ["GET", "PTTL", "EVALSHA"], "write");
-        let update = async |session: Session| {
+        let update = async |session: SessionHandle| {
             session.update("views", |views: Option<u64>| views.unwrap_or(0) + 1).await.unwrap();
         };
         assert_eq!(app.request(Some(&cookie), update).await.0, ["GET", "PTTL", "EVALSHA"], "update");
-        let same = async |session: Session| session.insert("user", "tj").unwrap();
+        let same = async |session: SessionHandle| session.insert("user", "tj").unwrap();
         assert_eq!(app.request(Some(&cookie), same).await.0, READ, "what was written is what was there");
 
-        let logout = async |session: Session| session.destroy().await.unwrap();
+        let logout = async |session: SessionHandle| session.destroy().await.unwrap();
         assert_eq!(app.request(Some(&cookie), logout).await.0, ["GET", "PTTL", "DEL"], "logout");
         let (commands, _) = app.request(Some(&cookie), async |_| {}).await;
         assert_eq!(commands, READ, "a stale cookie");

@@ -19,6 +19,8 @@ mod programs;
 mod records;
 #[cfg(feature = "harness")]
 mod runner;
+#[cfg(feature = "sockets")]
+pub mod sockets;
 mod user;
 
 pub use self::{

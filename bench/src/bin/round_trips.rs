@@ -14,7 +14,7 @@ use std::{
 };
 
 use bench::{Asks, Counting, Trips, Visitor, table};
-use session_core::{Clock, CookieOptions, Error, MemoryStore, Options, Session};
+use session_core::{Clock, CookieOptions, Error, MemoryStore, Options, SessionHandle};
 
 const LIFETIME: Duration = Duration::from_secs(3600);
 
@@ -61,7 +61,7 @@ fn counted(options: Options, later: Duration, visit: Visit) -> Trips {
 
 fn with(
     visitor: &Visitor,
-    handler: impl AsyncFnOnce(Session) -> Result<(), Error>,
+    handler: impl AsyncFnOnce(SessionHandle) -> Result<(), Error>,
 ) -> Result<Vec<String>, Error> {
     visitor.exchange(visitor.cookie_header(), Some(handler))
 }

@@ -14,7 +14,7 @@ use std::{
 use bench::table;
 use futures_util::future::join_all;
 use session_core::{
-    Cookie, Destroyed, Exchange, Expect, MemoryStore, Options, Record, RequestInfo, Secret, Session,
+    Cookie, Destroyed, Exchange, Expect, MemoryStore, Options, Record, RequestInfo, Secret, SessionHandle,
     Sessions, Set, Sid, Store, StoreError, Stored, Touched, async_trait,
 };
 use tokio::{runtime::Runtime, time::sleep};
@@ -157,7 +157,7 @@ async fn beside_them(sessions: &Sessions, key: &'static str, count: usize) -> Ve
     all.into_iter().map(spawn).collect()
 }
 
-async fn add(session: &Session, key: &str) -> Result<u64, session_core::Error> {
+async fn add(session: &SessionHandle, key: &str) -> Result<u64, session_core::Error> {
     session.update(key, |n: Option<u64>| n.unwrap_or(0) + 1).await
 }
 
@@ -166,7 +166,7 @@ fn sessions() -> Sessions {
 }
 
 /// A session, and its request, which is not over.
-async fn new(sessions: &Sessions) -> (Exchange, Session) {
+async fn new(sessions: &Sessions) -> (Exchange, SessionHandle) {
     let exchange = sessions.exchange();
     let none = |_: &mut dyn FnMut(&str, &[u8])| {};
     let session = exchange.session(&RequestInfo::new("/", false, &none)).await.expect("a session");

@@ -10,6 +10,7 @@ use actix_web::{
         StatusCode,
         header::{HeaderName, HeaderValue},
     },
+    middleware::Condition,
     web::{self, Bytes},
 };
 use conformance::probe::{self, Config, Reply, Serving, Tls};
@@ -24,6 +25,7 @@ async fn main() -> io::Result<()> {
 async fn serve(config: Arc<Config>) -> io::Result<Serving> {
     probe::without_faulty_layer(&config)?;
     let sessions = SessionMiddleware::new(config.options.clone()).map_err(io::Error::other)?;
+    let outer = config.outer.clone().map(SessionMiddleware::new).transpose().map_err(io::Error::other)?;
     let (port, tls) = (config.port, config.tls.as_ref().map(Tls::server));
     let has_tls = tls.is_some();
     let server = HttpServer::new(move || {
@@ -31,6 +33,8 @@ async fn serve(config: Arc<Config>) -> io::Result<Serving> {
         App::new()
             .app_data(web::Data::from(Arc::clone(&config)))
             .wrap(sessions.clone())
+            // One that is switched off has to be some middleware all the same.
+            .wrap(Condition::new(outer.is_some(), outer.clone().unwrap_or_else(|| sessions.clone())))
             .wrap_fn(move |request, service| {
                 clock.put(request.headers().get("x-now").map(HeaderValue::as_bytes));
                 service.call(request)

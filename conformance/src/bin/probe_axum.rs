@@ -14,6 +14,7 @@ use axum::{
 use conformance::probe::{self, Config, Fault, Reply, Serving, TlsListener};
 use express_session::axum::{Encrypted, Session, SessionLayer};
 use futures_util::stream;
+use tower::util::option_layer;
 
 #[tokio::main]
 async fn main() -> io::Result<()> {
@@ -22,12 +23,14 @@ async fn main() -> io::Result<()> {
 
 async fn serve(config: Arc<Config>) -> io::Result<Serving> {
     let sessions = SessionLayer::new(config.options.clone()).map_err(io::Error::other)?;
+    let outer = config.outer.clone().map(SessionLayer::new).transpose().map_err(io::Error::other)?;
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", config.port)).await?;
     let port = listener.local_addr()?.port();
     let app = Router::new()
         .route("/none", any(async || respond(probe::none())))
         .fallback(perform)
         .layer(sessions)
+        .layer(option_layer(outer))
         .layer(from_fn_with_state(Arc::clone(&config), probe::faulty_layer))
         .layer(from_fn_with_state(Arc::clone(&config), put_clock))
         .with_state(Arc::clone(&config));

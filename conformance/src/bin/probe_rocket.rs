@@ -7,7 +7,10 @@ use std::{
 };
 
 use conformance::probe::{self, Config, Reply, Serving, Tls};
-use express_session::rocket::{SessionFairing, session};
+use express_session::{
+    OnDisconnect,
+    rocket::{SessionFairing, session},
+};
 use rocket::{
     Data, Request, Response, Route,
     config::{Config as RocketConfig, LogLevel, Shutdown as ShutdownConfig},
@@ -25,7 +28,11 @@ async fn main() -> io::Result<()> {
 
 async fn serve(config: Arc<Config>) -> io::Result<Serving> {
     probe::without_faulty_layer(&config)?;
+    if config.on_disconnect == Some(OnDisconnect::Cancel) {
+        return Err(probe::unhonoured("onDisconnect: Rocket finishes every request"));
+    }
     let sessions = SessionFairing::new(config.options.clone()).map_err(io::Error::other)?;
+    let outer = config.outer.clone().map(SessionFairing::new).transpose().map_err(io::Error::other)?;
     let methods = [
         Method::Get,
         Method::Head,
@@ -66,7 +73,11 @@ async fn serve(config: Arc<Config>) -> io::Result<Serving> {
             config.clock.put(request.headers().get_one("x-now").map(str::as_bytes));
             Box::pin(async {})
         }))
-        .attach(sessions)
+        .attach(AdHoc::on_ignite("outer", async |rocket| match outer {
+            Some(outer) => rocket.attach(outer),
+            None => rocket,
+        }))
+        .attach(AdHoc::on_ignite("inner", async |rocket| rocket.attach(sessions)))
         .attach(AdHoc::on_liftoff("bound", move |rocket| {
             let bound = bound.lock().ok().and_then(|mut bound| bound.take());
             bound.map(|bound| bound.send(rocket.config().port));

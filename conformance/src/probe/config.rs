@@ -8,7 +8,8 @@
 use std::sync::Arc;
 
 use express_session::{
-    AdminStore, CookieOptions, Options, Priority, SameSite, SameSiteOption, Secret, Secure, Unset,
+    AdminStore, CookieOptions, MemoryStore, OnDisconnect, Options, Priority, Proxy, SameSite, SameSiteOption,
+    Secret, Secure, Unset,
 };
 use serde_json::{Map, Value};
 
@@ -27,6 +28,10 @@ pub struct Config {
     pub port: u16,
     /// The options of the session middleware, its store included.
     pub options: Options,
+    /// Those of another layer around it.
+    pub outer: Option<Options>,
+    /// What becomes of a handler whose client has gone, where the configuration says so.
+    pub on_disconnect: Option<OnDisconnect>,
     /// The store, for the operations that go straight to it.
     pub store: Arc<dyn AdminStore>,
     /// What they all go by.
@@ -59,12 +64,32 @@ impl Config {
         } else {
             options.store(Arc::clone(&store))
         };
+        let on_disconnect = keys.word("onDisconnect", &ON_DISCONNECT)?;
+        options = on_disconnect.into_iter().fold(options, Options::on_disconnect);
+        let outer = keys.object("outer")?.map(|object| outer(&object, &clock)).transpose()?;
         let port = keys.take("port", "a port", |value| u16::try_from(value.as_u64()?).ok())?.unwrap_or(0);
         keys.finish()?;
         match options.clone().build() {
-            Ok(_) => Ok(Self { port, options, store, clock, fault, tls }),
+            Ok(_) => Ok(Self { port, options, outer, on_disconnect, store, clock, fault, tls }),
             Err(error) => Err(Refusal(error.to_string())),
         }
+    }
+}
+
+const ON_DISCONNECT: [(&str, OnDisconnect); 2] =
+    [("finish", OnDisconnect::Finish), ("cancel", OnDisconnect::Cancel)];
+
+/// A layer around the other, on a memory store of its own.
+fn outer(object: &Map<String, Value>, clock: &ProbeClock) -> Parsed<Options> {
+    let mut keys = Keys::of("outer.", object);
+    let mut options = options(&mut keys, None)?;
+    let on_disconnect = keys.word("onDisconnect", &ON_DISCONNECT)?;
+    options = on_disconnect.into_iter().fold(options, Options::on_disconnect);
+    keys.finish()?;
+    let options = options.clock(clock.clock()).store(MemoryStore::new().clock(clock.clock()));
+    match options.clone().build() {
+        Ok(_) => Ok(options),
+        Err(error) => Err(Refusal(format!("outer: {error}"))),
     }
 }
 
@@ -90,12 +115,10 @@ fn options(keys: &mut Keys<'_>, fault: Option<Fault>) -> Parsed<Options> {
     if let Some(name) = keys.text("name")? {
         options = options.name(name);
     }
-    let proxy_is_set = keys.boolean("proxy")?.is_some();
     for (key, set) in [
         ("resave", Options::resave as fn(Options, bool) -> Options),
         ("saveUninitialized", Options::save_uninitialized),
         ("rolling", Options::rolling),
-        ("proxy", Options::proxy),
     ] {
         if let Some(value) = keys.boolean(key)? {
             options = set(options, value);
@@ -104,12 +127,13 @@ fn options(keys: &mut Keys<'_>, fault: Option<Fault>) -> Parsed<Options> {
     if let Some(unset) = keys.word("unset", &[("keep", Unset::Keep), ("destroy", Unset::Destroy)])? {
         options = options.unset(unset);
     }
-    // Of the proxies that it counts the library knows whether there is one.
-    let hops = |value: &Value| value.as_bool().filter(|all| *all).or(value.as_u64().map(|hops| hops > 0));
-    if let Some(trusted) = keys.take("trustProxy", "true or a number of hops", hops)?
-        && !proxy_is_set
-    {
-        options = options.proxy(trusted);
+    let hops = |value: &Value| match value {
+        Value::Bool(true) => Some(usize::MAX),
+        hops => usize::try_from(hops.as_u64()?).ok(),
+    };
+    let trusted = keys.take("trustProxy", "true or a number of hops", hops)?.map(Proxy::Hops);
+    if let Some(proxy) = keys.boolean("proxy")?.map(Proxy::from).or(trusted) {
+        options = options.proxy(proxy);
     }
     if let Some(object) = keys.object("cookie")? {
         options = options.cookie(cookie(&object)?);

@@ -27,7 +27,7 @@ pub use self::{
     serving::{Serving, run},
     tls::{Tls, TlsListener},
 };
-use express_session::Session;
+use express_session::SessionHandle;
 
 /// What a probe answers.
 #[derive(Debug)]
@@ -57,12 +57,18 @@ impl Reply {
     }
 }
 
+/// A configuration that this probe cannot honour: the key, and why not.
+#[must_use]
+pub fn unhonoured(reason: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, reason)
+}
+
 /// For the adapters that have no faulty layer.
 ///
 /// # Errors
 /// The configuration has a fault of one.
 pub fn without_faulty_layer(config: &Config) -> io::Result<()> {
-    let refused = || io::Error::other("fault: only probe-axum has that layer");
+    let refused = || unhonoured("fault: only probe-axum has that layer");
     if config.fault.is_some_and(Fault::needs_layer) { Err(refused()) } else { Ok(()) }
 }
 
@@ -73,7 +79,12 @@ pub fn none() -> Reply {
 }
 
 /// Performs the operations of the header `x-ops` and makes the reply. `session` is none outside the cookie's path.
-pub async fn perform(config: &Config, path: &str, ops: Option<&[u8]>, session: Option<&Session>) -> Reply {
+pub async fn perform(
+    config: &Config,
+    path: &str,
+    ops: Option<&[u8]>,
+    session: Option<&SessionHandle>,
+) -> Reply {
     let Some(operations) = parse(ops) else {
         return Reply::new(400, "x-ops is no JSON array");
     };

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use express_session::{AdminStore, Clock, Cookie, Error, Priority, SameSite, Session, Sid, StoreError};
+use express_session::{AdminStore, Clock, Cookie, Error, Priority, SameSite, SessionHandle, Sid, StoreError};
 
 use super::{Reply, config::Config, faults::Fault, gates, javascript::Value};
 
@@ -29,7 +29,7 @@ impl OperationOf {
     pub(super) async fn perform(
         &self,
         config: &Config,
-        session: Option<&Session>,
+        session: Option<&SessionHandle>,
         reply: &mut Reply,
     ) -> Outcome {
         let Value::Array(parts) = &self.0 else { return Err("an operation is an array".into()) };
@@ -65,7 +65,7 @@ impl OperationOf {
 }
 
 /// What a probe with a fault does.
-fn instead(fault: Fault, name: &str, session: &Session) -> Option<Outcome> {
+fn instead(fault: Fault, name: &str, session: &SessionHandle) -> Option<Outcome> {
     match (fault, name) {
         (Fault::RegenerateKeepsId, "regenerate") => {
             Some(session.clear().map(|()| NULL.into()).map_err(words))
@@ -77,7 +77,7 @@ fn instead(fault: Fault, name: &str, session: &Session) -> Option<Outcome> {
     }
 }
 
-async fn on_session(session: &Session, name: &str, parts: &[Value], clock: &Clock) -> Outcome {
+async fn on_session(session: &SessionHandle, name: &str, parts: &[Value], clock: &Clock) -> Outcome {
     let argument = |at: usize| parts.get(at).unwrap_or(&Value::Null);
     let key = || argument(1).as_str().ok_or("the key is no string");
     let done = |result: Result<(), Error>| result.map(|()| NULL.to_owned()).map_err(words);
@@ -118,7 +118,7 @@ async fn on_session(session: &Session, name: &str, parts: &[Value], clock: &Cloc
 }
 
 /// Several keys in one atomic change; answers the new values by key.
-async fn add_all(session: &Session, summands: &Value) -> Outcome {
+async fn add_all(session: &SessionHandle, summands: &Value) -> Outcome {
     let Value::Object(summands) = summands else { return Err("the summands are no object".into()) };
     let summand = |(key, n): &(String, Value)| n.as_number().map(|n| (key.clone(), n));
     let summands: Vec<(String, f64)> =
@@ -137,7 +137,7 @@ async fn add_all(session: &Session, summands: &Value) -> Outcome {
     Ok(format!("{{{}}}", members.collect::<Vec<_>>().join(",")))
 }
 
-fn max_age(session: &Session, argument: &Value, clock: &Clock) -> Result<(), Error> {
+fn max_age(session: &SessionHandle, argument: &Value, clock: &Clock) -> Result<(), Error> {
     match argument.as_number() {
         None => session.set_max_age(None),
         // A lifetime that is over already has no Duration.
@@ -146,7 +146,7 @@ fn max_age(session: &Session, argument: &Value, clock: &Clock) -> Result<(), Err
     }
 }
 
-fn set_attribute(session: &Session, attribute: &Value, value: &Value) -> Outcome {
+fn set_attribute(session: &SessionHandle, attribute: &Value, value: &Value) -> Outcome {
     let change: Box<dyn FnOnce(&mut Cookie)> = match (attribute.as_str().unwrap_or_default(), value) {
         ("expires", Value::Null) => return set_expires(session, None),
         #[expect(clippy::cast_possible_truncation, reason = "whole milliseconds")]
@@ -190,7 +190,7 @@ fn set_attribute(session: &Session, attribute: &Value, value: &Value) -> Outcome
     session.update_cookie(change).map(|()| NULL.into()).map_err(words)
 }
 
-fn set_expires(session: &Session, expires: Option<SystemTime>) -> Outcome {
+fn set_expires(session: &SessionHandle, expires: Option<SystemTime>) -> Outcome {
     session.set_expires(expires).map(|()| NULL.into()).map_err(words)
 }
 

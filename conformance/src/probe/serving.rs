@@ -63,16 +63,18 @@ pub async fn run<F: Future<Output = io::Result<Serving>>>(
         return many(serve).await;
     }
     let text = std::env::var("PROBE_CONFIG").unwrap_or_else(|_| "{}".into());
-    match Config::parse(&text).await {
-        Ok(config) => {
-            let serving = serve(Arc::new(config)).await?;
+    fn refused(reason: &dyn fmt::Display) -> ! {
+        _ = writeln!(io::stderr(), "{reason}");
+        std::process::exit(2)
+    }
+    let config = Config::parse(&text).await.unwrap_or_else(|refusal| refused(&refusal));
+    match serve(Arc::new(config)).await {
+        Ok(serving) => {
             say(&format!("listening {}", serving.url()));
             serving.end.await
         }
-        Err(refusal) => {
-            _ = writeln!(io::stderr(), "{refusal}");
-            std::process::exit(2)
-        }
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => refused(&error),
+        Err(error) => Err(error),
     }
 }
 

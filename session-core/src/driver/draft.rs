@@ -13,7 +13,7 @@ use crate::{
     },
 };
 
-/// A copy of a session's data, for [`Session::transaction`](crate::Session::transaction): what is done to it is stored as
+/// A copy of a session's data, for [`SessionHandle::transaction`](crate::SessionHandle::transaction): what is done to it is stored as
 /// a whole or not at all.
 pub struct Draft {
     data: Data,
@@ -37,7 +37,7 @@ impl Draft {
         read(self.data.get(key), key)
     }
 
-    /// The value at a dotted path, as [`Session::get_path`](crate::Session::get_path) reads it.
+    /// The value at a dotted path, as [`SessionHandle::get_path`](crate::SessionHandle::get_path) reads it.
     ///
     /// # Errors
     /// [`Error::Deserialize`] when the value is not of the type asked for.
@@ -45,10 +45,10 @@ impl Draft {
         read(at_path(&self.data, path), path)
     }
 
-    /// Sets the value at a dotted path, as [`Session::insert_path`](crate::Session::insert_path) does.
+    /// Sets the value at a dotted path, as [`SessionHandle::insert_path`](crate::SessionHandle::insert_path) does.
     ///
     /// # Errors
-    /// Those of [`Session::insert_path`](crate::Session::insert_path).
+    /// Those of [`SessionHandle::insert_path`](crate::SessionHandle::insert_path).
     pub fn insert_path(&mut self, path: &str, value: impl Serialize) -> Result<(), Error> {
         let json = text_of(path, &value)?;
         let (key, json) = put_path(&self.data, path, &json)?;
@@ -66,7 +66,7 @@ impl Draft {
     /// Sets a key. A key that is there keeps its place in the order.
     ///
     /// # Errors
-    /// Those of [`Session::insert`](crate::Session::insert).
+    /// Those of [`SessionHandle::insert`](crate::SessionHandle::insert).
     pub fn insert(&mut self, key: &str, value: impl Serialize) -> Result<(), Error> {
         let json = text_of(key, &value)?;
         self.limits.check_insert(&mut self.data, key, &json)?;

@@ -3,19 +3,22 @@
 use std::{
     fmt,
     future::poll_fn,
+    marker::PhantomData,
+    ops::Deref,
     pin::{Pin, pin},
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicU8, Ordering},
+        atomic::{AtomicBool, AtomicU8, Ordering},
     },
 };
 
 use tracing::Span;
 
 use crate::{
-    driver::session::Session,
+    driver::session::SessionHandle,
     driver::sessions::Sessions,
     error::{EndError, Error},
+    options::{cookie_options::CookieOptions, policy::OnDisconnect},
     request::RequestInfo,
 };
 
@@ -30,7 +33,13 @@ pub struct Exchange(Arc<Inner>);
 
 struct Inner {
     sessions: Sessions,
-    session: OnceLock<Option<Session>>,
+    session: OnceLock<Option<SessionHandle>>,
+    /// Computed for this request, and by nobody again: of an application's function.
+    attributes: OnceLock<Arc<CookieOptions>>,
+    /// Whether anybody has begun to ask.
+    awaited: AtomicBool,
+    /// Whether the log knows that the session cannot be read.
+    told: AtomicBool,
     /// Exactly one of two decides whether the end of the request deals with the session: who asked for it, or the end.
     found: AtomicU8,
     span: Span,
@@ -51,6 +60,9 @@ impl Sessions {
         Exchange(Arc::new(Inner {
             sessions: self.clone(),
             session: OnceLock::new(),
+            attributes: OnceLock::new(),
+            awaited: AtomicBool::new(false),
+            told: AtomicBool::new(false),
             found: AtomicU8::new(OPEN),
             span,
         }))
@@ -63,16 +75,20 @@ impl Exchange {
     /// a new one is not saved any more ([`Error::ResponseOut`]).
     ///
     /// # Errors
-    /// The store failed, or holds a record that cannot be read: the log was told ([`Error::log`]). Asking again tries again.
+    /// The store failed, or holds a record that cannot be read: the log was told ([`Error::log`]), of one request once. Asking
+    /// again tries again.
     pub fn session(
         &self,
         request: &RequestInfo<'_>,
-    ) -> impl Future<Output = Result<Option<Session>, Error>> + Send + use<> {
+    ) -> impl Future<Output = Result<Option<SessionHandle>, Error>> + Send + use<> {
         let exchange = Arc::clone(&self.0);
         let begun = match exchange.session.get() {
             Some(_) => Ok(None),
-            None => within(&exchange.span, || exchange.sessions.begin(request)),
+            None => within(&exchange.span, || exchange.sessions.begin(request, self.attributes(request))),
         };
+        if !matches!(begun, Ok(None)) {
+            exchange.awaited.store(true, Ordering::Relaxed);
+        }
         async move {
             if let Some(session) = exchange.session.get() {
                 return Ok(exchange.hand_out(session));
@@ -85,10 +101,54 @@ impl Exchange {
                 Err(error) => Err(error),
             };
             // Also where the handler, or the framework's `Option`, takes no notice.
-            let session = loaded.inspect_err(|error| within(&exchange.span, || error.log()))?;
+            let session = loaded.inspect_err(|error| {
+                if !exchange.told.swap(true, Ordering::Relaxed) {
+                    within(&exchange.span, || error.log());
+                }
+            })?;
             // Of two who asked at the same time, the slower takes the other's.
             Ok(exchange.hand_out(exchange.session.get_or_init(|| session)))
         }
+    }
+
+    /// Whether the request's path is in the cookie's, so that there is a session. Then a layer below another of its kind has
+    /// nothing to do; else it serves what the outer one leaves alone, as in Express.
+    #[must_use]
+    pub fn serves(&self, request: &RequestInfo<'_>) -> bool {
+        self.0.sessions.covers(request, self.attributes(request))
+    }
+
+    fn attributes(&self, request: &RequestInfo<'_>) -> Option<&Arc<CookieOptions>> {
+        let cookie_of = self.0.sessions.options().cookie_of.as_ref()?;
+        let of_request = || Arc::new(cookie_of(request).or(&self.0.sessions.options().cookie));
+        Some(self.0.attributes.get_or_init(of_request))
+    }
+
+    /// Whether it was begun by these sessions, and not by those of another layer.
+    #[must_use]
+    pub fn is_of(&self, sessions: &Sessions) -> bool {
+        self.0.sessions.is(sessions)
+    }
+
+    /// As a request carries it: found by a type of the application's own, where several sessions stand side by side.
+    #[must_use]
+    pub fn marked<M>(self) -> Marked<M> {
+        Marked(self, PhantomData)
+    }
+
+    /// Whether there may be something left to do when the client goes: an adapter then keeps the request's future where it can be
+    /// handed on ([`Lasting`](crate::Lasting)).
+    #[must_use]
+    pub fn may_outlive_client(&self) -> bool {
+        self.0.sessions.options().on_disconnect == OnDisconnect::Finish
+    }
+
+    /// Whether what is left of the request is to be done though its client has gone ([`OnDisconnect::Finish`]): its session was asked
+    /// for, or was about to be.
+    #[must_use]
+    pub fn outlives_client(&self) -> bool {
+        let on_arrival = self.0.sessions.reads_on_arrival();
+        self.may_outlive_client() && (on_arrival || self.0.awaited.load(Ordering::Relaxed))
     }
 
     /// Whether anybody has the session.
@@ -141,9 +201,32 @@ impl Exchange {
     }
 }
 
+/// An [`Exchange`] by its marker `M`: what an adapter puts into a request's extensions.
+pub struct Marked<M>(Exchange, PhantomData<fn() -> M>);
+
+impl<M> Clone for Marked<M> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone(), PhantomData)
+    }
+}
+
+impl<M> Deref for Marked<M> {
+    type Target = Exchange;
+
+    fn deref(&self) -> &Exchange {
+        &self.0
+    }
+}
+
+impl<M> fmt::Debug for Marked<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 impl Inner {
     /// The session to whoever asked for it, whether the request has ended meanwhile or not.
-    fn hand_out(&self, session: &Option<Session>) -> Option<Session> {
+    fn hand_out(&self, session: &Option<SessionHandle>) -> Option<SessionHandle> {
         let found = self.found.compare_exchange(OPEN, ASKED, Ordering::SeqCst, Ordering::SeqCst);
         if let (Some(session), Err(ENDED)) = (session, found) {
             session.came_late();

@@ -17,7 +17,7 @@ use std::{
 
 use crate::{
     driver::{
-        session::Session,
+        session::SessionHandle,
         turns::{Taking, Turn},
     },
     error::{Error, StoreError},
@@ -82,7 +82,7 @@ enum Stop {
 
 /// An operation, from its beginning to what it answers its caller. It may be dropped at any time.
 pub(super) struct Run<'a, F> {
-    session: &'a Session,
+    session: &'a SessionHandle,
     ticket: u64,
     /// While it is not put to rest: before it begins, while it is driven here, and while the application is asked.
     mine: Option<Running>,
@@ -107,7 +107,7 @@ enum Entered {
 }
 
 impl<'a, F: FnMut(&Arc<Data>) -> Changed> Run<'a, F> {
-    pub(super) fn new(session: &'a Session, operation: Operation, change: F) -> Self {
+    pub(super) fn new(session: &'a SessionHandle, operation: Operation, change: F) -> Self {
         let ticket = ticket();
         let mine = Running { ticket, operation, stage: Stage::Step(None), turn: None };
         Self { session, ticket, mine: Some(mine), has_yielded: false, wrote: 0, change }
@@ -178,7 +178,7 @@ impl<F> Drop for Run<'_, F> {
     }
 }
 
-impl Session {
+impl SessionHandle {
     /// Drives what is under way on this handle, for somebody who waits for the turn of one of its operations. False: that one
     /// is not under way.
     pub(super) fn help(&self, of: u64, ticket: u64, context: &mut Context<'_>) -> bool {
@@ -195,7 +195,13 @@ impl Session {
 
 impl Running {
     /// Drives what somebody else has begun. False: to look again who is under way.
-    fn help(mut self: Box<Self>, session: &Session, ticket: u64, all: &Waker, context: &Context<'_>) -> bool {
+    fn help(
+        mut self: Box<Self>,
+        session: &SessionHandle,
+        ticket: u64,
+        all: &Waker,
+        context: &Context<'_>,
+    ) -> bool {
         let by = &mut Context::from_waker(all);
         // A store that panics strikes the one that asked it, and not whoever helps.
         let driven = catch_unwind(AssertUnwindSafe(|| self.drive(session, by)));
@@ -211,7 +217,7 @@ impl Running {
     }
 
     /// As far as it gets.
-    fn drive(&mut self, session: &Session, context: &mut Context<'_>) -> Poll<Stop> {
+    fn drive(&mut self, session: &SessionHandle, context: &mut Context<'_>) -> Poll<Stop> {
         loop {
             let answer = match &mut self.stage {
                 Stage::Call(call) => Some(ready!(call.as_mut().poll(context))),
@@ -221,12 +227,21 @@ impl Running {
                 }
                 Stage::Step(answer) => answer.take(),
             };
+            if let (Some(Answer::Failed(StoreError::Unavailable { .. })), Some(turn)) = (&answer, &self.turn)
+            {
+                turn.lets_all_go();
+            }
             if self.turn.as_ref().is_some_and(|turn| !turn.is_held()) {
                 // Somebody who waited for it has taken it, while the application was asked.
                 self.turn = None;
                 self.operation.loses_turn();
             }
-            self.stage = match session.step(&mut self.operation, answer) {
+            let step = session.step(&mut self.operation, answer);
+            if self.turn.is_none() {
+                // It was let go without it.
+                self.operation.loses_turn();
+            }
+            self.stage = match step {
                 Step::Done(done) => return Poll::Ready(Stop::Done(done)),
                 Step::Ask(Ask::Change(seen)) => {
                     // Should its future come back much later: it is to ask again.
@@ -243,7 +258,7 @@ impl Running {
 
 impl Aside {
     /// An end of the request that somebody else has brought to its own, and whose future is no more.
-    fn is_not_heard(&self, session: &Session) {
+    fn is_not_heard(&self, session: &SessionHandle) {
         if let Self::Done(done) = self
             && let Ok(Done::Ended(_)) = **done
         {
@@ -361,7 +376,7 @@ impl Line {
     }
 
     /// The one under way waits for its own future, or is not wanted any more.
-    fn put_aside(&self, of: u64, aside: Aside, session: &Session) {
+    fn put_aside(&self, of: u64, aside: Aside, session: &SessionHandle) {
         let mut state = self.state();
         let unwanted = if let Some(Current::Polled { dropped: true, .. }) = state.current {
             // Before anybody can try it again.
@@ -380,7 +395,7 @@ impl Line {
     }
 
     /// The future of this operation is dropped, or done.
-    fn forget(&self, ticket: u64, session: &Session) {
+    fn forget(&self, ticket: u64, session: &SessionHandle) {
         let mut state = self.state();
         let current = match state.current.take() {
             Some(Current::Resting(running)) if running.ticket == ticket => Some(running),

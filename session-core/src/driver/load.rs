@@ -1,12 +1,15 @@
 //! The driver's beginning: what a request's cookie says, and the session that follows from it.
 
+use std::sync::Arc;
+
 use crate::{
     driver::{
-        session::{Origin, Session},
+        session::{Origin, SessionHandle},
         sessions::Sessions,
     },
     error::{Error, StoreError},
     life::Life,
+    options::cookie_options::CookieOptions,
     options::policy::{CorruptRecord, DuplicateCookies, PathMatch},
     request::RequestInfo,
     store::Stored,
@@ -29,20 +32,32 @@ pub(crate) struct Begun {
 }
 
 impl Sessions {
-    /// Does the path match, is the connection secure, whose is the cookie? `None`: this path has no session.
-    pub(crate) fn begin(&self, request: &RequestInfo<'_>) -> Result<Option<Begun>, Error> {
+    /// Is the path in the cookie's? `computed`: the attributes of this request, where the application has a function for them.
+    pub(crate) fn covers(&self, request: &RequestInfo<'_>, computed: Option<&Arc<CookieOptions>>) -> bool {
         let options = self.options();
-        let computed =
-            options.cookie_of.as_ref().map(|cookie_of| Box::new(cookie_of(request).or(&options.cookie)));
-        let cookie_options = computed.as_deref().unwrap_or(&options.cookie);
-        if !path_matches(request.path(), cookie_options.match_path(), options.path_match) {
+        let cookie_path = computed.map_or(&options.cookie, |computed| computed).match_path();
+        path_matches(request.path(), cookie_path, options.path_match)
+    }
+
+    /// Does the path match, is the connection secure, whose is the cookie? `None`: this path has no session.
+    pub(crate) fn begin(
+        &self,
+        request: &RequestInfo<'_>,
+        computed: Option<&Arc<CookieOptions>>,
+    ) -> Result<Option<Begun>, Error> {
+        let options = self.options();
+        if !self.covers(request, computed) {
             tracing::debug!("no session: the path is outside the cookie's");
             return Ok(None);
         }
-        let secure = request.is_secure(options.proxy);
-        if let Some(computed) = &computed {
+        let secure = request.is_secure(&options.proxy, options.proxy_header);
+        if let Some(computed) = computed {
             set_cookie::check_attributes(&computed.cookie(secure, options.clock.millis()))?;
         }
+        if !secure && computed.map_or(&options.cookie, |computed| computed).is_auto() {
+            self.warn_untrusted_proxy(request);
+        }
+        let computed = computed.cloned();
         let (presented, others) = self.presented(request);
         let origin = Origin {
             request: options.genid.is_some().then(|| Box::new(request.to_owned())),
@@ -55,21 +70,21 @@ impl Sessions {
     }
 
     /// Reads the store where a cookie is ours; else, and for what is not there, a new session under a new id.
-    pub(crate) async fn load(&self, begun: Begun) -> Result<Session, Error> {
+    pub(crate) async fn load(&self, begun: Begun) -> Result<SessionHandle, Error> {
         let Begun { presented, others, origin, new_sid } = begun;
         // A stale cookie shall not hide a live one behind it.
         for sid in presented.iter().chain(&others) {
             let asked = self.options().clock.millis();
             if let Some(stored) = self.read(sid).await? {
                 tracing::debug!("session loaded");
-                return Ok(Session::new(self.clone(), origin, |context| {
+                return Ok(SessionHandle::new(self.clone(), origin, |context| {
                     Life::loaded(sid.clone(), stored, asked, context)
                 }));
             }
         }
         tracing::debug!("session created");
         let sid = new_sid.unwrap_or_else(|| origin.new_sid(self.options()));
-        Ok(Session::new(self.clone(), origin, |context| Life::created(sid, presented, context)))
+        Ok(SessionHandle::new(self.clone(), origin, |context| Life::created(sid, presented, context)))
     }
 
     async fn read(&self, sid: &Sid) -> Result<Option<Stored>, Error> {

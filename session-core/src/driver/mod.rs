@@ -2,6 +2,7 @@
 
 pub(crate) mod draft;
 pub(crate) mod exchange;
+pub(crate) mod lasting;
 mod line;
 pub(crate) mod load;
 mod operations;

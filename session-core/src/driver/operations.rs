@@ -4,7 +4,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use std::sync::Arc;
 
 use crate::{
-    driver::{draft::Draft, line::Run, session::Session, sessions::Sessions},
+    driver::{draft::Draft, line::Run, session::SessionHandle, sessions::Sessions},
     error::Error,
     life::{Answer, Ask, Changed, Done, Ended, Operation, Step, decide::SetCookie},
     options::policy::{BrowserRules, SaveError},
@@ -15,13 +15,13 @@ use crate::{
 
 /// What talks to the store immediately. Each may be dropped at any time: what was known before is still true, and what was
 /// under way is found out by the next operation.
-impl Session {
+impl SessionHandle {
     /// An atomic read-modify-write of one key: `change` gets the value that is there (`None` when there is none, or
     /// JavaScript's `null`) and gives the new one. It is called again when another request was faster, on what that one
     /// wrote: clone what it would move. Answers the value that is then in the store, with everything else that this request changed.
     ///
     /// ```
-    /// # async fn handler(session: session_core::Session) -> Result<u64, session_core::Error> {
+    /// # async fn handler(session: session_core::SessionHandle) -> Result<u64, session_core::Error> {
     /// session.update("views", |views: Option<u64>| views.unwrap_or(0) + 1).await
     /// # }
     /// ```
@@ -46,7 +46,7 @@ impl Session {
     /// say it: `Ok::<_, Refused>(…)`.
     ///
     /// ```
-    /// use session_core::{Error, Session};
+    /// use session_core::{Error, SessionHandle};
     ///
     /// #[derive(Debug)]
     /// enum Refused { SoldOut, Session(Error) }
@@ -55,7 +55,7 @@ impl Session {
     ///     fn from(error: Error) -> Self { Self::Session(error) }
     /// }
     ///
-    /// async fn reserve(session: Session) -> Result<Option<u32>, Refused> {
+    /// async fn reserve(session: SessionHandle) -> Result<Option<u32>, Refused> {
     ///     session.try_update("seats", |seats: Option<u32>| match seats {
     ///         None | Some(0) => Err(Refused::SoldOut),
     ///         Some(1) => Ok(None),
@@ -91,7 +91,7 @@ impl Session {
     /// nothing is written, and the answer is about the data as this request knows them (after the response they may be read first).
     ///
     /// ```
-    /// # async fn handler(session: session_core::Session) -> Result<u32, session_core::Error> {
+    /// # async fn handler(session: session_core::SessionHandle) -> Result<u32, session_core::Error> {
     /// session.transaction(|draft| {
     ///     let points: u32 = draft.get("points")?.unwrap_or(0);
     ///     draft.insert("points", 0)?;
@@ -114,11 +114,11 @@ impl Session {
     /// written then.
     ///
     /// ```
-    /// # use session_core::{Error, Session};
+    /// # use session_core::{Error, SessionHandle};
     /// # #[derive(Debug)]
     /// # enum Refused { TooPoor, Session(Error) }
     /// # impl From<Error> for Refused { fn from(error: Error) -> Self { Self::Session(error) } }
-    /// async fn redeem(session: Session) -> Result<u32, Refused> {
+    /// async fn redeem(session: SessionHandle) -> Result<u32, Refused> {
     ///     session.try_transaction(|draft| {
     ///         let points: u32 = draft.get("points")?.unwrap_or(0);
     ///         let left = points.checked_sub(100).ok_or(Refused::TooPoor)?;
@@ -159,7 +159,7 @@ impl Session {
     /// JavaScript's `null`, as this request sees it.
     ///
     /// ```
-    /// # async fn handler(session: session_core::Session) -> Result<Option<String>, session_core::Error> {
+    /// # async fn handler(session: session_core::SessionHandle) -> Result<Option<String>, session_core::Error> {
     /// session.take("flash").await
     /// # }
     /// ```
@@ -243,7 +243,7 @@ impl Session {
     }
 }
 
-impl Session {
+impl SessionHandle {
     /// The end of the request. Answers the cookie to send, and why the request fails.
     pub(crate) async fn end(&self) -> (Option<String>, Option<Error>) {
         let ended = match self.run(Operation::end(), |_| Changed::NotAtAll).await {

@@ -26,7 +26,7 @@ use crate::{
     wire::{date, set_cookie, sid::Sid},
 };
 
-/// **Session**: the handle that a request handler holds. Reading and writing its data touches no store; the end of the
+/// The session, as a request handler holds it: every adapter's `Session` is this behind `Deref`. Reading and writing its data touches no store; the end of the
 /// request does, once, and so do the `async` methods, immediately.
 ///
 /// Cheap to clone, and every clone is the same session. It stays usable after the response (in a WebSocket, say), through
@@ -42,14 +42,14 @@ use crate::{
 /// in a request that was given up.
 ///
 /// ```
-/// # async fn handler(session: session_core::Session) -> Result<String, session_core::Error> {
+/// # async fn handler(session: session_core::SessionHandle) -> Result<String, session_core::Error> {
 /// let views = session.get::<u32>("views")?.unwrap_or(0) + 1;
 /// session.insert("views", views)?;
 /// Ok(format!("You visited this page {views} times"))
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct Session(Arc<Inner>);
+pub struct SessionHandle(Arc<Inner>);
 
 struct Inner {
     sessions: Sessions,
@@ -62,12 +62,12 @@ struct Inner {
 pub(crate) struct Origin {
     /// Kept only for a `genid` of the application.
     pub(crate) request: Option<Box<RequestInfo<'static>>>,
-    pub(crate) computed: Option<Box<CookieOptions>>,
+    pub(crate) computed: Option<Arc<CookieOptions>>,
     pub(crate) secure: bool,
 }
 
 /// What a handler asks and tells. Nothing here waits.
-impl Session {
+impl SessionHandle {
     /// The id. Whoever knows it and the secret is logged in: do not log it.
     #[must_use]
     pub fn id(&self) -> Sid {
@@ -98,7 +98,7 @@ impl Session {
     /// `None` when there is none, or JavaScript's `null`.
     ///
     /// ```
-    /// # fn handler(session: session_core::Session) -> Result<Option<String>, session_core::Error> {
+    /// # fn handler(session: session_core::SessionHandle) -> Result<Option<String>, session_core::Error> {
     /// // What Passport has put there in an Express app.
     /// session.get_path("passport.user")
     /// # }
@@ -133,7 +133,7 @@ impl Session {
     /// all other members keep their text and their order.
     ///
     /// ```
-    /// # fn handler(session: session_core::Session) -> Result<(), session_core::Error> {
+    /// # fn handler(session: session_core::SessionHandle) -> Result<(), session_core::Error> {
     /// session.insert_path("passport.user", "tj")
     /// # }
     /// ```
@@ -194,7 +194,7 @@ impl Session {
     /// All of the data as they are now, to look at: keys and JSON texts in order. Later changes do not show in it.
     ///
     /// ```
-    /// # fn handler(session: session_core::Session) {
+    /// # fn handler(session: session_core::SessionHandle) {
     /// for (key, json) in session.data().iter() {
     ///     println!("{key} has {} bytes", json.len());
     /// }
@@ -271,7 +271,7 @@ impl Session {
 }
 
 /// For the driver.
-impl Session {
+impl SessionHandle {
     pub(crate) fn new(sessions: Sessions, origin: Origin, life: impl FnOnce(&Context<'_>) -> Life) -> Self {
         let life = life(&origin.context(sessions.options()));
         Self(Arc::new(Inner { sessions, origin, life: Mutex::new(life), line: Line::default() }))
@@ -338,7 +338,7 @@ impl Session {
     }
 }
 
-impl Session {
+impl SessionHandle {
     /// The connection is, as far as the options believe what a proxy says of its own.
     pub(super) fn is_secure(&self) -> bool {
         self.0.origin.secure
@@ -365,7 +365,7 @@ impl Origin {
 
 impl Help for Inner {
     fn help(self: Arc<Self>, of: u64, ticket: u64, context: &mut std::task::Context<'_>) -> bool {
-        Session(self).help(of, ticket, context)
+        SessionHandle(self).help(of, ticket, context)
     }
 
     fn without(self: Arc<Self>, ticket: u64) {
@@ -393,7 +393,7 @@ impl Drop for Inner {
 }
 
 /// Shows neither id nor data.
-impl fmt::Debug for Session {
+impl fmt::Debug for SessionHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // The writer is the application's: nothing is locked while it writes.
         let (new, presence, data) = {

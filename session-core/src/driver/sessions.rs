@@ -12,6 +12,7 @@ use crate::{
     driver::turns::Turns,
     error::OptionsError,
     options::{Options, policy::StoreRead},
+    request::RequestInfo,
     store::Store,
 };
 
@@ -24,6 +25,7 @@ struct Inner {
     options: Options,
     turns: Turns,
     warned_insecure: AtomicBool,
+    warned_proxy: AtomicBool,
 }
 
 impl Options {
@@ -41,6 +43,7 @@ impl Options {
             options: self,
             turns: Turns::default(),
             warned_insecure: AtomicBool::new(false),
+            warned_proxy: AtomicBool::new(false),
         })))
     }
 }
@@ -65,6 +68,22 @@ impl Sessions {
     /// The turns of writers that were in each other's way, within this process.
     pub(super) fn turns(&self) -> &Turns {
         &self.0.turns
+    }
+
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// *Auto* that comes out insecure though somebody says that the client's connection was not: said aloud once.
+    pub(crate) fn warn_untrusted_proxy(&self, request: &RequestInfo<'_>) {
+        let warned = &self.0.warned_proxy;
+        if !warned.load(Ordering::Relaxed) && request.claims_https() && !warned.swap(true, Ordering::Relaxed)
+        {
+            tracing::warn!(
+                "X-Forwarded-Proto says https, and nobody is trusted to say so: the session cookie is not secure. Behind a \
+                 proxy that ends TLS, name it by the option proxy"
+            );
+        }
     }
 
     /// A secure cookie over an insecure connection is most often a proxy that nobody told us of: said aloud once.

@@ -31,6 +31,8 @@ struct Waiting {
     waker: Waker,
     /// Since it came last.
     woken: bool,
+    /// It need not wait: see [`Turn::lets_all_go`].
+    released: bool,
 }
 
 /// Who has a turn can be helped to be done with it.
@@ -116,9 +118,16 @@ impl Taking {
         let mut lines = self.turns.lines();
         let line = lines.entry(self.sid.clone()).or_default();
         let ticket = self.ticket;
+        if line.waiting.get(&ticket).is_some_and(|waiting| waiting.released) {
+            let last = line.waiting.remove(&ticket);
+            drop(lines);
+            drop(last);
+            self.waits = false;
+            return Ok(Turn { turns: self.turns.clone(), sid: self.sid.clone(), ticket });
+        }
         if let Some(holder) = &line.holder {
             let other = (holder.ticket, Weak::clone(&holder.help));
-            let waiting = Waiting { waker: waker.clone(), woken: false };
+            let waiting = Waiting { waker: waker.clone(), woken: false, released: false };
             let last = line.waiting.insert(ticket, waiting);
             drop(lines);
             // A waker may be the last that holds a task: whatever is dropped with it finds nothing locked.
@@ -189,6 +198,21 @@ impl Drop for Taking {
 }
 
 impl Turn {
+    /// The store does not answer: all who wait find that out at the same time, and not one after the other, each after a time-out of
+    /// its own. None of them has the turn then.
+    pub(super) fn lets_all_go(&self) {
+        let mut lines = self.turns.lines();
+        let waiting = lines.get_mut(&self.sid).into_iter().flat_map(|line| line.waiting.values_mut());
+        let wakers: Vec<Waker> = waiting
+            .map(|waiting| {
+                waiting.released = true;
+                waiting.waker.clone()
+            })
+            .collect();
+        drop(lines);
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
     /// Whether it is still this one's.
     pub(super) fn is_held(&self) -> bool {
         let lines = self.turns.lines();
@@ -288,6 +312,27 @@ mod tests {
         drop(second);
         drop(poll(&mut c.as_mut(), &counts[2]).unwrap());
         assert!(turns.is_empty(), "nothing is kept of sessions without a conflict");
+    }
+
+    #[test]
+    fn all_are_let_go_at_once_and_none_of_them_has_the_turn() {
+        let turns = Turns::default();
+        let count = Arc::new(Count::default());
+        let [mut a, mut b, mut c, mut late] =
+            [1, 2, 3, 4].map(|_| Box::pin(turns.take("one".into(), line::ticket(), busy())));
+        let first = poll(&mut a.as_mut(), &count).unwrap();
+        assert!(poll(&mut b.as_mut(), &count).is_none() && poll(&mut c.as_mut(), &count).is_none());
+        first.lets_all_go();
+        assert_eq!(count.0.load(Ordering::Relaxed), 2);
+        let second = poll(&mut b.as_mut(), &count).unwrap();
+        assert!(first.is_held() && !second.is_held());
+        assert!(poll(&mut late.as_mut(), &count).is_none(), "who comes later waits");
+        drop(second);
+        assert!(first.is_held());
+        drop(first);
+        drop(poll(&mut late.as_mut(), &count).unwrap());
+        drop((poll(&mut c.as_mut(), &count).unwrap(), c));
+        assert!(turns.is_empty());
     }
 
     #[test]

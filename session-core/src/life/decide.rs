@@ -614,6 +614,11 @@ mod tests {
             }
         }
         assert!(!sends(Facts { cookie_unsaved: true, ..changed }, &express));
+        // As it was decided, and no more.
+        for cookie in [SetCookie::Withheld, SetCookie::Nothing] {
+            let decision = Decision { write: Write::Nothing, cookie };
+            assert_eq!(cookie_with_error(&changed, &new, decision), cookie);
+        }
         // The record's end, where the cookie follows it.
         assert!(sends(renewed, &new) && !sends(renewed, &express));
         assert!(!sends(Facts { stored: false, ..renewed }, &new));

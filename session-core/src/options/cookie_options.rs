@@ -209,6 +209,11 @@ impl CookieOptions {
         attributes.shared()
     }
 
+    /// Whether the connection decides about an attribute.
+    pub(crate) fn is_auto(&self) -> bool {
+        self.secure == Some(Secure::Auto) || self.same_site == Some(SameSiteOption::Auto)
+    }
+
     /// The path that requests are matched with; an empty one covers all, as `/` does.
     pub(crate) fn match_path(&self) -> &str {
         self.path.as_deref().filter(|path| !path.is_empty()).unwrap_or("/")

@@ -2,6 +2,7 @@
 
 pub(crate) mod cookie_options;
 pub(crate) mod policy;
+pub(crate) mod proxy;
 pub(crate) mod secret;
 
 use std::{fmt, sync::Arc};
@@ -13,8 +14,9 @@ use crate::{
     options::cookie_options::{CookieOptions, Secure},
     options::policy::{
         Attributes, BrowserRules, CookieChange, CookieRenewal, CorruptRecord, DuplicateCookies, ExplicitSave,
-        PathMatch, RemovalCookie, SaveError, StoreRead, Touch, Unset,
+        OnDisconnect, PathMatch, RemovalCookie, SaveError, StoreRead, Touch, Unset,
     },
+    options::proxy::{Proxy, ProxyHeader},
     options::secret::Secrets,
     record::cookie::SameSite,
     request::RequestInfo,
@@ -36,7 +38,8 @@ use crate::{
 /// | `save_uninitialized` | true | false |
 /// | `rolling` | false | false |
 /// | `unset` | keep | keep |
-/// | `proxy` | false | false |
+/// | `proxy` | never | never |
+/// | `proxy_header` | `X-Forwarded-Proto` | `X-Forwarded-Proto` |
 /// | `cookie.secure` | not set | auto |
 /// | `cookie.same_site` | not set | Lax |
 /// | `store_read` | on arrival | when asked |
@@ -51,6 +54,7 @@ use crate::{
 /// | `corrupt_record` | fail | treat as missing |
 /// | `browser_rules` | warn | enforce |
 /// | `save_error` | fail | fail |
+/// | `on_disconnect` | finish | cancel |
 /// | `max_key_length` | none | 1 KiB |
 /// | `max_record_size` | none | 1 MiB |
 ///
@@ -79,7 +83,8 @@ pub struct Options {
     /// Where nobody has chosen the store.
     pub(crate) default_store: Option<Arc<DefaultStore>>,
     pub(crate) clock: Clock,
-    pub(crate) proxy: bool,
+    pub(crate) proxy: Proxy,
+    pub(crate) proxy_header: ProxyHeader,
     pub(crate) resave: bool,
     pub(crate) store_read: StoreRead,
     pub(crate) path_match: PathMatch,
@@ -88,6 +93,7 @@ pub struct Options {
     pub(crate) touch: Touch,
     pub(crate) corrupt: CorruptRecord,
     pub(crate) save_error: SaveError,
+    pub(crate) on_disconnect: OnDisconnect,
     pub(crate) browser_rules: BrowserRules,
     pub(crate) limits: Limits,
     /// What `decide` goes by.
@@ -113,7 +119,8 @@ impl Options {
             store: Arc::new(MemoryStore::new()),
             default_store: Some(Arc::default()),
             clock: Clock::system(),
-            proxy: false,
+            proxy: Proxy::Never,
+            proxy_header: ProxyHeader::XForwardedProto,
             resave: false,
             store_read: StoreRead::WhenAsked,
             path_match: PathMatch::Rfc6265,
@@ -122,6 +129,7 @@ impl Options {
             touch: Touch::AfterPercent(20),
             corrupt: CorruptRecord::TreatAsMissing,
             save_error: SaveError::Fail,
+            on_disconnect: OnDisconnect::Cancel,
             browser_rules: BrowserRules::Enforce,
             limits: Limits { key: 1 << 10, record: 1 << 20 },
             policies: Policies {
@@ -148,6 +156,7 @@ impl Options {
             attributes: Attributes::Stored,
             touch: Touch::EveryRequest,
             corrupt: CorruptRecord::Fail,
+            on_disconnect: OnDisconnect::Finish,
             browser_rules: BrowserRules::Warn,
             limits: Limits::NONE,
             policies: Policies {
@@ -210,11 +219,29 @@ impl Options {
         Self { store: Arc::new(store), default_store: None, ..self }
     }
 
-    /// Whether the first entry of `X-Forwarded-Proto` tells that a request is secure. Default `false`: only the connection
-    /// does. Choose `true` behind a proxy that sets the header, and nowhere else: clients can send it too. Node: `proxy`.
+    /// Who is believed when a request says that it was encrypted on its way here: a secure cookie goes out over such a connection
+    /// only, and *auto* follows it. Default [`Proxy::Never`]: the connection alone tells. `true` is [`Proxy::Always`]. Node: `proxy`,
+    /// and where that is absent Express's `trust proxy`.
+    ///
+    /// ```
+    /// use session_core::{Options, Proxy};
+    ///
+    /// let behind_one = Options::new("keyboard cat").proxy(Proxy::Hops(1));
+    /// let in_the_cluster = Options::new("keyboard cat").proxy(Proxy::peers(["loopback", "10.0.0.0/8"]));
+    /// # assert!(behind_one.build().is_ok() && in_the_cluster.build().is_ok());
+    /// let error = Options::new("keyboard cat").proxy(Proxy::peers(["10.0.0.0/99"])).build().unwrap_err();
+    /// assert!(error.to_string().starts_with("option proxy: "));
+    /// ```
     #[must_use]
-    pub fn proxy(self, proxy: bool) -> Self {
-        Self { proxy, ..self }
+    pub fn proxy(self, proxy: impl Into<Proxy>) -> Self {
+        Self { proxy: proxy.into(), ..self }
+    }
+
+    /// Which header a trusted proxy says it in. Default [`ProxyHeader::XForwardedProto`], as in Express. One alone is read: a proxy
+    /// overwrites the header that it knows, and passes on what a client put into the other.
+    #[must_use]
+    pub fn proxy_header(self, proxy_header: ProxyHeader) -> Self {
+        Self { proxy_header, ..self }
     }
 
     /// Whether a session that nobody changed is written all the same. Default: `true` in the express profile, `false` in
@@ -240,7 +267,7 @@ impl Options {
         self
     }
 
-    /// What [`Session::unset`](crate::Session::unset) does to the record. Default: keep. Node: `unset`.
+    /// What [`SessionHandle::unset`](crate::SessionHandle::unset) does to the record. Default: keep. Node: `unset`.
     #[must_use]
     pub fn unset(mut self, unset: Unset) -> Self {
         self.policies.unset = unset;
@@ -305,7 +332,7 @@ impl Options {
         self
     }
 
-    /// How long a key may be, in bytes; a longer one is an error of [`Session::insert`](crate::Session::insert). Default:
+    /// How long a key may be, in bytes; a longer one is an error of [`SessionHandle::insert`](crate::SessionHandle::insert). Default:
     /// none in the express profile, 1 KiB in the new one.
     #[must_use]
     pub fn max_key_length(mut self, bytes: usize) -> Self {
@@ -342,6 +369,15 @@ impl Options {
         Self { save_error, ..self }
     }
 
+    /// What becomes of a handler whose client has gone. Default: it finishes in the express profile, and is dropped in the new one.
+    /// Rocket tells nobody that a client has gone, and its handlers always finish.
+    ///
+    /// What finishes does so beside the server: a graceful shutdown does not wait for it, as in Node.
+    #[must_use]
+    pub fn on_disconnect(self, on_disconnect: OnDisconnect) -> Self {
+        Self { on_disconnect, ..self }
+    }
+
     /// What becomes of cookie attributes that browsers refuse. Default: a warning in the express profile, an error of
     /// [`build`](Self::build) in the new one.
     #[must_use]
@@ -362,6 +398,12 @@ impl Options {
         }
         if set_cookie::check_name(&self.name).is_err() {
             return refuse("name", "a cookie name is a token: letters, digits and !#$%&'*+-.^_`|~");
+        }
+        if let Err(peer) = self.proxy.check() {
+            let reason = format!(
+                "{peer:?} is no address, no network such as 10.0.0.0/8, and none of loopback, linklocal and uniquelocal"
+            );
+            return Err(OptionsError { option: "proxy", reason });
         }
         if let Touch::AfterPercent(101..) = self.touch {
             return refuse("touch", "a part of the lifetime is at most 100 percent");

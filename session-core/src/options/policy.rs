@@ -111,8 +111,18 @@ pub enum BrowserRules {
     Enforce,
 }
 
+/// What becomes of a handler whose client has gone before it got the response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnDisconnect {
+    /// It runs to its end, in a task of its own, and its session is saved, as in Express; but only once the session was asked for.
+    Finish,
+    /// It is dropped where it stands, as servers in Rust do: what was acknowledged (an `update` that had returned) is kept, what was
+    /// only set is not, which a warning says.
+    Cancel,
+}
+
 /// The `unset` option: what dropping the session from the request (`req.session = null`, here
-/// [`Session::unset`](crate::Session::unset)) does to the record.
+/// [`SessionHandle::unset`](crate::SessionHandle::unset)) does to the record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unset {
     /// The record stays, without the changes of this request. express-session's default.

@@ -2,6 +2,7 @@
 
 pub(crate) mod cookie_header;
 pub(crate) mod date;
+pub(crate) mod forwarded;
 pub(crate) mod json;
 pub(crate) mod keygrip;
 pub(crate) mod set_cookie;

@@ -57,8 +57,11 @@ pub(crate) fn check_attributes(cookie: &Cookie) -> Result<(), CookieError> {
 /// (`Partitioned`).
 pub(crate) fn browser_refusal(name: &str, cookie: &Cookie) -> Option<(&'static str, &'static str)> {
     let insecure = !cookie.secure();
-    let host = name.starts_with("__Host-");
-    let prefixed = host || name.starts_with("__Secure-");
+    // In any case, as browsers read them.
+    let begins =
+        |prefix: &str| name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix));
+    let host = begins("__Host-");
+    let prefixed = host || begins("__Secure-");
     let rules = [
         (
             cookie.same_site() == Some(SameSite::None) && insecure,

@@ -19,7 +19,7 @@ use std::{
 
 use session_core::{
     AdminStore, Clock, Cookie, CookieOptions, Destroyed, Error, Exchange, Expect, MemoryStore, Options,
-    Record, RequestInfo, Secret, Session, Sessions, Set, Sid, Store, StoreError, Stored, Touched,
+    Record, RequestInfo, Secret, SessionHandle, Sessions, Set, Sid, Store, StoreError, Stored, Touched,
     async_trait,
 };
 
@@ -147,14 +147,14 @@ pub(crate) fn apps() -> [App; 2] {
 }
 
 impl<S> App<S> {
-    pub(crate) fn ask(&self, cookies: &[String]) -> (Exchange, Session) {
+    pub(crate) fn ask(&self, cookies: &[String]) -> (Exchange, SessionHandle) {
         let exchange = self.sessions.exchange();
         let asking = with_cookies(cookies, |request| exchange.session(request));
         let session = done(asking).unwrap().unwrap();
         (exchange, session)
     }
 
-    pub(crate) fn request(&self, sid: &Sid) -> (Exchange, Session) {
+    pub(crate) fn request(&self, sid: &Sid) -> (Exchange, SessionHandle) {
         self.ask(&[cookie(sid)])
     }
 }
@@ -196,6 +196,6 @@ pub(crate) fn cookie(sid: &Sid) -> String {
     format!("sid=s:{}", Secret::new("keyboard cat").sign(sid.as_str()))
 }
 
-pub(crate) async fn add(session: &Session) -> Result<u64, Error> {
+pub(crate) async fn add(session: &SessionHandle) -> Result<u64, Error> {
     session.update("n", |n: Option<u64>| n.unwrap_or(0) + 1).await
 }

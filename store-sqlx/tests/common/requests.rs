@@ -2,7 +2,7 @@
 
 use std::{future::Future, time::Duration};
 
-use session_core::{CookieOptions, Options, RequestInfo, Secure, Session, Sessions, Store};
+use session_core::{CookieOptions, Options, RequestInfo, Secure, SessionHandle, Sessions, Store};
 
 pub struct App<F> {
     sessions: Sessions,
@@ -21,7 +21,7 @@ impl<C: Future<Output = i64>, F: Fn() -> C> App<F> {
     pub async fn request(
         &self,
         cookie: Option<&str>,
-        handler: impl AsyncFnOnce(Session),
+        handler: impl AsyncFnOnce(SessionHandle),
     ) -> (i64, Option<String>) {
         let before = (self.count)().await;
         let exchange = self.sessions.exchange();
@@ -37,7 +37,7 @@ impl<C: Future<Output = i64>, F: Fn() -> C> App<F> {
 
     /// `age` lets most of the lifetime of every session pass.
     pub async fn a_request_costs_no_more_statements_than_it_must<A: Future>(&self, age: impl Fn() -> A) {
-        let new = async |session: Session| session.insert("user", "tj").unwrap();
+        let new = async |session: SessionHandle| session.insert("user", "tj").unwrap();
         // The first ever may create the table.
         self.request(None, new).await;
         assert_eq!(self.request(None, async |_| {}).await, (0, None), "a visitor without data");
@@ -45,26 +45,27 @@ impl<C: Future<Output = i64>, F: Fn() -> C> App<F> {
         assert_eq!(cost, 1, "new");
         let cookie = cookie.unwrap();
 
-        let read = async |session: Session| assert_eq!(session.get::<String>("user").unwrap().unwrap(), "tj");
+        let read =
+            async |session: SessionHandle| assert_eq!(session.get::<String>("user").unwrap().unwrap(), "tj");
         assert_eq!(self.request(Some(&cookie), read).await.0, 1, "read");
         age().await;
         assert_eq!(self.request(Some(&cookie), read).await.0, 2, "read, when a touch is due");
         assert_eq!(self.request(Some(&cookie), read).await.0, 1, "it was moved");
 
-        let write = async |session: Session| session.insert("views", 1).unwrap();
+        let write = async |session: SessionHandle| session.insert("views", 1).unwrap();
         assert_eq!(self.request(Some(&cookie), write).await.0, 2, "write");
-        let update = async |session: Session| {
+        let update = async |session: SessionHandle| {
             session.update("views", |views: Option<u64>| views.unwrap_or(0) + 1).await.unwrap();
         };
         assert_eq!(self.request(Some(&cookie), update).await.0, 2, "update");
-        let twice = async |session: Session| {
+        let twice = async |session: SessionHandle| {
             session.insert("views", 7).unwrap();
             session.save().await.unwrap();
             session.insert("views", 8).unwrap();
         };
         assert_eq!(self.request(Some(&cookie), twice).await.0, 3, "two writes need no second read");
 
-        let logout = async |session: Session| session.destroy().await.unwrap();
+        let logout = async |session: SessionHandle| session.destroy().await.unwrap();
         assert_eq!(self.request(Some(&cookie), logout).await.0, 2, "logout");
         assert_eq!(self.request(Some(&cookie), async |_| {}).await.0, 1, "a stale cookie");
     }

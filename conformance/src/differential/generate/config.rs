@@ -96,6 +96,38 @@ pub(super) fn over_tls(seed: u64, config: &mut Map<String, Value>) {
     }
 }
 
+/// One configuration in ten has another layer around it: of another path, on a memory store of its own, under the same name and
+/// secret, so that each may get the cookie of the other. Drawn apart from the rest as well.
+pub(super) fn within_another(seed: u64, config: &mut Map<String, Value>) {
+    let mut rng = Rng::new(seed ^ 0x006f_7574_6572);
+    if !rng.percent(10) {
+        return;
+    }
+    let mut outer = Map::new();
+    for key in ["name", "secret", "trustProxy"] {
+        if let Some(value) = config.get(key) {
+            outer.insert(key.to_owned(), value.clone());
+        }
+    }
+    for key in ["resave", "saveUninitialized", "rolling"] {
+        if rng.percent(70) {
+            outer.insert(key.to_owned(), rng.percent(50).into());
+        }
+    }
+    if !outer.contains_key("trustProxy") && rng.percent(40) {
+        outer.insert("proxy".to_owned(), rng.percent(60).into());
+    }
+    let mut cookie = json!({ "path": rng.pick(&PATHS[1..]) });
+    if rng.percent(50) {
+        cookie["httpOnly"] = rng.percent(50).into();
+    }
+    if rng.percent(30) {
+        cookie["secure"] = "auto".into();
+    }
+    outer.insert("cookie".to_owned(), cookie);
+    config.insert("outer".to_owned(), outer.into());
+}
+
 fn secret(rng: &mut Rng) -> Value {
     let first = rng.pick(&SECRETS);
     match rng.below(6) {

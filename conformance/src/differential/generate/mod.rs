@@ -18,7 +18,6 @@
 //!   the session which the other one still has.
 //! - Attributes of a session's cookie in spellings that the library's setters have no word for: `sameSite: true`, and null.
 //! - A store that fails to set, touch or destroy: Express has sent its answer by then, this project's is a 500.
-//! - `trust proxy` with a scheme in upper case, which Express takes for none.
 //! - Other cookies of more than 4 kB beside a good one, which this project may refuse unread.
 //! - The new profile, which has no counterpart; HTTP/2 and HTTP/1.0; bodies of requests; `OPTIONS *`.
 //! - Options of Node's stores beside those in `tests/common` (names of columns, `ttl` as a function; `touchAfter`, with which this project
@@ -43,6 +42,7 @@ pub(super) fn case(seed: u64, programs: usize, clock: bool, least: i64) -> Case 
     let mut rng = Rng::new(seed);
     let mut config = config::random(&mut rng, programs == 1);
     config::over_tls(seed, &mut config);
+    config::within_another(seed, &mut config);
     let starts_at = clock.then(|| time::start(seed));
     let pace = starts_at.map(|start| Pace::random(&mut rng, &mut config, start, least));
     let requests = requests::random(&mut rng, &config, programs, pace.as_ref());

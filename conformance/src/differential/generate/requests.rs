@@ -77,8 +77,11 @@ pub(super) fn random(
         },
         ends_at_once: cookie("maxAge").and_then(Value::as_i64).is_some_and(|age| age <= 0),
         proxy: config.get("proxy") == Some(&Value::Bool(true)) || config.contains_key("trustProxy"),
-        schemes: if config.contains_key("trustProxy") { &SCHEMES[1..] } else { &SCHEMES },
-        resaves: config.get("resave") != Some(&Value::Bool(false)),
+        outer: config.get("outer").and_then(|outer| outer["cookie"]["path"].as_str()),
+        resaves: [Some(config), config.get("outer").and_then(Value::as_object)]
+            .into_iter()
+            .flatten()
+            .any(|layer| layer.get("resave") != Some(&Value::Bool(false))),
         pace,
     };
     let mut requests: Vec<_> = (0..12 + rng.below(10))
@@ -104,7 +107,8 @@ struct Scene<'a> {
     /// The configured age is 0 or less.
     ends_at_once: bool,
     proxy: bool,
-    schemes: &'a [&'static str],
+    /// The path of another layer around.
+    outer: Option<&'a str>,
     /// What is unchanged is written all the same.
     resaves: bool,
     pace: Option<&'a Pace>,
@@ -120,7 +124,7 @@ impl Scene<'_> {
             after: 0,
             method: self.method(rng),
             path: self.request_path(rng),
-            forwarded: rng.percent(if self.proxy { 70 } else { 10 }).then(|| rng.pick(self.schemes)),
+            forwarded: rng.percent(if self.proxy { 70 } else { 10 }).then(|| rng.pick(&SCHEMES)),
             cookies: if rng.percent(72) { Cookies::Jar } else { self.other_cookies(rng) },
             during: None,
             ops: settled((0..rng.below(7)).filter_map(|_| self.operation(rng, &mut lifetimes)).collect()),
@@ -210,7 +214,10 @@ impl Scene<'_> {
 
     /// Mostly below the cookie's path; a plain prefix matches too (`/app` and `/apple`).
     fn request_path(&self, rng: &mut Rng) -> String {
-        let path = self.path;
+        let path = match self.outer {
+            Some(outer) if rng.percent(40) => outer,
+            _ => self.path,
+        };
         let inside = path.trim_end_matches('/');
         match rng.below(20) {
             0..=10 => path.to_owned(),

@@ -36,7 +36,7 @@ fn router(site: Site) -> Router {
     let layer = || SessionLayer::new(site.options.clone()).unwrap();
     let handler = site.handler;
     let mut app = Router::new().fallback(async move |method: Method, uri: Uri, session: Option<Session>| {
-        let session = session.map(|session| session.0);
+        let session = session.map(Session::into_handle);
         let visit = Visit { method: method.to_string(), path: uri.path().into(), session };
         handler(visit).await.map(respond).map_err(SessionError::from)
     });

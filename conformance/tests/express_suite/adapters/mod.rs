@@ -7,7 +7,7 @@ mod tls;
 
 use std::{ops::Deref, sync::Arc};
 
-use express_session::{Error, Options, Session};
+use express_session::{Error, Options, SessionHandle};
 use futures_util::{
     FutureExt, StreamExt,
     future::{BoxFuture, LocalBoxFuture},
@@ -54,14 +54,14 @@ pub(crate) struct Visit {
     /// As the framework shows it to the handler: below a mount, some take its path off.
     pub(crate) path: String,
     /// None outside the cookie's path.
-    pub(crate) session: Option<Session>,
+    pub(crate) session: Option<SessionHandle>,
 }
 
 /// The session of a visit that has one.
 impl Deref for Visit {
-    type Target = Session;
+    type Target = SessionHandle;
 
-    fn deref(&self) -> &Session {
+    fn deref(&self) -> &SessionHandle {
         self.session.as_ref().unwrap()
     }
 }

@@ -1,0 +1,103 @@
+//! The application of the adapter contract on actix-web.
+
+use actix_web::{
+    Error as ActixError, HttpRequest, HttpResponse,
+    cookie::Cookie,
+    error,
+    web::{self, Bytes, ServiceConfig},
+};
+use session_actix::{MaybeSession, Session, SessionError, SessionMiddleware};
+use session_core::{MemoryStore, Options};
+use session_testkit::adapter::{Layers, Second, answer, later, twice};
+
+/// The application with its layers: a macro, because its type depends on each of them.
+macro_rules! layered {
+    ($layers:expr) => {{
+        let [inner, outer, second] = $crate::routes::middlewares($layers);
+        let on = |middleware: &Option<_>| middleware.is_some();
+        use actix_web::middleware::Condition;
+        actix_web::App::new()
+            .configure($crate::routes::routes)
+            .wrap(Condition::new(on(&inner), $crate::routes::or_any(inner)))
+            .wrap(Condition::new(on(&outer), $crate::routes::or_any(outer)))
+            .wrap(Condition::new(
+                on(&second),
+                $crate::routes::or_any(second).marked::<$crate::routes::Marker>(),
+            ))
+    }};
+}
+pub(crate) use layered;
+
+pub(crate) type Marker = Second;
+
+/// The innermost first, and the marked one.
+pub(crate) fn middlewares(layers: Layers) -> [Option<SessionMiddleware>; 3] {
+    let mut nested = layers.nested.into_iter().rev().map(SessionMiddleware::from);
+    let middlewares = [nested.next(), nested.next(), layers.second.map(SessionMiddleware::from)];
+    assert!(nested.next().is_none(), "the contract nests two");
+    middlewares
+}
+
+/// In the place of one that is switched off.
+pub(crate) fn or_any(middleware: Option<SessionMiddleware>) -> SessionMiddleware {
+    let any = || SessionMiddleware::new(Options::new("keyboard cat").store(MemoryStore::new())).unwrap();
+    middleware.unwrap_or_else(any)
+}
+
+pub(crate) fn routes(config: &mut ServiceConfig) {
+    config
+        .route("/none", web::get().to(async || "none"))
+        .route("/optional", web::get().to(optional))
+        .route("/twice/{rest:.*}", web::get().to(both))
+        .route("/stream/{rest:.*}", web::get().to(stream))
+        .route("/error/{rest:.*}", web::get().to(error))
+        .route("/cookie/{rest:.*}", web::get().to(cookie))
+        .route("/later/{rest:.*}", web::get().to(spawn))
+        .route("/second/{rest:.*}", web::get().to(second))
+        .service(
+            web::scope("/mounted")
+                .route("/optional", web::get().to(optional))
+                .default_service(web::to(plain)),
+        )
+        .default_service(web::to(plain));
+}
+
+type Answer<T = String> = Result<T, SessionError>;
+
+async fn plain(session: Session, request: HttpRequest) -> Answer {
+    Ok(answer(&session, request.path()).await?)
+}
+
+async fn second(session: Session<Second>, request: HttpRequest) -> Answer {
+    Ok(answer(&session, request.path()).await?)
+}
+
+async fn optional(session: MaybeSession) -> &'static str {
+    if session.0.is_some() { "some" } else { "none" }
+}
+
+async fn both(one: Session, other: Session, request: HttpRequest) -> Answer {
+    answer(&one, request.path()).await?;
+    Ok(twice(&one, &other))
+}
+
+async fn stream(session: Session, request: HttpRequest) -> Answer<HttpResponse> {
+    let text = answer(&session, request.path()).await?;
+    let pieces = text.into_bytes().into_iter().map(|byte| Ok::<_, ActixError>(Bytes::from(vec![byte])));
+    Ok(HttpResponse::Ok().streaming(futures_util::stream::iter(pieces.collect::<Vec<_>>())))
+}
+
+async fn error(session: Session, request: HttpRequest) -> Result<String, ActixError> {
+    Err(error::ErrorBadRequest(answer(&session, request.path()).await.map_err(SessionError::from)?))
+}
+
+async fn cookie(session: Session, request: HttpRequest) -> Answer<HttpResponse> {
+    let text = answer(&session, request.path()).await?;
+    Ok(HttpResponse::Ok().cookie(Cookie::new("own", "1")).body(text))
+}
+
+async fn spawn(session: Session, request: HttpRequest) -> Answer {
+    let text = answer(&session, request.path()).await?;
+    actix_web::rt::spawn(later(session.into_handle()));
+    Ok(text)
+}

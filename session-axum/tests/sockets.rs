@@ -1,0 +1,88 @@
+//! The adapter contract on axum over real sockets.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
+
+#[path = "common/routes.rs"]
+mod routes;
+
+use std::{io, net::SocketAddr, sync::Arc};
+
+use axum::{Extension, serve::Listener};
+use session_axum::Encrypted;
+use session_testkit::adapter::Layers;
+use test_support::sockets::{Protocol, Socket, server_tls};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
+
+async fn served(layers: Layers, protocol: Protocol) -> Socket {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let app = routes::layered(layers);
+    let server = if protocol.is_encrypted() {
+        let acceptor = Arc::new(server_tls(&["h2", "http/1.1"])).into();
+        let app = app.layer(Extension(Encrypted));
+        tokio::spawn(async { axum::serve(Tls { listener, acceptor }, app).await })
+    } else {
+        // So that there is a peer to trust.
+        let app = app.into_make_service_with_connect_info::<SocketAddr>();
+        tokio::spawn(async { axum::serve(listener, app).await })
+    };
+    Socket::new(address, protocol, move || server.abort())
+}
+
+struct Tls {
+    listener: TcpListener,
+    acceptor: TlsAcceptor,
+}
+
+impl Listener for Tls {
+    type Io = TlsStream<TcpStream>;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
+        loop {
+            let (stream, address) = Listener::accept(&mut self.listener).await;
+            if let Ok(stream) = self.acceptor.accept(stream).await {
+                return (stream, address);
+            }
+        }
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+}
+
+mod http1 {
+    session_testkit::socket_contract!(
+        async |layers| super::served(layers, super::Protocol::Http1).await,
+        a_peer_is_trusted_by_its_address,
+        a_proxy_is_believed_only_when_it_is_trusted,
+        who_hangs_up_in_the_middle_of_a_handler_cancels_it
+    );
+}
+
+mod http2 {
+    session_testkit::socket_contract!(
+        async |layers| super::served(layers, super::Protocol::Http2).await,
+        a_peer_is_trusted_by_its_address,
+        a_proxy_is_believed_only_when_it_is_trusted,
+        who_hangs_up_in_the_middle_of_a_handler_cancels_it
+    );
+}
+
+mod http1_tls {
+    session_testkit::socket_contract!(
+        async |layers| super::served(layers, super::Protocol::Http1Tls).await,
+        a_connection_that_is_encrypted_is_secure,
+        who_hangs_up_in_the_middle_of_a_handler_cancels_it
+    );
+}
+
+mod http2_tls {
+    session_testkit::socket_contract!(
+        async |layers| super::served(layers, super::Protocol::Http2Tls).await,
+        a_connection_that_is_encrypted_is_secure,
+        who_hangs_up_in_the_middle_of_a_handler_cancels_it
+    );
+}

@@ -1,0 +1,88 @@
+//! The application of the adapter contract on Rocket.
+
+use rocket::{
+    Build, Rocket, catch, catchers, get,
+    http::{Cookie, CookieJar, Status, uri::Origin},
+    response::stream::TextStream,
+    routes,
+};
+use session_rocket::{MaybeSession, Session, SessionError, SessionFairing};
+use session_testkit::adapter::{Layers, Second, answer, later, twice};
+
+/// The outermost is attached first.
+pub(crate) fn layered(rocket: Rocket<Build>, layers: Layers) -> Rocket<Build> {
+    let rocket = match layers.second {
+        Some(second) => rocket.attach(SessionFairing::from(second).marked::<Second>()),
+        None => rocket,
+    };
+    layers.nested.into_iter().fold(rocket, |rocket, sessions| rocket.attach(SessionFairing::from(sessions)))
+}
+
+pub(crate) fn custom(config: rocket::Config) -> Rocket<Build> {
+    rocket::custom(rocket::Config { log_level: rocket::config::LogLevel::Off, ..config })
+        .mount("/", routes![none, optional, both, stream, error, cookie, spawn, second, plain])
+        .mount("/mounted", routes![optional])
+        .register("/", catchers![teapot])
+}
+
+type Answer<T = String> = Result<T, SessionError>;
+
+#[get("/none")]
+fn none() -> &'static str {
+    "none"
+}
+
+#[get("/<_..>", rank = 20)]
+async fn plain(session: Session, uri: &Origin<'_>) -> Answer {
+    Ok(answer(&session, uri.path().as_str()).await?)
+}
+
+#[get("/second/<_..>")]
+async fn second(session: Session<Second>, uri: &Origin<'_>) -> Answer {
+    Ok(answer(&session, uri.path().as_str()).await?)
+}
+
+#[get("/optional")]
+fn optional(session: MaybeSession) -> &'static str {
+    if session.0.is_some() { "some" } else { "none" }
+}
+
+#[get("/twice/<_..>")]
+async fn both(one: Session, other: Session, uri: &Origin<'_>) -> Answer {
+    answer(&one, uri.path().as_str()).await?;
+    Ok(twice(&one, &other))
+}
+
+#[get("/stream/<_..>")]
+async fn stream(session: Session, uri: &Origin<'_>) -> Answer<TextStream![String]> {
+    let text = answer(&session, uri.path().as_str()).await?;
+    Ok(TextStream! {
+        for piece in text.chars() {
+            yield piece.to_string();
+        }
+    })
+}
+
+#[get("/error/<_..>")]
+async fn error(session: Session, uri: &Origin<'_>) -> Answer<(Status, String)> {
+    Ok((Status::BadRequest, answer(&session, uri.path().as_str()).await?))
+}
+
+#[get("/cookie/<_..>")]
+async fn cookie(session: Session, jar: &CookieJar<'_>, uri: &Origin<'_>) -> Answer {
+    jar.add(Cookie::new("own", "1"));
+    Ok(answer(&session, uri.path().as_str()).await?)
+}
+
+#[get("/later/<_..>")]
+async fn spawn(session: Session, uri: &Origin<'_>) -> Answer {
+    let text = answer(&session, uri.path().as_str()).await?;
+    rocket::tokio::spawn(later(session.into_handle()));
+    Ok(text)
+}
+
+#[catch(418)]
+async fn teapot(request: &rocket::Request<'_>) -> String {
+    let session = request.guard::<Session>().await.unwrap();
+    answer(&session, "/count").await.unwrap()
+}
