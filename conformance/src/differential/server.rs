@@ -1,6 +1,10 @@
 //! One running probe, for tests that send it requests of their own.
 
+use std::io::Write as _;
+use std::net::TcpStream;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use ureq::Agent;
@@ -56,6 +60,27 @@ impl Server {
             cookie: cookie.and_then(|cookie| cookie.split(';').next()).map(str::to_owned),
             results: serde_json::from_str(&reply.body).unwrap_or_default(),
         })
+    }
+
+    /// Sends operations with a cookie, over a plain connection of its own, and hangs up as soon as a handler waits at the gate.
+    ///
+    /// # Errors
+    /// Nobody came there.
+    pub fn hang_up_at(&self, gate: &str, operations: &Value, cookie: Option<&str>) -> Result<(), String> {
+        let address = self.base.strip_prefix("http://").ok_or("the probe ends TLS")?;
+        let cookie = cookie.map(|cookie| format!("cookie: {cookie}\r\n")).unwrap_or_default();
+        let operations = encode(&operations.to_string());
+        let request = format!("GET / HTTP/1.1\r\nhost: {address}\r\nx-ops: {operations}\r\n{cookie}\r\n");
+        let mut stream = TcpStream::connect(address).map_err(|error| error.to_string())?;
+        stream.write_all(request.as_bytes()).map_err(|error| error.to_string())?;
+        let begun = Instant::now();
+        while !self.waits_at(gate)? {
+            if begun.elapsed() > Duration::from_secs(20) {
+                return Err(format!("no handler waits at {gate}"));
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+        Ok(())
     }
 
     /// Whether a handler waits at this gate: one whose operation `["wait", gate]` has come.

@@ -1,0 +1,161 @@
+//! Clients that hang up in the middle of a handler: what is kept is what Express keeps.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
+
+mod common;
+
+use std::{
+    process::ExitCode,
+    thread,
+    time::{Duration, Instant},
+};
+
+use common::{ACTIX, AXUM, ROCKET, oracle};
+use conformance::differential::{Program, Server};
+use serde_json::{Value, json};
+use test_support::Tests;
+
+fn main() -> ExitCode {
+    let mut tests = Tests::default();
+    for (name, probe) in [("axum", AXUM), ("actix", ACTIX), ("rocket", ROCKET)] {
+        tests = tests.needing(&format!("{name}::keeps_what_express_keeps"), oracle, move |oracle| {
+            keeps_what_express_keeps(&oracle, &Program::probe(probe));
+        });
+    }
+    for (name, probe) in [("axum", AXUM), ("actix", ACTIX)] {
+        let test = move |()| what_was_acknowledged_is_kept_where_the_rest_is_given_up(&Program::probe(probe));
+        tests = tests.needing(&format!("{name}::what_was_acknowledged_is_kept"), || Ok(()), test);
+    }
+    tests.run()
+}
+
+/// What a handler does before and after its client has gone.
+const STORIES: [(&str, &str); 12] = [
+    ("[]", r#"[["set","b",2]]"#),
+    (r#"[["set","a",1]]"#, "[]"),
+    (r#"[["set","a",1]]"#, r#"[["set","b",2],["del","n"]]"#),
+    (r#"[["set","a",1],["save"]]"#, r#"[["set","b",2],["save"],["set","c",3]]"#),
+    ("[]", r#"[["destroy"]]"#),
+    (r#"[["destroy"]]"#, "[]"),
+    (r#"[["set","a",1]]"#, r#"[["regenerate"],["set","b",2]]"#),
+    (r#"[["regenerate"],["set","a",1]]"#, r#"[["set","b",2]]"#),
+    (r#"[["set","a",1]]"#, r#"[["unset"]]"#),
+    (r#"[["set","a",1]]"#, r#"[["reload"],["set","b",2]]"#),
+    (r#"[["set","a",1]]"#, r#"[["status",500],["set","b",2]]"#),
+    (r#"[["set","a",1]]"#, r#"[["throw"]]"#),
+];
+
+fn keeps_what_express_keeps(oracle: &Program, probe: &Program) {
+    for config in [
+        json!({ "secret": "k" }),
+        json!({ "secret": "k", "resave": false, "saveUninitialized": false }),
+        json!({ "secret": "k", "resave": false, "saveUninitialized": false, "rolling": true, "unset": "destroy" }),
+    ] {
+        for (at, (before, after)) in STORIES.into_iter().enumerate() {
+            for is_new in [false, true] {
+                let sides = [oracle, probe].map(|program| Watched::new(program.serve(&config).unwrap()));
+                let sids = sides.each_ref().map(|side| side.hung_up(at, before, after, is_new));
+                let look = || [0, 1].map(|at| sides[at].held(sids[at].as_deref()));
+                let (begun, mut equal) = (Instant::now(), 0);
+                // What is left is the end of the request.
+                while equal < 4 {
+                    thread::sleep(Duration::from_millis(5));
+                    let [express, ours] = look();
+                    equal = if express == ours { equal + 1 } else { 0 };
+                    assert!(
+                        begun.elapsed() < Duration::from_secs(10),
+                        "{config} {before} {after} {is_new}:\nexpress {express}\nours    {ours}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+fn what_was_acknowledged_is_kept_where_the_rest_is_given_up(probe: &Program) {
+    // On actix-web only a connection that breaks is one that nobody waits at any more: what it finishes is kept as well.
+    for profile in ["new", "express"] {
+        let config = json!({ "secret": "k", "profile": profile, "onDisconnect": "cancel" });
+        let side = Watched::new(probe.serve(&config).unwrap());
+        let sid = side.hung_up_before(0, r#"[["add","n",1],["set","a",1]]"#, r#"[["set","b",2]]"#, false);
+        let begun = Instant::now();
+        loop {
+            let held = side.held(sid.as_deref());
+            let (given_up, finished) = (json!([2, { "n": 1 }]), json!([2, { "n": 1, "a": 1, "b": 2 }]));
+            assert!(
+                held == given_up || held == finished || held == json!([2, { "n": 0 }]),
+                "{profile}: {held}"
+            );
+            if begun.elapsed() > Duration::from_millis(300) {
+                assert!(held == given_up || held == finished, "{profile}: {held}");
+                break;
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+/// A probe, and a session of its own by which its store is watched.
+struct Watched {
+    server: Server,
+    watcher: String,
+}
+
+impl Watched {
+    fn new(server: Server) -> Self {
+        let watcher = server.send(&json!([["set", "watcher", true]]), None).unwrap().cookie.unwrap();
+        Self { server, watcher }
+    }
+
+    /// The number of records, and this one without its cookie.
+    fn held(&self, sid: Option<&str>) -> Value {
+        let ops = json!([["store", "length"], ["store", "get", sid.unwrap_or("nobody")]]);
+        let mut results = self.server.send(&ops, Some(&self.watcher)).unwrap().results;
+        if let Some(record) = results[1].as_object_mut() {
+            record.remove("cookie");
+        }
+        results
+    }
+
+    /// Somebody hangs up in the middle, and the handler goes on to its last operation. Answers the id of the session, if that is
+    /// known.
+    fn hung_up(&self, at: usize, before: &str, after: &str, is_new: bool) -> Option<String> {
+        let sid = self.hung_up_before(at, before, after, is_new);
+        // One that throws comes no further.
+        if !after.contains("throw") {
+            let (gate, begun) = (last_gate(at, is_new), Instant::now());
+            while !self.server.waits_at(&gate).unwrap() {
+                assert!(
+                    begun.elapsed() < Duration::from_secs(10),
+                    "{before} {after}: the handler does not go on"
+                );
+                thread::sleep(Duration::from_millis(1));
+            }
+            self.server.open(&gate).unwrap();
+        }
+        sid
+    }
+
+    fn hung_up_before(&self, at: usize, before: &str, after: &str, is_new: bool) -> Option<String> {
+        let visitor = || self.server.send(&json!([["set", "n", 0], ["id"]]), None).unwrap();
+        let visitor = if is_new { None } else { Some(visitor()) };
+        let gate = format!("hang-up-{at}-{is_new}");
+        let parts = [
+            before,
+            &json!([["wait", gate]]).to_string(),
+            after,
+            &json!([["wait", last_gate(at, is_new)]]).to_string(),
+        ];
+        let parts = parts.map(|part| serde_json::from_str::<Vec<Value>>(part).unwrap());
+        let cookie = visitor.as_ref().and_then(|visitor| visitor.cookie.as_deref());
+        self.server.hang_up_at(&gate, &json!(parts.concat()), cookie).unwrap();
+        // As long as it takes to see that nobody is there any more.
+        thread::sleep(Duration::from_millis(20));
+        self.server.open(&gate).unwrap();
+        visitor.map(|visitor| visitor.results[1].as_str().unwrap().to_owned())
+    }
+}
+
+fn last_gate(at: usize, is_new: bool) -> String {
+    format!("end-{at}-{is_new}")
+}
