@@ -5,8 +5,8 @@ use std::{env, error::Error, time::Duration};
 
 use actix_web::{App, HttpServer, web, web::Html};
 use express_session::{
-    CookieOptions, Options,
-    actix::{Session, SessionError, SessionMiddleware},
+    CookieOptions, Options, Session,
+    actix::{SessionError, SessionMiddleware},
     open_store,
 };
 

@@ -5,8 +5,8 @@ use std::{env, error::Error, time::Duration};
 
 use axum::{Router, response::Html, routing::get};
 use express_session::{
-    CookieOptions, Options,
-    axum::{Session, SessionError, SessionLayer},
+    CookieOptions, Options, Session,
+    axum::{SessionError, SessionLayer},
     open_store,
 };
 

@@ -4,8 +4,8 @@
 use std::{env, error::Error, time::Duration};
 
 use express_session::{
-    CookieOptions, Options, open_store,
-    rocket::{Session, SessionError, SessionFairing},
+    CookieOptions, Options, Session, open_store,
+    rocket::{SessionError, SessionFairing},
 };
 use rocket::{Config, fairing::AdHoc, get, response::content::RawHtml, routes};
 

@@ -2,18 +2,26 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod open;
+mod session;
 
 #[doc(inline)]
 pub use session_core::*;
 
-pub use crate::open::{OpenStoreError, open_store};
+pub use crate::{
+    open::{OpenStoreError, open_store},
+    session::Session,
+};
 
 /// The layer and the extractor for axum and every tower HTTP service.
 #[cfg(feature = "axum")]
 #[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
 pub mod axum {
     #[doc(inline)]
-    pub use session_axum::*;
+    pub use session_axum::{
+        Encrypted, ResponseFuture, SessionError, SessionLayer, SessionService, session, session_of,
+    };
+
+    pub use crate::Session;
 }
 
 /// The middleware and the extractor for actix-web.
@@ -21,7 +29,9 @@ pub mod axum {
 #[cfg_attr(docsrs, doc(cfg(feature = "actix")))]
 pub mod actix {
     #[doc(inline)]
-    pub use session_actix::*;
+    pub use session_actix::{MaybeSession, SessionError, SessionExt, SessionMiddleware, SessionService};
+
+    pub use crate::Session;
 }
 
 /// The fairing and the request guard for Rocket.
@@ -29,7 +39,9 @@ pub mod actix {
 #[cfg_attr(docsrs, doc(cfg(feature = "rocket")))]
 pub mod rocket {
     #[doc(inline)]
-    pub use session_rocket::*;
+    pub use session_rocket::{MaybeSession, SessionError, SessionFairing, session, session_of};
+
+    pub use crate::Session;
 }
 
 /// The Redis store, sharing records with connect-redis.

@@ -13,8 +13,8 @@ use axum::{
     routing::{get, post},
 };
 use express_session::{
-    Options,
-    axum::{Session, SessionError, SessionLayer},
+    Options, Session,
+    axum::{SessionError, SessionLayer},
     redis::RedisStore,
 };
 

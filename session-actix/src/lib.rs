@@ -278,13 +278,16 @@ impl<M: 'static> FromRequest for Session<M> {
     type Future = Responding<Result<Self, SessionError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let session = request.session_of();
-        Box::pin(async { session.await?.ok_or_else(|| Error::OutsidePath.into()) })
+        let session = request.session_of::<M>();
+        Box::pin(async {
+            let handle = session.await?.ok_or(Error::OutsidePath)?;
+            Ok(Self { handle, marker: PhantomData })
+        })
     }
 }
 
 /// The session of a request that may be outside the cookie's path: there it is none. A store that failed is an error.
-pub struct MaybeSession<M = ()>(pub Option<Session<M>>);
+pub struct MaybeSession<M = ()>(pub Option<SessionHandle>, PhantomData<fn() -> M>);
 
 impl<M> fmt::Debug for MaybeSession<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -297,8 +300,8 @@ impl<M: 'static> FromRequest for MaybeSession<M> {
     type Future = Responding<Result<Self, SessionError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let session = request.session_of();
-        Box::pin(async { session.await.map(Self) })
+        let session = request.session_of::<M>();
+        Box::pin(async { Ok(Self(session.await?, PhantomData)) })
     }
 }
 
@@ -308,8 +311,8 @@ pub trait SessionExt {
     ///
     /// # Errors
     /// [`Error::NoLayer`]: there is no [`SessionMiddleware`] around; or the store failed.
-    fn session(&self) -> impl Future<Output = Result<Option<Session>, SessionError>> + use<Self> {
-        self.session_of()
+    fn session(&self) -> impl Future<Output = Result<Option<SessionHandle>, SessionError>> + use<Self> {
+        self.session_of::<()>()
     }
 
     /// The session by its middleware's [marker](SessionMiddleware::marked).
@@ -318,19 +321,18 @@ pub trait SessionExt {
     /// Those of [`session`](Self::session).
     fn session_of<M: 'static>(
         &self,
-    ) -> impl Future<Output = Result<Option<Session<M>>, SessionError>> + use<Self, M>;
+    ) -> impl Future<Output = Result<Option<SessionHandle>, SessionError>> + use<Self, M>;
 }
 
 impl SessionExt for HttpRequest {
     fn session_of<M: 'static>(
         &self,
-    ) -> impl Future<Output = Result<Option<Session<M>>, SessionError>> + use<M> {
+    ) -> impl Future<Output = Result<Option<SessionHandle>, SessionError>> + use<M> {
         let exchange = self.extensions().get::<Marked<M>>().cloned();
         let session = exchange.map(|exchange| describe(self, |info| exchange.session(info)));
         async {
             let session = session.ok_or(Error::NoLayer(MISSING))?.await;
-            let handle = session.map_err(|error| SessionError(Failure::told(error)))?;
-            Ok(handle.map(|handle| Session { handle, marker: PhantomData }))
+            session.map_err(|error| SessionError(Failure::told(error)))
         }
     }
 }
@@ -338,8 +340,8 @@ impl SessionExt for HttpRequest {
 impl SessionExt for ServiceRequest {
     fn session_of<M: 'static>(
         &self,
-    ) -> impl Future<Output = Result<Option<Session<M>>, SessionError>> + use<M> {
-        self.request().session_of()
+    ) -> impl Future<Output = Result<Option<SessionHandle>, SessionError>> + use<M> {
+        self.request().session_of::<M>()
     }
 }
 

@@ -355,7 +355,8 @@ impl<S: Send + Sync, M: 'static> FromRequestParts<S> for Session<M> {
     type Rejection = SessionError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, SessionError> {
-        session_of(parts).await?.ok_or_else(|| Error::OutsidePath.into())
+        let handle = session_of::<M>(parts).await?.ok_or(Error::OutsidePath)?;
+        Ok(Self { handle, marker: PhantomData })
     }
 }
 
@@ -363,7 +364,8 @@ impl<S: Send + Sync, M: 'static> OptionalFromRequestParts<S> for Session<M> {
     type Rejection = SessionError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, SessionError> {
-        session_of(parts).await
+        let handle = session_of::<M>(parts).await?;
+        Ok(handle.map(|handle| Self { handle, marker: PhantomData }))
     }
 }
 
@@ -371,20 +373,19 @@ impl<S: Send + Sync, M: 'static> OptionalFromRequestParts<S> for Session<M> {
 ///
 /// # Errors
 /// [`Error::NoLayer`]: there is no [`SessionLayer`] above; or the store failed.
-pub async fn session(parts: &Parts) -> Result<Option<Session>, SessionError> {
-    session_of(parts).await
+pub async fn session(parts: &Parts) -> Result<Option<SessionHandle>, SessionError> {
+    session_of::<()>(parts).await
 }
 
 /// [`session`] by its layer's [marker](SessionLayer::marked).
 ///
 /// # Errors
 /// Those of [`session`].
-pub async fn session_of<M: 'static>(parts: &Parts) -> Result<Option<Session<M>>, SessionError> {
+pub async fn session_of<M: 'static>(parts: &Parts) -> Result<Option<SessionHandle>, SessionError> {
     let exchange = parts.extensions.get::<Marked<M>>().ok_or(Error::NoLayer(MISSING))?;
     let session =
         describe(&parts.method, &parts.uri, &parts.headers, &parts.extensions, |info| exchange.session(info));
-    let handle = session.await.map_err(|error| SessionError(Failure::told(error)))?;
-    Ok(handle.map(|handle| Session { handle, marker: PhantomData }))
+    session.await.map_err(|error| SessionError(Failure::told(error)))
 }
 
 const MISSING: &str = "add .layer(SessionLayer::new(options)?) around this route";

@@ -392,3 +392,58 @@ fn a_renewal_that_no_response_can_tell_of_leaves_no_record() {
         assert_eq!(app.records(), 0);
     }
 }
+
+/// A job, or a message on a socket, of which only the id is known.
+#[test]
+fn a_session_is_loaded_outside_of_any_request() {
+    for app in apps() {
+        assert!(done(app.sessions.load(&Sid::from("nobody"))).unwrap().is_none());
+        let sid = app.log_in();
+        let session = done(app.sessions.load(&sid)).unwrap().unwrap();
+        assert_eq!((session.id(), session.is_new()), (sid.clone(), false));
+        assert_eq!(session.get::<String>("user").unwrap().as_deref(), Some("tj"));
+        assert_eq!(done(add(&session)).unwrap(), 1);
+        session.insert("job", "done").unwrap();
+        done(session.save()).unwrap();
+        assert_eq!(app.held(&sid).unwrap().data.get("job"), Some("\"done\""));
+
+        // What only a cookie could tell.
+        assert!(matches!(done(session.renew_id()), Err(Error::ResponseOut)));
+        assert!(matches!(done(session.regenerate()), Err(Error::ResponseOut)));
+        assert!(matches!(session.set_max_age(Some(HOUR)), Err(Error::ResponseOut)));
+
+        // Beside a request.
+        let (exchange, visitor) = app.request(&sid);
+        done(add(&visitor)).unwrap();
+        done(add(&session)).unwrap();
+        done(exchange.end()).unwrap();
+        assert_eq!(app.count(&sid), Some(3));
+
+        app.trouble(&sid, Some(Trouble::FailsBefore));
+        assert_eq!(done(app.sessions.load(&sid)).unwrap_err().status(), 503);
+        app.trouble(&sid, None);
+        done(session.destroy()).unwrap();
+        assert!(done(app.sessions.load(&sid)).unwrap().is_none());
+        assert!(matches!(done(add(&session)), Err(Error::Destroyed)));
+    }
+}
+
+/// It knows no connection, and leaves what *auto* came out as.
+#[test]
+fn a_session_that_is_loaded_outside_of_any_request_stays_secure() {
+    for is_secure in [false, true] {
+        let store = Arc::new(MemoryStore::new());
+        let options = Options::new("keyboard cat").store(Arc::clone(&store));
+        let sessions = options.build().unwrap();
+        let exchange = sessions.exchange();
+        let asking = exchange.session(&session_core::RequestInfo::new("/", is_secure, &|_| {}));
+        let session = done(asking).unwrap().unwrap();
+        session.insert("user", "tj").unwrap();
+        done(exchange.end()).unwrap();
+        let loaded = done(sessions.load(&session.id())).unwrap().unwrap();
+        loaded.insert("job", "done").unwrap();
+        done(loaded.save()).unwrap();
+        let held = done(store.get(&session.id())).unwrap().unwrap().record;
+        assert_eq!((held.cookie.secure(), held.data.get("job")), (is_secure, Some("\"done\"")));
+    }
+}

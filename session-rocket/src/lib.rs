@@ -260,14 +260,14 @@ impl<'r, M: 'static> FromRequest<'r> for Session<M> {
     type Error = SessionError;
 
     async fn from_request(request: &'r Request<'_>) -> Outcome<Self, SessionError> {
-        guarded(
-            session_of(request).await.and_then(|session| session.ok_or_else(|| Error::OutsidePath.into())),
-        )
+        let session = session_of::<M>(request).await;
+        let handle = session.and_then(|session| session.ok_or_else(|| Error::OutsidePath.into()));
+        guarded(handle.map(|handle| Self { handle, marker: PhantomData }))
     }
 }
 
 /// The session of a request that may be outside the cookie's path: there it is none. A store that failed is an error.
-pub struct MaybeSession<M = ()>(pub Option<Session<M>>);
+pub struct MaybeSession<M = ()>(pub Option<SessionHandle>, PhantomData<fn() -> M>);
 
 impl<M> fmt::Debug for MaybeSession<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -280,7 +280,7 @@ impl<'r, M: 'static> FromRequest<'r> for MaybeSession<M> {
     type Error = SessionError;
 
     async fn from_request(request: &'r Request<'_>) -> Outcome<Self, SessionError> {
-        guarded(session_of(request).await.map(Self))
+        guarded(session_of::<M>(request).await.map(|session| Self(session, PhantomData)))
     }
 }
 
@@ -297,19 +297,18 @@ fn guarded<T>(session: Result<T, SessionError>) -> Outcome<T, SessionError> {
 ///
 /// # Errors
 /// [`Error::NoLayer`]: no [`SessionFairing`] is attached; or the store failed.
-pub async fn session(request: &Request<'_>) -> Result<Option<Session>, SessionError> {
-    session_of(request).await
+pub async fn session(request: &Request<'_>) -> Result<Option<SessionHandle>, SessionError> {
+    session_of::<()>(request).await
 }
 
 /// [`session`] by its fairing's [marker](SessionFairing::marked).
 ///
 /// # Errors
 /// Those of [`session`].
-pub async fn session_of<M: 'static>(request: &Request<'_>) -> Result<Option<Session<M>>, SessionError> {
+pub async fn session_of<M: 'static>(request: &Request<'_>) -> Result<Option<SessionHandle>, SessionError> {
     let exchange = exchange::<M>(request).ok_or(Error::NoLayer(MISSING))?;
     let session = describe(request, |info| exchange.session(info));
-    let handle = session.await.map_err(|error| SessionError(Failure::told(error)))?;
-    Ok(handle.map(|handle| Session { handle, marker: PhantomData }))
+    session.await.map_err(|error| SessionError(Failure::told(error)))
 }
 
 const MISSING: &str = "add .attach(SessionFairing::new(options)?) to the rocket";

@@ -58,7 +58,7 @@ async fn serve(config: Arc<Config>) -> io::Result<Serving> {
 async fn perform(request: HttpRequest, config: web::Data<Config>) -> actix_web::Result<HttpResponse> {
     let session = request.session().await?;
     let ops = request.headers().get("x-ops").map(HeaderValue::as_bytes);
-    let reply = probe::perform(&config, request.path(), ops, session.as_deref()).await;
+    let reply = probe::perform(&config, request.path(), ops, session.as_ref()).await;
     if reply.thrown { Err(ErrorInternalServerError("thrown")) } else { Ok(respond(reply)) }
 }
 

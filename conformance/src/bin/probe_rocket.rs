@@ -114,7 +114,7 @@ impl Handler for Perform {
         let Ok(session) = session(request).await else { return Outcome::Error(Status::InternalServerError) };
         let ops = request.headers().get_one("x-ops").map(str::as_bytes);
         let path = request.uri().path().as_str();
-        let reply = probe::perform(&self.0, path, ops, session.as_deref()).await;
+        let reply = probe::perform(&self.0, path, ops, session.as_ref()).await;
         if reply.thrown {
             return Outcome::Error(Status::InternalServerError);
         }

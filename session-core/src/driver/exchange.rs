@@ -96,7 +96,7 @@ impl Exchange {
             let loaded = match begun {
                 Ok(None) => Ok(None),
                 Ok(Some(begun)) => {
-                    poll_within(&exchange.span, pin!(exchange.sessions.load(begun))).await.map(Some)
+                    poll_within(&exchange.span, pin!(exchange.sessions.load_begun(begun))).await.map(Some)
                 }
                 Err(error) => Err(error),
             };

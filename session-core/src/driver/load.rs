@@ -69,8 +69,37 @@ impl Sessions {
         Ok(Some(Begun { presented, others, origin, new_sid }))
     }
 
+    /// The session under an id, outside of any request: for a job, or a message on a socket. `None`: the store has none, or it has
+    /// expired. It is as a handle after the response: what it changes is stored by [`update`](SessionHandle::update) and
+    /// [`save`](SessionHandle::save), [`destroy`](SessionHandle::destroy) ends it, and what a cookie would have to tell is
+    /// [`Error::ResponseOut`].
+    ///
+    /// ```
+    /// # use session_core::{Error, Sessions, Sid};
+    /// async fn pay_out(sessions: &Sessions, sid: &Sid) -> Result<(), Error> {
+    ///     if let Some(session) = sessions.load(sid).await? {
+    ///         session.update("balance", |balance: Option<u64>| balance.unwrap_or(0) + 100).await?;
+    ///     }
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// The store failed, or holds a record that cannot be read.
+    pub async fn load(&self, sid: &Sid) -> Result<Option<SessionHandle>, Error> {
+        let asked = self.options().clock.millis();
+        let Some(stored) = self.read(sid).await? else { return Ok(None) };
+        // There is no connection: what *auto* came out as stays.
+        let origin = Origin { request: None, computed: None, secure: stored.record.cookie.secure() };
+        let session = SessionHandle::new(self.clone(), origin, |context| {
+            Life::loaded(sid.clone(), stored, asked, context)
+        });
+        session.came_late();
+        Ok(Some(session))
+    }
+
     /// Reads the store where a cookie is ours; else, and for what is not there, a new session under a new id.
-    pub(crate) async fn load(&self, begun: Begun) -> Result<SessionHandle, Error> {
+    pub(crate) async fn load_begun(&self, begun: Begun) -> Result<SessionHandle, Error> {
         let Begun { presented, others, origin, new_sid } = begun;
         // A stale cookie shall not hide a live one behind it.
         for sid in presented.iter().chain(&others) {

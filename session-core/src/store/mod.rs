@@ -15,6 +15,10 @@ use crate::{error::StoreError, record::Record, record::cookie::Cookie, wire::sid
 /// A store takes the client or pool that the application already has, keeps no state of its own beside the database, and
 /// lets every error name it ([`StoreError`]) and show neither id nor data.
 #[async_trait]
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no session store",
+    note = "a store is made by its own type, such as `MemoryStore::new()` or `RedisStore::open(url)?`, or by `open_store(url).await?`; one of your own implements `Store`"
+)]
 pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// The record, its version, and when the store will drop it.
     ///

@@ -14,7 +14,7 @@ use actix_web::{
     test::{TestRequest, init_service},
     web::{self, ServiceConfig},
 };
-use express_session::actix::{Session, SessionError, SessionExt, SessionMiddleware};
+use express_session::actix::{SessionError, SessionExt, SessionMiddleware};
 use futures_util::{FutureExt, StreamExt};
 use session_testkit::{Request, Response};
 
@@ -61,7 +61,7 @@ fn configure(config: &mut ServiceConfig, site: &Site, sessions: SessionMiddlewar
 }
 
 async fn answer(handler: Handler, request: HttpRequest) -> Result<HttpResponse, SessionError> {
-    let session = request.session().await?.map(Session::into_handle);
+    let session = request.session().await?;
     let visit = Visit { method: request.method().to_string(), path: request.path().into(), session };
     Ok(respond(handler(visit).await?))
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, io::Cursor, rc::Rc, sync::Mutex};
 
-use express_session::rocket::{Session, SessionError, SessionFairing, session};
+use express_session::rocket::{SessionError, SessionFairing, session};
 use futures_util::FutureExt;
 use rocket::{
     Build, Data, Request as RocketRequest, Response as RocketResponse, Rocket, Route,
@@ -76,7 +76,7 @@ impl route::Handler for Answer {
 }
 
 async fn answer(handler: &Handler, request: &RocketRequest<'_>) -> Result<Page, SessionError> {
-    let session = session(request).await?.map(Session::into_handle);
+    let session = session(request).await?;
     let path = request.uri().path().to_string();
     Ok(handler(Visit { method: request.method().to_string(), path, session }).await?)
 }
