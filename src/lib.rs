@@ -7,6 +7,9 @@ mod session;
 #[doc(inline)]
 pub use session_core::*;
 
+#[doc = include_str!("../docs/where_the_layer_goes.md")]
+pub mod where_the_layer_goes {}
+
 pub use crate::{
     open::{OpenStoreError, open_store},
     session::Session,
