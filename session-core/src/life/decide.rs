@@ -638,6 +638,18 @@ mod tests {
         }
     }
 
+    /// The cookie of a session that the handler has prolonged, and whose record ends nobody knows when.
+    #[test]
+    fn to_know_the_end_the_record_is_touched() {
+        let [new, express] = new_and_express();
+        let unknown = Facts { has_renewed: true, end_known: false, ..HELD };
+        let touches = Decision { write: Write::Touch, cookie: SetCookie::Send };
+        assert_eq!(decide(&unknown, &new), touches);
+        assert_eq!(decide(&Facts { end_known: true, ..unknown }, &new), SENDS);
+        assert_eq!(decide(&unknown, &express), Decision::NOTHING);
+        assert_eq!(decide(&Facts { changed: true, saved: Saved::Stale, ..unknown }, &new).write, Write::Set);
+    }
+
     #[test]
     fn a_look_is_for_cookies_that_another_request_may_have_replaced() {
         let [new, express] = new_and_express();

@@ -189,6 +189,12 @@ mod tests {
 
     use super::*;
 
+    #[test]
+    fn nothing_of_a_secret_is_shown() {
+        assert_eq!(format!("{:?}", Secret::new("hunter2")), "Secret(…)");
+        assert!(!format!("{:?}", Secrets::from(["hunter2", "hunter3"])).contains("hunter"));
+    }
+
     /// What a secret was made into is the state of two hashes, which only a feature of theirs wipes.
     #[test]
     fn what_is_kept_of_a_secret_is_wiped() {
