@@ -21,7 +21,7 @@ use actix_web::{
     },
 };
 use session_core::{
-    Error, Exchange, Failure, Lasting, Marked, Options, OptionsError, RequestInfo, SessionHandle, Sessions,
+    Error, Exchange, Failure, Lasting, Options, OptionsError, RequestInfo, Rest, SessionHandle, Sessions,
 };
 
 /// The middleware that gives every request below it its session.
@@ -120,10 +120,16 @@ where
 }
 
 /// The service that [`SessionMiddleware`] makes.
-#[derive(Debug)]
 pub struct SessionService<S, M = ()> {
     inner: Rc<S>,
     middleware: SessionMiddleware<M>,
+}
+
+impl<S: fmt::Debug, M> fmt::Debug for SessionService<S, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { inner, middleware } = self;
+        f.debug_struct("SessionService").field("inner", inner).field("middleware", middleware).finish()
+    }
 }
 
 impl<S, B, M> Service<ServiceRequest> for SessionService<S, M>
@@ -141,12 +147,13 @@ where
     fn call(&self, request: ServiceRequest) -> Self::Future {
         let inner = Rc::clone(&self.inner);
         // What the middleware around this one serves is its own, as in Express.
-        let outer = request.extensions().get::<Marked<M>>().cloned();
+        let around = request.extensions().get::<Exchange>().cloned();
+        let outer = around.as_ref().and_then(Exchange::marked::<M>);
         if outer.is_some_and(|outer| describe(request.request(), |info| outer.serves(info))) {
             return Box::pin(async move { Ok(inner.call(request).await?.map_into_left_body()) });
         }
-        let exchange = self.middleware.sessions.exchange();
-        request.extensions_mut().insert(exchange.clone().marked::<M>());
+        let exchange = self.middleware.sessions.exchange_below::<M>(around.as_ref());
+        request.extensions_mut().insert(exchange.clone());
         let on_arrival = self.middleware.sessions.reads_on_arrival();
         let session = on_arrival.then(|| describe(request.request(), |info| exchange.session(info)));
         lasting(&exchange.clone(), async move {
@@ -164,15 +171,32 @@ where
 }
 
 /// The request's future, which may outlive its client.
-fn lasting<T: 'static>(exchange: &Exchange, future: impl Future<Output = T> + 'static) -> Responding<T> {
+fn lasting<B: 'static>(
+    exchange: &Exchange,
+    future: impl Future<Output = Result<ServiceResponse<B>, actix_web::Error>> + 'static,
+) -> Responding<Result<ServiceResponse<B>, actix_web::Error>> {
     if !exchange.may_outlive_client() {
         return Box::pin(future);
     }
-    // Outside of a task there is no worker that could go on.
-    let spawn = |rest: Responding<T>| {
-        drop(tokio::task::try_id().map(|_| actix_web::rt::spawn(async { drop(rest.await) })));
+    let spawn = |rest: Rest<dyn Future<Output = Result<ServiceResponse<B>, actix_web::Error>>>| {
+        let rest = async {
+            // Nobody makes a response of it any more.
+            if let Err(error) = rest.await {
+                told(&error);
+            }
+        };
+        // Outside of a task there is no worker that could go on.
+        drop(tokio::task::try_id().map(|_| actix_web::rt::spawn(rest)));
     };
-    Box::pin(Lasting::new(Box::pin(future) as Responding<T>, exchange.clone(), spawn))
+    let future: Pin<Box<dyn Future<Output = _>>> = Box::pin(future);
+    Box::pin(Lasting::new(future, exchange.clone(), spawn))
+}
+
+/// The log is told of one of ours.
+fn told(error: &actix_web::Error) {
+    if let Some(error) = error.as_error::<SessionError>() {
+        error.0.tell();
+    }
 }
 
 type Responding<T> = Pin<Box<dyn Future<Output = T>>>;
@@ -196,9 +220,7 @@ async fn end<B>(
         }
         (Err(error), Ok(cookies)) => Err(with_cookies(error, &cookies)),
         (Err(below), Err(error)) => {
-            if let Some(below) = below.as_error::<SessionError>() {
-                below.0.tell();
-            }
+            told(&below);
             let cookies = error.cookies().to_vec();
             Err(with_cookies(SessionError(error.into()).into(), &cookies))
         }
@@ -287,11 +309,30 @@ impl<M: 'static> FromRequest for Session<M> {
 }
 
 /// The session of a request that may be outside the cookie's path: there it is none. A store that failed is an error.
-pub struct MaybeSession<M = ()>(pub Option<SessionHandle>, PhantomData<fn() -> M>);
+pub struct MaybeSession<M = ()> {
+    handle: Option<SessionHandle>,
+    marker: PhantomData<fn() -> M>,
+}
+
+impl<M> MaybeSession<M> {
+    /// The handle, for what outlives the handler.
+    #[must_use]
+    pub fn into_handle(self) -> Option<SessionHandle> {
+        self.handle
+    }
+}
+
+impl<M> Deref for MaybeSession<M> {
+    type Target = Option<SessionHandle>;
+
+    fn deref(&self) -> &Option<SessionHandle> {
+        &self.handle
+    }
+}
 
 impl<M> fmt::Debug for MaybeSession<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        self.handle.fmt(f)
     }
 }
 
@@ -301,7 +342,7 @@ impl<M: 'static> FromRequest for MaybeSession<M> {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let session = request.session_of::<M>();
-        Box::pin(async { Ok(Self(session.await?, PhantomData)) })
+        Box::pin(async { Ok(Self { handle: session.await?, marker: PhantomData }) })
     }
 }
 
@@ -328,7 +369,7 @@ impl SessionExt for HttpRequest {
     fn session_of<M: 'static>(
         &self,
     ) -> impl Future<Output = Result<Option<SessionHandle>, SessionError>> + use<M> {
-        let exchange = self.extensions().get::<Marked<M>>().cloned();
+        let exchange = self.extensions().get::<Exchange>().and_then(Exchange::marked::<M>).cloned();
         let session = exchange.map(|exchange| describe(self, |info| exchange.session(info)));
         async {
             let session = session.ok_or(Error::NoLayer(MISSING))?.await;

@@ -21,7 +21,7 @@ use http::{
 };
 use pin_project_lite::pin_project;
 use session_core::{
-    Error, Exchange, Failure, Lasting, Marked, Options, OptionsError, RequestInfo, SessionHandle, Sessions,
+    Error, Exchange, Failure, Lasting, Options, OptionsError, RequestInfo, Rest, SessionHandle, Sessions,
 };
 use tower_layer::Layer;
 use tower_service::Service;
@@ -113,10 +113,15 @@ impl<S, M> Layer<S> for SessionLayer<M> {
 }
 
 /// The service that [`SessionLayer`] makes.
-#[derive(Debug)]
 pub struct SessionService<S, M = ()> {
     inner: S,
     layer: SessionLayer<M>,
+}
+
+impl<S: fmt::Debug, M> fmt::Debug for SessionService<S, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionService").field("inner", &self.inner).field("layer", &self.layer).finish()
+    }
 }
 
 impl<S: Clone, M> Clone for SessionService<S, M> {
@@ -145,12 +150,13 @@ where
 
     fn call(&mut self, mut request: Request<RequestBody>) -> Self::Future {
         // What the layer around this one serves is its own, as in Express.
-        let outer = request.extensions().get::<Marked<M>>();
+        let around = request.extensions().get::<Exchange>();
+        let outer = around.and_then(Exchange::marked::<M>);
         if outer.is_some_and(|outer| of_request(&request, |info| outer.serves(info))) {
             return Step::Handling { handler: self.inner.call(request), exchange: None }.into();
         }
-        let exchange = self.layer.sessions.exchange();
-        request.extensions_mut().insert(exchange.clone().marked::<M>());
+        let exchange = self.layer.sessions.exchange_below::<M>(around);
+        request.extensions_mut().insert(exchange.clone());
         if self.layer.sessions.reads_on_arrival() {
             let session = of_request(&request, |info| exchange.session(info));
             // The service that is ready is this one; its clone may not be.
@@ -198,7 +204,7 @@ impl<F, E: Send + 'static> Step<F, E> {
         future: impl Future<Output = Result<Response<Body>, E>> + Send + 'static,
     ) -> ResponseFuture<F, E> {
         // Without a runtime there is nobody who could go on.
-        let spawn = |rest: Pin<Box<Responding<E>>>| {
+        let spawn = |rest: Rest<Responding<E>>| {
             let runtime = tokio::runtime::Handle::try_current();
             drop(runtime.map(|runtime| runtime.spawn(async { drop(rest.await) })));
         };
@@ -382,7 +388,8 @@ pub async fn session(parts: &Parts) -> Result<Option<SessionHandle>, SessionErro
 /// # Errors
 /// Those of [`session`].
 pub async fn session_of<M: 'static>(parts: &Parts) -> Result<Option<SessionHandle>, SessionError> {
-    let exchange = parts.extensions.get::<Marked<M>>().ok_or(Error::NoLayer(MISSING))?;
+    let exchange =
+        parts.extensions.get::<Exchange>().and_then(Exchange::marked::<M>).ok_or(Error::NoLayer(MISSING))?;
     let session =
         describe(&parts.method, &parts.uri, &parts.headers, &parts.extensions, |info| exchange.session(info));
     session.await.map_err(|error| SessionError(Failure::told(error)))

@@ -132,13 +132,15 @@ impl<'a> RequestInfo<'a> {
                 if *proxy == Proxy::Always { first.eq_ignore_ascii_case("https") } else { first == "https" }
             }
             ProxyHeader::Forwarded => {
-                let mut elements = Vec::new();
+                let mut elements = Some(Vec::new());
                 self.each_header(&mut |name, value| {
                     if name.eq_ignore_ascii_case("forwarded") {
-                        elements.extend(forwarded::elements(&String::from_utf8_lossy(value)));
+                        let more = forwarded::elements(&String::from_utf8_lossy(value));
+                        elements =
+                            elements.take().zip(more).map(|(elements, more)| [elements, more].concat());
                     }
                 });
-                outermost(&elements, proxy)
+                outermost(&elements.unwrap_or_default(), proxy)
                     .and_then(|element| element.proto.as_ref())
                     .is_some_and(|proto| proto.eq_ignore_ascii_case("https"))
             }
@@ -239,6 +241,8 @@ mod tests {
             (vec!["proto=https", "for=192.0.2.1;proto=http", trusted], true, false, false, false),
             (vec![trusted], false, false, false, false),
             (vec!["for=192.0.2.1"], false, false, false, false),
+            (vec!["proto=https;x=\", for=192.0.2.1;proto=http"], false, false, false, false),
+            (vec!["x", "for=192.0.2.1;proto=https"], false, false, false, false),
             (vec![], false, false, false, false),
         ] {
             let headers: Vec<_> = lines.iter().map(|line| ("Forwarded", *line)).collect();

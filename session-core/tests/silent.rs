@@ -7,12 +7,12 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use futures_util::future::join_all;
 use session_core::{
-    Cookie, Destroyed, Error, Exchange, Expect, MemoryStore, Options, Record, RequestInfo, Secret,
+    Clock, Cookie, Destroyed, Error, Exchange, Expect, MemoryStore, Options, Record, RequestInfo, Secret,
     SessionHandle, Sessions, Set, Sid, Store, StoreError, Stored, Touched, async_trait,
 };
 use tokio::time::{Instant, sleep};
@@ -84,7 +84,9 @@ async fn writers_of_one_session_do_not_wait_out_each_others_time_outs() {
         for options in [Options::new("keyboard cat"), Options::express("keyboard cat").name("sid")] {
             let store =
                 Arc::new(GoesSilent { memory: MemoryStore::new(), writes: AtomicUsize::new(usize::MAX) });
-            let sessions = options.store(Arc::clone(&store)).build().unwrap();
+            let (start, began) = (SystemTime::now(), Instant::now());
+            let clock = Clock::new(move || start + began.elapsed());
+            let sessions = options.store(Arc::clone(&store)).clock(clock).build().unwrap();
             let (exchange, session) = ask(&sessions, None).await;
             session.insert("n", 0).unwrap();
             exchange.end().await.unwrap();

@@ -109,13 +109,15 @@ impl<M: 'static> Fairing for SessionFairing<M> {
     }
 
     async fn on_request(&self, request: &mut Request<'_>, _: &mut Data<'_>) {
+        // A clone of a local client's request shares what the first one had.
+        let around = exchange(request).filter(|around| !around.has_ended());
         // What the fairing before this one serves is its own, as in Express.
-        let outer = exchange::<M>(request);
+        let outer = around.as_ref().and_then(Exchange::marked::<M>);
         if outer.is_some_and(|outer| describe(request, |info| outer.serves(info))) {
             return;
         }
-        let exchange = self.sessions.exchange();
-        slot::<M>(request).put(exchange.clone());
+        let exchange = self.sessions.exchange_below::<M>(around.as_ref());
+        slot(request).lock().unwrap_or_else(PoisonError::into_inner).replace(exchange.clone());
         if self.sessions.reads_on_arrival() {
             let session = describe(request, |info| exchange.session(info));
             if let Err(error) = session.await {
@@ -126,9 +128,14 @@ impl<M: 'static> Fairing for SessionFairing<M> {
     }
 
     async fn on_response<'r>(&self, request: &'r Request<'_>, response: &mut Response<'r>) {
-        let Some(exchange) = exchange::<M>(request).filter(|exchange| exchange.is_of(&self.sessions)) else {
+        let around = exchange(request);
+        let Some(exchange) = around.as_ref().and_then(|around| around.begun_by::<M>(&self.sessions)) else {
             return;
         };
+        // Attached twice, it comes by twice.
+        if exchange.has_ended() {
+            return;
+        }
         match exchange.end().await {
             Ok(cookies) => append(response, &cookies),
             Err(error) => {
@@ -141,22 +148,13 @@ impl<M: 'static> Fairing for SessionFairing<M> {
     }
 }
 
-/// What a request carries for each marker: empty until a fairing has come, so that who asks before finds nothing, and takes it from
-/// nobody.
-struct Slot<M>(Mutex<Option<Exchange>>, PhantomData<fn() -> M>);
-
-impl<M> Slot<M> {
-    fn put(&self, exchange: Exchange) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(exchange);
-    }
+/// What a request carries: empty until a fairing has come, so that who asks before finds nothing, and takes it from nobody.
+fn slot<'r>(request: &'r Request<'_>) -> &'r Mutex<Option<Exchange>> {
+    request.local_cache(Mutex::default)
 }
 
-fn slot<'r, M: 'static>(request: &'r Request<'_>) -> &'r Slot<M> {
-    request.local_cache(|| Slot(Mutex::default(), PhantomData))
-}
-
-fn exchange<M: 'static>(request: &Request<'_>) -> Option<Exchange> {
-    slot::<M>(request).0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+fn exchange(request: &Request<'_>) -> Option<Exchange> {
+    slot(request).lock().unwrap_or_else(PoisonError::into_inner).clone()
 }
 
 /// The status that a request ends with before its handler runs. A fairing cannot end it: a route that comes first does.
@@ -267,11 +265,30 @@ impl<'r, M: 'static> FromRequest<'r> for Session<M> {
 }
 
 /// The session of a request that may be outside the cookie's path: there it is none. A store that failed is an error.
-pub struct MaybeSession<M = ()>(pub Option<SessionHandle>, PhantomData<fn() -> M>);
+pub struct MaybeSession<M = ()> {
+    handle: Option<SessionHandle>,
+    marker: PhantomData<fn() -> M>,
+}
+
+impl<M> MaybeSession<M> {
+    /// The handle, for what outlives the handler.
+    #[must_use]
+    pub fn into_handle(self) -> Option<SessionHandle> {
+        self.handle
+    }
+}
+
+impl<M> Deref for MaybeSession<M> {
+    type Target = Option<SessionHandle>;
+
+    fn deref(&self) -> &Option<SessionHandle> {
+        &self.handle
+    }
+}
 
 impl<M> fmt::Debug for MaybeSession<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        self.handle.fmt(f)
     }
 }
 
@@ -280,7 +297,7 @@ impl<'r, M: 'static> FromRequest<'r> for MaybeSession<M> {
     type Error = SessionError;
 
     async fn from_request(request: &'r Request<'_>) -> Outcome<Self, SessionError> {
-        guarded(session_of::<M>(request).await.map(|session| Self(session, PhantomData)))
+        guarded(session_of::<M>(request).await.map(|handle| Self { handle, marker: PhantomData }))
     }
 }
 
@@ -306,7 +323,8 @@ pub async fn session(request: &Request<'_>) -> Result<Option<SessionHandle>, Ses
 /// # Errors
 /// Those of [`session`].
 pub async fn session_of<M: 'static>(request: &Request<'_>) -> Result<Option<SessionHandle>, SessionError> {
-    let exchange = exchange::<M>(request).ok_or(Error::NoLayer(MISSING))?;
+    let around = exchange(request);
+    let exchange = around.as_ref().and_then(Exchange::marked::<M>).ok_or(Error::NoLayer(MISSING))?;
     let session = describe(request, |info| exchange.session(info));
     session.await.map_err(|error| SessionError(Failure::told(error)))
 }

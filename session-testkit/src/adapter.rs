@@ -14,6 +14,7 @@
 //! | `/later/…` | as *answer*, and spawns [`later`] |
 //! | `/mounted/optional` | as `/optional`, in a nested router, scope or mount |
 //! | `/second/…` | as *answer*, on the session of the layer that is marked [`Second`] |
+//! | `/both/…` | lets [`both`] work on the two, and answers what it says |
 //! | everything else | *answer* |
 //!
 //! One rule for all frameworks: cookies are read from the text of the `Cookie` headers, all of them in order, and from
@@ -151,6 +152,25 @@ async fn stored(store: &impl Store, sid: &Sid, key: &str) -> Option<String> {
 pub fn twice(one: &SessionHandle, other: &SessionHandle) -> String {
     let count = |session: &SessionHandle| session.get::<u32>("count").ok().flatten().unwrap_or(0);
     format!("{} {}", count(one), count(other))
+}
+
+/// What the route `/both` answers of the two sessions that stand side by side.
+///
+/// # Errors
+/// Those of the sessions. One whose id cannot be renewed is no reason not to answer: the end of the request will tell.
+pub async fn both(first: &SessionHandle, second: &SessionHandle, path: &str) -> Result<String, Error> {
+    let mut counts = Vec::new();
+    for session in [first, second] {
+        if path.ends_with("login") {
+            session.insert("user", "tj")?;
+            if session.renew_id().await.is_err() {
+                session.insert("count", 1)?;
+            }
+        } else {
+            counts.push(answer(session, path).await?);
+        }
+    }
+    Ok(counts.join(" "))
 }
 
 /// What the route `/later` spawns: work that goes on after the response, and saves for itself.
@@ -622,6 +642,29 @@ contract! {
         }
         stores.iter().for_each(|store| store.fail_reads(false));
         assert_eq!(text(&mut browser, &app, "/count").await, "2");
+    }
+
+    /// Whichever of two is saved first: what it had to tell the browser goes out with the failure of the other.
+    async fn a_save_that_fails_takes_no_other_sessions_cookie(open) {
+        for failing in [0, 1] {
+            let stores = [FailingStore::new(MemoryStore::new()), FailingStore::new(MemoryStore::new())];
+            let of = |at: usize| {
+                let options = Options::new("keyboard cat").name(if at == 0 { "first" } else { "second" });
+                options.store(Arc::clone(&stores[at])).build().unwrap()
+            };
+            let app = open(Layers { nested: vec![of(0)], second: Some(of(1)) }).await;
+            let mut browser = Browser::new();
+            text(&mut browser, &app, "/both/count").await;
+            stores[failing].fail_writes(true);
+            let before = browser.clone();
+            let response = browser.get(&app, "/both/login").await;
+            stores[failing].fail_writes(false);
+            let (kept, lost) = if failing == 0 { ("second", "first") } else { ("first", "second") };
+            assert_eq!((response.status, response.set_cookie.len()), (503, 1), "{failing}: {response:?}");
+            assert!(browser.cookie(kept) != before.cookie(kept) && browser.cookie(lost) == before.cookie(lost));
+            // Nobody is logged out of either.
+            assert_eq!(text(&mut browser, &app, "/both/count").await, "2 2", "{failing}");
+        }
     }
 
     async fn who_is_a_trusted_proxy_is_a_choice(open) {

@@ -224,6 +224,7 @@ macro_rules! shared_adapter_tests {
             of_nested_layers_the_inner_one_serves_what_the_outer_one_leaves_alone,
             where_no_layer_serves_there_is_no_session,
             sessions_side_by_side_are_each_their_own,
+            a_save_that_fails_takes_no_other_sessions_cookie,
             of_two_stores_that_are_down_one_failure_is_answered);
     };
 }

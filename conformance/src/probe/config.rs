@@ -67,6 +67,7 @@ impl Config {
         let on_disconnect = keys.word("onDisconnect", &ON_DISCONNECT)?;
         options = on_disconnect.into_iter().fold(options, Options::on_disconnect);
         let outer = keys.object("outer")?.map(|object| outer(&object, &clock)).transpose()?;
+        let outer = outer.filter(|_| fault != Some(Fault::OuterLayerLeftOut));
         let port = keys.take("port", "a port", |value| u16::try_from(value.as_u64()?).ok())?.unwrap_or(0);
         keys.finish()?;
         match options.clone().build() {
@@ -132,7 +133,11 @@ fn options(keys: &mut Keys<'_>, fault: Option<Fault>) -> Parsed<Options> {
         hops => usize::try_from(hops.as_u64()?).ok(),
     };
     let trusted = keys.take("trustProxy", "true or a number of hops", hops)?.map(Proxy::Hops);
-    if let Some(proxy) = keys.boolean("proxy")?.map(Proxy::from).or(trusted) {
+    let mut proxy = keys.boolean("proxy")?.map(Proxy::from).or(trusted);
+    if fault == Some(Fault::CapitalsTrusted) {
+        proxy = proxy.map(|proxy| if matches!(proxy, Proxy::Hops(1..)) { Proxy::Always } else { proxy });
+    }
+    if let Some(proxy) = proxy {
         options = options.proxy(proxy);
     }
     if let Some(object) = keys.object("cookie")? {

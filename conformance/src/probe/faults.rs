@@ -45,11 +45,13 @@ pub enum Fault {
     AnotherSecretAccepted,
     LastCookieCounts,
     TlsNotSeen,
+    OuterLayerLeftOut,
+    CapitalsTrusted,
 }
 
 impl Fault {
     /// By the names of a configuration's `fault`.
-    pub const ALL: [(&'static str, Self); 27] = [
+    pub const ALL: [(&'static str, Self); 29] = [
         ("touchDoesNothing", Self::TouchDoesNothing),
         ("expiryInWholeSeconds", Self::ExpiryInWholeSeconds),
         ("expiryAnHourOff", Self::ExpiryAnHourOff),
@@ -77,6 +79,8 @@ impl Fault {
         ("anotherSecretAccepted", Self::AnotherSecretAccepted),
         ("lastCookieCounts", Self::LastCookieCounts),
         ("tlsNotSeen", Self::TlsNotSeen),
+        ("outerLayerLeftOut", Self::OuterLayerLeftOut),
+        ("capitalsTrusted", Self::CapitalsTrusted),
     ];
 
     /// It sits around the session layer, which only one probe lets it.

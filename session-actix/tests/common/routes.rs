@@ -8,7 +8,7 @@ use actix_web::{
 };
 use session_actix::{MaybeSession, Session, SessionError, SessionMiddleware};
 use session_core::{MemoryStore, Options};
-use session_testkit::adapter::{Layers, Second, answer, later, twice};
+use session_testkit::adapter::{self, Layers, Second, answer, later, twice};
 
 /// The application with its layers: a macro, because its type depends on each of them.
 macro_rules! layered {
@@ -54,6 +54,7 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .route("/cookie/{rest:.*}", web::get().to(cookie))
         .route("/later/{rest:.*}", web::get().to(spawn))
         .route("/second/{rest:.*}", web::get().to(second))
+        .route("/both/{rest:.*}", web::get().to(side_by_side))
         .service(
             web::scope("/mounted")
                 .route("/optional", web::get().to(optional))
@@ -72,8 +73,12 @@ async fn second(session: Session<Second>, request: HttpRequest) -> Answer {
     Ok(answer(&session, request.path()).await?)
 }
 
+async fn side_by_side(first: Session, second: Session<Second>, request: HttpRequest) -> Answer {
+    Ok(adapter::both(&first, &second, request.path()).await?)
+}
+
 async fn optional(session: MaybeSession) -> &'static str {
-    if session.0.is_some() { "some" } else { "none" }
+    if session.is_some() { "some" } else { "none" }
 }
 
 async fn both(one: Session, other: Session, request: HttpRequest) -> Answer {

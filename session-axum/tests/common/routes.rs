@@ -8,7 +8,7 @@ use axum::{
     routing::get,
 };
 use session_axum::{Session, SessionError, SessionLayer};
-use session_testkit::adapter::{Layers, Second, answer, later, twice};
+use session_testkit::adapter::{self, Layers, Second, answer, later, twice};
 
 pub(crate) fn layered(layers: Layers) -> Router {
     let inwards = layers.nested.into_iter().rev();
@@ -30,6 +30,7 @@ pub(crate) fn routes() -> Router {
         .route("/cookie/{*rest}", get(cookie))
         .route("/later/{*rest}", get(spawn))
         .route("/second/{*rest}", get(second))
+        .route("/both/{*rest}", get(side_by_side))
         .nest("/mounted", mounted)
         .fallback(plain)
 }
@@ -42,6 +43,10 @@ async fn plain(session: Session, uri: Uri) -> Answer {
 
 async fn second(session: Session<Second>, uri: Uri) -> Answer {
     Ok(answer(&session, uri.path()).await?)
+}
+
+async fn side_by_side(first: Session, second: Session<Second>, uri: Uri) -> Answer {
+    Ok(adapter::both(&first, &second, uri.path()).await?)
 }
 
 async fn optional(session: Option<Session>) -> &'static str {

@@ -1,13 +1,12 @@
 //! One request and its response, as an adapter goes through them.
 
 use std::{
+    any::TypeId,
     fmt,
     future::poll_fn,
-    marker::PhantomData,
-    ops::Deref,
     pin::{Pin, pin},
     sync::{
-        Arc, OnceLock,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicU8, Ordering},
     },
 };
@@ -33,6 +32,14 @@ pub struct Exchange(Arc<Inner>);
 
 struct Inner {
     sessions: Sessions,
+    /// By which the session is found where there are several.
+    marker: TypeId,
+    /// Of the layer around.
+    outer: Option<Exchange>,
+    /// Of the outermost one: another layer is below it.
+    has_inner: AtomicBool,
+    /// Of the outermost one: the cookies that all of them have given to the response.
+    sent: Mutex<Vec<String>>,
     session: OnceLock<Option<SessionHandle>>,
     /// Computed for this request, and by nobody again: of an application's function.
     attributes: OnceLock<Arc<CookieOptions>>,
@@ -40,6 +47,7 @@ struct Inner {
     awaited: AtomicBool,
     /// Whether the log knows that the session cannot be read.
     told: AtomicBool,
+    has_ended: AtomicBool,
     /// Exactly one of two decides whether the end of the request deals with the session: who asked for it, or the end.
     found: AtomicU8,
     span: Span,
@@ -56,13 +64,28 @@ impl Sessions {
     /// Begins an exchange: one request and its response. Nothing is parsed or read yet.
     #[must_use]
     pub fn exchange(&self) -> Exchange {
+        self.exchange_below::<()>(None)
+    }
+
+    /// Begins one below that of another layer around, and under a marker: a type of the application's own, by which it is
+    /// [found](Exchange::marked) where several sessions stand side by side; `()` where there is one.
+    #[must_use]
+    pub fn exchange_below<M: 'static>(&self, outer: Option<&Exchange>) -> Exchange {
+        if let Some(outer) = outer {
+            outer.outermost().has_inner.store(true, Ordering::Relaxed);
+        }
         let span = tracing::debug_span!("session");
         Exchange(Arc::new(Inner {
             sessions: self.clone(),
+            marker: TypeId::of::<M>(),
+            outer: outer.cloned(),
+            has_inner: AtomicBool::new(false),
+            sent: Mutex::default(),
             session: OnceLock::new(),
             attributes: OnceLock::new(),
             awaited: AtomicBool::new(false),
             told: AtomicBool::new(false),
+            has_ended: AtomicBool::new(false),
             found: AtomicU8::new(OPEN),
             span,
         }))
@@ -87,7 +110,7 @@ impl Exchange {
             None => within(&exchange.span, || exchange.sessions.begin(request, self.attributes(request))),
         };
         if !matches!(begun, Ok(None)) {
-            exchange.awaited.store(true, Ordering::Relaxed);
+            self.outwards().for_each(|exchange| exchange.0.awaited.store(true, Ordering::Relaxed));
         }
         async move {
             if let Some(session) = exchange.session.get() {
@@ -124,16 +147,25 @@ impl Exchange {
         Some(self.0.attributes.get_or_init(of_request))
     }
 
-    /// Whether it was begun by these sessions, and not by those of another layer.
+    /// The one under this marker: this, or of the layers around the next that has it.
     #[must_use]
-    pub fn is_of(&self, sessions: &Sessions) -> bool {
-        self.0.sessions.is(sessions)
+    pub fn marked<M: 'static>(&self) -> Option<&Self> {
+        self.outwards().find(|exchange| exchange.0.marker == TypeId::of::<M>())
     }
 
-    /// As a request carries it: found by a type of the application's own, where several sessions stand side by side.
+    /// The one of these sessions and this marker: this, or one of the layers around.
     #[must_use]
-    pub fn marked<M>(self) -> Marked<M> {
-        Marked(self, PhantomData)
+    pub fn begun_by<M: 'static>(&self, sessions: &Sessions) -> Option<&Self> {
+        let marker = TypeId::of::<M>();
+        self.outwards().find(|exchange| exchange.0.marker == marker && exchange.0.sessions.is(sessions))
+    }
+
+    fn outwards(&self) -> impl Iterator<Item = &Self> {
+        std::iter::successors(Some(self), |exchange| exchange.0.outer.as_ref())
+    }
+
+    fn outermost(&self) -> &Inner {
+        self.outwards().last().map_or(&*self.0, |exchange| &exchange.0)
     }
 
     /// Whether there may be something left to do when the client goes: an adapter then keeps the request's future where it can be
@@ -165,22 +197,40 @@ impl Exchange {
         found.compare_exchange(OPEN, ENDED, Ordering::SeqCst, Ordering::SeqCst) != Err(ASKED)
     }
 
+    /// Whether [`end`](Self::end) has answered: for an adapter whose framework may come by twice.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.0.has_ended.load(Ordering::Relaxed)
+    }
+
     /// Writes what is to be written, and answers the values of the `Set-Cookie` headers to append to the response, after
     /// those that are there. To be awaited before the response head goes out.
     ///
     /// # Errors
     /// The session could not be saved ([`SaveError::Fail`](crate::SaveError::Fail)). The client shall get an empty response with the
-    /// [status](Error::status) of the error and its own [`cookies`](EndError::cookies), and the log the cause ([`Error::log`]).
-    /// Asking again tries again.
+    /// [status](Error::status) of the error and its own [`cookies`](EndError::cookies), among them those that other session layers
+    /// have given to the response that it replaces; and the log the cause ([`Error::log`]). Asking again tries again.
     pub async fn end(&self) -> Result<Vec<String>, EndError> {
         let session = match (self.ends_unasked(), self.0.session.get()) {
             (false, Some(Some(session))) => session,
-            _ => return Ok(Vec::new()),
+            _ => {
+                self.0.has_ended.store(true, Ordering::Relaxed);
+                return Ok(Vec::new());
+            }
         };
         let (cookie, error) = poll_within(&self.0.span, pin!(session.end())).await;
-        let cookies = cookie.into_iter().collect();
+        self.0.has_ended.store(true, Ordering::Relaxed);
+        let cookies: Vec<String> = cookie.into_iter().collect();
+        let outermost = self.outermost();
+        let others = || outermost.sent.lock().unwrap_or_else(PoisonError::into_inner);
+        if outermost.has_inner.load(Ordering::Relaxed) {
+            others().extend_from_slice(&cookies);
+        }
         match error {
             None => Ok(cookies),
+            Some(error) if outermost.has_inner.load(Ordering::Relaxed) => {
+                Err(EndError { cookies: others().clone(), error })
+            }
             Some(error) => Err(EndError { cookies, error }),
         }
     }
@@ -198,29 +248,6 @@ impl Exchange {
                 );
             });
         }
-    }
-}
-
-/// An [`Exchange`] by its marker `M`: what an adapter puts into a request's extensions.
-pub struct Marked<M>(Exchange, PhantomData<fn() -> M>);
-
-impl<M> Clone for Marked<M> {
-    fn clone(&self) -> Self {
-        Self(self.0.clone(), PhantomData)
-    }
-}
-
-impl<M> Deref for Marked<M> {
-    type Target = Exchange;
-
-    fn deref(&self) -> &Exchange {
-        &self.0
-    }
-}
-
-impl<M> fmt::Debug for Marked<M> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
     }
 }
 
@@ -245,7 +272,7 @@ impl Drop for Inner {
 }
 
 /// What is done in a span that nobody listens to costs nothing.
-fn within<T>(span: &Span, work: impl FnOnce() -> T) -> T {
+pub(super) fn within<T>(span: &Span, work: impl FnOnce() -> T) -> T {
     if span.is_disabled() { work() } else { span.in_scope(work) }
 }
 

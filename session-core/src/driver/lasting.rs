@@ -6,7 +6,9 @@ use std::{
     task::{Context, Poll},
 };
 
-use crate::driver::exchange::Exchange;
+use tracing::Span;
+
+use crate::driver::exchange::{Exchange, within};
 
 /// The future of a request and its response. Servers drop it when the client goes; if the session was asked for by then and
 /// [`OnDisconnect::Finish`](crate::OnDisconnect::Finish) says so, it hands what is left of it to a task of its own. One that panicked
@@ -25,13 +27,38 @@ use crate::driver::exchange::Exchange;
 pub struct Lasting<F: ?Sized> {
     future: Option<Pin<Box<F>>>,
     exchange: Exchange,
-    spawn: fn(Pin<Box<F>>),
+    span: Span,
+    spawn: fn(Rest<F>),
+}
+
+/// What is left of a request whose client has gone: to be awaited. It goes on within the tracing span in which the request began.
+#[must_use = "futures do nothing unless polled"]
+pub struct Rest<F: ?Sized> {
+    future: Pin<Box<F>>,
+    span: Span,
+}
+
+impl<F: Future + ?Sized> Future for Rest<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        let Self { future, span } = &mut *self;
+        within(span, || future.as_mut().poll(context))
+    }
+}
+
+impl<F: ?Sized> fmt::Debug for Rest<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rest").finish_non_exhaustive()
+    }
 }
 
 impl<F: Future + ?Sized> Lasting<F> {
     /// `spawn` is called when this is dropped half way, on the thread that does so, and must not panic.
-    pub fn new(future: Pin<Box<F>>, exchange: Exchange, spawn: fn(Pin<Box<F>>)) -> Self {
-        Self { future: Some(future), exchange, spawn }
+    pub fn new(future: Pin<Box<F>>, exchange: Exchange, spawn: fn(Rest<F>)) -> Self {
+        // Of the layers around; nobody else looks at it.
+        let span = if exchange.may_outlive_client() { Span::current() } else { Span::none() };
+        Self { future: Some(future), exchange, span, spawn }
     }
 }
 
@@ -55,7 +82,7 @@ impl<F: ?Sized> Drop for Lasting<F> {
         if let Some(future) = self.future.take()
             && self.exchange.outlives_client()
         {
-            (self.spawn)(future);
+            (self.spawn)(Rest { future, span: self.span.clone() });
         }
     }
 }

@@ -23,6 +23,7 @@ use crate::{
     error::{Error, StoreError},
     life::{ATTEMPTS, Answer, Ask, Changed, Done, Operation, Step},
     record::data::Data,
+    wire::date::Millis,
 };
 
 /// Who is under way on one handle, and who waits.
@@ -65,7 +66,12 @@ struct Running {
     stage: Stage,
     /// The turn among the writers of the session, until the operation ends.
     turn: Option<Turn>,
+    /// When the store was asked, for one that has the turn.
+    asked: Millis,
 }
+
+/// In milliseconds: an error that took longer is one that nobody shall wait for again. After a quicker one the next writer tries.
+const SLOW_ERROR: Millis = 50;
 
 enum Stage {
     Step(Option<Answer>),
@@ -109,7 +115,7 @@ enum Entered {
 impl<'a, F: FnMut(&Arc<Data>) -> Changed> Run<'a, F> {
     pub(super) fn new(session: &'a SessionHandle, operation: Operation, change: F) -> Self {
         let ticket = ticket();
-        let mine = Running { ticket, operation, stage: Stage::Step(None), turn: None };
+        let mine = Running { ticket, operation, stage: Stage::Step(None), turn: None, asked: 0 };
         Self { session, ticket, mine: Some(mine), has_yielded: false, wrote: 0, change }
     }
 }
@@ -228,6 +234,7 @@ impl Running {
                 Stage::Step(answer) => answer.take(),
             };
             if let (Some(Answer::Failed(StoreError::Unavailable { .. })), Some(turn)) = (&answer, &self.turn)
+                && session.options().clock.millis().saturating_sub(self.asked) > SLOW_ERROR
             {
                 turn.lets_all_go();
             }
@@ -250,7 +257,12 @@ impl Running {
                 }
                 Step::Ask(Ask::NewSid) => Stage::Step(Some(Answer::NewSid(session.new_sid()))),
                 Step::Ask(Ask::Turn(sid)) => Stage::Turn(session.take_turn(sid, self.ticket)),
-                Step::Ask(ask) => Stage::Call(Box::pin(session.sessions().clone().call(ask))),
+                Step::Ask(ask) => {
+                    if self.turn.is_some() {
+                        self.asked = session.options().clock.millis();
+                    }
+                    Stage::Call(Box::pin(session.sessions().clone().call(ask)))
+                }
             };
         }
     }

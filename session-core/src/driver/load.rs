@@ -11,6 +11,7 @@ use crate::{
     life::Life,
     options::cookie_options::CookieOptions,
     options::policy::{CorruptRecord, DuplicateCookies, PathMatch},
+    options::proxy::ProxyHeader,
     request::RequestInfo,
     store::Stored,
     wire::{cookie_header::values_up_to, set_cookie, sid::Sid},
@@ -54,7 +55,11 @@ impl Sessions {
         if let Some(computed) = computed {
             set_cookie::check_attributes(&computed.cookie(secure, options.clock.millis()))?;
         }
-        if !secure && computed.map_or(&options.cookie, |computed| computed).is_auto() {
+        if !secure
+            && computed.map_or(&options.cookie, |computed| computed).is_auto()
+            && options.proxy_header == ProxyHeader::XForwardedProto
+            && !options.proxy.trusts(request.peer())
+        {
             self.warn_untrusted_proxy(request);
         }
         let computed = computed.cloned();
@@ -63,6 +68,7 @@ impl Sessions {
             request: options.genid.is_some().then(|| Box::new(request.to_owned())),
             computed,
             secure,
+            is_loaded: false,
         };
         // With a cookie it is made only when the store has no such session.
         let new_sid = presented.is_none().then(|| origin.new_sid(options));
@@ -89,8 +95,8 @@ impl Sessions {
     pub async fn load(&self, sid: &Sid) -> Result<Option<SessionHandle>, Error> {
         let asked = self.options().clock.millis();
         let Some(stored) = self.read(sid).await? else { return Ok(None) };
-        // There is no connection: what *auto* came out as stays.
-        let origin = Origin { request: None, computed: None, secure: stored.record.cookie.secure() };
+        let secure = stored.record.cookie.secure();
+        let origin = Origin { request: None, computed: None, secure, is_loaded: true };
         let session = SessionHandle::new(self.clone(), origin, |context| {
             Life::loaded(sid.clone(), stored, asked, context)
         });

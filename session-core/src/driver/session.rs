@@ -16,7 +16,11 @@ use crate::{
     },
     error::Error,
     life::{Context, Life, decide::Presence},
-    options::{Options, cookie_options::CookieOptions, policy::Unset},
+    options::{
+        Options,
+        cookie_options::CookieOptions,
+        policy::{Attributes, Unset},
+    },
     record::{
         cookie::Cookie,
         data::Data,
@@ -64,6 +68,8 @@ pub(crate) struct Origin {
     pub(crate) request: Option<Box<RequestInfo<'static>>>,
     pub(crate) computed: Option<Arc<CookieOptions>>,
     pub(crate) secure: bool,
+    /// There is no request, whose connection and attributes could be told: the record's stay.
+    pub(crate) is_loaded: bool,
 }
 
 /// What a handler asks and tells. Nothing here waits.
@@ -358,6 +364,7 @@ impl Origin {
             options,
             cookie: self.computed.as_deref().unwrap_or(&options.cookie),
             secure: self.secure,
+            attributes: if self.is_loaded { Attributes::Stored } else { options.attributes },
             now: date::from_system(options.clock.now()),
         }
     }

@@ -80,8 +80,8 @@ impl Sessions {
         if !warned.load(Ordering::Relaxed) && request.claims_https() && !warned.swap(true, Ordering::Relaxed)
         {
             tracing::warn!(
-                "X-Forwarded-Proto says https, and nobody is trusted to say so: the session cookie is not secure. Behind a \
-                 proxy that ends TLS, name it by the option proxy"
+                "X-Forwarded-Proto says https, and whom it comes from is not trusted to say so: the session cookie is not \
+                 secure. Behind a proxy that ends TLS, name it by the option proxy"
             );
         }
     }

@@ -22,7 +22,7 @@ pub(crate) mod state;
 mod simulation;
 
 use crate::{
-    options::{Options, cookie_options::CookieOptions},
+    options::{Options, cookie_options::CookieOptions, policy::Attributes},
     record::cookie::Cookie,
     wire::date::Millis,
 };
@@ -39,6 +39,8 @@ pub(crate) struct Context<'a> {
     pub(crate) cookie: &'a CookieOptions,
     /// The connection is secure.
     pub(crate) secure: bool,
+    /// Where the cookie's attributes come from.
+    pub(crate) attributes: Attributes,
     pub(crate) now: Millis,
 }
 

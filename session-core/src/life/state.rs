@@ -848,7 +848,7 @@ impl Life {
         let ours = self.cookie_unsaved;
         self.cookie = if !ours.is_nothing() {
             let stored = current(stored, context);
-            let base = if self.cookie_changed && context.options.attributes == Attributes::Current {
+            let base = if self.cookie_changed && context.attributes == Attributes::Current {
                 stored.clone().with_attributes_of(self.cookie.clone())
             } else {
                 stored.clone()
@@ -857,7 +857,7 @@ impl Life {
             self.cookie_unsaved = if merged == stored { Differing::default() } else { ours };
             self.recorded = Some(stored);
             merged
-        } else if self.cookie_changed && context.options.attributes == Attributes::Current {
+        } else if self.cookie_changed && context.attributes == Attributes::Current {
             // What the handler has set lasts for this response.
             stored.with_attributes_of(self.cookie.clone())
         } else {
@@ -1149,7 +1149,7 @@ impl Span {
 
 /// The stored cookie with what the configuration has to say of it.
 fn current(stored: Cookie, context: &Context<'_>) -> Cookie {
-    match context.options.attributes {
+    match context.attributes {
         Attributes::Stored => stored,
         Attributes::Current => stored.with_attributes_of(context.new_cookie()),
     }
@@ -1189,7 +1189,8 @@ mod tests {
     #[test]
     fn writes_without_an_answer_do_not_pile_up() {
         let options = Options::new("keyboard cat");
-        let context = Context { options: &options, cookie: &options.cookie, secure: false, now: 0 };
+        let (cookie, attributes) = (&options.cookie, options.attributes);
+        let context = Context { options: &options, cookie, secure: false, attributes, now: 0 };
         let mut life = Life::created("a".into(), None, &context);
         for times in 0..100 {
             life.data_mut().insert("k", times.to_string().into());

@@ -2,6 +2,7 @@
 
 /// When the store is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum StoreRead {
     /// As soon as the request arrives, as in Express: also for routes that never ask for the session.
     OnArrival,
@@ -11,6 +12,7 @@ pub enum StoreRead {
 
 /// Which request paths a session's cookie path covers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum PathMatch {
     /// A plain prefix, as in Express 1.19: `/admin` covers `/administrator` too.
     Prefix,
@@ -20,6 +22,7 @@ pub enum PathMatch {
 
 /// Which cookie counts when a request carries several of the name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum DuplicateCookies {
     /// The first, as in Express, even when only a later one is signed by us.
     First,
@@ -29,6 +32,7 @@ pub enum DuplicateCookies {
 
 /// What the client is told when its session was destroyed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum RemovalCookie {
     /// Nothing, as in Express: the browser goes on sending the cookie of a session that is gone.
     Never,
@@ -38,6 +42,7 @@ pub enum RemovalCookie {
 
 /// Where the cookie attributes of a stored session come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Attributes {
     /// From the record, as in Express: a new configuration does not reach the sessions that exist.
     Stored,
@@ -47,6 +52,7 @@ pub enum Attributes {
 
 /// What a handler's change of the session's cookie settings, and of nothing else, comes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum CookieChange {
     /// Nothing by itself, as in Express: it is stored with the next change of data.
     Ignored,
@@ -56,6 +62,7 @@ pub enum CookieChange {
 
 /// When the cookie of a session that the client has is sent again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum CookieRenewal {
     /// After a change, and with `rolling` always, as in Express: in the browser a session that is only read ends a lifetime
     /// after its last change, however long the store holds it.
@@ -66,6 +73,7 @@ pub enum CookieRenewal {
 
 /// What an explicit `save` of a new or regenerated session counts for at the end of the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ExplicitSave {
     /// As in Express: a regenerated session is written a second time, and a new one without data gets no cookie.
     Forgotten,
@@ -75,6 +83,7 @@ pub enum ExplicitSave {
 
 /// When a request that changed nothing moves the session's expiry in the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Touch {
     /// At the end of every request, as in Express.
     EveryRequest,
@@ -84,6 +93,7 @@ pub enum Touch {
 
 /// What a failed save does to the response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum SaveError {
     /// The client gets an opaque 503 or 500 instead of an answer that claims what was not stored.
     Fail,
@@ -93,6 +103,7 @@ pub enum SaveError {
 
 /// What a stored record that cannot be read comes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum CorruptRecord {
     /// An error, as in Express: the visitor gets 500 until the record is gone.
     Fail,
@@ -103,6 +114,7 @@ pub enum CorruptRecord {
 /// What becomes of cookie attributes that browsers refuse: `SameSite=None` or `Partitioned` without secure, a name with
 /// `__Host-` or `__Secure-` that its attributes do not honour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum BrowserRules {
     /// Allowed, as in Express, and warned about once.
     Warn,
@@ -113,17 +125,20 @@ pub enum BrowserRules {
 
 /// What becomes of a handler whose client has gone before it got the response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum OnDisconnect {
     /// It runs to its end, in a task of its own, and its session is saved, as in Express; but only once the session was asked for.
     Finish,
-    /// It is dropped where it stands, as servers in Rust do: what was acknowledged (an `update` that had returned) is kept, what was
-    /// only set is not, which a warning says.
+    /// The server decides: where it drops the handler, what was acknowledged (an `update` that had returned) is kept, and what was only
+    /// set is not, which a warning says. hyper does so as soon as it sees that the client has gone, actix-web where the connection
+    /// broke, Rocket never.
     Cancel,
 }
 
 /// The `unset` option: what dropping the session from the request (`req.session = null`, here
 /// [`SessionHandle::unset`](crate::SessionHandle::unset)) does to the record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Unset {
     /// The record stays, without the changes of this request. express-session's default.
     Keep,

@@ -25,6 +25,7 @@ pub struct Peers(Result<Vec<IpNet>, String>);
 
 /// Which header a trusted proxy says it in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ProxyHeader {
     /// The first entry of `X-Forwarded-Proto`, as Express reads it.
     XForwardedProto,
@@ -71,6 +72,16 @@ impl From<bool> for Proxy {
     }
 }
 
+/// A network of IPv4 addresses that are written as IPv6 ones is one of IPv4: as such peers are looked at.
+fn canonical(net: IpNet) -> IpNet {
+    match (net.addr().to_canonical(), net.prefix_len().checked_sub(96)) {
+        (IpAddr::V4(address), Some(bits)) if net.addr().is_ipv6() => {
+            IpNet::new(address.into(), bits).unwrap_or(net)
+        }
+        _ => net,
+    }
+}
+
 fn networks(peer: &str) -> Option<Vec<IpNet>> {
     let names: &[&str] = match peer {
         "loopback" => &["127.0.0.0/8", "::1/128"],
@@ -84,7 +95,7 @@ fn networks(peer: &str) -> Option<Vec<IpNet>> {
                     Err(_) => IpNet::with_netmask(address.parse().ok()?, bits.parse().ok()?).ok()?,
                 },
             };
-            return Some(vec![net]);
+            return Some(vec![canonical(net)]);
         }
     };
     names.iter().map(|net| net.parse().ok()).collect()
@@ -102,6 +113,8 @@ mod tests {
             ("10.1.2.3", "10.1.2.4", false),
             ("10.1.2.3", "::ffff:10.1.2.3", true),
             ("::ffff:10.1.2.3", "10.1.2.3", true),
+            ("::ffff:10.1.0.0/112", "10.1.255.255", true),
+            ("::ffff:10.1.0.0/112", "10.2.0.0", false),
             ("10.1.0.0/16", "10.1.255.255", true),
             ("10.1.0.0/16", "10.2.0.0", false),
             ("10.1.0.0/255.255.0.0", "10.1.255.255", true),

@@ -10,29 +10,45 @@ pub(crate) struct Element {
     pub(crate) proto: Option<String>,
 }
 
-/// The elements in order: the outermost proxy's first. What cannot be read of an element is not there.
-pub(crate) fn elements(header: &str) -> Vec<Element> {
-    split(header, ',').into_iter().map(element).collect()
+/// The elements in order: the outermost proxy's first. `None`: the header breaks the grammar somewhere. Then nobody can tell what of
+/// it a proxy wrote, and what a client: an open quote of the one swallows the element of the other.
+pub(crate) fn elements(header: &str) -> Option<Vec<Element>> {
+    // Empty elements are allowed in a list (RFC 9110 §5.6.1).
+    let elements = split(header, ',')?.into_iter().filter(|text| !text.trim().is_empty());
+    elements.map(element).collect()
 }
 
-fn element(text: &str) -> Element {
+fn element(text: &str) -> Option<Element> {
     let mut element = Element::default();
-    for pair in split(text, ';') {
-        let Some((name, value)) = pair.split_once('=') else { continue };
-        let value = unquoted(value.trim());
-        match name.trim() {
-            name if name.eq_ignore_ascii_case("for") => element.from = address(&value),
-            name if name.eq_ignore_ascii_case("proto") => element.proto = Some(value),
+    let mut names = Vec::new();
+    for pair in split(text, ';')?.into_iter().filter(|pair| !pair.trim().is_empty()) {
+        let (name, value) = pair.split_once('=')?;
+        let (name, value) = (name.trim().to_ascii_lowercase(), unquoted(value.trim())?);
+        match &*name {
+            "for" => element.from = address(&value),
+            "proto" => element.proto = Some(value),
+            name if !is_token(name) => return None,
             _ => {}
         }
+        // None may stand twice (RFC 7239 §4).
+        if names.contains(&name) {
+            return None;
+        }
+        names.push(name);
     }
-    element
+    Some(element)
 }
 
-/// At each separator that is in no quoted string.
-fn split(text: &str, separator: char) -> Vec<&str> {
+/// RFC 9110 §5.6.2
+fn is_token(text: &str) -> bool {
+    let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    !text.is_empty() && text.bytes().all(token)
+}
+
+/// At each separator that is in no quoted string; `None` where one does not end.
+fn split(text: &str, separator: char) -> Option<Vec<&str>> {
     let (mut quoted, mut escaped) = (false, false);
-    text.split(|char| {
+    let parts = text.split(|char| {
         if escaped {
             escaped = false;
             return false;
@@ -43,22 +59,27 @@ fn split(text: &str, separator: char) -> Vec<&str> {
             _ => {}
         }
         char == separator && !quoted
-    })
-    .collect()
+    });
+    let parts = parts.collect();
+    (!quoted).then_some(parts)
 }
 
-fn unquoted(value: &str) -> String {
-    let Some(inside) = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) else {
-        return value.to_owned();
+/// A token, or what is in a quoted string. Proxies write addresses with ports without quotes, too.
+fn unquoted(value: &str) -> Option<String> {
+    let Some(inside) = value.strip_prefix('"') else {
+        let bare = |byte: u8| byte == b':' || byte == b'[' || byte == b']';
+        let is_value =
+            value.bytes().all(|byte| bare(byte) || is_token(char::from(byte).encode_utf8(&mut [0; 4])));
+        return is_value.then(|| value.to_owned());
     };
-    let mut escaped = false;
-    inside
-        .chars()
-        .filter(|char| {
-            escaped = *char == '\\' && !escaped;
-            !escaped
-        })
-        .collect()
+    let (mut text, mut chars) = (String::new(), inside.chars());
+    loop {
+        match chars.next()? {
+            '"' => return chars.next().is_none().then_some(text),
+            '\\' => text.push(chars.next()?),
+            char => text.push(char),
+        }
+    }
 }
 
 /// With or without a port; an IPv6 address stands in brackets.
@@ -75,6 +96,7 @@ mod tests {
     fn elements_are_read_as_rfc_7239_has_them() {
         let all = |header: &str| {
             elements(header)
+                .unwrap()
                 .into_iter()
                 .map(|element| (element.from.map(|from| from.to_string()), element.proto))
                 .collect::<Vec<_>>()
@@ -94,10 +116,30 @@ mod tests {
             ("by=\"a,b;proto=https\";proto=http", vec![one(None, Some("http"))]),
             (r#"by="a\",proto=https,";proto="ht\tps""#, vec![one(None, Some("https"))]),
             (r#"by="\\";proto=https"#, vec![one(None, Some("https"))]),
-            ("", vec![one(None, None)]),
-            (",proto=https", vec![one(None, None), one(None, Some("https"))]),
+            ("", vec![]),
+            (", proto=https,", vec![one(None, Some("https"))]),
+            ("proto=https;", vec![one(None, Some("https"))]),
         ] {
             assert_eq!(all(header), expected, "{header}");
+        }
+    }
+
+    /// What a client has sent stands before what the proxy appends to the same line.
+    #[test]
+    fn what_breaks_the_grammar_is_worth_nothing() {
+        for header in [
+            r#"proto=https;x=", for=192.0.2.1;proto=http"#,
+            r#"proto=https;x="\", for=192.0.2.1;proto=http"#,
+            r#"proto=https;x=a", for=192.0.2.1;proto=http"#,
+            r#"proto=https;x="a"b, for=192.0.2.1;proto=http"#,
+            "proto=http;host=x;proto=https",
+            "proto=http;Proto=https",
+            "proto=https;x",
+            "proto=https;=x",
+            "proto=https;a b=x",
+            "proto=https x",
+        ] {
+            assert_eq!(elements(header), None, "{header}");
         }
     }
 }

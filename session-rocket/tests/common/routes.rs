@@ -7,7 +7,7 @@ use rocket::{
     routes,
 };
 use session_rocket::{MaybeSession, Session, SessionError, SessionFairing};
-use session_testkit::adapter::{Layers, Second, answer, later, twice};
+use session_testkit::adapter::{self, Layers, Second, answer, later, twice};
 
 /// The outermost is attached first.
 pub(crate) fn layered(rocket: Rocket<Build>, layers: Layers) -> Rocket<Build> {
@@ -20,7 +20,7 @@ pub(crate) fn layered(rocket: Rocket<Build>, layers: Layers) -> Rocket<Build> {
 
 pub(crate) fn custom(config: rocket::Config) -> Rocket<Build> {
     rocket::custom(rocket::Config { log_level: rocket::config::LogLevel::Off, ..config })
-        .mount("/", routes![none, optional, both, stream, error, cookie, spawn, second, plain])
+        .mount("/", routes![none, optional, both, stream, error, cookie, spawn, second, side_by_side, plain])
         .mount("/mounted", routes![optional])
         .register("/", catchers![teapot])
 }
@@ -42,9 +42,14 @@ async fn second(session: Session<Second>, uri: &Origin<'_>) -> Answer {
     Ok(answer(&session, uri.path().as_str()).await?)
 }
 
+#[get("/both/<_..>")]
+async fn side_by_side(first: Session, second: Session<Second>, uri: &Origin<'_>) -> Answer {
+    Ok(adapter::both(&first, &second, uri.path().as_str()).await?)
+}
+
 #[get("/optional")]
 fn optional(session: MaybeSession) -> &'static str {
-    if session.0.is_some() { "some" } else { "none" }
+    if session.is_some() { "some" } else { "none" }
 }
 
 #[get("/twice/<_..>")]

@@ -98,7 +98,8 @@ impl Rules {
     }
 
     fn context(&self, now: Millis) -> Context<'_> {
-        Context { options: &self.options, cookie: &self.options.cookie, secure: false, now }
+        let (options, attributes) = (&self.options, self.options.attributes);
+        Context { options, cookie: &options.cookie, secure: false, attributes, now }
     }
 }
 
