@@ -1,6 +1,6 @@
 //! The adapter contract on Rocket.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::needless_pass_by_value, reason = "helpers of tests")]
 
 #[path = "common/routes.rs"]
 mod routes;

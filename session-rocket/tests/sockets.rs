@@ -1,6 +1,6 @@
 //! The adapter contract on Rocket over real sockets. What becomes of its requests when a client goes is not ours to choose: they finish.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::needless_pass_by_value, reason = "helpers of tests")]
 
 #[path = "common/routes.rs"]
 mod routes;
