@@ -147,7 +147,7 @@ where
     fn call(&self, request: ServiceRequest) -> Self::Future {
         let inner = Rc::clone(&self.inner);
         // What the middleware around this one serves is its own, as in Express.
-        let around = request.extensions().get::<Exchange>().cloned();
+        let around = request.extensions().get::<Exchange>().filter(|around| !around.has_ended()).cloned();
         let outer = around.as_ref().and_then(Exchange::marked::<M>);
         if outer.is_some_and(|outer| describe(request.request(), |info| outer.serves(info))) {
             return Box::pin(async move { Ok(inner.call(request).await?.map_into_left_body()) });
@@ -192,7 +192,7 @@ fn lasting<B: 'static>(
     Box::pin(Lasting::new(future, exchange.clone(), spawn))
 }
 
-/// The log is told of one of ours.
+/// The log is told of one of ours, which nobody makes a response of.
 fn told(error: &actix_web::Error) {
     if let Some(error) = error.as_error::<SessionError>() {
         error.0.tell();

@@ -13,6 +13,7 @@ use test_support::sockets::{Protocol, Socket, server_tls};
 
 use routes::layered;
 
+/// With `h1_allow_half_closed(false)`, without which actix-web takes a client that has gone for one that has nothing more to say.
 async fn served(layers: Layers, protocol: Protocol) -> Socket {
     let layers = std::sync::Mutex::new(layers);
     let again = move || {
@@ -23,8 +24,11 @@ async fn served(layers: Layers, protocol: Protocol) -> Socket {
     let (send, receive) = mpsc::channel();
     std::thread::spawn(move || {
         System::new().block_on(async move {
-            let server =
-                HttpServer::new(move || layered!(again())).workers(2).disable_signals().shutdown_timeout(0);
+            let server = HttpServer::new(move || layered!(again()))
+                .h1_allow_half_closed(false)
+                .workers(2)
+                .disable_signals()
+                .shutdown_timeout(0);
             let server = if protocol.is_encrypted() {
                 server.bind_rustls_0_23("127.0.0.1:0", server_tls(&[]))
             } else {
@@ -46,20 +50,24 @@ mod http1 {
     session_testkit::socket_contract!(
         async |layers| super::served(layers, super::Protocol::Http1).await,
         a_peer_is_trusted_by_its_address,
-        a_proxy_is_believed_only_when_it_is_trusted
+        a_proxy_is_believed_only_when_it_is_trusted,
+        who_hangs_up_in_the_middle_of_a_handler_cancels_it,
+        who_hangs_up_before_the_session_is_asked_for_ends_the_request,
+        what_is_left_of_a_request_goes_on_in_a_task_of_its_own
     );
 }
 
-/// The only one of them where actix-web sees that the client has gone, and drops what it was at: on a plain connection that looks as one
-/// that is closed by half, and HTTP/2 has a task for each request.
 mod http1_tls {
     session_testkit::socket_contract!(
         async |layers| super::served(layers, super::Protocol::Http1Tls).await,
         a_connection_that_is_encrypted_is_secure,
-        who_hangs_up_in_the_middle_of_a_handler_cancels_it
+        who_hangs_up_in_the_middle_of_a_handler_cancels_it,
+        who_hangs_up_before_the_session_is_asked_for_ends_the_request,
+        what_is_left_of_a_request_goes_on_in_a_task_of_its_own
     );
 }
 
+/// Here each request has a task of its own, which nobody drops.
 mod http2_tls {
     session_testkit::socket_contract!(
         async |layers| super::served(layers, super::Protocol::Http2Tls).await,

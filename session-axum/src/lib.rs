@@ -150,7 +150,7 @@ where
 
     fn call(&mut self, mut request: Request<RequestBody>) -> Self::Future {
         // What the layer around this one serves is its own, as in Express.
-        let around = request.extensions().get::<Exchange>();
+        let around = request.extensions().get::<Exchange>().filter(|around| !around.has_ended());
         let outer = around.and_then(Exchange::marked::<M>);
         if outer.is_some_and(|outer| of_request(&request, |info| outer.serves(info))) {
             return Step::Handling { handler: self.inner.call(request), exchange: None }.into();

@@ -58,7 +58,9 @@ mod http1 {
         async |layers| super::served(layers, super::Protocol::Http1).await,
         a_peer_is_trusted_by_its_address,
         a_proxy_is_believed_only_when_it_is_trusted,
-        who_hangs_up_in_the_middle_of_a_handler_cancels_it
+        who_hangs_up_in_the_middle_of_a_handler_cancels_it,
+        who_hangs_up_before_the_session_is_asked_for_ends_the_request,
+        what_is_left_of_a_request_goes_on_in_a_task_of_its_own
     );
 }
 
@@ -67,7 +69,9 @@ mod http2 {
         async |layers| super::served(layers, super::Protocol::Http2).await,
         a_peer_is_trusted_by_its_address,
         a_proxy_is_believed_only_when_it_is_trusted,
-        who_hangs_up_in_the_middle_of_a_handler_cancels_it
+        who_hangs_up_in_the_middle_of_a_handler_cancels_it,
+        who_hangs_up_before_the_session_is_asked_for_ends_the_request,
+        what_is_left_of_a_request_goes_on_in_a_task_of_its_own
     );
 }
 
@@ -75,7 +79,9 @@ mod http1_tls {
     session_testkit::socket_contract!(
         async |layers| super::served(layers, super::Protocol::Http1Tls).await,
         a_connection_that_is_encrypted_is_secure,
-        who_hangs_up_in_the_middle_of_a_handler_cancels_it
+        who_hangs_up_in_the_middle_of_a_handler_cancels_it,
+        who_hangs_up_before_the_session_is_asked_for_ends_the_request,
+        what_is_left_of_a_request_goes_on_in_a_task_of_its_own
     );
 }
 
@@ -83,6 +89,8 @@ mod http2_tls {
     session_testkit::socket_contract!(
         async |layers| super::served(layers, super::Protocol::Http2Tls).await,
         a_connection_that_is_encrypted_is_secure,
-        who_hangs_up_in_the_middle_of_a_handler_cancels_it
+        who_hangs_up_in_the_middle_of_a_handler_cancels_it,
+        who_hangs_up_before_the_session_is_asked_for_ends_the_request,
+        what_is_left_of_a_request_goes_on_in_a_task_of_its_own
     );
 }

@@ -20,20 +20,32 @@ use tokio::time::{Instant, sleep};
 /// How long a call takes to be given up.
 const TIME_OUT: Duration = Duration::from_secs(2);
 
-/// It answers so many writes yet, and then no call any more.
+/// It answers so many writes yet, and then each call by an error, after this time.
 #[derive(Debug)]
 struct GoesSilent {
     memory: MemoryStore,
     writes: AtomicUsize,
+    takes: Duration,
+    /// How many calls wait for their error, and how many did at most.
+    failing: AtomicUsize,
+    at_most: AtomicUsize,
 }
 
 impl GoesSilent {
+    fn after(takes: Duration) -> Arc<Self> {
+        let (writes, none) = (AtomicUsize::new(usize::MAX), AtomicUsize::default);
+        Arc::new(Self { memory: MemoryStore::new(), writes, takes, failing: none(), at_most: none() })
+    }
+
     async fn answers(&self) -> Result<(), StoreError> {
         sleep(Duration::from_millis(1)).await;
         if self.writes.load(Ordering::SeqCst) > 0 {
             return Ok(());
         }
-        sleep(TIME_OUT).await;
+        let failing = self.failing.fetch_add(1, Ordering::SeqCst) + 1;
+        self.at_most.fetch_max(failing, Ordering::SeqCst);
+        sleep(self.takes).await;
+        self.failing.fetch_sub(1, Ordering::SeqCst);
         Err(StoreError::unavailable("silent", "timed out"))
     }
 }
@@ -82,8 +94,7 @@ async fn ask(sessions: &Sessions, sid: Option<&Sid>) -> (Exchange, SessionHandle
 async fn writers_of_one_session_do_not_wait_out_each_others_time_outs() {
     for get_through in [1, 3, 10] {
         for options in [Options::new("keyboard cat"), Options::express("keyboard cat").name("sid")] {
-            let store =
-                Arc::new(GoesSilent { memory: MemoryStore::new(), writes: AtomicUsize::new(usize::MAX) });
+            let store = GoesSilent::after(TIME_OUT);
             let (start, began) = (SystemTime::now(), Instant::now());
             let clock = Clock::new(move || start + began.elapsed());
             let sessions = options.store(Arc::clone(&store)).clock(clock).build().unwrap();
@@ -118,4 +129,27 @@ async fn writers_of_one_session_do_not_wait_out_each_others_time_outs() {
             assert_eq!(n.unwrap(), get_through + 30);
         }
     }
+}
+
+/// An error that comes quickly costs the next writer little: one tries after the other, and a store that is ailing gets no herd.
+#[tokio::test(start_paused = true)]
+async fn after_a_quick_error_the_next_one_tries() {
+    let store = GoesSilent::after(Duration::from_millis(5));
+    let (start, began) = (SystemTime::now(), Instant::now());
+    let clock = Clock::new(move || start + began.elapsed());
+    let options = Options::new("keyboard cat").store(Arc::clone(&store)).clock(clock);
+    let sessions = options.build().unwrap();
+    let (exchange, session) = ask(&sessions, None).await;
+    session.insert("n", 0).unwrap();
+    exchange.end().await.unwrap();
+    let sid = session.id();
+    let requests = join_all((0..30).map(|_| ask(&sessions, Some(&sid)))).await;
+    store.writes.store(3, Ordering::SeqCst);
+    let add = |n: Option<u32>| n.unwrap_or(0) + 1;
+    let updates = join_all(requests.iter().map(|(_, session)| session.update("n", add))).await;
+    let status = |updated: &Result<u32, Error>| updated.as_ref().map_or_else(Error::status, |_| 200);
+    let mut ended: Vec<u16> = updates.iter().map(status).collect();
+    ended.sort_unstable();
+    assert_eq!(ended, [vec![200; 3], vec![503; 27]].concat());
+    assert_eq!(store.at_most.load(Ordering::SeqCst), 1);
 }

@@ -5,7 +5,7 @@ use std::{
     fmt,
     marker::PhantomData,
     ops::Deref,
-    sync::{Mutex, OnceLock, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use rocket::{
@@ -117,12 +117,14 @@ impl<M: 'static> Fairing for SessionFairing<M> {
             return;
         }
         let exchange = self.sessions.exchange_below::<M>(around.as_ref());
-        slot(request).lock().unwrap_or_else(PoisonError::into_inner).replace(exchange.clone());
+        let failed = carried(request).failed.take().filter(|_| around.is_some());
+        *carried(request) = Carried { exchange: Some(exchange.clone()), failed };
         if self.sessions.reads_on_arrival() {
             let session = describe(request, |info| exchange.session(info));
             if let Err(error) = session.await {
+                let status = SessionError(Failure::told(error)).status();
                 // The first that fails is the one that is answered.
-                _ = failed(request).set(SessionError(Failure::told(error)).status());
+                carried(request).failed.get_or_insert(status);
             }
         }
     }
@@ -149,18 +151,19 @@ impl<M: 'static> Fairing for SessionFairing<M> {
 }
 
 /// What a request carries: empty until a fairing has come, so that who asks before finds nothing, and takes it from nobody.
-fn slot<'r>(request: &'r Request<'_>) -> &'r Mutex<Option<Exchange>> {
-    request.local_cache(Mutex::default)
+#[derive(Default)]
+struct Carried {
+    exchange: Option<Exchange>,
+    /// The status that the request ends with before its handler runs. A fairing cannot end it: a route that comes first does.
+    failed: Option<Status>,
+}
+
+fn carried<'r>(request: &'r Request<'_>) -> MutexGuard<'r, Carried> {
+    request.local_cache(Mutex::<Carried>::default).lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn exchange(request: &Request<'_>) -> Option<Exchange> {
-    slot(request).lock().unwrap_or_else(PoisonError::into_inner).clone()
-}
-
-/// The status that a request ends with before its handler runs. A fairing cannot end it: a route that comes first does.
-fn failed<'r>(request: &'r Request<'_>) -> &'r OnceLock<Status> {
-    struct Failed(OnceLock<Status>);
-    &request.local_cache(|| Failed(OnceLock::new())).0
+    carried(request).exchange.clone()
 }
 
 fn append(response: &mut Response<'_>, cookies: &[String]) {
@@ -208,8 +211,9 @@ struct Unreadable;
 #[rocket::async_trait]
 impl route::Handler for Unreadable {
     async fn handle<'r>(&self, request: &'r Request<'_>, data: Data<'r>) -> route::Outcome<'r> {
-        match failed(request).get() {
-            Some(status) => route::Outcome::Error(*status),
+        let failed = carried(request).failed;
+        match failed {
+            Some(status) => route::Outcome::Error(status),
             None => route::Outcome::Forward((data, Status::NotFound)),
         }
     }

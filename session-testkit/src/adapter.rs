@@ -15,6 +15,7 @@
 //! | `/mounted/optional` | as `/optional`, in a nested router, scope or mount |
 //! | `/second/…` | as *answer*, on the session of the layer that is marked [`Second`] |
 //! | `/both/…` | lets [`both`] work on the two, and answers what it says |
+//! | `/unasked/…` | waits as [`unasked`] does, and asks for no session |
 //! | everything else | *answer* |
 //!
 //! One rule for all frameworks: cookies are read from the text of the `Cookie` headers, all of them in order, and from
@@ -22,8 +23,8 @@
 //! the client sent, before anything was mounted.
 
 use std::{
-    collections::HashMap,
-    future::Future,
+    collections::{HashMap, HashSet},
+    future::{Future, poll_fn},
     pin::pin,
     sync::{
         Arc, LazyLock, Mutex, PoisonError,
@@ -32,12 +33,18 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures_util::future::{join_all, poll_immediate};
+use futures_util::{
+    FutureExt as _,
+    future::{join_all, poll_immediate},
+};
 use session_core::{
     CookieOptions, Error, MemoryStore, OnDisconnect, Options, Proxy, Secret, Secure, SessionHandle, Sessions,
     Sid, Store,
 };
-use tokio::sync::oneshot;
+use tokio::{
+    sync::oneshot,
+    task::{Id, try_id},
+};
 
 use crate::{
     browser::{App, Browser, Request, Response},
@@ -97,7 +104,13 @@ pub async fn answer(session: &SessionHandle, path: &str) -> Result<String, Error
 /// Where a handler waits for the test: the last segment of its path is `wait-` and this.
 struct Gate(String);
 
-static WAITING: LazyLock<Mutex<HashMap<String, oneshot::Sender<()>>>> = LazyLock::new(Mutex::default);
+static WAITING: LazyLock<Mutex<HashMap<String, Waiting>>> = LazyLock::new(Mutex::default);
+
+struct Waiting {
+    open: oneshot::Sender<()>,
+    /// By which tasks the handler has been polled here.
+    tasks: HashSet<Option<Id>>,
+}
 
 impl Gate {
     fn new() -> Self {
@@ -106,20 +119,35 @@ impl Gate {
     }
 
     async fn wait(&self) {
-        let (open, opened) = oneshot::channel();
-        WAITING.lock().unwrap_or_else(PoisonError::into_inner).insert(self.0.clone(), open);
-        _ = opened.await;
+        let all = || WAITING.lock().unwrap_or_else(PoisonError::into_inner);
+        let (open, mut opened) = oneshot::channel();
+        all().insert(self.0.clone(), Waiting { open, tasks: HashSet::new() });
+        poll_fn(|context| {
+            if let Some(waiting) = all().get_mut(&self.0) {
+                waiting.tasks.insert(try_id());
+            }
+            opened.poll_unpin(context).map(drop)
+        })
+        .await;
+    }
+
+    fn look<T>(&self, at: impl FnOnce(&Waiting) -> T) -> Option<T> {
+        WAITING.lock().unwrap_or_else(PoisonError::into_inner).get(&self.0).map(at)
     }
 
     /// A handler is here; one that was dropped is not.
     fn is_waited_at(&self) -> bool {
-        let waiting = WAITING.lock().unwrap_or_else(PoisonError::into_inner);
-        waiting.get(&self.0).is_some_and(|open| !open.is_closed())
+        self.look(|waiting| !waiting.open.is_closed()).unwrap_or_default()
+    }
+
+    /// It waits here in another task than the one in which it came.
+    fn has_moved(&self) -> bool {
+        self.look(|waiting| waiting.tasks.len() > 1).unwrap_or_default()
     }
 
     fn open(&self) {
         let waiting = WAITING.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.0);
-        _ = waiting.map(|open| open.send(()));
+        _ = waiting.map(|waiting| waiting.open.send(()));
     }
 }
 
@@ -136,7 +164,7 @@ async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
 async fn hang_up(app: &impl App, request: Request, what: &str, is_so: impl AsyncFnMut() -> bool) {
     let mut response = pin!(app.send(request));
     let mut is_so = pin!(until(what, is_so));
-    std::future::poll_fn(|context| {
+    poll_fn(|context| {
         assert!(response.as_mut().poll(context).is_pending(), "it was to wait");
         is_so.as_mut().poll(context)
     })
@@ -154,11 +182,23 @@ pub fn twice(one: &SessionHandle, other: &SessionHandle) -> String {
     format!("{} {}", count(one), count(other))
 }
 
+/// What the route `/unasked` waits for.
+pub async fn unasked(path: &str) {
+    if let Some((_, gate)) = path.rsplit_once("wait-") {
+        Gate(gate.into()).wait().await;
+    }
+}
+
 /// What the route `/both` answers of the two sessions that stand side by side.
 ///
 /// # Errors
 /// Those of the sessions. One whose id cannot be renewed is no reason not to answer: the end of the request will tell.
 pub async fn both(first: &SessionHandle, second: &SessionHandle, path: &str) -> Result<String, Error> {
+    if let Some((_, gate)) = path.rsplit_once("wait-") {
+        Gate(gate.into()).wait().await;
+        first.insert("user", "patient")?;
+        second.insert("user", "patient")?;
+    }
     let mut counts = Vec::new();
     for session in [first, second] {
         if path.ends_with("login") {
@@ -167,6 +207,7 @@ pub async fn both(first: &SessionHandle, second: &SessionHandle, path: &str) -> 
                 session.insert("count", 1)?;
             }
         } else {
+            let path = if path.contains("wait-") { "/read" } else { path };
             counts.push(answer(session, path).await?);
         }
     }
@@ -303,6 +344,12 @@ contract! {
         let store = GatedStore::new(MemoryStore::new());
         let app = app(open, new(Arc::clone(&store))).await;
         let mut response = Box::pin(app.send(Request::get("/count")));
+        let mut is_saved = Box::pin(until("it is saved", async || store.is_waited_at()));
+        poll_fn(|context| {
+            assert!(response.as_mut().poll(context).is_pending(), "the save is still under way");
+            is_saved.as_mut().poll(context)
+        })
+        .await;
         for _ in 0..100 {
             assert!(poll_immediate(&mut response).await.is_none(), "the save is still under way");
             tokio::task::yield_now().await;
@@ -720,6 +767,39 @@ contract! {
             assert_eq!(text(&mut browser, &app, "/user").await, "patient");
             assert_eq!((text(&mut browser, &app, "/sum").await, text(&mut browser, &app, "/count").await), ("1".into(), "2".into()));
         }
+    }
+
+    /// Over sockets, and where the server drops what nobody waits for: also before the session was asked for, and side by side.
+    async fn what_is_left_of_a_request_goes_on_in_a_task_of_its_own(open) {
+        for path in ["wait", "both/wait"] {
+            let store = Arc::new(MemoryStore::new());
+            let of = |name: &str| {
+                let options = Options::new("keyboard cat").name(name).on_disconnect(OnDisconnect::Finish);
+                options.store(Arc::clone(&store)).build().unwrap()
+            };
+            let app = open(Layers { nested: vec![of("sid")], second: Some(of("second")) }).await;
+            let mut browser = Browser::new();
+            text(&mut browser, &app, "/both/count").await;
+            let ids = text(&mut browser, &app, "/both/id").await;
+            let gate = Gate::new();
+            let request = browser.request(&format!("/{path}-{}", gate.0));
+            hang_up(&app, request, "the handler began", async || gate.is_waited_at()).await;
+            until("another task goes on", async || gate.has_moved()).await;
+            gate.open();
+            for sid in ids.split(' ').take(if path == "wait" { 1 } else { 2 }) {
+                until(path, async || stored(&store, &sid.into(), "user").await.is_some()).await;
+            }
+        }
+    }
+
+    /// Over sockets, and where the server drops what nobody waits for: nobody has asked for the session, which no handler would miss.
+    async fn who_hangs_up_before_the_session_is_asked_for_ends_the_request(open) {
+        let options = Options::new("keyboard cat").on_disconnect(OnDisconnect::Finish);
+        let app = app(open, options.store(MemoryStore::new())).await;
+        let gate = Gate::new();
+        let request = Request::get(&format!("/unasked/wait-{}", gate.0));
+        hang_up(&app, request, "the handler began", async || gate.is_waited_at()).await;
+        until("the handler is dropped", async || !gate.is_waited_at()).await;
     }
 
     /// Over sockets, and where the server drops what nobody waits for.

@@ -180,8 +180,9 @@ macro_rules! adapter_contract {
 
 /// The adapter contract over real sockets, where clients can hang up. The names that follow are of further sentences:
 /// `a_connection_that_is_encrypted_is_secure` over TLS, else `a_peer_is_trusted_by_its_address` and
-/// `a_proxy_is_believed_only_when_it_is_trusted`; and `who_hangs_up_in_the_middle_of_a_handler_cancels_it` unless the framework
-/// finishes every request.
+/// `a_proxy_is_believed_only_when_it_is_trusted`; and where the server drops what nobody waits for
+/// `who_hangs_up_in_the_middle_of_a_handler_cancels_it`, `who_hangs_up_before_the_session_is_asked_for_ends_the_request` and
+/// `what_is_left_of_a_request_goes_on_in_a_task_of_its_own`.
 #[macro_export]
 macro_rules! socket_contract {
     ($app:expr $(, $name:ident)*) => {

@@ -175,8 +175,8 @@ pub async fn a_list_beside_touches_shows_all_with_their_own_records(fixture: &Fi
     for at in 0..MANY {
         let sid = Sid::random();
         let record = lasting(fixture, Some(HOUR + Duration::from_secs(at)), &format!("\"at\":{at}"));
+        put(fixture, &sid, &record).await;
         all.insert(sid, text_of(&record));
-        put(fixture, all.last_key_value().map(|(sid, _)| sid).unwrap(), &record).await;
     }
     let (store, sids) = (fixture.process(), all.keys().cloned().collect::<Vec<_>>());
     let (sooner, later) = (record(fixture, "").cookie, lasting(fixture, Some(2 * HOUR), "").cookie);

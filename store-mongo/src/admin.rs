@@ -1,6 +1,9 @@
 //! The optional powers on MongoDB. They may take as long as the collection is large: no timeout but the client's.
 
-use mongodb::bson::{Bson, Document, doc};
+use mongodb::{
+    bson::{Bson, Document, doc},
+    options::Hint,
+};
 use session_core::{AdminStore, Record, Sid, StoreError, async_trait};
 
 use crate::{
@@ -13,6 +16,11 @@ use crate::{
 /// A collection that is not there is empty.
 const NAMESPACE_NOT_FOUND: i32 = 26;
 
+/// On the way by `expires` a session that is touched meanwhile may move to where the list has been.
+fn by_id() -> Hint {
+    Hint::Keys(doc! { "_id": 1 })
+}
+
 #[async_trait]
 impl AdminStore for MongoStore {
     async fn length(&self) -> Result<u64, StoreError> {
@@ -24,7 +32,7 @@ impl AdminStore for MongoStore {
         self.refuse_transformed()?;
         self.ready().await?;
         let found = self.collection().find(held(self.now())).projection(doc! { "_id": 1 });
-        let mut found = found.await.map_err(MongoError::from)?;
+        let mut found = found.hint(by_id()).await.map_err(MongoError::from)?;
         while found.advance().await.map_err(MongoError::from)? {
             // A document that is none of a session has another kind of id.
             if let Some(sid) = found.deserialize_current().ok().as_ref().and_then(sid) {
@@ -37,7 +45,8 @@ impl AdminStore for MongoStore {
     async fn all(&self, visit: &mut (dyn FnMut(Sid, Record) + Send)) -> Result<(), StoreError> {
         self.refuse_transformed()?;
         self.ready().await?;
-        let mut found = self.collection().find(held(self.now())).await.map_err(MongoError::from)?;
+        let found = self.collection().find(held(self.now())).hint(by_id());
+        let mut found = found.await.map_err(MongoError::from)?;
         while found.advance().await.map_err(MongoError::from)? {
             let Ok(document) = found.deserialize_current() else { continue };
             let Some(sid) = sid(&document) else { continue };

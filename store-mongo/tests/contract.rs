@@ -6,7 +6,10 @@ mod common;
 
 use std::{process::ExitCode, time::Duration};
 
-use mongodb::bson::{DateTime, doc};
+use mongodb::{
+    IndexModel,
+    bson::{DateTime, doc},
+};
 use session_testkit::{Fixture, ManualClock};
 use store_mongo::{Kruptein, MongoOptions, WebCrypto, mongodb};
 use test_support::Tests;
@@ -14,6 +17,9 @@ use test_support::Tests;
 /// The clock is moved, so that the server, which goes by its own, must not remove anything.
 async fn open(url: &str, options: impl Fn(MongoOptions) -> MongoOptions) -> Fixture {
     let (collection, clock) = (common::collection(url).await, ManualClock::new());
+    // As with `AutoRemove::Native`, but that nothing is removed: the server may find its way by it.
+    let index = IndexModel::builder().keys(doc! { "expires": 1 }).build();
+    collection.create_index(index).await.unwrap();
     // Each with a connection pool of its own, as in a process of its own.
     let other = mongodb::Client::with_uri_str(url).await.unwrap();
     let other = other.database(common::DATABASE).collection(collection.name());

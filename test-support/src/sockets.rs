@@ -75,6 +75,13 @@ impl Drop for Socket {
 #[session_core::async_trait(?Send)]
 impl App for Socket {
     async fn send(&self, request: Request) -> Response {
+        self.try_send(request).await.expect("a response")
+    }
+}
+
+impl Socket {
+    /// `None`: the connection was closed without an answer.
+    pub async fn try_send(&self, request: Request) -> Option<Response> {
         let stream = TcpStream::connect(self.address).await.expect("the server listens");
         if !self.protocol.is_encrypted() {
             return self.over(TokioIo::new(stream), request).await;
@@ -86,10 +93,12 @@ impl App for Socket {
         let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await.expect("TLS");
         self.over(TokioIo::new(stream), request).await
     }
-}
 
-impl Socket {
-    async fn over(&self, io: impl Read + Write + Send + Unpin + 'static, request: Request) -> Response {
+    async fn over(
+        &self,
+        io: impl Read + Write + Send + Unpin + 'static,
+        request: Request,
+    ) -> Option<Response> {
         let scheme = if self.protocol.is_encrypted() { "https" } else { "http" };
         let uri = match self.protocol.is_http2() {
             true => format!("{scheme}://localhost:{}{}", self.address.port(), request.path),
@@ -115,12 +124,13 @@ impl Socket {
     }
 }
 
-async fn read(response: hyper::Result<hyper::Response<Incoming>>) -> Response {
-    let (head, body) = response.expect("a response").into_parts();
+async fn read(response: hyper::Result<hyper::Response<Incoming>>) -> Option<Response> {
+    let (head, body) = response.ok()?.into_parts();
     let cookies = head.headers.get_all("set-cookie").iter();
     let set_cookie = cookies.map(|value| value.to_str().expect("text").into()).collect();
     let body = body.collect().await.expect("a whole body").to_bytes();
-    Response { status: head.status.as_u16(), set_cookie, body: String::from_utf8(body.into()).expect("text") }
+    let body = String::from_utf8(body.into()).expect("text");
+    Some(Response { status: head.status.as_u16(), set_cookie, body })
 }
 
 /// The connection is driven by whoever waits for the response, and closed with them.

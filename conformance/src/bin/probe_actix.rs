@@ -42,7 +42,8 @@ async fn serve(config: Arc<Config>) -> io::Result<Serving> {
             .route("/none", web::route().to(async || respond(probe::none())))
             .default_service(web::to(perform))
     });
-    let server = server.workers(2).disable_signals().shutdown_timeout(0);
+    // Else it takes a client that has gone for one that has nothing more to say.
+    let server = server.h1_allow_half_closed(false).workers(2).disable_signals().shutdown_timeout(0);
     let server = match tls {
         Some(tls) => server.bind_rustls_0_23(("127.0.0.1", port), tls)?,
         None => server.bind(("127.0.0.1", port))?,

@@ -20,7 +20,8 @@ pub(super) async fn wait(name: &str) {
 
 /// Whether a handler has come so far.
 pub(super) fn is_waited_at(name: &str) -> bool {
-    WAITING.lock().unwrap_or_else(PoisonError::into_inner).contains_key(name)
+    let waiting = WAITING.lock().unwrap_or_else(PoisonError::into_inner);
+    waiting.get(name).is_some_and(|open| !open.is_closed())
 }
 
 /// The handler goes on.

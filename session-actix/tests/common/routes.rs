@@ -55,6 +55,7 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .route("/later/{rest:.*}", web::get().to(spawn))
         .route("/second/{rest:.*}", web::get().to(second))
         .route("/both/{rest:.*}", web::get().to(side_by_side))
+        .route("/unasked/{rest:.*}", web::get().to(unasked))
         .service(
             web::scope("/mounted")
                 .route("/optional", web::get().to(optional))
@@ -75,6 +76,11 @@ async fn second(session: Session<Second>, request: HttpRequest) -> Answer {
 
 async fn side_by_side(first: Session, second: Session<Second>, request: HttpRequest) -> Answer {
     Ok(adapter::both(&first, &second, request.path()).await?)
+}
+
+async fn unasked(request: HttpRequest) -> &'static str {
+    adapter::unasked(request.path()).await;
+    ""
 }
 
 async fn optional(session: MaybeSession) -> &'static str {

@@ -31,6 +31,7 @@ pub(crate) fn routes() -> Router {
         .route("/later/{*rest}", get(spawn))
         .route("/second/{*rest}", get(second))
         .route("/both/{*rest}", get(side_by_side))
+        .route("/unasked/{*rest}", get(async |uri: Uri| adapter::unasked(uri.path()).await))
         .nest("/mounted", mounted)
         .fallback(plain)
 }

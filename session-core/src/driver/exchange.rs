@@ -38,8 +38,8 @@ struct Inner {
     outer: Option<Exchange>,
     /// Of the outermost one: another layer is below it.
     has_inner: AtomicBool,
-    /// Of the outermost one: the cookies that all of them have given to the response.
-    sent: Mutex<Vec<String>>,
+    /// Of the outermost one: the cookies that each of them, by its address, has given to the response.
+    sent: Mutex<Vec<(usize, Vec<String>)>>,
     session: OnceLock<Option<SessionHandle>>,
     /// Computed for this request, and by nobody again: of an application's function.
     attributes: OnceLock<Arc<CookieOptions>>,
@@ -138,7 +138,11 @@ impl Exchange {
     /// nothing to do; else it serves what the outer one leaves alone, as in Express.
     #[must_use]
     pub fn serves(&self, request: &RequestInfo<'_>) -> bool {
-        self.0.sessions.covers(request, self.attributes(request))
+        match self.0.session.get() {
+            // However a layer between has rewritten the path.
+            Some(session) => session.is_some(),
+            None => self.0.sessions.covers(request, self.attributes(request)),
+        }
     }
 
     fn attributes(&self, request: &RequestInfo<'_>) -> Option<&Arc<CookieOptions>> {
@@ -179,7 +183,8 @@ impl Exchange {
     /// for, or was about to be.
     #[must_use]
     pub fn outlives_client(&self) -> bool {
-        let on_arrival = self.0.sessions.reads_on_arrival();
+        let is_outside = self.0.session.get().is_some_and(Option::is_none);
+        let on_arrival = self.0.sessions.reads_on_arrival() && !is_outside;
         self.may_outlive_client() && (on_arrival || self.0.awaited.load(Ordering::Relaxed))
     }
 
@@ -194,7 +199,10 @@ impl Exchange {
     #[must_use]
     pub fn ends_unasked(&self) -> bool {
         let found = &self.0.found;
-        found.compare_exchange(OPEN, ENDED, Ordering::SeqCst, Ordering::SeqCst) != Err(ASKED)
+        let is_unasked =
+            found.compare_exchange(OPEN, ENDED, Ordering::SeqCst, Ordering::SeqCst) != Err(ASKED);
+        self.0.has_ended.fetch_or(is_unasked, Ordering::Relaxed);
+        is_unasked
     }
 
     /// Whether [`end`](Self::end) has answered: for an adapter whose framework may come by twice.
@@ -213,32 +221,37 @@ impl Exchange {
     pub async fn end(&self) -> Result<Vec<String>, EndError> {
         let session = match (self.ends_unasked(), self.0.session.get()) {
             (false, Some(Some(session))) => session,
-            _ => {
-                self.0.has_ended.store(true, Ordering::Relaxed);
-                return Ok(Vec::new());
-            }
+            _ => return Ok(Vec::new()),
         };
         let (cookie, error) = poll_within(&self.0.span, pin!(session.end())).await;
         self.0.has_ended.store(true, Ordering::Relaxed);
         let cookies: Vec<String> = cookie.into_iter().collect();
-        let outermost = self.outermost();
-        let others = || outermost.sent.lock().unwrap_or_else(PoisonError::into_inner);
-        if outermost.has_inner.load(Ordering::Relaxed) {
-            others().extend_from_slice(&cookies);
-        }
+        let all = self.gave(&cookies);
         match error {
             None => Ok(cookies),
-            Some(error) if outermost.has_inner.load(Ordering::Relaxed) => {
-                Err(EndError { cookies: others().clone(), error })
-            }
-            Some(error) => Err(EndError { cookies, error }),
+            Some(error) => Err(EndError { cookies: all.unwrap_or(cookies), error }),
         }
+    }
+
+    /// To the response, and nothing that it gave before. Answers what all of the session layers around the request have given, if there
+    /// are several.
+    fn gave(&self, cookies: &[String]) -> Option<Vec<String>> {
+        let outermost = self.outermost();
+        if !outermost.has_inner.load(Ordering::Relaxed) {
+            return None;
+        }
+        let mut sent = outermost.sent.lock().unwrap_or_else(PoisonError::into_inner);
+        let this = Arc::as_ptr(&self.0).addr();
+        sent.retain(|(by, _)| *by != this);
+        sent.push((this, cookies.to_vec()));
+        Some(sent.iter().flat_map(|(_, cookies)| cookies).cloned().collect())
     }
 
     /// What [`end`](Self::end) has answered reaches no client: an adapter says so where there is no response to carry cookies.
     /// A new session that nobody can come back to is not saved any more ([`Error::ResponseOut`](crate::Error::ResponseOut)). Where
     /// a cookie was to go out, a warning is logged.
     pub fn cookies_are_lost(&self) {
+        self.gave(&[]);
         if let Some(Some(session)) = self.0.session.get()
             && session.cookie_is_lost()
         {

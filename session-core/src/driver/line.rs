@@ -70,7 +70,8 @@ struct Running {
     asked: Millis,
 }
 
-/// In milliseconds: an error that took longer is one that nobody shall wait for again. After a quicker one the next writer tries.
+/// In milliseconds, by the clock of the options: an error that took longer is one that nobody shall wait for again. After a quicker one
+/// the next writer tries, so that a store with a few errors sees no herd. Who is let go by a clock that was set takes no harm.
 const SLOW_ERROR: Millis = 50;
 
 enum Stage {

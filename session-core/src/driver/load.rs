@@ -91,7 +91,7 @@ impl Sessions {
     /// ```
     ///
     /// # Errors
-    /// The store failed, or holds a record that cannot be read.
+    /// The store failed, or holds a record that cannot be read and [`CorruptRecord::Fail`] says so.
     pub async fn load(&self, sid: &Sid) -> Result<Option<SessionHandle>, Error> {
         let asked = self.options().clock.millis();
         let Some(stored) = self.read(sid).await? else { return Ok(None) };

@@ -136,7 +136,8 @@ impl SessionHandle {
     }
 
     /// Sets the value at a dotted path, as [`get_path`](Self::get_path) reads it; objects are made where there is nothing, and
-    /// all other members keep their text and their order.
+    /// all other members keep their text and their order. What is merged with other requests is the whole key: where they set other
+    /// members of it, the later one's stay; [`transaction`](Self::transaction) keeps both.
     ///
     /// ```
     /// # fn handler(session: session_core::SessionHandle) -> Result<(), session_core::Error> {

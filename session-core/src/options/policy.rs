@@ -131,7 +131,7 @@ pub enum OnDisconnect {
     Finish,
     /// The server decides: where it drops the handler, what was acknowledged (an `update` that had returned) is kept, and what was only
     /// set is not, which a warning says. hyper does so as soon as it sees that the client has gone, actix-web where the connection
-    /// broke, Rocket never.
+    /// broke (or was closed, with `HttpServer::h1_allow_half_closed(false)`), Rocket never.
     Cancel,
 }
 

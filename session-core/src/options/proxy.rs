@@ -58,8 +58,13 @@ impl Proxy {
             Self::Never | Self::Hops(0) => false,
             Self::Always | Self::Hops(_) => true,
             Self::Peers(Peers(nets)) => {
-                let peer = peer.map(|peer| peer.to_canonical());
-                nets.iter().flatten().any(|net| peer.is_some_and(|peer| net.contains(&peer)))
+                let Some(peer) = peer.map(|peer| peer.to_canonical()) else { return false };
+                // IPv4 is also a part of IPv6, for a network that is as wide.
+                let mapped = match peer {
+                    IpAddr::V4(peer) => IpAddr::V6(peer.to_ipv6_mapped()),
+                    peer => peer,
+                };
+                nets.iter().flatten().any(|net| net.contains(&peer) || net.contains(&mapped))
             }
         }
     }
@@ -129,6 +134,9 @@ mod tests {
             ("uniquelocal", "172.32.0.1", false),
             ("uniquelocal", "fd00::1", true),
             ("0.0.0.0/0", "203.0.113.7", true),
+            ("0.0.0.0/0", "2001:db8::1", false),
+            ("::/0", "203.0.113.7", true),
+            ("::ffff:0:0/80", "203.0.113.7", true),
             ("0.0.0.0/0", "not known", false),
         ] {
             assert_eq!(trusts(peer, from), trusted, "{peer} {from}");

@@ -20,7 +20,10 @@ pub(crate) fn layered(rocket: Rocket<Build>, layers: Layers) -> Rocket<Build> {
 
 pub(crate) fn custom(config: rocket::Config) -> Rocket<Build> {
     rocket::custom(rocket::Config { log_level: rocket::config::LogLevel::Off, ..config })
-        .mount("/", routes![none, optional, both, stream, error, cookie, spawn, second, side_by_side, plain])
+        .mount(
+            "/",
+            routes![none, optional, both, stream, error, cookie, spawn, second, side_by_side, unasked, plain],
+        )
         .mount("/mounted", routes![optional])
         .register("/", catchers![teapot])
 }
@@ -45,6 +48,11 @@ async fn second(session: Session<Second>, uri: &Origin<'_>) -> Answer {
 #[get("/both/<_..>")]
 async fn side_by_side(first: Session, second: Session<Second>, uri: &Origin<'_>) -> Answer {
     Ok(adapter::both(&first, &second, uri.path().as_str()).await?)
+}
+
+#[get("/unasked/<_..>")]
+async fn unasked(uri: &Origin<'_>) {
+    adapter::unasked(uri.path().as_str()).await;
 }
 
 #[get("/optional")]

@@ -1,0 +1,177 @@
+//! What stands above and below the middleware, and bodies of every kind. On real sockets, because a handler that panics takes its
+//! connection along.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests")]
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use actix_web::{
+    App, HttpResponse, HttpServer,
+    dev::Service as _,
+    http::StatusCode,
+    middleware::{Compress, DefaultHeaders},
+    rt::System,
+    test,
+    web::{self, Bytes},
+};
+use futures_util::{StreamExt as _, stream};
+use session_actix::{Session, SessionError, SessionMiddleware};
+use session_core::{MemoryStore, OnDisconnect, Options, Sid, Store};
+use session_testkit::{App as _, Browser, Captured, run};
+use test_support::sockets::{Protocol, Socket};
+
+fn options(store: &Arc<MemoryStore>) -> Options {
+    Options::new("keyboard cat").store(Arc::clone(store))
+}
+
+fn middleware(options: Options) -> SessionMiddleware {
+    SessionMiddleware::new(options).unwrap()
+}
+
+async fn counts(session: Session) -> Result<String, SessionError> {
+    let n = session.get::<u32>("n")?.unwrap_or(0) + 1;
+    session.insert("n", n)?;
+    Ok(n.to_string().repeat(1_000))
+}
+
+async fn held(store: &MemoryStore, sid: &Sid, key: &str) -> Option<String> {
+    store.get(sid).await.unwrap().unwrap().record.data.get(key).map(Into::into)
+}
+
+#[test]
+fn compression_and_headers_may_be_above_and_below() {
+    run(async {
+        let store = Arc::new(MemoryStore::new());
+        let headers = || DefaultHeaders::new().add(("x-a", "1"));
+        let request = || test::TestRequest::default().insert_header(("accept-encoding", "gzip")).to_request();
+        let below = App::new().route("/", web::get().to(counts)).wrap(Compress::default()).wrap(headers());
+        let below = test::init_service(below.wrap(middleware(options(&store)))).await;
+        let above = App::new().route("/", web::get().to(counts)).wrap(middleware(options(&store)));
+        let above = test::init_service(above.wrap(Compress::default()).wrap(headers())).await;
+        let responses = [
+            below.call(request()).await.unwrap().map_into_boxed_body(),
+            above.call(request()).await.unwrap().map_into_boxed_body(),
+        ];
+        for response in responses {
+            assert_eq!(
+                (response.headers().get("content-encoding").unwrap(), response.headers().get("x-a").unwrap()),
+                ("gzip", "1")
+            );
+            assert!(response.headers().contains_key("set-cookie"));
+            assert!(test::read_body(response).await.starts_with(&[0x1f, 0x8b]));
+        }
+    });
+}
+
+/// The connection is closed, and no other request harmed. What was acknowledged is kept; nobody goes on with the handler.
+#[test]
+fn a_panic_drops_what_was_not_acknowledged() {
+    run(async {
+        for policy in [OnDisconnect::Finish, OnDisconnect::Cancel] {
+            let store = Arc::new(MemoryStore::new());
+            let sessions = middleware(options(&store).on_disconnect(policy));
+            let (send, receive) = std::sync::mpsc::channel();
+            std::thread::spawn(move || {
+                System::new().block_on(async move {
+                    let app = move || {
+                        let panics = async |session: Session| {
+                            session.update("sum", |sum: Option<u32>| sum.unwrap_or(0) + 1).await.unwrap();
+                            session.insert("before", true).unwrap();
+                            panic!("a mistake");
+                            #[expect(unreachable_code, reason = "it says what the handler answers")]
+                            ""
+                        };
+                        let id = async |session: Session| session.id().as_str().to_owned();
+                        App::new()
+                            .route("/count", web::get().to(counts))
+                            .route("/id", web::get().to(id))
+                            .route("/panics", web::get().to(panics))
+                            .wrap(sessions.clone())
+                    };
+                    let server = HttpServer::new(app).workers(1).disable_signals().shutdown_timeout(0);
+                    let server = server.bind("127.0.0.1:0").unwrap();
+                    let address = server.addrs()[0];
+                    let server = server.run();
+                    send.send((address, server.handle())).unwrap();
+                    server.await.unwrap();
+                });
+            });
+            let (address, handle) = receive.recv().unwrap();
+            let stop = move || _ = futures_util::FutureExt::now_or_never(handle.stop(false));
+            let app = Socket::new(address, Protocol::Http1, stop);
+            let mut browser = Browser::new();
+            browser.get(&app, "/count").await;
+            let sid = Sid::from(browser.get(&app, "/id").await.body);
+            assert!(app.try_send(browser.request("/panics")).await.is_none(), "there is no answer");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            assert_eq!(browser.get(&app, "/count").await.status, 200);
+            let held = async |key| held(&store, &sid, key).await;
+            assert_eq!(
+                (held("sum").await.as_deref(), held("before").await, held("n").await.as_deref()),
+                (Some("1"), None, Some("2"))
+            );
+        }
+    });
+}
+
+#[test]
+fn an_answer_without_a_body_brings_the_cookie_too() {
+    run(async {
+        let store = Arc::new(MemoryStore::new());
+        let not_modified = async |session: Session| {
+            session.insert("seen", true)?;
+            Ok::<_, SessionError>(HttpResponse::new(StatusCode::NOT_MODIFIED))
+        };
+        let app = App::new().route("/", web::head().to(counts)).route("/same", web::get().to(not_modified));
+        let app = test::init_service(app.wrap(middleware(options(&store)))).await;
+        let head = test::TestRequest::default().method(actix_web::http::Method::HEAD).to_request();
+        for (request, status) in [(head, 200), (test::TestRequest::with_uri("/same").to_request(), 304)] {
+            let response = app.call(request).await.unwrap();
+            assert!(response.status() == status && response.headers().contains_key("set-cookie"));
+        }
+    });
+}
+
+/// Many megabytes go through piece by piece; and what is set meanwhile is saved by those who say so.
+#[test]
+fn a_body_is_streamed_and_what_changes_meanwhile_is_saved_explicitly() {
+    const PIECES: usize = 512;
+    run(async {
+        for saves in [true, false] {
+            let (store, made) = (Arc::new(MemoryStore::new()), Arc::new(AtomicUsize::new(0)));
+            let making = Arc::clone(&made);
+            let streams = move |session: Session| {
+                let making = Arc::clone(&making);
+                async move {
+                    session.insert("n", 1)?;
+                    let last = stream::once(async move {
+                        session.insert("sent", true).unwrap();
+                        if saves {
+                            session.save().await.unwrap();
+                        }
+                        Ok::<_, actix_web::Error>(Bytes::new())
+                    });
+                    let pieces = stream::iter(0..PIECES).map(move |_| {
+                        making.fetch_add(1, Ordering::SeqCst);
+                        Ok(Bytes::from(vec![7; 64 << 10]))
+                    });
+                    Ok::<_, SessionError>(HttpResponse::Ok().streaming(pieces.chain(last)))
+                }
+            };
+            let app = App::new().route("/", web::get().to(streams)).wrap(middleware(options(&store)));
+            let app = test::init_service(app).await;
+            let log = Captured::begin();
+            let response = app.call(test::TestRequest::default().to_request()).await.unwrap();
+            assert!(response.headers().contains_key("set-cookie"));
+            assert_eq!(made.load(Ordering::SeqCst), 0, "the head goes out before the body is made");
+            assert_eq!(test::read_body(response).await.len(), PIECES << 16);
+            assert_eq!(log.lines("WARN").len(), usize::from(!saves), "{}", log.text());
+        }
+    });
+}

@@ -1,0 +1,116 @@
+//! Panics, and bodies of every kind.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::needless_pass_by_value,
+    reason = "helpers of tests"
+)]
+
+use std::sync::Arc;
+
+use rocket::{
+    Config, get,
+    http::{Header, Status},
+    local::asynchronous::Client,
+    response::stream::ByteStream,
+    routes,
+};
+use session_core::{MemoryStore, Options, Sid, Store};
+use session_rocket::{Session, SessionError, SessionFairing};
+use session_testkit::{Captured, run};
+
+#[get("/count")]
+fn count(session: Session) -> Result<String, SessionError> {
+    let n = session.get::<u32>("n")?.unwrap_or(0) + 1;
+    session.insert("n", n)?;
+    Ok(session.id().as_str().into())
+}
+
+#[get("/panics")]
+async fn panics(session: Session) -> &'static str {
+    session.update("sum", |sum: Option<u32>| sum.unwrap_or(0) + 1).await.unwrap();
+    session.insert("before", true).unwrap();
+    panic!("a mistake")
+}
+
+#[get("/same")]
+fn same(session: Session) -> Result<Status, SessionError> {
+    session.insert("seen", true)?;
+    Ok(Status::NotModified)
+}
+
+#[get("/stream/<saves>")]
+fn streams(session: Session, saves: bool) -> Result<ByteStream![Vec<u8>], SessionError> {
+    session.insert("n", 1)?;
+    Ok(ByteStream! {
+        for _ in 0..64 {
+            yield vec![7; 64 << 10];
+        }
+        session.insert("sent", true).unwrap();
+        if saves {
+            session.save().await.unwrap();
+        }
+        yield vec![7];
+    })
+}
+
+async fn client(store: &Arc<MemoryStore>) -> Client {
+    let quiet = Config { log_level: rocket::config::LogLevel::Off, ..Config::default() };
+    let sessions = SessionFairing::new(Options::new("keyboard cat").store(Arc::clone(store))).unwrap();
+    let rocket = rocket::custom(quiet).mount("/", routes![count, panics, same, streams]).attach(sessions);
+    Client::tracked(rocket).await.unwrap()
+}
+
+/// Rocket makes a 500 of it, below the fairing: an answer as any other.
+#[test]
+fn a_panic_is_an_answer() {
+    run(async {
+        let store = Arc::new(MemoryStore::new());
+        let client = client(&store).await;
+        let sid = Sid::from(client.get("/count").dispatch().await.into_string().await.unwrap());
+        assert_eq!(client.get("/panics").dispatch().await.status(), Status::InternalServerError);
+        let data = store.get(&sid).await.unwrap().unwrap().record.data;
+        assert_eq!((data.get("sum"), data.get("before")), (Some("1"), Some("true")));
+    });
+}
+
+#[test]
+fn an_answer_without_a_body_brings_the_cookie_too() {
+    run(async {
+        let store = Arc::new(MemoryStore::new());
+        let client = client(&store).await;
+        for (response, status) in
+            [(client.head("/count").dispatch().await, 200), (client.get("/same").dispatch().await, 304)]
+        {
+            assert_eq!(response.status().code, status);
+        }
+        // The client has come back with the cookie of the first.
+        assert_eq!(store.get(&sid_of(&client)).await.unwrap().unwrap().record.data.get("seen"), Some("true"));
+    });
+}
+
+fn sid_of(client: &Client) -> Sid {
+    let cookie = client.cookies().get("sid").unwrap().value().to_owned();
+    let cookie = cookie.strip_prefix("s:").or(cookie.strip_prefix("s%3A")).unwrap().to_owned();
+    cookie.split('.').next().unwrap().into()
+}
+
+#[test]
+fn a_body_is_streamed_and_what_changes_meanwhile_is_saved_explicitly() {
+    run(async {
+        for saves in [true, false] {
+            let store = Arc::new(MemoryStore::new());
+            let client = client(&store).await;
+            let log = Captured::begin();
+            let response =
+                client.get(format!("/stream/{saves}")).header(Header::new("x", "y")).dispatch().await;
+            assert!(response.headers().contains("set-cookie"));
+            assert_eq!(response.into_bytes().await.unwrap().len(), (64 << 16) + 1);
+            let sent = store.get(&sid_of(&client)).await.unwrap().unwrap().record.data.get("sent").is_some();
+            assert_eq!(sent, saves);
+            assert_eq!(log.lines("WARN").len(), usize::from(!saves), "{}", log.text());
+        }
+    });
+}

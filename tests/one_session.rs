@@ -1,0 +1,98 @@
+//! One `Session` in the handlers of three frameworks, with and without a marker.
+
+#![cfg(all(feature = "axum", feature = "actix", feature = "rocket"))]
+#![allow(clippy::unwrap_used, clippy::needless_pass_by_value, reason = "helpers of tests")]
+
+use std::convert::Infallible;
+
+use express_session::{MemoryStore, Options, Session, SessionHandle};
+
+struct Cart;
+
+fn options(name: &str) -> Options {
+    Options::new("keyboard cat").name(name).store(MemoryStore::new())
+}
+
+/// What tells the two apart.
+fn put(user: &SessionHandle, cart: &SessionHandle) -> String {
+    user.insert("user", "tj").unwrap();
+    format!("{} {}", user.len(), cart.len())
+}
+
+fn names<'a>(cookies: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    cookies.filter_map(|cookie| cookie.split('=').next()).collect()
+}
+
+#[tokio::test]
+async fn axum_extracts_it() {
+    use axum::{Router, body::Body, routing::get};
+    use express_session::axum::{SessionError, SessionLayer};
+    use tower::ServiceExt as _;
+
+    async fn page(user: Session, cart: Session<Cart>) -> String {
+        put(&user, &cart)
+    }
+    async fn optional(user: Option<Session>, cart: Option<Session<Cart>>) -> Result<String, SessionError> {
+        Ok(format!("{} {}", user.is_some(), cart.is_some()))
+    }
+    let admin = options("cart").cookie(express_session::CookieOptions::new().path("/cart"));
+    let app: Router = Router::new()
+        .route("/cart", get(page))
+        .route("/optional", get(optional))
+        .layer(SessionLayer::new(options("user")).unwrap())
+        .layer(SessionLayer::new(admin).unwrap().marked::<Cart>());
+    let send = async |uri: &str| {
+        let request = http::Request::builder().uri(uri).body(Body::empty()).unwrap();
+        let response = app.clone().oneshot(request).await.unwrap_or_else(|never: Infallible| match never {});
+        let cookies = response.headers().get_all("set-cookie").iter();
+        let cookies: Vec<String> = cookies.map(|value| value.to_str().unwrap().to_owned()).collect();
+        (
+            String::from_utf8(axum::body::to_bytes(response.into_body(), 1 << 10).await.unwrap().into())
+                .unwrap(),
+            cookies,
+        )
+    };
+    let (body, cookies) = send("/cart").await;
+    assert_eq!((body.as_str(), names(cookies.iter().map(String::as_str))), ("1 0", vec!["user"]));
+    assert_eq!(send("/optional").await.0, "true false");
+}
+
+#[actix_web::test]
+async fn actix_extracts_it() {
+    use actix_web::{App, test, web};
+    use express_session::actix::SessionMiddleware;
+
+    async fn page(user: Session, cart: Session<Cart>) -> String {
+        put(&user, &cart)
+    }
+    let app = App::new()
+        .route("/", web::get().to(page))
+        .wrap(SessionMiddleware::new(options("user")).unwrap())
+        .wrap(SessionMiddleware::new(options("cart")).unwrap().marked::<Cart>());
+    let app = test::init_service(app).await;
+    let response = test::call_service(&app, test::TestRequest::default().to_request()).await;
+    let cookies = response.headers().get_all("set-cookie").map(|value| value.to_str().unwrap());
+    assert_eq!(names(cookies), ["user"]);
+    assert_eq!(test::read_body(response).await, "1 0");
+}
+
+#[rocket::get("/")]
+fn page(user: Session, cart: Session<Cart>) -> String {
+    put(&user, &cart)
+}
+
+#[rocket::async_test]
+async fn rocket_guards_with_it() {
+    use express_session::rocket::SessionFairing;
+    use rocket::local::asynchronous::Client;
+
+    let quiet = rocket::Config { log_level: rocket::config::LogLevel::Off, ..rocket::Config::default() };
+    let app = rocket::custom(quiet)
+        .mount("/", rocket::routes![page])
+        .attach(SessionFairing::new(options("user")).unwrap())
+        .attach(SessionFairing::new(options("cart")).unwrap().marked::<Cart>());
+    let client = Client::untracked(app).await.unwrap();
+    let response = client.get("/").dispatch().await;
+    assert_eq!(names(response.headers().get("set-cookie")), ["user"]);
+    assert_eq!(response.into_string().await.unwrap(), "1 0");
+}
