@@ -88,7 +88,9 @@ fn cookies_that_are_lost_stay_lost() {
     let [(a, down), (b, _)] = ["a", "b"].map(sessions);
     let outer = a.exchange();
     let inner = b.exchange_below::<Cart>(Some(&outer));
-    [&outer, &inner].map(|exchange| ask(exchange, "/").unwrap().insert("n", 1).unwrap());
+    for exchange in [&outer, &inner] {
+        ask(exchange, "/").unwrap().insert("n", 1).unwrap();
+    }
     assert_eq!(names(&done(inner.end()).unwrap()), ["b"]);
     inner.cookies_are_lost();
     down.fail_writes(true);
