@@ -447,3 +447,24 @@ fn a_session_that_is_loaded_outside_of_any_request_stays_secure() {
         assert_eq!((held.cookie.secure(), held.data.get("job")), (is_secure, Some("\"done\"")));
     }
 }
+
+/// Nor what a function has made of the attributes for the request: there is none.
+#[test]
+fn a_session_that_is_loaded_outside_of_any_request_keeps_its_attributes() {
+    let store = Arc::new(MemoryStore::new());
+    let options = Options::new("keyboard cat").store(Arc::clone(&store));
+    let options = options.cookie_with(|_| CookieOptions::new().domain("tenant.example.com"));
+    let sessions = options.build().unwrap();
+    let exchange = sessions.exchange();
+    let asking = exchange.session(&session_core::RequestInfo::new("/", false, &|_| {}));
+    let session = done(asking).unwrap().unwrap();
+    session.insert("user", "tj").unwrap();
+    done(exchange.end()).unwrap();
+    let loaded = done(sessions.load(&session.id())).unwrap().unwrap();
+    loaded.insert("job", "done").unwrap();
+    done(loaded.save()).unwrap();
+    done(loaded.reload()).unwrap();
+    done(add(&loaded)).unwrap();
+    let held = done(store.get(&session.id())).unwrap().unwrap().record;
+    assert_eq!((held.cookie.domain(), held.data.get("n")), (Some("tenant.example.com"), Some("1")));
+}

@@ -36,9 +36,9 @@ async fn panics(session: Session) -> &'static str {
 }
 
 #[get("/same")]
-fn same(session: Session) -> Result<Status, SessionError> {
+fn same(session: Session) -> Result<(Status, ()), SessionError> {
     session.insert("seen", true)?;
-    Ok(Status::NotModified)
+    Ok((Status::NotModified, ()))
 }
 
 #[get("/stream/<saves>")]

@@ -148,3 +148,25 @@ fn who_asks_before_the_session_is_there_takes_it_from_nobody() {
         }
     });
 }
+
+/// A clone of a local client's request shares Rocket's cache with it.
+#[test]
+fn a_request_that_is_sent_again_has_a_session_of_its_own() {
+    session_testkit::run(async {
+        for options in [Options::new("keyboard cat"), Options::express("keyboard cat").name("sid")] {
+            let store = FailingStore::new(MemoryStore::new());
+            let sessions = SessionFairing::new(options.store(Arc::clone(&store))).unwrap();
+            let client = Client::untracked(rocket().attach(sessions)).await.unwrap();
+            let first = client.get("/count").dispatch().await;
+            let cookie = first.headers().get_one("set-cookie").unwrap().split(';').next().unwrap().to_owned();
+            let request = client.get("/count").header(Header::new("cookie", cookie));
+            for count in ["2", "3"] {
+                assert_eq!(request.clone().dispatch().await.into_string().await.unwrap(), count);
+            }
+            store.fail_reads(true);
+            assert_eq!(request.clone().dispatch().await.status().code, 503);
+            store.fail_reads(false);
+            assert_eq!(request.clone().dispatch().await.into_string().await.unwrap(), "4");
+        }
+    });
+}
