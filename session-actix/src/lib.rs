@@ -147,9 +147,9 @@ where
     fn call(&self, request: ServiceRequest) -> Self::Future {
         let inner = Rc::clone(&self.inner);
         // What the middleware around this one serves is its own, as in Express.
-        let around = request.extensions().get::<Exchange>().filter(|around| !around.has_ended()).cloned();
-        let outer = around.as_ref().and_then(Exchange::marked::<M>);
-        if outer.is_some_and(|outer| describe(request.request(), |info| outer.serves(info))) {
+        let around = request.extensions().get::<Exchange>().cloned();
+        let is_served = |around: &Exchange| describe(request.request(), |info| around.is_served::<M>(info));
+        if around.as_ref().is_some_and(is_served) {
             return Box::pin(async move { Ok(inner.call(request).await?.map_into_left_body()) });
         }
         let exchange = self.middleware.sessions.exchange_below::<M>(around.as_ref());

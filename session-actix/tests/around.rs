@@ -107,7 +107,8 @@ fn a_panic_drops_what_was_not_acknowledged() {
             let mut browser = Browser::new();
             browser.get(&app, "/count").await;
             let sid = Sid::from(browser.get(&app, "/id").await.body);
-            assert!(app.try_send(browser.request("/panics")).await.is_none(), "there is no answer");
+            let closed = app.try_send(browser.request("/panics")).await.unwrap_err();
+            assert!(closed.is_incomplete_message(), "{closed}");
             tokio::time::sleep(Duration::from_millis(20)).await;
             assert_eq!(browser.get(&app, "/count").await.status, 200);
             let held = async |key| held(&store, &sid, key).await;

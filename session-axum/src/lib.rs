@@ -150,9 +150,8 @@ where
 
     fn call(&mut self, mut request: Request<RequestBody>) -> Self::Future {
         // What the layer around this one serves is its own, as in Express.
-        let around = request.extensions().get::<Exchange>().filter(|around| !around.has_ended());
-        let outer = around.and_then(Exchange::marked::<M>);
-        if outer.is_some_and(|outer| of_request(&request, |info| outer.serves(info))) {
+        let around = request.extensions().get::<Exchange>();
+        if around.is_some_and(|around| of_request(&request, |info| around.is_served::<M>(info))) {
             return Step::Handling { handler: self.inner.call(request), exchange: None }.into();
         }
         let exchange = self.layer.sessions.exchange_below::<M>(around);
@@ -402,12 +401,13 @@ const MISSING: &str = "add .layer(SessionLayer::new(options)?) around this route
 /// extensions:
 ///
 /// ```
-/// use axum::{Router, http::StatusCode, middleware::map_response, response::{IntoResponse, Response}};
+/// use axum::{Router, middleware::map_response, response::Response};
 /// use session_axum::SessionError;
 ///
 /// async fn page(response: Response) -> Response {
 ///     match response.extensions().get::<SessionError>() {
-///         Some(_) => (response.status(), "We are sorry. Please try again.").into_response(),
+///         // Another body under the same head, which may bring a cookie.
+///         Some(_) => response.map(|_| "We are sorry. Please try again.".into()),
 ///         None => response,
 ///     }
 /// }

@@ -57,7 +57,8 @@ fn what_is_left_goes_on_once_the_session_was_asked_for() {
     ] {
         let exchange = options.build().unwrap().exchange();
         let mut request = lasting(&exchange, pending());
-        assert!(poll(&mut request).is_pending());
+        // A server may be so quick that it was not polled.
+        assert!(asks || poll(&mut request).is_pending());
         if asks {
             ask(&exchange, "/");
         }
@@ -101,7 +102,6 @@ fn what_is_over_or_has_panicked_has_nothing_left() {
     assert!(left().is_empty());
 }
 
-/// And before it was polled, too: a server may be that quick.
 #[test]
 fn it_goes_on_where_it_was_within_its_span() {
     let log = Captured::begin();

@@ -122,3 +122,26 @@ fn a_layer_with_a_path_for_each_request_serves_by_it() {
     };
     assert!(serves("GET", "/x") && !serves("POST", "/x") && serves("POST", "/api/x"));
 }
+
+/// A middleware between two layers calls the inner one a second time, and throws away what it answered first.
+#[test]
+fn an_inner_layer_that_is_called_again_begins_anew_within_the_same_request() {
+    let [(a, down), (b, _)] = ["a", "b"].map(sessions);
+    let outer = a.exchange();
+    let first = b.exchange_below::<Cart>(Some(&outer));
+    ask(&first, "/").unwrap().insert("n", 1).unwrap();
+    assert_eq!(done(first.end()).unwrap().len(), 1);
+    let request = |of: &Exchange| {
+        let info = RequestInfo::new("/", false, &|_| {});
+        (of.is_served::<()>(&info), of.is_served::<Cart>(&info), of.is_served::<Flags>(&info))
+    };
+    assert_eq!(request(&first), (true, false, false), "it has ended, and the outer one has not");
+    let again = b.exchange_below::<Cart>(Some(&first));
+    assert_eq!(request(&again), (true, true, false));
+    for exchange in [again.marked::<()>().unwrap(), &again] {
+        ask(exchange, "/").unwrap().insert("n", 2).unwrap();
+    }
+    let sent = done(again.end()).unwrap();
+    down.fail_writes(true);
+    assert_eq!(done(outer.end()).unwrap_err().cookies(), sent, "and not the first one's");
+}

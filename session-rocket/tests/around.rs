@@ -79,15 +79,12 @@ fn a_panic_is_an_answer() {
 #[test]
 fn an_answer_without_a_body_brings_the_cookie_too() {
     run(async {
-        let store = Arc::new(MemoryStore::new());
-        let client = client(&store).await;
-        for (response, status) in
-            [(client.head("/count").dispatch().await, 200), (client.get("/same").dispatch().await, 304)]
-        {
-            assert_eq!(response.status().code, status);
+        for (path, is_head, status) in [("/count", true, 200), ("/same", false, 304)] {
+            let client = client(&Arc::new(MemoryStore::new())).await;
+            let request = if is_head { client.head(path) } else { client.get(path) };
+            let response = request.dispatch().await;
+            assert!(response.status().code == status && response.headers().contains("set-cookie"), "{path}");
         }
-        // The client has come back with the cookie of the first.
-        assert_eq!(store.get(&sid_of(&client)).await.unwrap().unwrap().record.data.get("seen"), Some("true"));
     });
 }
 

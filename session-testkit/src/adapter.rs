@@ -769,7 +769,8 @@ contract! {
         }
     }
 
-    /// Over sockets, and where the server drops what nobody waits for: also before the session was asked for, and side by side.
+    /// Over sockets, and where the server drops what nobody waits for; also of two side by side, of which the outer one was not asked for
+    /// (`wait`), or both were.
     async fn what_is_left_of_a_request_goes_on_in_a_task_of_its_own(open) {
         for path in ["wait", "both/wait"] {
             let store = Arc::new(MemoryStore::new());

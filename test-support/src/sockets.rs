@@ -75,13 +75,13 @@ impl Drop for Socket {
 #[session_core::async_trait(?Send)]
 impl App for Socket {
     async fn send(&self, request: Request) -> Response {
-        self.try_send(request).await.expect("a response")
+        self.try_send(request).await.unwrap_or_else(|error| panic!("no response: {error}"))
     }
 }
 
 impl Socket {
-    /// `None`: the connection was closed without an answer.
-    pub async fn try_send(&self, request: Request) -> Option<Response> {
+    /// Or why there is no answer.
+    pub async fn try_send(&self, request: Request) -> hyper::Result<Response> {
         let stream = TcpStream::connect(self.address).await.expect("the server listens");
         if !self.protocol.is_encrypted() {
             return self.over(TokioIo::new(stream), request).await;
@@ -98,7 +98,7 @@ impl Socket {
         &self,
         io: impl Read + Write + Send + Unpin + 'static,
         request: Request,
-    ) -> Option<Response> {
+    ) -> hyper::Result<Response> {
         let scheme = if self.protocol.is_encrypted() { "https" } else { "http" };
         let uri = match self.protocol.is_http2() {
             true => format!("{scheme}://localhost:{}{}", self.address.port(), request.path),
@@ -124,13 +124,13 @@ impl Socket {
     }
 }
 
-async fn read(response: hyper::Result<hyper::Response<Incoming>>) -> Option<Response> {
-    let (head, body) = response.ok()?.into_parts();
+async fn read(response: hyper::Result<hyper::Response<Incoming>>) -> hyper::Result<Response> {
+    let (head, body) = response?.into_parts();
     let cookies = head.headers.get_all("set-cookie").iter();
     let set_cookie = cookies.map(|value| value.to_str().expect("text").into()).collect();
     let body = body.collect().await.expect("a whole body").to_bytes();
     let body = String::from_utf8(body.into()).expect("text");
-    Some(Response { status: head.status.as_u16(), set_cookie, body })
+    Ok(Response { status: head.status.as_u16(), set_cookie, body })
 }
 
 /// The connection is driven by whoever waits for the response, and closed with them.

@@ -243,7 +243,7 @@ fn needs_no_more(metadata: &Value) -> Result<()> {
                 return Err(format!("{}: {name} needs Rust {needs}", text(&package["name"])));
             }
             let edges = array(&of_id(&metadata["resolve"]["nodes"], id)["deps"]);
-            for edge in edges.iter().filter(|edge| follows(package, edge)) {
+            for edge in edges.iter().filter(|edge| follows(metadata, package, edge)) {
                 if !seen.contains(&&edge["pkg"]) {
                     seen.push(&edge["pkg"]);
                 }
@@ -254,15 +254,28 @@ fn needs_no_more(metadata: &Value) -> Result<()> {
 }
 
 /// Whether who builds this member builds that dependency. Tests do not count; and where another member comes with a
-/// feature, so does what that one needs.
-fn follows(member: &Value, edge: &Value) -> bool {
+/// feature, so does what that one needs, also where this one names it as well.
+fn follows(metadata: &Value, member: &Value, edge: &Value) -> bool {
     let is_built = array(&edge["dep_kinds"]).iter().any(|kind| kind["kind"] != "dev");
-    let comes_with_a_feature = array(&member["dependencies"]).iter().any(|dependency| {
-        dependency["optional"] == true
-            && dependency["path"].is_string()
-            && text(&dependency["name"]).replace('-', "_") == text(&edge["name"])
+    let optional =
+        || array(&member["dependencies"]).iter().filter(|dependency| dependency["optional"] == true);
+    let is = |dependency: &&Value| text(&dependency["name"]).replace('-', "_") == text(&edge["name"]);
+    let comes_with_a_feature = optional().filter(is).any(|dependency| {
+        let members = || optional().filter(|dependency| dependency["path"].is_string());
+        dependency["path"].is_string() || members().any(|other| needs(metadata, other, &edge["pkg"]))
     });
     is_built && !comes_with_a_feature
+}
+
+/// Whether the package of this dependency has that one among its own.
+fn needs(metadata: &Value, dependency: &Value, id: &Value) -> bool {
+    let is_it = |package: &&Value| package["name"] == dependency["name"];
+    let package = array(&metadata["packages"]).iter().find(is_it);
+    package.is_some_and(|package| {
+        array(&of_id(&metadata["resolve"]["nodes"], &package["id"])["deps"])
+            .iter()
+            .any(|edge| edge["pkg"] == *id)
+    })
 }
 
 /// The members that are published.
@@ -306,10 +319,13 @@ mod tests {
 
     use super::{needs_no_more, published, text};
 
-    /// `app` has `time`, and with a feature `sql`, which has `sqlx`; its tests have `criterion`.
+    /// `app` has `time`, and with a feature `sql`, which has `sqlx`, as `app` itself has with it; its tests have `criterion`.
     fn metadata(app: &str) -> Value {
         let package = |id: &str, rust: Option<&str>, dependencies: Value| json!({ "id": id, "name": id, "rust_version": rust, "publish": null, "dependencies": dependencies });
-        let sql = json!([{ "name": "sql", "optional": true, "path": "/sql" }]);
+        let sql = json!([
+            { "name": "sql", "optional": true, "path": "/sql" },
+            { "name": "sqlx", "optional": true },
+        ]);
         let edge =
             |to: &str, kind: Option<&str>| json!({ "pkg": to, "name": to, "dep_kinds": [{ "kind": kind }] });
         json!({
@@ -323,7 +339,9 @@ mod tests {
                 package("old", None, json!([])),
             ],
             "resolve": { "nodes": [
-                { "id": "app", "deps": [edge("old", None), edge("sql", None), edge("criterion", Some("dev"))] },
+                { "id": "app", "deps": [
+                    edge("old", None), edge("sql", None), edge("sqlx", None), edge("criterion", Some("dev"))
+                ] },
                 { "id": "old", "deps": [edge("time", Some("build")), edge("app", None)] },
                 { "id": "sql", "deps": [edge("sqlx", None)] },
             ] },
@@ -335,6 +353,9 @@ mod tests {
         assert_eq!(needs_no_more(&metadata("1.88")), Ok(()));
         assert_eq!(needs_no_more(&metadata("1.100")), Ok(()));
         assert_eq!(needs_no_more(&metadata("1.87")), Err("app: time needs Rust 1.88.0".into()));
+        let mut alone = metadata("1.88");
+        alone["resolve"]["nodes"][2]["deps"] = json!([]);
+        assert_eq!(needs_no_more(&alone), Err("app: sqlx needs Rust 1.94.0".into()), "no member brings it");
         let mut metadata = metadata("1.88");
         metadata["packages"][1]["rust_version"] = "1.93.1".into();
         assert_eq!(needs_no_more(&metadata), Err("sql: sqlx needs Rust 1.94.0".into()));

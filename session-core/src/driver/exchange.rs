@@ -14,6 +14,7 @@ use std::{
 use tracing::Span;
 
 use crate::{
+    driver::line,
     driver::session::SessionHandle,
     driver::sessions::Sessions,
     error::{EndError, Error},
@@ -38,8 +39,10 @@ struct Inner {
     outer: Option<Exchange>,
     /// Of the outermost one: another layer is below it.
     has_inner: AtomicBool,
-    /// Of the outermost one: the cookies that each of them, by its address, has given to the response.
-    sent: Mutex<Vec<(usize, Vec<String>)>>,
+    /// By which the outermost one knows it.
+    number: u64,
+    /// Of the outermost one: the cookies that each of them, by its number, has given to the response.
+    sent: Mutex<Vec<(u64, Vec<String>)>>,
     session: OnceLock<Option<SessionHandle>>,
     /// Computed for this request, and by nobody again: of an application's function.
     attributes: OnceLock<Arc<CookieOptions>>,
@@ -73,6 +76,9 @@ impl Sessions {
     pub fn exchange_below<M: 'static>(&self, outer: Option<&Exchange>) -> Exchange {
         if let Some(outer) = outer {
             outer.outermost().has_inner.store(true, Ordering::Relaxed);
+            // Its response was thrown away by whoever calls this layer again.
+            let before = |other: &&Exchange| other.has_ended() && other.0.sessions.is(self);
+            outer.outwards().filter(before).for_each(|other| drop(other.gave(&[])));
         }
         let span = tracing::debug_span!("session");
         Exchange(Arc::new(Inner {
@@ -80,6 +86,7 @@ impl Sessions {
             marker: TypeId::of::<M>(),
             outer: outer.cloned(),
             has_inner: AtomicBool::new(false),
+            number: line::ticket(),
             sent: Mutex::default(),
             session: OnceLock::new(),
             attributes: OnceLock::new(),
@@ -143,6 +150,14 @@ impl Exchange {
             Some(session) => session.is_some(),
             None => self.0.sessions.covers(request, self.attributes(request)),
         }
+    }
+
+    /// Whether this one, or one of the layers around, under this marker and still under way, [serves](Self::serves) the request: what an
+    /// adapter asks before it begins another.
+    #[must_use]
+    pub fn is_served<M: 'static>(&self, request: &RequestInfo<'_>) -> bool {
+        let is_marked = |exchange: &&Self| exchange.0.marker == TypeId::of::<M>() && !exchange.has_ended();
+        self.outwards().find(is_marked).is_some_and(|exchange| exchange.serves(request))
     }
 
     fn attributes(&self, request: &RequestInfo<'_>) -> Option<&Arc<CookieOptions>> {
@@ -217,7 +232,8 @@ impl Exchange {
     /// # Errors
     /// The session could not be saved ([`SaveError::Fail`](crate::SaveError::Fail)). The client shall get an empty response with the
     /// [status](Error::status) of the error and its own [`cookies`](EndError::cookies), among them those that other session layers
-    /// have given to the response that it replaces; and the log the cause ([`Error::log`]). Asking again tries again.
+    /// have given to the response that it replaces; and the log the cause ([`Error::log`]). Asking again tries again: the cookies of
+    /// a try that failed are to be kept then.
     pub async fn end(&self) -> Result<Vec<String>, EndError> {
         let session = match (self.ends_unasked(), self.0.session.get()) {
             (false, Some(Some(session))) => session,
@@ -241,9 +257,8 @@ impl Exchange {
             return None;
         }
         let mut sent = outermost.sent.lock().unwrap_or_else(PoisonError::into_inner);
-        let this = Arc::as_ptr(&self.0).addr();
-        sent.retain(|(by, _)| *by != this);
-        sent.push((this, cookies.to_vec()));
+        sent.retain(|(by, _)| *by != self.0.number);
+        sent.push((self.0.number, cookies.to_vec()));
         Some(sent.iter().flat_map(|(_, cookies)| cookies).cloned().collect())
     }
 
