@@ -12,7 +12,7 @@ pub mod where_the_layer_goes {}
 
 pub use crate::{
     open::{OpenStoreError, open_store},
-    session::Session,
+    session::{Session, TypedSession},
 };
 
 /// The layer and the extractor for axum and every tower HTTP service.
@@ -24,7 +24,7 @@ pub mod axum {
         Encrypted, ResponseFuture, SessionError, SessionLayer, SessionService, session, session_of,
     };
 
-    pub use crate::Session;
+    pub use crate::{Session, TypedSession};
 }
 
 /// The middleware and the extractor for actix-web.
@@ -34,7 +34,7 @@ pub mod actix {
     #[doc(inline)]
     pub use session_actix::{MaybeSession, SessionError, SessionExt, SessionMiddleware, SessionService};
 
-    pub use crate::Session;
+    pub use crate::{Session, TypedSession};
 }
 
 /// The fairing and the request guard for Rocket.
@@ -44,7 +44,7 @@ pub mod rocket {
     #[doc(inline)]
     pub use session_rocket::{MaybeSession, SessionError, SessionFairing, session, session_of};
 
-    pub use crate::Session;
+    pub use crate::{Session, TypedSession};
 }
 
 /// The Redis store, sharing records with connect-redis.

@@ -5,7 +5,6 @@ use std::{
     fmt,
     future::{Future, Ready, ready},
     marker::PhantomData,
-    ops::Deref,
     pin::Pin,
     rc::Rc,
 };
@@ -21,7 +20,8 @@ use actix_web::{
     },
 };
 use session_core::{
-    Error, Exchange, Failure, Lasting, Options, OptionsError, RequestInfo, Rest, SessionHandle, Sessions,
+    Error, Exchange, Failure, Lasting, Options, OptionsError, RequestInfo, Rest, SessionData, SessionHandle,
+    Sessions, TypedHandle,
 };
 
 /// The middleware that gives every request below it its session.
@@ -257,42 +257,13 @@ fn describe<T>(request: &HttpRequest, then: impl FnOnce(&RequestInfo<'_>) -> T) 
     then(&RequestInfo::new(uri, encrypted, &each).with_method(request.method().as_str()).with_peer(peer))
 }
 
-/// The session of the request, as an extractor. All that it can do stands at [`SessionHandle`], which it is behind `Deref`. `M` is the
-/// marker of its middleware, where there are [several](SessionMiddleware::marked).
-///
-/// Beware of `Option<Session>`, which actix-web makes of every extractor: it is `None` also when the store failed. Where
-/// a request may be outside the cookie's path, take [`MaybeSession`].
-pub struct Session<M = ()> {
-    handle: SessionHandle,
-    marker: PhantomData<fn() -> M>,
-}
-
-impl<M> Session<M> {
-    /// The handle, for what outlives the handler.
-    #[must_use]
-    pub fn into_handle(self) -> SessionHandle {
-        self.handle
-    }
-}
-
-impl<M> Clone for Session<M> {
-    fn clone(&self) -> Self {
-        Self { handle: self.handle.clone(), marker: PhantomData }
-    }
-}
-
-impl<M> fmt::Debug for Session<M> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.handle.fmt(f)
-    }
-}
-
-impl<M> Deref for Session<M> {
-    type Target = SessionHandle;
-
-    fn deref(&self) -> &SessionHandle {
-        &self.handle
-    }
+session_core::extractor! {
+    /// The session of the request, as an extractor. All that it can do stands at [`SessionHandle`], which it is behind `Deref`. `M` is the
+    /// marker of its middleware, where there are [several](SessionMiddleware::marked).
+    ///
+    /// Beware of `Option<Session>`, which actix-web makes of every extractor: it is `None` also when the store failed. Where
+    /// a request may be outside the cookie's path, take [`MaybeSession`].
+    pub struct Session(SessionHandle);
 }
 
 impl<M: 'static> FromRequest for Session<M> {
@@ -301,39 +272,13 @@ impl<M: 'static> FromRequest for Session<M> {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let session = request.session_of::<M>();
-        Box::pin(async {
-            let handle = session.await?.ok_or(Error::OutsidePath)?;
-            Ok(Self { handle, marker: PhantomData })
-        })
+        Box::pin(async { Ok(session.await?.ok_or(Error::OutsidePath)?.into()) })
     }
 }
 
-/// The session of a request that may be outside the cookie's path: there it is none. A store that failed is an error.
-pub struct MaybeSession<M = ()> {
-    handle: Option<SessionHandle>,
-    marker: PhantomData<fn() -> M>,
-}
-
-impl<M> MaybeSession<M> {
-    /// The handle, for what outlives the handler.
-    #[must_use]
-    pub fn into_handle(self) -> Option<SessionHandle> {
-        self.handle
-    }
-}
-
-impl<M> Deref for MaybeSession<M> {
-    type Target = Option<SessionHandle>;
-
-    fn deref(&self) -> &Option<SessionHandle> {
-        &self.handle
-    }
-}
-
-impl<M> fmt::Debug for MaybeSession<M> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.handle.fmt(f)
-    }
+session_core::extractor! {
+    /// The session of a request that may be outside the cookie's path: there it is none. A store that failed is an error.
+    pub struct MaybeSession(Option<SessionHandle>);
 }
 
 impl<M: 'static> FromRequest for MaybeSession<M> {
@@ -342,7 +287,23 @@ impl<M: 'static> FromRequest for MaybeSession<M> {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let session = request.session_of::<M>();
-        Box::pin(async { Ok(Self { handle: session.await?, marker: PhantomData }) })
+        Box::pin(async { Ok(session.await?.into()) })
+    }
+}
+
+session_core::extractor! {
+    /// The session of the request as one value of the application's own, as an extractor: `TypedSession<Cart>` for a `Cart` that is
+    /// [`SessionData`], which has an example. All that it can do stands at [`TypedHandle`].
+    pub struct TypedSession<T>(TypedHandle<T>);
+}
+
+impl<T: SessionData + 'static, M: 'static> FromRequest for TypedSession<T, M> {
+    type Error = SessionError;
+    type Future = Responding<Result<Self, SessionError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let session = request.session_of::<M>();
+        Box::pin(async { Ok(session.await?.ok_or(Error::OutsidePath)?.typed().into()) })
     }
 }
 

@@ -8,14 +8,16 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use actix_web::{
     App, HttpResponse, HttpServer,
-    dev::Service as _,
+    body::MessageBody,
+    dev::{Service as _, ServiceRequest, ServiceResponse},
+    error::ErrorRequestTimeout,
     http::StatusCode,
-    middleware::{Compress, DefaultHeaders},
+    middleware::{Compress, Condition, DefaultHeaders, Next, from_fn},
     rt::System,
     test as server,
     web::{self, Bytes},
@@ -25,6 +27,7 @@ use session_actix::{Session, SessionError, SessionMiddleware};
 use session_core::{MemoryStore, OnDisconnect, Options, Sid, Store};
 use session_testkit::{Browser, Captured, run};
 use test_support::sockets::{Protocol, Socket};
+use tokio::sync::Semaphore;
 
 fn options(store: &Arc<MemoryStore>) -> Options {
     Options::new("keyboard cat").store(Arc::clone(store))
@@ -116,6 +119,78 @@ fn a_panic_drops_what_was_not_acknowledged() {
                 (held("sum").await.as_deref(), held("before").await, held("n").await.as_deref()),
                 (Some("1"), None, Some("2"))
             );
+        }
+    });
+}
+
+/// Gives up after a moment, as middleware of actix-web does: with an error.
+async fn time_out(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
+    let answer = tokio::time::timeout(Duration::from_millis(50), next.call(request)).await;
+    answer.unwrap_or_else(|_| Err(ErrorRequestTimeout("")))
+}
+
+/// Below, the session is saved as far as the handler came; above, it is as when the client has gone.
+#[test]
+fn a_time_out_below_ends_the_handler_and_one_above_is_as_a_client_that_has_gone() {
+    run(async {
+        for (is_below, policy) in [
+            (true, OnDisconnect::Finish),
+            (true, OnDisconnect::Cancel),
+            (false, OnDisconnect::Finish),
+            (false, OnDisconnect::Cancel),
+        ] {
+            let (store, gate) = (Arc::new(MemoryStore::new()), Arc::new(Semaphore::new(0)));
+            let opened = Arc::clone(&gate);
+            let slow = move |session: Session| {
+                let opened = Arc::clone(&opened);
+                async move {
+                    session.update("sum", |sum: Option<u32>| sum.unwrap_or(0) + 1).await?;
+                    session.insert("before", true)?;
+                    drop(opened.acquire().await);
+                    session.insert("after", true)?;
+                    Ok::<_, SessionError>("done")
+                }
+            };
+            let id = async |session: Session| {
+                session.insert("n", 0)?;
+                Ok::<_, SessionError>(session.id().as_str().to_owned())
+            };
+            let sessions = || middleware(options(&store).on_disconnect(policy));
+            let routes = App::new().route("/id", web::get().to(id)).route("/slow", web::get().to(slow));
+            let app = routes
+                .wrap(Condition::new(is_below, from_fn(time_out)))
+                .wrap(sessions())
+                .wrap(Condition::new(!is_below, from_fn(time_out)));
+            let app = server::init_service(app).await;
+            let sent = actix_web::rt::spawn(async move {
+                let response = app.call(server::TestRequest::with_uri("/id").to_request()).await.unwrap();
+                let cookie = response.headers().get("set-cookie").unwrap().clone();
+                let sid = String::from_utf8(server::read_body(response).await.into()).unwrap();
+                let slow = server::TestRequest::with_uri("/slow").insert_header(("cookie", cookie));
+                let answer = app.call(slow.to_request()).await;
+                let answer = answer.map_or_else(
+                    |error| error.error_response(),
+                    |answer| answer.into_parts().1.map_into_boxed_body(),
+                );
+                (answer.status(), Sid::from(sid))
+            });
+            let (status, sid) = sent.await.unwrap();
+            assert_eq!(status, StatusCode::REQUEST_TIMEOUT);
+            let held = async |key| held(&store, &sid, key).await;
+            assert_eq!(held("sum").await.as_deref(), Some("1"), "it was acknowledged");
+            assert_eq!(held("before").await.is_some(), is_below);
+            gate.add_permits(1);
+            let finishes = !is_below && policy == OnDisconnect::Finish;
+            let begun = Instant::now();
+            while finishes && held("after").await.is_none() {
+                assert!(begun.elapsed() < Duration::from_secs(20), "the handler was to finish");
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            assert_eq!(held("after").await.is_some(), finishes);
+            assert_eq!(gate.available_permits(), 1, "nobody is there any more");
         }
     });
 }

@@ -46,31 +46,72 @@ async fn served(layers: Layers, protocol: Protocol) -> Socket {
     Socket::new(address, protocol, move || _ = futures_util::FutureExt::now_or_never(handle.stop(false)))
 }
 
+/// Connections are kept: who hangs up resets one, or over HTTP/2 a stream of it.
+async fn kept(layers: Layers, protocol: Protocol) -> Socket {
+    served(layers, protocol).await.keeping()
+}
+
 mod http1 {
+    use super::{Protocol::Http1, served};
+
     session_testkit::socket_contract!(
-        async |layers| super::served(layers, super::Protocol::Http1).await,
+        async |layers| served(layers, Http1).await,
         a_peer_is_trusted_by_its_address,
         a_proxy_is_believed_only_when_it_is_trusted,
-        who_hangs_up_in_the_middle_of_a_handler_cancels_it,
-        who_hangs_up_before_the_session_is_asked_for_ends_the_request,
-        what_is_left_of_a_request_goes_on_in_a_task_of_its_own
+        a_body_that_never_ends_harms_no_session
     );
+    session_testkit::hang_up_contract!(async |layers| served(layers, Http1).await, dropped);
+}
+
+mod http1_kept {
+    use super::{Protocol::Http1, kept};
+
+    session_testkit::socket_contract!(
+        async |layers| kept(layers, Http1).await,
+        a_body_that_never_ends_harms_no_session
+    );
+    session_testkit::hang_up_contract!(async |layers| kept(layers, Http1).await, dropped);
 }
 
 mod http1_tls {
+    use super::{Protocol::Http1Tls, served};
+
     session_testkit::socket_contract!(
-        async |layers| super::served(layers, super::Protocol::Http1Tls).await,
+        async |layers| served(layers, Http1Tls).await,
         a_connection_that_is_encrypted_is_secure,
-        who_hangs_up_in_the_middle_of_a_handler_cancels_it,
-        who_hangs_up_before_the_session_is_asked_for_ends_the_request,
-        what_is_left_of_a_request_goes_on_in_a_task_of_its_own
+        a_body_that_never_ends_harms_no_session
     );
+    session_testkit::hang_up_contract!(async |layers| served(layers, Http1Tls).await, dropped);
+}
+
+mod http1_tls_kept {
+    use super::{Protocol::Http1Tls, kept};
+
+    session_testkit::socket_contract!(
+        async |layers| kept(layers, Http1Tls).await,
+        a_body_that_never_ends_harms_no_session
+    );
+    session_testkit::hang_up_contract!(async |layers| kept(layers, Http1Tls).await, dropped);
 }
 
 /// Here each request has a task of its own, which nobody drops.
 mod http2_tls {
+    use super::{Protocol::Http2Tls, served};
+
     session_testkit::socket_contract!(
-        async |layers| super::served(layers, super::Protocol::Http2Tls).await,
-        a_connection_that_is_encrypted_is_secure
+        async |layers| served(layers, Http2Tls).await,
+        a_connection_that_is_encrypted_is_secure,
+        a_body_that_never_ends_harms_no_session
     );
+    session_testkit::hang_up_contract!(async |layers| served(layers, Http2Tls).await);
+}
+
+mod http2_tls_kept {
+    use super::{Protocol::Http2Tls, kept};
+
+    session_testkit::socket_contract!(
+        async |layers| kept(layers, Http2Tls).await,
+        a_body_that_never_ends_harms_no_session
+    );
+    session_testkit::hang_up_contract!(async |layers| kept(layers, Http2Tls).await);
 }

@@ -5,7 +5,6 @@ use std::{
     fmt,
     marker::PhantomData,
     net::SocketAddr,
-    ops::Deref,
     pin::Pin,
     task::{Context, Poll, ready},
 };
@@ -21,7 +20,8 @@ use http::{
 };
 use pin_project_lite::pin_project;
 use session_core::{
-    Error, Exchange, Failure, Lasting, Options, OptionsError, RequestInfo, Rest, SessionHandle, Sessions,
+    Error, Exchange, Failure, Lasting, Options, OptionsError, RequestInfo, Rest, SessionData, SessionHandle,
+    Sessions, TypedHandle,
 };
 use tower_layer::Layer;
 use tower_service::Service;
@@ -319,49 +319,19 @@ fn describe<T>(
 #[derive(Clone, Copy, Debug)]
 pub struct Encrypted;
 
-/// The session of the request, as an extractor. All that it can do stands at [`SessionHandle`], which it is behind `Deref`. `M` is the
-/// marker of its layer, where there are [several](SessionLayer::marked).
-///
-/// `Option<Session>` is `None` where the request's path is outside the cookie's path.
-pub struct Session<M = ()> {
-    handle: SessionHandle,
-    marker: PhantomData<fn() -> M>,
-}
-
-impl<M> Session<M> {
-    /// The handle, for what outlives the handler.
-    #[must_use]
-    pub fn into_handle(self) -> SessionHandle {
-        self.handle
-    }
-}
-
-impl<M> Clone for Session<M> {
-    fn clone(&self) -> Self {
-        Self { handle: self.handle.clone(), marker: PhantomData }
-    }
-}
-
-impl<M> fmt::Debug for Session<M> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.handle.fmt(f)
-    }
-}
-
-impl<M> Deref for Session<M> {
-    type Target = SessionHandle;
-
-    fn deref(&self) -> &SessionHandle {
-        &self.handle
-    }
+session_core::extractor! {
+    /// The session of the request, as an extractor. All that it can do stands at [`SessionHandle`], which it is behind `Deref`. `M` is the
+    /// marker of its layer, where there are [several](SessionLayer::marked).
+    ///
+    /// `Option<Session>` is `None` where the request's path is outside the cookie's path.
+    pub struct Session(SessionHandle);
 }
 
 impl<S: Send + Sync, M: 'static> FromRequestParts<S> for Session<M> {
     type Rejection = SessionError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, SessionError> {
-        let handle = session_of::<M>(parts).await?.ok_or(Error::OutsidePath)?;
-        Ok(Self { handle, marker: PhantomData })
+        Ok(session_of::<M>(parts).await?.ok_or(Error::OutsidePath)?.into())
     }
 }
 
@@ -369,8 +339,21 @@ impl<S: Send + Sync, M: 'static> OptionalFromRequestParts<S> for Session<M> {
     type Rejection = SessionError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, SessionError> {
-        let handle = session_of::<M>(parts).await?;
-        Ok(handle.map(|handle| Self { handle, marker: PhantomData }))
+        Ok(session_of::<M>(parts).await?.map(Self::from))
+    }
+}
+
+session_core::extractor! {
+    /// The session of the request as one value of the application's own, as an extractor: `TypedSession<Cart>` for a `Cart` that is
+    /// [`SessionData`], which has an example. All that it can do stands at [`TypedHandle`].
+    pub struct TypedSession<T>(TypedHandle<T>);
+}
+
+impl<S: Send + Sync, T: SessionData, M: 'static> FromRequestParts<S> for TypedSession<T, M> {
+    type Rejection = SessionError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, SessionError> {
+        Ok(session_of::<M>(parts).await?.ok_or(Error::OutsidePath)?.typed().into())
     }
 }
 

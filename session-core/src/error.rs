@@ -74,6 +74,21 @@ pub enum Error {
         /// What does not fit, in words of the type (``missing field `zip` ``), else where in the value.
         reason: String,
     },
+    /// The data as a whole are not of the type asked for ([`SessionData`](crate::SessionData) without a key).
+    #[error("the session's data are no {}: {reason}", without_modules(.expected))]
+    DeserializeData {
+        /// The Rust type that was asked for.
+        expected: &'static str,
+        /// As in [`Deserialize`](Self::Deserialize).
+        reason: String,
+    },
+    /// The value that is to be the whole of the data has no JSON text, or one that is no object.
+    #[error(
+        "a {} is not written as a JSON object: only a struct, or a map whose keys are strings, can be all of a session's data; else \
+         give it a key",
+        without_modules(.0)
+    )]
+    NoObject(&'static str),
     /// On the way to a path stands a value that is neither an object nor a list with such an item.
     #[error("the session has a value at {path:?} that nothing can be put into")]
     NoPlace {

@@ -4,6 +4,7 @@
 mod clock;
 mod driver;
 mod error;
+mod extractor;
 #[cfg(feature = "__fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -23,6 +24,7 @@ pub use crate::{
     driver::lasting::{Lasting, Rest},
     driver::session::SessionHandle,
     driver::sessions::Sessions,
+    driver::typed::{SessionData, TypedHandle},
     error::{CookieError, EndError, Error, Failure, OptionsError, StoreError},
     options::Options,
     options::cookie_options::{CookieOptions, SameSiteOption, Secure},

@@ -380,6 +380,27 @@ fn a_secure_cookie_over_an_insecure_connection_is_told_once() {
     assert!(text.contains("set the option proxy"), "{text}");
 }
 
+/// Of one name: which of them counts is the client's order.
+#[test]
+fn several_cookies_of_the_name_are_told_once() {
+    for app in apps() {
+        let sid = app.log_in();
+        let (ours, planted) = (common::cookie(&sid), "sid=s:planted.x".to_owned());
+        let tellings = |requests: &[&[String]]| {
+            let (_, text) = told(|| {
+                requests.iter().for_each(|cookies| drop(app.ask(cookies)));
+                vec![sid.clone()]
+            });
+            assert!(!text.contains("planted"), "{text}");
+            text.lines().filter(|line| line.contains("several cookies of this name")).count()
+        };
+        let beside = "theme=dark; sidebar=1; a=sid=2".to_owned();
+        assert_eq!(tellings(&[std::slice::from_ref(&ours), &[beside, ours.clone()]]), 0);
+        let in_one = format!("{ours}; {planted}");
+        assert_eq!(tellings(&[&[in_one], &[planted, ours]]), 1);
+    }
+}
+
 /// One request of a visitor who logs in.
 fn log_in(sessions: &Sessions) -> SessionHandle {
     let exchange = sessions.exchange();

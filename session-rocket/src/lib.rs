@@ -4,7 +4,6 @@
 use std::{
     fmt,
     marker::PhantomData,
-    ops::Deref,
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -16,7 +15,10 @@ use rocket::{
     response::Responder,
     route,
 };
-use session_core::{Error, Exchange, Failure, Options, OptionsError, RequestInfo, SessionHandle, Sessions};
+use session_core::{
+    Error, Exchange, Failure, Options, OptionsError, RequestInfo, SessionData, SessionHandle, Sessions,
+    TypedHandle,
+};
 
 /// The fairing that gives every request its session.
 ///
@@ -112,8 +114,8 @@ impl<M: 'static> Fairing for SessionFairing<M> {
         // A clone of a local client's request shares what the first one had.
         let around = exchange(request).filter(|around| !around.has_ended());
         // What the fairing before this one serves is its own, as in Express.
-        let outer = around.as_ref().and_then(Exchange::marked::<M>);
-        if outer.is_some_and(|outer| describe(request, |info| outer.serves(info))) {
+        let is_served = |around: &Exchange| describe(request, |info| around.is_served::<M>(info));
+        if around.as_ref().is_some_and(is_served) {
             return;
         }
         let exchange = self.sessions.exchange_below::<M>(around.as_ref());
@@ -219,42 +221,13 @@ impl route::Handler for Unreadable {
     }
 }
 
-/// The session of the request, as a request guard. All that it can do stands at [`SessionHandle`], which it is behind `Deref`. `M` is
-/// the marker of its fairing, where there are [several](SessionFairing::marked). Catchers get it with `request.guard::<Session>()`.
-///
-/// Beware of `Option<Session>`, which Rocket makes of every guard: it is `None` also when the store failed. Where a
-/// request may be outside the cookie's path, take [`MaybeSession`].
-pub struct Session<M = ()> {
-    handle: SessionHandle,
-    marker: PhantomData<fn() -> M>,
-}
-
-impl<M> Session<M> {
-    /// The handle, for what outlives the handler.
-    #[must_use]
-    pub fn into_handle(self) -> SessionHandle {
-        self.handle
-    }
-}
-
-impl<M> Clone for Session<M> {
-    fn clone(&self) -> Self {
-        Self { handle: self.handle.clone(), marker: PhantomData }
-    }
-}
-
-impl<M> fmt::Debug for Session<M> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.handle.fmt(f)
-    }
-}
-
-impl<M> Deref for Session<M> {
-    type Target = SessionHandle;
-
-    fn deref(&self) -> &SessionHandle {
-        &self.handle
-    }
+session_core::extractor! {
+    /// The session of the request, as a request guard. All that it can do stands at [`SessionHandle`], which it is behind `Deref`. `M` is
+    /// the marker of its fairing, where there are [several](SessionFairing::marked). Catchers get it with `request.guard::<Session>()`.
+    ///
+    /// Beware of `Option<Session>`, which Rocket makes of every guard: it is `None` also when the store failed. Where a
+    /// request may be outside the cookie's path, take [`MaybeSession`].
+    pub struct Session(SessionHandle);
 }
 
 #[rocket::async_trait]
@@ -262,38 +235,13 @@ impl<'r, M: 'static> FromRequest<'r> for Session<M> {
     type Error = SessionError;
 
     async fn from_request(request: &'r Request<'_>) -> Outcome<Self, SessionError> {
-        let session = session_of::<M>(request).await;
-        let handle = session.and_then(|session| session.ok_or_else(|| Error::OutsidePath.into()));
-        guarded(handle.map(|handle| Self { handle, marker: PhantomData }))
+        guarded(present::<M>(request).await.map(Self::from))
     }
 }
 
-/// The session of a request that may be outside the cookie's path: there it is none. A store that failed is an error.
-pub struct MaybeSession<M = ()> {
-    handle: Option<SessionHandle>,
-    marker: PhantomData<fn() -> M>,
-}
-
-impl<M> MaybeSession<M> {
-    /// The handle, for what outlives the handler.
-    #[must_use]
-    pub fn into_handle(self) -> Option<SessionHandle> {
-        self.handle
-    }
-}
-
-impl<M> Deref for MaybeSession<M> {
-    type Target = Option<SessionHandle>;
-
-    fn deref(&self) -> &Option<SessionHandle> {
-        &self.handle
-    }
-}
-
-impl<M> fmt::Debug for MaybeSession<M> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.handle.fmt(f)
-    }
+session_core::extractor! {
+    /// The session of a request that may be outside the cookie's path: there it is none. A store that failed is an error.
+    pub struct MaybeSession(Option<SessionHandle>);
 }
 
 #[rocket::async_trait]
@@ -301,8 +249,27 @@ impl<'r, M: 'static> FromRequest<'r> for MaybeSession<M> {
     type Error = SessionError;
 
     async fn from_request(request: &'r Request<'_>) -> Outcome<Self, SessionError> {
-        guarded(session_of::<M>(request).await.map(|handle| Self { handle, marker: PhantomData }))
+        guarded(session_of::<M>(request).await.map(Self::from))
     }
+}
+
+session_core::extractor! {
+    /// The session of the request as one value of the application's own, as a request guard: `TypedSession<Cart>` for a `Cart` that is
+    /// [`SessionData`], which has an example. All that it can do stands at [`TypedHandle`].
+    pub struct TypedSession<T>(TypedHandle<T>);
+}
+
+#[rocket::async_trait]
+impl<'r, T: SessionData, M: 'static> FromRequest<'r> for TypedSession<T, M> {
+    type Error = SessionError;
+
+    async fn from_request(request: &'r Request<'_>) -> Outcome<Self, SessionError> {
+        guarded(present::<M>(request).await.map(|session| session.typed().into()))
+    }
+}
+
+async fn present<M: 'static>(request: &Request<'_>) -> Result<SessionHandle, SessionError> {
+    session_of::<M>(request).await?.ok_or_else(|| Error::OutsidePath.into())
 }
 
 fn guarded<T>(session: Result<T, SessionError>) -> Outcome<T, SessionError> {

@@ -36,24 +36,68 @@ async fn served(layers: Layers, protocol: Protocol) -> Socket {
     Socket::new(address, protocol, || stop.notify())
 }
 
+/// Connections are kept: who hangs up resets one, or over HTTP/2 a stream of it.
+async fn kept(layers: Layers, protocol: Protocol) -> Socket {
+    served(layers, protocol).await.keeping()
+}
+
 mod http1 {
+    use super::{Protocol::Http1, served};
+
     session_testkit::socket_contract!(
-        async |layers| super::served(layers, super::Protocol::Http1).await,
+        async |layers| served(layers, Http1).await,
         a_peer_is_trusted_by_its_address,
-        a_proxy_is_believed_only_when_it_is_trusted
+        a_proxy_is_believed_only_when_it_is_trusted,
+        a_body_that_never_ends_harms_no_session
     );
+    session_testkit::hang_up_contract!(async |layers| served(layers, Http1).await);
+}
+
+mod http1_kept {
+    use super::{Protocol::Http1, kept};
+
+    session_testkit::socket_contract!(
+        async |layers| kept(layers, Http1).await,
+        a_body_that_never_ends_harms_no_session
+    );
+    session_testkit::hang_up_contract!(async |layers| kept(layers, Http1).await);
 }
 
 mod http1_tls {
+    use super::{Protocol::Http1Tls, served};
+
     session_testkit::socket_contract!(
-        async |layers| super::served(layers, super::Protocol::Http1Tls).await,
-        a_connection_that_is_encrypted_is_secure
+        async |layers| served(layers, Http1Tls).await,
+        a_connection_that_is_encrypted_is_secure,
+        a_body_that_never_ends_harms_no_session
     );
+    session_testkit::hang_up_contract!(async |layers| served(layers, Http1Tls).await);
 }
 
-mod http2_tls {
+mod http1_tls_kept {
+    use super::{Protocol::Http1Tls, kept};
+
     session_testkit::socket_contract!(
-        async |layers| super::served(layers, super::Protocol::Http2Tls).await,
+        async |layers| kept(layers, Http1Tls).await,
+        a_body_that_never_ends_harms_no_session
+    );
+    session_testkit::hang_up_contract!(async |layers| kept(layers, Http1Tls).await);
+}
+
+/// Here Rocket answers nothing until the request's body has ended, of a route without a session neither.
+mod http2_tls {
+    use super::{Protocol::Http2Tls, served};
+
+    session_testkit::socket_contract!(
+        async |layers| served(layers, Http2Tls).await,
         a_connection_that_is_encrypted_is_secure
     );
+    session_testkit::hang_up_contract!(async |layers| served(layers, Http2Tls).await);
+}
+
+mod http2_tls_kept {
+    use super::{Protocol::Http2Tls, kept};
+
+    session_testkit::socket_contract!(async |layers| kept(layers, Http2Tls).await);
+    session_testkit::hang_up_contract!(async |layers| kept(layers, Http2Tls).await);
 }

@@ -15,6 +15,7 @@
 //! | `/mounted/optional` | as `/optional`, in a nested router, scope or mount |
 //! | `/second/…` | as *answer*, on the session of the layer that is marked [`Second`] |
 //! | `/both/…` | lets [`both`] work on the two, and answers what it says |
+//! | `/typed/…` | takes a `TypedSession<Basket>`, and answers what [`typed`] says |
 //! | `/unasked/…` | waits as [`unasked`] does, and asks for no session |
 //! | everything else | *answer* |
 //!
@@ -23,31 +24,20 @@
 //! the client sent, before anything was mounted.
 
 use std::{
-    collections::{HashMap, HashSet},
     future::{Future, poll_fn},
-    pin::pin,
-    sync::{
-        Arc, LazyLock, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::{Duration, Instant},
+    sync::Arc,
 };
 
-use futures_util::{
-    FutureExt as _,
-    future::{join_all, poll_immediate},
-};
+use futures_util::future::{join_all, poll_immediate};
+use serde::{Deserialize, Serialize};
 use session_core::{
-    CookieOptions, Error, MemoryStore, OnDisconnect, Options, Proxy, Secret, Secure, SessionHandle, Sessions,
-    Sid, Store,
-};
-use tokio::{
-    sync::oneshot,
-    task::{Id, try_id},
+    AdminStore, CookieOptions, Error, MemoryStore, Options, Proxy, Record, Secret, Secure, SessionData,
+    SessionHandle, Sessions, Sid, Store, TypedHandle,
 };
 
+use self::hang_ups::{Gate, stored, until};
 use crate::{
-    browser::{App, Browser, Request, Response},
+    browser::{App, Body, Browser, Request, Response},
     log::Captured,
     stores::{CANARY, Call, FailingStore, GatedStore, RecordingStore},
 };
@@ -101,80 +91,6 @@ pub async fn answer(session: &SessionHandle, path: &str) -> Result<String, Error
     }
 }
 
-/// Where a handler waits for the test: the last segment of its path is `wait-` and this.
-struct Gate(String);
-
-static WAITING: LazyLock<Mutex<HashMap<String, Waiting>>> = LazyLock::new(Mutex::default);
-
-struct Waiting {
-    open: oneshot::Sender<()>,
-    /// By which tasks the handler has been polled here.
-    tasks: HashSet<Option<Id>>,
-}
-
-impl Gate {
-    fn new() -> Self {
-        static GATES: AtomicU64 = AtomicU64::new(0);
-        Self(GATES.fetch_add(1, Ordering::Relaxed).to_string())
-    }
-
-    async fn wait(&self) {
-        let all = || WAITING.lock().unwrap_or_else(PoisonError::into_inner);
-        let (open, mut opened) = oneshot::channel();
-        all().insert(self.0.clone(), Waiting { open, tasks: HashSet::new() });
-        poll_fn(|context| {
-            if let Some(waiting) = all().get_mut(&self.0) {
-                waiting.tasks.insert(try_id());
-            }
-            opened.poll_unpin(context).map(drop)
-        })
-        .await;
-    }
-
-    fn look<T>(&self, at: impl FnOnce(&Waiting) -> T) -> Option<T> {
-        WAITING.lock().unwrap_or_else(PoisonError::into_inner).get(&self.0).map(at)
-    }
-
-    /// A handler is here; one that was dropped is not.
-    fn is_waited_at(&self) -> bool {
-        self.look(|waiting| !waiting.open.is_closed()).unwrap_or_default()
-    }
-
-    /// It waits here in another task than the one in which it came.
-    fn has_moved(&self) -> bool {
-        self.look(|waiting| waiting.tasks.len() > 1).unwrap_or_default()
-    }
-
-    fn open(&self) {
-        let waiting = WAITING.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.0);
-        _ = waiting.map(|waiting| waiting.open.send(()));
-    }
-}
-
-/// Until it is so.
-async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
-    let started = Instant::now();
-    while !is_so().await {
-        assert!(started.elapsed() < Duration::from_secs(20), "{what}");
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
-}
-
-/// Sends it, and goes as soon as it is so.
-async fn hang_up(app: &impl App, request: Request, what: &str, is_so: impl AsyncFnMut() -> bool) {
-    let mut response = pin!(app.send(request));
-    let mut is_so = pin!(until(what, is_so));
-    poll_fn(|context| {
-        assert!(response.as_mut().poll(context).is_pending(), "it was to wait");
-        is_so.as_mut().poll(context)
-    })
-    .await;
-}
-
-async fn stored(store: &impl Store, sid: &Sid, key: &str) -> Option<String> {
-    store.get(sid).await.unwrap().and_then(|stored| stored.record.data.get(key).map(Into::into))
-}
-
 /// What the route `/twice` answers of the two sessions that it got.
 #[must_use]
 pub fn twice(one: &SessionHandle, other: &SessionHandle) -> String {
@@ -212,6 +128,32 @@ pub async fn both(first: &SessionHandle, second: &SessionHandle, path: &str) -> 
         }
     }
     Ok(counts.join(" "))
+}
+
+/// What the route `/typed` counts in.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Basket {
+    items: u32,
+}
+
+impl SessionData for Basket {
+    const KEY: Option<&'static str> = Some("basket");
+}
+
+/// What the route `/typed` answers: how many items are in the basket, one more than before.
+///
+/// # Errors
+/// Those of the session.
+pub async fn typed(basket: &TypedHandle<Basket>, path: &str) -> Result<String, Error> {
+    let one_more = |basket: Option<Basket>| Basket { items: basket.unwrap_or_default().items + 1 };
+    let basket = if path.ends_with("add") {
+        basket.update(one_more).await?
+    } else {
+        let held = one_more(basket.get()?);
+        basket.insert(&held)?;
+        held
+    };
+    Ok(basket.items.to_string())
 }
 
 /// What the route `/later` spawns: work that goes on after the response, and saves for itself.
@@ -252,6 +194,18 @@ fn assert_opaque(response: &Response, sid: &str) {
     assert!(response.set_cookie.is_empty());
     for word in [CANARY, "canary", "refused", "store", "failing", sid] {
         assert!(!response.body.contains(word), "{response:?}");
+    }
+}
+
+/// Between requests without a body.
+async fn unread<A: App, F: Future<Output = A>>(open: impl Fn(Layers) -> F, body: &Body) {
+    let app = app(open, new(MemoryStore::new())).await;
+    let mut browser = Browser::new();
+    for count in 1..5 {
+        let body = if count % 2 == 0 { body.clone() } else { Body::Empty };
+        let response = app.send(Request { body, ..browser.request("/count") }).await;
+        browser.keep(&response);
+        assert_eq!((response.status, response.body), (200, count.to_string()));
     }
 }
 
@@ -603,11 +557,8 @@ contract! {
         text(&mut browser, &app, "/count").await;
         let sid = Sid::from(text(&mut browser, &app, "/id").await);
         text(&mut browser, &app, "/later/count").await;
-        let started = Instant::now();
-        while store.get(&sid).await.unwrap().unwrap().record.data.get("user") != Some("\"later\"") {
-            assert!(started.elapsed() < Duration::from_secs(10), "the work after the response was not saved");
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
+        let is_saved = async || stored(&store, &sid, "user").await.as_deref() == Some("\"later\"");
+        until("the work after the response is saved", is_saved).await;
         assert_eq!(text(&mut browser, &app, "/count").await, "3");
     }
 
@@ -714,6 +665,28 @@ contract! {
         }
     }
 
+    async fn a_typed_session_is_a_part_of_the_session(open) {
+        let store = Arc::new(MemoryStore::new());
+        let app = app(open, new(Arc::clone(&store)).cookie(CookieOptions::new().path("/typed"))).await;
+        let mut browser = Browser::new();
+        for (path, items) in [("/typed/count", "1"), ("/typed/add", "2"), ("/typed/count", "3")] {
+            assert_eq!(text(&mut browser, &app, path).await, items);
+        }
+        let mut held = Vec::new();
+        let mut visit = |_, record: Record| held.extend(record.data.get("basket").map(String::from));
+        store.all(&mut visit).await.unwrap();
+        assert_eq!(held, [r#"{"items":3}"#]);
+    }
+
+    /// Its server may go on with the connection or close it, and either way the session is there.
+    async fn a_body_that_nobody_reads_harms_no_session(open) {
+        unread(open, &Body::Whole(vec![b'x'; 10_000])).await;
+    }
+
+    async fn a_body_that_never_ends_harms_no_session(open) {
+        unread(open, &Body::Unfinished).await;
+    }
+
     async fn who_is_a_trusted_proxy_is_a_choice(open) {
         let secure = CookieOptions::new().secure(Secure::Always);
         for (proxy, sent) in [
@@ -748,121 +721,8 @@ contract! {
             assert!(response.set_cookie[0].contains("; Secure"), "{response:?}");
         }
     }
-
-    /// Over sockets: somebody can hang up.
-    async fn who_hangs_up_in_the_middle_of_a_handler_lets_it_finish(open) {
-        for options in [Options::express("keyboard cat"), Options::new("keyboard cat").on_disconnect(OnDisconnect::Finish)] {
-            let store = Arc::new(MemoryStore::new());
-            let app = app(open, options.name("sid").store(Arc::clone(&store))).await;
-            let mut browser = Browser::new();
-            text(&mut browser, &app, "/count").await;
-            let (sid, gate) = (Sid::from(text(&mut browser, &app, "/id").await), Gate::new());
-            let request = browser.request(&format!("/wait-{}", gate.0));
-            hang_up(&app, request, "the handler began", async || gate.is_waited_at()).await;
-            // As long as it takes to see that nobody is there any more.
-            tokio::time::sleep(Duration::from_millis(100)).await;
-            assert!(gate.is_waited_at(), "the handler goes on");
-            gate.open();
-            until("what the handler did is saved", async || stored(&store, &sid, "user").await.is_some()).await;
-            assert_eq!(text(&mut browser, &app, "/user").await, "patient");
-            assert_eq!((text(&mut browser, &app, "/sum").await, text(&mut browser, &app, "/count").await), ("1".into(), "2".into()));
-        }
-    }
-
-    /// Over sockets, and where the server drops what nobody waits for; also of two side by side, of which the outer one was not asked for
-    /// (`wait`), or both were.
-    async fn what_is_left_of_a_request_goes_on_in_a_task_of_its_own(open) {
-        for path in ["wait", "both/wait"] {
-            let store = Arc::new(MemoryStore::new());
-            let of = |name: &str| {
-                let options = Options::new("keyboard cat").name(name).on_disconnect(OnDisconnect::Finish);
-                options.store(Arc::clone(&store)).build().unwrap()
-            };
-            let app = open(Layers { nested: vec![of("sid")], second: Some(of("second")) }).await;
-            let mut browser = Browser::new();
-            text(&mut browser, &app, "/both/count").await;
-            let ids = text(&mut browser, &app, "/both/id").await;
-            let gate = Gate::new();
-            let request = browser.request(&format!("/{path}-{}", gate.0));
-            hang_up(&app, request, "the handler began", async || gate.is_waited_at()).await;
-            until("another task goes on", async || gate.has_moved()).await;
-            gate.open();
-            for sid in ids.split(' ').take(if path == "wait" { 1 } else { 2 }) {
-                until(path, async || stored(&store, &sid.into(), "user").await.is_some()).await;
-            }
-        }
-    }
-
-    /// Over sockets, and where the server drops what nobody waits for: nobody has asked for the session, which no handler would miss.
-    async fn who_hangs_up_before_the_session_is_asked_for_ends_the_request(open) {
-        let options = Options::new("keyboard cat").on_disconnect(OnDisconnect::Finish);
-        let app = app(open, options.store(MemoryStore::new())).await;
-        let gate = Gate::new();
-        let request = Request::get(&format!("/unasked/wait-{}", gate.0));
-        hang_up(&app, request, "the handler began", async || gate.is_waited_at()).await;
-        until("the handler is dropped", async || !gate.is_waited_at()).await;
-    }
-
-    /// Over sockets, and where the server drops what nobody waits for.
-    async fn who_hangs_up_in_the_middle_of_a_handler_cancels_it(open) {
-        for options in [Options::express("keyboard cat").on_disconnect(OnDisconnect::Cancel), Options::new("keyboard cat")] {
-            let store = Arc::new(MemoryStore::new());
-            let app = app(open, options.name("sid").store(Arc::clone(&store))).await;
-            let mut browser = Browser::new();
-            text(&mut browser, &app, "/count").await;
-            let (sid, gate) = (Sid::from(text(&mut browser, &app, "/id").await), Gate::new());
-            let request = browser.request(&format!("/wait-{}", gate.0));
-            hang_up(&app, request, "the handler began", async || gate.is_waited_at()).await;
-            until("the handler is dropped", async || !gate.is_waited_at()).await;
-            gate.open();
-            // What was acknowledged is kept, and nothing else.
-            assert_eq!(text(&mut browser, &app, "/sum").await, "1");
-            assert_eq!(text(&mut browser, &app, "/user").await, "nobody");
-            assert_eq!(stored(&store, &sid, "begun").await, None);
-        }
-    }
-
-    /// Over sockets.
-    async fn who_hangs_up_while_the_session_is_read_lets_the_handler_run(open) {
-        for options in [Options::express("keyboard cat"), Options::new("keyboard cat").on_disconnect(OnDisconnect::Finish)] {
-            let memory = Arc::new(MemoryStore::new());
-            let options = options.name("sid");
-            let mut browser = Browser::new();
-            let before = app(open, options.clone().store(Arc::clone(&memory))).await;
-            text(&mut browser, &before, "/count").await;
-            let sid = Sid::from(text(&mut browser, &before, "/id").await);
-            let store = GatedStore::new_for_reads(Arc::clone(&memory));
-            let app = app(open, options.store(Arc::clone(&store))).await;
-            hang_up(&app, browser.request("/count"), "it is read", async || store.is_waited_at()).await;
-            tokio::time::sleep(Duration::from_millis(100)).await;
-            store.open();
-            until("the handler ran", async || stored(&memory, &sid, "count").await.as_deref() == Some("2")).await;
-        }
-    }
-
-    /// Over sockets.
-    async fn who_hangs_up_while_the_session_is_saved_lets_it_be_saved(open) {
-        for options in [Options::express("keyboard cat"), Options::new("keyboard cat").on_disconnect(OnDisconnect::Finish)] {
-            let memory = Arc::new(MemoryStore::new());
-            let options = options.name("sid");
-            let mut browser = Browser::new();
-            let before = app(open, options.clone().store(Arc::clone(&memory))).await;
-            text(&mut browser, &before, "/count").await;
-            let sid = Sid::from(text(&mut browser, &before, "/id").await);
-            // At the end of the request, and by what is acknowledged in it.
-            for (path, key, value) in [("/count", "count", "2"), ("/add", "sum", "1"), ("/login", "user", "\"tj\"")] {
-                let store = GatedStore::new(Arc::clone(&memory));
-                let app = app(open, options.clone().store(Arc::clone(&store))).await;
-                hang_up(&app, browser.request(path), "it is saved", async || store.is_waited_at()).await;
-                tokio::time::sleep(Duration::from_millis(100)).await;
-                store.open();
-                if path == "/login" {
-                    // It goes on under an id that nobody was told, as in Express.
-                    until("the old id is gone", async || memory.get(&sid).await.unwrap().is_none()).await;
-                } else {
-                    until(path, async || stored(&memory, &sid, key).await.as_deref() == Some(value)).await;
-                }
-            }
-        }
-    }
 }
+
+mod hang_ups;
+
+pub use hang_ups::*;

@@ -20,13 +20,27 @@ pub struct Request {
     pub path: String,
     /// Names and values. A value may be bytes that are no UTF-8.
     pub headers: Vec<(&'static str, Vec<u8>)>,
+    /// What is sent with it, which no handler of the contract reads.
+    pub body: Body,
+}
+
+/// The body of a request.
+#[derive(Clone, Debug, Default)]
+pub enum Body {
+    /// None at all.
+    #[default]
+    Empty,
+    /// All of it.
+    Whole(Vec<u8>),
+    /// It begins, and its end does not come. An application in process may be sent none.
+    Unfinished,
 }
 
 impl Request {
     /// `GET` this path.
     #[must_use]
     pub fn get(path: &str) -> Self {
-        Self { method: "GET", path: path.into(), headers: Vec::new() }
+        Self { method: "GET", path: path.into(), headers: Vec::new(), body: Body::Empty }
     }
 
     /// With one more header.

@@ -15,7 +15,7 @@ mod stores;
 pub mod verbs;
 
 pub use self::{
-    browser::{App, Browser, Request, Response},
+    browser::{App, Body, Browser, Request, Response},
     contract::{ContractTest, admin_tests, store_tests},
     fixture::{Fixture, ManualClock, run},
     log::Captured,
@@ -178,20 +178,33 @@ macro_rules! adapter_contract {
     };
 }
 
-/// The adapter contract over real sockets, where clients can hang up. The names that follow are of further sentences:
+/// The adapter contract over real sockets. The names that follow are of further sentences:
 /// `a_connection_that_is_encrypted_is_secure` over TLS, else `a_peer_is_trusted_by_its_address` and
-/// `a_proxy_is_believed_only_when_it_is_trusted`; and where the server drops what nobody waits for
-/// `who_hangs_up_in_the_middle_of_a_handler_cancels_it`, `who_hangs_up_before_the_session_is_asked_for_ends_the_request` and
-/// `what_is_left_of_a_request_goes_on_in_a_task_of_its_own`.
+/// `a_proxy_is_believed_only_when_it_is_trusted`; and where the server answers before a request's body has come to its end
+/// `a_body_that_never_ends_harms_no_session`.
 #[macro_export]
 macro_rules! socket_contract {
     ($app:expr $(, $name:ident)*) => {
         $crate::shared_adapter_tests!($app);
+        $crate::adapter_tests!($app; $($name,)* a_body_that_nobody_reads_harms_no_session);
+    };
+}
+
+/// What an application does whose clients hang up, over real sockets. `dropped`: its server drops what nobody waits for.
+#[macro_export]
+macro_rules! hang_up_contract {
+    ($app:expr) => {
         $crate::adapter_tests!($app;
-            $($name,)*
             who_hangs_up_in_the_middle_of_a_handler_lets_it_finish,
             who_hangs_up_while_the_session_is_read_lets_the_handler_run,
             who_hangs_up_while_the_session_is_saved_lets_it_be_saved);
+    };
+    ($app:expr, dropped) => {
+        $crate::hang_up_contract!($app);
+        $crate::adapter_tests!($app;
+            who_hangs_up_in_the_middle_of_a_handler_cancels_it,
+            who_hangs_up_before_the_session_is_asked_for_ends_the_request,
+            what_is_left_of_a_request_goes_on_in_a_task_of_its_own);
     };
 }
 
@@ -226,7 +239,8 @@ macro_rules! shared_adapter_tests {
             where_no_layer_serves_there_is_no_session,
             sessions_side_by_side_are_each_their_own,
             a_save_that_fails_takes_no_other_sessions_cookie,
-            of_two_stores_that_are_down_one_failure_is_answered);
+            of_two_stores_that_are_down_one_failure_is_answered,
+            a_typed_session_is_a_part_of_the_session);
     };
 }
 

@@ -1,20 +1,21 @@
-//! An application of the adapter contract behind a real socket: HTTP/1.1 or HTTP/2, plain or over TLS. Every request has a
-//! connection of its own, and whoever drops a request hangs up.
+//! An application of the adapter contract behind a real socket: HTTP/1.1 or HTTP/2, plain or over TLS. Whoever drops a request
+//! hangs up: on a connection of its own by closing that, and on one that is kept by a reset, of the connection or of the stream.
 
 use std::{
+    cell::RefCell,
+    convert::Infallible,
     fmt,
     future::{Future, poll_fn},
     net::SocketAddr,
-    pin::pin,
+    pin::{Pin, pin},
     sync::{Arc, LazyLock},
-    task::Poll,
+    task::{Context, Poll},
 };
 
-use http_body_util::{BodyExt as _, Empty};
+use http_body_util::BodyExt as _;
 use hyper::{
-    body::{Bytes, Incoming},
+    body::{Body as HttpBody, Bytes, Frame, Incoming, SizeHint},
     client::conn::{http1, http2},
-    rt::{Read, Write},
 };
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rcgen::{CertifiedKey, generate_simple_self_signed};
@@ -23,8 +24,11 @@ use rustls::{
     crypto::ring::default_provider,
     pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject as _},
 };
-use session_testkit::{App, Request, Response};
-use tokio::net::TcpStream;
+use session_testkit::{App, Body, Request, Response};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+};
 use tokio_rustls::TlsConnector;
 
 /// What is spoken over the socket.
@@ -56,13 +60,29 @@ impl Protocol {
 pub struct Socket {
     address: SocketAddr,
     protocol: Protocol,
+    /// Where connections are kept.
+    kept: Option<RefCell<Kept>>,
     stop: Option<Box<dyn FnOnce()>>,
 }
 
+/// Connections that more requests may come over.
+#[derive(Default)]
+struct Kept {
+    idle: Vec<http1::SendRequest<Sent>>,
+    shared: Option<http2::SendRequest<Sent>>,
+}
+
 impl Socket {
-    /// Of a server that listens already.
+    /// Of a server that listens already. Every request has a connection of its own.
     pub fn new(address: SocketAddr, protocol: Protocol, stop: impl FnOnce() + 'static) -> Self {
-        Self { address, protocol, stop: Some(Box::new(stop)) }
+        Self { address, protocol, kept: None, stop: Some(Box::new(stop)) }
+    }
+
+    /// Connections are kept: over HTTP/1.1 the next request comes over one that is idle, and over HTTP/2 all share one.
+    #[must_use]
+    pub fn keeping(mut self) -> Self {
+        self.kept = Some(RefCell::default());
+        self
     }
 }
 
@@ -82,23 +102,90 @@ impl App for Socket {
 impl Socket {
     /// Or why there is no answer.
     pub async fn try_send(&self, request: Request) -> hyper::Result<Response> {
+        let request = self.to_send(request);
+        if let Some(kept) = &self.kept {
+            return if self.protocol.is_http2() {
+                self.over_the_shared(kept, request).await
+            } else {
+                self.over_an_idle(kept, request).await
+            };
+        }
+        let io = self.connect().await;
+        if self.protocol.is_http2() {
+            let (mut sender, connection) =
+                http2::handshake(TokioExecutor::new(), io).await.expect("a connection");
+            beside(connection, async move { read(sender.send_request(request).await).await }).await
+        } else {
+            let (mut sender, connection) = http1::handshake(io).await.expect("a connection");
+            beside(connection, async move { read(sender.send_request(request).await).await }).await
+        }
+    }
+
+    async fn over_the_shared(
+        &self,
+        kept: &RefCell<Kept>,
+        request: hyper::Request<Sent>,
+    ) -> hyper::Result<Response> {
+        let shared = kept.borrow().shared.clone();
+        let mut sender = match shared {
+            Some(sender) => sender,
+            None => {
+                let io = self.connect().await;
+                let (sender, connection) =
+                    http2::handshake(TokioExecutor::new(), io).await.expect("a connection");
+                tokio::spawn(connection);
+                // Of two who connect at once the first one's.
+                kept.borrow_mut().shared.get_or_insert(sender).clone()
+            }
+        };
+        read(sender.send_request(request).await).await
+    }
+
+    async fn over_an_idle(
+        &self,
+        kept: &RefCell<Kept>,
+        request: hyper::Request<Sent>,
+    ) -> hyper::Result<Response> {
+        let mut usable = None;
+        while let Some(mut sender) = { kept.borrow_mut().idle.pop() } {
+            // Its server may have closed it.
+            if sender.ready().await.is_ok() {
+                usable = Some(sender);
+                break;
+            }
+        }
+        let mut sender = match usable {
+            Some(sender) => sender,
+            None => {
+                let (sender, connection) =
+                    http1::handshake(self.connect().await).await.expect("a connection");
+                tokio::spawn(connection);
+                sender
+            }
+        };
+        let response = read(sender.send_request(request).await).await;
+        kept.borrow_mut().idle.push(sender);
+        response
+    }
+
+    async fn connect(&self) -> TokioIo<Box<dyn Stream>> {
         let stream = TcpStream::connect(self.address).await.expect("the server listens");
+        if self.kept.is_some() {
+            // Who is closed in the middle of a request is reset.
+            stream.set_zero_linger().expect("an option of TCP");
+        }
         if !self.protocol.is_encrypted() {
-            return self.over(TokioIo::new(stream), request).await;
+            return TokioIo::new(Box::new(stream));
         }
         let mut config = CERTIFIED.client.clone();
         config.alpn_protocols =
             vec![if self.protocol.is_http2() { b"h2".into() } else { b"http/1.1".into() }];
         let name = ServerName::try_from("localhost").expect("it is a name");
         let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await.expect("TLS");
-        self.over(TokioIo::new(stream), request).await
+        TokioIo::new(Box::new(stream))
     }
 
-    async fn over(
-        &self,
-        io: impl Read + Write + Send + Unpin + 'static,
-        request: Request,
-    ) -> hyper::Result<Response> {
+    fn to_send(&self, request: Request) -> hyper::Request<Sent> {
         let scheme = if self.protocol.is_encrypted() { "https" } else { "http" };
         let uri = match self.protocol.is_http2() {
             true => format!("{scheme}://localhost:{}{}", self.address.port(), request.path),
@@ -112,15 +199,52 @@ impl Socket {
             .headers
             .into_iter()
             .fold(sent, |sent, (name, value)| sent.header::<_, Vec<u8>>(name, value));
-        let sent = sent.body(Empty::<Bytes>::new()).expect("a request");
-        if self.protocol.is_http2() {
-            let (mut sender, connection) =
-                http2::handshake(TokioExecutor::new(), io).await.expect("a connection");
-            beside(connection, async move { read(sender.send_request(sent).await).await }).await
-        } else {
-            let (mut sender, connection) = http1::handshake(io).await.expect("a connection");
-            beside(connection, async move { read(sender.send_request(sent).await).await }).await
+        sent.body(request.body.into()).expect("a request")
+    }
+}
+
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
+/// A request's body on its way.
+struct Sent {
+    next: Option<Bytes>,
+    ends: bool,
+}
+
+impl From<Body> for Sent {
+    fn from(body: Body) -> Self {
+        match body {
+            Body::Empty => Self { next: None, ends: true },
+            Body::Whole(bytes) => Self { next: Some(bytes.into()), ends: true },
+            Body::Unfinished => Self { next: Some("it begins".into()), ends: false },
         }
+    }
+}
+
+impl HttpBody for Sent {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        match self.next.take() {
+            Some(bytes) => Poll::Ready(Some(Ok(Frame::data(bytes)))),
+            None if self.ends => Poll::Ready(None),
+            None => Poll::Pending,
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.ends && self.next.is_none()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let left = self.next.as_ref().map_or(0, Bytes::len) as u64;
+        if self.ends { SizeHint::with_exact(left) } else { SizeHint::default() }
     }
 }
 

@@ -6,9 +6,9 @@ use actix_web::{
     error,
     web::{self, Bytes, ServiceConfig},
 };
-use session_actix::{MaybeSession, Session, SessionError, SessionMiddleware};
+use session_actix::{MaybeSession, Session, SessionError, SessionMiddleware, TypedSession};
 use session_core::{MemoryStore, Options};
-use session_testkit::adapter::{self, Layers, Second, answer, later, twice};
+use session_testkit::adapter::{self, Basket, Layers, Second, answer, later, twice};
 
 /// The application with its layers: a macro, because its type depends on each of them.
 macro_rules! layered {
@@ -55,6 +55,7 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .route("/later/{rest:.*}", web::get().to(spawn))
         .route("/second/{rest:.*}", web::get().to(second))
         .route("/both/{rest:.*}", web::get().to(side_by_side))
+        .route("/typed/{rest:.*}", web::get().to(typed))
         .route("/unasked/{rest:.*}", web::get().to(unasked))
         .service(
             web::scope("/mounted")
@@ -76,6 +77,10 @@ async fn second(session: Session<Second>, request: HttpRequest) -> Answer {
 
 async fn side_by_side(first: Session, second: Session<Second>, request: HttpRequest) -> Answer {
     Ok(adapter::both(&first, &second, request.path()).await?)
+}
+
+async fn typed(basket: TypedSession<Basket>, request: HttpRequest) -> Answer {
+    Ok(adapter::typed(&basket, request.path()).await?)
 }
 
 async fn unasked(request: HttpRequest) -> &'static str {

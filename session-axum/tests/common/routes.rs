@@ -7,8 +7,8 @@ use axum::{
     response::{AppendHeaders, IntoResponse},
     routing::get,
 };
-use session_axum::{Session, SessionError, SessionLayer};
-use session_testkit::adapter::{self, Layers, Second, answer, later, twice};
+use session_axum::{Session, SessionError, SessionLayer, TypedSession};
+use session_testkit::adapter::{self, Basket, Layers, Second, answer, later, twice};
 
 pub(crate) fn layered(layers: Layers) -> Router {
     let inwards = layers.nested.into_iter().rev();
@@ -31,6 +31,7 @@ pub(crate) fn routes() -> Router {
         .route("/later/{*rest}", get(spawn))
         .route("/second/{*rest}", get(second))
         .route("/both/{*rest}", get(side_by_side))
+        .route("/typed/{*rest}", get(typed))
         .route("/unasked/{*rest}", get(async |uri: Uri| adapter::unasked(uri.path()).await))
         .nest("/mounted", mounted)
         .fallback(plain)
@@ -48,6 +49,10 @@ async fn second(session: Session<Second>, uri: Uri) -> Answer {
 
 async fn side_by_side(first: Session, second: Session<Second>, uri: Uri) -> Answer {
     Ok(adapter::both(&first, &second, uri.path()).await?)
+}
+
+async fn typed(basket: TypedSession<Basket>, uri: Uri) -> Answer {
+    Ok(adapter::typed(&basket, uri.path()).await?)
 }
 
 async fn optional(session: Option<Session>) -> &'static str {

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
+    driver::typed::Change,
     error::Error,
     life::limits::Limits,
     record::{
@@ -77,6 +78,17 @@ impl Draft {
     /// Removes a key; answers whether it was there.
     pub fn remove(&mut self, key: &str) -> bool {
         self.data.remove(key)
+    }
+
+    pub(super) fn change(&mut self, change: &Change) -> Result<(), Error> {
+        for key in &change.removed {
+            self.data.remove(key);
+        }
+        for (key, json) in &change.put {
+            self.limits.check_insert(&mut self.data, key, json)?;
+            self.data.insert(key, json.clone());
+        }
+        Ok(())
     }
 
     /// All of the data, to look at.

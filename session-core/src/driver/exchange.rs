@@ -203,12 +203,6 @@ impl Exchange {
         self.may_outlive_client() && (on_arrival || self.0.awaited.load(Ordering::Relaxed))
     }
 
-    /// Whether anybody has the session.
-    #[must_use]
-    pub fn is_asked(&self) -> bool {
-        self.0.session.get().is_some()
-    }
-
     /// The request has ended, if nobody had asked for its session until now: then [`end`](Self::end) has nothing to wait for, and
     /// whoever asks from now on comes late. Answers whether it is so.
     #[must_use]
@@ -237,7 +231,10 @@ impl Exchange {
     pub async fn end(&self) -> Result<Vec<String>, EndError> {
         let session = match (self.ends_unasked(), self.0.session.get()) {
             (false, Some(Some(session))) => session,
-            _ => return Ok(Vec::new()),
+            _ => {
+                self.0.has_ended.store(true, Ordering::Relaxed);
+                return Ok(Vec::new());
+            }
         };
         let (cookie, error) = poll_within(&self.0.span, pin!(session.end())).await;
         self.0.has_ended.store(true, Ordering::Relaxed);
@@ -310,6 +307,6 @@ fn poll_within<F: Future>(span: &Span, mut future: Pin<&mut F>) -> impl Future<O
 
 impl fmt::Debug for Exchange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Exchange").field("asked", &self.is_asked()).finish_non_exhaustive()
+        f.debug_struct("Exchange").field("asked", &self.0.session.get().is_some()).finish_non_exhaustive()
     }
 }

@@ -14,7 +14,11 @@ use crate::{
     options::proxy::ProxyHeader,
     request::RequestInfo,
     store::Stored,
-    wire::{cookie_header::values_up_to, set_cookie, sid::Sid},
+    wire::{
+        cookie_header::{decode_up_to, raw_values},
+        set_cookie,
+        sid::Sid,
+    },
 };
 
 /// Longer values are no cookies of ours: RFC 6265bis §5.5 lets a browser keep 4,096 bytes of name and value.
@@ -150,18 +154,24 @@ impl Sessions {
         let mut seen = 0;
         let (mut first, mut others) = (None, Vec::new());
         request.each_header(&mut |name, header| {
-            if seen >= candidates || !name.eq_ignore_ascii_case("cookie") {
+            if !name.eq_ignore_ascii_case("cookie") {
                 return;
             }
-            for value in values_up_to(header, &options.name, VALUE_LIMIT).take(candidates - seen) {
+            for value in raw_values(header, &options.name).take(DUPLICATES_LIMIT - seen) {
                 seen += 1;
-                match self.verify(value.as_deref()) {
+                if seen > candidates {
+                    continue;
+                }
+                match self.verify(decode_up_to(value, VALUE_LIMIT).as_deref()) {
                     Some(sid) if first.is_none() => first = Some(sid),
                     Some(sid) if first.as_ref() != Some(&sid) && !others.contains(&sid) => others.push(sid),
                     _ => {}
                 }
             }
         });
+        if seen > 1 {
+            self.warn_duplicates();
+        }
         (first, others)
     }
 

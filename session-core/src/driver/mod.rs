@@ -9,3 +9,4 @@ mod operations;
 pub(crate) mod session;
 pub(crate) mod sessions;
 mod turns;
+pub(crate) mod typed;

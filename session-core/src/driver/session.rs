@@ -10,9 +10,11 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     driver::{
+        draft::Draft,
         line::Line,
         sessions::Sessions,
         turns::{Help, Taking},
+        typed::Change,
     },
     error::Error,
     life::{Context, Life, decide::Presence},
@@ -309,6 +311,19 @@ impl SessionHandle {
     /// No response can tell of it any more: asked for when that had gone out, or its request was given up.
     pub(super) fn came_late(&self) {
         self.life().came_late();
+    }
+
+    /// All of it, or nothing where a bound forbids it.
+    pub(super) fn change(&self, change: &Change) -> Result<(), Error> {
+        let mut life = self.present()?;
+        Draft::new((**life.data()).clone(), self.options().limits).change(change)?;
+        for key in &change.removed {
+            life.remove(key);
+        }
+        for (key, json) in &change.put {
+            life.insert(key, json.clone());
+        }
+        Ok(())
     }
 
     /// The operations of this handle and its clones.

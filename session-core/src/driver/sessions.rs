@@ -26,6 +26,7 @@ struct Inner {
     turns: Turns,
     warned_insecure: AtomicBool,
     warned_proxy: AtomicBool,
+    warned_duplicates: AtomicBool,
 }
 
 impl Options {
@@ -34,7 +35,8 @@ impl Options {
     /// # Errors
     /// What cannot work, with the name of the option: an empty secret, a name or attribute that no cookie can carry, and
     /// under [`BrowserRules::Enforce`](crate::BrowserRules::Enforce) attributes that browsers refuse.
-    pub fn build(self) -> Result<Sessions, OptionsError> {
+    pub fn build(mut self) -> Result<Sessions, OptionsError> {
+        self.choose_name();
         self.check()?;
         if let Some(store) = &self.default_store {
             store.is_used();
@@ -44,6 +46,7 @@ impl Options {
             turns: Turns::default(),
             warned_insecure: AtomicBool::new(false),
             warned_proxy: AtomicBool::new(false),
+            warned_duplicates: AtomicBool::new(false),
         })))
     }
 }
@@ -53,6 +56,12 @@ impl Sessions {
     #[must_use]
     pub fn reads_on_arrival(&self) -> bool {
         self.options().store_read == StoreRead::OnArrival
+    }
+
+    /// The name of their cookie: the [option](Options::name), or what the profile made of it.
+    #[must_use]
+    pub fn cookie_name(&self) -> &str {
+        &self.options().name
     }
 
     /// The store.
@@ -82,6 +91,17 @@ impl Sessions {
             tracing::warn!(
                 "X-Forwarded-Proto says https, and whom it comes from is not trusted to say so: the session cookie is not \
                  secure. Behind a proxy that ends TLS, name it by the option proxy"
+            );
+        }
+    }
+
+    /// Which of several cookies counts is the client's order, and who set them is not known: said aloud once.
+    pub(crate) fn warn_duplicates(&self) {
+        if !self.0.warned_duplicates.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                name = self.cookie_name(),
+                "a request brought several cookies of this name: another application, or another path or domain, sets it too. \
+                 Give each a name of its own; one that begins with __Host- no other host can set"
             );
         }
     }

@@ -214,6 +214,13 @@ impl CookieOptions {
         self.secure == Some(Secure::Auto) || self.same_site == Some(SameSiteOption::Auto)
     }
 
+    /// Whether it goes over secure connections only, to all of one host: what browsers want of a `__Host-` cookie.
+    pub(crate) fn is_of_one_host(&self) -> bool {
+        self.secure == Some(Secure::Always)
+            && self.domain.is_none()
+            && self.path.as_deref().is_none_or(|path| path == "/")
+    }
+
     /// The path that requests are matched with; an empty one covers all, as `/` does.
     pub(crate) fn match_path(&self) -> &str {
         self.path.as_deref().filter(|path| !path.is_empty()).unwrap_or("/")

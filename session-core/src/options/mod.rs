@@ -33,7 +33,7 @@ use crate::{
 ///
 /// | option | [`express`](Self::express) | [`new`](Self::new) |
 /// |---|---|---|
-/// | `name` | `connect.sid` | `sid` |
+/// | `name` | `connect.sid` | `sid`, or `__Host-sid` |
 /// | `resave` | true | false |
 /// | `save_uninitialized` | true | false |
 /// | `rolling` | false | false |
@@ -75,6 +75,8 @@ use crate::{
 #[derive(Clone)]
 pub struct Options {
     pub(crate) name: String,
+    /// Nobody has chosen the name, and it may get a prefix.
+    is_name_open: bool,
     pub(crate) secrets: Secrets,
     pub(crate) cookie: CookieOptions,
     pub(crate) cookie_of: Option<CookieOf>,
@@ -112,6 +114,7 @@ impl Options {
     pub fn new(secret: impl Into<Secrets>) -> Self {
         Self {
             name: "sid".into(),
+            is_name_open: true,
             secrets: secret.into(),
             cookie: CookieOptions::new().same_site(SameSite::Lax).secure(Secure::Auto),
             cookie_of: None,
@@ -148,6 +151,7 @@ impl Options {
     pub fn express(secret: impl Into<Secrets>) -> Self {
         Self {
             name: "connect.sid".into(),
+            is_name_open: false,
             cookie: CookieOptions::new(),
             resave: true,
             store_read: StoreRead::OnArrival,
@@ -172,11 +176,22 @@ impl Options {
         }
     }
 
-    /// The cookie's name. Default: `connect.sid` in the express profile, `sid` in the new one, or choose `__Host-sid` for
-    /// a site that is served over TLS only. Several applications on one host need different names. Node: `name`.
+    /// The cookie's name. Default: `connect.sid` in the express profile. In the new one `__Host-sid` where the cookie is always
+    /// secure, has the path `/` and no domain, as browsers want it under that prefix: no other host can set it then, a sibling domain's
+    /// neither; else, and under [`cookie_with`](Self::cookie_with), `sid`. Several applications on one host need different names. Node:
+    /// `name`.
+    ///
+    /// ```
+    /// use session_core::{CookieOptions, Options};
+    ///
+    /// let over_tls_only = Options::new("keyboard cat").cookie(CookieOptions::new().secure(true)).build()?;
+    /// assert_eq!(over_tls_only.cookie_name(), "__Host-sid");
+    /// assert_eq!(Options::new("keyboard cat").build()?.cookie_name(), "sid");
+    /// # Ok::<(), session_core::OptionsError>(())
+    /// ```
     #[must_use]
     pub fn name(self, name: impl Into<String>) -> Self {
-        Self { name: name.into(), ..self }
+        Self { name: name.into(), is_name_open: false, ..self }
     }
 
     /// Other secrets than the profile was made with: the first signs, all verify. To rotate, put the new one first, and
@@ -392,6 +407,13 @@ impl Options {
         Self { clock, ..self }
     }
 
+    /// Once all is set: the name that nobody has chosen.
+    pub(crate) fn choose_name(&mut self) {
+        if self.is_name_open && self.cookie_of.is_none() && self.cookie.is_of_one_host() {
+            self.name = "__Host-sid".into();
+        }
+    }
+
     pub(crate) fn check(&self) -> Result<(), OptionsError> {
         if !self.secrets.is_usable() {
             return refuse("secret", "it is empty; give one secret, or several of which the first signs");
@@ -496,6 +518,25 @@ mod tests {
             let error = refused(options);
             assert!(error.starts_with(&format!("option {option}: ")), "{option}: {error}");
         }
+    }
+
+    #[test]
+    fn the_name_that_nobody_has_chosen_is_bound_to_the_host_where_browsers_take_that() {
+        let name = |options: Options| options.build().unwrap().cookie_name().to_owned();
+        let always = || CookieOptions::new().secure(true);
+        let with = |cookie| name(Options::new("keyboard cat").cookie(cookie));
+        assert_eq!(with(always()), "__Host-sid");
+        assert_eq!(with(always().path("/")), "__Host-sid");
+        assert_eq!(with(always().path("/admin")), "sid");
+        assert_eq!(with(always().path("")), "sid");
+        assert_eq!(with(always().domain("example.com")), "sid");
+        assert_eq!(with(CookieOptions::new().secure(Secure::Auto)), "sid");
+        assert_eq!(with(CookieOptions::new().secure(false)), "sid");
+        let new = || Options::new("keyboard cat").cookie(always());
+        assert_eq!(name(new().name("sid")), "sid");
+        assert_eq!(name(Options::new("keyboard cat").name("sid").cookie(always())), "sid");
+        assert_eq!(name(new().cookie_with(|_| CookieOptions::new())), "sid");
+        assert_eq!(name(Options::express("keyboard cat").cookie(always())), "connect.sid");
     }
 
     #[test]

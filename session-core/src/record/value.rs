@@ -60,6 +60,45 @@ pub(crate) fn read<T: DeserializeOwned>(json: Option<&str>, key: &str) -> Result
     })
 }
 
+/// The data as a whole, as one object; `None` when there are none. A member that is JavaScript's `null` is none, as in [`read`].
+pub(crate) fn read_all<T: DeserializeOwned>(data: &Data) -> Result<Option<T>, Error> {
+    let mut text = String::with_capacity(data.size() + "{}".len());
+    for (key, value) in data.iter().filter(|(_, value)| *value != "null") {
+        text.push(if text.is_empty() { '{' } else { ',' });
+        json::push_string(&mut text, key);
+        text.push(':');
+        text.push_str(value);
+    }
+    if data.is_empty() {
+        return Ok(None);
+    }
+    text.push_str(if text.is_empty() { "{}" } else { "}" });
+    read(Some(&text), "").map_err(|error| match error {
+        Error::Deserialize { expected, reason, .. } => Error::DeserializeData { expected, reason },
+        error => error,
+    })
+}
+
+/// What a value has as members: keys and their JSON texts.
+pub(crate) fn members_of(
+    value: &impl Serialize,
+    type_name: &'static str,
+) -> Result<Vec<(String, Box<str>)>, Error> {
+    let no_object = || Error::NoObject(type_name);
+    let text = json::to_text(value).map_err(|_| no_object())?;
+    if !text.starts_with('{') {
+        return Err(no_object());
+    }
+    let mut members: Vec<(String, Box<str>)> = Vec::new();
+    let visit = |key: Option<Cow<'_, [u8]>>, json: &str| {
+        let key = key.map(|key| String::from_utf8_lossy(&key).into_owned()).unwrap_or_default();
+        members.push((key, json.into()));
+    };
+    json::each_part(&text, visit).map_err(|_| no_object())?;
+    members.iter().try_for_each(|(key, _)| refuse_reserved(key))?;
+    Ok(members)
+}
+
 /// What serde_json says of the type, and nothing that it says of the data: else only the place in the text.
 fn reason(error: &serde_json::Error, json: &str) -> String {
     let place = match error.line() {

@@ -22,18 +22,15 @@ pub fn cookie_values<'a>(header: &'a [u8], name: &str) -> impl Iterator<Item = C
     raw_values(header, name).map(decode)
 }
 
-/// As [`cookie_values`]; `None` for a value that would be longer than so many bytes, most of which are not even decoded.
-pub(crate) fn values_up_to<'a>(
-    header: &'a [u8],
-    name: &str,
-    limit: usize,
-) -> impl Iterator<Item = Option<Cow<'a, str>>> {
+/// As each of [`cookie_values`]; `None` when it would be longer than so many bytes: most of those are not even decoded.
+pub(crate) fn decode_up_to(raw: &[u8], limit: usize) -> Option<Cow<'_, str>> {
     // `%41` is one byte.
-    let raw = move |raw: &'a [u8]| (raw.len() <= 3 * limit).then(|| decode(raw));
-    raw_values(header, name).map(move |value| raw(value).filter(|value| value.len() <= limit))
+    let is_short = raw.len() <= 3 * limit;
+    is_short.then(|| decode(raw)).filter(|value| value.len() <= limit)
 }
 
-fn raw_values<'a>(header: &'a [u8], name: &str) -> impl Iterator<Item = &'a [u8]> {
+/// As they were sent, without their quotes.
+pub(crate) fn raw_values<'a>(header: &'a [u8], name: &str) -> impl Iterator<Item = &'a [u8]> {
     pairs(header).filter_map(move |pair| {
         let after_name = trim_start(pair).strip_prefix(name.as_bytes())?;
         let value = trim_start(after_name).strip_prefix(b"=")?;
@@ -108,16 +105,15 @@ mod tests {
 
     #[test]
     fn a_value_that_is_too_long_is_none_and_hides_no_other() {
-        let within = |header: &str| {
-            let values = values_up_to(header.as_bytes(), "a", 4);
+        let within = |header: &[u8]| {
+            let values = raw_values(header, "a").map(|raw| decode_up_to(raw, 4));
             values.map(|value| value.map(Cow::into_owned)).collect::<Vec<_>>()
         };
         let some = |text: &str| Some(text.to_owned());
-        assert_eq!(within("a=1234; a=12345; a=1"), [some("1234"), None, some("1")]);
-        assert_eq!(within("a=%41%41%41%41; a=%41%41%41%414"), [some("AAAA"), None]);
+        assert_eq!(within(b"a=1234; a=12345; a=1"), [some("1234"), None, some("1")]);
+        assert_eq!(within(b"a=%41%41%41%41; a=%41%41%41%414"), [some("AAAA"), None]);
         // What does not decode counts as it is; each of these bytes is two in UTF-8.
-        assert_eq!(within("a=%zz1; a=%zz12"), [some("%zz1"), None]);
-        let latin: Vec<_> = values_up_to(b"a=\xff\xff; a=\xff\xff\xff", "a", 4).collect();
-        assert_eq!(latin, [Some("\u{ff}\u{ff}".into()), None]);
+        assert_eq!(within(b"a=%zz1; a=%zz12"), [some("%zz1"), None]);
+        assert_eq!(within(b"a=\xff\xff; a=\xff\xff\xff"), [some("\u{ff}\u{ff}"), None]);
     }
 }

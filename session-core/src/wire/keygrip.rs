@@ -133,4 +133,48 @@ mod tests {
         fn is_wiped<T: zeroize::ZeroizeOnDrop>(_: &[T]) {}
         is_wiped(&Keygrip::new(["keyboard cat"]).keys);
     }
+
+    /// By OpenSSL: `openssl dgst -sha1 -hmac key1`, and so on.
+    #[test]
+    fn signatures_are_those_of_every_digest_and_encoding() {
+        const DATA: &str = "session=eyJhIjoxfQ==";
+        for (algorithm, base64, hex) in [
+            (
+                KeygripAlgorithm::Sha1,
+                "UnrWFWXg_7LPJE9wHI-xkA0L-Sk",
+                "527ad61565e0ffb2cf244f701c8fb1900d0bf929",
+            ),
+            (
+                KeygripAlgorithm::Sha256,
+                "IGgooMyhxtFg83HVS-kJyuIcXYDM_-6MptFEQOxPG-I",
+                "206828a0cca1c6d160f371d54be909cae21c5d80ccffee8ca6d14440ec4f1be2",
+            ),
+            (
+                KeygripAlgorithm::Sha384,
+                "uFLwZT_k301lYVbs0kf6Fs1W3q-C7Hh1-Jh_gDzsbkji_Wz-gq8FxHTgIyrKpM8_",
+                "b852f0653fe4df4d656156ecd247fa16cd56deaf82ec7875f8987f803cec6e48e2fd6cfe82af05c474e0232acaa4cf3f",
+            ),
+            (
+                KeygripAlgorithm::Sha512,
+                "oNwdCPNa0PPB4fxX5o00JO8zcNQW4iCZTl8Ip1IBBGBJWuUuosUuRjBJE_LPe8fLOeQza-FQE877EM_xXnDcVw",
+                "a0dc1d08f35ad0f3c1e1fc57e68d3424ef3370d416e220994e5f08a752010460495ae52ea2c52e46304913f2cf7bc7cb39e4336be15013cefb10cff15e70dc57",
+            ),
+        ] {
+            for (encoding, signature) in [(KeygripEncoding::Base64, base64), (KeygripEncoding::Hex, hex)] {
+                let keys = Keygrip::new(["key1"]).algorithm(algorithm).encoding(encoding);
+                assert_eq!(keys.sign(DATA), signature);
+                let rotated = Keygrip::new(["key2", "key1"]).algorithm(algorithm).encoding(encoding);
+                assert_eq!(rotated.verify(DATA, signature), Some(1));
+                assert_eq!(rotated.verify("session=forged", signature), None);
+                assert_eq!(keys.verify(DATA, signature), Some(0));
+            }
+        }
+        assert_eq!(Keygrip::new(Vec::<String>::new()).sign(DATA), "");
+        assert_eq!(cookie_session_value(r#"{"a":1}"#), "eyJhIjoxfQ==");
+    }
+
+    #[test]
+    fn it_shows_no_key() {
+        assert_eq!(format!("{:?}", Keygrip::new(["swordfish"])), "Keygrip(1 keys, Sha1, Base64)");
+    }
 }

@@ -157,6 +157,7 @@ mod tests {
         for good in ["example.com", ".example.com", "a", "a-b.c", "xn--bcher-kva.example", "127.0.0.1"] {
             assert!(is_domain(good), "{good}");
         }
+        assert!(is_domain(&"a".repeat(63)));
         let long = "a".repeat(64);
         for bad in ["..a", "a..b", "a.", "-a", "a-", "a_b", "a b", "a;b", "bücher.example", &long] {
             assert!(!is_domain(bad), "{bad}");
@@ -173,6 +174,17 @@ mod tests {
         assert_eq!(serialize("sid", "x", &cookie), Err(CookieError::Domain));
         assert_eq!(serialize("a b", "x", &Cookie::plain()), Err(CookieError::Name));
         assert_eq!(serialize("", "x", &Cookie::plain()), Err(CookieError::Name));
+    }
+
+    #[test]
+    fn a_host_name_has_at_most_253_bytes() {
+        let refusal = |length: usize| {
+            let mut cookie = Cookie::plain();
+            cookie.set_domain(Some(&"a.".repeat(127)[..length]));
+            browser_refusal("sid", &cookie)
+        };
+        assert_eq!(refusal(253), None);
+        assert_eq!(refusal(254), Some(("cookie.domain", "a host name has at most 253 bytes")));
     }
 
     #[test]

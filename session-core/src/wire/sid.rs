@@ -71,6 +71,11 @@ mod tests {
         assert_eq!(Sid::from_bytes(&counting).as_str(), "AAECAwQFBgcICQoLDA0ODxAREhMUFRYX");
     }
 
+    #[test]
+    fn it_does_not_show_itself() {
+        assert_eq!(format!("{:?}", Sid::from("swordfish")), "Sid(…)");
+    }
+
     /// Of 192 bits each is as often one as zero: that one of them is off by a sixth happens once in 10^22 runs.
     #[test]
     fn every_bit_is_random() {

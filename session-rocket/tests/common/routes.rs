@@ -6,8 +6,8 @@ use rocket::{
     response::stream::TextStream,
     routes,
 };
-use session_rocket::{MaybeSession, Session, SessionError, SessionFairing};
-use session_testkit::adapter::{self, Layers, Second, answer, later, twice};
+use session_rocket::{MaybeSession, Session, SessionError, SessionFairing, TypedSession};
+use session_testkit::adapter::{self, Basket, Layers, Second, answer, later, twice};
 
 /// The outermost is attached first.
 pub(crate) fn layered(rocket: Rocket<Build>, layers: Layers) -> Rocket<Build> {
@@ -22,7 +22,20 @@ pub(crate) fn custom(config: rocket::Config) -> Rocket<Build> {
     rocket::custom(rocket::Config { log_level: rocket::config::LogLevel::Off, ..config })
         .mount(
             "/",
-            routes![none, optional, both, stream, error, cookie, spawn, second, side_by_side, unasked, plain],
+            routes![
+                none,
+                optional,
+                both,
+                stream,
+                error,
+                cookie,
+                spawn,
+                second,
+                side_by_side,
+                typed,
+                unasked,
+                plain
+            ],
         )
         .mount("/mounted", routes![optional])
         .register("/", catchers![teapot])
@@ -48,6 +61,11 @@ async fn second(session: Session<Second>, uri: &Origin<'_>) -> Answer {
 #[get("/both/<_..>")]
 async fn side_by_side(first: Session, second: Session<Second>, uri: &Origin<'_>) -> Answer {
     Ok(adapter::both(&first, &second, uri.path().as_str()).await?)
+}
+
+#[get("/typed/<_..>")]
+async fn typed(basket: TypedSession<Basket>, uri: &Origin<'_>) -> Answer {
+    Ok(adapter::typed(&basket, uri.path().as_str()).await?)
 }
 
 #[get("/unasked/<_..>")]
