@@ -44,6 +44,7 @@ const CONFIG = {
   genidFunction: oneOf(...Object.keys(functions.genid)),
   store: object,
   storeFails: object,
+  storeWaits: object,
   storeWithoutTouch: flag,
   tls: object,
   clock: flag,
@@ -56,6 +57,7 @@ CONFIG.outer = object
 const TLS = { certificate: text, key: text }
 
 const STORE_FAILS = { verb: oneOf('get', 'set', 'touch', 'destroy'), call: number }
+const STORE_WAITS = { ...STORE_FAILS, gate: text }
 
 const COOKIE = {
   path: text,
@@ -115,6 +117,7 @@ function readConfig(json = '{}') {
   const cookie = config.cookie ?? {}
   check(cookie, COOKIE, 'cookie.')
   if (config.storeFails !== undefined) check(config.storeFails, STORE_FAILS, 'storeFails.')
+  if (config.storeWaits !== undefined) check(config.storeWaits, STORE_WAITS, 'storeWaits.')
   if (config.tls !== undefined) check(config.tls, TLS, 'tls.')
   if (config.outer !== undefined) readOuter(config)
 

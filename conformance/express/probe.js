@@ -79,6 +79,7 @@ async function serve(json) {
   const { store, admin, close } = await openStore(config.store)
   if (config.storeWithoutTouch === true) store.touch = undefined
   if (config.storeFails !== undefined) failing(store, config.storeFails)
+  if (config.storeWaits !== undefined) waiting(store, config.storeWaits)
   const context = { admin, clock: config.clock === true, trustProxy: config.trustProxy }
   const outer = config.outer && sessionOptions({ ...config.outer, cookie: config.outer.cookie ?? {} })
   const handler = app({ ...options, store }, outer, context)
@@ -119,11 +120,19 @@ function bytesOf(secret) {
 
 /** One call of a verb fails, counted from 1. */
 function failing(store, { verb, call }) {
+  striking(store, verb, call, (real, args) => setImmediate(args.at(-1), new Error('the store was told to fail')))
+}
+
+/** One call of a verb waits at a gate. */
+function waiting(store, { verb, call, gate }) {
+  striking(store, verb, call, (real, args) => gates.wait(gate).then(() => real.apply(store, args)))
+}
+
+function striking(store, verb, call, strike) {
   const real = store[verb]
   let calls = 0
   store[verb] = function (...args) {
-    if (++calls !== call) return real.apply(this, args)
-    setImmediate(args.at(-1), new Error('the store was told to fail'))
+    return ++calls === call ? strike(real, args) : real.apply(this, args)
   }
 }
 

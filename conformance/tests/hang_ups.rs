@@ -1,4 +1,4 @@
-//! Clients that hang up in the middle of a handler: what is kept is what Express keeps.
+//! Clients that hang up in the middle of a handler, of a read, of a write: what is kept is what Express keeps.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
@@ -21,6 +21,8 @@ fn main() -> ExitCode {
         tests = tests.needing(&format!("{name}::keeps_what_express_keeps"), oracle, move |oracle| {
             keeps_what_express_keeps(&oracle, &Program::probe(probe));
         });
+        let test = move |oracle: Program| keeps_what_the_store_is_busy_with(&oracle, &Program::probe(probe));
+        tests = tests.needing(&format!("{name}::keeps_what_the_store_is_busy_with"), oracle, test);
     }
     for (name, probe) in [("axum", AXUM), ("actix", ACTIX)] {
         let test = move |()| what_was_acknowledged_is_kept_where_the_rest_is_given_up(&Program::probe(probe));
@@ -67,6 +69,48 @@ fn keeps_what_express_keeps(oracle: &Program, probe: &Program) {
                         "{config} {before} {after} {is_new}:\nexpress {express}\nours    {ours}"
                     );
                 }
+            }
+        }
+    }
+}
+
+/// What a request does whose client has gone while one call of the store is under way: its verb, which call of it, and what is left of the
+/// session that had `n`. Before it the watcher and the visitor have each written once.
+const BUSY: [(&str, u64, &str, &str); 6] = [
+    ("get", 1, r#"[["set","b",2]]"#, r#"{"n":0,"b":2}"#),
+    ("set", 3, r#"[["set","b",2]]"#, r#"{"n":0,"b":2}"#),
+    ("set", 3, r#"[["set","b",2],["save"],["set","c",3]]"#, r#"{"n":0,"b":2,"c":3}"#),
+    ("set", 3, r#"[["regenerate"],["set","b",2]]"#, "null"),
+    ("destroy", 1, r#"[["destroy"]]"#, "null"),
+    ("destroy", 1, r#"[["set","b",2],["regenerate"],["set","c",3]]"#, "null"),
+];
+
+fn keeps_what_the_store_is_busy_with(oracle: &Program, probe: &Program) {
+    for (at, (verb, call, operations, left)) in BUSY.into_iter().enumerate() {
+        let gate = format!("busy-{at}");
+        let config = json!({
+            "secret": "k", "resave": false, "saveUninitialized": false,
+            "storeWaits": { "verb": verb, "call": call, "gate": gate },
+        });
+        let sides = [oracle, probe].map(|program| Watched::new(program.serve(&config).unwrap()));
+        let sids = sides.each_ref().map(|side| {
+            let visitor = side.server.send(&json!([["set", "n", 0], ["id"]]), None).unwrap();
+            let operations = serde_json::from_str(operations).unwrap();
+            side.server.hang_up_at(&gate, &operations, visitor.cookie.as_deref()).unwrap();
+            // As long as it takes to see that nobody is there any more.
+            thread::sleep(Duration::from_millis(20));
+            side.server.open(&gate).unwrap();
+            visitor.results[1].as_str().unwrap().to_owned()
+        });
+        // A regenerated session is another record.
+        let records = if left == "null" && operations.contains("destroy") { 1 } else { 2 };
+        let left = json!([records, serde_json::from_str::<Value>(left).unwrap()]);
+        let begun = Instant::now();
+        for (name, (side, sid)) in ["express", "ours"].into_iter().zip(sides.iter().zip(&sids)) {
+            while side.held(Some(sid)) != left {
+                let held = side.held(Some(sid));
+                assert!(begun.elapsed() < Duration::from_secs(10), "{verb} {operations}: {name} {held}");
+                thread::sleep(Duration::from_millis(5));
             }
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! Beside the keys of the probe protocol there are, for the comparison: a `secret` of bytes as `{"hex": "…"}`, `cookie.expires`
 //! (milliseconds since 1970), `cookieFunction` and `genidFunction` (a name in `functions`), `storeWithoutTouch`,
-//! `storeFails: {"verb": "get", "call": 2}` (one call of a verb fails), `tls` (`certificate` and `key`, as PEM: the server ends
+//! `storeFails: {"verb": "get", "call": 2}` (one call of a verb fails), `storeWaits` (the same with a `gate`: it waits there), `tls` (`certificate` and `key`, as PEM: the server ends
 //! TLS), and in `probe-axum` alone `fault` (see [`Fault`]).
 
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use express_session::{
 use serde_json::{Map, Value};
 
 use super::clock::ProbeClock;
-use super::faults::{Fault, Unreliable, Verb};
+use super::faults::{Fault, Strike, Unreliable, Verb};
 use super::functions;
 use super::keys::{Keys, Parsed, Refusal, refusal};
 use super::operations::time;
@@ -57,10 +57,12 @@ impl Config {
         let fault = keys.word("fault", &Fault::ALL)?;
         let tls = keys.object("tls")?.map(|object| Tls::parse(&object)).transpose()?;
         let touches = !keys.boolean("storeWithoutTouch")?.unwrap_or(false);
-        let fails = keys.object("storeFails")?.map(|object| fails(&object)).transpose()?;
+        let fails = keys.object("storeFails")?.map(|object| strike("storeFails.", &object)).transpose()?;
+        let waits = keys.object("storeWaits")?.map(|object| strike("storeWaits.", &object)).transpose()?;
+        let strikes: Vec<Strike> = fails.into_iter().chain(waits).collect();
         let mut options = options(&mut keys, fault)?.clock(clock.clock());
-        options = if fault.is_some() || fails.is_some() || !touches {
-            options.store(Unreliable::new(Arc::clone(&store), fault, fails, touches))
+        options = if fault.is_some() || !strikes.is_empty() || !touches {
+            options.store(Unreliable::new(Arc::clone(&store), fault, strikes, touches))
         } else {
             options.store(Arc::clone(&store))
         };
@@ -94,14 +96,15 @@ fn outer(object: &Map<String, Value>, clock: &ProbeClock) -> Parsed<Options> {
     }
 }
 
-/// The call of a verb that is to fail.
-fn fails(object: &Map<String, Value>) -> Parsed<(Verb, u64)> {
-    let mut keys = Keys::of("storeFails.", object);
+/// The call of a verb that is to fail, or to wait at a gate.
+fn strike(place: &'static str, object: &Map<String, Value>) -> Parsed<Strike> {
+    let mut keys = Keys::of(place, object);
     let words = [("get", Verb::Get), ("set", Verb::Set), ("touch", Verb::Touch), ("destroy", Verb::Destroy)];
-    let verb = keys.word("verb", &words)?.ok_or_else(|| refusal("storeFails.verb", "missing"))?;
+    let verb = keys.word("verb", &words)?.ok_or_else(|| refusal(place, "no verb"))?;
     let call = keys.take("call", "a number", Value::as_u64)?.unwrap_or(1);
+    let gate = keys.text("gate")?;
     keys.finish()?;
-    Ok((verb, call))
+    Ok(Strike::new(verb, call, gate))
 }
 
 fn options(keys: &mut Keys<'_>, fault: Option<Fault>) -> Parsed<Options> {

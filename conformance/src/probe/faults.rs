@@ -1,4 +1,4 @@
-//! Stores that do not do as they are told: one that fails when a configuration says so, and one with a fault of the kind that the
+//! Stores that do not do as they are told: one that fails or waits when a configuration says so, and one with a fault of the kind that the
 //! comparison has to find.
 
 use std::{
@@ -12,6 +12,8 @@ use std::{
 use express_session::{
     AdminStore, Cookie, Destroyed, Expect, Record, Set, Sid, Store, StoreError, Stored, Touched, async_trait,
 };
+
+use super::gates;
 
 /// What is wrong with a probe on purpose. The library has no part in it: each sits in a store around the store, in a layer
 /// around the layer, or in what the probe makes of an operation.
@@ -110,13 +112,28 @@ pub(super) enum Verb {
     Destroy,
 }
 
+/// What strikes one call of a verb.
+#[derive(Debug)]
+pub(super) struct Strike {
+    verb: Verb,
+    /// How many of its calls are left before that one.
+    left: AtomicU64,
+    /// Where it waits; else it fails.
+    gate: Option<String>,
+}
+
+impl Strike {
+    pub(super) fn new(verb: Verb, call: u64, gate: Option<String>) -> Self {
+        Self { verb, left: AtomicU64::new(call), gate }
+    }
+}
+
 /// A store around the configured one.
 #[derive(Debug)]
 pub(super) struct Unreliable {
     inner: Arc<dyn AdminStore>,
     fault: Option<Fault>,
-    /// The verb, and how many of its calls are left before the one that fails.
-    fails: Option<(Verb, AtomicU64)>,
+    strikes: Vec<Strike>,
     touches: bool,
     calls: AtomicU64,
 }
@@ -125,11 +142,10 @@ impl Unreliable {
     pub(super) fn new(
         inner: Arc<dyn AdminStore>,
         fault: Option<Fault>,
-        fails: Option<(Verb, u64)>,
+        strikes: Vec<Strike>,
         touches: bool,
     ) -> Self {
-        let fails = fails.map(|(verb, call)| (verb, AtomicU64::new(call)));
-        Self { inner, fault, fails, touches, calls: AtomicU64::new(0) }
+        Self { inner, fault, strikes, touches, calls: AtomicU64::new(0) }
     }
 
     fn has(&self, fault: Fault) -> bool {
@@ -141,11 +157,13 @@ impl Unreliable {
         self.calls.fetch_add(1, Ordering::Relaxed) % calls == calls - 1
     }
 
-    fn may_fail(&self, verb: Verb) -> Result<(), StoreError> {
-        let told = self.fails.iter().filter(|(fails, _)| *fails == verb);
-        for (_, left) in told {
-            if left.fetch_sub(1, Ordering::Relaxed) == 1 {
-                return Err(StoreError::unavailable("probe", "the store was told to fail"));
+    async fn strike(&self, verb: Verb) -> Result<(), StoreError> {
+        for strike in self.strikes.iter().filter(|strike| strike.verb == verb) {
+            if strike.left.fetch_sub(1, Ordering::Relaxed) == 1 {
+                match &strike.gate {
+                    Some(gate) => gates::wait(gate).await,
+                    None => return Err(StoreError::unavailable("probe", "the store was told to fail")),
+                }
             }
         }
         Ok(())
@@ -196,7 +214,7 @@ fn rewritten(record: &Record, change: impl FnOnce(&mut Vec<(String, String)>)) -
 #[async_trait]
 impl Store for Unreliable {
     async fn get(&self, sid: &Sid) -> Result<Option<Stored>, StoreError> {
-        self.may_fail(Verb::Get)?;
+        self.strike(Verb::Get).await?;
         if self.has(Fault::LosesSession) && self.every(20) {
             return Ok(None);
         }
@@ -204,7 +222,7 @@ impl Store for Unreliable {
     }
 
     async fn set(&self, sid: &Sid, record: &Record, expect: &Expect) -> Result<Set, StoreError> {
-        self.may_fail(Verb::Set)?;
+        self.strike(Verb::Set).await?;
         if self.has(Fault::SkipsSecondSave)
             && let Expect::Version(version) = expect
         {
@@ -225,7 +243,7 @@ impl Store for Unreliable {
     }
 
     async fn touch(&self, sid: &Sid, cookie: &Cookie, expect: &Expect) -> Result<Touched, StoreError> {
-        self.may_fail(Verb::Touch)?;
+        self.strike(Verb::Touch).await?;
         if !self.touches {
             return Ok(Touched::Skipped);
         }
@@ -236,7 +254,7 @@ impl Store for Unreliable {
     }
 
     async fn destroy(&self, sid: &Sid, expect: &Expect) -> Result<Destroyed, StoreError> {
-        self.may_fail(Verb::Destroy)?;
+        self.strike(Verb::Destroy).await?;
         if self.has(Fault::KeepsDestroyed) {
             return Ok(Destroyed::Destroyed);
         }

@@ -128,6 +128,19 @@ pub(super) fn within_another(seed: u64, config: &mut Map<String, Value>) {
     config.insert("outer".to_owned(), outer.into());
 }
 
+/// What the sessions of a layer around live: most often as long as the others, whose end the case's clock comes to.
+pub(super) fn lifetime_of_another(seed: u64, config: &mut Map<String, Value>) {
+    let mut rng = Rng::new(seed ^ 0x006c_6976_6573);
+    let ours = config.get("cookie").and_then(|cookie| cookie.get("maxAge")).cloned();
+    let Some(outer) = config.get_mut("outer") else { return };
+    let lives = match rng.below(6) {
+        0 => return,
+        1 => rng.pick(&MAX_AGES).into(),
+        _ => ours.unwrap_or_else(|| rng.pick(&MAX_AGES).into()),
+    };
+    outer["cookie"]["maxAge"] = lives;
+}
+
 fn secret(rng: &mut Rng) -> Value {
     let first = rng.pick(&SECRETS);
     match rng.below(6) {

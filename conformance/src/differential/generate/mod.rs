@@ -48,6 +48,7 @@ pub(super) fn case(seed: u64, programs: usize, clock: bool, least: i64) -> Case 
     }
     let starts_at = clock.then(|| time::start(seed));
     let pace = starts_at.map(|start| Pace::random(&mut rng, &mut config, start, least));
+    config::lifetime_of_another(seed, &mut config);
     let requests = requests::random(&mut rng, &config, programs, pace.as_ref());
     let mut case = Case { seed, config, requests, starts_at };
     if case.config.contains_key("storeWithoutTouch") {
