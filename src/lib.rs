@@ -10,6 +10,9 @@ pub use session_core::*;
 #[doc = include_str!("../docs/where_the_layer_goes.md")]
 pub mod where_the_layer_goes {}
 
+#[doc = include_str!("../docs/how_long_a_session_lives.md")]
+pub mod how_long_a_session_lives {}
+
 pub use crate::{
     open::{OpenStoreError, open_store},
     session::{Session, TypedSession},

@@ -128,8 +128,10 @@ impl CookieOptions {
         Self { same_site: Some(same_site.into()), ..self }
     }
 
-    /// How long the session lives after its last request. `None`, the default: until the browser closes. The last call of
-    /// `max_age`, `max_age_millis` and `expires` counts. Node: `cookie.maxAge`, there in milliseconds.
+    /// How long the session lives after its last request. `None`, the default: until the browser closes. In the express profile the
+    /// record does, and the cookie in the browser ends so long after the last *change*, as in Express, unless
+    /// [`rolling`](crate::Options::rolling) or [`CookieRenewal::WithRecord`](crate::CookieRenewal::WithRecord) says otherwise. The last
+    /// call of `max_age`, `max_age_millis` and `expires` counts. Node: `cookie.maxAge`, there in milliseconds.
     #[must_use]
     pub fn max_age(self, max_age: impl Into<Option<Duration>>) -> Self {
         let millis =
