@@ -38,7 +38,8 @@ let app: Router = Router::new().route("/", get(views)).layer(SessionLayer::new(O
 
 session_core::extractor! {
     /// The session of the request as one value of the application's own, in a handler of any framework: under one key, or as the whole
-    /// of the session's data ([`SessionData`](session_core::SessionData)). All that it can do stands at [`TypedHandle`].
+    /// of the session's data ([`SessionData`](session_core::SessionData)). All that it can do stands at [`TypedHandle`]. What an `Option` of it
+    /// is, is said at [`Session`].
     #[cfg_attr(
         feature = "axum",
         doc = r#"
@@ -102,6 +103,14 @@ mod axum {
         async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, SessionError> {
             let session = <Extracted<M> as FromRequestParts<S>>::from_request_parts(parts, state).await?;
             Ok(session.typed().into())
+        }
+    }
+
+    impl<S: Send + Sync, T: SessionData, M: 'static> OptionalFromRequestParts<S> for TypedSession<T, M> {
+        type Rejection = SessionError;
+
+        async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, SessionError> {
+            Ok(session_of::<M>(parts).await?.map(|session| session.typed().into()))
         }
     }
 }

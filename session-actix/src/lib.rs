@@ -293,7 +293,8 @@ impl<M: 'static> FromRequest for MaybeSession<M> {
 
 session_core::extractor! {
     /// The session of the request as one value of the application's own, as an extractor: `TypedSession<Cart>` for a `Cart` that is
-    /// [`SessionData`], which has an example. All that it can do stands at [`TypedHandle`].
+    /// [`SessionData`], which has an example. All that it can do stands at [`TypedHandle`]. Where a request may be outside the cookie's path, take a
+    /// [`MaybeSession`] and its `typed`, not an `Option` of this.
     pub struct TypedSession<T>(TypedHandle<T>);
 }
 

@@ -8,13 +8,22 @@ mod routes;
 use std::sync::mpsc;
 
 use actix_web::{HttpServer, rt::System};
-use session_testkit::adapter::Layers;
+use session_core::{MemoryStore, Options};
+use session_testkit::{Browser, adapter::Layers};
 use test_support::sockets::{Protocol, Socket, server_tls};
 
 use routes::layered;
 
 /// With `h1_allow_half_closed(false)`, without which actix-web takes a client that has gone for one that has nothing more to say.
 async fn served(layers: Layers, protocol: Protocol) -> Socket {
+    serve(layers, protocol, false).await
+}
+
+async fn half_closed(layers: Layers, protocol: Protocol) -> Socket {
+    serve(layers, protocol, true).await
+}
+
+async fn serve(layers: Layers, protocol: Protocol, may_half_close: bool) -> Socket {
     let layers = std::sync::Mutex::new(layers);
     let again = move || {
         let layers = layers.lock().unwrap();
@@ -25,7 +34,7 @@ async fn served(layers: Layers, protocol: Protocol) -> Socket {
     std::thread::spawn(move || {
         System::new().block_on(async move {
             let server = HttpServer::new(move || layered!(again()))
-                .h1_allow_half_closed(false)
+                .h1_allow_half_closed(may_half_close)
                 .workers(2)
                 .disable_signals()
                 .shutdown_timeout(0);
@@ -46,9 +55,28 @@ async fn served(layers: Layers, protocol: Protocol) -> Socket {
     Socket::new(address, protocol, move || _ = futures_util::FutureExt::now_or_never(handle.stop(false)))
 }
 
-/// Connections are kept: who hangs up resets one, or over HTTP/2 a stream of it.
 async fn kept(layers: Layers, protocol: Protocol) -> Socket {
     served(layers, protocol).await.keeping()
+}
+
+async fn broken(layers: Layers, protocol: Protocol) -> Socket {
+    served(layers, protocol).await.breaking()
+}
+
+/// The tests of connections that are kept are of such.
+#[test]
+fn connections_are_kept() {
+    session_testkit::run(async {
+        for protocol in [Protocol::Http1, Protocol::Http1Tls, Protocol::Http2Tls] {
+            let sessions = Options::new("keyboard cat").store(MemoryStore::new()).build().unwrap();
+            let app = kept(Layers { nested: vec![sessions], second: None }, protocol).await;
+            let mut browser = Browser::new();
+            for count in 1..4 {
+                assert_eq!(browser.get(&app, "/count").await.body, count.to_string());
+            }
+            assert_eq!(app.connections(), 1, "{protocol:?}");
+        }
+    });
 }
 
 mod http1 {
@@ -73,6 +101,12 @@ mod http1_kept {
     session_testkit::hang_up_contract!(async |layers| kept(layers, Http1).await, dropped);
 }
 
+mod http1_broken {
+    use super::{Protocol::Http1, broken};
+
+    session_testkit::hang_up_contract!(async |layers| broken(layers, Http1).await, dropped);
+}
+
 mod http1_tls {
     use super::{Protocol::Http1Tls, served};
 
@@ -92,6 +126,12 @@ mod http1_tls_kept {
         a_body_that_never_ends_harms_no_session
     );
     session_testkit::hang_up_contract!(async |layers| kept(layers, Http1Tls).await, dropped);
+}
+
+mod http1_tls_broken {
+    use super::{Protocol::Http1Tls, broken};
+
+    session_testkit::hang_up_contract!(async |layers| broken(layers, Http1Tls).await, dropped);
 }
 
 /// Here each request has a task of its own, which nobody drops.
@@ -114,4 +154,23 @@ mod http2_tls_kept {
         a_body_that_never_ends_harms_no_session
     );
     session_testkit::hang_up_contract!(async |layers| kept(layers, Http2Tls).await);
+}
+
+mod http2_tls_broken {
+    use super::{Protocol::Http2Tls, broken};
+
+    session_testkit::hang_up_contract!(async |layers| broken(layers, Http2Tls).await);
+}
+
+/// As it is by default: a client that closes has nothing more to say, and one whose connection breaks has gone.
+mod half_closed {
+    use super::{Protocol::Http1, half_closed};
+
+    session_testkit::hang_up_contract!(async |layers| half_closed(layers, Http1).await);
+}
+
+mod half_closed_broken {
+    use super::{Protocol::Http1, half_closed};
+
+    session_testkit::hang_up_contract!(async |layers| half_closed(layers, Http1).await.breaking(), dropped);
 }

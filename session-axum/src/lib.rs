@@ -357,6 +357,14 @@ impl<S: Send + Sync, T: SessionData, M: 'static> FromRequestParts<S> for TypedSe
     }
 }
 
+impl<S: Send + Sync, T: SessionData, M: 'static> OptionalFromRequestParts<S> for TypedSession<T, M> {
+    type Rejection = SessionError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, SessionError> {
+        Ok(session_of::<M>(parts).await?.map(|session| session.typed().into()))
+    }
+}
+
 /// The session of a request in a middleware of your own, below the layer; `None` outside the cookie's path.
 ///
 /// # Errors
@@ -384,15 +392,16 @@ const MISSING: &str = "add .layer(SessionLayer::new(options)?) around this route
 /// extensions:
 ///
 /// ```
-/// use axum::{Router, middleware::map_response, response::Response};
+/// use axum::{Router, http::header::CONTENT_LENGTH, middleware::map_response, response::Response};
 /// use session_axum::SessionError;
 ///
-/// async fn page(response: Response) -> Response {
-///     match response.extensions().get::<SessionError>() {
-///         // Another body under the same head, which may bring a cookie.
-///         Some(_) => response.map(|_| "We are sorry. Please try again.".into()),
-///         None => response,
+/// async fn page(mut response: Response) -> Response {
+///     if response.extensions().get::<SessionError>().is_some() {
+///         // Another body under the same head, which may bring a cookie, and knows how long the empty one is.
+///         response.headers_mut().remove(CONTENT_LENGTH);
+///         *response.body_mut() = "We are sorry. Please try again.".into();
 ///     }
+///     response
 /// }
 ///
 /// let app: Router = Router::new().layer(map_response(page));

@@ -9,7 +9,8 @@ use std::{io, net::SocketAddr, sync::Arc};
 
 use axum::{Extension, serve::Listener};
 use session_axum::Encrypted;
-use session_testkit::adapter::Layers;
+use session_core::{MemoryStore, Options};
+use session_testkit::{Browser, adapter::Layers};
 use test_support::sockets::{Protocol, Socket, server_tls};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
@@ -53,9 +54,28 @@ impl Listener for Tls {
     }
 }
 
-/// Connections are kept: who hangs up resets one, or over HTTP/2 a stream of it.
 async fn kept(layers: Layers, protocol: Protocol) -> Socket {
     served(layers, protocol).await.keeping()
+}
+
+async fn broken(layers: Layers, protocol: Protocol) -> Socket {
+    served(layers, protocol).await.breaking()
+}
+
+/// The tests of connections that are kept are of such.
+#[test]
+fn connections_are_kept() {
+    session_testkit::run(async {
+        for protocol in [Protocol::Http1, Protocol::Http2, Protocol::Http1Tls, Protocol::Http2Tls] {
+            let sessions = Options::new("keyboard cat").store(MemoryStore::new()).build().unwrap();
+            let app = kept(Layers { nested: vec![sessions], second: None }, protocol).await;
+            let mut browser = Browser::new();
+            for count in 1..4 {
+                assert_eq!(browser.get(&app, "/count").await.body, count.to_string());
+            }
+            assert_eq!(app.connections(), 1, "{protocol:?}");
+        }
+    });
 }
 
 mod http1 {
@@ -80,6 +100,12 @@ mod http1_kept {
     session_testkit::hang_up_contract!(async |layers| kept(layers, Http1).await, dropped);
 }
 
+mod http1_broken {
+    use super::{Protocol::Http1, broken};
+
+    session_testkit::hang_up_contract!(async |layers| broken(layers, Http1).await, dropped);
+}
+
 mod http2 {
     use super::{Protocol::Http2, served};
 
@@ -100,6 +126,12 @@ mod http2_kept {
         a_body_that_never_ends_harms_no_session
     );
     session_testkit::hang_up_contract!(async |layers| kept(layers, Http2).await, dropped);
+}
+
+mod http2_broken {
+    use super::{Protocol::Http2, broken};
+
+    session_testkit::hang_up_contract!(async |layers| broken(layers, Http2).await, dropped);
 }
 
 mod http1_tls {
@@ -123,6 +155,12 @@ mod http1_tls_kept {
     session_testkit::hang_up_contract!(async |layers| kept(layers, Http1Tls).await, dropped);
 }
 
+mod http1_tls_broken {
+    use super::{Protocol::Http1Tls, broken};
+
+    session_testkit::hang_up_contract!(async |layers| broken(layers, Http1Tls).await, dropped);
+}
+
 mod http2_tls {
     use super::{Protocol::Http2Tls, served};
 
@@ -142,4 +180,10 @@ mod http2_tls_kept {
         a_body_that_never_ends_harms_no_session
     );
     session_testkit::hang_up_contract!(async |layers| kept(layers, Http2Tls).await, dropped);
+}
+
+mod http2_tls_broken {
+    use super::{Protocol::Http2Tls, broken};
+
+    session_testkit::hang_up_contract!(async |layers| broken(layers, Http2Tls).await, dropped);
 }

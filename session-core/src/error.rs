@@ -288,6 +288,9 @@ pub enum CookieError {
     /// The path has a character that would end the attribute.
     #[error("option path is invalid")]
     Path,
+    /// No browser would keep such a cookie ([`BrowserRules::Enforce`](crate::BrowserRules::Enforce)).
+    #[error("browsers would refuse it: {0}")]
+    Refused(&'static str),
 }
 
 /// Options that cannot work. It names the option, and says what would.

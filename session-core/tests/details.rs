@@ -19,9 +19,9 @@ use std::{
 
 use common::{App, SlowStore, Trouble, add, apps, cookie, done, polled, with_cookies};
 use session_core::{
-    Clock, Cookie, CookieOptions, Destroyed, Error, Expect, Keygrip, MemoryStore, Options, Priority, Record,
-    RequestInfo, SameSite, SameSiteOption, Secret, Secure, SessionHandle, Sessions, Set, Sid, Store,
-    StoreError, Stored, Touched, async_trait,
+    BrowserRules, Clock, Cookie, CookieError, CookieOptions, Destroyed, Error, Expect, Keygrip, MemoryStore,
+    Options, Priority, Record, RequestInfo, SameSite, SameSiteOption, Secret, Secure, SessionHandle,
+    Sessions, Set, Sid, Store, StoreError, Stored, Touched, async_trait,
 };
 
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -369,20 +369,18 @@ fn attributes_of_this_request_that_no_cookie_can_carry_are_an_error_and_what_bro
     // Nobody has its cookie: nothing more is stored.
     session.insert("late", 1).unwrap();
     assert!(matches!(done(session.save()), Err(Error::ResponseOut)));
-    // The same where only this connection, or the handler, makes it one that browsers refuse.
-    let by = |options: Options, change: fn(&mut Cookie)| {
+    // The same where only this connection makes it one that browsers refuse.
+    let by = |options: Options| {
         let exchange = options.build().unwrap().exchange();
         let session = done(exchange.session(&RequestInfo::new("/", false, &no_headers))).unwrap().unwrap();
         session.insert("k", 1).unwrap();
-        session.update_cookie(change).unwrap();
         done(exchange.end()).unwrap().len()
     };
     let (plain, host) = (|| Options::new("keyboard cat"), |options: Options| options.name("__Host-sid"));
-    assert_eq!(by(plain(), |_| {}), 1);
-    assert_eq!(by(host(plain()), |_| {}), 0, "not secure");
-    assert_eq!(by(plain().cookie(CookieOptions::new().partitioned(true).secure(Secure::Auto)), |_| {}), 0);
-    assert_eq!(by(plain(), |cookie| cookie.set_same_site(Some(SameSite::None))), 0);
-    assert_eq!(by(host(Options::express("keyboard cat")), |_| {}), 1, "as Express does");
+    assert_eq!(by(plain()), 1);
+    assert_eq!(by(host(plain())), 0, "not secure");
+    assert_eq!(by(plain().cookie(CookieOptions::new().partitioned(true).secure(Secure::Auto))), 0);
+    assert_eq!(by(host(Options::express("keyboard cat"))), 1, "as Express does");
     // And what a handler sets is refused where it stands.
     let sessions = Options::new("keyboard cat").build().unwrap();
     let session = ask(&sessions, &[], false).unwrap();
@@ -390,6 +388,64 @@ fn attributes_of_this_request_that_no_cookie_can_carry_are_an_error_and_what_bro
     assert_eq!(session.cookie().domain(), None);
     assert!(matches!(session.insert_path("cookie.path", 1), Err(Error::ReservedKey(_))));
     session.unset();
+}
+
+/// An error that the handler has, and not a cookie that is missing.
+#[test]
+fn what_browsers_would_refuse_is_refused_where_the_handler_sets_it() {
+    let always = || CookieOptions::new().secure(true);
+    let changes: [(Options, fn(&mut Cookie)); 5] = [
+        (Options::new("keyboard cat"), |cookie| cookie.set_same_site(Some(SameSite::None))),
+        (Options::new("keyboard cat"), |cookie| cookie.set_partitioned(true)),
+        (Options::new("keyboard cat").cookie(always()), |cookie| cookie.set_domain(Some("example.com"))),
+        (Options::new("keyboard cat").cookie(always()), |cookie| cookie.set_path("/admin")),
+        (Options::new("keyboard cat").cookie(always()), |cookie| cookie.set_secure(false)),
+    ];
+    for (options, change) in changes {
+        let session = ask(&options.clone().build().unwrap(), &[], false).unwrap();
+        let before = session.cookie_json();
+        let refused = session.update_cookie(change);
+        assert!(matches!(refused, Err(Error::Cookie(CookieError::Refused(_)))), "{refused:?}");
+        assert_eq!(session.cookie_json(), before);
+        // As Express does; and what it was before is not the handler's doing.
+        let warns = options.browser_rules(BrowserRules::Warn).build().unwrap();
+        ask(&warns, &[], false).unwrap().update_cookie(change).unwrap();
+    }
+    let host = Options::new("keyboard cat").name("__Host-sid").build().unwrap();
+    let insecure = ask(&host, &[], false).unwrap();
+    insecure.update_cookie(|cookie| cookie.set_http_only(false)).unwrap();
+}
+
+/// It handles the error, and its answer stands: what may have been stored is under an id that nobody has.
+#[test]
+fn a_handler_that_can_do_without_a_new_session_is_not_overruled() {
+    for trouble in [Trouble::FailsBefore, Trouble::FailsAfter] {
+        let [app, express] = apps();
+        for (app, is_well) in [(app, true), (express, false)] {
+            let (exchange, session) = app.ask(&[]);
+            app.trouble(&session.id(), Some(trouble));
+            assert!(done(add(&session)).is_err());
+            // The express profile stores what was never changed, and cannot.
+            assert_eq!(done(exchange.end()).map(|cookies| cookies.len()).ok(), is_well.then_some(0));
+        }
+    }
+}
+
+/// What a client may come with is to be gone.
+#[test]
+fn an_id_that_was_renewed_and_may_live_on_is_a_failure() {
+    for app in apps() {
+        let sid = app.log_in();
+        let (exchange, session) = app.request(&sid);
+        let new = {
+            app.trouble(&sid, Some(Trouble::FailsBefore));
+            assert!(done(session.regenerate()).is_err());
+            session.id()
+        };
+        assert_ne!(new, sid);
+        assert!(done(exchange.end()).is_err());
+        assert!(app.held(&sid).is_some());
+    }
 }
 
 #[test]

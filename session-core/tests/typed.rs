@@ -4,11 +4,14 @@
 
 mod common;
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::atomic::Ordering,
+};
 
-use common::{App, add, apps, done, polled};
+use common::{App, Trouble, add, apps, done, polled};
 use serde::{Deserialize, Serialize};
-use session_core::{Error, Options, SessionData, SessionHandle, Sid};
+use session_core::{Error, Expect, Options, Record, SessionData, SessionHandle, Sid, Store};
 
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Cart {
@@ -100,40 +103,201 @@ fn as_a_whole_it_is_every_key_and_takes_away_no_other() {
         assert_eq!(stored, "n=2 other=1");
 
         let stored = in_a_request(&app, |session| {
+            session.insert("other", 1).unwrap();
             session.typed::<Visit>().remove().unwrap();
-            assert_eq!(session.typed::<Visit>().get().unwrap(), None);
+            assert_eq!(session.typed::<Visit>().get().unwrap(), Some(Visit::default()));
         });
-        assert_eq!(stored, "");
+        assert_eq!(stored, "other=1");
     }
 }
 
-/// JavaScript's `null` is no value, of a field neither.
+/// JavaScript's `null` is no value, of a field neither; and stays where it is read as what it is set to.
 #[test]
 fn a_member_that_is_null_is_none() {
     let [app, _] = apps();
     let stored = in_a_request(&app, |session| {
         session.insert("n", ()).unwrap();
         session.insert("seen", ()).unwrap();
-        assert_eq!(session.typed::<Visit>().get().unwrap(), Some(visit(0, Some("tj"), &[])));
+        let typed = session.typed::<Visit>();
+        assert_eq!(typed.get().unwrap(), Some(visit(0, Some("tj"), &[])));
         session.remove("user").unwrap();
-        assert_eq!(session.typed::<Visit>().get().unwrap(), Some(visit(0, None, &[])));
+        assert_eq!(typed.get().unwrap(), Some(visit(0, None, &[])));
+        typed.insert(&visit(0, None, &[1])).unwrap();
     });
-    assert_eq!(stored, "n=null seen=null");
+    assert_eq!(stored, "n=null seen=[1]");
 }
 
-/// A field that is as it was is not this request's to say, and keeps its text.
+/// A record as Node may have written it.
+fn planted(app: &App, members: &str) -> Sid {
+    let sid = Sid::from("planted");
+    let cookie =
+        r#"{"originalMaxAge":3600000,"expires":"2099-01-01T00:00:00.000Z","httpOnly":true,"path":"/"}"#;
+    let record = Record::parse(format!(r#"{{"cookie":{cookie}{members}}}"#)).unwrap();
+    done(app.store.memory.set(&sid, &record, &Expect::Anything)).unwrap();
+    sid
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Profile {
+    views: u32,
+    #[serde(default)]
+    items: BTreeSet<String>,
+    #[serde(default)]
+    tags: HashMap<String, u32>,
+    note: Option<String>,
+    #[serde(default)]
+    map: BTreeMap<String, f64>,
+}
+
+impl SessionData for Profile {}
+
+/// A field that is as it was is not this request's to say, and keeps its text: whatever it is spelled like, in whatever order a map
+/// is written today, and where it is not there.
 #[test]
 fn of_the_whole_only_what_changed_is_set() {
     for app in apps() {
-        let sid = app.log_in();
+        let text = r#","views":1,"map":{"b":1.50,"a":1e2},"tags":{"c":3,"b":2,"a":1},"é\"":"\u00e9""#;
+        let sid = planted(&app, text);
         let (one, first) = app.request(&sid);
         let (other, second) = app.request(&sid);
-        first.typed::<Visit>().insert(&visit(0, Some("tj"), &[1])).unwrap();
-        second.typed::<Visit>().insert(&visit(5, Some("tj"), &[])).unwrap();
+        let (first, second) = (first.typed::<Profile>(), second.typed::<Profile>());
+        let mut held = first.get().unwrap().unwrap();
+        held.items.insert("book".into());
+        held.note = Some("new".into());
+        first.insert(&held).unwrap();
+        let mut held = second.get().unwrap().unwrap();
+        held.views += 1;
+        second.insert(&held).unwrap();
         done(one.end()).unwrap();
         done(other.end()).unwrap();
-        assert_eq!(held(&app, &sid), r#"user="tj" n=5 seen=[1]"#);
+        let expected = r#"views=2 map={"b":1.50,"a":1e2} tags={"c":3,"b":2,"a":1} é"="\u00e9" items=["book"] note="new""#;
+        assert_eq!(self::held(&app, &sid), expected);
     }
+}
+
+#[test]
+fn what_is_written_as_it_was_read_is_no_change() {
+    let [app, _] = apps();
+    let sid = planted(&app, r#","views":1"#);
+    let calls = app.store.calls.load(Ordering::SeqCst);
+    let (exchange, session) = app.request(&sid);
+    let typed = session.typed::<Profile>();
+    typed.insert(&typed.get().unwrap().unwrap()).unwrap();
+    assert_eq!(done(typed.update(Option::unwrap)).unwrap().views, 1);
+    assert!(done(exchange.end()).unwrap().is_empty());
+    assert_eq!(app.store.calls.load(Ordering::SeqCst), calls + 1, "it was read");
+}
+
+/// A map can be all of the data, with every key that is not reserved, and with those that Express has left there.
+#[test]
+fn a_map_is_all_of_the_data() {
+    type All = BTreeMap<String, serde_json::Value>;
+    #[derive(Serialize, Deserialize)]
+    struct Map(All);
+    impl SessionData for Map {}
+
+    let [app, _] = apps();
+    let sid = planted(&app, r#","10":2,"id":7,"a\"b":1"#);
+    let (exchange, session) = app.request(&sid);
+    let typed = session.typed::<Map>();
+    let mut all = typed.get().unwrap().unwrap().0;
+    assert_eq!(all.keys().map(String::as_str).collect::<Vec<_>>(), ["10", "a\"b", "id"]);
+    all.insert("9".into(), 3.into());
+    all.remove("a\"b");
+    typed.insert(&Map(all)).unwrap();
+    done(exchange.end()).unwrap();
+    assert_eq!(held(&app, &sid), "9=3 10=2 id=7");
+    let (_exchange, session) = app.request(&sid);
+    let error = session.typed::<Map>().insert(&Map([("id".into(), 8.into())].into())).unwrap_err();
+    assert!(matches!(error, Error::ReservedKey(key) if key == "id"));
+}
+
+/// Of many keys it is one pass.
+#[test]
+fn many_keys_take_no_long_time() {
+    #[derive(Serialize, Deserialize)]
+    struct Map(BTreeMap<String, u32>);
+    impl SessionData for Map {}
+
+    let [app, _] = apps();
+    let (exchange, session) = app.ask(&[]);
+    let many: BTreeMap<String, u32> = (0..50_000).map(|n| (format!("k{n}"), n)).collect();
+    let typed = session.typed::<Map>();
+    typed.insert(&Map(many.clone())).unwrap();
+    typed.insert(&Map(many.into_iter().map(|(key, n)| (key, n + 1)).collect())).unwrap();
+    assert_eq!(session.get::<u32>("k49999").unwrap(), Some(50_000));
+    assert_eq!(done(typed.try_update(|_| Ok::<_, Error>(None))).unwrap().map(|map| map.0.len()), None);
+    assert!(session.is_empty());
+    done(exchange.end()).unwrap();
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Renamed {
+    #[serde(alias = "userName")]
+    user_name: String,
+}
+
+impl SessionData for Renamed {}
+
+/// Two spellings of one field would be an error with every request from then on.
+#[test]
+fn what_could_not_be_read_again_is_refused() {
+    let [app, _] = apps();
+    let sid = planted(&app, r#","userName":"tj""#);
+    let (exchange, session) = app.request(&sid);
+    let typed = session.typed::<Renamed>();
+    assert_eq!(typed.get().unwrap().unwrap().user_name, "tj");
+    let error = typed.insert(&Renamed { user_name: "hu".into() }).unwrap_err();
+    assert!(
+        matches!(&error, Error::DeserializeData { reason, .. } if reason.contains("duplicate field")),
+        "{error}"
+    );
+    let error = done(typed.update(|_| Renamed { user_name: "hu".into() })).unwrap_err();
+    assert!(matches!(error, Error::DeserializeData { .. }), "{error}");
+    done(exchange.end()).unwrap();
+    assert_eq!(held(&app, &sid), r#"userName="tj""#);
+}
+
+/// What is the same as the handler saw is set all the same where an atomic change may have made it another.
+#[test]
+fn while_a_change_is_in_doubt_every_field_is_set() {
+    for app in apps() {
+        let sid = app.log_in();
+        let (exchange, session) = app.request(&sid);
+        let typed = session.typed::<Visit>();
+        app.trouble_at(0, Trouble::FailsAfter);
+        assert!(done(typed.update(|_| visit(1, Some("tj"), &[]))).is_err());
+        assert_eq!(app.count(&sid), Some(1));
+        assert_eq!(typed.get().unwrap(), Some(visit(0, Some("tj"), &[])));
+        typed.insert(&visit(0, Some("tj"), &[])).unwrap();
+        done(exchange.end()).unwrap();
+        assert_eq!(app.count(&sid), Some(0));
+    }
+}
+
+/// A bound holds for what comes of all of it, not on the way there.
+#[test]
+fn what_grows_may_come_before_what_shrinks() {
+    #[derive(Serialize, Deserialize)]
+    struct Two {
+        #[serde(default)]
+        b: String,
+        #[serde(default)]
+        a: String,
+    }
+    impl SessionData for Two {}
+
+    let sessions = Options::new("keyboard cat").max_record_size(100).build().unwrap();
+    let exchange = sessions.exchange();
+    let session = done(common::with_cookies(&[], |request| exchange.session(request))).unwrap().unwrap();
+    let typed = session.typed::<Two>();
+    let two = |b: usize, a: usize| Two { b: "b".repeat(b), a: "a".repeat(a) };
+    typed.insert(&two(0, 70)).unwrap();
+    typed.insert(&two(70, 0)).unwrap();
+    done(typed.update(|_| two(0, 70))).unwrap();
+    assert!(matches!(typed.insert(&two(70, 70)), Err(Error::TooLarge { limit: 100, .. })));
+    assert!(matches!(done(typed.update(|_| two(70, 70))), Err(Error::TooLarge { limit: 100, .. })));
+    assert_eq!(session.get::<String>("a").unwrap().unwrap().len(), 70);
 }
 
 /// A write beside it makes it begin again.
@@ -165,7 +329,7 @@ fn an_update_keeps_what_others_wrote() {
 fn an_update_may_refuse_and_may_remove() {
     for app in apps() {
         let sid = app.log_in();
-        let (_exchange, session) = app.request(&sid);
+        let (exchange, session) = app.request(&sid);
         let typed = session.typed::<Cart>();
         done(typed.update(|_| cart(&["a"]))).unwrap();
         let refused = done(typed.try_update(|held| {
@@ -179,8 +343,10 @@ fn an_update_may_refuse_and_may_remove() {
         assert_eq!(held(&app, &sid), r#"user="tj" n=0 cart={"items":["a","b"]}"#);
         assert_eq!(done(typed.try_update(|_| Ok::<_, Error>(None))).unwrap(), None);
         assert_eq!(held(&app, &sid), r#"user="tj" n=0"#);
+        session.insert("other", 1).unwrap();
         assert_eq!(done(session.typed::<Visit>().try_update(|_| Ok::<_, Error>(None))).unwrap(), None);
-        assert_eq!(held(&app, &sid), "");
+        done(exchange.end()).unwrap();
+        assert_eq!(held(&app, &sid), "other=1");
     }
 }
 
@@ -261,5 +427,6 @@ fn it_shows_no_data() {
     session.insert("user", "swordfish").unwrap();
     let typed = session.typed::<Visit>();
     let shown = format!("{typed:?} {:?}", typed.clone());
+    assert!(shown.contains("Session"), "{shown}");
     assert!(!shown.contains("swordfish") && !shown.contains(session.id().as_str()), "{shown}");
 }

@@ -380,6 +380,22 @@ fn a_secure_cookie_over_an_insecure_connection_is_told_once() {
     assert!(text.contains("set the option proxy"), "{text}");
 }
 
+/// And fails nothing: nobody can come with it.
+#[test]
+fn a_record_that_may_be_left_under_an_id_that_nobody_has_is_told() {
+    let [app, _] = apps();
+    let (counted, text) = told(|| {
+        let (exchange, session) = app.ask(&[]);
+        app.trouble(&session.id(), Some(Trouble::FailsAfter));
+        assert!(done(add(&session)).is_err());
+        assert!(done(exchange.end()).unwrap().is_empty());
+        vec![session.id()]
+    });
+    assert_eq!(counted, NOTHING, "{text}");
+    assert_eq!(text.matches("nobody has the id of, lives until it expires").count(), 1, "{text}");
+    assert!(!text.contains(" ERROR "), "{text}");
+}
+
 /// Of one name: which of them counts is the client's order.
 #[test]
 fn several_cookies_of_the_name_are_told_once() {

@@ -255,7 +255,8 @@ impl<'r, M: 'static> FromRequest<'r> for MaybeSession<M> {
 
 session_core::extractor! {
     /// The session of the request as one value of the application's own, as a request guard: `TypedSession<Cart>` for a `Cart` that is
-    /// [`SessionData`], which has an example. All that it can do stands at [`TypedHandle`].
+    /// [`SessionData`], which has an example. All that it can do stands at [`TypedHandle`]. Where a request may be outside the cookie's path, take a
+    /// [`MaybeSession`] and its `typed`, not an `Option` of this.
     pub struct TypedSession<T>(TypedHandle<T>);
 }
 

@@ -12,7 +12,8 @@ use rocket::{
     fairing::AdHoc,
     tokio::{self, sync::oneshot},
 };
-use session_testkit::adapter::Layers;
+use session_core::{MemoryStore, Options};
+use session_testkit::{Browser, adapter::Layers};
 use test_support::sockets::{Protocol, Socket, certificate_and_key};
 
 use routes::{custom, layered};
@@ -36,9 +37,28 @@ async fn served(layers: Layers, protocol: Protocol) -> Socket {
     Socket::new(address, protocol, || stop.notify())
 }
 
-/// Connections are kept: who hangs up resets one, or over HTTP/2 a stream of it.
 async fn kept(layers: Layers, protocol: Protocol) -> Socket {
     served(layers, protocol).await.keeping()
+}
+
+async fn broken(layers: Layers, protocol: Protocol) -> Socket {
+    served(layers, protocol).await.breaking()
+}
+
+/// The tests of connections that are kept are of such.
+#[test]
+fn connections_are_kept() {
+    session_testkit::run(async {
+        for protocol in [Protocol::Http1, Protocol::Http1Tls, Protocol::Http2Tls] {
+            let sessions = Options::new("keyboard cat").store(MemoryStore::new()).build().unwrap();
+            let app = kept(Layers { nested: vec![sessions], second: None }, protocol).await;
+            let mut browser = Browser::new();
+            for count in 1..4 {
+                assert_eq!(browser.get(&app, "/count").await.body, count.to_string());
+            }
+            assert_eq!(app.connections(), 1, "{protocol:?}");
+        }
+    });
 }
 
 mod http1 {
@@ -63,6 +83,12 @@ mod http1_kept {
     session_testkit::hang_up_contract!(async |layers| kept(layers, Http1).await);
 }
 
+mod http1_broken {
+    use super::{Protocol::Http1, broken};
+
+    session_testkit::hang_up_contract!(async |layers| broken(layers, Http1).await);
+}
+
 mod http1_tls {
     use super::{Protocol::Http1Tls, served};
 
@@ -84,6 +110,12 @@ mod http1_tls_kept {
     session_testkit::hang_up_contract!(async |layers| kept(layers, Http1Tls).await);
 }
 
+mod http1_tls_broken {
+    use super::{Protocol::Http1Tls, broken};
+
+    session_testkit::hang_up_contract!(async |layers| broken(layers, Http1Tls).await);
+}
+
 /// Here Rocket answers nothing until the request's body has ended, of a route without a session neither.
 mod http2_tls {
     use super::{Protocol::Http2Tls, served};
@@ -100,4 +132,10 @@ mod http2_tls_kept {
 
     session_testkit::socket_contract!(async |layers| kept(layers, Http2Tls).await);
     session_testkit::hang_up_contract!(async |layers| kept(layers, Http2Tls).await);
+}
+
+mod http2_tls_broken {
+    use super::{Protocol::Http2Tls, broken};
+
+    session_testkit::hang_up_contract!(async |layers| broken(layers, Http2Tls).await);
 }

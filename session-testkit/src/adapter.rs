@@ -16,8 +16,9 @@
 //! | `/second/…` | as *answer*, on the session of the layer that is marked [`Second`] |
 //! | `/both/…` | lets [`both`] work on the two, and answers what it says |
 //! | `/typed/…` | takes a `TypedSession<Basket>`, and answers what [`typed`] says |
+//! | `/typed/second/…` | takes a `TypedSession<Basket, Second>`, and answers what [`typed`] says |
 //! | `/unasked/…` | waits as [`unasked`] does, and asks for no session |
-//! | everything else | *answer* |
+//! | everything else, by `GET` and `POST` | *answer* |
 //!
 //! One rule for all frameworks: cookies are read from the text of the `Cookie` headers, all of them in order, and from
 //! the framework's jar only where a request has no such header; values are percent-decoded once; the path is the one that
@@ -31,8 +32,8 @@ use std::{
 use futures_util::future::{join_all, poll_immediate};
 use serde::{Deserialize, Serialize};
 use session_core::{
-    AdminStore, CookieOptions, Error, MemoryStore, Options, Proxy, Record, Secret, Secure, SessionData,
-    SessionHandle, Sessions, Sid, Store, TypedHandle,
+    AdminStore, CookieOptions, Error, MemoryStore, Options, Proxy, Record, RequestInfo, Secret, Secure,
+    SessionData, SessionHandle, Sessions, Sid, Store, TypedHandle,
 };
 
 use self::hang_ups::{Gate, stored, until};
@@ -676,6 +677,38 @@ contract! {
         let mut visit = |_, record: Record| held.extend(record.data.get("basket").map(String::from));
         store.all(&mut visit).await.unwrap();
         assert_eq!(held, [r#"{"items":3}"#]);
+    }
+
+    async fn a_typed_session_is_found_by_its_marker(open) {
+        let of = |name: &str| new(MemoryStore::new()).name(name).build().unwrap();
+        let app = open(Layers { nested: vec![of("first")], second: Some(of("second")) }).await;
+        let mut browser = Browser::new();
+        assert_eq!(text(&mut browser, &app, "/typed/count").await, "1");
+        assert_eq!(text(&mut browser, &app, "/typed/second/count").await, "1");
+        assert_eq!(text(&mut browser, &app, "/typed/second/add").await, "2");
+        assert_eq!(text(&mut browser, &app, "/typed/add").await, "2");
+        assert!(browser.cookie("first").is_some() && browser.cookie("second").is_some());
+    }
+
+    async fn outside_the_cookies_path_there_is_no_typed_session(open) {
+        let app = app(open, new(MemoryStore::new()).cookie(CookieOptions::new().path("/elsewhere"))).await;
+        let response = app.send(Request::get("/typed/count")).await;
+        assert_eq!((response.status, response.set_cookie), (500, Vec::new()));
+    }
+
+    async fn what_makes_ids_sees_the_method_and_the_query(open) {
+        let genid = |request: &RequestInfo<'_>| {
+            Sid::from(format!("{} {}", request.method(), request.query().unwrap_or("none")))
+        };
+        let app = app(open, new(MemoryStore::new()).save_uninitialized(true).genid(genid)).await;
+        for (method, path, id) in [
+            ("GET", "/id?a=1&b=%20", "GET a=1&b=%20"),
+            ("GET", "/id", "GET none"),
+            ("POST", "/id?", "POST "),
+        ] {
+            let response = app.send(Request { method, ..Request::get(path) }).await;
+            assert_eq!(response.body, id);
+        }
     }
 
     /// Its server may go on with the connection or close it, and either way the session is there.

@@ -12,6 +12,7 @@ pub mod lifetimes;
 mod log;
 pub mod processes;
 mod stores;
+mod tasks;
 pub mod verbs;
 
 pub use self::{
@@ -193,18 +194,25 @@ macro_rules! socket_contract {
 /// What an application does whose clients hang up, over real sockets. `dropped`: its server drops what nobody waits for.
 #[macro_export]
 macro_rules! hang_up_contract {
-    ($app:expr) => {
+    (@ $app:expr) => {
         $crate::adapter_tests!($app;
             who_hangs_up_in_the_middle_of_a_handler_lets_it_finish,
             who_hangs_up_while_the_session_is_read_lets_the_handler_run,
             who_hangs_up_while_the_session_is_saved_lets_it_be_saved);
     };
+    ($app:expr) => {
+        $crate::hang_up_contract!(@ $app);
+        $crate::adapter_tests!($app; where_the_server_drops_nothing_every_handler_finishes);
+    };
     ($app:expr, dropped) => {
-        $crate::hang_up_contract!($app);
+        $crate::hang_up_contract!(@ $app);
         $crate::adapter_tests!($app;
             who_hangs_up_in_the_middle_of_a_handler_cancels_it,
+            who_hangs_up_while_the_session_is_read_or_saved_cancels_the_request,
             who_hangs_up_before_the_session_is_asked_for_ends_the_request,
-            what_is_left_of_a_request_goes_on_in_a_task_of_its_own);
+            what_is_left_of_a_handler_goes_on_in_a_task_of_its_own,
+            what_is_left_of_a_read_goes_on_in_a_task_of_its_own,
+            what_is_left_of_a_save_goes_on_in_a_task_of_its_own);
     };
 }
 
@@ -240,7 +248,10 @@ macro_rules! shared_adapter_tests {
             sessions_side_by_side_are_each_their_own,
             a_save_that_fails_takes_no_other_sessions_cookie,
             of_two_stores_that_are_down_one_failure_is_answered,
-            a_typed_session_is_a_part_of_the_session);
+            a_typed_session_is_a_part_of_the_session,
+            a_typed_session_is_found_by_its_marker,
+            outside_the_cookies_path_there_is_no_typed_session,
+            what_makes_ids_sees_the_method_and_the_query);
     };
 }
 

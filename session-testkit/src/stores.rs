@@ -7,6 +7,8 @@ use std::sync::{
 
 use tokio::sync::Semaphore;
 
+use crate::tasks::Tasks;
+
 use session_core::{
     Cookie, Destroyed, Expect, Record, Set, Sid, Store, StoreError, Stored, Touched, async_trait,
 };
@@ -149,13 +151,14 @@ pub struct GatedStore<S> {
     gate: Semaphore,
     reads: AtomicBool,
     waiting: AtomicUsize,
+    tasks: Tasks,
 }
 
 impl<S: Store> GatedStore<S> {
     /// Around a store, closed.
     pub fn new(store: S) -> Arc<Self> {
         let (reads, waiting) = (AtomicBool::new(false), AtomicUsize::new(0));
-        Arc::new(Self { store, gate: Semaphore::new(0), reads, waiting })
+        Arc::new(Self { store, gate: Semaphore::new(0), reads, waiting, tasks: Tasks::default() })
     }
 
     /// Around a store; reads wait as well.
@@ -168,6 +171,11 @@ impl<S: Store> GatedStore<S> {
     /// Whether a call waits now.
     pub fn is_waited_at(&self) -> bool {
         self.waiting.load(Ordering::SeqCst) > 0
+    }
+
+    /// A call waits in another task than the one that began it.
+    pub fn has_moved(&self) -> bool {
+        self.tasks.have_changed()
     }
 
     /// Lets every write through that waits, and every later one.
@@ -185,7 +193,7 @@ impl<S: Store> GatedStore<S> {
         self.waiting.fetch_add(1, Ordering::SeqCst);
         let _waiting = Waiting(&self.waiting);
         // A closed semaphore is an open gate.
-        _ = self.gate.acquire().await;
+        _ = self.tasks.with(self.gate.acquire()).await;
     }
 }
 

@@ -1,14 +1,15 @@
 //! An application of the adapter contract behind a real socket: HTTP/1.1 or HTTP/2, plain or over TLS. Whoever drops a request
-//! hangs up: on a connection of its own by closing that, and on one that is kept by a reset, of the connection or of the stream.
+//! hangs up: over HTTP/1.1 by closing the connection, over HTTP/2 by a reset of the stream; or in both by a reset of the connection, as one
+//! that broke.
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     convert::Infallible,
     fmt,
     future::{Future, poll_fn},
     net::SocketAddr,
     pin::{Pin, pin},
-    sync::{Arc, LazyLock},
+    sync::{Arc, LazyLock, Mutex, PoisonError},
     task::{Context, Poll},
 };
 
@@ -16,6 +17,7 @@ use http_body_util::BodyExt as _;
 use hyper::{
     body::{Body as HttpBody, Bytes, Frame, Incoming, SizeHint},
     client::conn::{http1, http2},
+    rt::Executor,
 };
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rcgen::{CertifiedKey, generate_simple_self_signed};
@@ -28,6 +30,7 @@ use session_testkit::{App, Body, Request, Response};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
+    task::AbortHandle,
 };
 use tokio_rustls::TlsConnector;
 
@@ -60,12 +63,21 @@ impl Protocol {
 pub struct Socket {
     address: SocketAddr,
     protocol: Protocol,
-    /// Where connections are kept.
-    kept: Option<RefCell<Kept>>,
+    connections: Connections,
+    made: Cell<usize>,
     stop: Option<Box<dyn FnOnce()>>,
 }
 
-/// Connections that more requests may come over.
+/// What becomes of connections.
+enum Connections {
+    /// Every request has one of its own.
+    Own,
+    /// More requests may come over them.
+    Kept(RefCell<Kept>),
+    /// Every request has one of its own, and whoever hangs up lets it break.
+    Broken,
+}
+
 #[derive(Default)]
 struct Kept {
     idle: Vec<http1::SendRequest<Sent>>,
@@ -75,14 +87,33 @@ struct Kept {
 impl Socket {
     /// Of a server that listens already. Every request has a connection of its own.
     pub fn new(address: SocketAddr, protocol: Protocol, stop: impl FnOnce() + 'static) -> Self {
-        Self { address, protocol, kept: None, stop: Some(Box::new(stop)) }
+        Self {
+            address,
+            protocol,
+            connections: Connections::Own,
+            made: Cell::new(0),
+            stop: Some(Box::new(stop)),
+        }
     }
 
     /// Connections are kept: over HTTP/1.1 the next request comes over one that is idle, and over HTTP/2 all share one.
     #[must_use]
     pub fn keeping(mut self) -> Self {
-        self.kept = Some(RefCell::default());
+        self.connections = Connections::Kept(RefCell::default());
         self
+    }
+
+    /// Whoever hangs up resets the connection, without a word of HTTP or TLS.
+    #[must_use]
+    pub fn breaking(mut self) -> Self {
+        self.connections = Connections::Broken;
+        self
+    }
+
+    /// How many connections there were.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.made.get()
     }
 }
 
@@ -102,15 +133,28 @@ impl App for Socket {
 impl Socket {
     /// Or why there is no answer.
     pub async fn try_send(&self, request: Request) -> hyper::Result<Response> {
-        let request = self.to_send(request);
-        if let Some(kept) = &self.kept {
-            return if self.protocol.is_http2() {
-                self.over_the_shared(kept, request).await
-            } else {
-                self.over_an_idle(kept, request).await
-            };
+        let kept = match &self.connections {
+            Connections::Own => return self.over_its_own(request).await,
+            Connections::Broken => return self.over_one_that_breaks(request).await,
+            Connections::Kept(kept) => kept,
+        };
+        if self.protocol.is_http2() {
+            return self.over_the_shared(kept, request).await;
         }
-        let io = self.connect().await;
+        while let Some(sender) = { kept.borrow_mut().idle.pop() } {
+            match self.over(kept, sender, request.clone()).await {
+                // Its server has closed it, before it read what came.
+                Err(error) if error.is_closed() || error.is_canceled() || error.is_incomplete_message() => {}
+                answered => return answered,
+            }
+        }
+        let (sender, connection) = http1::handshake(self.connect().await).await.expect("a connection");
+        tokio::spawn(connection);
+        self.over(kept, sender, request).await
+    }
+
+    async fn over_its_own(&self, request: Request) -> hyper::Result<Response> {
+        let (request, io) = (self.to_send(request), self.connect().await);
         if self.protocol.is_http2() {
             let (mut sender, connection) =
                 http2::handshake(TokioExecutor::new(), io).await.expect("a connection");
@@ -121,11 +165,22 @@ impl Socket {
         }
     }
 
-    async fn over_the_shared(
-        &self,
-        kept: &RefCell<Kept>,
-        request: hyper::Request<Sent>,
-    ) -> hyper::Result<Response> {
+    async fn over_one_that_breaks(&self, request: Request) -> hyper::Result<Response> {
+        let (request, io) = (self.to_send(request), self.connect().await);
+        let tasks = Tasks::default();
+        let response: Pin<Box<dyn Future<Output = _>>> = if self.protocol.is_http2() {
+            let (mut sender, connection) = http2::handshake(tasks.clone(), io).await.expect("a connection");
+            tasks.execute(connection);
+            Box::pin(async move { read(sender.send_request(request).await).await })
+        } else {
+            let (mut sender, connection) = http1::handshake(io).await.expect("a connection");
+            tasks.execute(connection);
+            Box::pin(async move { read(sender.send_request(request).await).await })
+        };
+        Breaking { tasks, response }.await
+    }
+
+    async fn over_the_shared(&self, kept: &RefCell<Kept>, request: Request) -> hyper::Result<Response> {
         let shared = kept.borrow().shared.clone();
         let mut sender = match shared {
             Some(sender) => sender,
@@ -138,40 +193,26 @@ impl Socket {
                 kept.borrow_mut().shared.get_or_insert(sender).clone()
             }
         };
-        read(sender.send_request(request).await).await
+        read(sender.send_request(self.to_send(request)).await).await
     }
 
-    async fn over_an_idle(
+    async fn over(
         &self,
         kept: &RefCell<Kept>,
-        request: hyper::Request<Sent>,
+        mut sender: http1::SendRequest<Sent>,
+        request: Request,
     ) -> hyper::Result<Response> {
-        let mut usable = None;
-        while let Some(mut sender) = { kept.borrow_mut().idle.pop() } {
-            // Its server may have closed it.
-            if sender.ready().await.is_ok() {
-                usable = Some(sender);
-                break;
-            }
-        }
-        let mut sender = match usable {
-            Some(sender) => sender,
-            None => {
-                let (sender, connection) =
-                    http1::handshake(self.connect().await).await.expect("a connection");
-                tokio::spawn(connection);
-                sender
-            }
-        };
-        let response = read(sender.send_request(request).await).await;
+        sender.ready().await?;
+        let response = read(sender.send_request(self.to_send(request)).await).await?;
         kept.borrow_mut().idle.push(sender);
-        response
+        Ok(response)
     }
 
     async fn connect(&self) -> TokioIo<Box<dyn Stream>> {
         let stream = TcpStream::connect(self.address).await.expect("the server listens");
-        if self.kept.is_some() {
-            // Who is closed in the middle of a request is reset.
+        self.made.update(|made| made + 1);
+        if matches!(self.connections, Connections::Broken) {
+            // It is reset, where nothing shuts it down before.
             stream.set_zero_linger().expect("an option of TCP");
         }
         if !self.protocol.is_encrypted() {
@@ -200,6 +241,37 @@ impl Socket {
             .into_iter()
             .fold(sent, |sent, (name, value)| sent.header::<_, Vec<u8>>(name, value));
         sent.body(request.body.into()).expect("a request")
+    }
+}
+
+/// The tasks that have a connection.
+#[derive(Clone, Default)]
+struct Tasks(Arc<Mutex<Vec<AbortHandle>>>);
+
+impl<F: Future<Output: Send> + Send + 'static> Executor<F> for Tasks {
+    fn execute(&self, task: F) {
+        let handle = tokio::spawn(task).abort_handle();
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(handle);
+    }
+}
+
+/// The connection is gone before whoever waits is: nobody tells the server.
+struct Breaking<T> {
+    tasks: Tasks,
+    response: Pin<Box<dyn Future<Output = T>>>,
+}
+
+impl<T> Future for Breaking<T> {
+    type Output = T;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
+        self.response.as_mut().poll(context)
+    }
+}
+
+impl<T> Drop for Breaking<T> {
+    fn drop(&mut self) {
+        self.tasks.0.lock().unwrap_or_else(PoisonError::into_inner).iter().for_each(AbortHandle::abort);
     }
 }
 

@@ -55,6 +55,7 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .route("/later/{rest:.*}", web::get().to(spawn))
         .route("/second/{rest:.*}", web::get().to(second))
         .route("/both/{rest:.*}", web::get().to(side_by_side))
+        .route("/typed/second/{rest:.*}", web::get().to(typed_second))
         .route("/typed/{rest:.*}", web::get().to(typed))
         .route("/unasked/{rest:.*}", web::get().to(unasked))
         .service(
@@ -80,6 +81,10 @@ async fn side_by_side(first: Session, second: Session<Second>, request: HttpRequ
 }
 
 async fn typed(basket: TypedSession<Basket>, request: HttpRequest) -> Answer {
+    Ok(adapter::typed(&basket, request.path()).await?)
+}
+
+async fn typed_second(basket: TypedSession<Basket, Second>, request: HttpRequest) -> Answer {
     Ok(adapter::typed(&basket, request.path()).await?)
 }
 

@@ -32,6 +32,7 @@ pub(crate) fn routes() -> Router {
         .route("/second/{*rest}", get(second))
         .route("/both/{*rest}", get(side_by_side))
         .route("/typed/{*rest}", get(typed))
+        .route("/typed/second/{*rest}", get(typed_second))
         .route("/unasked/{*rest}", get(async |uri: Uri| adapter::unasked(uri.path()).await))
         .nest("/mounted", mounted)
         .fallback(plain)
@@ -52,6 +53,10 @@ async fn side_by_side(first: Session, second: Session<Second>, uri: Uri) -> Answ
 }
 
 async fn typed(basket: TypedSession<Basket>, uri: Uri) -> Answer {
+    Ok(adapter::typed(&basket, uri.path()).await?)
+}
+
+async fn typed_second(basket: TypedSession<Basket, Second>, uri: Uri) -> Answer {
     Ok(adapter::typed(&basket, uri.path()).await?)
 }
 

@@ -81,13 +81,8 @@ impl Draft {
     }
 
     pub(super) fn change(&mut self, change: &Change) -> Result<(), Error> {
-        for key in &change.removed {
-            self.data.remove(key);
-        }
-        for (key, json) in &change.put {
-            self.limits.check_insert(&mut self.data, key, json)?;
-            self.data.insert(key, json.clone());
-        }
+        change.check(&self.data, self.limits)?;
+        change.make(&mut self.data);
         Ok(())
     }
 

@@ -6,7 +6,7 @@ use std::{
     future::poll_fn,
     pin::{Pin, pin},
     sync::{
-        Arc, Mutex, OnceLock, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicU8, Ordering},
     },
 };
@@ -41,8 +41,8 @@ struct Inner {
     has_inner: AtomicBool,
     /// By which the outermost one knows it.
     number: u64,
-    /// Of the outermost one: the cookies that each of them, by its number, has given to the response.
-    sent: Mutex<Vec<(u64, Vec<String>)>>,
+    /// Of the outermost one: the cookies that each of them has given to the response.
+    sent: Mutex<Vec<Sent>>,
     session: OnceLock<Option<SessionHandle>>,
     /// Computed for this request, and by nobody again: of an application's function.
     attributes: OnceLock<Arc<CookieOptions>>,
@@ -54,6 +54,13 @@ struct Inner {
     /// Exactly one of two decides whether the end of the request deals with the session: who asked for it, or the end.
     found: AtomicU8,
     span: Span,
+}
+
+struct Sent {
+    /// The number of the exchange.
+    by: u64,
+    sessions: Sessions,
+    cookies: Vec<String>,
 }
 
 /// Nobody has asked for the session, and the request has not ended.
@@ -75,10 +82,10 @@ impl Sessions {
     #[must_use]
     pub fn exchange_below<M: 'static>(&self, outer: Option<&Exchange>) -> Exchange {
         if let Some(outer) = outer {
-            outer.outermost().has_inner.store(true, Ordering::Relaxed);
-            // Its response was thrown away by whoever calls this layer again.
-            let before = |other: &&Exchange| other.has_ended() && other.0.sessions.is(self);
-            outer.outwards().filter(before).for_each(|other| drop(other.gave(&[])));
+            let outermost = outer.outermost();
+            outermost.has_inner.store(true, Ordering::Relaxed);
+            // Their response was thrown away by whoever calls this layer again.
+            outermost.sent().retain(|sent| !sent.sessions.is(self));
         }
         let span = tracing::debug_span!("session");
         Exchange(Arc::new(Inner {
@@ -253,10 +260,11 @@ impl Exchange {
         if !outermost.has_inner.load(Ordering::Relaxed) {
             return None;
         }
-        let mut sent = outermost.sent.lock().unwrap_or_else(PoisonError::into_inner);
-        sent.retain(|(by, _)| *by != self.0.number);
-        sent.push((self.0.number, cookies.to_vec()));
-        Some(sent.iter().flat_map(|(_, cookies)| cookies).cloned().collect())
+        let (by, sessions, cookies) = (self.0.number, self.0.sessions.clone(), cookies.to_vec());
+        let mut all = outermost.sent();
+        all.retain(|sent| sent.by != by);
+        all.push(Sent { by, sessions, cookies });
+        Some(all.iter().flat_map(|sent| &sent.cookies).cloned().collect())
     }
 
     /// What [`end`](Self::end) has answered reaches no client: an adapter says so where there is no response to carry cookies.
@@ -277,6 +285,10 @@ impl Exchange {
 }
 
 impl Inner {
+    fn sent(&self) -> MutexGuard<'_, Vec<Sent>> {
+        self.sent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The session to whoever asked for it, whether the request has ended meanwhile or not.
     fn hand_out(&self, session: &Option<SessionHandle>) -> Option<SessionHandle> {
         let found = self.found.compare_exchange(OPEN, ASKED, Ordering::SeqCst, Ordering::SeqCst);

@@ -10,18 +10,17 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     driver::{
-        draft::Draft,
         line::Line,
         sessions::Sessions,
         turns::{Help, Taking},
         typed::Change,
     },
-    error::Error,
+    error::{CookieError, Error},
     life::{Context, Life, decide::Presence},
     options::{
         Options,
         cookie_options::CookieOptions,
-        policy::{Attributes, Unset},
+        policy::{Attributes, BrowserRules, Unset},
     },
     record::{
         cookie::Cookie,
@@ -252,7 +251,8 @@ impl SessionHandle {
     /// [`Attributes::Current`](crate::Attributes::Current) they last for this response.
     ///
     /// # Errors
-    /// [`Error::Cookie`] for an attribute that no cookie can carry, and nothing is changed; those of
+    /// [`Error::Cookie`] for an attribute that no cookie can carry, or under [`BrowserRules::Enforce`] browsers would refuse (a domain under
+    /// a `__Host-` name), and nothing is changed; those of
     /// [`set_max_age`](Self::set_max_age).
     pub fn update_cookie(&self, change: impl FnOnce(&mut Cookie)) -> Result<(), Error> {
         self.change_cookie(|cookie, _| change(cookie))
@@ -316,13 +316,8 @@ impl SessionHandle {
     /// All of it, or nothing where a bound forbids it.
     pub(super) fn change(&self, change: &Change) -> Result<(), Error> {
         let mut life = self.present()?;
-        Draft::new((**life.data()).clone(), self.options().limits).change(change)?;
-        for key in &change.removed {
-            life.remove(key);
-        }
-        for (key, json) in &change.put {
-            life.insert(key, json.clone());
-        }
+        change.check(life.data(), self.options().limits)?;
+        life.change(&change.removed, &change.put, &change.same);
         Ok(())
     }
 
@@ -349,8 +344,20 @@ impl SessionHandle {
         let mut cookie = before.clone();
         change(&mut cookie, now);
         set_cookie::check_attributes(&cookie)?;
+        self.check_browser_rules(&before, &cookie)?;
         self.before_the_response()?.change_cookie(&before, cookie);
         Ok(())
+    }
+
+    /// Of what this change makes such; what the connection or the configuration does is told where it is sent.
+    fn check_browser_rules(&self, before: &Cookie, after: &Cookie) -> Result<(), CookieError> {
+        let refusal = |cookie| set_cookie::browser_refusal(&self.options().name, cookie);
+        match (refusal(before), refusal(after)) {
+            (None, Some((_, reason))) if self.options().browser_rules == BrowserRules::Enforce => {
+                Err(CookieError::Refused(reason))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// For what only a cookie tells.

@@ -1,15 +1,16 @@
 //! What a session holds, as one type of the application's own.
 
-use std::{any::type_name, fmt, marker::PhantomData};
+use std::{fmt, marker::PhantomData};
 
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     driver::{draft::Draft, session::SessionHandle},
     error::Error,
+    life::limits::Limits,
     record::{
         data::Data,
-        value::{members_of, read, read_all, text_of},
+        value::{members_of, read, read_object, refuse_reserved, same_texts, text_of},
     },
 };
 
@@ -47,6 +48,10 @@ use crate::{
 pub trait SessionData: Serialize + DeserializeOwned {
     /// The key under which it stands. `None`, the default: it is the session's data as a whole, and each of its fields is a key.
     /// Keys that it does not have stay as they are: an Express app beside, or another type, may have put them there.
+    ///
+    /// As a whole a type must be read of whatever stands in a session: its fields are optional or have `#[serde(default)]`, and it denies no
+    /// unknown ones. What is written otherwise than it is read needs a key: fields with an `alias`, enums. A field whose order is another each
+    /// time (`HashSet`) counts as changed each time: take `BTreeSet`.
     const KEY: Option<&'static str> = None;
 }
 
@@ -106,26 +111,24 @@ impl<T: SessionData> TypedHandle<T> {
     }
 
     /// Sets the value. Of the whole data each field that has changed is set, and one that is not written any more is removed; what the
-    /// type does not have stays.
+    /// type does not have stays. A field that is not there, and has the value that is read then, is no change.
     ///
     /// # Errors
-    /// [`Error::NoObject`] when the whole data would be something else than an object; those of [`SessionHandle::insert`]. Then
-    /// nothing is changed.
+    /// [`Error::NoObject`] when the whole data would be something else than an object; [`Error::DeserializeData`] when they could not be
+    /// read again; those of [`SessionHandle::insert`]. Then nothing is changed.
     pub fn insert(&self, value: &T) -> Result<(), Error> {
         // The type's own code runs where nothing is locked.
         let change = Change::to(&self.session.data(), value)?;
         self.session.change(&change)
     }
 
-    /// Removes the value: its key, or of the whole data every key.
+    /// Removes the value: its key, or of the whole data the keys that the type has. What it does not have stays;
+    /// [`SessionHandle::clear`] removes all.
     ///
     /// # Errors
-    /// [`Error::Destroyed`] when the session is no more.
+    /// [`Error::DeserializeData`] when the whole data are not of this type; [`Error::Destroyed`] when the session is no more.
     pub fn remove(&self) -> Result<(), Error> {
-        match T::KEY {
-            Some(key) => self.session.remove(key).map(drop),
-            None => self.session.clear(),
-        }
+        self.session.change(&Change::to_none::<T>(&self.session.data())?)
     }
 
     /// Sets the value to what `change` makes of the one that is there, atomically in the store: as [`SessionHandle::update`].
@@ -154,7 +157,7 @@ impl<T: SessionData> TypedHandle<T> {
             let value = change(value_of(draft.data())?)?;
             let change = match &value {
                 Some(value) => Change::to(draft.data(), value)?,
-                None => Change::to_none::<T>(draft.data()),
+                None => Change::to_none::<T>(draft.data())?,
             };
             draft.change(&change)?;
             Ok(value)
@@ -179,35 +182,66 @@ impl<T> fmt::Debug for TypedHandle<T> {
 fn value_of<T: SessionData>(data: &Data) -> Result<Option<T>, Error> {
     match T::KEY {
         Some(key) => read(data.get(key), key),
-        None => read_all(data),
+        None if data.is_empty() => Ok(None),
+        None => read_object(data).map(Some),
     }
 }
 
-/// What becomes of the data, key by key.
+/// What becomes of the data, key by key; no key stands twice.
+#[derive(Default)]
 pub(super) struct Change {
     pub(super) removed: Vec<String>,
     pub(super) put: Vec<(String, Box<str>)>,
+    /// Of the whole data what is as it was: not for this request to say, another one may be changing it.
+    pub(super) same: Vec<(String, Box<str>)>,
 }
 
 impl Change {
     fn to<T: SessionData>(data: &Data, value: &T) -> Result<Self, Error> {
         if let Some(key) = T::KEY {
-            return Ok(Self { removed: Vec::new(), put: vec![(key.into(), text_of(key, value)?)] });
+            return Ok(Self { put: vec![(key.into(), text_of(key, value)?)], ..Self::default() });
         }
-        let members = |value: &T| members_of(value, type_name::<T>());
-        let mut put = members(value)?;
+        let members = members_of(value)?;
         // Of an older form of the type nothing is known: what it had more stays.
-        let held =
-            read_all::<T>(data).ok().flatten().map(|held| members(&held)).transpose()?.unwrap_or_default();
-        let is_left_out = |key: &String| !put.iter().any(|(new, _)| new == key);
-        let removed = held.iter().map(|(key, _)| key).filter(|key| is_left_out(key)).cloned().collect();
-        // What is as it was is not this request's to say: another one may be changing it.
-        put.retain(|member| !data.contains(&member.0) || !held.contains(member));
-        Ok(Self { removed, put })
+        let held = read_object::<T>(data).ok().map(|held| members_of(&held)).transpose()?;
+        let held = held.unwrap_or_default();
+        let mut seen = held.lookup();
+        let mut change = Self::default();
+        for (key, json) in members.iter() {
+            let is_same = seen.get(key).is_some_and(|held| same_texts(json, held));
+            let part = if is_same { &mut change.same } else { &mut change.put };
+            part.push((key.to_owned(), json.into()));
+        }
+        change.put.iter().try_for_each(|(key, _)| refuse_reserved(key))?;
+        let mut new = members.lookup();
+        change.removed = held.keys().filter(|key| new.get(key).is_none()).map(Into::into).collect();
+        // What could not be read again would be an error with every request: two spellings of one field, say.
+        let mut after = data.clone();
+        change.make(&mut after);
+        read_object::<T>(&after)?;
+        Ok(change)
     }
 
-    fn to_none<T: SessionData>(data: &Data) -> Self {
-        let all = || data.keys().map(Into::into).collect();
-        Self { removed: T::KEY.map_or_else(all, |key| vec![key.into()]), put: Vec::new() }
+    fn to_none<T: SessionData>(data: &Data) -> Result<Self, Error> {
+        let removed = match T::KEY {
+            Some(key) => vec![key.into()],
+            None if data.is_empty() => Vec::new(),
+            None => members_of(&read_object::<T>(data)?)?.keys().map(Into::into).collect(),
+        };
+        Ok(Self { removed, ..Self::default() })
+    }
+
+    pub(super) fn make(&self, data: &mut Data) {
+        let removed: Vec<&str> = self.removed.iter().map(String::as_str).collect();
+        let put: Vec<(&str, &str)> = self.put.iter().map(|(key, json)| (&**key, &**json)).collect();
+        data.change(&removed, &put);
+    }
+
+    /// On data of which another request may have made more meanwhile.
+    pub(super) fn check(&self, data: &Data, limits: Limits) -> Result<(), Error> {
+        self.put.iter().try_for_each(|(key, _)| limits.check_key(key))?;
+        let mut after = data.clone();
+        self.make(&mut after);
+        limits.check(&after)
     }
 }

@@ -88,6 +88,8 @@ pub(crate) struct Life {
     has_kept_back: bool,
     /// Ids under which this request may have left a record that is to be destroyed before the response.
     pub(super) leftovers: Vec<Sid>,
+    /// Of these the ids that were never a session's, as far as anybody was told.
+    nobodys: Vec<Sid>,
     /// The version that a call expects which was given up, and may still arrive.
     fence: Option<Version>,
     /// The version that the call expects which is out.
@@ -229,6 +231,7 @@ impl Life {
             expiry_in_doubt: false,
             has_kept_back: false,
             leftovers: Vec::new(),
+            nobodys: Vec::new(),
             fence: None,
             expected: None,
             has_lost_a_call: false,
@@ -294,6 +297,21 @@ impl Life {
     pub(crate) fn remove(&mut self, key: &str) -> bool {
         self.says(key);
         self.view.contains(key) && self.data_mut().remove(key)
+    }
+
+    /// Many keys at once. What is `same` as the handler saw it is a change only while an atomic one is in doubt.
+    pub(crate) fn change(
+        &mut self,
+        removed: &[String],
+        put: &[(String, Box<str>)],
+        same: &[(String, Box<str>)],
+    ) {
+        let same = if self.made.is_some() { same } else { &[] };
+        removed.iter().for_each(|key| self.says(key));
+        put.iter().chain(same).for_each(|(key, _)| self.says(key));
+        let removed: Vec<&str> = removed.iter().map(String::as_str).collect();
+        let put: Vec<(&str, &str)> = put.iter().chain(same).map(|(key, json)| (&**key, &**json)).collect();
+        self.data_mut().change(&removed, &put);
     }
 
     pub(crate) fn clear(&mut self) {
@@ -782,6 +800,7 @@ impl Life {
         self.has_no_doubt();
         // What stands there is no leftover any more.
         self.leftovers.retain(|sid| *sid != sent.sid);
+        self.nobodys.retain(|sid| *sid != sent.sid);
         if self.cookie == sent.cookie {
             self.cookie_unsaved = Differing::default();
             // As the record has it.
@@ -975,7 +994,19 @@ impl Life {
             && !self.leftovers.contains(&self.sid)
         {
             self.leftovers.push(self.sid.clone());
+            self.nobodys.push(self.sid.clone());
         }
+    }
+
+    /// What is destroyed next: first what somebody may come with.
+    pub(super) fn next_leftover(&self) -> Option<&Sid> {
+        let is_known = |sid: &&Sid| !self.is_nobodys(sid);
+        self.leftovers.iter().find(is_known).or(self.leftovers.first())
+    }
+
+    /// No cookie ever had it.
+    pub(super) fn is_nobodys(&self, sid: &Sid) -> bool {
+        self.nobodys.contains(sid)
     }
 
     pub(super) fn destroyed(&mut self, here: bool, context: &Context<'_>) {
@@ -1028,6 +1059,11 @@ impl Life {
     /// Whoever waits for the end of the request is told that the data were not stored.
     pub(super) fn is_told(&mut self) {
         self.reported = Some((Arc::clone(&self.view), self.cookie.clone()));
+        self.told_unfinished = true;
+    }
+
+    /// The log tells that records may live on.
+    pub(super) fn leftovers_are_told(&mut self) {
         self.told_unfinished = true;
     }
 

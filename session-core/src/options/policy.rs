@@ -118,8 +118,8 @@ pub enum CorruptRecord {
 pub enum BrowserRules {
     /// Allowed, as in Express, and warned about once.
     Warn,
-    /// Refused when the options are built. One that only the request's connection (`__Host-` over plain HTTP), or the handler, makes
-    /// such a cookie is not sent, and the log says so.
+    /// Refused when the options are built, and where the handler sets them. One that only the request's connection makes such a cookie
+    /// (`__Host-` over plain HTTP) is not sent, and the log says so.
     Enforce,
 }
 

@@ -36,7 +36,7 @@ const RESERVED: [&str; 21] = [
     "__lookupSetter__",
 ];
 
-fn refuse_reserved(key: &str) -> Result<(), Error> {
+pub(crate) fn refuse_reserved(key: &str) -> Result<(), Error> {
     if RESERVED.contains(&key) { Err(Error::ReservedKey(key.into())) } else { Ok(()) }
 }
 
@@ -49,19 +49,21 @@ pub(crate) fn text_of(key: &str, value: &impl Serialize) -> Result<Box<str>, Err
 /// The value of a key. JavaScript's `null` is no value, whatever the type; a lone surrogate is read as U+FFFD.
 pub(crate) fn read<T: DeserializeOwned>(json: Option<&str>, key: &str) -> Result<Option<T>, Error> {
     let Some(json) = json.filter(|json| *json != "null") else { return Ok(None) };
+    let read = from_json(json).map(Some);
+    read.map_err(|reason| Error::Deserialize { key: key.into(), expected: type_name::<T>(), reason })
+}
+
+/// Or why the type cannot be read of it.
+fn from_json<T: DeserializeOwned>(json: &str) -> Result<T, String> {
     let value = serde_json::from_str(json).or_else(|error| match json::without_lone_surrogates(json) {
         Cow::Owned(json) => serde_json::from_str(&json),
         Cow::Borrowed(_) => Err(error),
     });
-    value.map(Some).map_err(|error| Error::Deserialize {
-        key: key.into(),
-        expected: type_name::<T>(),
-        reason: reason(&error, json),
-    })
+    value.map_err(|error| reason(&error, json))
 }
 
-/// The data as a whole, as one object; `None` when there are none. A member that is JavaScript's `null` is none, as in [`read`].
-pub(crate) fn read_all<T: DeserializeOwned>(data: &Data) -> Result<Option<T>, Error> {
+/// The data as a whole, as one object. A member that is JavaScript's `null` is none, as in [`read`].
+pub(crate) fn read_object<T: DeserializeOwned>(data: &Data) -> Result<T, Error> {
     let mut text = String::with_capacity(data.size() + "{}".len());
     for (key, value) in data.iter().filter(|(_, value)| *value != "null") {
         text.push(if text.is_empty() { '{' } else { ',' });
@@ -69,33 +71,22 @@ pub(crate) fn read_all<T: DeserializeOwned>(data: &Data) -> Result<Option<T>, Er
         text.push(':');
         text.push_str(value);
     }
-    if data.is_empty() {
-        return Ok(None);
-    }
     text.push_str(if text.is_empty() { "{}" } else { "}" });
-    read(Some(&text), "").map_err(|error| match error {
-        Error::Deserialize { expected, reason, .. } => Error::DeserializeData { expected, reason },
-        error => error,
-    })
+    from_json(&text).map_err(|reason| Error::DeserializeData { expected: type_name::<T>(), reason })
 }
 
 /// What a value has as members: keys and their JSON texts.
-pub(crate) fn members_of(
-    value: &impl Serialize,
-    type_name: &'static str,
-) -> Result<Vec<(String, Box<str>)>, Error> {
-    let no_object = || Error::NoObject(type_name);
+pub(crate) fn members_of<T: Serialize>(value: &T) -> Result<Data, Error> {
+    let no_object = || Error::NoObject(type_name::<T>());
     let text = json::to_text(value).map_err(|_| no_object())?;
     if !text.starts_with('{') {
         return Err(no_object());
     }
-    let mut members: Vec<(String, Box<str>)> = Vec::new();
+    let mut members = Data::new();
     let visit = |key: Option<Cow<'_, [u8]>>, json: &str| {
-        let key = key.map(|key| String::from_utf8_lossy(&key).into_owned()).unwrap_or_default();
-        members.push((key, json.into()));
+        members.insert(&String::from_utf8_lossy(&key.unwrap_or_default()), json.into());
     };
     json::each_part(&text, visit).map_err(|_| no_object())?;
-    members.iter().try_for_each(|(key, _)| refuse_reserved(key))?;
     Ok(members)
 }
 
@@ -301,7 +292,7 @@ pub(crate) fn same_values(one: &Data, other: &Data) -> bool {
 }
 
 /// What serde_json does not read, nested deeper than 128 levels or beyond all doubles, is the same as its own text only.
-fn same_texts(one: &str, other: &str) -> bool {
+pub(crate) fn same_texts(one: &str, other: &str) -> bool {
     // A database that keeps UTF-8 has no lone surrogates to give back.
     let value = |json| serde_json::from_str(&json::without_lone_surrogates(json));
     one == other || matches!((value(one), value(other)), (Ok(one), Ok(other)) if same_value(&one, &other))

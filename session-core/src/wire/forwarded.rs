@@ -18,6 +18,9 @@ pub(crate) fn elements(header: &str) -> Option<Vec<Element>> {
     elements.map(element).collect()
 }
 
+/// So many parameters may an element have.
+const MANY: usize = 16;
+
 fn element(text: &str) -> Option<Element> {
     let mut element = Element::default();
     let mut names = Vec::new();
@@ -30,8 +33,8 @@ fn element(text: &str) -> Option<Element> {
             name if !is_token(name) => return None,
             _ => {}
         }
-        // None may stand twice (RFC 7239 §4).
-        if names.contains(&name) {
+        // None may stand twice (RFC 7239 §4). There are four, and nobody needs many more.
+        if names.len() == MANY || names.contains(&name) {
             return None;
         }
         names.push(name);

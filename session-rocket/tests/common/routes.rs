@@ -3,6 +3,7 @@
 use rocket::{
     Build, Rocket, catch, catchers, get,
     http::{Cookie, CookieJar, Status, uri::Origin},
+    post,
     response::stream::TextStream,
     routes,
 };
@@ -33,6 +34,8 @@ pub(crate) fn custom(config: rocket::Config) -> Rocket<Build> {
                 second,
                 side_by_side,
                 typed,
+                typed_second,
+                posted,
                 unasked,
                 plain
             ],
@@ -53,6 +56,11 @@ async fn plain(session: Session, uri: &Origin<'_>) -> Answer {
     Ok(answer(&session, uri.path().as_str()).await?)
 }
 
+#[post("/<_..>")]
+async fn posted(session: Session, uri: &Origin<'_>) -> Answer {
+    Ok(answer(&session, uri.path().as_str()).await?)
+}
+
 #[get("/second/<_..>")]
 async fn second(session: Session<Second>, uri: &Origin<'_>) -> Answer {
     Ok(answer(&session, uri.path().as_str()).await?)
@@ -63,8 +71,13 @@ async fn side_by_side(first: Session, second: Session<Second>, uri: &Origin<'_>)
     Ok(adapter::both(&first, &second, uri.path().as_str()).await?)
 }
 
-#[get("/typed/<_..>")]
+#[get("/typed/<_..>", rank = 10)]
 async fn typed(basket: TypedSession<Basket>, uri: &Origin<'_>) -> Answer {
+    Ok(adapter::typed(&basket, uri.path().as_str()).await?)
+}
+
+#[get("/typed/second/<_..>")]
+async fn typed_second(basket: TypedSession<Basket, Second>, uri: &Origin<'_>) -> Answer {
     Ok(adapter::typed(&basket, uri.path().as_str()).await?)
 }
 

@@ -1,7 +1,7 @@
 //! Clients that hang up, over sockets: in the middle of a handler, of a read, of a write.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     future::{Future, poll_fn},
     pin::pin,
     sync::{
@@ -11,17 +11,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures_util::FutureExt as _;
-use session_core::{MemoryStore, OnDisconnect, Options, Sid, Store};
-use tokio::{
-    sync::oneshot,
-    task::{Id, try_id},
-};
+use session_core::{AdminStore, MemoryStore, OnDisconnect, Options, Record, Sid, Store};
+use tokio::sync::oneshot;
 
 use super::{Layers, app, text};
 use crate::{
     browser::{App, Browser, Request},
     stores::GatedStore,
+    tasks::Tasks,
 };
 
 /// Where a handler waits for the test: the last segment of its path is `wait-` and this.
@@ -31,8 +28,8 @@ static WAITING: LazyLock<Mutex<HashMap<String, Waiting>>> = LazyLock::new(Mutex:
 
 struct Waiting {
     open: oneshot::Sender<()>,
-    /// By which tasks the handler has been polled here.
-    tasks: HashSet<Option<Id>>,
+    /// In which the handler waits.
+    tasks: Arc<Tasks>,
 }
 
 impl Gate {
@@ -43,15 +40,9 @@ impl Gate {
 
     pub(super) async fn wait(&self) {
         let all = || WAITING.lock().unwrap_or_else(PoisonError::into_inner);
-        let (open, mut opened) = oneshot::channel();
-        all().insert(self.0.clone(), Waiting { open, tasks: HashSet::new() });
-        poll_fn(|context| {
-            if let Some(waiting) = all().get_mut(&self.0) {
-                waiting.tasks.insert(try_id());
-            }
-            opened.poll_unpin(context).map(drop)
-        })
-        .await;
+        let ((open, opened), tasks) = (oneshot::channel(), Arc::<Tasks>::default());
+        all().insert(self.0.clone(), Waiting { open, tasks: Arc::clone(&tasks) });
+        _ = tasks.with(opened).await;
     }
 
     fn look<T>(&self, at: impl FnOnce(&Waiting) -> T) -> Option<T> {
@@ -65,7 +56,7 @@ impl Gate {
 
     /// It waits here in another task than the one in which it came.
     fn has_moved(&self) -> bool {
-        self.look(|waiting| waiting.tasks.len() > 1).unwrap_or_default()
+        self.look(|waiting| waiting.tasks.have_changed()).unwrap_or_default()
     }
 
     fn open(&self) {
@@ -126,9 +117,60 @@ async fn hang_up_in_handler(app: &impl App, browser: &Browser, route: &str) -> G
     gate
 }
 
-/// As long as it takes to see that nobody is there any more.
+/// As long as it takes to see that nobody is there any more; where another task is to go on, until it does.
 async fn nobody_is_there() {
     tokio::time::sleep(Duration::from_millis(100)).await;
+}
+
+async fn left_alone(store: &GatedStore<Arc<MemoryStore>>, moves: bool) {
+    if moves {
+        until("another task goes on", async || store.has_moved()).await;
+    } else {
+        nobody_is_there().await;
+    }
+}
+
+async fn hung_up_in_read<A: App, F: Future<Output = A>>(
+    open: impl Fn(Layers) -> F,
+    options: Options,
+    moves: bool,
+) {
+    let memory = Arc::new(MemoryStore::new());
+    let (browser, sid) = known(&app(&open, options.clone().store(Arc::clone(&memory))).await).await;
+    let store = GatedStore::new_for_reads(Arc::clone(&memory));
+    let app = app(&open, options.store(Arc::clone(&store))).await;
+    hang_up(&app, browser.request("/count"), "it is read", async || store.is_waited_at()).await;
+    left_alone(&store, moves).await;
+    store.open();
+    until("the handler ran", async || stored(&memory, &sid, "count").await.as_deref() == Some("2")).await;
+}
+
+async fn hung_up_in_save<A: App, F: Future<Output = A>>(
+    open: impl Fn(Layers) -> F,
+    options: Options,
+    moves: bool,
+) {
+    let memory = Arc::new(MemoryStore::new());
+    let (browser, sid) = known(&app(&open, options.clone().store(Arc::clone(&memory))).await).await;
+    // At the end of the request, and by what is acknowledged in it.
+    for (path, key, value) in [("/count", "count", "2"), ("/add", "sum", "1"), ("/login", "user", "\"tj\"")] {
+        let store = GatedStore::new(Arc::clone(&memory));
+        let app = app(&open, options.clone().store(Arc::clone(&store))).await;
+        hang_up(&app, browser.request(path), "it is saved", async || store.is_waited_at()).await;
+        left_alone(&store, moves).await;
+        store.open();
+        let is_done = async || match path {
+            // It goes on under an id that nobody was told, as in Express.
+            "/login" => {
+                let mut held = Vec::new();
+                let mut visit = |sid, record: Record| held.push((sid, record.data.get(key) == Some(value)));
+                memory.all(&mut visit).await.unwrap();
+                matches!(&held[..], [(other, true)] if *other != sid)
+            }
+            _ => stored(&memory, &sid, key).await.as_deref() == Some(value),
+        };
+        until(path, is_done).await;
+    }
 }
 
 contract! {
@@ -149,13 +191,10 @@ contract! {
 
     /// Where the server drops what nobody waits for; also of two side by side, of which the outer one was not asked for (`wait`), or
     /// both were.
-    async fn what_is_left_of_a_request_goes_on_in_a_task_of_its_own(open) {
-        for route in ["wait", "both/wait"] {
+    async fn what_is_left_of_a_handler_goes_on_in_a_task_of_its_own(open) {
+        for (options, route) in finishing().into_iter().flat_map(|options| ["wait", "both/wait"].map(|route| (options.clone(), route))) {
             let store = Arc::new(MemoryStore::new());
-            let of = |name: &str| {
-                let options = Options::new("keyboard cat").name(name).on_disconnect(OnDisconnect::Finish);
-                options.store(Arc::clone(&store)).build().unwrap()
-            };
+            let of = |name: &str| options.clone().name(name).store(Arc::clone(&store)).build().unwrap();
             let app = open(Layers { nested: vec![of("sid")], second: Some(of("second")) }).await;
             let mut browser = Browser::new();
             text(&mut browser, &app, "/both/count").await;
@@ -166,6 +205,48 @@ contract! {
             for sid in ids.split(' ').take(if route == "wait" { 1 } else { 2 }) {
                 until(route, async || stored(&store, &sid.into(), "user").await.is_some()).await;
             }
+        }
+    }
+
+    /// Where the server drops what nobody waits for.
+    async fn what_is_left_of_a_read_goes_on_in_a_task_of_its_own(open) {
+        for options in finishing() {
+            hung_up_in_read(open, options, true).await;
+        }
+    }
+
+    /// Where the server drops what nobody waits for.
+    async fn what_is_left_of_a_save_goes_on_in_a_task_of_its_own(open) {
+        for options in finishing() {
+            hung_up_in_save(open, options, true).await;
+        }
+    }
+
+    /// Where it does not: whatever was chosen.
+    async fn where_the_server_drops_nothing_every_handler_finishes(open) {
+        for options in cancelling() {
+            let store = Arc::new(MemoryStore::new());
+            let app = app(open, options.store(Arc::clone(&store))).await;
+            let (browser, sid) = known(&app).await;
+            let gate = hang_up_in_handler(&app, &browser, "wait").await;
+            nobody_is_there().await;
+            gate.open();
+            until("what the handler did is saved", async || stored(&store, &sid, "user").await.is_some()).await;
+        }
+    }
+
+    /// Where the server drops what nobody waits for: nothing runs after the read, and a write is done or not.
+    async fn who_hangs_up_while_the_session_is_read_or_saved_cancels_the_request(open) {
+        for (options, reads) in cancelling().into_iter().flat_map(|options| [true, false].map(|reads| (options.clone(), reads))) {
+            let memory = Arc::new(MemoryStore::new());
+            let (mut browser, sid) = known(&app(open, options.clone().store(Arc::clone(&memory))).await).await;
+            let store = if reads { GatedStore::new_for_reads(Arc::clone(&memory)) } else { GatedStore::new(Arc::clone(&memory)) };
+            let app = app(open, options.store(Arc::clone(&store))).await;
+            hang_up(&app, browser.request("/count"), "the store is busy", async || store.is_waited_at()).await;
+            until("the call is dropped", async || !store.is_waited_at()).await;
+            store.open();
+            assert_eq!(stored(&memory, &sid, "count").await.as_deref(), Some("1"));
+            assert_eq!(text(&mut browser, &app, "/count").await, "2");
         }
     }
 
@@ -195,35 +276,13 @@ contract! {
 
     async fn who_hangs_up_while_the_session_is_read_lets_the_handler_run(open) {
         for options in finishing() {
-            let memory = Arc::new(MemoryStore::new());
-            let (browser, sid) = known(&app(open, options.clone().store(Arc::clone(&memory))).await).await;
-            let store = GatedStore::new_for_reads(Arc::clone(&memory));
-            let app = app(open, options.store(Arc::clone(&store))).await;
-            hang_up(&app, browser.request("/count"), "it is read", async || store.is_waited_at()).await;
-            nobody_is_there().await;
-            store.open();
-            until("the handler ran", async || stored(&memory, &sid, "count").await.as_deref() == Some("2")).await;
+            hung_up_in_read(open, options, false).await;
         }
     }
 
     async fn who_hangs_up_while_the_session_is_saved_lets_it_be_saved(open) {
         for options in finishing() {
-            let memory = Arc::new(MemoryStore::new());
-            let (browser, sid) = known(&app(open, options.clone().store(Arc::clone(&memory))).await).await;
-            // At the end of the request, and by what is acknowledged in it.
-            for (path, key, value) in [("/count", "count", "2"), ("/add", "sum", "1"), ("/login", "user", "\"tj\"")] {
-                let store = GatedStore::new(Arc::clone(&memory));
-                let app = app(open, options.clone().store(Arc::clone(&store))).await;
-                hang_up(&app, browser.request(path), "it is saved", async || store.is_waited_at()).await;
-                nobody_is_there().await;
-                store.open();
-                if path == "/login" {
-                    // It goes on under an id that nobody was told, as in Express.
-                    until("the old id is gone", async || memory.get(&sid).await.unwrap().is_none()).await;
-                } else {
-                    until(path, async || stored(&memory, &sid, key).await.as_deref() == Some(value)).await;
-                }
-            }
+            hung_up_in_save(open, options, false).await;
         }
     }
 }

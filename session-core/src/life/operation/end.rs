@@ -108,6 +108,17 @@ impl Operation {
                 let decision = after_look(decision, before.cookie, may_touch);
                 self.carry_out(decision, life, context, Event::Begin)
             }
+            // What nobody can come with is no reason to fail.
+            (End::CleaningUp(decision), Event::Failed(error))
+                if life.next_leftover().is_some_and(|sid| life.is_nobodys(sid)) =>
+            {
+                let mut step = self.ended(life, context, decision, None);
+                if let Step::Done(Ok(Done::Ended(ended))) = &mut step {
+                    ended.left_over = Some(Box::new(error.into()));
+                    life.leftovers_are_told();
+                }
+                step
+            }
             (End::CleaningUp(decision), Event::Failed(error)) => {
                 self.ended(life, context, decision, Some(error.into()))
             }
@@ -248,7 +259,7 @@ impl Operation {
 
     /// What operations of this request left behind is destroyed before the response goes out.
     fn clean_up(&mut self, decision: Decision, life: &mut Life, context: &Context<'_>) -> Step {
-        match life.leftovers.first().cloned() {
+        match life.next_leftover().cloned() {
             Some(sid) if !planted(Fault::LeftoverKept) => {
                 self.kind = Kind::End(End::CleaningUp(decision));
                 Step::Ask(self.ask_destroy(sid, Expect::Anything, Why::LeftOver))
@@ -327,6 +338,7 @@ impl Operation {
             dropped,
             error,
             unconfirmed: None,
+            left_over: None,
         })))
     }
 }

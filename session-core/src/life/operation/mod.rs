@@ -103,6 +103,8 @@ pub(crate) struct Ended {
     pub(crate) error: Option<Error>,
     /// Why it is not known whether what the end has written is still so.
     pub(crate) unconfirmed: Option<Box<Error>>,
+    /// Why a record may be left under an id that nobody has.
+    pub(crate) left_over: Option<Box<Error>>,
 }
 
 /// One operation under way.

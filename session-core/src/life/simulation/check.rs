@@ -799,7 +799,7 @@ impl Ghost {
             let about = self.look(left);
             *left != sid && !about.known && !about.made_late && about.maker == Some(moment.at)
         });
-        if left {
+        if left && ended.left_over.is_none() {
             return broken("the request has ended, and left a record behind");
         }
         let held = store.held(&sid, now);
