@@ -1,4 +1,8 @@
-#![doc = include_str!("../README.md")]
+#![cfg_attr(feature = "axum", doc = include_str!("../README.md"))]
+#![cfg_attr(
+    not(feature = "axum"),
+    doc = "express-session for Rust: the whole page, with its examples on axum, is the one with that feature."
+)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod open;

@@ -271,7 +271,7 @@ impl<M: 'static> FromRequest for Session<M> {
     type Future = Responding<Result<Self, SessionError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let session = request.session_of::<M>();
+        let session = extracted(request.session_of::<M>());
         Box::pin(async { Ok(session.await?.ok_or(Error::OutsidePath)?.into()) })
     }
 }
@@ -286,7 +286,7 @@ impl<M: 'static> FromRequest for MaybeSession<M> {
     type Future = Responding<Result<Self, SessionError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let session = request.session_of::<M>();
+        let session = extracted(request.session_of::<M>());
         Box::pin(async { Ok(session.await?.into()) })
     }
 }
@@ -303,9 +303,20 @@ impl<T: SessionData + 'static, M: 'static> FromRequest for TypedSession<T, M> {
     type Future = Responding<Result<Self, SessionError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let session = request.session_of::<M>();
+        let session = extracted(request.session_of::<M>());
         Box::pin(async { Ok(session.await?.ok_or(Error::OutsidePath)?.typed().into()) })
     }
+}
+
+/// Told at once: an `Option` of the extractor would hide that the middleware was forgotten.
+async fn extracted(
+    session: impl Future<Output = Result<Option<SessionHandle>, SessionError>>,
+) -> Result<Option<SessionHandle>, SessionError> {
+    session.await.inspect_err(|error| {
+        if matches!(error.error(), Error::NoLayer(_)) {
+            error.0.tell();
+        }
+    })
 }
 
 /// The session of a request in a middleware of your own, below the session's: for [`HttpRequest`] and [`ServiceRequest`].
@@ -348,15 +359,16 @@ impl SessionExt for ServiceRequest {
     }
 }
 
-const MISSING: &str = "add .wrap(SessionMiddleware::new(options)?) around this route";
+const MISSING: &str = "add .wrap(SessionMiddleware::new(options)?) after every wrap that asks for it; for a Session<M> one that is .marked::<M>()";
 
 /// Why there is no session, or what a call on it failed with: for the `?` of a handler. It is told to the log when a response is
 /// made of it, and the client gets the [status](Error::status) and nothing else. For a page of your own it is the response's error
 /// (but where an inner middleware fails in a request of which a cookie goes out: that is another error, with a response):
 ///
 /// ```
-/// use actix_web::{dev::ServiceResponse, http::StatusCode, middleware::{ErrorHandlerResponse, ErrorHandlers}};
-/// use session_actix::SessionError;
+/// use actix_web::{App, dev::ServiceResponse, http::StatusCode, middleware::{ErrorHandlerResponse, ErrorHandlers}};
+/// use session_actix::{SessionError, SessionMiddleware};
+/// use session_core::Options;
 ///
 /// fn page<B>(response: ServiceResponse<B>) -> actix_web::Result<ErrorHandlerResponse<B>> {
 ///     let failed = response.response().error().and_then(|error| error.as_error::<SessionError>()).is_some();
@@ -366,7 +378,10 @@ const MISSING: &str = "add .wrap(SessionMiddleware::new(options)?) around this r
 ///     Ok(ErrorHandlerResponse::Response(ServiceResponse::new(request, response)))
 /// }
 ///
-/// let pages = ErrorHandlers::new().handler(StatusCode::SERVICE_UNAVAILABLE, page::<actix_web::body::BoxBody>);
+/// let sessions = SessionMiddleware::new(Options::new("keyboard cat"))?;
+/// let pages = ErrorHandlers::new().handler(StatusCode::SERVICE_UNAVAILABLE, page);
+/// let app = App::new().wrap(sessions).wrap(pages);
+/// # Ok::<(), session_core::OptionsError>(())
 /// ```
 #[derive(Clone, Debug, thiserror::Error)]
 #[error(transparent)]

@@ -67,6 +67,20 @@ fn a_missing_layer_is_an_error_that_tells_the_log_what_to_add() {
     });
 }
 
+/// An `Option` is none then, and would hide it.
+#[test]
+fn a_missing_middleware_is_told_behind_an_option_too() {
+    session_testkit::run(async {
+        let is_some = async |session: Option<Session>| session.is_some().to_string();
+        let app = Application::new().route("/option", actix_web::web::get().to(is_some));
+        let app = Actix(server::init_service(app).await);
+        let log = Captured::begin();
+        assert_eq!(app.send(Request::get("/option")).await.body, "false");
+        let told = log.lines("ERROR");
+        assert!(told.len() == 1 && told[0].contains("add .wrap(SessionMiddleware"), "{told:?}");
+    });
+}
+
 #[test]
 fn an_error_can_have_a_page_of_the_applications_own() {
     session_testkit::run(async {

@@ -385,7 +385,7 @@ pub async fn session_of<M: 'static>(parts: &Parts) -> Result<Option<SessionHandl
     session.await.map_err(|error| SessionError(Failure::told(error)))
 }
 
-const MISSING: &str = "add .layer(SessionLayer::new(options)?) around this route";
+const MISSING: &str = "add .layer(SessionLayer::new(options)?) after all routes and layers that ask for it; for a Session<M> one that is .marked::<M>()";
 
 /// Why there is no session, or what a call on it failed with: for the `?` of a handler. It is told to the log when a response is
 /// made of it, and the client gets the [status](Error::status) and nothing else. For a page of your own it is in the response's

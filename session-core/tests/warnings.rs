@@ -17,8 +17,9 @@ use std::{
 
 use common::{App, SlowStore, Trouble, add, apps, done, polled, with_cookies};
 use session_core::{
-    Clock, Cookie, CookieOptions, Destroyed, Expect, MemoryStore, Options, Record, RequestInfo, SameSite,
-    SaveError, SessionHandle, Sessions, Set, Sid, Store, StoreError, Stored, Touched, Unset, async_trait,
+    Clock, Cookie, CookieOptions, Destroyed, Expect, MemoryStore, Options, Proxy, Record, RequestInfo,
+    SameSite, SaveError, SessionHandle, Sessions, Set, Sid, Store, StoreError, Stored, Touched, Unset,
+    async_trait,
 };
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -394,6 +395,55 @@ fn a_record_that_may_be_left_under_an_id_that_nobody_has_is_told() {
     assert_eq!(counted, NOTHING, "{text}");
     assert_eq!(text.matches("nobody has the id of, lives until it expires").count(), 1, "{text}");
     assert!(!text.contains(" ERROR "), "{text}");
+}
+
+/// Nobody could be trusted, and the option is set already.
+#[test]
+fn peers_that_are_trusted_by_addresses_which_are_not_known_are_told_once() {
+    for cookie in [CookieOptions::new().secure(true), CookieOptions::new()] {
+        let tellings = |proxy: Proxy, peer: Option<&str>| {
+            let sessions = Options::new("keyboard cat").cookie(cookie.clone()).proxy(proxy).build().unwrap();
+            let (_, text) = told(|| {
+                for _ in 0..2 {
+                    let each = |visit: &mut dyn FnMut(&str, &[u8])| visit("x-forwarded-proto", b"https");
+                    let request = RequestInfo::new("/", false, &each);
+                    let request = request.with_peer(peer.map(|peer| peer.parse().unwrap()));
+                    done(sessions.exchange().session(&request)).unwrap().unwrap();
+                }
+                Vec::new()
+            });
+            text.matches("into_make_service_with_connect_info").count()
+        };
+        assert_eq!(tellings(Proxy::peers(["loopback"]), None), 1);
+        assert_eq!(tellings(Proxy::peers(["loopback"]), Some("127.0.0.1")), 0);
+        assert_eq!(tellings(Proxy::Hops(1), None), 0);
+        assert_eq!(tellings(Proxy::Never, None), 0);
+    }
+}
+
+#[test]
+fn layers_side_by_side_with_one_cookie_name_are_told_once() {
+    struct Cart;
+    let sessions =
+        |name: &str| Options::new("keyboard cat").name(name).store(MemoryStore::new()).build().unwrap();
+    let tellings = |outer: &Sessions, inner: &Sessions| {
+        let (_, text) = told(|| {
+            for _ in 0..2 {
+                drop(inner.exchange_below::<Cart>(Some(&outer.exchange())));
+            }
+            Vec::new()
+        });
+        text.matches("have one cookie name").count()
+    };
+    assert_eq!(tellings(&sessions("sid"), &sessions("sid")), 1);
+    assert_eq!(tellings(&sessions("sid"), &sessions("cart")), 0);
+    // One in the place of the other, as in Express, may share it.
+    let (outer, inner) = (sessions("sid"), sessions("sid"));
+    let (_, text) = told(|| {
+        drop(inner.exchange_below::<()>(Some(&outer.exchange())));
+        Vec::new()
+    });
+    assert!(!text.contains("have one cookie name"), "{text}");
 }
 
 /// Of one name: which of them counts is the client's order.

@@ -301,7 +301,7 @@ pub async fn session_of<M: 'static>(request: &Request<'_>) -> Result<Option<Sess
     session.await.map_err(|error| SessionError(Failure::told(error)))
 }
 
-const MISSING: &str = "add .attach(SessionFairing::new(options)?) to the rocket";
+const MISSING: &str = "add .attach(SessionFairing::new(options)?) to the rocket, before a fairing that asks for it; for a Session<M> one that is .marked::<M>()";
 
 /// Why there is no session, or what a call on it failed with: for the `?` of a handler. It is told to the log once, by the guard or
 /// when a response is made of it, and the client gets the [status](Error::status) and nothing else: for a page of your own,

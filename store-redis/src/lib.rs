@@ -1,4 +1,8 @@
-#![doc = include_str!("../README.md")]
+#![cfg_attr(all(feature = "cluster", feature = "sentinel"), doc = include_str!("../README.md"))]
+#![cfg_attr(
+    not(all(feature = "cluster", feature = "sentinel")),
+    doc = "Sessions in Redis and what speaks its protocol: the whole page is the one with all features."
+)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod admin;

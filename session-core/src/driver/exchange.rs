@@ -86,6 +86,12 @@ impl Sessions {
             outermost.has_inner.store(true, Ordering::Relaxed);
             // Their response was thrown away by whoever calls this layer again.
             outermost.sent().retain(|sent| !sent.sessions.is(self));
+            let has_our_name = |other: &Exchange| {
+                other.0.marker != TypeId::of::<M>() && other.0.sessions.cookie_name() == self.cookie_name()
+            };
+            if outer.outwards().any(has_our_name) {
+                self.warn_same_name();
+            }
         }
         let span = tracing::debug_span!("session");
         Exchange(Arc::new(Inner {

@@ -59,6 +59,9 @@ impl Sessions {
         if let Some(computed) = computed {
             set_cookie::check_attributes(&computed.cookie(secure, options.clock.millis()))?;
         }
+        if !secure && options.proxy.needs_peer() && request.peer().is_none() {
+            self.warn_unknown_peer();
+        }
         if !secure
             && computed.map_or(&options.cookie, |computed| computed).is_auto()
             && options.proxy_header == ProxyHeader::XForwardedProto

@@ -216,6 +216,19 @@ impl SessionHandle {
     /// worth nothing after. The old id is gone from the store when this returns; what other requests wrote to it until then
     /// has come along.
     ///
+    /// Of two at once (a double click) one finds the session [gone](Error::Gone): it may begin anew.
+    ///
+    /// ```
+    /// # use session_core::{Error, SessionHandle};
+    /// async fn log_in(session: &SessionHandle, user: &str) -> Result<(), Error> {
+    ///     match session.renew_id().await {
+    ///         Err(Error::Gone) => session.regenerate().await?,
+    ///         renewed => renewed?,
+    ///     }
+    ///     session.insert("user", user)
+    /// }
+    /// ```
+    ///
     /// # Errors
     /// Those of [`save`](Self::save). The session then has its old id still, and this may be called again. Where the
     /// store's answer to the last step was lost and the old record turns out to be gone, that may have been somebody's

@@ -27,6 +27,7 @@ struct Inner {
     warned_insecure: AtomicBool,
     warned_proxy: AtomicBool,
     warned_duplicates: AtomicBool,
+    warned_name: AtomicBool,
 }
 
 impl Options {
@@ -47,6 +48,7 @@ impl Options {
             warned_insecure: AtomicBool::new(false),
             warned_proxy: AtomicBool::new(false),
             warned_duplicates: AtomicBool::new(false),
+            warned_name: AtomicBool::new(false),
         })))
     }
 }
@@ -81,6 +83,26 @@ impl Sessions {
 
     pub(crate) fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// Peers are trusted by addresses that nobody knows: said aloud once.
+    pub(crate) fn warn_unknown_peer(&self) {
+        if !self.0.warned_proxy.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                "the option proxy names peers, and the address that this connection comes from is not known: nobody is trusted. \
+                 With axum, serve with into_make_service_with_connect_info::<SocketAddr>()"
+            );
+        }
+    }
+
+    /// Each of two layers side by side would take the other's cookie for a foreign one: said aloud once.
+    pub(crate) fn warn_same_name(&self) {
+        if !self.0.warned_name.swap(true, Ordering::Relaxed) {
+            tracing::error!(
+                name = self.cookie_name(),
+                "two session layers side by side have one cookie name, and lose each other's sessions: give each a name of its own"
+            );
+        }
     }
 
     /// *Auto* that comes out insecure though somebody says that the client's connection was not: said aloud once.

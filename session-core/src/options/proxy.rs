@@ -52,6 +52,11 @@ impl Proxy {
         }
     }
 
+    /// Whether it is by the peer's address.
+    pub(crate) fn needs_peer(&self) -> bool {
+        matches!(self, Self::Peers(_))
+    }
+
     /// Whether what the peer says counts.
     pub(crate) fn trusts(&self, peer: Option<IpAddr>) -> bool {
         match self {

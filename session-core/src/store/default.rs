@@ -28,7 +28,7 @@ impl InUse {
         if IN_USE.fetch_add(1, Ordering::Relaxed) > 0 {
             tracing::warn!(
                 "a second default MemoryStore in this process: each has sessions of its own. Make the sessions once, outside of \
-                 the closure that makes an application for each worker, and clone them; or choose a store"
+                 the closure that makes an application for each worker, and clone them; give several session layers a store each"
             );
         } else if !cfg!(debug_assertions) {
             tracing::warn!(
