@@ -14,9 +14,12 @@ use std::{
 
 use axum::{Router, body::Body, extract::FromRequestParts, http, response::IntoResponse};
 use http_body_util::BodyExt;
-use session_axum::{Session, SessionError, SessionLayer};
-use session_core::{Error, MemoryStore, Options, Sessions};
-use session_testkit::{App, Browser, CANARY, Captured, FailingStore, Request, Response, adapter::Layers};
+use session_axum::{Session, SessionError, SessionLayer, TypedSession};
+use session_core::{CookieOptions, Error, MemoryStore, Options, Sessions};
+use session_testkit::{
+    App, Browser, CANARY, Captured, FailingStore, Request, Response,
+    adapter::{Basket, Layers, Second},
+};
 use tower::{Layer, Service, ServiceBuilder, ServiceExt};
 use tower_http::trace::TraceLayer;
 
@@ -45,6 +48,30 @@ async fn app(layers: Layers) -> Axum {
 }
 
 session_testkit::adapter_contract!(app);
+
+/// Found by their markers, each outside the other's path.
+#[test]
+fn an_option_of_a_session_or_of_a_typed_one_is_none_outside_the_path() {
+    session_testkit::run(async {
+        async fn options(
+            a: Option<Session>,
+            b: Option<TypedSession<Basket>>,
+            c: Option<Session<Second>>,
+            d: Option<TypedSession<Basket, Second>>,
+        ) -> String {
+            format!("{} {} {} {}", a.is_some(), b.is_some(), c.is_some(), d.is_some())
+        }
+        let of = |name: &str, path: &str| {
+            let cookie = CookieOptions::new().path(path);
+            let options = Options::new("keyboard cat").name(name).cookie(cookie);
+            SessionLayer::new(options.store(MemoryStore::new())).unwrap()
+        };
+        let router = Router::new().fallback(options).layer(of("first", "/one"));
+        let app = Axum(router.layer(of("second", "/two").marked::<Second>()));
+        assert_eq!(app.send(Request::get("/one")).await.body, "true true false false");
+        assert_eq!(app.send(Request::get("/two")).await.body, "false false true true");
+    });
+}
 
 #[test]
 fn a_missing_layer_is_an_error_that_tells_the_log_what_to_add() {

@@ -145,3 +145,25 @@ fn an_inner_layer_that_is_called_again_begins_anew_within_the_same_request() {
     down.fail_writes(true);
     assert_eq!(done(outer.end()).unwrap_err().cookies(), sent, "and not the first one's");
 }
+
+/// The same, of one that clones the request as it came: it knows of no other than the outer one. What others gave stays.
+#[test]
+fn an_inner_layer_that_is_called_again_takes_back_its_own_cookie_alone() {
+    let [(a, down), (b, _)] = ["a", "b"].map(sessions);
+    let (c, _) = sessions("c");
+    let outer = a.exchange();
+    let beside = c.exchange_below::<Flags>(Some(&outer));
+    ask(&beside, "/").unwrap().insert("n", 1).unwrap();
+    let mut sent = done(beside.end()).unwrap();
+    for n in 1..3 {
+        let inner = b.exchange_below::<Cart>(Some(&outer));
+        ask(&inner, "/").unwrap().insert("n", n).unwrap();
+        let given = done(inner.end()).unwrap();
+        if n == 2 {
+            sent.extend(given);
+        }
+    }
+    ask(&outer, "/").unwrap().insert("n", 2).unwrap();
+    down.fail_writes(true);
+    assert_eq!(done(outer.end()).unwrap_err().cookies(), sent);
+}

@@ -11,7 +11,7 @@ use std::{
 
 use common::{App, Trouble, add, apps, done, polled};
 use serde::{Deserialize, Serialize};
-use session_core::{Error, Expect, Options, Record, SessionData, SessionHandle, Sid, Store};
+use session_core::{Error, Expect, MemoryStore, Options, Record, SessionData, SessionHandle, Sid, Store};
 
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Cart {
@@ -212,9 +212,8 @@ fn a_map_is_all_of_the_data() {
     assert!(matches!(error, Error::ReservedKey(key) if key == "id"));
 }
 
-/// Of many keys it is one pass.
 #[test]
-fn many_keys_take_no_long_time() {
+fn many_keys_are_changed_at_once() {
     #[derive(Serialize, Deserialize)]
     struct Map(BTreeMap<String, u32>);
     impl SessionData for Map {}
@@ -273,6 +272,137 @@ fn while_a_change_is_in_doubt_every_field_is_set() {
         done(exchange.end()).unwrap();
         assert_eq!(app.count(&sid), Some(0));
     }
+}
+
+/// A double has no room for the difference.
+#[test]
+fn large_numbers_are_told_apart() {
+    const LARGE: u64 = 1_234_567_890_123_456_789;
+    #[derive(Default, Serialize, Deserialize)]
+    struct Account {
+        #[serde(default)]
+        user_id: u64,
+    }
+    impl SessionData for Account {}
+
+    for app in apps() {
+        let sid = planted(&app, &format!(r#","user_id":{LARGE}"#));
+        let (exchange, session) = app.request(&sid);
+        let typed = session.typed::<Account>();
+        typed.insert(&Account { user_id: LARGE + 1 }).unwrap();
+        done(exchange.end()).unwrap();
+        assert_eq!(held(&app, &sid), format!("user_id={}", LARGE + 1));
+        let (_exchange, session) = app.request(&sid);
+        let added = done(
+            session.typed::<Account>().update(|account| Account { user_id: account.unwrap().user_id + 1 }),
+        );
+        assert_eq!(added.unwrap().user_id, LARGE + 2);
+        assert_eq!(held(&app, &sid), format!("user_id={}", LARGE + 2));
+    }
+}
+
+/// What others wrote came along with a call in between, and the value knows nothing of it: it is taken back by nobody.
+#[test]
+fn what_came_along_since_the_value_was_read_stays() {
+    for app in apps() {
+        let sid = app.log_in();
+        let (exchange, session) = app.request(&sid);
+        let typed = session.typed::<Visit>();
+        let mut value = typed.get().unwrap().unwrap();
+        let (other, another) = app.request(&sid);
+        another.insert("seen", [7]).unwrap();
+        another.remove("user").unwrap();
+        done(other.end()).unwrap();
+        done(session.renew_id()).unwrap();
+        assert_eq!(session.get::<Vec<u32>>("seen").unwrap(), Some(vec![7]));
+        value.n = 1;
+        typed.insert(&value).unwrap();
+        // And again, of the same value.
+        value.n = 2;
+        typed.insert(&value).unwrap();
+        assert_eq!(typed.clone().get().unwrap(), Some(visit(2, None, &[7])));
+        done(exchange.end()).unwrap();
+        assert_eq!(held(&app, &session.id()), "n=2 seen=[7]");
+    }
+}
+
+/// A key that only the change in doubt may have stored is taken out as well.
+#[test]
+fn while_a_change_is_in_doubt_what_is_left_out_is_removed() {
+    type Undo = fn(&SessionHandle);
+    let undone: [Undo; 4] = [
+        |session| session.typed::<Visit>().insert(&visit(0, None, &[])).unwrap(),
+        |session| session.typed::<Visit>().remove().unwrap(),
+        |session| session.typed::<Cart>().remove().unwrap(),
+        |session| session.typed::<Needy>().remove().unwrap(),
+    ];
+    let done_before: [Undo; 4] = [
+        |session| assert!(done(session.typed::<Visit>().update(|_| visit(0, Some("bob"), &[7]))).is_err()),
+        |session| assert!(done(session.typed::<Visit>().update(|_| visit(0, Some("bob"), &[7]))).is_err()),
+        |session| assert!(done(session.typed::<Cart>().update(|_| cart(&["a"]))).is_err()),
+        |session| assert!(done(session.typed::<Needy>().update(|_| Needy { user: "bob".into() })).is_err()),
+    ];
+    for (change, undo) in done_before.into_iter().zip(undone) {
+        for app in apps() {
+            let sid = planted(&app, "");
+            let (exchange, session) = app.request(&sid);
+            app.trouble_at(0, Trouble::FailsAfter);
+            change(&session);
+            assert_ne!(held(&app, &sid), "", "it was stored");
+            undo(&session);
+            done(exchange.end()).unwrap();
+            assert!(matches!(&*held(&app, &sid), "" | "n=0"), "{}", held(&app, &sid));
+        }
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Needy {
+    user: String,
+}
+
+impl SessionData for Needy {}
+
+/// What Express has left is more than the bound here.
+#[test]
+fn what_makes_nothing_larger_is_no_reason_to_fail() {
+    let memory = MemoryStore::new();
+    let sid = Sid::from("large");
+    let text = format!(r#"{{"cookie":{{}},"cart":{{"items":["{}"]}},"user":"tj","n":5}}"#, "x".repeat(200));
+    done(memory.set(&sid, &Record::parse(text).unwrap(), &Expect::Anything)).unwrap();
+    let sessions = Options::new("keyboard cat").max_record_size(100).max_key_length(5).store(memory);
+    let sessions = sessions.build().unwrap();
+    let session = done(sessions.load(&sid)).unwrap().unwrap();
+    session.typed::<Visit>().insert(&visit(5, Some("tj"), &[])).unwrap();
+    session.typed::<Visit>().insert(&visit(6, Some("tj"), &[])).unwrap();
+    assert!(matches!(
+        session.typed::<Visit>().insert(&visit(6, Some("tj"), &[1])),
+        Err(Error::TooLarge { .. })
+    ));
+    session.typed::<Cart>().remove().unwrap();
+    session.typed::<Visit>().insert(&visit(6, Some("tj"), &[1])).unwrap();
+    assert_eq!(session.typed::<Needy>().get().unwrap().unwrap().user, "tj");
+
+    #[derive(Serialize, Deserialize)]
+    struct LongKey {
+        #[serde(default)]
+        longer: u32,
+    }
+    impl SessionData for LongKey {}
+    let typed = session.typed::<LongKey>();
+    assert!(matches!(typed.insert(&LongKey { longer: 1 }), Err(Error::KeyTooLong { limit: 5 })));
+    assert!(matches!(done(typed.update(|_| LongKey { longer: 1 })), Err(Error::KeyTooLong { limit: 5 })));
+}
+
+/// A type that cannot be read of nothing is removed of nothing.
+#[test]
+fn of_an_empty_session_nothing_is_removed() {
+    let [app, _] = apps();
+    let (_exchange, session) = app.ask(&[]);
+    session.typed::<Needy>().remove().unwrap();
+    assert!(done(session.typed::<Needy>().try_update(|_| Ok::<_, Error>(None))).unwrap().is_none());
+    session.insert("n", 1).unwrap();
+    assert!(matches!(session.typed::<Needy>().remove(), Err(Error::DeserializeData { .. })));
 }
 
 /// A bound holds for what comes of all of it, not on the way there.

@@ -80,7 +80,8 @@ enum Connections {
 
 #[derive(Default)]
 struct Kept {
-    idle: Vec<http1::SendRequest<Sent>>,
+    /// And whether the last request over it had a body.
+    idle: Vec<(http1::SendRequest<Sent>, bool)>,
     shared: Option<http2::SendRequest<Sent>>,
 }
 
@@ -141,10 +142,11 @@ impl Socket {
         if self.protocol.is_http2() {
             return self.over_the_shared(kept, request).await;
         }
-        while let Some(sender) = { kept.borrow_mut().idle.pop() } {
+        while let Some((sender, had_body)) = { kept.borrow_mut().idle.pop() } {
             match self.over(kept, sender, request.clone()).await {
-                // Its server has closed it, before it read what came.
-                Err(error) if error.is_closed() || error.is_canceled() || error.is_incomplete_message() => {}
+                // Its server had closed it; of a body that nobody has read it may have found out only now.
+                Err(error) if error.is_closed() || error.is_canceled() => {}
+                Err(error) if had_body && error.is_incomplete_message() => {}
                 answered => return answered,
             }
         }
@@ -203,8 +205,9 @@ impl Socket {
         request: Request,
     ) -> hyper::Result<Response> {
         sender.ready().await?;
+        let had_body = !matches!(request.body, Body::Empty);
         let response = read(sender.send_request(self.to_send(request)).await).await?;
-        kept.borrow_mut().idle.push(sender);
+        kept.borrow_mut().idle.push((sender, had_body));
         Ok(response)
     }
 

@@ -86,10 +86,10 @@ impl Sessions {
             outermost.has_inner.store(true, Ordering::Relaxed);
             // Their response was thrown away by whoever calls this layer again.
             outermost.sent().retain(|sent| !sent.sessions.is(self));
-            let has_our_name = |other: &Exchange| {
-                other.0.marker != TypeId::of::<M>() && other.0.sessions.cookie_name() == self.cookie_name()
+            let collides = |other: &Exchange| {
+                other.0.marker != TypeId::of::<M>() && other.0.sessions.collides_with(self)
             };
-            if outer.outwards().any(has_our_name) {
+            if outer.outwards().any(collides) {
                 self.warn_same_name();
             }
         }

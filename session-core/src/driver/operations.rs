@@ -277,11 +277,10 @@ impl SessionHandle {
             let error = error as &dyn std::error::Error;
             tracing::warn!(error, "the session is stored, but whether it still was could not be asked");
         }
-        if let Some(error) = ended.left_over.as_deref() {
-            let error = error as &dyn std::error::Error;
+        if ended.leaves_over {
             tracing::warn!(
-                error,
-                "a record that this request may have stored, and nobody has the id of, lives until it expires"
+                "the store did not answer, and a record that this request may have stored, and nobody has the id of, lives until it \
+                 expires"
             );
         }
         let cookie = self.set_cookie(&ended);

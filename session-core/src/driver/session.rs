@@ -313,6 +313,11 @@ impl SessionHandle {
         self.life().came_late();
     }
 
+    /// What an atomic change may have stored, of which no answer came.
+    pub(super) fn made(&self) -> Option<Arc<Data>> {
+        self.life().made().cloned()
+    }
+
     /// All of it, or nothing where a bound forbids it.
     pub(super) fn change(&self, change: &Change) -> Result<(), Error> {
         let mut life = self.present()?;

@@ -28,6 +28,7 @@ struct Inner {
     warned_proxy: AtomicBool,
     warned_duplicates: AtomicBool,
     warned_name: AtomicBool,
+    warned_peer: AtomicBool,
 }
 
 impl Options {
@@ -49,6 +50,7 @@ impl Options {
             warned_proxy: AtomicBool::new(false),
             warned_duplicates: AtomicBool::new(false),
             warned_name: AtomicBool::new(false),
+            warned_peer: AtomicBool::new(false),
         })))
     }
 }
@@ -64,6 +66,13 @@ impl Sessions {
     #[must_use]
     pub fn cookie_name(&self) -> &str {
         &self.options().name
+    }
+
+    /// Whether a browser may send the cookies of both with one request, under one name.
+    pub(crate) fn collides_with(&self, other: &Self) -> bool {
+        let paths = [self, other].map(|sessions| sessions.options().cookie.match_path());
+        let overlap = paths[0].starts_with(paths[1]) || paths[1].starts_with(paths[0]);
+        !self.is(other) && self.cookie_name() == other.cookie_name() && overlap
     }
 
     /// The store.
@@ -87,7 +96,8 @@ impl Sessions {
 
     /// Peers are trusted by addresses that nobody knows: said aloud once.
     pub(crate) fn warn_unknown_peer(&self) {
-        if !self.0.warned_proxy.swap(true, Ordering::Relaxed) {
+        let warned = &self.0.warned_peer;
+        if !warned.load(Ordering::Relaxed) && !warned.swap(true, Ordering::Relaxed) {
             tracing::warn!(
                 "the option proxy names peers, and the address that this connection comes from is not known: nobody is trusted. \
                  With axum, serve with into_make_service_with_connect_info::<SocketAddr>()"

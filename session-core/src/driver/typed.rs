@@ -1,6 +1,11 @@
 //! What a session holds, as one type of the application's own.
 
-use std::{fmt, marker::PhantomData};
+use std::{
+    collections::BTreeSet,
+    fmt,
+    marker::PhantomData,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -10,7 +15,7 @@ use crate::{
     life::limits::Limits,
     record::{
         data::Data,
-        value::{members_of, read, read_object, refuse_reserved, same_texts, text_of},
+        value::{members_of, read, read_object, refuse_reserved, same_members, text_of},
     },
 };
 
@@ -50,7 +55,7 @@ pub trait SessionData: Serialize + DeserializeOwned {
     /// Keys that it does not have stay as they are: an Express app beside, or another type, may have put them there.
     ///
     /// As a whole a type must be read of whatever stands in a session: its fields are optional or have `#[serde(default)]`, and it denies no
-    /// unknown ones. What is written otherwise than it is read needs a key: fields with an `alias`, enums. A field whose order is another each
+    /// unknown ones. What is written otherwise than it is read needs a key: fields with an `alias`, enums. A list whose order is another each
     /// time (`HashSet`) counts as changed each time: take `BTreeSet`.
     const KEY: Option<&'static str> = None;
 }
@@ -82,6 +87,8 @@ pub trait SessionData: Serialize + DeserializeOwned {
 /// ```
 pub struct TypedHandle<T> {
     session: SessionHandle,
+    /// What the value was read of last: what a later one differs from is what the handler has changed, whatever came along meanwhile.
+    seen: Mutex<Option<Arc<Data>>>,
     data: PhantomData<fn() -> T>,
 }
 
@@ -89,7 +96,7 @@ impl SessionHandle {
     /// This session, seen as one value of the application's own.
     #[must_use]
     pub fn typed<T: SessionData>(&self) -> TypedHandle<T> {
-        TypedHandle { session: self.clone(), data: PhantomData }
+        TypedHandle { session: self.clone(), seen: Mutex::default(), data: PhantomData }
     }
 }
 
@@ -107,19 +114,29 @@ impl<T: SessionData> TypedHandle<T> {
     /// # Errors
     /// [`Error::Deserialize`] when what is there is not of this type, and [`Error::DeserializeData`] of the whole data.
     pub fn get(&self) -> Result<Option<T>, Error> {
-        value_of(&self.session.data())
+        let data = self.session.data();
+        let value = value_of(&data)?;
+        self.saw(data);
+        Ok(value)
     }
 
-    /// Sets the value. Of the whole data each field that has changed is set, and one that is not written any more is removed; what the
-    /// type does not have stays. A field that is not there, and has the value that is read then, is no change.
+    /// Sets the value. Of the whole data each field is set that differs from what [`get`](Self::get) answered last (before the first, from
+    /// what the session has), and one that is not written any more is removed; what the type does not have stays. A field that is not
+    /// there, and has the value that is read then, is no change, nor is the order of a map.
     ///
     /// # Errors
     /// [`Error::NoObject`] when the whole data would be something else than an object; [`Error::DeserializeData`] when they could not be
     /// read again; those of [`SessionHandle::insert`]. Then nothing is changed.
     pub fn insert(&self, value: &T) -> Result<(), Error> {
         // The type's own code runs where nothing is locked.
-        let change = Change::to(&self.session.data(), value)?;
-        self.session.change(&change)
+        let data = self.session.data();
+        let mut seen = (**self.seen().as_ref().unwrap_or(&data)).clone();
+        let change = Change::to(&seen, &data, self.session.made().as_deref(), value)?;
+        self.session.change(&change)?;
+        // Not what came along meanwhile: the value knows nothing of it.
+        change.make(&mut seen);
+        self.saw(Arc::new(seen));
+        Ok(())
     }
 
     /// Removes the value: its key, or of the whole data the keys that the type has. What it does not have stays;
@@ -128,7 +145,10 @@ impl<T: SessionData> TypedHandle<T> {
     /// # Errors
     /// [`Error::DeserializeData`] when the whole data are not of this type; [`Error::Destroyed`] when the session is no more.
     pub fn remove(&self) -> Result<(), Error> {
-        self.session.change(&Change::to_none::<T>(&self.session.data())?)
+        let change = Change::to_none::<T>(&self.session.data(), self.session.made().as_deref())?;
+        self.session.change(&change)?;
+        self.saw(self.session.data());
+        Ok(())
     }
 
     /// Sets the value to what `change` makes of the one that is there, atomically in the store: as [`SessionHandle::update`].
@@ -138,10 +158,12 @@ impl<T: SessionData> TypedHandle<T> {
     pub async fn update(&self, mut change: impl FnMut(Option<T>) -> T) -> Result<T, Error> {
         let set = |draft: &mut Draft| {
             let value = change(value_of(draft.data())?);
-            draft.change(&Change::to(draft.data(), &value)?)?;
+            draft.change(&Change::to(draft.data(), draft.data(), None, &value)?)?;
             Ok(value)
         };
-        self.session.transaction(set).await
+        let value = self.session.transaction(set).await?;
+        self.saw(self.session.data());
+        Ok(value)
     }
 
     /// [`update`](Self::update) with a change that may refuse, or answer `None` for no value any more: as
@@ -153,22 +175,34 @@ impl<T: SessionData> TypedHandle<T> {
         &self,
         mut change: impl FnMut(Option<T>) -> Result<Option<T>, E>,
     ) -> Result<Option<T>, E> {
-        let set = |draft: &mut Draft| {
+        let set = |draft: &mut Draft| -> Result<_, E> {
             let value = change(value_of(draft.data())?)?;
             let change = match &value {
-                Some(value) => Change::to(draft.data(), value)?,
-                None => Change::to_none::<T>(draft.data())?,
+                Some(value) => Change::to(draft.data(), draft.data(), None, value)?,
+                None => Change::to_none::<T>(draft.data(), None)?,
             };
             draft.change(&change)?;
             Ok(value)
         };
-        self.session.try_transaction(set).await
+        let value = self.session.try_transaction(set).await?;
+        self.saw(self.session.data());
+        Ok(value)
+    }
+}
+
+impl<T> TypedHandle<T> {
+    fn seen(&self) -> MutexGuard<'_, Option<Arc<Data>>> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn saw(&self, data: Arc<Data>) {
+        *self.seen() = Some(data);
     }
 }
 
 impl<T> Clone for TypedHandle<T> {
     fn clone(&self) -> Self {
-        Self { session: self.session.clone(), data: PhantomData }
+        Self { session: self.session.clone(), seen: Mutex::new(self.seen().clone()), data: PhantomData }
     }
 }
 
@@ -197,24 +231,24 @@ pub(super) struct Change {
 }
 
 impl Change {
-    fn to<T: SessionData>(data: &Data, value: &T) -> Result<Self, Error> {
+    /// `seen`: what the value was made of; `made`: what an atomic change may have stored instead.
+    fn to<T: SessionData>(seen: &Data, data: &Data, made: Option<&Data>, value: &T) -> Result<Self, Error> {
         if let Some(key) = T::KEY {
             return Ok(Self { put: vec![(key.into(), text_of(key, value)?)], ..Self::default() });
         }
         let members = members_of(value)?;
-        // Of an older form of the type nothing is known: what it had more stays.
-        let held = read_object::<T>(data).ok().map(|held| members_of(&held)).transpose()?;
-        let held = held.unwrap_or_default();
-        let mut seen = held.lookup();
-        let mut change = Self::default();
+        let held = held_by::<T>(seen)?;
+        let (mut before, mut change) = (held.lookup(), Self::default());
         for (key, json) in members.iter() {
-            let is_same = seen.get(key).is_some_and(|held| same_texts(json, held));
+            let is_same = before.get(key).is_some_and(|held| same_members(json, held));
             let part = if is_same { &mut change.same } else { &mut change.put };
             part.push((key.to_owned(), json.into()));
         }
         change.put.iter().try_for_each(|(key, _)| refuse_reserved(key))?;
-        let mut new = members.lookup();
-        change.removed = held.keys().filter(|key| new.get(key).is_none()).map(Into::into).collect();
+        let made = made.map(held_by::<T>).transpose()?.unwrap_or_default();
+        let (mut new, mut removed) = (members.lookup(), BTreeSet::new());
+        removed.extend(held.keys().chain(made.keys()).filter(|key| new.get(key).is_none()));
+        change.removed = removed.into_iter().map(Into::into).collect();
         // What could not be read again would be an error with every request: two spellings of one field, say.
         let mut after = data.clone();
         change.make(&mut after);
@@ -222,11 +256,15 @@ impl Change {
         Ok(change)
     }
 
-    fn to_none<T: SessionData>(data: &Data) -> Result<Self, Error> {
+    fn to_none<T: SessionData>(data: &Data, made: Option<&Data>) -> Result<Self, Error> {
         let removed = match T::KEY {
             Some(key) => vec![key.into()],
-            None if data.is_empty() => Vec::new(),
-            None => members_of(&read_object::<T>(data)?)?.keys().map(Into::into).collect(),
+            None => {
+                let held = if data.is_empty() { Data::new() } else { members_of(&read_object::<T>(data)?)? };
+                let made = made.map(held_by::<T>).transpose()?.unwrap_or_default();
+                let keys: BTreeSet<&str> = held.keys().chain(made.keys()).collect();
+                keys.into_iter().map(Into::into).collect()
+            }
         };
         Ok(Self { removed, ..Self::default() })
     }
@@ -237,11 +275,16 @@ impl Change {
         data.change(&removed, &put);
     }
 
-    /// On data of which another request may have made more meanwhile.
+    /// What makes nothing larger is no reason to fail.
     pub(super) fn check(&self, data: &Data, limits: Limits) -> Result<(), Error> {
         self.put.iter().try_for_each(|(key, _)| limits.check_key(key))?;
         let mut after = data.clone();
         self.make(&mut after);
-        limits.check(&after)
+        if after.size() > data.size() { limits.check(&after) } else { Ok(()) }
     }
+}
+
+/// What of the data the type has. Of an older form of it nothing is known: what that had more stays.
+fn held_by<T: SessionData>(data: &Data) -> Result<Data, Error> {
+    read_object::<T>(data).map_or_else(|_| Ok(Data::new()), |held| members_of(&held))
 }

@@ -21,6 +21,8 @@ pub(crate) enum Fault {
     DestroyNotFinished,
     /// What a renewal left behind stays.
     LeftoverKept,
+    /// What a renewal left behind is forgiven as if nobody had its id.
+    AnybodysForgiven,
     /// After the response, what nobody can reach is stored.
     UnreachableSaved,
     /// An update changes what the request sees before it is stored.
@@ -83,7 +85,7 @@ pub(crate) enum Fault {
 
 #[cfg(test)]
 impl Fault {
-    pub(crate) const ALL: [Self; 38] = [
+    pub(crate) const ALL: [Self; 39] = [
         Self::OldExpiryWritten,
         Self::LifetimeClaimed,
         Self::NoDoubt,
@@ -93,6 +95,7 @@ impl Fault {
         Self::OvertakenDestroy,
         Self::DestroyNotFinished,
         Self::LeftoverKept,
+        Self::AnybodysForgiven,
         Self::UnreachableSaved,
         Self::UpdateSeenBeforehand,
         Self::DoubtNotRead,

@@ -299,6 +299,11 @@ impl Life {
         self.view.contains(key) && self.data_mut().remove(key)
     }
 
+    /// What atomic changes may have stored, while they are in doubt.
+    pub(crate) fn made(&self) -> Option<&Arc<Data>> {
+        self.made.as_ref()
+    }
+
     /// Many keys at once. What is `same` as the handler saw it is a change only while an atomic one is in doubt.
     pub(crate) fn change(
         &mut self,
@@ -419,6 +424,11 @@ impl Life {
 /// What the rules ask.
 impl Life {
     /// The request came with the id of this session.
+    #[cfg(test)]
+    pub(super) fn came_with(&self) -> Option<&Sid> {
+        self.presented.as_ref()
+    }
+
     pub(super) fn is_presented(&self) -> bool {
         self.presented.as_ref() == Some(&self.sid)
     }
@@ -799,8 +809,7 @@ impl Life {
         self.base = Arc::clone(&sent.data);
         self.has_no_doubt();
         // What stands there is no leftover any more.
-        self.leftovers.retain(|sid| *sid != sent.sid);
-        self.nobodys.retain(|sid| *sid != sent.sid);
+        self.is_left_no_more(&sent.sid);
         if self.cookie == sent.cookie {
             self.cookie_unsaved = Differing::default();
             // As the record has it.
@@ -979,6 +988,7 @@ impl Life {
 
     pub(super) fn leave(&mut self, sid: &Sid) {
         self.told_unfinished = false;
+        self.nobodys.retain(|left| left != sid);
         if !self.leftovers.contains(sid) {
             self.leftovers.push(sid.clone());
         }
@@ -994,7 +1004,9 @@ impl Life {
             && !self.leftovers.contains(&self.sid)
         {
             self.leftovers.push(self.sid.clone());
-            self.nobodys.push(self.sid.clone());
+            if !self.is_presented() && self.cookie_of.as_ref() != Some(&self.sid) {
+                self.nobodys.push(self.sid.clone());
+            }
         }
     }
 
@@ -1006,7 +1018,18 @@ impl Life {
 
     /// No cookie ever had it.
     pub(super) fn is_nobodys(&self, sid: &Sid) -> bool {
-        self.nobodys.contains(sid)
+        self.nobodys.contains(sid) || planted(Fault::AnybodysForgiven)
+    }
+
+    /// It could not be destroyed, and none of those that nobody has will be.
+    pub(super) fn forgive_nobodys(&mut self) {
+        let forgiven: Vec<Sid> = self.leftovers.iter().filter(|sid| self.is_nobodys(sid)).cloned().collect();
+        self.leftovers.retain(|sid| !forgiven.contains(sid));
+    }
+
+    pub(super) fn is_left_no_more(&mut self, sid: &Sid) {
+        self.leftovers.retain(|left| left != sid);
+        self.nobodys.retain(|left| left != sid);
     }
 
     pub(super) fn destroyed(&mut self, here: bool, context: &Context<'_>) {
@@ -1059,11 +1082,6 @@ impl Life {
     /// Whoever waits for the end of the request is told that the data were not stored.
     pub(super) fn is_told(&mut self) {
         self.reported = Some((Arc::clone(&self.view), self.cookie.clone()));
-        self.told_unfinished = true;
-    }
-
-    /// The log tells that records may live on.
-    pub(super) fn leftovers_are_told(&mut self) {
         self.told_unfinished = true;
     }
 

@@ -96,6 +96,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn an_element_has_not_many_parameters() {
+        let with = |count: usize| {
+            let names: Vec<String> = (1..count).map(|n| format!("n{n}=1")).collect();
+            elements(&format!("proto=https;{}", names.join(";")))
+        };
+        assert_eq!(with(16).unwrap()[0].proto.as_deref(), Some("https"));
+        assert_eq!(with(17), None);
+    }
+
+    #[test]
     fn elements_are_read_as_rfc_7239_has_them() {
         let all = |header: &str| {
             elements(header)

@@ -109,28 +109,30 @@ impl Operation {
                 self.carry_out(decision, life, context, Event::Begin)
             }
             // What nobody can come with is no reason to fail.
-            (End::CleaningUp(decision), Event::Failed(error))
+            (End::CleaningUp(decision), Event::Failed(_))
                 if life.next_leftover().is_some_and(|sid| life.is_nobodys(sid)) =>
             {
-                let mut step = self.ended(life, context, decision, None);
-                if let Step::Done(Ok(Done::Ended(ended))) = &mut step {
-                    ended.left_over = Some(Box::new(error.into()));
-                    life.leftovers_are_told();
-                }
-                step
+                life.forgive_nobodys();
+                self.leaves_over = true;
+                self.cleaned_up(decision, life, context)
             }
             (End::CleaningUp(decision), Event::Failed(error)) => {
                 self.ended(life, context, decision, Some(error.into()))
             }
-            (End::CleaningUp(decision), _)
-                if life.leftovers.is_empty()
-                    && (life.presence == Presence::Present
-                        || decide(&life.facts(context), &context.options.policies) != decision)
-                    && self.is_to_decide_again(life, context) =>
-            {
-                self.decide(life, context)
-            }
-            (End::CleaningUp(decision), _) => self.clean_up(decision, life, context),
+            (End::CleaningUp(decision), _) => self.cleaned_up(decision, life, context),
+        }
+    }
+
+    /// One more is gone.
+    fn cleaned_up(&mut self, decision: Decision, life: &mut Life, context: &Context<'_>) -> Step {
+        if life.leftovers.is_empty()
+            && (life.presence == Presence::Present
+                || decide(&life.facts(context), &context.options.policies) != decision)
+            && self.is_to_decide_again(life, context)
+        {
+            self.decide(life, context)
+        } else {
+            self.clean_up(decision, life, context)
         }
     }
 
@@ -338,7 +340,7 @@ impl Operation {
             dropped,
             error,
             unconfirmed: None,
-            left_over: None,
+            leaves_over: self.leaves_over,
         })))
     }
 }

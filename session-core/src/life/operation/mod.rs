@@ -103,8 +103,8 @@ pub(crate) struct Ended {
     pub(crate) error: Option<Error>,
     /// Why it is not known whether what the end has written is still so.
     pub(crate) unconfirmed: Option<Box<Error>>,
-    /// Why a record may be left under an id that nobody has.
-    pub(crate) left_over: Option<Box<Error>>,
+    /// A record may be left under an id that nobody has.
+    pub(crate) leaves_over: bool,
 }
 
 /// One operation under way.
@@ -133,6 +133,8 @@ pub(crate) struct Operation {
     has_confirmed: bool,
     /// Nothing was sent since the end has looked.
     is_looked_after: bool,
+    /// What nobody has the id of could not be destroyed.
+    leaves_over: bool,
     /// When the last question was asked.
     asked_at: Millis,
 }
@@ -294,6 +296,7 @@ impl Operation {
             was_skipped: false,
             has_confirmed: false,
             is_looked_after: false,
+            leaves_over: false,
             asked_at: 0,
         }
     }
@@ -479,7 +482,7 @@ impl Operation {
     ) -> Event {
         let here = destroyed == Destroyed::Destroyed;
         match (why, destroyed) {
-            (Why::LeftOver, _) => life.leftovers.retain(|left| left != sid),
+            (Why::LeftOver, _) => life.is_left_no_more(sid),
             // Somebody else's session stands under an id that this one never had.
             (Why::Wanted | Why::Moved, Destroyed::Conflict)
                 if matches!(

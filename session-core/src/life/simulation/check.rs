@@ -98,6 +98,8 @@ pub(super) struct Mine {
     let_go: bool,
     /// A logout was begun, and nobody was told that it is done.
     logs_out: bool,
+    /// It was to begin anew, and what was before could not be destroyed then.
+    is_to_replace: bool,
     /// It has moved the end of the record.
     moved: bool,
     /// When it asked for its last write of the record, where that is not to be touched, and whether its end did.
@@ -770,6 +772,7 @@ impl Ghost {
         match (running.op, error) {
             (Op::Destroy, Error::Store(_) | Error::Gone) => request.mine.forgets(),
             (Op::Regenerate, Error::Store(_)) => {
+                request.mine.is_to_replace = true;
                 request.mine.is_stored();
                 request.knows(None);
             }
@@ -799,8 +802,17 @@ impl Ghost {
             let about = self.look(left);
             *left != sid && !about.known && !about.made_late && about.maker == Some(moment.at)
         });
-        if left && ended.left_over.is_none() {
+        if left && !(ended.leaves_over && running.faulty) {
             return broken("the request has ended, and left a record behind");
+        }
+        // What the client came with, and may come with again.
+        let came_with = life.came_with().filter(|came_with| **came_with != sid);
+        let lives = |sid: &Sid| {
+            let about = self.look(sid);
+            store.held(sid, now).is_some() && !about.made_late && !about.may_return
+        };
+        if present && request.mine.is_to_replace && came_with.is_some_and(lives) {
+            return broken("the request has ended under another id, and the one before lives on");
         }
         let held = store.held(&sid, now);
         let there = Some(held.and_then(|entry| value(&entry.data, "k"))) == request.mine.wanted
