@@ -58,9 +58,12 @@ impl SessionData for Cart {
 }
 
 async fn add(cart: TypedSession<Cart>, item: String) -> Result<(), SessionError> {
-    let mut held = cart.get()?.unwrap_or_default();
-    held.items.push(item);
-    Ok(cart.insert(&held)?)
+    cart.modify(|cart| {
+        let mut cart = cart.unwrap_or_default();
+        cart.items.push(item);
+        cart
+    })?;
+    Ok(())
 }
 
 let app: Router = Router::new().route("/cart", post(add)).layer(SessionLayer::new(Options::new("keyboard cat"))?);

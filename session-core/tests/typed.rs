@@ -257,21 +257,49 @@ fn what_could_not_be_read_again_is_refused() {
     assert_eq!(held(&app, &sid), r#"userName="tj""#);
 }
 
-/// What is the same as the handler saw is set all the same where an atomic change may have made it another.
+/// What is the same as the handler saw is set all the same where an atomic change may have made it another; and what others wrote
+/// meanwhile, and came along, stays.
 #[test]
 fn while_a_change_is_in_doubt_every_field_is_set() {
     for app in apps() {
         let sid = app.log_in();
         let (exchange, session) = app.request(&sid);
         let typed = session.typed::<Visit>();
-        app.trouble_at(0, Trouble::FailsAfter);
-        assert!(done(typed.update(|_| visit(1, Some("tj"), &[]))).is_err());
+        let (other, another) = app.request(&sid);
+        another.insert("seen", [7]).unwrap();
+        done(other.end()).unwrap();
+        app.trouble_at(2, Trouble::FailsAfter);
+        assert!(done(typed.update(|visit| Visit { n: 1, ..visit.unwrap() })).is_err());
         assert_eq!(app.count(&sid), Some(1));
-        assert_eq!(typed.get().unwrap(), Some(visit(0, Some("tj"), &[])));
-        typed.insert(&visit(0, Some("tj"), &[])).unwrap();
+        typed.modify(|visit| Visit { n: 0, ..visit.unwrap() }).unwrap();
         done(exchange.end()).unwrap();
-        assert_eq!(app.count(&sid), Some(0));
+        assert_eq!(held(&app, &sid), r#"user="tj" n=0 seen=[7]"#);
     }
+}
+
+/// What is as it was is checked by nothing, and so changes no key that is not there.
+#[test]
+fn while_a_change_is_in_doubt_no_key_comes_in_unchecked() {
+    #[derive(Default, Serialize, Deserialize)]
+    struct Old {
+        #[serde(default)]
+        id: u32,
+        #[serde(alias = "userName", default)]
+        user_name: String,
+        #[serde(default)]
+        note: Vec<u32>,
+    }
+    impl SessionData for Old {}
+
+    let [app, _] = apps();
+    let sid = planted(&app, r#","userName":"tj""#);
+    let (exchange, session) = app.request(&sid);
+    app.trouble_at(0, Trouble::FailsAfter);
+    assert!(done(session.update("hits", |_: Option<u32>| 1)).is_err());
+    let typed = session.typed::<Old>();
+    typed.insert(&typed.get().unwrap().unwrap()).unwrap();
+    done(exchange.end()).unwrap();
+    assert_eq!(held(&app, &sid), r#"userName="tj" hits=1"#);
 }
 
 /// A double has no room for the difference.
@@ -301,28 +329,61 @@ fn large_numbers_are_told_apart() {
     }
 }
 
-/// What others wrote came along with a call in between, and the value knows nothing of it: it is taken back by nobody.
+/// What others wrote came along with a call in between: it stays where the value is modified as it is now.
 #[test]
-fn what_came_along_since_the_value_was_read_stays() {
+fn what_came_along_stays_where_the_value_is_modified() {
     for app in apps() {
         let sid = app.log_in();
         let (exchange, session) = app.request(&sid);
         let typed = session.typed::<Visit>();
-        let mut value = typed.get().unwrap().unwrap();
+        assert_eq!(typed.get().unwrap(), Some(visit(0, Some("tj"), &[])));
         let (other, another) = app.request(&sid);
         another.insert("seen", [7]).unwrap();
         another.remove("user").unwrap();
         done(other.end()).unwrap();
         done(session.renew_id()).unwrap();
-        assert_eq!(session.get::<Vec<u32>>("seen").unwrap(), Some(vec![7]));
-        value.n = 1;
-        typed.insert(&value).unwrap();
-        // And again, of the same value.
-        value.n = 2;
-        typed.insert(&value).unwrap();
-        assert_eq!(typed.clone().get().unwrap(), Some(visit(2, None, &[7])));
+        let one_more = |visit: Option<Visit>| {
+            let mut visit = visit.unwrap();
+            visit.n += 1;
+            visit
+        };
+        assert_eq!(typed.modify(one_more).unwrap(), visit(1, None, &[7]));
+        typed.modify(one_more).unwrap();
         done(exchange.end()).unwrap();
         assert_eq!(held(&app, &session.id()), "n=2 seen=[7]");
+    }
+}
+
+/// Whatever else the handler did before: afterwards the session has the value.
+#[test]
+fn what_is_set_is_there() {
+    type Before = fn(&SessionHandle);
+    let before: [Before; 6] = [
+        |_| {},
+        |session| session.clear().unwrap(),
+        |session| done(session.regenerate()).unwrap(),
+        |session| {
+            session.typed::<Visit>().insert(&visit(7, Some("tj"), &[1])).unwrap();
+            done(session.reload()).unwrap();
+        },
+        |session| session.insert("n", 5).unwrap(),
+        |session| session.clone().typed::<Visit>().insert(&visit(9, None, &[2])).unwrap(),
+    ];
+    for before in before {
+        for app in apps() {
+            let sid = app.log_in();
+            let (exchange, session) = app.request(&sid);
+            let typed = session.typed::<Visit>();
+            let value = typed.get().unwrap().unwrap();
+            typed.insert(&value).unwrap();
+            before(&session);
+            typed.insert(&value).unwrap();
+            assert_eq!(typed.get().unwrap(), Some(value));
+            done(exchange.end()).unwrap();
+            assert!(held(&app, &session.id()).contains(r#"user="tj""#));
+            let record = app.held(&session.id()).unwrap();
+            assert!(matches!(record.data.get("n"), None | Some("0")), "{:?}", record.data.get("n"));
+        }
     }
 }
 
@@ -365,7 +426,7 @@ impl SessionData for Needy {}
 
 /// What Express has left is more than the bound here.
 #[test]
-fn what_makes_nothing_larger_is_no_reason_to_fail() {
+fn what_sets_nothing_is_within_every_bound() {
     let memory = MemoryStore::new();
     let sid = Sid::from("large");
     let text = format!(r#"{{"cookie":{{}},"cart":{{"items":["{}"]}},"user":"tj","n":5}}"#, "x".repeat(200));
@@ -374,11 +435,8 @@ fn what_makes_nothing_larger_is_no_reason_to_fail() {
     let sessions = sessions.build().unwrap();
     let session = done(sessions.load(&sid)).unwrap().unwrap();
     session.typed::<Visit>().insert(&visit(5, Some("tj"), &[])).unwrap();
-    session.typed::<Visit>().insert(&visit(6, Some("tj"), &[])).unwrap();
-    assert!(matches!(
-        session.typed::<Visit>().insert(&visit(6, Some("tj"), &[1])),
-        Err(Error::TooLarge { .. })
-    ));
+    let larger = session.typed::<Visit>().insert(&visit(6, Some("tj"), &[]));
+    assert!(matches!(larger, Err(Error::TooLarge { .. })));
     session.typed::<Cart>().remove().unwrap();
     session.typed::<Visit>().insert(&visit(6, Some("tj"), &[1])).unwrap();
     assert_eq!(session.typed::<Needy>().get().unwrap().unwrap().user, "tj");

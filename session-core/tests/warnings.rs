@@ -400,7 +400,7 @@ fn a_record_that_may_be_left_under_an_id_that_nobody_has_is_told() {
 /// Nobody could be trusted, and the option is set already.
 #[test]
 fn peers_that_are_trusted_by_addresses_which_are_not_known_are_told_once() {
-    for cookie in [CookieOptions::new().secure(true), CookieOptions::new()] {
+    for (cookie, is_auto) in [(CookieOptions::new().secure(true), false), (CookieOptions::new(), true)] {
         let tellings = |proxy: Proxy, peer: Option<&str>| {
             let sessions = Options::new("keyboard cat").cookie(cookie.clone()).proxy(proxy).build().unwrap();
             let (_, text) = told(|| {
@@ -415,6 +415,20 @@ fn peers_that_are_trusted_by_addresses_which_are_not_known_are_told_once() {
             text.matches("into_make_service_with_connect_info").count()
         };
         assert_eq!(tellings(Proxy::peers(["loopback"]), None), 1);
+        let sessions = Options::new("keyboard cat").cookie(cookie.clone()).proxy(Proxy::peers(["loopback"]));
+        let sessions = sessions.build().unwrap();
+        let (_, text) = told(|| {
+            let each = |visit: &mut dyn FnMut(&str, &[u8])| visit("x-forwarded-proto", b"https");
+            for (encrypted, peer) in [(true, None), (false, None), (false, Some("192.0.2.1"))] {
+                let request = RequestInfo::new("/", encrypted, &each);
+                let request = request.with_peer(peer.map(|peer| peer.parse().unwrap()));
+                done(sessions.exchange().session(&request)).unwrap().unwrap();
+            }
+            Vec::new()
+        });
+        // Each is told for itself; and only *auto* comes out insecure without another word.
+        assert_eq!(text.matches("whom it comes from is not trusted").count(), usize::from(is_auto), "{text}");
+        assert_eq!(text.matches("into_make_service_with_connect_info").count(), 1, "{text}");
         assert_eq!(tellings(Proxy::peers(["loopback"]), Some("127.0.0.1")), 0);
         assert_eq!(tellings(Proxy::Hops(1), None), 0);
         assert_eq!(tellings(Proxy::Never, None), 0);
@@ -437,6 +451,16 @@ fn layers_side_by_side_with_one_cookie_name_are_told_once() {
     };
     assert_eq!(tellings(&sessions("sid"), &sessions("sid")), 1);
     assert_eq!(tellings(&sessions("sid"), &sessions("cart")), 0);
+    // What no browser sends with one request.
+    let under = |path: &str| {
+        let cookie = CookieOptions::new().path(path);
+        Options::new("keyboard cat").cookie(cookie).store(MemoryStore::new()).build().unwrap()
+    };
+    assert_eq!(tellings(&under("/app"), &under("/app/admin")), 1);
+    assert_eq!(tellings(&under("/app/admin"), &under("/app")), 1);
+    assert_eq!(tellings(&under("/app"), &under("/application")), 0);
+    let shared = sessions("sid");
+    assert_eq!(tellings(&shared, &shared), 1);
     // One in the place of the other, as in Express, may share it.
     let (outer, inner) = (sessions("sid"), sessions("sid"));
     let (_, text) = told(|| {

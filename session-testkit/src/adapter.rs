@@ -147,13 +147,8 @@ impl SessionData for Basket {
 /// Those of the session.
 pub async fn typed(basket: &TypedHandle<Basket>, path: &str) -> Result<String, Error> {
     let one_more = |basket: Option<Basket>| Basket { items: basket.unwrap_or_default().items + 1 };
-    let basket = if path.ends_with("add") {
-        basket.update(one_more).await?
-    } else {
-        let held = one_more(basket.get()?);
-        basket.insert(&held)?;
-        held
-    };
+    let basket =
+        if path.ends_with("add") { basket.update(one_more).await? } else { basket.modify(one_more)? };
     Ok(basket.items.to_string())
 }
 

@@ -195,7 +195,7 @@ impl Sessions {
     }
 }
 
-fn path_matches(path: &str, cookie_path: &str, rule: PathMatch) -> bool {
+pub(super) fn path_matches(path: &str, cookie_path: &str, rule: PathMatch) -> bool {
     let Some(rest) = path.strip_prefix(cookie_path) else { return false };
     match rule {
         PathMatch::Prefix => true,

@@ -279,7 +279,7 @@ impl SessionHandle {
         }
         if ended.leaves_over {
             tracing::warn!(
-                "the store did not answer, and a record that this request may have stored, and nobody has the id of, lives until it \
+                "the store failed, and a record that this request may have stored, and nobody has the id of, lives until it \
                  expires"
             );
         }

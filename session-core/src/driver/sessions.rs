@@ -9,9 +9,13 @@ use std::{
 };
 
 use crate::{
-    driver::turns::Turns,
+    driver::{load::path_matches, turns::Turns},
     error::OptionsError,
-    options::{Options, policy::StoreRead},
+    options::{
+        Options,
+        cookie_options::CookieOptions,
+        policy::{PathMatch, StoreRead},
+    },
     request::RequestInfo,
     store::Store,
 };
@@ -70,9 +74,11 @@ impl Sessions {
 
     /// Whether a browser may send the cookies of both with one request, under one name.
     pub(crate) fn collides_with(&self, other: &Self) -> bool {
-        let paths = [self, other].map(|sessions| sessions.options().cookie.match_path());
-        let overlap = paths[0].starts_with(paths[1]) || paths[1].starts_with(paths[0]);
-        !self.is(other) && self.cookie_name() == other.cookie_name() && overlap
+        let [one, two] = [self, other].map(Self::options);
+        let paths = [&one.cookie, &two.cookie].map(CookieOptions::match_path);
+        let is_known = one.cookie_of.is_none() && two.cookie_of.is_none();
+        let overlap = |a, b| path_matches(a, b, PathMatch::Rfc6265);
+        one.name == two.name && is_known && (overlap(paths[0], paths[1]) || overlap(paths[1], paths[0]))
     }
 
     /// The store.

@@ -1,11 +1,6 @@
 //! What a session holds, as one type of the application's own.
 
-use std::{
-    collections::BTreeSet,
-    fmt,
-    marker::PhantomData,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::{collections::BTreeSet, fmt, marker::PhantomData};
 
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -70,25 +65,21 @@ pub trait SessionData: Serialize + DeserializeOwned {
 /// # struct Cart { items: Vec<String> }
 /// # impl SessionData for Cart { const KEY: Option<&'static str> = Some("cart"); }
 /// # async fn handler(session: SessionHandle) -> Result<(), Error> {
-/// let cart = session.typed::<Cart>();
-/// let mut held = cart.get()?.unwrap_or_default();
-/// held.items.push("a book".into());
-/// cart.insert(&held)?;
-///
-/// // Where requests run in parallel, none of which shall take back what another has put in:
-/// cart.update(|cart| {
+/// let one_more = |cart: Option<Cart>| {
 ///     let mut cart = cart.unwrap_or_default();
 ///     cart.items.push("a book".into());
 ///     cart
-/// })
-/// .await?;
+/// };
+/// let cart = session.typed::<Cart>();
+/// cart.modify(one_more)?;
+/// // Where requests run in parallel, none of which shall take back what another has put in:
+/// cart.update(one_more).await?;
+/// assert!(cart.get()?.is_some_and(|cart| cart.items.len() >= 2));
 /// # Ok(())
 /// # }
 /// ```
 pub struct TypedHandle<T> {
     session: SessionHandle,
-    /// What the value was read of last: what a later one differs from is what the handler has changed, whatever came along meanwhile.
-    seen: Mutex<Option<Arc<Data>>>,
     data: PhantomData<fn() -> T>,
 }
 
@@ -96,7 +87,7 @@ impl SessionHandle {
     /// This session, seen as one value of the application's own.
     #[must_use]
     pub fn typed<T: SessionData>(&self) -> TypedHandle<T> {
-        TypedHandle { session: self.clone(), seen: Mutex::default(), data: PhantomData }
+        TypedHandle { session: self.clone(), data: PhantomData }
     }
 }
 
@@ -114,29 +105,32 @@ impl<T: SessionData> TypedHandle<T> {
     /// # Errors
     /// [`Error::Deserialize`] when what is there is not of this type, and [`Error::DeserializeData`] of the whole data.
     pub fn get(&self) -> Result<Option<T>, Error> {
-        let data = self.session.data();
-        let value = value_of(&data)?;
-        self.saw(data);
-        Ok(value)
+        value_of(&self.session.data())
     }
 
-    /// Sets the value. Of the whole data each field is set that differs from what [`get`](Self::get) answered last (before the first, from
-    /// what the session has), and one that is not written any more is removed; what the type does not have stays. A field that is not
-    /// there, and has the value that is read then, is no change, nor is the order of a map.
+    /// Sets the value, at the end of the request. Of the whole data each field is set that differs from the session as it is now, and one
+    /// that is not written any more is removed; what the type does not have stays. A field that is not there, and has the value that is
+    /// read then, is no change, nor is the order of a map.
+    ///
+    /// A value that was read before an `await` may take back what another request did meanwhile, and `await` brought along:
+    /// [`modify`](Self::modify) it instead.
     ///
     /// # Errors
     /// [`Error::NoObject`] when the whole data would be something else than an object; [`Error::DeserializeData`] when they could not be
     /// read again; those of [`SessionHandle::insert`]. Then nothing is changed.
     pub fn insert(&self, value: &T) -> Result<(), Error> {
         // The type's own code runs where nothing is locked.
-        let data = self.session.data();
-        let mut seen = (**self.seen().as_ref().unwrap_or(&data)).clone();
-        let change = Change::to(&seen, &data, self.session.made().as_deref(), value)?;
-        self.session.change(&change)?;
-        // Not what came along meanwhile: the value knows nothing of it.
-        change.make(&mut seen);
-        self.saw(Arc::new(seen));
-        Ok(())
+        self.session.change(&Change::to(&self.session.data(), self.session.made().as_deref(), value)?)
+    }
+
+    /// Sets the value to what `change` makes of the one that is there, at the end of the request. Answers it.
+    ///
+    /// # Errors
+    /// Those of [`get`](Self::get) and [`insert`](Self::insert).
+    pub fn modify(&self, change: impl FnOnce(Option<T>) -> T) -> Result<T, Error> {
+        let value = change(self.get()?);
+        self.insert(&value)?;
+        Ok(value)
     }
 
     /// Removes the value: its key, or of the whole data the keys that the type has. What it does not have stays;
@@ -145,10 +139,7 @@ impl<T: SessionData> TypedHandle<T> {
     /// # Errors
     /// [`Error::DeserializeData`] when the whole data are not of this type; [`Error::Destroyed`] when the session is no more.
     pub fn remove(&self) -> Result<(), Error> {
-        let change = Change::to_none::<T>(&self.session.data(), self.session.made().as_deref())?;
-        self.session.change(&change)?;
-        self.saw(self.session.data());
-        Ok(())
+        self.session.change(&Change::to_none::<T>(&self.session.data(), self.session.made().as_deref())?)
     }
 
     /// Sets the value to what `change` makes of the one that is there, atomically in the store: as [`SessionHandle::update`].
@@ -158,12 +149,10 @@ impl<T: SessionData> TypedHandle<T> {
     pub async fn update(&self, mut change: impl FnMut(Option<T>) -> T) -> Result<T, Error> {
         let set = |draft: &mut Draft| {
             let value = change(value_of(draft.data())?);
-            draft.change(&Change::to(draft.data(), draft.data(), None, &value)?)?;
+            draft.change(&Change::to(draft.data(), None, &value)?)?;
             Ok(value)
         };
-        let value = self.session.transaction(set).await?;
-        self.saw(self.session.data());
-        Ok(value)
+        self.session.transaction(set).await
     }
 
     /// [`update`](Self::update) with a change that may refuse, or answer `None` for no value any more: as
@@ -175,34 +164,22 @@ impl<T: SessionData> TypedHandle<T> {
         &self,
         mut change: impl FnMut(Option<T>) -> Result<Option<T>, E>,
     ) -> Result<Option<T>, E> {
-        let set = |draft: &mut Draft| -> Result<_, E> {
+        let set = |draft: &mut Draft| {
             let value = change(value_of(draft.data())?)?;
             let change = match &value {
-                Some(value) => Change::to(draft.data(), draft.data(), None, value)?,
+                Some(value) => Change::to(draft.data(), None, value)?,
                 None => Change::to_none::<T>(draft.data(), None)?,
             };
             draft.change(&change)?;
             Ok(value)
         };
-        let value = self.session.try_transaction(set).await?;
-        self.saw(self.session.data());
-        Ok(value)
-    }
-}
-
-impl<T> TypedHandle<T> {
-    fn seen(&self) -> MutexGuard<'_, Option<Arc<Data>>> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn saw(&self, data: Arc<Data>) {
-        *self.seen() = Some(data);
+        self.session.try_transaction(set).await
     }
 }
 
 impl<T> Clone for TypedHandle<T> {
     fn clone(&self) -> Self {
-        Self { session: self.session.clone(), seen: Mutex::new(self.seen().clone()), data: PhantomData }
+        Self { session: self.session.clone(), data: PhantomData }
     }
 }
 
@@ -226,28 +203,33 @@ fn value_of<T: SessionData>(data: &Data) -> Result<Option<T>, Error> {
 pub(super) struct Change {
     pub(super) removed: Vec<String>,
     pub(super) put: Vec<(String, Box<str>)>,
-    /// Of the whole data what is as it was: not for this request to say, another one may be changing it.
+    /// Of the whole data what is there as it was: not for this request to say, another one may be changing it.
     pub(super) same: Vec<(String, Box<str>)>,
 }
 
 impl Change {
-    /// `seen`: what the value was made of; `made`: what an atomic change may have stored instead.
-    fn to<T: SessionData>(seen: &Data, data: &Data, made: Option<&Data>, value: &T) -> Result<Self, Error> {
+    /// `made`: what an atomic change may have stored meanwhile. A key that only that has is taken out where the value has none.
+    fn to<T: SessionData>(data: &Data, made: Option<&Data>, value: &T) -> Result<Self, Error> {
         if let Some(key) = T::KEY {
             return Ok(Self { put: vec![(key.into(), text_of(key, value)?)], ..Self::default() });
         }
-        let members = members_of(value)?;
-        let held = held_by::<T>(seen)?;
-        let (mut before, mut change) = (held.lookup(), Self::default());
+        let (members, held) = (members_of(value)?, held_by::<T>(data)?);
+        let (mut before, mut there, mut change) = (held.lookup(), data.lookup(), Self::default());
+        let mut removed: BTreeSet<&str> = held.keys().collect();
+        let made = made.map(|made| keys_of::<T>(made, data)).transpose()?.unwrap_or_default();
+        removed.extend(made.iter().map(String::as_str));
         for (key, json) in members.iter() {
             let is_same = before.get(key).is_some_and(|held| same_members(json, held));
-            let part = if is_same { &mut change.same } else { &mut change.put };
-            part.push((key.to_owned(), json.into()));
+            let is_there = there.get(key).is_some();
+            if !is_same || is_there {
+                removed.remove(key);
+                let part = if is_same { &mut change.same } else { &mut change.put };
+                part.push((key.to_owned(), json.into()));
+            } else if !made.contains(key) {
+                removed.remove(key);
+            }
         }
         change.put.iter().try_for_each(|(key, _)| refuse_reserved(key))?;
-        let made = made.map(held_by::<T>).transpose()?.unwrap_or_default();
-        let (mut new, mut removed) = (members.lookup(), BTreeSet::new());
-        removed.extend(held.keys().chain(made.keys()).filter(|key| new.get(key).is_none()));
         change.removed = removed.into_iter().map(Into::into).collect();
         // What could not be read again would be an error with every request: two spellings of one field, say.
         let mut after = data.clone();
@@ -261,9 +243,9 @@ impl Change {
             Some(key) => vec![key.into()],
             None => {
                 let held = if data.is_empty() { Data::new() } else { members_of(&read_object::<T>(data)?)? };
-                let made = made.map(held_by::<T>).transpose()?.unwrap_or_default();
-                let keys: BTreeSet<&str> = held.keys().chain(made.keys()).collect();
-                keys.into_iter().map(Into::into).collect()
+                let mut keys = made.map(|made| keys_of::<T>(made, data)).transpose()?.unwrap_or_default();
+                keys.extend(held.keys().map(Into::into));
+                keys.into_iter().collect()
             }
         };
         Ok(Self { removed, ..Self::default() })
@@ -275,16 +257,26 @@ impl Change {
         data.change(&removed, &put);
     }
 
-    /// What makes nothing larger is no reason to fail.
     pub(super) fn check(&self, data: &Data, limits: Limits) -> Result<(), Error> {
+        if self.put.is_empty() {
+            return Ok(());
+        }
         self.put.iter().try_for_each(|(key, _)| limits.check_key(key))?;
         let mut after = data.clone();
         self.make(&mut after);
-        if after.size() > data.size() { limits.check(&after) } else { Ok(()) }
+        limits.check(&after)
     }
 }
 
 /// What of the data the type has. Of an older form of it nothing is known: what that had more stays.
 fn held_by<T: SessionData>(data: &Data) -> Result<Data, Error> {
     read_object::<T>(data).map_or_else(|_| Ok(Data::new()), |held| members_of(&held))
+}
+
+/// What the type has of these, and the others have no such keys.
+fn keys_of<T: SessionData>(data: &Data, others: &Data) -> Result<BTreeSet<String>, Error> {
+    let held = held_by::<T>(data)?;
+    let (mut there, mut elsewhere) = (data.lookup(), others.lookup());
+    let is_there_alone = |key: &&str| there.get(key).is_some() && elsewhere.get(key).is_none();
+    Ok(held.keys().filter(is_there_alone).map(Into::into).collect())
 }

@@ -423,12 +423,12 @@ impl Life {
 
 /// What the rules ask.
 impl Life {
-    /// The request came with the id of this session.
     #[cfg(test)]
     pub(super) fn came_with(&self) -> Option<&Sid> {
         self.presented.as_ref()
     }
 
+    /// The request came with the id of this session.
     pub(super) fn is_presented(&self) -> bool {
         self.presented.as_ref() == Some(&self.sid)
     }

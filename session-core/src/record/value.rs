@@ -293,6 +293,11 @@ pub(crate) fn same_values(one: &Data, other: &Data) -> bool {
 
 /// Whether two texts of one serializer say the same: a map may be written in another order each time.
 pub(crate) fn same_members(one: &str, other: &str) -> bool {
+    same_to_depth(one, other, 128)
+}
+
+fn same_to_depth(one: &str, other: &str, depth: usize) -> bool {
+    let Some(deeper) = depth.checked_sub(1) else { return false };
     if one == other {
         return true;
     }
@@ -309,10 +314,10 @@ pub(crate) fn same_members(one: &str, other: &str) -> bool {
         return false;
     }
     if is_list {
-        return one.iter().zip(&other).all(|((_, one), (_, other))| same_members(one, other));
+        return one.iter().zip(&other).all(|((_, one), (_, other))| same_to_depth(one, other, deeper));
     }
     let other: HashMap<_, _> = other.into_iter().collect();
-    one.into_iter().all(|(key, one)| other.get(&key).is_some_and(|other| same_members(one, other)))
+    one.into_iter().all(|(key, one)| other.get(&key).is_some_and(|other| same_to_depth(one, other, deeper)))
 }
 
 /// What serde_json does not read, nested deeper than 128 levels or beyond all doubles, is the same as its own text only.
@@ -352,6 +357,34 @@ mod tests {
     struct User {
         name: String,
         zip: u32,
+    }
+
+    #[test]
+    fn members_are_the_same_in_any_order_and_to_the_last_digit() {
+        for (one, other) in [
+            ("1", "1"),
+            (r#"{"a":1,"b":[1,2]}"#, r#"{"b":[1,2],"a":1}"#),
+            (r#"{"a":{"b":1,"c":2}}"#, r#"{"a":{"c":2,"b":1}}"#),
+            (r#"[{"b":1,"c":2},3]"#, r#"[{"c":2,"b":1},3]"#),
+        ] {
+            assert!(same_members(one, other) && same_members(other, one), "{one} {other}");
+        }
+        for (one, other) in [
+            ("1", "2"),
+            ("1234567890123456789", "1234567890123456790"),
+            ("1", "1.0"),
+            ("[]", "{}"),
+            ("null", "[]"),
+            ("[1,2]", "[1,3]"),
+            ("[1,2]", "[2,1]"),
+            ("[1,2]", "[1,2,3]"),
+            (r#"{"city":"A"}"#, r#"{"city":"B"}"#),
+            (r#"{"a":1}"#, r#"{"a":1,"b":2}"#),
+            (r#"{"a":1,"b":2}"#, r#"{"a":1,"c":2}"#),
+            (r#"{"a":{"n":[9007199254740992]}}"#, r#"{"a":{"n":[9007199254740993]}}"#),
+        ] {
+            assert!(!same_members(one, other) && !same_members(other, one), "{one} {other}");
+        }
     }
 
     #[derive(Debug, Deserialize)]
