@@ -459,6 +459,13 @@ fn layers_side_by_side_with_one_cookie_name_are_told_once() {
     assert_eq!(tellings(&under("/app"), &under("/app/admin")), 1);
     assert_eq!(tellings(&under("/app/admin"), &under("/app")), 1);
     assert_eq!(tellings(&under("/app"), &under("/application")), 0);
+    // Where paths match by their prefix.
+    let express = |path: &str| {
+        let options = Options::express("keyboard cat").cookie(CookieOptions::new().path(path));
+        options.store(MemoryStore::new()).build().unwrap()
+    };
+    assert_eq!(tellings(&express("/app"), &express("/application")), 1);
+    assert_eq!(tellings(&express("/app"), &express("/shop")), 0);
     let shared = sessions("sid");
     assert_eq!(tellings(&shared, &shared), 1);
     // One in the place of the other, as in Express, may share it.

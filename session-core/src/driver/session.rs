@@ -16,7 +16,7 @@ use crate::{
         typed::Change,
     },
     error::{CookieError, Error},
-    life::{Context, Life, decide::Presence},
+    life::{Context, Life, decide::Presence, state::Few},
     options::{
         Options,
         cookie_options::CookieOptions,
@@ -314,8 +314,8 @@ impl SessionHandle {
     }
 
     /// What an atomic change may have stored, of which no answer came.
-    pub(super) fn made(&self) -> Option<Arc<Data>> {
-        self.life().made().cloned()
+    pub(super) fn made(&self) -> Few {
+        self.life().made()
     }
 
     /// All of it, or nothing where a bound forbids it.

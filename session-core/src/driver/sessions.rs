@@ -11,11 +11,7 @@ use std::{
 use crate::{
     driver::{load::path_matches, turns::Turns},
     error::OptionsError,
-    options::{
-        Options,
-        cookie_options::CookieOptions,
-        policy::{PathMatch, StoreRead},
-    },
+    options::{Options, cookie_options::CookieOptions, policy::StoreRead},
     request::RequestInfo,
     store::Store,
 };
@@ -72,13 +68,14 @@ impl Sessions {
         &self.options().name
     }
 
-    /// Whether a browser may send the cookies of both with one request, under one name.
+    /// Whether a request may be of both, under one cookie name.
     pub(crate) fn collides_with(&self, other: &Self) -> bool {
         let [one, two] = [self, other].map(Self::options);
         let paths = [&one.cookie, &two.cookie].map(CookieOptions::match_path);
         let is_known = one.cookie_of.is_none() && two.cookie_of.is_none();
-        let overlap = |a, b| path_matches(a, b, PathMatch::Rfc6265);
-        one.name == two.name && is_known && (overlap(paths[0], paths[1]) || overlap(paths[1], paths[0]))
+        let overlap = path_matches(paths[1], paths[0], one.path_match)
+            || path_matches(paths[0], paths[1], two.path_match);
+        one.name == two.name && is_known && overlap
     }
 
     /// The store.

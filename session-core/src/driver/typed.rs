@@ -1,6 +1,6 @@
 //! What a session holds, as one type of the application's own.
 
-use std::{collections::BTreeSet, fmt, marker::PhantomData};
+use std::{collections::BTreeSet, fmt, marker::PhantomData, sync::Arc};
 
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -108,9 +108,10 @@ impl<T: SessionData> TypedHandle<T> {
         value_of(&self.session.data())
     }
 
-    /// Sets the value, at the end of the request. Of the whole data each field is set that differs from the session as it is now, and one
-    /// that is not written any more is removed; what the type does not have stays. A field that is not there, and has the value that is
-    /// read then, is no change, nor is the order of a map.
+    /// Sets the value, at the end of the request. Of the whole data each field is set that differs from the session as it is now (while an
+    /// update is in doubt whose answer was lost, each), and one that is not written any more is removed; what the type does not have
+    /// stays. A field that is not there, and has the value that is read then, is no change, nor is the order of a map: so a value that is
+    /// all defaults begins no session.
     ///
     /// A value that was read before an `await` may take back what another request did meanwhile, and `await` brought along:
     /// [`modify`](Self::modify) it instead.
@@ -119,8 +120,7 @@ impl<T: SessionData> TypedHandle<T> {
     /// [`Error::NoObject`] when the whole data would be something else than an object; [`Error::DeserializeData`] when they could not be
     /// read again; those of [`SessionHandle::insert`]. Then nothing is changed.
     pub fn insert(&self, value: &T) -> Result<(), Error> {
-        // The type's own code runs where nothing is locked.
-        self.session.change(&Change::to(&self.session.data(), self.session.made().as_deref(), value)?)
+        self.set(&self.session.data(), value)
     }
 
     /// Sets the value to what `change` makes of the one that is there, at the end of the request. Answers it.
@@ -128,9 +128,15 @@ impl<T: SessionData> TypedHandle<T> {
     /// # Errors
     /// Those of [`get`](Self::get) and [`insert`](Self::insert).
     pub fn modify(&self, change: impl FnOnce(Option<T>) -> T) -> Result<T, Error> {
-        let value = change(self.get()?);
-        self.insert(&value)?;
+        let data = self.session.data();
+        let value = change(value_of(&data)?);
+        self.set(&data, &value)?;
         Ok(value)
+    }
+
+    /// The type's own code runs where nothing is locked.
+    fn set(&self, data: &Data, value: &T) -> Result<(), Error> {
+        self.session.change(&Change::to(data, &self.session.made(), value)?)
     }
 
     /// Removes the value: its key, or of the whole data the keys that the type has. What it does not have stays;
@@ -139,7 +145,7 @@ impl<T: SessionData> TypedHandle<T> {
     /// # Errors
     /// [`Error::DeserializeData`] when the whole data are not of this type; [`Error::Destroyed`] when the session is no more.
     pub fn remove(&self) -> Result<(), Error> {
-        self.session.change(&Change::to_none::<T>(&self.session.data(), self.session.made().as_deref())?)
+        self.session.change(&Change::to_none::<T>(&self.session.data(), &self.session.made())?)
     }
 
     /// Sets the value to what `change` makes of the one that is there, atomically in the store: as [`SessionHandle::update`].
@@ -149,7 +155,7 @@ impl<T: SessionData> TypedHandle<T> {
     pub async fn update(&self, mut change: impl FnMut(Option<T>) -> T) -> Result<T, Error> {
         let set = |draft: &mut Draft| {
             let value = change(value_of(draft.data())?);
-            draft.change(&Change::to(draft.data(), None, &value)?)?;
+            draft.change(&Change::to(draft.data(), &[], &value)?)?;
             Ok(value)
         };
         self.session.transaction(set).await
@@ -167,8 +173,8 @@ impl<T: SessionData> TypedHandle<T> {
         let set = |draft: &mut Draft| {
             let value = change(value_of(draft.data())?)?;
             let change = match &value {
-                Some(value) => Change::to(draft.data(), None, value)?,
-                None => Change::to_none::<T>(draft.data(), None)?,
+                Some(value) => Change::to(draft.data(), &[], value)?,
+                None => Change::to_none::<T>(draft.data(), &[])?,
             };
             draft.change(&change)?;
             Ok(value)
@@ -208,42 +214,56 @@ pub(super) struct Change {
 }
 
 impl Change {
-    /// `made`: what an atomic change may have stored meanwhile. A key that only that has is taken out where the value has none.
-    fn to<T: SessionData>(data: &Data, made: Option<&Data>, value: &T) -> Result<Self, Error> {
+    /// `made`: what atomic changes may have stored of which no answer came. A key that these have is taken out where the value has
+    /// none.
+    fn to<T: SessionData>(data: &Data, made: &[Arc<Data>], value: &T) -> Result<Self, Error> {
         if let Some(key) = T::KEY {
             return Ok(Self { put: vec![(key.into(), text_of(key, value)?)], ..Self::default() });
         }
         let (members, held) = (members_of(value)?, held_by::<T>(data)?);
-        let (mut before, mut there, mut change) = (held.lookup(), data.lookup(), Self::default());
-        let mut removed: BTreeSet<&str> = held.keys().collect();
-        let made = made.map(|made| keys_of::<T>(made, data)).transpose()?.unwrap_or_default();
-        removed.extend(made.iter().map(String::as_str));
+        let made = keys_of::<T>(made)?;
+        let (mut before, mut there) = (held.lookup(), data.lookup());
+        let mut change = Self::default();
+        let mut removed: BTreeSet<String> = held.keys().map(Into::into).collect();
+        removed.extend(made.iter().cloned());
         for (key, json) in members.iter() {
             let is_same = before.get(key).is_some_and(|held| same_members(json, held));
-            let is_there = there.get(key).is_some();
-            if !is_same || is_there {
-                removed.remove(key);
-                let part = if is_same { &mut change.same } else { &mut change.put };
-                part.push((key.to_owned(), json.into()));
-            } else if !made.contains(key) {
-                removed.remove(key);
+            match there.get(key) {
+                Some(text) if is_same => change.same.push((key.to_owned(), text.into())),
+                // It is not there, and that is read as what it is.
+                None if is_same && made.contains(key) => continue,
+                None if is_same => {}
+                _ => change.put.push((key.to_owned(), json.into())),
             }
+            removed.remove(key);
         }
         change.put.iter().try_for_each(|(key, _)| refuse_reserved(key))?;
-        change.removed = removed.into_iter().map(Into::into).collect();
-        // What could not be read again would be an error with every request: two spellings of one field, say.
-        let mut after = data.clone();
-        change.make(&mut after);
-        read_object::<T>(&after)?;
+        change.removed = removed.into_iter().collect();
+        // What could not be read again would be an error with every request: two spellings of one field, say. And of data that could not be
+        // read before, what the type has is known only now.
+        let after = members_of(&change.read_after::<T>(data)?)?;
+        let mut new = members.lookup();
+        let left = after.keys().filter(|key| new.get(key).is_none() && there.get(key).is_some());
+        let left: Vec<String> = left.map(Into::into).collect();
+        if !left.is_empty() {
+            change.removed.extend(left);
+            change.read_after::<T>(data)?;
+        }
         Ok(change)
     }
 
-    fn to_none<T: SessionData>(data: &Data, made: Option<&Data>) -> Result<Self, Error> {
+    fn read_after<T: SessionData>(&self, data: &Data) -> Result<T, Error> {
+        let mut after = data.clone();
+        self.make(&mut after);
+        read_object(&after)
+    }
+
+    fn to_none<T: SessionData>(data: &Data, made: &[Arc<Data>]) -> Result<Self, Error> {
         let removed = match T::KEY {
             Some(key) => vec![key.into()],
             None => {
                 let held = if data.is_empty() { Data::new() } else { members_of(&read_object::<T>(data)?)? };
-                let mut keys = made.map(|made| keys_of::<T>(made, data)).transpose()?.unwrap_or_default();
+                let mut keys = keys_of::<T>(made)?;
                 keys.extend(held.keys().map(Into::into));
                 keys.into_iter().collect()
             }
@@ -268,15 +288,13 @@ impl Change {
     }
 }
 
-/// What of the data the type has. Of an older form of it nothing is known: what that had more stays.
+/// What of the data the type has; of what it cannot read, nothing is known.
 fn held_by<T: SessionData>(data: &Data) -> Result<Data, Error> {
     read_object::<T>(data).map_or_else(|_| Ok(Data::new()), |held| members_of(&held))
 }
 
-/// What the type has of these, and the others have no such keys.
-fn keys_of<T: SessionData>(data: &Data, others: &Data) -> Result<BTreeSet<String>, Error> {
-    let held = held_by::<T>(data)?;
-    let (mut there, mut elsewhere) = (data.lookup(), others.lookup());
-    let is_there_alone = |key: &&str| there.get(key).is_some() && elsewhere.get(key).is_none();
-    Ok(held.keys().filter(is_there_alone).map(Into::into).collect())
+/// The keys that the type has in any of these.
+fn keys_of<T: SessionData>(all: &[Arc<Data>]) -> Result<BTreeSet<String>, Error> {
+    let held = all.iter().map(|data| held_by::<T>(data)).collect::<Result<Vec<_>, _>>()?;
+    Ok(held.iter().flat_map(Data::keys).map(Into::into).collect())
 }

@@ -34,7 +34,7 @@ const DOUBTED: usize = 4;
 const ROUNDED: Millis = 1_000;
 
 /// Data that were sent and may be stored: most often of one write, for which nothing is allocated.
-type Few = SmallVec<[Arc<Data>; 1]>;
+pub(crate) type Few = SmallVec<[Arc<Data>; 1]>;
 
 #[derive(Clone)]
 #[cfg_attr(test, derive(Hash))]
@@ -54,6 +54,8 @@ pub(crate) struct Life {
     made: Option<Arc<Data>>,
     /// The same, without the last one.
     made_before: Option<Arc<Data>>,
+    /// And each of them, for who asks which keys they may have put.
+    made_each: Few,
     /// The handler set cookie attributes in this request …
     cookie_changed: bool,
     /// … and these have not been stored since.
@@ -213,6 +215,7 @@ impl Life {
             doubted: Few::new(),
             made: None,
             made_before: None,
+            made_each: Few::new(),
             cookie,
             cookie_changed: false,
             cookie_unsaved: Differing::default(),
@@ -299,9 +302,9 @@ impl Life {
         self.view.contains(key) && self.data_mut().remove(key)
     }
 
-    /// What atomic changes may have stored, while they are in doubt.
-    pub(crate) fn made(&self) -> Option<&Arc<Data>> {
-        self.made.as_ref()
+    /// What each of the atomic changes may have stored that are in doubt.
+    pub(crate) fn made(&self) -> Few {
+        if self.made.is_some() { self.made_each.clone() } else { Few::new() }
     }
 
     /// Many keys at once. What is `same` as the handler saw it is a change only while an atomic one is in doubt.
@@ -312,8 +315,7 @@ impl Life {
         same: &[(String, Box<str>)],
     ) {
         let same = if self.made.is_some() { same } else { &[] };
-        removed.iter().for_each(|key| self.says(key));
-        put.iter().chain(same).for_each(|(key, _)| self.says(key));
+        self.says_all(removed.iter().chain(put.iter().chain(same).map(|(key, _)| key)));
         let removed: Vec<&str> = removed.iter().map(String::as_str).collect();
         let put: Vec<(&str, &str)> = put.iter().chain(same).map(|(key, json)| (&**key, &**json)).collect();
         self.data_mut().change(&removed, &put);
@@ -338,6 +340,21 @@ impl Life {
         // All of them: that of a call that is out is forgotten when it turns out to have done nothing.
         for seen in self.doubted.iter_mut().filter(|seen| made.get(key) != seen.get(key)) {
             Arc::make_mut(seen).insert(key, UNKNOWN.into());
+        }
+    }
+
+    /// Of many keys.
+    fn says_all<'a>(&mut self, keys: impl Iterator<Item = &'a String> + Clone) {
+        let Some(made) = &self.made else { return };
+        for seen in &mut self.doubted {
+            let (mut made, mut before) = (made.lookup(), seen.lookup());
+            let differ = keys.clone().filter(|key| made.get(key) != before.get(key));
+            let differ: Vec<(&str, &str)> = differ.map(|key| (key.as_str(), UNKNOWN)).collect();
+            if !differ.is_empty() {
+                let mut unknown = (**seen).clone();
+                unknown.change(&[], &differ);
+                *seen = Arc::new(unknown);
+            }
         }
     }
 
@@ -663,6 +680,10 @@ impl Life {
         self.doubt(Arc::clone(&self.view));
         self.made_before = self.made.clone();
         if !same(&sent.data, &self.view) {
+            if self.made.is_none() || self.made_each.len() == DOUBTED {
+                self.made_each.clear();
+            }
+            self.made_each.push(Arc::clone(&sent.data));
             self.made = Some(match self.made.take() {
                 Some(made) => Arc::new(either(&made, &sent.data)),
                 None => Arc::clone(&sent.data),
@@ -721,6 +742,7 @@ impl Life {
     fn has_no_doubt(&mut self) {
         self.doubted.clear();
         (self.made, self.made_before) = (None, None);
+        self.made_each.clear();
         (self.cookie_sent, self.cookie_in_doubt) = (false, false);
     }
 
