@@ -315,7 +315,8 @@ impl Life {
         same: &[(String, Box<str>)],
     ) {
         let same = if self.made.is_some() { same } else { &[] };
-        self.says_all(removed.iter().chain(put.iter().chain(same).map(|(key, _)| key)));
+        let keys = removed.iter().chain(put.iter().chain(same).map(|(key, _)| key));
+        self.says_all(&keys.map(String::as_str).collect::<Vec<_>>());
         let removed: Vec<&str> = removed.iter().map(String::as_str).collect();
         let put: Vec<(&str, &str)> = put.iter().chain(same).map(|(key, json)| (&**key, &**json)).collect();
         self.data_mut().change(&removed, &put);
@@ -344,12 +345,12 @@ impl Life {
     }
 
     /// Of many keys.
-    fn says_all<'a>(&mut self, keys: impl Iterator<Item = &'a String> + Clone) {
+    fn says_all(&mut self, keys: &[&str]) {
         let Some(made) = &self.made else { return };
         for seen in &mut self.doubted {
             let (mut made, mut before) = (made.lookup(), seen.lookup());
-            let differ = keys.clone().filter(|key| made.get(key) != before.get(key));
-            let differ: Vec<(&str, &str)> = differ.map(|key| (key.as_str(), UNKNOWN)).collect();
+            let differ = keys.iter().filter(|key| made.get(key) != before.get(key));
+            let differ: Vec<(&str, &str)> = differ.map(|key| (*key, UNKNOWN)).collect();
             if !differ.is_empty() {
                 let mut unknown = (**seen).clone();
                 unknown.change(&[], &differ);
