@@ -220,14 +220,61 @@ fn many_keys_are_changed_at_once() {
 
     let [app, _] = apps();
     let (exchange, session) = app.ask(&[]);
-    let many: BTreeMap<String, u32> = (0..50_000).map(|n| (format!("k{n}"), n)).collect();
     let typed = session.typed::<Map>();
+    // Of numbers, which come first and in their order.
+    let many: BTreeMap<String, u32> = (0..50_000).map(|n| (n.to_string(), n)).collect();
+    typed.insert(&Map(many)).unwrap();
+    assert_eq!(session.keys()[..3], ["0", "1", "2"]);
+    typed.remove().unwrap();
+    let many: BTreeMap<String, u32> = (0..50_000).map(|n| (format!("k{n}"), n)).collect();
     typed.insert(&Map(many.clone())).unwrap();
     typed.insert(&Map(many.into_iter().map(|(key, n)| (key, n + 1)).collect())).unwrap();
     assert_eq!(session.get::<u32>("k49999").unwrap(), Some(50_000));
     assert_eq!(done(typed.try_update(|_| Ok::<_, Error>(None))).unwrap().map(|map| map.0.len()), None);
     assert!(session.is_empty());
     done(exchange.end()).unwrap();
+}
+
+/// As `None`, and as a number that JSON has no text for.
+#[test]
+fn what_would_be_read_as_something_else_is_refused() {
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    #[serde(default)]
+    struct Prefs {
+        theme: Option<String>,
+        ratio: f64,
+        #[serde(skip_serializing_if = "is_zero")]
+        page: u32,
+    }
+    fn is_zero(page: &u32) -> bool {
+        *page == 0
+    }
+    impl Default for Prefs {
+        fn default() -> Self {
+            Self { theme: Some("light".into()), ratio: 1.0, page: 1 }
+        }
+    }
+    impl SessionData for Prefs {}
+
+    for app in apps() {
+        let sid = planted(&app, r#","theme":"dark","page":3"#);
+        let (exchange, session) = app.request(&sid);
+        let typed = session.typed::<Prefs>();
+        let held = || typed.get().unwrap().unwrap();
+        for refused in [
+            Prefs { theme: None, ..held() },
+            Prefs { ratio: f64::NAN, ..held() },
+            Prefs { page: 0, ..held() },
+        ] {
+            let error = typed.insert(&refused).unwrap_err();
+            assert!(error.to_string().contains("another value than it is written as"), "{error}");
+            let change = |_: Option<Prefs>| Prefs { theme: refused.theme.clone(), ..refused };
+            assert!(matches!(done(typed.update(change)), Err(Error::DeserializeData { .. })));
+        }
+        typed.insert(&Prefs { ratio: 0.5, page: 4, ..held() }).unwrap();
+        done(exchange.end()).unwrap();
+        assert_eq!(self::held(&app, &sid), r#"theme="dark" page=4 ratio=0.5"#);
+    }
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -399,6 +446,7 @@ fn while_a_change_is_in_doubt_what_is_left_out_is_removed() {
     let needy: Step =
         |session| done(session.typed::<Needy>().update(|_| Needy { user: "bob".into() })).is_err();
     let nobody: Step = |session| session.typed::<Visit>().insert(&visit(0, None, &[])).is_ok();
+    let eve: Step = |session| session.typed::<Visit>().insert(&visit(5, Some("eve"), &[])).is_ok();
     let nothing: Step = |session| session.typed::<Visit>().remove().is_ok();
     let empty: Step = |session| session.typed::<Cart>().remove().is_ok();
     let never: Step = |session| session.typed::<Needy>().remove().is_ok();
@@ -406,6 +454,7 @@ fn while_a_change_is_in_doubt_what_is_left_out_is_removed() {
         (vec![bob], nobody, "", ""),
         (vec![bob], nobody, r#","n":0"#, "n=0"),
         (vec![bob], nobody, r#","user":null,"seen":[]"#, ""),
+        (vec![bob], eve, "", r#"n=5 user="eve""#),
         (vec![bob], nothing, "", ""),
         (vec![bob], nothing, r#","user":null,"seen":[],"other":1"#, "other=1"),
         (vec![bob, alice], nobody, "", ""),
@@ -424,7 +473,7 @@ fn while_a_change_is_in_doubt_what_is_left_out_is_removed() {
                 app.trouble_at(usize::from(at > 0), trouble);
                 assert!(change(&session));
             }
-            assert!(held(&app, &sid).len() > left.len(), "it was stored");
+            assert_ne!(held(&app, &sid), left, "it was stored");
             assert!(undo(&session));
             done(exchange.end()).unwrap();
             assert_eq!(held(&app, &sid), left);

@@ -1,6 +1,6 @@
 //! What a session holds, as one type of the application's own.
 
-use std::{collections::BTreeSet, fmt, marker::PhantomData, sync::Arc};
+use std::{any::type_name, collections::BTreeSet, fmt, marker::PhantomData, sync::Arc};
 
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -118,12 +118,13 @@ impl<T: SessionData> TypedHandle<T> {
     ///
     /// # Errors
     /// [`Error::NoObject`] when the whole data would be something else than an object; [`Error::DeserializeData`] when they could not be
-    /// read again; those of [`SessionHandle::insert`]. Then nothing is changed.
+    /// read again, or would be read as something else (a `None` whose default is `Some`); those of [`SessionHandle::insert`]. Then nothing is changed.
     pub fn insert(&self, value: &T) -> Result<(), Error> {
         self.set(&self.session.data(), value)
     }
 
-    /// Sets the value to what `change` makes of the one that is there, at the end of the request. Answers it.
+    /// Sets the value to what `change` makes of the one that is there, at the end of the request. Answers it. What `change` itself does to
+    /// the session stays beside it.
     ///
     /// # Errors
     /// Those of [`get`](Self::get) and [`insert`](Self::insert).
@@ -139,8 +140,8 @@ impl<T: SessionData> TypedHandle<T> {
         self.session.change(&Change::to(data, &self.session.made(), value)?)
     }
 
-    /// Removes the value: its key, or of the whole data the keys that the type has. What it does not have stays;
-    /// [`SessionHandle::clear`] removes all.
+    /// Removes the value: its key, or of the whole data the keys that the value has. What it does not have stays, also what it reads as
+    /// nothing; [`SessionHandle::clear`] removes all.
     ///
     /// # Errors
     /// [`Error::DeserializeData`] when the whole data are not of this type; [`Error::Destroyed`] when the session is no more.
@@ -238,18 +239,28 @@ impl Change {
             removed.remove(key);
         }
         change.put.iter().try_for_each(|(key, _)| refuse_reserved(key))?;
-        change.removed = removed.into_iter().collect();
+        change.removed = removed.iter().cloned().collect();
         // What could not be read again would be an error with every request: two spellings of one field, say. And of data that could not be
         // read before, what the type has is known only now.
-        let after = members_of(&change.read_after::<T>(data)?)?;
+        let mut after = members_of(&change.read_after::<T>(data)?)?;
         let mut new = members.lookup();
-        let left = after.keys().filter(|key| new.get(key).is_none() && there.get(key).is_some());
-        let left: Vec<String> = left.map(Into::into).collect();
+        let left: Vec<String> = after.keys().filter(|key| new.get(key).is_none()).map(Into::into).collect();
         if !left.is_empty() {
-            change.removed.extend(left);
-            change.read_after::<T>(data)?;
+            removed.extend(left);
+            change.removed = removed.into_iter().collect();
+            after = members_of(&change.read_after::<T>(data)?)?;
         }
-        Ok(change)
+        // A `null`, say, that is read as a default which is something.
+        let mut read = after.lookup();
+        let is_read =
+            |(key, json): &(String, Box<str>)| read.get(key).is_some_and(|read| same_members(json, read));
+        let (is_all_read, mut new) = (change.put.iter().all(is_read), members.lookup());
+        if is_all_read && after.keys().all(|key| new.get(key).is_some()) {
+            Ok(change)
+        } else {
+            let reason = "it would be read as another value than it is written as".into();
+            Err(Error::DeserializeData { expected: type_name::<T>(), reason })
+        }
     }
 
     fn read_after<T: SessionData>(&self, data: &Data) -> Result<T, Error> {

@@ -54,7 +54,7 @@ pub(crate) struct Life {
     made: Option<Arc<Data>>,
     /// The same, without the last one.
     made_before: Option<Arc<Data>>,
-    /// And each of them, for who asks which keys they may have put.
+    /// And the last few of them one by one, for who asks which keys they may have put.
     made_each: Few,
     /// The handler set cookie attributes in this request …
     cookie_changed: bool,
@@ -681,8 +681,10 @@ impl Life {
         self.doubt(Arc::clone(&self.view));
         self.made_before = self.made.clone();
         if !same(&sent.data, &self.view) {
-            if self.made.is_none() || self.made_each.len() == DOUBTED {
+            if self.made.is_none() {
                 self.made_each.clear();
+            } else if self.made_each.len() == DOUBTED {
+                self.made_each.remove(0);
             }
             self.made_each.push(Arc::clone(&sent.data));
             self.made = Some(match self.made.take() {

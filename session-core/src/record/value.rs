@@ -1,6 +1,12 @@
 //! Values between JSON text and Rust's types.
 
-use std::{any::type_name, borrow::Cow, collections::HashMap, ops::Range};
+use std::{
+    any::type_name,
+    borrow::Cow,
+    collections::{HashMap, HashSet},
+    ops::Range,
+    sync::Arc,
+};
 
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -82,11 +88,15 @@ pub(crate) fn members_of<T: Serialize>(value: &T) -> Result<Data, Error> {
     if !text.starts_with('{') {
         return Err(no_object());
     }
-    let mut members = Data::new();
+    let text = Arc::<str>::from(text);
+    let mut members = Data::over(Arc::clone(&text));
     let visit = |key: Option<Cow<'_, [u8]>>, json: &str| {
-        members.insert(&String::from_utf8_lossy(&key.unwrap_or_default()), json.into());
+        members.push_read(&String::from_utf8_lossy(&key.unwrap_or_default()), json);
     };
     json::each_part(&text, visit).map_err(|_| no_object())?;
+    if members.has_duplicates() {
+        members.resolve_duplicates();
+    }
     Ok(members)
 }
 
@@ -316,8 +326,13 @@ fn same_to_depth(one: &str, other: &str, depth: usize) -> bool {
     if is_list {
         return one.iter().zip(&other).all(|((_, one), (_, other))| same_to_depth(one, other, deeper));
     }
+    let (count, keys) = (one.len(), one.iter().map(|(key, _)| key).collect::<HashSet<_>>().len());
     let other: HashMap<_, _> = other.into_iter().collect();
-    one.into_iter().all(|(key, one)| other.get(&key).is_some_and(|other| same_to_depth(one, other, deeper)))
+    // Where a key stands twice, only the same text is the same.
+    (count, count) == (keys, other.len())
+        && one
+            .into_iter()
+            .all(|(key, one)| other.get(&key).is_some_and(|other| same_to_depth(one, other, deeper)))
 }
 
 /// What serde_json does not read, nested deeper than 128 levels or beyond all doubles, is the same as its own text only.
@@ -381,6 +396,8 @@ mod tests {
             (r#"{"city":"A"}"#, r#"{"city":"B"}"#),
             (r#"{"a":1}"#, r#"{"a":1,"b":2}"#),
             (r#"{"a":1,"b":2}"#, r#"{"a":1,"c":2}"#),
+            (r#"{"a":1,"a":1}"#, r#"{"a":1,"b":2}"#),
+            (r#"{"a":2,"a":2}"#, r#"{"a":1,"a":2}"#),
             (r#"{"a":{"n":[9007199254740992]}}"#, r#"{"a":{"n":[9007199254740993]}}"#),
         ] {
             assert!(!same_members(one, other) && !same_members(other, one), "{one} {other}");
