@@ -5,7 +5,7 @@
 mod common;
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::atomic::Ordering,
 };
 
@@ -235,6 +235,63 @@ fn many_keys_are_changed_at_once() {
     done(exchange.end()).unwrap();
 }
 
+/// Whatever the order of a set, of a map, or what is none of a group of fields.
+#[test]
+fn usual_types_are_set_as_they_are() {
+    #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+    struct Address {
+        street: Option<String>,
+        city: Option<String>,
+    }
+    #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+    struct Usual {
+        #[serde(default)]
+        views: u32,
+        #[serde(default)]
+        tags: HashSet<u32>,
+        #[serde(default)]
+        ratio: f64,
+        #[serde(flatten)]
+        address: Option<Address>,
+    }
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    struct Anything(BTreeMap<String, serde_json::Value>);
+    impl SessionData for Usual {}
+    impl SessionData for Anything {}
+
+    for app in apps() {
+        let sid = planted(&app, "");
+        for views in 1..4 {
+            let (exchange, session) = app.request(&sid);
+            let typed = session.typed::<Usual>();
+            let usual = |usual: Option<Usual>| {
+                let mut usual = usual.unwrap_or_default();
+                usual.views += 1;
+                (usual.tags, usual.ratio) = ((0..20).collect(), -0.0);
+                usual
+            };
+            assert_eq!(typed.modify(usual).unwrap().views, views);
+            assert_eq!(typed.get().unwrap().unwrap().tags.len(), 20);
+            done(exchange.end()).unwrap();
+        }
+        let (_exchange, session) = app.request(&sid);
+        let address = Some(Address { street: None, city: Some("Bern".into()) });
+        session.typed::<Usual>().insert(&Usual { address, ..Usual::default() }).unwrap();
+        assert_eq!(session.typed::<Usual>().get().unwrap().unwrap().address.unwrap().city.unwrap(), "Bern");
+        session.typed::<Usual>().insert(&Usual::default()).unwrap();
+        assert!(!session.contains("city"));
+
+        let anything = session.typed::<Anything>();
+        let with = |json| Anything(serde_json::from_str(json).unwrap());
+        for json in
+            [r#"{"returnTo":null}"#, r#"{"a\"":1e21,"10":[],"9":{}}"#, r#"{"n":18446744073709551615}"#]
+        {
+            anything.insert(&with(json)).unwrap();
+        }
+        assert_eq!(anything.get().unwrap(), Some(with(r#"{"n":18446744073709551615}"#)));
+    }
+}
+
 /// As `None`, and as a number that JSON has no text for.
 #[test]
 fn what_would_be_read_as_something_else_is_refused() {
@@ -267,7 +324,7 @@ fn what_would_be_read_as_something_else_is_refused() {
             Prefs { page: 0, ..held() },
         ] {
             let error = typed.insert(&refused).unwrap_err();
-            assert!(error.to_string().contains("another value than it is written as"), "{error}");
+            assert!(error.to_string().contains("a default that is something"), "{error}");
             let change = |_: Option<Prefs>| Prefs { theme: refused.theme.clone(), ..refused };
             assert!(matches!(done(typed.update(change)), Err(Error::DeserializeData { .. })));
         }

@@ -118,7 +118,7 @@ impl<T: SessionData> TypedHandle<T> {
     ///
     /// # Errors
     /// [`Error::NoObject`] when the whole data would be something else than an object; [`Error::DeserializeData`] when they could not be
-    /// read again, or would be read as something else (a `None` whose default is `Some`); those of [`SessionHandle::insert`]. Then nothing is changed.
+    /// read again, or what the value has none of would be read as something (a `None` whose default is `Some`); those of [`SessionHandle::insert`]. Then nothing is changed.
     pub fn insert(&self, value: &T) -> Result<(), Error> {
         self.set(&self.session.data(), value)
     }
@@ -250,15 +250,15 @@ impl Change {
             change.removed = removed.into_iter().collect();
             after = members_of(&change.read_after::<T>(data)?)?;
         }
-        // A `null`, say, that is read as a default which is something.
-        let mut read = after.lookup();
-        let is_read =
-            |(key, json): &(String, Box<str>)| read.get(key).is_some_and(|read| same_members(json, read));
-        let (is_all_read, mut new) = (change.put.iter().all(is_read), members.lookup());
-        if is_all_read && after.keys().all(|key| new.get(key).is_some()) {
+        // What is nothing, or left out, and is read as a default which is something.
+        let (mut read, mut new) = (after.lookup(), members.lookup());
+        let is_nothing = |json: Option<&str>| json.is_none_or(|json| json == "null");
+        let stays_nothing =
+            change.put.iter().all(|(key, json)| &**json != "null" || is_nothing(read.get(key)));
+        if stays_nothing && after.iter().all(|(key, json)| json == "null" || new.get(key).is_some()) {
             Ok(change)
         } else {
-            let reason = "it would be read as another value than it is written as".into();
+            let reason = "what it has none of would be read as a default that is something".into();
             Err(Error::DeserializeData { expected: type_name::<T>(), reason })
         }
     }
