@@ -334,6 +334,68 @@ fn what_would_be_read_as_something_else_is_refused() {
     }
 }
 
+/// As when somebody logs out.
+#[test]
+fn what_was_something_may_be_none() {
+    for app in apps() {
+        for updates in [false, true] {
+            let sid = planted(&app, r#","views":1,"note":"x""#);
+            let (exchange, session) = app.request(&sid);
+            let typed = session.typed::<Profile>();
+            let logs_out = |profile: Option<Profile>| Profile { note: None, ..profile.unwrap() };
+            let now = if updates { done(typed.update(logs_out)) } else { typed.modify(logs_out) };
+            assert_eq!(now.unwrap().note, None);
+            assert_eq!(typed.get().unwrap().unwrap().note, None);
+            done(exchange.end()).unwrap();
+            assert_eq!(held(&app, &sid), "views=1 note=null");
+            done(app.store.memory.destroy(&sid, &Expect::Anything)).unwrap();
+        }
+    }
+}
+
+/// Of a group that is flattened serde says that it is not there where it cannot be read, and that it is where all has defaults.
+#[test]
+fn a_group_that_comes_and_goes_by_its_defaults_is_refused() {
+    #[derive(Debug, Default, Serialize, Deserialize)]
+    struct Group {
+        shop: String,
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        items: Vec<u32>,
+    }
+    #[derive(Debug, Default, Serialize, Deserialize)]
+    struct Shop {
+        #[serde(default)]
+        views: u32,
+        #[serde(flatten)]
+        cart: Option<Group>,
+    }
+    #[derive(Debug, Default, Serialize, Deserialize)]
+    struct Place {
+        #[serde(default)]
+        zip: u32,
+    }
+    #[derive(Debug, Default, Serialize, Deserialize)]
+    struct Visitor {
+        #[serde(default)]
+        views: u32,
+        #[serde(flatten)]
+        place: Option<Place>,
+    }
+    impl SessionData for Shop {}
+    impl SessionData for Visitor {}
+
+    let [app, _] = apps();
+    let (_exchange, session) = app.ask(&[]);
+    let cart = || Some(Group { shop: "x".into(), items: Vec::new() });
+    let refused = session.typed::<Shop>().insert(&Shop { views: 1, cart: cart() });
+    assert!(matches!(refused, Err(Error::DeserializeData { .. })), "{refused:?}");
+    let refused = done(session.typed::<Shop>().update(|_| Shop { views: 1, cart: cart() }));
+    assert!(matches!(refused, Err(Error::DeserializeData { .. })));
+    let refused = session.typed::<Visitor>().insert(&Visitor { views: 1, place: None });
+    assert!(matches!(refused, Err(Error::DeserializeData { .. })), "{refused:?}");
+    assert!(session.is_empty());
+}
+
 #[derive(Debug, Serialize, Deserialize)]
 struct Renamed {
     #[serde(alias = "userName")]

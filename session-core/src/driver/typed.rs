@@ -50,7 +50,8 @@ pub trait SessionData: Serialize + DeserializeOwned {
     /// Keys that it does not have stay as they are: an Express app beside, or another type, may have put them there.
     ///
     /// As a whole a type must be read of whatever stands in a session: its fields are optional or have `#[serde(default)]`, and it denies no
-    /// unknown ones. What is written otherwise than it is read needs a key: fields with an `alias`, enums. A list whose order is another each
+    /// unknown ones. What is written otherwise than it is read needs a key: fields with an `alias`, or that are skipped when they are read;
+    /// enums; a flattened `Option` of a group with a field that has another default than none (or with several that have none). A list whose order is another each
     /// time (`HashSet`) counts as changed each time: take `BTreeSet`.
     const KEY: Option<&'static str> = None;
 }
@@ -250,15 +251,19 @@ impl Change {
             change.removed = removed.into_iter().collect();
             after = members_of(&change.read_after::<T>(data)?)?;
         }
-        // What is nothing, or left out, and is read as a default which is something.
+        // What is nothing, or left out, and is read as a default which is something; or the other way round.
         let (mut read, mut new) = (after.lookup(), members.lookup());
         let is_nothing = |json: Option<&str>| json.is_none_or(|json| json == "null");
-        let stays_nothing =
-            change.put.iter().all(|(key, json)| &**json != "null" || is_nothing(read.get(key)));
-        if stays_nothing && after.iter().all(|(key, json)| json == "null" || new.get(key).is_some()) {
+        let stays = |(key, json): &(String, Box<str>)| match &**json {
+            "null" => is_nothing(read.get(key)),
+            _ => read.get(key).is_some(),
+        };
+        let is_known = |(key, json): (&str, &str)| json == "null" || new.get(key).is_some();
+        if change.put.iter().all(stays) && after.iter().all(is_known) {
             Ok(change)
         } else {
-            let reason = "what it has none of would be read as a default that is something".into();
+            let reason =
+                "what it has none of would be read as a default that is something, or the reverse".into();
             Err(Error::DeserializeData { expected: type_name::<T>(), reason })
         }
     }
