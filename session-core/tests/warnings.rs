@@ -18,8 +18,8 @@ use std::{
 use common::{App, SlowStore, Trouble, add, apps, done, polled, with_cookies};
 use session_core::{
     Clock, Cookie, CookieOptions, Destroyed, Expect, MemoryStore, Options, Proxy, Record, RequestInfo,
-    SameSite, SaveError, SessionHandle, Sessions, Set, Sid, Store, StoreError, Stored, Touched, Unset,
-    async_trait,
+    SameSite, SaveError, Secure, SessionHandle, Sessions, Set, Sid, Store, StoreError, Stored, Touched,
+    Unset, async_trait,
 };
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -433,6 +433,53 @@ fn peers_that_are_trusted_by_addresses_which_are_not_known_are_told_once() {
         assert_eq!(tellings(Proxy::Hops(1), None), 0);
         assert_eq!(tellings(Proxy::Never, None), 0);
     }
+}
+
+/// *Auto* that came out insecure, attributes of the request, and what a handler sets: sent, as by Express, and told once.
+#[test]
+fn a_cookie_that_browsers_refuse_is_told_where_it_is_sent() {
+    let express = || Options::express("keyboard cat").store(MemoryStore::new());
+    let none = || CookieOptions::new().same_site(SameSite::None);
+    let auto = express().name("__Secure-sid").cookie(CookieOptions::new().secure(Secure::Auto));
+    for (options, sets, tellings) in [
+        (express(), false, 0),
+        (auto, false, 1),
+        (express().cookie_with(move |_| none()), false, 1),
+        (express(), true, 1),
+    ] {
+        let sessions = options.build().unwrap();
+        let (_, text) = told(|| {
+            for _ in 0..2 {
+                let exchange = sessions.exchange();
+                let session = done(with_cookies(&[], |request| exchange.session(request))).unwrap().unwrap();
+                session.insert("user", "swordfish").unwrap();
+                if sets {
+                    session.update_cookie(|cookie| cookie.set_same_site(Some(SameSite::None))).unwrap();
+                }
+                assert_eq!(done(exchange.end()).unwrap().len(), 1);
+            }
+            Vec::new()
+        });
+        assert_eq!(
+            text.matches("a session cookie was sent that browsers refuse").count(),
+            tellings,
+            "{text}"
+        );
+    }
+}
+
+/// By the default, which trusts nobody.
+#[test]
+fn an_untrusted_word_of_https_is_told_once() {
+    let sessions = Options::new("keyboard cat").store(MemoryStore::new()).build().unwrap();
+    let (_, text) = told(|| {
+        for _ in 0..2 {
+            let each = |visit: &mut dyn FnMut(&str, &[u8])| visit("x-forwarded-proto", b"https");
+            done(sessions.exchange().session(&RequestInfo::new("/", false, &each))).unwrap().unwrap();
+        }
+        Vec::new()
+    });
+    assert_eq!(text.matches("name it by the option proxy").count(), 1, "{text}");
 }
 
 #[test]

@@ -40,6 +40,9 @@ use session_core::{
 ///
 /// One that is attached later serves the requests that the earlier one leaves alone, because their path is outside its cookie's: so
 /// `/admin` can have sessions of its own. For several sessions in one request, give each its [`marker`](Self::marked).
+///
+/// It saves the session in its turn among the response fairings: what one that is attached later changes, it saves itself
+/// ([`SessionHandle::save`]), or a warning says that it is dropped.
 pub struct SessionFairing<M = ()> {
     sessions: Sessions,
     marker: PhantomData<fn() -> M>,

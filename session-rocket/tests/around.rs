@@ -11,7 +11,9 @@
 use std::sync::Arc;
 
 use rocket::{
-    Config, get,
+    Config,
+    fairing::AdHoc,
+    get,
     http::{Header, Status},
     local::asynchronous::Client,
     response::stream::ByteStream,
@@ -64,6 +66,36 @@ async fn client(store: &Arc<MemoryStore>) -> Client {
 }
 
 /// Rocket makes a 500 of it, below the fairing: an answer as any other.
+/// Fairings come by in the order in which they are attached: this one after the session was saved.
+#[test]
+fn what_a_later_response_fairing_changes_is_saved_by_itself_or_told() {
+    run(async {
+        for saves in [false, true] {
+            let store = Arc::new(MemoryStore::new());
+            let late = AdHoc::on_response("late", move |request, _| {
+                Box::pin(async move {
+                    let session = request.guard::<Session>().await.succeeded().unwrap();
+                    session.insert("late", true).unwrap();
+                    if saves {
+                        session.save().await.unwrap();
+                    }
+                })
+            });
+            let quiet = Config { log_level: rocket::config::LogLevel::Off, ..Config::default() };
+            let options = Options::new("keyboard cat").store(Arc::clone(&store));
+            let session = SessionFairing::new(options).unwrap();
+            let app = rocket::custom(quiet).mount("/", routes![count]).attach(session).attach(late);
+            let client = Client::untracked(app).await.unwrap();
+            let log = Captured::begin();
+            let sid = Sid::from(client.get("/count").dispatch().await.into_string().await.unwrap());
+            let held = store.get(&sid).await.unwrap().unwrap().record;
+            assert_eq!((held.data.get("n"), held.data.get("late").is_some()), (Some("1"), saves));
+            let told = log.text().contains("changes of a session are dropped");
+            assert_eq!(told, !saves, "{}", log.text());
+        }
+    });
+}
+
 #[test]
 fn a_panic_is_an_answer() {
     run(async {

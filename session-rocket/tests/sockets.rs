@@ -67,6 +67,7 @@ mod http1 {
     session_testkit::socket_contract!(
         async |layers| served(layers, Http1).await,
         a_peer_is_trusted_by_its_address,
+        who_is_a_trusted_proxy_is_a_choice,
         a_proxy_is_believed_only_when_it_is_trusted,
         a_body_that_never_ends_harms_no_session
     );

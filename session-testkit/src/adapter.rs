@@ -32,8 +32,8 @@ use std::{
 use futures_util::future::{join_all, poll_immediate};
 use serde::{Deserialize, Serialize};
 use session_core::{
-    AdminStore, CookieOptions, Error, MemoryStore, Options, Proxy, Record, RequestInfo, Secret, Secure,
-    SessionData, SessionHandle, Sessions, Sid, Store, TypedHandle,
+    AdminStore, CookieOptions, Error, MemoryStore, Options, Proxy, ProxyHeader, Record, RequestInfo, Secret,
+    Secure, SessionData, SessionHandle, Sessions, Sid, Store, TypedHandle,
 };
 
 use self::hang_ups::{Gate, stored, until};
@@ -78,6 +78,10 @@ pub async fn answer(session: &SessionHandle, path: &str) -> Result<String, Error
         "user" => user(),
         "logout" => session.destroy().await.map(|()| "bye".into()),
         "mistake" => Ok(session.get::<u32>("user")?.unwrap_or(0).to_string()),
+        "saved" => {
+            session.insert("saved", 1)?;
+            session.save().await.map(|()| "saved".into())
+        }
         "reserved" => session.insert("save", 1).map(|()| "saved".into()),
         "id" => Ok(session.id().as_str().into()),
         word => {
@@ -476,12 +480,14 @@ contract! {
         let mut browser = Browser::new();
         text(&mut browser, &app, "/login").await;
         let sid = text(&mut browser, &app, "/id").await;
-        // By what fails: reading, and writing. Of a change that is in doubt the end of the request fails as well.
+        // By what fails: reading, and writing. Of a change that is in doubt, or a logout, the end of the request fails as well.
         for (path, reads, writes, status, times, cause) in [
             ("/count", true, false, 503, 1, CANARY),
             ("/count", false, true, 503, 1, CANARY),
             ("/add", false, true, 503, 2, CANARY),
             ("/login", false, true, 503, 2, CANARY),
+            ("/saved", false, true, 503, 2, CANARY),
+            ("/logout", false, true, 503, 2, CANARY),
             ("/mistake", false, false, 500, 1, "\"user\""),
             ("/reserved", false, false, 500, 1, "\"save\""),
         ] {
@@ -507,12 +513,20 @@ contract! {
         text(&mut browser, &app, "/count").await;
         // It could be read the second time: by a handler that asks for it.
         store.fail_next_read();
-        let log = Captured::begin();
         let response = browser.get(&app, "/count").await;
         assert_eq!((response.status, response.set_cookie.len()), (503, 0), "{response:?}");
-        assert_eq!(log.lines("ERROR").len(), 1, "{}", log.text());
-        drop(log);
         assert_eq!(text(&mut browser, &app, "/count").await, "2");
+    }
+
+    async fn a_session_that_cannot_be_read_on_arrival_is_told_once(open) {
+        let store = FailingStore::new(MemoryStore::new());
+        let app = app(open, Options::express("keyboard cat").name("sid").store(Arc::clone(&store))).await;
+        let mut browser = Browser::new();
+        text(&mut browser, &app, "/count").await;
+        store.fail_next_read();
+        let log = Captured::begin();
+        assert_eq!(browser.get(&app, "/count").await.status, 503);
+        assert_eq!(log.lines("ERROR").len(), 1, "{}", log.text());
     }
 
     async fn a_proxy_is_believed_only_when_it_is_trusted(open) {
@@ -727,6 +741,16 @@ contract! {
             let app = app(open, new(MemoryStore::new()).cookie(secure.clone()).proxy(proxy.clone())).await;
             let response = app.send(Request::get("/count").header("x-forwarded-proto", "https")).await;
             assert_eq!((response.status, response.set_cookie.len()), (200, sent), "{proxy:?}");
+        }
+        let forwarded = new(MemoryStore::new()).cookie(secure).proxy(true).proxy_header(ProxyHeader::Forwarded);
+        let app = app(open, forwarded).await;
+        for (header, value, sent) in [
+            ("forwarded", "for=192.0.2.7;proto=https", 1),
+            ("forwarded", "for=192.0.2.7;proto=http", 0),
+            ("x-forwarded-proto", "https", 0),
+        ] {
+            let response = app.send(Request::get("/count").header(header, value)).await;
+            assert_eq!((response.status, response.set_cookie.len()), (200, sent), "{header}: {value}");
         }
     }
 

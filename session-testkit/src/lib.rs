@@ -173,14 +173,14 @@ macro_rules! adapter_contract {
         $crate::adapter_tests!($app;
             outside_the_cookies_path_there_is_no_session,
             what_ends_a_request_is_logged_once_with_its_cause,
-            no_handler_runs_without_the_session_that_it_was_to_have,
+            a_session_that_cannot_be_read_on_arrival_is_told_once,
             a_proxy_is_believed_only_when_it_is_trusted,
             who_is_a_trusted_proxy_is_a_choice);
     };
 }
 
-/// The adapter contract over real sockets. The names that follow are of further sentences:
-/// `a_connection_that_is_encrypted_is_secure` over TLS, else `a_peer_is_trusted_by_its_address` and
+/// The adapter contract over real sockets, but for what it says of the log, which a test can see of its own thread alone. The names that follow are of further sentences:
+/// `a_connection_that_is_encrypted_is_secure` over TLS, else `a_peer_is_trusted_by_its_address`, `who_is_a_trusted_proxy_is_a_choice` and
 /// `a_proxy_is_believed_only_when_it_is_trusted`; and where the server answers before a request's body has come to its end
 /// `a_body_that_never_ends_harms_no_session`.
 #[macro_export]
@@ -248,6 +248,7 @@ macro_rules! shared_adapter_tests {
             sessions_side_by_side_are_each_their_own,
             a_save_that_fails_takes_no_other_sessions_cookie,
             of_two_stores_that_are_down_one_failure_is_answered,
+            no_handler_runs_without_the_session_that_it_was_to_have,
             a_typed_session_is_a_part_of_the_session,
             a_typed_session_is_found_by_its_marker,
             outside_the_cookies_path_there_is_no_typed_session,

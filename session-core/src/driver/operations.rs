@@ -311,9 +311,10 @@ impl SessionHandle {
                 return None;
             }
             SetCookie::Send => {
-                if let Some((option, reason)) = set_cookie::browser_refusal(&options.name, &ended.cookie)
-                    && options.browser_rules == BrowserRules::Enforce
-                {
+                let refusal = set_cookie::browser_refusal(&options.name, &ended.cookie);
+                if let (Some((option, reason)), BrowserRules::Warn) = (refusal, options.browser_rules) {
+                    self.sessions().warn_refused(option, reason);
+                } else if let Some((option, reason)) = refusal {
                     tracing::error!(
                         option,
                         reason,

@@ -29,6 +29,7 @@ struct Inner {
     warned_duplicates: AtomicBool,
     warned_name: AtomicBool,
     warned_peer: AtomicBool,
+    warned_refused: AtomicBool,
 }
 
 impl Options {
@@ -51,6 +52,7 @@ impl Options {
             warned_duplicates: AtomicBool::new(false),
             warned_name: AtomicBool::new(false),
             warned_peer: AtomicBool::new(false),
+            warned_refused: AtomicBool::new(false),
         })))
     }
 }
@@ -138,6 +140,13 @@ impl Sessions {
                 "a request brought several cookies of this name: another application, or another path or domain, sets it too. \
                  Give each a name of its own; one that begins with __Host- no other host can set"
             );
+        }
+    }
+
+    /// What the connection, the attributes of a request or the handler made of the cookie is sent, as Express does: said aloud once.
+    pub(crate) fn warn_refused(&self, option: &str, reason: &str) {
+        if !self.0.warned_refused.swap(true, Ordering::Relaxed) {
+            tracing::warn!(option, reason, "a session cookie was sent that browsers refuse");
         }
     }
 

@@ -116,7 +116,7 @@ pub enum CorruptRecord {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BrowserRules {
-    /// Allowed, as in Express, and warned about once.
+    /// Allowed, as in Express, and warned about once: when the options are built, and when such a cookie is sent.
     Warn,
     /// Refused when the options are built, and where the handler sets them. One that only the request's connection makes such a cookie
     /// (`__Host-` over plain HTTP) is not sent, and the log says so.
