@@ -1204,6 +1204,8 @@ impl AdminStore for Faulty {
                         return Ok(());
                     }
                     page.into_iter().for_each(&mut *visit);
+                    // On a busy machine too somebody leaves meanwhile.
+                    tokio::time::sleep(Duration::from_millis(10)).await;
                     self.way().await?;
                 }
             }

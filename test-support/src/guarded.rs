@@ -87,7 +87,8 @@ impl Drop for Guarded {
 mod tests {
     use std::path::PathBuf;
     use std::process::{self, Command};
-    use std::{env, fs};
+    use std::time::{Duration, Instant};
+    use std::{env, fs, thread};
 
     use super::Guarded;
 
@@ -113,7 +114,13 @@ mod tests {
         let folder = folder("dropped");
         let server = Guarded::start(&sleeper(&folder), "KILL", None).unwrap();
         let pid = server.pid();
-        assert!(lives(pid) && folder.join("log").is_file());
+        assert!(lives(pid));
+        // It opens its log by itself, a moment later.
+        let begun = Instant::now();
+        while !folder.join("log").is_file() {
+            assert!(begun.elapsed() < Duration::from_secs(20), "it has no log");
+            thread::sleep(Duration::from_millis(1));
+        }
         drop(server);
         assert!(!lives(pid) && !folder.exists());
     }
