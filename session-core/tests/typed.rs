@@ -280,6 +280,8 @@ fn usual_types_are_set_as_they_are() {
         assert_eq!(session.typed::<Usual>().get().unwrap().unwrap().address.unwrap().city.unwrap(), "Bern");
         session.typed::<Usual>().insert(&Usual::default()).unwrap();
         assert!(!session.contains("city"));
+        // As serde reads a group of which nothing is there.
+        assert_eq!(session.typed::<Usual>().get().unwrap().unwrap().address, Some(Address::default()));
 
         let anything = session.typed::<Anything>();
         let with = |json| Anything(serde_json::from_str(json).unwrap());

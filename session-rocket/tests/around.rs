@@ -65,7 +65,6 @@ async fn client(store: &Arc<MemoryStore>) -> Client {
     Client::tracked(rocket).await.unwrap()
 }
 
-/// Rocket makes a 500 of it, below the fairing: an answer as any other.
 /// Fairings come by in the order in which they are attached: this one after the session was saved.
 #[test]
 fn what_a_later_response_fairing_changes_is_saved_by_itself_or_told() {
@@ -96,6 +95,7 @@ fn what_a_later_response_fairing_changes_is_saved_by_itself_or_told() {
     });
 }
 
+/// Rocket makes a 500 of it, below the fairing: an answer as any other.
 #[test]
 fn a_panic_is_an_answer() {
     run(async {

@@ -735,7 +735,7 @@ contract! {
             (Proxy::Never, 0),
             (Proxy::Hops(0), 0),
             (Proxy::Hops(1), 1),
-            // Where the peer is not known, nobody is trusted by address.
+            // None of these, or not known.
             (Proxy::peers(["192.0.2.1"]), 0),
         ] {
             let app = app(open, new(MemoryStore::new()).cookie(secure.clone()).proxy(proxy.clone())).await;

@@ -50,9 +50,10 @@ pub trait SessionData: Serialize + DeserializeOwned {
     /// Keys that it does not have stay as they are: an Express app beside, or another type, may have put them there.
     ///
     /// As a whole a type must be read of whatever stands in a session: its fields are optional or have `#[serde(default)]`, and it denies no
-    /// unknown ones. What is written otherwise than it is read needs a key: fields with an `alias`, or that are skipped when they are read;
-    /// enums; a flattened `Option` of a group with a field that has another default than none (or with several that have none). A list whose order is another each
-    /// time (`HashSet`) counts as changed each time: take `BTreeSet`.
+    /// unknown ones. What is written otherwise than it is read needs a key: fields with an `alias`, enums. So does a flattened `Option` of a
+    /// group: where each of its fields may be missing, it is read as `Some` of an empty group and never as `None`; where several are
+    /// required, parallel requests may leave half of them. A list whose order is another each time (`HashSet`) counts as changed each time:
+    /// take `BTreeSet`.
     const KEY: Option<&'static str> = None;
 }
 
