@@ -4,7 +4,6 @@
 use std::{
     fmt,
     future::{Future, Ready, ready},
-    marker::PhantomData,
     pin::Pin,
     rc::Rc,
 };
@@ -20,44 +19,32 @@ use actix_web::{
     },
 };
 use session_core::{
-    Error, Exchange, Failure, Lasting, Options, OptionsError, RequestInfo, Rest, SessionData, SessionHandle,
-    Sessions, TypedHandle,
+    Error, Exchange, Failure, Lasting, RequestInfo, Rest, SessionData, SessionHandle, TypedHandle,
 };
 
-/// The middleware that gives every request below it its session.
-///
-/// ```
-/// use actix_web::{App, web};
-/// use session_actix::{Session, SessionError, SessionMiddleware};
-/// use session_core::Options;
-///
-/// async fn views(session: Session) -> Result<String, SessionError> {
-///     let views = session.get::<u32>("views")?.unwrap_or(0) + 1;
-///     session.insert("views", views)?;
-///     Ok(format!("{views} views"))
-/// }
-///
-/// // Once, outside the closure that makes an `App` for each worker: they share the store and its locks.
-/// let sessions = SessionMiddleware::new(Options::new("keyboard cat"))?;
-/// let app = App::new().route("/", web::get().to(views)).wrap(sessions.clone());
-/// # Ok::<(), session_core::OptionsError>(())
-/// ```
-///
-/// Below another one it serves the requests that the outer one leaves alone, because their path is outside its cookie's: so
-/// `/admin` can have sessions of its own. For several sessions in one request, give each its [`marker`](Self::marked).
-pub struct SessionMiddleware<M = ()> {
-    sessions: Sessions,
-    marker: PhantomData<fn() -> M>,
-}
-
-impl SessionMiddleware {
-    /// From options, which are checked here.
+session_core::layer! {
+    /// The middleware that gives every request below it its session.
     ///
-    /// # Errors
-    /// Options that cannot work; the error names the option.
-    pub fn new(options: Options) -> Result<Self, OptionsError> {
-        options.build().map(Self::from)
-    }
+    /// ```
+    /// use actix_web::{App, web};
+    /// use session_actix::{Session, SessionError, SessionMiddleware};
+    /// use session_core::Options;
+    ///
+    /// async fn views(session: Session) -> Result<String, SessionError> {
+    ///     let views = session.get::<u32>("views")?.unwrap_or(0) + 1;
+    ///     session.insert("views", views)?;
+    ///     Ok(format!("{views} views"))
+    /// }
+    ///
+    /// // Once, outside the closure that makes an `App` for each worker: they share the store and its locks.
+    /// let sessions = SessionMiddleware::new(Options::new("keyboard cat"))?;
+    /// let app = App::new().route("/", web::get().to(views)).wrap(sessions.clone());
+    /// # Ok::<(), session_core::OptionsError>(())
+    /// ```
+    ///
+    /// Below another one it serves the requests that the outer one leaves alone, because their path is outside its cookie's: so
+    /// `/admin` can have sessions of its own. For several sessions in one request, give each its [`marker`](Self::marked).
+    pub struct SessionMiddleware;
 
     /// For a session beside others: of a type of the application's own, by which `Session<M>` finds it. Each needs another cookie
     /// name.
@@ -77,29 +64,7 @@ impl SessionMiddleware {
     ///     .wrap(SessionMiddleware::new(Options::new("keyboard cat").name("cart"))?.marked::<Cart>());
     /// # Ok::<(), session_core::OptionsError>(())
     /// ```
-    #[must_use]
-    pub fn marked<M>(self) -> SessionMiddleware<M> {
-        SessionMiddleware { sessions: self.sessions, marker: PhantomData }
-    }
-}
-
-/// From sessions that something else shares.
-impl From<Sessions> for SessionMiddleware {
-    fn from(sessions: Sessions) -> Self {
-        Self { sessions, marker: PhantomData }
-    }
-}
-
-impl<M> Clone for SessionMiddleware<M> {
-    fn clone(&self) -> Self {
-        Self { sessions: self.sessions.clone(), marker: PhantomData }
-    }
-}
-
-impl<M> fmt::Debug for SessionMiddleware<M> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("SessionMiddleware").field(&self.sessions).finish()
-    }
+    pub fn marked;
 }
 
 impl<S, B, M> Transform<S, ServiceRequest> for SessionMiddleware<M>
@@ -361,44 +326,30 @@ impl SessionExt for ServiceRequest {
 
 const MISSING: &str = "add .wrap(SessionMiddleware::new(options)?) after every wrap that asks for it; for a Session<M> one that is .marked::<M>()";
 
-/// Why there is no session, or what a call on it failed with: for the `?` of a handler. It is told to the log when a response is
-/// made of it, and the client gets the [status](Error::status) and nothing else. For a page of your own it is the response's error
-/// (but where an inner middleware fails in a request of which a cookie goes out: that is another error, with a response):
-///
-/// ```
-/// use actix_web::{App, dev::ServiceResponse, http::StatusCode, middleware::{ErrorHandlerResponse, ErrorHandlers}};
-/// use session_actix::{SessionError, SessionMiddleware};
-/// use session_core::Options;
-///
-/// fn page<B>(response: ServiceResponse<B>) -> actix_web::Result<ErrorHandlerResponse<B>> {
-///     let failed = response.response().error().and_then(|error| error.as_error::<SessionError>()).is_some();
-///     let page = if failed { "We are sorry. Please try again." } else { "It is not available." };
-///     let (request, response) = response.into_parts();
-///     let response = response.set_body(page).map_into_boxed_body().map_into_right_body();
-///     Ok(ErrorHandlerResponse::Response(ServiceResponse::new(request, response)))
-/// }
-///
-/// let sessions = SessionMiddleware::new(Options::new("keyboard cat"))?;
-/// let pages = ErrorHandlers::new().handler(StatusCode::SERVICE_UNAVAILABLE, page);
-/// let app = App::new().wrap(sessions).wrap(pages);
-/// # Ok::<(), session_core::OptionsError>(())
-/// ```
-#[derive(Clone, Debug, thiserror::Error)]
-#[error(transparent)]
-pub struct SessionError(Failure);
-
-impl SessionError {
-    /// What went wrong.
-    #[must_use]
-    pub fn error(&self) -> &Error {
-        self.0.error()
-    }
-}
-
-impl From<Error> for SessionError {
-    fn from(error: Error) -> Self {
-        Self(error.into())
-    }
+session_core::session_error! {
+    /// Why there is no session, or what a call on it failed with: for the `?` of a handler. It is told to the log when a response is
+    /// made of it, and the client gets the [status](Error::status) and nothing else. For a page of your own it is the response's error
+    /// (but where an inner middleware fails in a request of which a cookie goes out: that is another error, with a response):
+    ///
+    /// ```
+    /// use actix_web::{App, dev::ServiceResponse, http::StatusCode, middleware::{ErrorHandlerResponse, ErrorHandlers}};
+    /// use session_actix::{SessionError, SessionMiddleware};
+    /// use session_core::Options;
+    ///
+    /// fn page<B>(response: ServiceResponse<B>) -> actix_web::Result<ErrorHandlerResponse<B>> {
+    ///     let failed = response.response().error().and_then(|error| error.as_error::<SessionError>()).is_some();
+    ///     let page = if failed { "We are sorry. Please try again." } else { "It is not available." };
+    ///     let (request, response) = response.into_parts();
+    ///     let response = response.set_body(page).map_into_boxed_body().map_into_right_body();
+    ///     Ok(ErrorHandlerResponse::Response(ServiceResponse::new(request, response)))
+    /// }
+    ///
+    /// let sessions = SessionMiddleware::new(Options::new("keyboard cat"))?;
+    /// let pages = ErrorHandlers::new().handler(StatusCode::SERVICE_UNAVAILABLE, page);
+    /// let app = App::new().wrap(sessions).wrap(pages);
+    /// # Ok::<(), session_core::OptionsError>(())
+    /// ```
+    pub struct SessionError;
 }
 
 impl ResponseError for SessionError {

@@ -110,7 +110,7 @@ fn a_panic_drops_what_was_not_acknowledged() {
             let mut browser = Browser::new();
             browser.get(&app, "/count").await;
             let sid = Sid::from(browser.get(&app, "/id").await.body);
-            let closed = app.try_send(browser.request("/panics")).await.unwrap_err();
+            let closed = app.answer(browser.request("/panics")).await.unwrap_err();
             assert!(closed.is_incomplete_message(), "{closed}");
             tokio::time::sleep(Duration::from_millis(20)).await;
             assert_eq!(browser.get(&app, "/count").await.status, 200);

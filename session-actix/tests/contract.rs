@@ -15,7 +15,7 @@ use actix_web::{
 };
 use session_actix::{Session, SessionError, SessionExt, SessionMiddleware};
 use session_core::MemoryStore;
-use session_testkit::{App, CANARY, Captured, FailingStore, Request, Response, adapter::Layers};
+use session_testkit::{App, Body, CANARY, Captured, FailingStore, Request, Response, adapter::Layers};
 
 use routes::{layered, routes};
 
@@ -28,15 +28,19 @@ where
     B: MessageBody,
 {
     async fn send(&self, request: Request) -> Response {
+        let is_head = request.method == "HEAD";
+        let body = if let Body::Whole(bytes) = request.body { bytes } else { Vec::new() };
         let builder = server::TestRequest::with_uri(&request.path).method(request.method.parse().unwrap());
         let add = |builder: server::TestRequest, (name, value): (_, Vec<u8>)| {
             builder.append_header((name, actix_web::http::header::HeaderValue::from_bytes(&value).unwrap()))
         };
-        let request = request.headers.into_iter().fold(builder, add).to_request();
-        match self.0.call(request).await {
+        let request = request.headers.into_iter().fold(builder, add).set_payload(body).to_request();
+        let response = match self.0.call(request).await {
             Ok(response) => read(response.into_parts().1).await,
             Err(error) => read(error.error_response()).await,
-        }
+        };
+        // It is actix-web's server that leaves out the body.
+        if is_head { Response { body: String::new(), ..response } } else { response }
     }
 }
 

@@ -3,7 +3,6 @@
 
 use std::{
     fmt,
-    marker::PhantomData,
     net::SocketAddr,
     pin::Pin,
     task::{Context, Poll, ready},
@@ -20,46 +19,34 @@ use http::{
 };
 use pin_project_lite::pin_project;
 use session_core::{
-    Error, Exchange, Failure, Lasting, Options, OptionsError, RequestInfo, Rest, SessionData, SessionHandle,
-    Sessions, TypedHandle,
+    Error, Exchange, Failure, Lasting, RequestInfo, Rest, SessionData, SessionHandle, TypedHandle,
 };
 use tower_layer::Layer;
 use tower_service::Service;
 
-/// The layer that gives every request below it its session. Put it outside of what turns errors into responses
-/// (`HandleErrorLayer` around a time-out, say): where the service below answers an error, there is no response to carry a
-/// cookie, and a visitor whose id was renewed by then is logged out. A warning says so.
-///
-/// ```
-/// use axum::{Router, routing::get};
-/// use session_axum::{Session, SessionError, SessionLayer};
-/// use session_core::Options;
-///
-/// async fn views(session: Session) -> Result<String, SessionError> {
-///     let views = session.get::<u32>("views")?.unwrap_or(0) + 1;
-///     session.insert("views", views)?;
-///     Ok(format!("{views} views"))
-/// }
-///
-/// let app: Router = Router::new().route("/", get(views)).layer(SessionLayer::new(Options::new("keyboard cat"))?);
-/// # Ok::<(), session_core::OptionsError>(())
-/// ```
-///
-/// Below another one it serves the requests that the outer one leaves alone, because their path is outside its cookie's: so
-/// `/admin` can have sessions of its own. For several sessions in one request, give each its [`marker`](Self::marked).
-pub struct SessionLayer<M = ()> {
-    sessions: Sessions,
-    marker: PhantomData<fn() -> M>,
-}
-
-impl SessionLayer {
-    /// From options, which are checked here.
+session_core::layer! {
+    /// The layer that gives every request below it its session. Put it outside of what turns errors into responses
+    /// (`HandleErrorLayer` around a time-out, say): where the service below answers an error, there is no response to carry a
+    /// cookie, and a visitor whose id was renewed by then is logged out. A warning says so.
     ///
-    /// # Errors
-    /// Options that cannot work; the error names the option.
-    pub fn new(options: Options) -> Result<Self, OptionsError> {
-        options.build().map(Self::from)
-    }
+    /// ```
+    /// use axum::{Router, routing::get};
+    /// use session_axum::{Session, SessionError, SessionLayer};
+    /// use session_core::Options;
+    ///
+    /// async fn views(session: Session) -> Result<String, SessionError> {
+    ///     let views = session.get::<u32>("views")?.unwrap_or(0) + 1;
+    ///     session.insert("views", views)?;
+    ///     Ok(format!("{views} views"))
+    /// }
+    ///
+    /// let app: Router = Router::new().route("/", get(views)).layer(SessionLayer::new(Options::new("keyboard cat"))?);
+    /// # Ok::<(), session_core::OptionsError>(())
+    /// ```
+    ///
+    /// Below another one it serves the requests that the outer one leaves alone, because their path is outside its cookie's: so
+    /// `/admin` can have sessions of its own. For several sessions in one request, give each its [`marker`](Self::marked).
+    pub struct SessionLayer;
 
     /// For a session beside others: of a type of the application's own, by which `Session<M>` finds it. Each needs another cookie
     /// name.
@@ -79,29 +66,7 @@ impl SessionLayer {
     ///     .layer(SessionLayer::new(Options::new("keyboard cat").name("cart"))?.marked::<Cart>());
     /// # Ok::<(), session_core::OptionsError>(())
     /// ```
-    #[must_use]
-    pub fn marked<M>(self) -> SessionLayer<M> {
-        SessionLayer { sessions: self.sessions, marker: PhantomData }
-    }
-}
-
-/// From sessions that something else shares.
-impl From<Sessions> for SessionLayer {
-    fn from(sessions: Sessions) -> Self {
-        Self { sessions, marker: PhantomData }
-    }
-}
-
-impl<M> Clone for SessionLayer<M> {
-    fn clone(&self) -> Self {
-        Self { sessions: self.sessions.clone(), marker: PhantomData }
-    }
-}
-
-impl<M> fmt::Debug for SessionLayer<M> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("SessionLayer").field(&self.sessions).finish()
-    }
+    pub fn marked;
 }
 
 impl<S, M> Layer<S> for SessionLayer<M> {
@@ -315,7 +280,7 @@ fn describe<T>(
 }
 
 /// A server that ends TLS itself puts this into the extensions of each request that came through it: then the connection
-/// is secure. Behind a proxy, [`Options::proxy`] is what you want.
+/// is secure. Behind a proxy, [`Options::proxy`](session_core::Options::proxy) is what you want.
 #[derive(Clone, Copy, Debug)]
 pub struct Encrypted;
 
@@ -387,41 +352,27 @@ pub async fn session_of<M: 'static>(parts: &Parts) -> Result<Option<SessionHandl
 
 const MISSING: &str = "add .layer(SessionLayer::new(options)?) after all routes and layers that ask for it; for a Session<M> one that is .marked::<M>()";
 
-/// Why there is no session, or what a call on it failed with: for the `?` of a handler. It is told to the log when a response is
-/// made of it, and the client gets the [status](Error::status) and nothing else. For a page of your own it is in the response's
-/// extensions:
-///
-/// ```
-/// use axum::{Router, http::header::CONTENT_LENGTH, middleware::map_response, response::Response};
-/// use session_axum::SessionError;
-///
-/// async fn page(mut response: Response) -> Response {
-///     if response.extensions().get::<SessionError>().is_some() {
-///         // Another body under the same head, which may bring a cookie, and knows how long the empty one is.
-///         response.headers_mut().remove(CONTENT_LENGTH);
-///         *response.body_mut() = "We are sorry. Please try again.".into();
-///     }
-///     response
-/// }
-///
-/// let app: Router = Router::new().layer(map_response(page));
-/// ```
-#[derive(Clone, Debug, thiserror::Error)]
-#[error(transparent)]
-pub struct SessionError(Failure);
-
-impl SessionError {
-    /// What went wrong.
-    #[must_use]
-    pub fn error(&self) -> &Error {
-        self.0.error()
-    }
-}
-
-impl From<Error> for SessionError {
-    fn from(error: Error) -> Self {
-        Self(error.into())
-    }
+session_core::session_error! {
+    /// Why there is no session, or what a call on it failed with: for the `?` of a handler. It is told to the log when a response is
+    /// made of it, and the client gets the [status](Error::status) and nothing else. For a page of your own it is in the response's
+    /// extensions:
+    ///
+    /// ```
+    /// use axum::{Router, http::header::CONTENT_LENGTH, middleware::map_response, response::Response};
+    /// use session_axum::SessionError;
+    ///
+    /// async fn page(mut response: Response) -> Response {
+    ///     if response.extensions().get::<SessionError>().is_some() {
+    ///         // Another body under the same head, which may bring a cookie, and knows how long the empty one is.
+    ///         response.headers_mut().remove(CONTENT_LENGTH);
+    ///         *response.body_mut() = "We are sorry. Please try again.".into();
+    ///     }
+    ///     response
+    /// }
+    ///
+    /// let app: Router = Router::new().layer(map_response(page));
+    /// ```
+    pub struct SessionError;
 }
 
 impl IntoResponse for SessionError {

@@ -17,7 +17,7 @@ use http_body_util::BodyExt;
 use session_axum::{Session, SessionError, SessionLayer, TypedSession};
 use session_core::{CookieOptions, Error, MemoryStore, Options, Sessions};
 use session_testkit::{
-    App, Browser, CANARY, Captured, FailingStore, Request, Response,
+    App, Body as SentBody, Browser, CANARY, Captured, FailingStore, Request, Response,
     adapter::{Basket, Layers, Second},
 };
 use tower::{Layer, Service, ServiceBuilder, ServiceExt};
@@ -30,9 +30,10 @@ struct Axum(Router);
 #[session_core::async_trait(?Send)]
 impl App for Axum {
     async fn send(&self, request: Request) -> Response {
+        let body = if let SentBody::Whole(bytes) = request.body { bytes.into() } else { Body::empty() };
         let builder = http::Request::builder().method(request.method).uri(request.path);
         let add = |builder: http::request::Builder, (name, value)| builder.header::<_, Vec<u8>>(name, value);
-        let request = request.headers.into_iter().fold(builder, add).body(Body::empty()).unwrap();
+        let request = request.headers.into_iter().fold(builder, add).body(body).unwrap();
         let response = self.0.clone().oneshot(request).await.unwrap();
         let cookies = response.headers().get_all(http::header::SET_COOKIE).iter();
         Response {

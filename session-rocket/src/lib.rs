@@ -1,11 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-use std::{
-    fmt,
-    marker::PhantomData,
-    sync::{Mutex, MutexGuard, PoisonError},
-};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rocket::{
     Build, Data, Request, Response, Rocket, Route,
@@ -15,47 +11,33 @@ use rocket::{
     response::Responder,
     route,
 };
-use session_core::{
-    Error, Exchange, Failure, Options, OptionsError, RequestInfo, SessionData, SessionHandle, Sessions,
-    TypedHandle,
-};
+use session_core::{Error, Exchange, Failure, RequestInfo, SessionData, SessionHandle, TypedHandle};
 
-/// The fairing that gives every request its session.
-///
-/// ```
-/// use rocket::{get, routes};
-/// use session_core::Options;
-/// use session_rocket::{Session, SessionError, SessionFairing};
-///
-/// #[get("/")]
-/// async fn views(session: Session) -> Result<String, SessionError> {
-///     let views = session.get::<u32>("views")?.unwrap_or(0) + 1;
-///     session.insert("views", views)?;
-///     Ok(format!("{views} views"))
-/// }
-///
-/// let app = rocket::build().mount("/", routes![views]).attach(SessionFairing::new(Options::new("keyboard cat"))?);
-/// # Ok::<(), session_core::OptionsError>(())
-/// ```
-///
-/// One that is attached later serves the requests that the earlier one leaves alone, because their path is outside its cookie's: so
-/// `/admin` can have sessions of its own. For several sessions in one request, give each its [`marker`](Self::marked).
-///
-/// It saves the session in its turn among the response fairings: what one that is attached later changes, it saves itself
-/// ([`SessionHandle::save`]), or a warning says that it is dropped.
-pub struct SessionFairing<M = ()> {
-    sessions: Sessions,
-    marker: PhantomData<fn() -> M>,
-}
-
-impl SessionFairing {
-    /// From options, which are checked here.
+session_core::layer! {
+    /// The fairing that gives every request its session.
     ///
-    /// # Errors
-    /// Options that cannot work; the error names the option.
-    pub fn new(options: Options) -> Result<Self, OptionsError> {
-        options.build().map(Self::from)
-    }
+    /// ```
+    /// use rocket::{get, routes};
+    /// use session_core::Options;
+    /// use session_rocket::{Session, SessionError, SessionFairing};
+    ///
+    /// #[get("/")]
+    /// async fn views(session: Session) -> Result<String, SessionError> {
+    ///     let views = session.get::<u32>("views")?.unwrap_or(0) + 1;
+    ///     session.insert("views", views)?;
+    ///     Ok(format!("{views} views"))
+    /// }
+    ///
+    /// let app = rocket::build().mount("/", routes![views]).attach(SessionFairing::new(Options::new("keyboard cat"))?);
+    /// # Ok::<(), session_core::OptionsError>(())
+    /// ```
+    ///
+    /// One that is attached later serves the requests that the earlier one leaves alone, because their path is outside its cookie's: so
+    /// `/admin` can have sessions of its own. For several sessions in one request, give each its [`marker`](Self::marked).
+    ///
+    /// It saves the session in its turn among the response fairings: what one that is attached later changes, it saves itself
+    /// ([`SessionHandle::save`]), or a warning says that it is dropped.
+    pub struct SessionFairing;
 
     /// For a session beside others: of a type of the application's own, by which `Session<M>` finds it. Each needs another cookie
     /// name.
@@ -76,29 +58,7 @@ impl SessionFairing {
     ///     .attach(SessionFairing::new(Options::new("keyboard cat").name("cart"))?.marked::<Cart>());
     /// # Ok::<(), session_core::OptionsError>(())
     /// ```
-    #[must_use]
-    pub fn marked<M>(self) -> SessionFairing<M> {
-        SessionFairing { sessions: self.sessions, marker: PhantomData }
-    }
-}
-
-/// From sessions that something else shares.
-impl From<Sessions> for SessionFairing {
-    fn from(sessions: Sessions) -> Self {
-        Self { sessions, marker: PhantomData }
-    }
-}
-
-impl<M> Clone for SessionFairing<M> {
-    fn clone(&self) -> Self {
-        Self { sessions: self.sessions.clone(), marker: PhantomData }
-    }
-}
-
-impl<M> fmt::Debug for SessionFairing<M> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("SessionFairing").field(&self.sessions).finish()
-    }
+    pub fn marked;
 }
 
 #[rocket::async_trait]
@@ -123,7 +83,7 @@ impl<M: 'static> Fairing for SessionFairing<M> {
         }
         let exchange = self.sessions.exchange_below::<M>(around.as_ref());
         let failed = carried(request).failed.take().filter(|_| around.is_some());
-        *carried(request) = Carried { exchange: Some(exchange.clone()), failed };
+        *carried(request) = Carried { exchange: Some(exchange.clone()), failed, outside: None };
         if self.sessions.reads_on_arrival() {
             let session = describe(request, |info| exchange.session(info));
             if let Err(error) = session.await {
@@ -135,6 +95,8 @@ impl<M: 'static> Fairing for SessionFairing<M> {
     }
 
     async fn on_response<'r>(&self, request: &'r Request<'_>, response: &mut Response<'r>) {
+        let outside = carried(request).outside.take();
+        outside.filter(|error| error.status() == response.status()).iter().for_each(|error| _ = error.tell());
         let around = exchange(request);
         let Some(exchange) = around.as_ref().and_then(|around| around.begun_by::<M>(&self.sessions)) else {
             return;
@@ -161,6 +123,8 @@ struct Carried {
     exchange: Option<Exchange>,
     /// The status that the request ends with before its handler runs. A fairing cannot end it: a route that comes first does.
     failed: Option<Status>,
+    /// A guard outside the cookie's path: a route may take that for an answer, and the log is told only where it was the response's.
+    outside: Option<SessionError>,
 }
 
 fn carried<'r>(request: &'r Request<'_>) -> MutexGuard<'r, Carried> {
@@ -238,7 +202,7 @@ impl<'r, M: 'static> FromRequest<'r> for Session<M> {
     type Error = SessionError;
 
     async fn from_request(request: &'r Request<'_>) -> Outcome<Self, SessionError> {
-        guarded(present::<M>(request).await.map(Self::from))
+        guarded(request, present::<M>(request).await.map(Self::from))
     }
 }
 
@@ -252,7 +216,7 @@ impl<'r, M: 'static> FromRequest<'r> for MaybeSession<M> {
     type Error = SessionError;
 
     async fn from_request(request: &'r Request<'_>) -> Outcome<Self, SessionError> {
-        guarded(session_of::<M>(request).await.map(Self::from))
+        guarded(request, session_of::<M>(request).await.map(Self::from))
     }
 }
 
@@ -268,7 +232,7 @@ impl<'r, T: SessionData, M: 'static> FromRequest<'r> for TypedSession<T, M> {
     type Error = SessionError;
 
     async fn from_request(request: &'r Request<'_>) -> Outcome<Self, SessionError> {
-        guarded(present::<M>(request).await.map(|session| session.typed().into()))
+        guarded(request, present::<M>(request).await.map(|session| session.typed().into()))
     }
 }
 
@@ -276,11 +240,13 @@ async fn present<M: 'static>(request: &Request<'_>) -> Result<SessionHandle, Ses
     session_of::<M>(request).await?.ok_or_else(|| Error::OutsidePath.into())
 }
 
-fn guarded<T>(session: Result<T, SessionError>) -> Outcome<T, SessionError> {
+fn guarded<T>(request: &Request<'_>, session: Result<T, SessionError>) -> Outcome<T, SessionError> {
     match session {
         Ok(session) => Outcome::Success(session),
-        // A route may take that for an answer: what Rocket logs of a guard that fails is enough.
-        Err(error) if matches!(error.error(), Error::OutsidePath) => Outcome::Error((error.status(), error)),
+        Err(error) if matches!(error.error(), Error::OutsidePath) => {
+            carried(request).outside = Some(error.clone());
+            Outcome::Error((error.status(), error))
+        }
         Err(error) => Outcome::Error((error.tell(), error)),
     }
 }
@@ -306,32 +272,20 @@ pub async fn session_of<M: 'static>(request: &Request<'_>) -> Result<Option<Sess
 
 const MISSING: &str = "add .attach(SessionFairing::new(options)?) to the rocket, before a fairing that asks for it; for a Session<M> one that is .marked::<M>()";
 
-/// Why there is no session, or what a call on it failed with: for the `?` of a handler. It is told to the log once, by the guard or
-/// when a response is made of it, and the client gets the [status](Error::status) and nothing else: for a page of your own,
-/// register a catcher. (No catcher comes after a save at the end of the request: if that fails, the response is empty.)
-#[derive(Clone, Debug, thiserror::Error)]
-#[error(transparent)]
-pub struct SessionError(Failure);
+session_core::session_error! {
+    /// Why there is no session, or what a call on it failed with: for the `?` of a handler. It is told to the log once, by the guard
+    /// or when a response is made of it, and the client gets the [status](Error::status) and nothing else: for a page of your own,
+    /// register a catcher. (No catcher comes after a save at the end of the request: if that fails, the response is empty.)
+    pub struct SessionError;
+}
 
 impl SessionError {
-    /// What went wrong.
-    #[must_use]
-    pub fn error(&self) -> &Error {
-        self.0.error()
-    }
-
     fn tell(&self) -> Status {
         Status::new(self.0.tell())
     }
 
     fn status(&self) -> Status {
         Status::new(self.error().status())
-    }
-}
-
-impl From<Error> for SessionError {
-    fn from(error: Error) -> Self {
-        Self(error.into())
     }
 }
 

@@ -17,7 +17,7 @@ use rocket::{
 };
 use session_core::{Error, MemoryStore, Options};
 use session_rocket::{Session, SessionError, SessionFairing, session};
-use session_testkit::{App, Browser, Captured, FailingStore, Request, Response, adapter::Layers};
+use session_testkit::{App, Body, Browser, Captured, FailingStore, Request, Response, adapter::Layers};
 
 use crate::routes::{custom, layered};
 
@@ -30,6 +30,9 @@ impl App for Local {
         let mut sent = self.0.req(method, request.path);
         for (name, value) in request.headers {
             sent.add_header(Header::new(name, String::from_utf8_lossy(&value).into_owned()));
+        }
+        if let Body::Whole(bytes) = request.body {
+            sent.set_body(bytes);
         }
         let response = sent.dispatch().await;
         Response {

@@ -9,6 +9,11 @@ use async_trait::async_trait;
 pub trait App {
     /// Sends a request and waits for the whole response.
     async fn send(&self, request: Request) -> Response;
+
+    /// As [`send`](Self::send), where there may be no response, because the connection was closed: `None`.
+    async fn try_send(&self, request: Request) -> Option<Response> {
+        Some(self.send(request).await)
+    }
 }
 
 /// A request.
@@ -20,7 +25,7 @@ pub struct Request {
     pub path: String,
     /// Names and values. A value may be bytes that are no UTF-8.
     pub headers: Vec<(&'static str, Vec<u8>)>,
-    /// What is sent with it, which no handler of the contract reads.
+    /// What is sent with it.
     pub body: Body,
 }
 
@@ -32,7 +37,7 @@ pub enum Body {
     Empty,
     /// All of it.
     Whole(Vec<u8>),
-    /// It begins, and its end does not come. An application in process may be sent none.
+    /// It begins, and its end does not come. An application in process is sent none.
     Unfinished,
 }
 

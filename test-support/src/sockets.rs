@@ -127,13 +127,17 @@ impl Drop for Socket {
 #[session_core::async_trait(?Send)]
 impl App for Socket {
     async fn send(&self, request: Request) -> Response {
-        self.try_send(request).await.unwrap_or_else(|error| panic!("no response: {error}"))
+        self.answer(request).await.unwrap_or_else(|error| panic!("no response: {error}"))
+    }
+
+    async fn try_send(&self, request: Request) -> Option<Response> {
+        self.answer(request).await.ok()
     }
 }
 
 impl Socket {
     /// Or why there is no answer.
-    pub async fn try_send(&self, request: Request) -> hyper::Result<Response> {
+    pub async fn answer(&self, request: Request) -> hyper::Result<Response> {
         let kept = match &self.connections {
             Connections::Own => return self.over_its_own(request).await,
             Connections::Broken => return self.over_one_that_breaks(request).await,

@@ -4,11 +4,14 @@ use actix_web::{
     Error as ActixError, HttpRequest, HttpResponse,
     cookie::Cookie,
     error,
-    web::{self, Bytes, ServiceConfig},
+    web::{self, Bytes, Payload, ServiceConfig},
 };
+use futures_util::{StreamExt as _, stream};
 use session_actix::{MaybeSession, Session, SessionError, SessionMiddleware, TypedSession};
 use session_core::{MemoryStore, Options};
-use session_testkit::adapter::{self, Basket, Layers, Second, answer, later, twice};
+use session_testkit::adapter::{
+    self, Basket, Layers, MEGABYTES, Second, answer, later, meanwhile, megabyte, twice,
+};
 
 /// The application with its layers: a macro, because its type depends on each of them.
 macro_rules! layered {
@@ -49,7 +52,11 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .route("/none", web::get().to(async || "none"))
         .route("/optional", web::get().to(optional))
         .route("/twice/{rest:.*}", web::get().to(both))
-        .route("/stream/{rest:.*}", web::get().to(stream))
+        .route("/stream/{rest:.*}", web::get().to(streamed))
+        .route("/megabytes/{rest:.*}", web::get().to(megabytes))
+        .route("/upload/{rest:.*}", web::post().to(upload))
+        .route("/unchanged/{rest:.*}", web::get().to(unchanged))
+        .route("/panics/{rest:.*}", web::get().to(panics))
         .route("/error/{rest:.*}", web::get().to(error))
         .route("/cookie/{rest:.*}", web::get().to(cookie))
         .route("/later/{rest:.*}", web::get().to(spawn))
@@ -102,10 +109,35 @@ async fn both(one: Session, other: Session, request: HttpRequest) -> Answer {
     Ok(twice(&one, &other))
 }
 
-async fn stream(session: Session, request: HttpRequest) -> Answer<HttpResponse> {
+async fn streamed(session: Session, request: HttpRequest) -> Answer<HttpResponse> {
     let text = answer(&session, request.path()).await?;
-    let pieces = text.into_bytes().into_iter().map(|byte| Ok::<_, ActixError>(Bytes::from(vec![byte])));
-    Ok(HttpResponse::Ok().streaming(futures_util::stream::iter(pieces.collect::<Vec<_>>())))
+    let pieces = stream::iter(text.into_bytes().into_iter().map(|byte| Bytes::from(vec![byte])));
+    let last = stream::once(async move { meanwhile(session.into_handle(), request.path()).await.into() });
+    Ok(HttpResponse::Ok().streaming(pieces.chain(last).map(Ok::<_, ActixError>)))
+}
+
+async fn megabytes(session: Session, request: HttpRequest) -> Answer<HttpResponse> {
+    let text = answer(&session, request.path()).await?.into_bytes();
+    let pieces = std::iter::once(text).chain(std::iter::repeat_with(megabyte).take(MEGABYTES));
+    Ok(HttpResponse::Ok().streaming(stream::iter(pieces.map(|piece| Ok::<_, ActixError>(piece.into())))))
+}
+
+async fn upload(session: Session, request: HttpRequest, mut body: Payload) -> Answer {
+    let mut length = 0;
+    while let Some(piece) = body.next().await {
+        length += piece.unwrap().len();
+    }
+    Ok(format!("{length} {}", answer(&session, request.path()).await?))
+}
+
+async fn unchanged(session: Session, request: HttpRequest) -> Answer<HttpResponse> {
+    answer(&session, request.path()).await?;
+    Ok(HttpResponse::NotModified().finish())
+}
+
+async fn panics(session: Session, request: HttpRequest) -> Answer {
+    answer(&session, request.path()).await?;
+    panic!("a mistake")
 }
 
 async fn error(session: Session, request: HttpRequest) -> Result<String, ActixError> {

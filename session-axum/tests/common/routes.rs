@@ -1,14 +1,19 @@
 //! The application of the adapter contract on axum.
 
+use std::convert::Infallible;
+
 use axum::{
     Router,
     body::Body,
     http::{StatusCode, Uri},
     response::{AppendHeaders, IntoResponse},
-    routing::get,
+    routing::{get, post},
 };
+use futures_util::{StreamExt, stream};
 use session_axum::{Session, SessionError, SessionLayer, TypedSession};
-use session_testkit::adapter::{self, Basket, Layers, Second, answer, later, twice};
+use session_testkit::adapter::{
+    self, Basket, Layers, MEGABYTES, Second, answer, later, meanwhile, megabyte, twice,
+};
 
 pub(crate) fn layered(layers: Layers) -> Router {
     let inwards = layers.nested.into_iter().rev();
@@ -25,7 +30,11 @@ pub(crate) fn routes() -> Router {
         .route("/none", get(async || "none"))
         .route("/optional", get(optional))
         .route("/twice/{*rest}", get(both))
-        .route("/stream/{*rest}", get(stream))
+        .route("/stream/{*rest}", get(streamed))
+        .route("/megabytes/{*rest}", get(megabytes))
+        .route("/upload/{*rest}", post(upload))
+        .route("/unchanged/{*rest}", get(unchanged))
+        .route("/panics/{*rest}", get(panics))
         .route("/error/{*rest}", get(error))
         .route("/cookie/{*rest}", get(cookie))
         .route("/later/{*rest}", get(spawn))
@@ -69,10 +78,36 @@ async fn both(one: Session, other: Session, uri: Uri) -> Answer {
     Ok(twice(&one, &other))
 }
 
-async fn stream(session: Session, uri: Uri) -> Answer<Body> {
+async fn streamed(session: Session, uri: Uri) -> Answer<Body> {
     let text = answer(&session, uri.path()).await?;
-    let pieces = text.into_bytes().into_iter().map(|byte| Ok::<_, std::io::Error>(vec![byte]));
-    Ok(Body::from_stream(futures_util::stream::iter(pieces.collect::<Vec<_>>())))
+    let pieces = stream::iter(text.into_bytes().into_iter().map(|byte| vec![byte]));
+    let last = stream::once(async move { meanwhile(session.into_handle(), uri.path()).await.into() });
+    Ok(Body::from_stream(pieces.chain(last).map(Ok::<_, Infallible>)))
+}
+
+async fn megabytes(session: Session, uri: Uri) -> Answer<Body> {
+    let text = answer(&session, uri.path()).await?.into_bytes();
+    let pieces = std::iter::once(text).chain(std::iter::repeat_with(megabyte).take(MEGABYTES));
+    Ok(Body::from_stream(stream::iter(pieces.map(Ok::<_, Infallible>))))
+}
+
+async fn upload(session: Session, uri: Uri, body: Body) -> Answer {
+    let mut pieces = body.into_data_stream();
+    let mut length = 0;
+    while let Some(piece) = pieces.next().await {
+        length += piece.unwrap().len();
+    }
+    Ok(format!("{length} {}", answer(&session, uri.path()).await?))
+}
+
+async fn unchanged(session: Session, uri: Uri) -> Answer<StatusCode> {
+    answer(&session, uri.path()).await?;
+    Ok(StatusCode::NOT_MODIFIED)
+}
+
+async fn panics(session: Session, uri: Uri) -> Answer {
+    answer(&session, uri.path()).await?;
+    panic!("a mistake")
 }
 
 async fn error(session: Session, uri: Uri) -> Answer<(StatusCode, String)> {

@@ -1,14 +1,19 @@
 //! The application of the adapter contract on Rocket.
 
 use rocket::{
-    Build, Rocket, catch, catchers, get,
+    Build, Data, Rocket, catch, catchers,
+    data::ToByteUnit,
+    get,
     http::{Cookie, CookieJar, Status, uri::Origin},
     post,
-    response::stream::TextStream,
+    response::stream::{ByteStream, TextStream},
     routes,
+    tokio::io::sink,
 };
 use session_rocket::{MaybeSession, Session, SessionError, SessionFairing, TypedSession};
-use session_testkit::adapter::{self, Basket, Layers, Second, answer, later, twice};
+use session_testkit::adapter::{
+    self, Basket, Layers, MEGABYTES, Second, answer, later, meanwhile, megabyte, twice,
+};
 
 /// The outermost is attached first.
 pub(crate) fn layered(rocket: Rocket<Build>, layers: Layers) -> Rocket<Build> {
@@ -27,7 +32,11 @@ pub(crate) fn custom(config: rocket::Config) -> Rocket<Build> {
                 none,
                 optional,
                 both,
-                stream,
+                streamed,
+                megabytes,
+                upload,
+                unchanged,
+                panics,
                 error,
                 cookie,
                 spawn,
@@ -98,13 +107,43 @@ async fn both(one: Session, other: Session, uri: &Origin<'_>) -> Answer {
 }
 
 #[get("/stream/<_..>")]
-async fn stream(session: Session, uri: &Origin<'_>) -> Answer<TextStream![String]> {
+async fn streamed<'r>(session: Session, uri: &'r Origin<'_>) -> Answer<TextStream![String + 'r]> {
     let text = answer(&session, uri.path().as_str()).await?;
     Ok(TextStream! {
         for piece in text.chars() {
             yield piece.to_string();
         }
+        yield meanwhile(session.into_handle(), uri.path().as_str()).await.to_owned();
     })
+}
+
+#[get("/megabytes/<_..>")]
+async fn megabytes(session: Session, uri: &Origin<'_>) -> Answer<ByteStream![Vec<u8>]> {
+    let text = answer(&session, uri.path().as_str()).await?;
+    Ok(ByteStream! {
+        yield text.into_bytes();
+        for _ in 0..MEGABYTES {
+            yield megabyte();
+        }
+    })
+}
+
+#[post("/upload/<_..>", data = "<body>")]
+async fn upload(session: Session, uri: &Origin<'_>, body: Data<'_>) -> Answer {
+    let length = body.open(64.mebibytes()).stream_to(sink()).await.unwrap().written;
+    Ok(format!("{length} {}", answer(&session, uri.path().as_str()).await?))
+}
+
+#[get("/unchanged/<_..>")]
+async fn unchanged(session: Session, uri: &Origin<'_>) -> Answer<(Status, ())> {
+    answer(&session, uri.path().as_str()).await?;
+    Ok((Status::NotModified, ()))
+}
+
+#[get("/panics/<_..>")]
+async fn panics(session: Session, uri: &Origin<'_>) -> Answer {
+    answer(&session, uri.path().as_str()).await?;
+    panic!("a mistake")
 }
 
 #[get("/error/<_..>")]

@@ -102,7 +102,7 @@ fn cancelling() -> [Options; 2] {
 }
 
 /// Who has a session already, and its id.
-async fn known(app: &impl App) -> (Browser, Sid) {
+pub(super) async fn known(app: &impl App) -> (Browser, Sid) {
     let mut browser = Browser::new();
     text(&mut browser, app, "/count").await;
     let sid = text(&mut browser, app, "/id").await;
