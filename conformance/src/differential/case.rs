@@ -5,6 +5,7 @@ use std::fmt;
 use serde_json::{Map, Value};
 
 use super::cookies::Cookies;
+use super::normalise::Session;
 
 /// Everything that one seed stands for.
 #[derive(Clone, Debug)]
@@ -87,16 +88,34 @@ impl Case {
 
     /// The cookie's name under this configuration.
     pub(super) fn cookie_name(&self) -> &str {
-        self.config.get("name").and_then(Value::as_str).unwrap_or("connect.sid")
+        cookie_name(&self.config)
     }
 
     /// The secrets as bytes, the one that signs first.
     pub(super) fn secrets(&self) -> Vec<Vec<u8>> {
-        match self.config.get("secret") {
-            Some(Value::Array(secrets)) => secrets.iter().filter_map(bytes).collect(),
-            Some(secret) => bytes(secret).into_iter().collect(),
-            None => Vec::new(),
-        }
+        secrets(&self.config)
+    }
+
+    /// What the layers sign: the inner one, and the one around it.
+    pub(super) fn sessions(&self) -> Vec<Session> {
+        let outer = self.config.get("outer").and_then(Value::as_object);
+        let session = |config: &Map<String, Value>| {
+            let secret = secrets(config).into_iter().next().unwrap_or_default();
+            Session { name: cookie_name(config).to_owned(), secret }
+        };
+        [Some(&self.config), outer].into_iter().flatten().map(session).collect()
+    }
+}
+
+fn cookie_name(config: &Map<String, Value>) -> &str {
+    config.get("name").and_then(Value::as_str).unwrap_or("connect.sid")
+}
+
+fn secrets(config: &Map<String, Value>) -> Vec<Vec<u8>> {
+    match config.get("secret") {
+        Some(Value::Array(secrets)) => secrets.iter().filter_map(bytes).collect(),
+        Some(secret) => bytes(secret).into_iter().collect(),
+        None => Vec::new(),
     }
 }
 

@@ -45,19 +45,25 @@ fn is_random(sid: &str) -> bool {
     sid.len() == 32 && sid.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
 }
 
-/// What is needed to recognise a session cookie.
-pub(super) struct Session<'a> {
-    pub(super) name: &'a str,
-    pub(super) secret: &'a [u8],
+/// What is needed to recognise the session cookie of a layer.
+pub(super) struct Session {
+    pub(super) name: String,
+    pub(super) secret: Vec<u8>,
 }
 
-pub(super) fn answer(reply: &Reply, ops: &[Op], session: &Session<'_>, symbols: &mut Symbols) -> Answer {
+impl Session {
+    fn has_signed(&self, sid: &str, name: &str, value: &str) -> bool {
+        name == self.name && wire(sid, &self.secret) == value
+    }
+}
+
+pub(super) fn answer(reply: &Reply, ops: &[Op], sessions: &[Session], symbols: &mut Symbols) -> Answer {
     // Where a store failed, Express says 500 as of every error, and this project 503.
     let status = if reply.status == 503 && is_error_page(reply) { 500 } else { reply.status };
     let mut answer = Answer { status, ..Answer::default() };
     answer.body = body(reply, ops, symbols, &mut answer);
     for line in set_cookies(reply) {
-        let line = set_cookie(&line, session, symbols, &mut answer.times);
+        let line = set_cookie(&line, sessions, symbols, &mut answer.times);
         answer.set_cookie.push(line);
     }
     let page = answer.body == ERROR_PAGE;
@@ -160,10 +166,10 @@ pub(super) fn set_cookies(reply: &Reply) -> Vec<String> {
     values.iter().map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()).collect()
 }
 
-fn set_cookie(line: &str, session: &Session<'_>, symbols: &mut Symbols, times: &mut Vec<i64>) -> String {
+fn set_cookie(line: &str, sessions: &[Session], symbols: &mut Symbols, times: &mut Vec<i64>) -> String {
     let mut parts = line.split("; ");
     let (name, value) = parts.next().and_then(|pair| pair.split_once('=')).unwrap_or_default();
-    let sid = sid_of(value).filter(|sid| name == session.name && wire(sid, session.secret) == value);
+    let sid = sid_of(value).filter(|sid| sessions.iter().any(|session| session.has_signed(sid, name, value)));
     let Some(sid) = sid else { return line.to_owned() };
 
     let mut written = format!("{name}={}", symbols.of(&sid));
@@ -289,7 +295,7 @@ mod tests {
     fn normalised(body: &str, answers: Answers) -> Answer {
         let reply = Reply { status: 200, headers: HeaderMap::new(), body: body.to_owned() };
         let op = Op { text: String::new(), answers, moves: 0 };
-        answer(&reply, &[op], &Session { name: "sid", secret: b"k" }, &mut Symbols::default())
+        answer(&reply, &[op], &[], &mut Symbols::default())
     }
 
     /// Asked one after the other, within the same millisecond each.
@@ -332,8 +338,10 @@ mod tests {
 
     #[test]
     fn a_cookie_with_another_encoding_or_signature_shows() {
-        let session = Session { name: "sid", secret: b"k" };
-        let shown = |line: &str| set_cookie(line, &session, &mut Symbols::default(), &mut Vec::new());
+        let session = Session { name: "sid".into(), secret: b"k".into() };
+        let shown = |line: &str| {
+            set_cookie(line, std::slice::from_ref(&session), &mut Symbols::default(), &mut Vec::new())
+        };
         let good = wire(SID, b"k");
         assert_eq!(
             shown(&format!("sid={good}; Path=/; Expires=Fri, 02 Jan 2026 03:04:05 GMT")),

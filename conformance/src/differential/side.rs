@@ -14,7 +14,7 @@ use super::case::{Case, Op, Request, operations};
 use super::cookies::{STAND_IN, Wallet};
 use super::http::{agent, exchange};
 use super::jar::Jar;
-use super::normalise::{self, Session, Symbols};
+use super::normalise::{self, Symbols};
 use super::process::{Program, Serving};
 use super::raw::{Connections, Raw};
 use super::sign::{encode, sid_of};
@@ -268,10 +268,8 @@ impl Running<'_> {
         for line in normalise::set_cookies(&reply) {
             self.jars[request.client].keep(&line);
         }
-        let secrets = self.case.secrets();
-        let secret = secrets.first().map(Vec::as_slice).unwrap_or_default();
-        let session = Session { name: self.case.cookie_name(), secret };
-        let answer = normalise::answer(&reply, &request.ops, &session, &mut self.symbols);
+        let sessions = self.case.sessions();
+        let answer = normalise::answer(&reply, &request.ops, &sessions, &mut self.symbols);
         Ok(Answer { during, ..answer })
     }
 

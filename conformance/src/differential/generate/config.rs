@@ -96,7 +96,7 @@ pub(super) fn over_tls(seed: u64, config: &mut Map<String, Value>) {
     }
 }
 
-/// One configuration in ten has another layer around it: of another path, on a memory store of its own, under the same name and
+/// One configuration in ten has another layer around it: of another path, on a memory store of its own, at first under the same name and
 /// secret, so that each may get the cookie of the other. Drawn apart from the rest as well.
 pub(super) fn within_another(seed: u64, config: &mut Map<String, Value>) {
     let mut rng = Rng::new(seed ^ 0x006f_7574_6572);
@@ -126,6 +126,21 @@ pub(super) fn within_another(seed: u64, config: &mut Map<String, Value>) {
     }
     outer.insert("cookie".to_owned(), cookie);
     config.insert("outer".to_owned(), outer.into());
+}
+
+/// Half of the layers around have a name, a secret or both of their own, and some leave nothing to the other.
+pub(super) fn unlike_the_other(seed: u64, config: &mut Map<String, Value>) {
+    let mut rng = Rng::new(seed ^ 0x0075_6e6c_696b_6500);
+    let Some(outer) = config.get_mut("outer") else { return };
+    if rng.percent(35) {
+        outer["name"] = rng.pick(&["outer.sid", "connect.sid"]).into();
+    }
+    if rng.percent(35) {
+        outer["secret"] = rng.pick(&[json!("the outer secret"), json!(["the outer secret", "keyboard cat"])]);
+    }
+    if rng.percent(15) {
+        outer["cookie"]["path"] = PATHS[0].into();
+    }
 }
 
 /// What the sessions of a layer around live: most often as long as the others, whose end the case's clock comes to.

@@ -45,6 +45,7 @@ pub(super) fn case(seed: u64, programs: usize, clock: bool, least: i64) -> Case 
     // Of two programs in turns each would have another outer store.
     if programs == 1 {
         config::within_another(seed, &mut config);
+        config::unlike_the_other(seed, &mut config);
     }
     let starts_at = clock.then(|| time::start(seed));
     let pace = starts_at.map(|start| Pace::random(&mut rng, &mut config, start, least));
