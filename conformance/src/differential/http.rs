@@ -40,6 +40,10 @@ pub(super) fn exchange(
     headers: &[(&str, Vec<u8>)],
 ) -> Result<Reply, ureq::Error> {
     let mut request = Request::builder().method(method).uri(url);
+    if matches!(method, "PATCH" | "POST" | "PUT") {
+        // Else the end of a chunked body goes out by itself, and a server that has answered by then closes the connection.
+        request = request.header("content-length", "0");
+    }
     for (name, value) in headers {
         request = request.header(*name, value.as_slice());
     }

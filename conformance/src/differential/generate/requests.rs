@@ -82,6 +82,7 @@ pub(super) fn random(
             .into_iter()
             .flatten()
             .any(|layer| layer.get("resave") != Some(&Value::Bool(false))),
+        counts_reads: config.contains_key("storeFails"),
         pace,
     };
     let mut requests: Vec<_> = (0..12 + rng.below(10))
@@ -109,6 +110,8 @@ struct Scene<'a> {
     proxy: bool,
     /// The path of another layer around.
     outer: Option<&'a str>,
+    /// Which of the store's calls fails is a matter of their number.
+    counts_reads: bool,
     /// What is unchanged is written all the same.
     resaves: bool,
     pace: Option<&'a Pace>,
@@ -281,7 +284,11 @@ impl Scene<'_> {
             32 => Cookies::NotUtf8,
             33 => Cookies::NotUtf8Beside,
             34 => Cookies::Oversized(rng.pick(&[4096, 20_000])),
-            35 => Cookies::OversizedSid(rng.pick(&[200, 4096, 20_000])),
+            35 => {
+                let size = rng.pick(&[200, 4096, 20_000]);
+                // Longer ones are refused here before the store is asked, whose calls are counted then.
+                Cookies::OversizedSid(if self.counts_reads { 200 } else { size })
+            }
             36..=38 => Cookies::Both(rng.below(SINGLE.len()), rng.below(SINGLE.len())),
             39..=41 => Cookies::Apart(rng.below(SINGLE.len()), rng.below(SINGLE.len())),
             _ => Cookies::Beside(rng.pick(&[500, 4000])),
