@@ -192,7 +192,7 @@ async fn end<B>(
     }
 }
 
-/// The error's own response carries the cookies.
+/// The error's own response carries the cookies. An error makes it anew whenever it is asked, and so it is kept in another one.
 fn with_cookies(error: actix_web::Error, cookies: &[String]) -> actix_web::Error {
     if cookies.is_empty() {
         return error;
