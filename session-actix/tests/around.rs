@@ -195,24 +195,6 @@ fn a_time_out_below_ends_the_handler_and_one_above_is_as_a_client_that_has_gone(
     });
 }
 
-#[test]
-fn an_answer_without_a_body_brings_the_cookie_too() {
-    run(async {
-        let store = Arc::new(MemoryStore::new());
-        let not_modified = async |session: Session| {
-            session.insert("seen", true)?;
-            Ok::<_, SessionError>(HttpResponse::new(StatusCode::NOT_MODIFIED))
-        };
-        let app = App::new().route("/", web::head().to(counts)).route("/same", web::get().to(not_modified));
-        let app = server::init_service(app.wrap(middleware(options(&store)))).await;
-        let head = server::TestRequest::default().method(actix_web::http::Method::HEAD).to_request();
-        for (request, status) in [(head, 200), (server::TestRequest::with_uri("/same").to_request(), 304)] {
-            let response = app.call(request).await.unwrap();
-            assert!(response.status() == status && response.headers().contains_key("set-cookie"));
-        }
-    });
-}
-
 /// Many megabytes go through piece by piece; and what is set meanwhile is saved by those who say so.
 #[test]
 fn a_body_is_streamed_and_what_changes_meanwhile_is_saved_explicitly() {

@@ -10,12 +10,16 @@ use std::sync::Arc;
 use actix_web::{
     App as Application, Error as ActixError, HttpResponse,
     body::{BoxBody, MessageBody},
-    dev::{Service, ServiceResponse},
-    error, test as server,
+    dev::{Service, ServiceRequest, ServiceResponse},
+    error,
+    middleware::{Next, from_fn},
+    test as server, web,
 };
 use session_actix::{Session, SessionError, SessionExt, SessionMiddleware};
-use session_core::MemoryStore;
-use session_testkit::{App, Body, CANARY, Captured, FailingStore, Request, Response, adapter::Layers};
+use session_core::{CookieOptions, MemoryStore, OnDisconnect, Options};
+use session_testkit::{
+    App, Body, CANARY, Captured, FailingStore, GatedStore, Request, Response, adapter::Layers,
+};
 
 use routes::{layered, routes};
 
@@ -76,7 +80,7 @@ fn a_missing_layer_is_an_error_that_tells_the_log_what_to_add() {
 fn a_missing_middleware_is_told_behind_an_option_too() {
     session_testkit::run(async {
         let is_some = async |session: Option<Session>| session.is_some().to_string();
-        let app = Application::new().route("/option", actix_web::web::get().to(is_some));
+        let app = Application::new().route("/option", web::get().to(is_some));
         let app = Actix(server::init_service(app).await);
         let log = Captured::begin();
         assert_eq!(app.send(Request::get("/option")).await.body, "false");
@@ -85,13 +89,87 @@ fn a_missing_middleware_is_told_behind_an_option_too() {
     });
 }
 
+/// It is none there, and nobody is told.
+#[test]
+fn an_option_outside_the_cookies_path_is_none() {
+    session_testkit::run(async {
+        let is_some = async |session: Option<Session>| session.is_some().to_string();
+        let options = Options::new("keyboard cat").cookie(CookieOptions::new().path("/shop"));
+        let sessions = SessionMiddleware::new(options.store(MemoryStore::new())).unwrap();
+        let app = Application::new().route("/option", web::get().to(is_some)).wrap(sessions);
+        let app = Actix(server::init_service(app).await);
+        let log = Captured::begin();
+        assert_eq!(app.send(Request::get("/option")).await.body, "false");
+        assert!(log.lines("ERROR").is_empty(), "{}", log.text());
+    });
+}
+
+/// Passes on what a call on the session failed with: an error, and no response.
+async fn mistaken(
+    request: ServiceRequest,
+    next: Next<impl MessageBody>,
+) -> Result<ServiceResponse, ActixError> {
+    let session = request.session().await?.unwrap();
+    next.call(request).await?;
+    session.insert("user", "tj").map_err(SessionError::from)?;
+    session.get::<u32>("user").map_err(SessionError::from)?;
+    Err(error::ErrorImATeapot("it is no number"))
+}
+
+/// Nobody makes a response of the first where the save fails too.
+#[test]
+fn an_error_of_an_inner_middleware_is_told_beside_that_of_the_save() {
+    session_testkit::run(async {
+        let store = FailingStore::new(MemoryStore::new());
+        store.fail_writes(true);
+        let options = Options::new("keyboard cat").store(Arc::clone(&store));
+        let sessions = SessionMiddleware::new(options).unwrap();
+        let app = Application::new().configure(routes).wrap(from_fn(mistaken)).wrap(sessions);
+        let app = Actix(server::init_service(app).await);
+        let log = Captured::begin();
+        assert_eq!(app.send(Request::get("/none")).await.status, 503);
+        let told = log.lines("ERROR");
+        assert!(told.len() == 2 && told.iter().any(|line| line.contains("\"user\"")), "{}", log.text());
+        assert!(told.iter().any(|line| line.contains(CANARY)), "{}", log.text());
+    });
+}
+
+/// Nor where the client has gone.
+#[test]
+fn an_error_of_an_inner_middleware_is_told_where_nobody_waits_any_more() {
+    session_testkit::run(async {
+        let store = GatedStore::new(MemoryStore::new());
+        let options =
+            Options::new("keyboard cat").on_disconnect(OnDisconnect::Finish).store(Arc::clone(&store));
+        let sessions = SessionMiddleware::new(options).unwrap();
+        let app = Application::new().configure(routes).wrap(from_fn(mistaken)).wrap(sessions);
+        let app = Actix(server::init_service(app).await);
+        let log = Captured::begin();
+        actix_web::rt::spawn(async move {
+            let mut response = Box::pin(app.send(Request::get("/none")));
+            while !store.is_waited_at() {
+                assert!(futures_util::poll!(&mut response).is_pending());
+                tokio::task::yield_now().await;
+            }
+            drop(response);
+            store.open();
+        })
+        .await
+        .unwrap();
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        let told = log.lines("ERROR");
+        assert!(told.len() == 1 && told[0].contains("\"user\""), "{}", log.text());
+    });
+}
+
 #[test]
 fn an_error_can_have_a_page_of_the_applications_own() {
     session_testkit::run(async {
         for express in [false, true] {
-            let new = session_core::Options::new("keyboard cat");
-            let options =
-                if express { session_core::Options::express("keyboard cat").name("sid") } else { new };
+            let new = Options::new("keyboard cat");
+            let options = if express { Options::express("keyboard cat").name("sid") } else { new };
             let store = FailingStore::new(MemoryStore::new());
             let sessions = SessionMiddleware::new(options.store(Arc::clone(&store))).unwrap();
             let page = |response: ServiceResponse<_>| {
@@ -130,7 +208,7 @@ fn handles_are_usable_on_every_thread() {
 #[test]
 fn an_error_of_an_inner_middleware_is_no_reason_not_to_save() {
     session_testkit::run(async {
-        let sessions = SessionMiddleware::new(session_core::Options::new("keyboard cat")).unwrap();
+        let sessions = SessionMiddleware::new(Options::new("keyboard cat")).unwrap();
         let app = Application::new()
             .configure(routes)
             .wrap_fn(|request, service| {
@@ -158,7 +236,7 @@ fn an_error_of_an_inner_middleware_is_no_reason_not_to_save() {
 fn an_error_of_an_inner_middleware_and_of_the_store_leaves_the_visitor_the_session() {
     session_testkit::run(async {
         let store = FailingStore::new(MemoryStore::new());
-        let options = session_core::Options::new("keyboard cat").store(Arc::clone(&store));
+        let options = Options::new("keyboard cat").store(Arc::clone(&store));
         let sessions = SessionMiddleware::new(options).unwrap();
         let app = Application::new()
             .configure(routes)

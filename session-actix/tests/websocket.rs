@@ -2,13 +2,17 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use actix_web::{App, Error, HttpRequest, HttpResponse, HttpServer, rt, web};
 use actix_ws::Message;
 use futures_util::{SinkExt, StreamExt};
 use session_actix::{Session, SessionMiddleware};
 use session_core::{AdminStore, MemoryStore, Options};
+use session_testkit::Captured;
 use tokio_tungstenite::tungstenite::{self, client::IntoClientRequest};
 
 async fn upgrade(session: Session, request: HttpRequest, body: web::Payload) -> Result<HttpResponse, Error> {
@@ -17,15 +21,19 @@ async fn upgrade(session: Session, request: HttpRequest, body: web::Payload) -> 
     rt::spawn(async move {
         while let Some(Ok(Message::Text(word))) = messages.next().await {
             session.insert("word", word.to_string()).unwrap();
-            session.save().await.unwrap();
-            socket.text("saved").await.unwrap();
+            let forgets = word == "forget";
+            if !forgets {
+                session.save().await.unwrap();
+            }
+            socket.text(if forgets { "set" } else { "saved" }).await.unwrap();
         }
     });
     Ok(response)
 }
 
 #[actix_web::test]
-async fn a_websocket_saves_for_itself() {
+async fn a_websocket_saves_for_itself_or_is_told_that_it_has_not() {
+    let log = Captured::begin_for_all_threads();
     let store = Arc::new(MemoryStore::new());
     let sessions = SessionMiddleware::new(Options::new("keyboard cat").store(Arc::clone(&store))).unwrap();
     let app = move || App::new().route("/talk", web::get().to(upgrade)).wrap(sessions.clone());
@@ -38,10 +46,22 @@ async fn a_websocket_saves_for_itself() {
     let url = format!("ws://{address}/talk");
     let (mut socket, response) = tokio_tungstenite::connect_async(&url).await.unwrap();
     let cookie = response.headers()["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
-    for word in ["hello", "world"] {
+    for (word, answer) in [("hello", "saved"), ("world", "saved"), ("forget", "set")] {
         socket.send(tungstenite::Message::text(word)).await.unwrap();
-        assert_eq!(socket.next().await.unwrap().unwrap().to_text().unwrap(), "saved");
+        assert_eq!(socket.next().await.unwrap().unwrap().to_text().unwrap(), answer);
     }
+    assert_eq!(log.lines("WARN"), Vec::<String>::new());
+    socket.close(None).await.unwrap();
+    drop(socket);
+    let begun = Instant::now();
+    while log.lines("WARN").is_empty() {
+        assert!(
+            begun.elapsed() < Duration::from_secs(20),
+            "the log was to say that the last word is not saved"
+        );
+        rt::time::sleep(Duration::from_millis(1)).await;
+    }
+    assert!(log.text().contains("changes of a session are dropped"), "{}", log.text());
     let mut words = Vec::new();
     store.all(&mut |_, record| words.push(record.data.get("word").map(str::to_owned))).await.unwrap();
     assert_eq!(words, [Some("\"world\"".to_owned())]);

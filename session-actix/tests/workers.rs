@@ -3,22 +3,18 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::mpsc;
 
 use actix_web::{App, HttpServer, rt::System, web};
 use session_actix::{Session, SessionError, SessionMiddleware};
-use session_core::Options;
-use session_testkit::{Browser, run};
+use session_core::{MemoryStore, Options};
+use session_testkit::{Browser, Captured, run};
 use test_support::sockets::{Protocol, Socket};
 
 async fn counts(session: Session) -> Result<String, SessionError> {
     let count = session.get::<u32>("count")?.unwrap_or(0) + 1;
     session.insert("count", count)?;
     Ok(count.to_string())
-}
-
-fn middleware() -> SessionMiddleware {
-    SessionMiddleware::new(Options::new("keyboard cat")).unwrap()
 }
 
 /// Two workers, which connections come to in turns.
@@ -51,35 +47,17 @@ async fn six_visits(app: &Socket) -> Vec<String> {
 
 #[test]
 fn workers_that_make_their_own_sessions_are_told() {
-    let log = Arc::new(Mutex::new(Vec::new()));
-    let written = Arc::clone(&log);
-    let subscriber = tracing_subscriber::fmt()
-        .with_ansi(false)
-        .with_writer(move || Written(Arc::clone(&written)))
-        .finish();
-    tracing::subscriber::set_global_default(subscriber).unwrap();
-    let told = || String::from_utf8(log.lock().unwrap().clone()).unwrap().matches("a second default").count();
-
+    let log = Captured::begin_for_all_threads();
+    let told = || log.text().matches("a second default").count();
     run(async {
-        let shared = middleware();
+        let options = || Options::new("keyboard cat");
+        let shared = SessionMiddleware::new(options().store(MemoryStore::new())).unwrap();
         let app = served(move || shared.clone());
         assert_eq!(six_visits(&app).await, ["1", "2", "3", "4", "5", "6"]);
         assert_eq!(told(), 0);
 
-        let app = served(middleware);
+        let app = served(move || SessionMiddleware::new(options()).unwrap());
         assert_ne!(six_visits(&app).await, ["1", "2", "3", "4", "5", "6"], "each worker counts for itself");
-        assert!(told() >= 1, "{}", String::from_utf8_lossy(&log.lock().unwrap()));
+        assert_eq!(told(), 1, "of two workers the second: {}", log.text());
     });
-}
-
-struct Written(Arc<Mutex<Vec<u8>>>);
-
-impl std::io::Write for Written {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
 }

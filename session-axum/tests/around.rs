@@ -221,24 +221,6 @@ async fn load_shedding_and_buffers_may_be_above_and_below() {
     }
 }
 
-/// Without a body as with one: the head brings the cookie.
-#[tokio::test]
-async fn an_answer_without_a_body_brings_the_cookie_too() {
-    let store = Arc::new(MemoryStore::new());
-    let not_modified = async |session: Session| {
-        session.insert("seen", true).map_err(SessionError::from)?;
-        Ok::<_, SessionError>(StatusCode::NOT_MODIFIED)
-    };
-    let app = counts().route("/same", get(not_modified)).layer(layer(options(&store)));
-    let head = Request::builder().method(Method::HEAD).body(Body::empty()).unwrap();
-    let same = Request::builder().uri("/same").body(Body::empty()).unwrap();
-    for (request, status) in [(head, 200), (same, 304)] {
-        let response = app.clone().oneshot(request).await.unwrap();
-        assert!(response.status() == status && cookie_of(&response).is_some());
-        assert!(response.into_body().collect().await.unwrap().to_bytes().is_empty());
-    }
-}
-
 /// Many megabytes go through piece by piece, and trailers behind them.
 #[tokio::test]
 async fn a_body_of_many_megabytes_is_streamed_with_its_trailers() {

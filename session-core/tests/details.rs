@@ -1337,6 +1337,37 @@ fn the_words_of_a_stored_cookie_are_read_in_any_case() {
     assert!(sent[0].ends_with("; Priority=High; SameSite=Lax"), "{sent:?}");
 }
 
+/// No app writes them. JavaScript sends `Path=5`, fails at `sameSite`, and its request hangs at the lifetime that is a text.
+#[test]
+fn odd_values_of_a_stored_cookie_are_kept_and_not_sent() {
+    for (odd, kept) in [
+        (r#""originalMaxAge":null,"expires":null,"path":5"#, r#""path":5"#),
+        (r#""originalMaxAge":null,"expires":null,"sameSite":"foo""#, r#""sameSite":"foo""#),
+        (r#""originalMaxAge":"60000","expires":1"#, r#""originalMaxAge":"60000","expires":1"#),
+        (
+            r#""originalMaxAge":"60000","expires":"Thu, 01 Jan 2026 00:00:00 GMT""#,
+            r#""originalMaxAge":"60000","expires":"Thu, 01 Jan 2026 00:00:00 GMT""#,
+        ),
+    ] {
+        let record = Record::parse(format!(r#"{{"cookie":{{{odd}}},"n":1}}"#)).unwrap();
+        let (sid, store) = (Sid::random(), Arc::new(MemoryStore::new()));
+        done(store.set(&sid, &record, &Expect::Nothing)).unwrap();
+        let options = Options::express("keyboard cat").name("sid").rolling(true).store(Arc::clone(&store));
+        let sessions = options.build().unwrap();
+        let exchange = sessions.exchange();
+        let line = common::cookie(&sid);
+        let headers = |visit: &mut dyn FnMut(&str, &[u8])| visit("cookie", line.as_bytes());
+        let session = done(exchange.session(&RequestInfo::new("/", false, &headers))).unwrap().unwrap();
+        session.insert("n", 2).unwrap();
+        let sent = done(exchange.end()).unwrap();
+        assert!(sent.len() == 1 && !sent[0].contains("5;") && !sent[0].contains("foo"), "{sent:?}");
+        assert!(!sent[0].contains("Expires") && !sent[0].contains("SameSite"), "{sent:?}");
+        let held = done(store.get(&sid)).unwrap().unwrap().record;
+        assert_eq!(held.data.get("n"), Some("2"));
+        assert!(held.to_json().contains(kept), "{}", held.to_json());
+    }
+}
+
 #[test]
 fn debug_shows_no_data_and_no_id() {
     const CANARY: &str = "swordfish";

@@ -83,11 +83,11 @@ impl<M: 'static> Fairing for SessionFairing<M> {
         }
         let exchange = self.sessions.exchange_below::<M>(around.as_ref());
         let failed = carried(request).failed.take().filter(|_| around.is_some());
-        *carried(request) = Carried { exchange: Some(exchange.clone()), failed, outside: None };
+        *carried(request) = Carried { exchange: Some(exchange.clone()), failed };
         if self.sessions.reads_on_arrival() {
             let session = describe(request, |info| exchange.session(info));
             if let Err(error) = session.await {
-                let status = SessionError(Failure::told(error)).status();
+                let status = Status::new(error.status());
                 // The first that fails is the one that is answered.
                 carried(request).failed.get_or_insert(status);
             }
@@ -95,8 +95,6 @@ impl<M: 'static> Fairing for SessionFairing<M> {
     }
 
     async fn on_response<'r>(&self, request: &'r Request<'_>, response: &mut Response<'r>) {
-        let outside = carried(request).outside.take();
-        outside.filter(|error| error.status() == response.status()).iter().for_each(|error| _ = error.tell());
         let around = exchange(request);
         let Some(exchange) = around.as_ref().and_then(|around| around.begun_by::<M>(&self.sessions)) else {
             return;
@@ -123,8 +121,6 @@ struct Carried {
     exchange: Option<Exchange>,
     /// The status that the request ends with before its handler runs. A fairing cannot end it: a route that comes first does.
     failed: Option<Status>,
-    /// A guard outside the cookie's path: a route may take that for an answer, and the log is told only where it was the response's.
-    outside: Option<SessionError>,
 }
 
 fn carried<'r>(request: &'r Request<'_>) -> MutexGuard<'r, Carried> {
@@ -192,8 +188,8 @@ session_core::extractor! {
     /// The session of the request, as a request guard. All that it can do stands at [`SessionHandle`], which it is behind `Deref`. `M` is
     /// the marker of its fairing, where there are [several](SessionFairing::marked). Catchers get it with `request.guard::<Session>()`.
     ///
-    /// Beware of `Option<Session>`, which Rocket makes of every guard: it is `None` also when the store failed. Where a
-    /// request may be outside the cookie's path, take [`MaybeSession`].
+    /// Beware of `Option<Session>`, which Rocket makes of every guard: it is `None` also when the store failed, and the log is told of an
+    /// error outside the cookie's path too. Where a request may be there, take [`MaybeSession`].
     pub struct Session(SessionHandle);
 }
 
@@ -202,7 +198,7 @@ impl<'r, M: 'static> FromRequest<'r> for Session<M> {
     type Error = SessionError;
 
     async fn from_request(request: &'r Request<'_>) -> Outcome<Self, SessionError> {
-        guarded(request, present::<M>(request).await.map(Self::from))
+        guarded(present::<M>(request).await.map(Self::from))
     }
 }
 
@@ -216,7 +212,7 @@ impl<'r, M: 'static> FromRequest<'r> for MaybeSession<M> {
     type Error = SessionError;
 
     async fn from_request(request: &'r Request<'_>) -> Outcome<Self, SessionError> {
-        guarded(request, session_of::<M>(request).await.map(Self::from))
+        guarded(session_of::<M>(request).await.map(Self::from))
     }
 }
 
@@ -232,7 +228,7 @@ impl<'r, T: SessionData, M: 'static> FromRequest<'r> for TypedSession<T, M> {
     type Error = SessionError;
 
     async fn from_request(request: &'r Request<'_>) -> Outcome<Self, SessionError> {
-        guarded(request, present::<M>(request).await.map(|session| session.typed().into()))
+        guarded(present::<M>(request).await.map(|session| session.typed().into()))
     }
 }
 
@@ -240,13 +236,9 @@ async fn present<M: 'static>(request: &Request<'_>) -> Result<SessionHandle, Ses
     session_of::<M>(request).await?.ok_or_else(|| Error::OutsidePath.into())
 }
 
-fn guarded<T>(request: &Request<'_>, session: Result<T, SessionError>) -> Outcome<T, SessionError> {
+fn guarded<T>(session: Result<T, SessionError>) -> Outcome<T, SessionError> {
     match session {
         Ok(session) => Outcome::Success(session),
-        Err(error) if matches!(error.error(), Error::OutsidePath) => {
-            carried(request).outside = Some(error.clone());
-            Outcome::Error((error.status(), error))
-        }
         Err(error) => Outcome::Error((error.tell(), error)),
     }
 }
@@ -282,10 +274,6 @@ session_core::session_error! {
 impl SessionError {
     fn tell(&self) -> Status {
         Status::new(self.0.tell())
-    }
-
-    fn status(&self) -> Status {
-        Status::new(self.error().status())
     }
 }
 

@@ -15,8 +15,8 @@ use rocket::{
     local::asynchronous::Client,
     routes,
 };
-use session_core::{Error, MemoryStore, Options};
-use session_rocket::{Session, SessionError, SessionFairing, session};
+use session_core::{CookieOptions, Error, MemoryStore, Options};
+use session_rocket::{Session, SessionFairing, session};
 use session_testkit::{App, Body, Browser, Captured, FailingStore, Request, Response, adapter::Layers};
 
 use crate::routes::{custom, layered};
@@ -72,8 +72,6 @@ fn a_missing_layer_is_an_error_that_tells_the_log_what_to_add() {
         let told = log.lines("ERROR");
         assert!(told.len() == 1 && told[0].contains("add .attach(SessionFairing"), "{told:?}");
         assert_eq!(app.send(Request::get("/none")).await.body, "none");
-        // Rocket logs a guard's error in its own log, by this.
-        assert!(format!("{:?}", SessionError::from(Error::OutsidePath)).contains("widen cookie.path"));
     });
 }
 
@@ -108,6 +106,44 @@ fn handles_are_usable_on_every_thread() {
     fn assert<T: Clone + Send + Sync + 'static>() {}
     assert::<Session>();
     assert::<SessionFairing>();
+}
+
+#[get("/option")]
+fn option(session: Option<Session>) -> &'static str {
+    if session.is_some() { "some" } else { "none" }
+}
+
+/// A guard does not know that a route takes its error for an answer; [`MaybeSession`](session_rocket::MaybeSession) does.
+#[test]
+fn an_option_outside_the_cookies_path_is_none_and_told() {
+    session_testkit::run(async {
+        let options = Options::new("keyboard cat").cookie(CookieOptions::new().path("/shop"));
+        let sessions = SessionFairing::new(options.store(MemoryStore::new())).unwrap();
+        let app = local(rocket().mount("/", routes![option]).attach(sessions)).await;
+        for (path, times) in [("/option", 1), ("/optional", 0)] {
+            let log = Captured::begin();
+            assert_eq!(app.send(Request::get(path)).await.body, "none");
+            assert_eq!(log.lines("ERROR").len(), times, "{path}: {}", log.text());
+        }
+    });
+}
+
+/// Whatever status a catcher puts in the place of the guard's.
+#[test]
+fn a_session_outside_the_cookies_path_is_told_also_where_a_catcher_answers() {
+    #[catch(500)]
+    fn elsewhere() -> (Status, &'static str) {
+        (Status::Ok, "elsewhere")
+    }
+    session_testkit::run(async {
+        let options = Options::new("keyboard cat").cookie(CookieOptions::new().path("/shop"));
+        let sessions = SessionFairing::new(options.store(MemoryStore::new())).unwrap();
+        let app = local(rocket().attach(sessions).register("/", catchers![elsewhere])).await;
+        let log = Captured::begin();
+        let response = app.send(Request::get("/count")).await;
+        assert_eq!((response.status, response.body.as_str()), (200, "elsewhere"));
+        assert_eq!(log.lines("ERROR").len(), 1, "{}", log.text());
+    });
 }
 
 #[test]

@@ -11,6 +11,7 @@
 //! | `/stream/…` | as *answer*, but streams the text in several pieces, and behind them what [`meanwhile`] answers |
 //! | `/megabytes/…` | as *answer*, but behind the text [`MEGABYTES`] times [`megabyte`] are streamed |
 //! | `/upload/…` | by `POST`: reads the body piece by piece, and answers its length, a space, and then as *answer* |
+//! | `/nothing/…` | as *answer*, but with status 204, and without the text |
 //! | `/unchanged/…` | as *answer*, but with status 304, and without the text |
 //! | `/panics/…` | as *answer*, but then panics |
 //! | `/error/…` | as *answer*, but then fails with an error of the framework, status 400 |
@@ -475,7 +476,7 @@ contract! {
         assert_eq!(text(&mut browser, &app, "/none").await, "none");
     }
 
-    async fn what_ends_a_request_is_logged_once_with_its_cause(open) {
+    async fn what_ends_a_request_is_logged_with_its_cause_once_for_each_failure(open) {
         let store = FailingStore::new(MemoryStore::new());
         let app = app(open, new(Arc::clone(&store))).await;
         let mut browser = Browser::new();

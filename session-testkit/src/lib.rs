@@ -171,9 +171,9 @@ macro_rules! adapter_contract {
     ($app:expr) => {
         $crate::shared_adapter_tests!($app);
         $crate::adapter_tests!($app;
-            a_session_outside_the_cookies_path_is_told_only_where_it_ends_the_request,
+            a_session_outside_the_cookies_path_is_told_where_it_ends_the_request,
             what_is_set_while_the_body_is_sent_and_not_saved_is_told,
-            what_ends_a_request_is_logged_once_with_its_cause,
+            what_ends_a_request_is_logged_with_its_cause_once_for_each_failure,
             a_session_that_cannot_be_read_on_arrival_is_told_once,
             a_proxy_is_believed_only_when_it_is_trusted,
             who_is_a_trusted_proxy_is_a_choice);
@@ -257,8 +257,8 @@ macro_rules! shared_adapter_tests {
             outside_the_cookies_path_there_is_no_session,
             outside_the_cookies_path_there_is_no_typed_session,
             an_answer_without_a_body_brings_the_cookie_too,
-            many_megabytes_are_sent_behind_the_cookie,
-            many_megabytes_are_received_before_the_session_is_saved,
+            many_megabytes_are_sent_and_the_session_is_saved,
+            many_megabytes_are_received_and_the_session_is_saved,
             what_changes_while_the_body_is_sent_is_saved_by_those_who_say_so,
             a_session_that_is_begun_while_the_body_is_sent_is_too_late,
             what_makes_ids_sees_the_method_and_the_query);

@@ -6,16 +6,16 @@ use std::{
 };
 
 use tracing::{
-    Dispatch,
+    Dispatch, Subscriber,
     subscriber::{DefaultGuard, NoSubscriber},
 };
 
 static SECOND: OnceLock<Dispatch> = OnceLock::new();
 
-/// Keeps what this thread logs, at every level, for as long as it lives.
+/// Keeps what this thread logs, at every level, for as long as it lives; or what the process does.
 pub struct Captured {
     log: Log,
-    _guard: DefaultGuard,
+    _guard: Option<DefaultGuard>,
 }
 
 #[derive(Clone, Default)]
@@ -28,13 +28,18 @@ impl Captured {
         // While there is one subscriber only, what another thread logs first is off for all.
         SECOND.get_or_init(|| Dispatch::new(NoSubscriber::new()));
         let log = Log::default();
-        let written = log.clone();
-        let subscriber = tracing_subscriber::fmt()
-            .with_max_level(tracing::Level::TRACE)
-            .with_ansi(false)
-            .with_writer(move || written.clone())
-            .finish();
-        Self { log, _guard: tracing::subscriber::set_default(subscriber) }
+        Self { _guard: Some(tracing::subscriber::set_default(log.subscriber())), log }
+    }
+
+    /// Of all threads, from now on and for ever: in a test file that has no other test.
+    ///
+    /// # Panics
+    /// The process has a subscriber already.
+    #[must_use]
+    pub fn begin_for_all_threads() -> Self {
+        let log = Log::default();
+        tracing::subscriber::set_global_default(log.subscriber()).expect("nobody else has asked");
+        Self { log, _guard: None }
     }
 
     /// All of it.
@@ -48,6 +53,17 @@ impl Captured {
     pub fn lines(&self, level: &str) -> Vec<String> {
         let level = format!(" {level} ");
         self.text().lines().filter(|line| line.contains(&level)).map(Into::into).collect()
+    }
+}
+
+impl Log {
+    fn subscriber(&self) -> impl Subscriber + Send + Sync + use<> {
+        let written = self.clone();
+        tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::TRACE)
+            .with_ansi(false)
+            .with_writer(move || written.clone())
+            .finish()
     }
 }
 

@@ -55,6 +55,7 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .route("/stream/{rest:.*}", web::get().to(streamed))
         .route("/megabytes/{rest:.*}", web::get().to(megabytes))
         .route("/upload/{rest:.*}", web::post().to(upload))
+        .route("/nothing/{rest:.*}", web::get().to(nothing))
         .route("/unchanged/{rest:.*}", web::get().to(unchanged))
         .route("/panics/{rest:.*}", web::get().to(panics))
         .route("/error/{rest:.*}", web::get().to(error))
@@ -128,6 +129,11 @@ async fn upload(session: Session, request: HttpRequest, mut body: Payload) -> An
         length += piece.unwrap().len();
     }
     Ok(format!("{length} {}", answer(&session, request.path()).await?))
+}
+
+async fn nothing(session: Session, request: HttpRequest) -> Answer<HttpResponse> {
+    answer(&session, request.path()).await?;
+    Ok(HttpResponse::NoContent().finish())
 }
 
 async fn unchanged(session: Session, request: HttpRequest) -> Answer<HttpResponse> {

@@ -33,6 +33,7 @@ pub(crate) fn routes() -> Router {
         .route("/stream/{*rest}", get(streamed))
         .route("/megabytes/{*rest}", get(megabytes))
         .route("/upload/{*rest}", post(upload))
+        .route("/nothing/{*rest}", get(nothing))
         .route("/unchanged/{*rest}", get(unchanged))
         .route("/panics/{*rest}", get(panics))
         .route("/error/{*rest}", get(error))
@@ -98,6 +99,11 @@ async fn upload(session: Session, uri: Uri, body: Body) -> Answer {
         length += piece.unwrap().len();
     }
     Ok(format!("{length} {}", answer(&session, uri.path()).await?))
+}
+
+async fn nothing(session: Session, uri: Uri) -> Answer<StatusCode> {
+    answer(&session, uri.path()).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 async fn unchanged(session: Session, uri: Uri) -> Answer<StatusCode> {

@@ -16,7 +16,7 @@ use crate::{
         typed::Change,
     },
     error::{CookieError, Error},
-    life::{Context, Life, decide::Presence, state::Few},
+    life::{Context, Life, decide::Presence, doubt::Few},
     options::{
         Options,
         cookie_options::CookieOptions,

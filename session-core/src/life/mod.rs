@@ -5,14 +5,18 @@
 //! mark that a write is on its way. So whoever drives an operation may drop it anywhere: what was known before is still
 //! true.
 //!
-//! - `state`: what is known, and what each event changes
+//! - `state`: what is known, and what each event changes; of it `held`: a record and its end, `doubt`: what may be stored without an
+//!   answer, `leftovers`: what is still to be destroyed
 //! - `operation`: which questions each operation asks, in which order
 //! - `decide`: what the end of a request writes and sends
 //! - `merge`: how two requests that changed one session both keep what they did
 //! - `limits`: how large a session may be
 
 pub(crate) mod decide;
+pub(crate) mod doubt;
 pub(crate) mod fault;
+mod held;
+mod leftovers;
 pub(crate) mod limits;
 pub(crate) mod merge;
 pub(crate) mod operation;

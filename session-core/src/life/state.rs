@@ -6,13 +6,14 @@
 
 use std::sync::Arc;
 
-use smallvec::SmallVec;
-
 use super::{
     Context,
     decide::{CONFIRMED_FOR, Facts, Presence, Saved, Writer, kept_to},
+    doubt::{Doubt, Few},
     fault::{Fault, planted},
-    merge::{UNKNOWN, changed_keys, either, merge},
+    held::{Held, ROUNDED, Renewed, Span, is_whole},
+    leftovers::Leftovers,
+    merge::{changed_keys, either, merge},
 };
 use crate::{
     options::policy::{Attributes, CookieRenewal, ExplicitSave},
@@ -27,15 +28,6 @@ use crate::{
     },
 };
 
-/// So many writes without an answer are remembered one by one.
-const DOUBTED: usize = 4;
-
-/// By so much, in milliseconds, a store may round an expiry.
-const ROUNDED: Millis = 1_000;
-
-/// Data that were sent and may be stored: most often of one write, for which nothing is allocated.
-pub(crate) type Few = SmallVec<[Arc<Data>; 1]>;
-
 #[derive(Clone)]
 #[cfg_attr(test, derive(Hash))]
 pub(crate) struct Life {
@@ -47,15 +39,8 @@ pub(crate) struct Life {
     /// What the store held then.
     base: Arc<Data>,
     cookie: Cookie,
-    /// What the handler saw when writes were sent whose answers never came, oldest first: they may have stored what was
-    /// changed back since.
-    doubted: Few,
-    /// What atomic changes may have stored, of which no answer came.
-    made: Option<Arc<Data>>,
-    /// The same, without the last one.
-    made_before: Option<Arc<Data>>,
-    /// And the last few of them one by one, for who asks which keys they may have put.
-    made_each: Few,
+    /// What may be stored since, without an answer.
+    doubt: Doubt,
     /// The handler set cookie attributes in this request …
     cookie_changed: bool,
     /// … and these have not been stored since.
@@ -88,10 +73,7 @@ pub(crate) struct Life {
     /// A write has kept back a part of the lifetime, which the end of the request is to give: by a write as well, since there
     /// are stores whose touch does nothing.
     has_kept_back: bool,
-    /// Ids under which this request may have left a record that is to be destroyed before the response.
-    pub(super) leftovers: Vec<Sid>,
-    /// Of these the ids that were never a session's, as far as anybody was told.
-    nobodys: Vec<Sid>,
+    pub(super) leftovers: Leftovers,
     /// The version that a call expects which was given up, and may still arrive.
     fence: Option<Version>,
     /// The version that the call expects which is out.
@@ -134,35 +116,6 @@ pub(crate) enum Standing {
 pub(crate) enum Before {
     Fresh { tried: Few },
     Held(Held),
-}
-
-/// A record that is held.
-#[derive(Clone, PartialEq)]
-#[cfg_attr(test, derive(Hash))]
-pub(crate) struct Held {
-    pub(super) version: Version,
-    /// `None`: that is the store's to say, and it was not asked yet.
-    span: Option<Span>,
-}
-
-/// How long a record is held.
-#[derive(Clone, Copy, PartialEq)]
-#[cfg_attr(test, derive(Hash))]
-struct Span {
-    /// Until when at most; `None`: for ever.
-    until: Option<Millis>,
-    /// And by so much less, perhaps: the store took so long to say it.
-    slack: Millis,
-    /// How long a touch would hold it; `None`: for ever.
-    lifetime: Option<Millis>,
-}
-
-/// When the record got its whole lifetime, and when it so ends; `None`: the cookie has no date.
-#[derive(Clone, Copy)]
-#[cfg_attr(test, derive(Hash))]
-struct Renewed {
-    at: Millis,
-    end: Option<Millis>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -212,10 +165,7 @@ impl Life {
             standing: Standing::Fresh { tried: Few::new() },
             view: Arc::clone(&data),
             base: Arc::clone(&data),
-            doubted: Few::new(),
-            made: None,
-            made_before: None,
-            made_each: Few::new(),
+            doubt: Doubt::default(),
             cookie,
             cookie_changed: false,
             cookie_unsaved: Differing::default(),
@@ -233,8 +183,7 @@ impl Life {
             cookie_in_doubt: false,
             expiry_in_doubt: false,
             has_kept_back: false,
-            leftovers: Vec::new(),
-            nobodys: Vec::new(),
+            leftovers: Leftovers::default(),
             fence: None,
             expected: None,
             has_lost_a_call: false,
@@ -292,19 +241,19 @@ impl Life {
     }
 
     pub(crate) fn insert(&mut self, key: &str, json: Box<str>) {
-        self.says(key);
+        self.doubt.says(&[key]);
         self.data_mut().insert(key, json);
     }
 
     /// Answers whether it was there.
     pub(crate) fn remove(&mut self, key: &str) -> bool {
-        self.says(key);
+        self.doubt.says(&[key]);
         self.view.contains(key) && self.data_mut().remove(key)
     }
 
     /// What each of the atomic changes may have stored that are in doubt.
     pub(crate) fn made(&self) -> Few {
-        if self.made.is_some() { self.made_each.clone() } else { Few::new() }
+        self.doubt.made()
     }
 
     /// Many keys at once. What is `same` as the handler saw it is a change only while an atomic one is in doubt.
@@ -314,49 +263,17 @@ impl Life {
         put: &[(String, Box<str>)],
         same: &[(String, Box<str>)],
     ) {
-        let same = if self.made.is_some() { same } else { &[] };
+        let same = if self.doubt.has_made() { same } else { &[] };
         let keys = removed.iter().chain(put.iter().chain(same).map(|(key, _)| key));
-        self.says_all(&keys.map(String::as_str).collect::<Vec<_>>());
+        self.doubt.says(&keys.map(String::as_str).collect::<Vec<_>>());
         let removed: Vec<&str> = removed.iter().map(String::as_str).collect();
         let put: Vec<(&str, &str)> = put.iter().chain(same).map(|(key, json)| (&**key, &**json)).collect();
         self.data_mut().change(&removed, &put);
     }
 
     pub(crate) fn clear(&mut self) {
-        self.made_before = None;
-        if let Some(made) = self.made.take() {
-            // Not behind a call that is out, which may turn out to have done nothing.
-            match self.doubted.first_mut() {
-                Some(first) => *first = Arc::new(either(first, &made)),
-                None => self.doubted.push(made),
-            }
-        }
+        self.doubt.says_nothing_is_there();
         self.view = Arc::default();
-    }
-
-    /// What the handler says of a key is a change also where it is what it saw, if an atomic change may have stored something
-    /// else.
-    fn says(&mut self, key: &str) {
-        let Some(made) = &self.made else { return };
-        // All of them: that of a call that is out is forgotten when it turns out to have done nothing.
-        for seen in self.doubted.iter_mut().filter(|seen| made.get(key) != seen.get(key)) {
-            Arc::make_mut(seen).insert(key, UNKNOWN.into());
-        }
-    }
-
-    /// Of many keys.
-    fn says_all(&mut self, keys: &[&str]) {
-        let Some(made) = &self.made else { return };
-        for seen in &mut self.doubted {
-            let (mut made, mut before) = (made.lookup(), seen.lookup());
-            let differ = keys.iter().filter(|key| made.get(key) != before.get(key));
-            let differ: Vec<(&str, &str)> = differ.map(|key| (*key, UNKNOWN)).collect();
-            if !differ.is_empty() {
-                let mut unknown = (**seen).clone();
-                unknown.change(&[], &differ);
-                *seen = Arc::new(unknown);
-            }
-        }
     }
 
     pub(crate) fn cookie(&self) -> &Cookie {
@@ -407,9 +324,9 @@ impl Life {
         if self.presence != Presence::Present {
             return 0;
         }
-        let keys = if !self.doubted.is_empty() {
+        let keys = if !self.doubt.is_empty() {
             // Of what may be stored, too.
-            let all = self.doubted.iter().fold((*self.base).clone(), |all, one| either(&all, one));
+            let all = self.doubt.seen.iter().fold((*self.base).clone(), |all, one| either(&all, one));
             changed_keys(&all, &self.view)
         } else if Arc::ptr_eq(&self.base, &self.view) {
             0
@@ -531,7 +448,7 @@ impl Life {
     /// where that is made of the text. A cookie's date makes it differ; without one, the text of the record does: always in
     /// the new profile, and in Express's own only when there is such a call. A date that is kept stands still as well.
     pub(super) fn is_to_differ(&mut self, stamped: &Cookie, context: &Context<'_>) -> bool {
-        self.has_lost_a_call |= !self.doubted.is_empty() || self.fence.is_some();
+        self.has_lost_a_call |= !self.doubt.is_empty() || self.fence.is_some();
         let with_record = context.options.policies.cookie_renewal == CookieRenewal::WithRecord;
         // The last date that there is does not move either.
         let has_no_date = stamped.expires_at().is_none_or(|at| at >= date::LAST);
@@ -547,7 +464,7 @@ impl Life {
 
     /// Data that the store does not have, or may not have: a write without an answer may have stored other ones.
     fn has_changed_data(&self) -> bool {
-        !same(&self.base, &self.view) || self.doubted.iter().any(|seen| !same(seen, &self.view))
+        !same(&self.base, &self.view) || self.doubt.seen.iter().any(|seen| !same(seen, &self.view))
     }
 
     /// The store holds it, as far as this request knows.
@@ -678,35 +595,11 @@ impl Life {
         let held = self.span().and_then(|span| span.until);
         self.expiry_in_doubt |= held.is_none() || sent.stamped.expires_at() != held;
         self.cookie_sent |= !self.cookie_unsaved.is_nothing();
-        self.doubt(Arc::clone(&self.view));
-        self.made_before = self.made.clone();
-        if !same(&sent.data, &self.view) {
-            if self.made.is_none() {
-                self.made_each.clear();
-            } else if self.made_each.len() == DOUBTED {
-                self.made_each.remove(0);
-            }
-            self.made_each.push(Arc::clone(&sent.data));
-            self.made = Some(match self.made.take() {
-                Some(made) => Arc::new(either(&made, &sent.data)),
-                None => Arc::clone(&sent.data),
-            });
-        }
+        self.doubt.sent(&sent.data, &self.view);
         if let Standing::Doubt { before: Before::Fresh { tried } } = &mut self.standing {
             tried.push(Arc::clone(&sent.data));
         }
         sent
-    }
-
-    /// However many writes get no answer, a few are kept: of the others, which keys they may have changed.
-    fn doubt(&mut self, seen: Arc<Data>) {
-        if self.doubted.len() == DOUBTED
-            && let Some(last) = self.doubted.pop()
-            && let Some(before) = self.doubted.last_mut()
-        {
-            *before = Arc::new(either(before, &last));
-        }
-        self.doubted.push(seen);
     }
 
     /// Where the cookie goes out with every touch, it must be true: a touch with the lifetime that this request read undoes
@@ -743,9 +636,7 @@ impl Life {
     }
 
     fn has_no_doubt(&mut self) {
-        self.doubted.clear();
-        (self.made, self.made_before) = (None, None);
-        self.made_each.clear();
+        self.doubt = Doubt::default();
         (self.cookie_sent, self.cookie_in_doubt) = (false, false);
     }
 
@@ -804,8 +695,7 @@ impl Life {
     /// The last call did nothing, and said so: what was known before it holds.
     pub(super) fn nothing_was_done(&mut self, sent: &Sent) {
         self.moved_nothing(sent.was_in_doubt);
-        self.doubted.pop();
-        self.made = self.made_before.take();
+        self.doubt.came_to_nothing();
         let standing = std::mem::replace(&mut self.standing, Standing::Gone);
         self.standing = match standing {
             Standing::Doubt { before: Before::Held(held) } => Standing::Held(held),
@@ -821,8 +711,7 @@ impl Life {
     pub(super) fn was_overtaken(&mut self, sent: &Sent) {
         self.moved_nothing(sent.was_in_doubt);
         if !planted(Fault::OvertakenInDoubt) {
-            self.doubted.pop();
-            self.made = self.made_before.take();
+            self.doubt.came_to_nothing();
         }
     }
 
@@ -834,7 +723,7 @@ impl Life {
         self.base = Arc::clone(&sent.data);
         self.has_no_doubt();
         // What stands there is no leftover any more.
-        self.is_left_no_more(&sent.sid);
+        self.leftovers.remove(&sent.sid);
         if self.cookie == sent.cookie {
             self.cookie_unsaved = Differing::default();
             // As the record has it.
@@ -924,7 +813,7 @@ impl Life {
     fn rebase(&mut self, latest: Arc<Data>) {
         let mut before = std::mem::replace(&mut self.base, Arc::clone(&latest));
         let mut now = latest;
-        for changed in self.doubted.iter_mut().chain([&mut self.view]) {
+        for changed in self.doubt.seen.iter_mut().chain([&mut self.view]) {
             if !same(&before, changed) {
                 now = Arc::new(merge(&before, changed, &now));
             }
@@ -1013,10 +902,7 @@ impl Life {
 
     pub(super) fn leave(&mut self, sid: &Sid) {
         self.told_unfinished = false;
-        self.nobodys.retain(|left| left != sid);
-        if !self.leftovers.contains(sid) {
-            self.leftovers.push(sid.clone());
-        }
+        self.leftovers.add(sid);
     }
 
     /// What was sent to be stored under a new id may still arrive after it was destroyed. (Under an id that the application
@@ -1026,35 +912,10 @@ impl Life {
             && let Standing::Fresh { tried } | Standing::Doubt { before: Before::Fresh { tried } } =
                 &self.standing
             && !tried.is_empty()
-            && !self.leftovers.contains(&self.sid)
         {
-            self.leftovers.push(self.sid.clone());
-            if !self.is_presented() && self.cookie_of.as_ref() != Some(&self.sid) {
-                self.nobodys.push(self.sid.clone());
-            }
+            let is_known = self.is_presented() || self.cookie_of.as_ref() == Some(&self.sid);
+            if is_known { self.leftovers.add(&self.sid) } else { self.leftovers.add_nobodys(&self.sid) }
         }
-    }
-
-    /// What is destroyed next: first what somebody may come with.
-    pub(super) fn next_leftover(&self) -> Option<&Sid> {
-        let is_known = |sid: &&Sid| !self.is_nobodys(sid);
-        self.leftovers.iter().find(is_known).or(self.leftovers.first())
-    }
-
-    /// No cookie ever had it.
-    pub(super) fn is_nobodys(&self, sid: &Sid) -> bool {
-        self.nobodys.contains(sid) || planted(Fault::AnybodysForgiven)
-    }
-
-    /// It could not be destroyed, and none of those that nobody has will be.
-    pub(super) fn forgive_nobodys(&mut self) {
-        let forgiven: Vec<Sid> = self.leftovers.iter().filter(|sid| self.is_nobodys(sid)).cloned().collect();
-        self.leftovers.retain(|sid| !forgiven.contains(sid));
-    }
-
-    pub(super) fn is_left_no_more(&mut self, sid: &Sid) {
-        self.leftovers.retain(|left| left != sid);
-        self.nobodys.retain(|left| left != sid);
     }
 
     pub(super) fn destroyed(&mut self, here: bool, context: &Context<'_>) {
@@ -1172,60 +1033,6 @@ impl Life {
     }
 }
 
-impl Held {
-    /// `given`: the end that this request has given the record. A store rounds, and its answer takes time: what it says is
-    /// that end, or the one in the record, if it is as near. Else each write that keeps an end would move it by as much. After
-    /// an answer that took longer it may be any other.
-    fn of(stored: &Stored, asked: Millis, now: Millis, given: Option<Millis>) -> Self {
-        let millis = |time: std::time::Duration| Millis::try_from(time.as_millis()).unwrap_or(Millis::MAX);
-        let told = stored.left.map(|left| now.saturating_add(millis(left)));
-        let slack = now.saturating_sub(asked).max(0);
-        let is_near = |end: &Millis| {
-            told.is_some_and(|told| (*end - ROUNDED..=end.saturating_add(ROUNDED + slack)).contains(&told))
-        };
-        let mut ends = [given, stored.record.cookie.expires_at()].into_iter().flatten();
-        let exact = if slack <= ROUNDED { ends.find(is_near) } else { None };
-        let until = exact.or(told);
-        let span = Span { until, slack, lifetime: stored.lifetime.map(millis) };
-        Self { version: stored.version.clone(), span: Some(span) }
-    }
-
-    fn written(version: Version, sent: &Sent, before: Option<Span>) -> Self {
-        let span = Span::of(&sent.stamped, sent.at, before);
-        if planted(Fault::LifetimeClaimed) {
-            return Self { version, span: Some(Span { until: None, slack: 0, lifetime: None }) };
-        }
-        Self { version, span }
-    }
-}
-
-/// With the whole lifetime from then on.
-fn is_whole(stamped: &Cookie, at: Millis) -> bool {
-    stamped.expires_at() == stamped.lifetime().map(|lifetime| date::after(at, lifetime))
-}
-
-impl Span {
-    /// Until when at least.
-    fn surely(self) -> Option<Millis> {
-        self.until.map(|until| until.saturating_sub(self.slack))
-    }
-
-    /// What a cookie without a date of its own is held for is the store's to say: what it said last.
-    fn of(stamped: &Cookie, now: Millis, before: Option<Self>) -> Option<Self> {
-        match stamped.expires_at() {
-            Some(at) => {
-                let lifetime = stamped.lifetime().unwrap_or_else(|| at.saturating_sub(now));
-                Some(Self { until: Some(at), slack: 0, lifetime: Some(lifetime) })
-            }
-            None => before.map(|Self { lifetime, .. }| Self {
-                until: lifetime.map(|lifetime| now.saturating_add(lifetime)),
-                slack: 0,
-                lifetime,
-            }),
-        }
-    }
-}
-
 /// The stored cookie with what the configuration has to say of it.
 fn current(stored: Cookie, context: &Context<'_>) -> Cookie {
     match context.attributes {
@@ -1237,46 +1044,4 @@ fn current(stored: Cookie, context: &Context<'_>) -> Cookie {
 /// The same data, most often because they are the same place.
 pub(super) fn same(one: &Arc<Data>, other: &Arc<Data>) -> bool {
     Arc::ptr_eq(one, other) || one == other
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::options::Options;
-
-    /// Within a second the store has rounded; after an answer of twenty somebody else may have moved it.
-    #[test]
-    fn what_the_store_says_is_the_end_in_the_record_only_if_it_said_so_quickly() {
-        let options = Options::new("keyboard cat");
-        let mut cookie = options.cookie.cookie(false, 0);
-        cookie.ends_at(60_000);
-        let told = |asked, now: Millis, end: Millis| {
-            let left = std::time::Duration::from_millis(u64::try_from(end - now).unwrap_or_default());
-            let stored = Stored {
-                record: crate::record::Record::new(cookie.clone(), Arc::default()),
-                version: Version::from_number(1),
-                left: Some(left),
-                lifetime: Some(std::time::Duration::from_secs(60)),
-            };
-            Held::of(&stored, asked, now, None).span.and_then(|span| span.until)
-        };
-        assert_eq!(told(10_000, 10_000, 60_900), Some(60_000));
-        assert_eq!(told(10_000, 10_900, 61_800), Some(60_000));
-        assert_eq!(told(10_000, 30_000, 75_000), Some(75_000));
-    }
-
-    #[test]
-    fn writes_without_an_answer_do_not_pile_up() {
-        let options = Options::new("keyboard cat");
-        let (cookie, attributes) = (&options.cookie, options.attributes);
-        let context = Context { options: &options, cookie, secure: false, attributes, now: 0 };
-        let mut life = Life::created("a".into(), None, &context);
-        for times in 0..100 {
-            life.data_mut().insert("k", times.to_string().into());
-            life.doubt(Arc::clone(&life.view));
-        }
-        assert_eq!(life.doubted.len(), DOUBTED);
-        life.data_mut().insert("k", "0".into());
-        assert!(life.has_changed_data());
-    }
 }

@@ -269,13 +269,15 @@ impl Cookie {
         self.original_max_age = expires.map_or(Field::Null, |at| Field::Known(at.saturating_sub(now)));
     }
 
-    /// `resetMaxAge`: the whole lifetime again, from `now` on. What has no lifetime takes the same nothing over.
+    /// `resetMaxAge`: the whole lifetime again, from `now` on. What has no lifetime takes the same nothing over; what JavaScript
+    /// refuses as one leaves the end where it was.
     pub(crate) fn touch(&mut self, now: Millis) {
         self.expires = match &self.original_max_age {
             Field::Known(ms) => Field::Known(date::after(now, *ms)),
             Field::Null => Field::Null,
             Field::Absent => Field::Absent,
-            Field::Other(json) => Field::Other(json.clone()),
+            Field::Other(json) if matches!(&**json, "false" | "\"\"") => Field::Other(json.clone()),
+            Field::Other(_) => return,
         };
     }
 

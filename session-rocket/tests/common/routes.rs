@@ -35,6 +35,7 @@ pub(crate) fn custom(config: rocket::Config) -> Rocket<Build> {
                 streamed,
                 megabytes,
                 upload,
+                nothing,
                 unchanged,
                 panics,
                 error,
@@ -132,6 +133,12 @@ async fn megabytes(session: Session, uri: &Origin<'_>) -> Answer<ByteStream![Vec
 async fn upload(session: Session, uri: &Origin<'_>, body: Data<'_>) -> Answer {
     let length = body.open(64.mebibytes()).stream_to(sink()).await.unwrap().written;
     Ok(format!("{length} {}", answer(&session, uri.path().as_str()).await?))
+}
+
+#[get("/nothing/<_..>")]
+async fn nothing(session: Session, uri: &Origin<'_>) -> Answer<Status> {
+    answer(&session, uri.path().as_str()).await?;
+    Ok(Status::NoContent)
 }
 
 #[get("/unchanged/<_..>")]

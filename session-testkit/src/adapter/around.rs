@@ -45,7 +45,11 @@ contract! {
     async fn an_answer_without_a_body_brings_the_cookie_too(open) {
         for options in [new(MemoryStore::new()), Options::express("keyboard cat").store(MemoryStore::new())] {
             let app = app(open, options.name("sid")).await;
-            for (method, path, status) in [("HEAD", "/count", 200), ("GET", "/unchanged/count", 304)] {
+            for (method, path, status) in [
+                ("HEAD", "/count", 200),
+                ("GET", "/nothing/count", 204),
+                ("GET", "/unchanged/count", 304),
+            ] {
                 let response = app.send(Request { method, ..Request::get(path) }).await;
                 let seen = (response.status, response.set_cookie.len(), response.body.as_str());
                 assert_eq!(seen, (status, 1, ""), "{method} {path}");
@@ -56,7 +60,7 @@ contract! {
         }
     }
 
-    async fn many_megabytes_are_sent_behind_the_cookie(open) {
+    async fn many_megabytes_are_sent_and_the_session_is_saved(open) {
         let app = app(open, new(MemoryStore::new())).await;
         let mut browser = Browser::new();
         for count in ["1", "2"] {
@@ -65,7 +69,7 @@ contract! {
         }
     }
 
-    async fn many_megabytes_are_received_before_the_session_is_saved(open) {
+    async fn many_megabytes_are_received_and_the_session_is_saved(open) {
         let app = app(open, new(MemoryStore::new())).await;
         let mut browser = Browser::new();
         for count in ["1", "2"] {
@@ -113,7 +117,7 @@ contract! {
     }
 
     /// Of this thread's log.
-    async fn a_session_outside_the_cookies_path_is_told_only_where_it_ends_the_request(open) {
+    async fn a_session_outside_the_cookies_path_is_told_where_it_ends_the_request(open) {
         let app = app(open, new(MemoryStore::new()).cookie(CookieOptions::new().path("/shop"))).await;
         for (path, status, times) in [("/optional", 200, 0), ("/count", 500, 1), ("/typed/count", 500, 1)] {
             let log = Captured::begin();

@@ -110,9 +110,9 @@ impl Operation {
             }
             // What nobody can come with is no reason to fail.
             (End::CleaningUp(decision), Event::Failed(_))
-                if life.next_leftover().is_some_and(|sid| life.is_nobodys(sid)) =>
+                if life.leftovers.next().is_some_and(|sid| life.leftovers.is_nobodys(sid)) =>
             {
-                life.forgive_nobodys();
+                life.leftovers.forgive_nobodys();
                 self.leaves_over = true;
                 self.cleaned_up(decision, life, context)
             }
@@ -261,7 +261,7 @@ impl Operation {
 
     /// What operations of this request left behind is destroyed before the response goes out.
     fn clean_up(&mut self, decision: Decision, life: &mut Life, context: &Context<'_>) -> Step {
-        match life.next_leftover().cloned() {
+        match life.leftovers.next().cloned() {
             Some(sid) if !planted(Fault::LeftoverKept) => {
                 self.kind = Kind::End(End::CleaningUp(decision));
                 Step::Ask(self.ask_destroy(sid, Expect::Anything, Why::LeftOver))

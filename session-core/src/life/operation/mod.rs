@@ -482,7 +482,7 @@ impl Operation {
     ) -> Event {
         let here = destroyed == Destroyed::Destroyed;
         match (why, destroyed) {
-            (Why::LeftOver, _) => life.is_left_no_more(sid),
+            (Why::LeftOver, _) => life.leftovers.remove(sid),
             // Somebody else's session stands under an id that this one never had.
             (Why::Wanted | Why::Moved, Destroyed::Conflict)
                 if matches!(
