@@ -23,6 +23,7 @@ use session_core::{
     Options, Priority, Record, RequestInfo, SameSite, SameSiteOption, Secret, Secure, SessionHandle,
     Sessions, Set, Sid, Store, StoreError, Stored, Touched, async_trait,
 };
+use session_testkit::FailingStore;
 
 const HOUR: Duration = Duration::from_secs(3_600);
 const MONTH: Duration = Duration::from_secs(30 * 86_400);
@@ -1396,6 +1397,20 @@ fn debug_shows_no_data_and_no_id() {
     let (exchange, session) = app.ask(&cookies);
     session.insert(CANARY, CANARY).unwrap();
     let draft = done(session.transaction(|draft| Ok(format!("{draft:?}")))).unwrap();
+    // Of a session whose id was renewed and whose save then failed: it has the cookie with the new id.
+    let store = FailingStore::new(MemoryStore::new());
+    let sessions = Options::new(CANARY).store(Arc::clone(&store)).build().unwrap();
+    let of_it = sessions.exchange();
+    let failing = done(with_cookies(&[], |request| of_it.session(request))).unwrap().unwrap();
+    done(failing.update("n", |_: Option<u8>| 1)).unwrap();
+    failing.insert(CANARY, CANARY).unwrap();
+    store.fail_writes(true);
+    let failed = done(of_it.end()).unwrap_err();
+    assert_eq!(failed.cookies().len(), 1, "{failed:?}");
+    let shown = format!("{failed:?} {failed}");
+    for secret in [failing.id().as_str(), &failed.cookies()[0], CANARY, "%3A"] {
+        assert!(!shown.contains(secret), "{shown}");
+    }
     let request = with_cookies(&cookies, |request| format!("{request:?}"));
     for shown in [format!("{session:?} {exchange:?} {:?}", app.sessions), draft, request] {
         assert!(!shown.contains(CANARY) && !shown.contains(session.id().as_str()), "{shown}");

@@ -7,7 +7,10 @@ use session_testkit::{Fixture, ManualClock};
 
 async fn open() -> Fixture {
     let clock = ManualClock::new();
-    Fixture::new(MemoryStore::new().clock(clock.clock())).clock(clock).nobody_else_writes()
+    Fixture::new(MemoryStore::new().clock(clock.clock()))
+        .clock(clock)
+        .exact_to_the_millisecond()
+        .nobody_else_writes()
 }
 
 session_testkit::store_contract!(open);
@@ -21,7 +24,7 @@ mod with_a_time_to_live {
     async fn open() -> Fixture {
         let clock = ManualClock::new();
         let store = MemoryStore::new().ttl(DAY).clock(clock.clock());
-        Fixture::new(store).clock(clock).ttl(DAY).nobody_else_writes()
+        Fixture::new(store).clock(clock).ttl(DAY).exact_to_the_millisecond().nobody_else_writes()
     }
 
     session_testkit::store_contract!(open);

@@ -37,8 +37,8 @@ use std::{
 use futures_util::future::{join_all, poll_immediate};
 use serde::{Deserialize, Serialize};
 use session_core::{
-    AdminStore, CookieOptions, Error, MemoryStore, Options, Proxy, ProxyHeader, Record, RequestInfo, Secret,
-    Secure, SessionData, SessionHandle, Sessions, Sid, Store, TypedHandle,
+    AdminStore, CookieOptions, Error, MemoryStore, Options, Priority, Proxy, ProxyHeader, Record,
+    RequestInfo, Secret, Secure, SessionData, SessionHandle, Sessions, Sid, Store, TypedHandle,
 };
 
 use self::hang_ups::{Gate, stored, until};
@@ -278,13 +278,16 @@ contract! {
     }
 
     async fn a_logout_removes_the_cookie_and_stays_a_logout(open) {
-        let app = app(open, new(MemoryStore::new())).await;
-        let mut browser = Browser::new();
-        text(&mut browser, &app, "/login").await;
-        let before = browser.clone();
-        assert_eq!(text(&mut browser, &app, "/logout").await, "bye");
-        assert_eq!(browser.cookie("sid"), None);
-        assert_eq!(text(&mut before.clone(), &app, "/user").await, "nobody");
+        let all = CookieOptions::new().domain("example.com").priority(Priority::High).http_only(false);
+        for cookie in [CookieOptions::new(), all] {
+            let app = app(open, new(MemoryStore::new()).cookie(cookie)).await;
+            let mut browser = Browser::new();
+            text(&mut browser, &app, "/login").await;
+            let before = browser.clone();
+            assert_eq!(text(&mut browser, &app, "/logout").await, "bye");
+            assert_eq!(browser.cookie("sid"), None);
+            assert_eq!(text(&mut before.clone(), &app, "/user").await, "nobody");
+        }
     }
 
     async fn a_login_renews_the_id_and_keeps_the_data(open) {
@@ -513,10 +516,12 @@ contract! {
         let app = app(open, Options::express("keyboard cat").name("sid").store(Arc::clone(&store))).await;
         let mut browser = Browser::new();
         text(&mut browser, &app, "/count").await;
-        // It could be read the second time: by a handler that asks for it.
-        store.fail_next_read();
-        let response = browser.get(&app, "/count").await;
-        assert_eq!((response.status, response.set_cookie.len()), (503, 0), "{response:?}");
+        for method in ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"] {
+            // It could be read the second time: by a handler that asks for it.
+            store.fail_next_read();
+            let response = app.send(Request { method, ..browser.request("/count") }).await;
+            assert_eq!((response.status, response.set_cookie.len()), (503, 0), "{method}: {response:?}");
+        }
         assert_eq!(text(&mut browser, &app, "/count").await, "2");
     }
 

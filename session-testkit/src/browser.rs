@@ -67,10 +67,17 @@ pub struct Response {
     pub body: String,
 }
 
-/// A client that keeps cookies as a browser would, as far as the contract needs it: by name, until they are removed.
+/// A client that keeps cookies as a browser would, as far as the contract needs it: by name, until they are removed by a line that has the
+/// attributes with which they were set.
 #[derive(Clone, Debug, Default)]
 pub struct Browser {
-    cookies: BTreeMap<String, String>,
+    cookies: BTreeMap<String, Held>,
+}
+
+#[derive(Clone, Debug)]
+struct Held {
+    value: String,
+    attributes: String,
 }
 
 impl Browser {
@@ -94,7 +101,8 @@ impl Browser {
         if self.cookies.is_empty() {
             return request;
         }
-        let pairs: Vec<String> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let pairs: Vec<String> =
+            self.cookies.iter().map(|(name, held)| format!("{name}={}", held.value)).collect();
         request.header("cookie", pairs.join("; "))
     }
 
@@ -103,10 +111,13 @@ impl Browser {
         for header in &response.set_cookie {
             let (pair, attributes) = header.split_once(';').unwrap_or((header, ""));
             let (name, value) = pair.split_once('=').expect("a cookie has a name");
-            if attributes.contains("Expires=Thu, 01 Jan 1970") {
+            let is_removal = attributes.contains("Expires=Thu, 01 Jan 1970");
+            let of_it = attributes.split("; ").filter(|attribute| !attribute.trim().starts_with("Expires="));
+            let attributes = of_it.map(str::trim).collect::<Vec<_>>().join("; ");
+            if !is_removal {
+                self.cookies.insert(name.into(), Held { value: value.into(), attributes });
+            } else if self.cookies.get(name).is_some_and(|held| held.attributes == attributes) {
                 self.cookies.remove(name);
-            } else {
-                self.cookies.insert(name.into(), value.into());
             }
         }
     }
@@ -114,6 +125,6 @@ impl Browser {
     /// The value of a cookie, as it was sent; `None` when there is none.
     #[must_use]
     pub fn cookie(&self, name: &str) -> Option<&str> {
-        self.cookies.get(name).map(String::as_str)
+        self.cookies.get(name).map(|held| held.value.as_str())
     }
 }

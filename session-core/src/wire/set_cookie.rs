@@ -187,12 +187,41 @@ mod tests {
         assert_eq!(refusal(254), Some(("cookie.domain", "a host name has at most 253 bytes")));
     }
 
+    /// Browsers go by the name, the domain, the path and the partition, and leave a secure one to whoever is secure.
     #[test]
-    fn a_removal_has_the_attributes_of_the_cookie() {
-        let mut cookie = Cookie::plain();
-        cookie.set_same_site(Some(SameSite::Lax));
-        cookie.set_path("/shop");
-        let expected = "sid=; Path=/shop; Expires=Thu, 01 Jan 1970 00:00:00 GMT; HttpOnly; SameSite=Lax";
-        assert_eq!(removal("sid", &cookie).unwrap(), expected);
+    fn a_removal_has_every_attribute_of_the_cookie() {
+        let sets: [fn(&mut Cookie); 8] = [
+            |cookie| cookie.set_domain(Some("example.com")),
+            |cookie| cookie.set_path("/shop"),
+            |cookie| cookie.set_http_only(false),
+            |cookie| cookie.set_secure(true),
+            |cookie| cookie.set_partitioned(true),
+            |cookie| cookie.set_priority(Some(Priority::High)),
+            |cookie| cookie.set_same_site(Some(SameSite::Lax)),
+            |cookie| cookie.live_for(Some(60_000), 1_000),
+        ];
+        for chosen in 0..1_u16 << sets.len() {
+            let mut cookie = Cookie::plain();
+            sets.iter()
+                .enumerate()
+                .filter(|(at, _)| chosen >> at & 1 == 1)
+                .for_each(|(_, set)| set(&mut cookie));
+            let attributes = |line: &str| -> Vec<String> {
+                let attributes =
+                    line.split("; ").skip(1).filter(|attribute| !attribute.starts_with("Expires="));
+                attributes.map(Into::into).collect()
+            };
+            let (set, removed) = (serialize("sid", "x", &cookie).unwrap(), removal("sid", &cookie).unwrap());
+            assert_eq!(attributes(&removed), attributes(&set), "{removed}");
+            assert_eq!(
+                attributes(&set).len(),
+                usize::try_from((chosen & 0b111_1001).count_ones()).unwrap()
+                    + 1
+                    + usize::from(chosen & 0b100 == 0)
+            );
+            assert!(
+                removed.starts_with("sid=; ") && removed.contains("; Expires=Thu, 01 Jan 1970 00:00:00 GMT")
+            );
+        }
     }
 }
