@@ -8,10 +8,21 @@ const session = require('express-session');
 const Keygrip = require('keygrip');
 const { createKrupteinAdapter, createWebCryptoAdapter } = require('connect-mongo');
 const { BSON } = createRequire(require.resolve('connect-mongo'))('mongodb');
-// The versions that express-session itself uses.
+// The versions that express-session itself uses, and Express.
 const signature = createRequire(require.resolve('express-session'))('cookie-signature');
 
+const proxyaddr = createRequire(require.resolve('express'))('proxy-addr');
+
 const store = new session.Store();
+
+// Whom Express trusts, and null where it refuses the word.
+const trusts = (word, peer) => {
+  try {
+    return proxyaddr.compile(word)(peer);
+  } catch {
+    return null;
+  }
+};
 
 // What an app stores again of what it has read; null for what it cannot read.
 const rewritten = (text) => {
@@ -68,6 +79,7 @@ const adapter = (create, options) => {
 const parsers = {
   cookie: (header) => Object.entries(cookie.parse(header)),
   unsign: (value, secret) => signature.unsign(value, secret),
+  trusts,
   record: (...texts) => texts.map(rewritten),
   json,
   fromBson,

@@ -9,12 +9,14 @@ mod bson_to_json;
 mod cookie_header;
 mod corpus;
 mod date;
+mod forwarded;
 mod input;
 mod json;
 mod json_to_bson;
 mod keygrip;
 mod kruptein;
 mod number;
+mod proxy_peer;
 mod record;
 mod redis_row;
 mod replay;
@@ -29,6 +31,7 @@ mod web_crypto;
 pub use self::{
     corpus::{Mutator, seeds},
     json::has_key_with_nul,
+    proxy_peer::question as of_proxy_peer,
     replay::replay,
 };
 
@@ -62,6 +65,8 @@ targets! {
     record, 20_000: "The text of a record.",
     number, 20_000: "A number, printed as JavaScript prints it.",
     date, 10_000: "A date in both of JavaScript's forms.",
+    forwarded, 20_000: "The header `Forwarded`, and what a proxy appends to it.",
+    proxy_peer, 20_000: "Who is a trusted proxy, and who comes.",
     keygrip, 10_000: "A cookie that Keygrip signed.",
     kruptein, 150: "What connect-mongo's `crypto` option has encrypted.",
     web_crypto, 10_000: "What connect-mongo's Web Crypto adapter has encrypted.",

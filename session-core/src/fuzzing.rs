@@ -2,13 +2,13 @@
 
 #![allow(missing_docs, reason = "each is its namesake's")]
 
-use std::borrow::Cow;
+use std::{borrow::Cow, net::IpAddr};
 
 use serde::Serialize;
 
 use crate::{
-    Data,
-    wire::{date, json, set_cookie},
+    Data, Proxy,
+    wire::{date, forwarded, json, set_cookie},
 };
 
 /// Cookie values that are longer are refused.
@@ -36,6 +36,18 @@ pub fn http(millis: i64) -> String {
 
 pub fn parse_date(text: &str) -> Option<i64> {
     date::parse(text)
+}
+
+/// The elements of the header: for whom, and by what.
+pub fn forwarded(header: &str) -> Option<Vec<(Option<IpAddr>, Option<String>)>> {
+    Some(forwarded::elements(header)?.into_iter().map(|element| (element.from, element.proto)).collect())
+}
+
+/// Whether a peer is trusted by this word; `None`: it is refused.
+pub fn trusts(word: &str, peer: IpAddr) -> Option<bool> {
+    let proxy = Proxy::peers([word]);
+    proxy.check().ok()?;
+    Some(proxy.trusts(Some(peer)))
 }
 
 pub fn insert(data: &mut Data, key: &str, json: &str) {

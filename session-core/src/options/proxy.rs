@@ -36,7 +36,8 @@ pub enum ProxyHeader {
 
 impl Proxy {
     /// Only a connection from one of these is believed: addresses, networks (`10.0.0.0/8`), and Express's names `loopback`,
-    /// `linklocal` and `uniquelocal`. What is none of these is an error of [`Options::build`](crate::Options::build). A connection
+    /// `linklocal` and `uniquelocal`. What is none of these, as a network of everybody (`0.0.0.0/0`), is an error of
+    /// [`Options::build`](crate::Options::build). No network of IPv6 addresses has IPv4 ones, but for `::ffff:0:0/96` and what is in it. A connection
     /// that has no address, as over a Unix socket, is not trusted; nor is any with axum, unless it serves with
     /// `into_make_service_with_connect_info::<SocketAddr>()`.
     pub fn peers<T: AsRef<str>>(peers: impl IntoIterator<Item = T>) -> Self {
@@ -64,12 +65,7 @@ impl Proxy {
             Self::Always | Self::Hops(_) => true,
             Self::Peers(Peers(nets)) => {
                 let Some(peer) = peer.map(|peer| peer.to_canonical()) else { return false };
-                // IPv4 is also a part of IPv6, for a network that is as wide.
-                let mapped = match peer {
-                    IpAddr::V4(peer) => IpAddr::V6(peer.to_ipv6_mapped()),
-                    peer => peer,
-                };
-                nets.iter().flatten().any(|net| net.contains(&peer) || net.contains(&mapped))
+                nets.iter().flatten().any(|net| net.contains(&peer))
             }
         }
     }
@@ -82,14 +78,17 @@ impl From<bool> for Proxy {
     }
 }
 
-/// A network of IPv4 addresses that are written as IPv6 ones is one of IPv4: as such peers are looked at.
-fn canonical(net: IpNet) -> IpNet {
-    match (net.addr().to_canonical(), net.prefix_len().checked_sub(96)) {
-        (IpAddr::V4(address), Some(bits)) if net.addr().is_ipv6() => {
-            IpNet::new(address.into(), bits).unwrap_or(net)
+/// A network of IPv4 addresses that are written as IPv6 ones is one of IPv4: as such peers are looked at. One that is wider is none, and
+/// neither is what trusts everybody: nobody else has said so.
+fn canonical(net: IpNet) -> Option<IpNet> {
+    let net = match (net.addr(), net.addr().to_canonical()) {
+        (IpAddr::V6(_), IpAddr::V4(address)) => {
+            IpNet::new(address.into(), net.prefix_len().checked_sub(96)?).ok()?
         }
+        _ if net.prefix_len() == 0 => return None,
         _ => net,
-    }
+    };
+    Some(net)
 }
 
 fn networks(peer: &str) -> Option<Vec<IpNet>> {
@@ -105,7 +104,7 @@ fn networks(peer: &str) -> Option<Vec<IpNet>> {
                     Err(_) => IpNet::with_netmask(address.parse().ok()?, bits.parse().ok()?).ok()?,
                 },
             };
-            return Some(vec![canonical(net)]);
+            return canonical(net).map(|net| vec![net]);
         }
     };
     names.iter().map(|net| net.parse().ok()).collect()
@@ -159,11 +158,11 @@ mod tests {
             ("uniquelocal", "fc00::", true),
             ("uniquelocal", "fdff:ffff::", true),
             ("uniquelocal", "fe00::", false),
-            ("0.0.0.0/0", "203.0.113.7", true),
-            ("0.0.0.0/0", "2001:db8::1", false),
-            ("::/0", "203.0.113.7", true),
-            ("::ffff:0:0/80", "203.0.113.7", true),
-            ("0.0.0.0/0", "not known", false),
+            ("::ffff:0:0/96", "203.0.113.7", true),
+            ("::ffff:0:0/96", "2001:db8::1", false),
+            ("::/1", "203.0.113.7", false),
+            ("::/1", "::ffff:203.0.113.7", false),
+            ("0.0.0.0/1", "not known", false),
         ] {
             assert_eq!(trusts(peer, from), trusted, "{peer} {from}");
         }
@@ -173,9 +172,20 @@ mod tests {
 
     #[test]
     fn a_peer_that_is_none_is_named() {
-        for peer in ["10.0.0.0/33", "example.com", "", "10.0.0.0/255.0.255.0", "10.0.0.0/2001:db8::"] {
+        for peer in [
+            "10.0.0.0/33",
+            "example.com",
+            "",
+            "10.0.0.0/255.0.255.0",
+            "10.0.0.0/2001:db8::",
+            "0.0.0.0/0",
+            "10.0.0.0/0.0.0.0",
+            "::/0",
+            "::ffff:0:0/95",
+            "::ffff:0:0/0",
+        ] {
             assert_eq!(Proxy::peers(["loopback", peer]).check(), Err(peer));
-            assert!(!Proxy::peers([peer, "0.0.0.0/0"]).trusts("10.0.0.1".parse().ok()));
+            assert!(!Proxy::peers([peer, "10.0.0.0/8"]).trusts("10.0.0.1".parse().ok()));
         }
         assert_eq!(Proxy::peers(["loopback"]).check(), Ok(()));
     }

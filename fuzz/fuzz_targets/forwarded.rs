@@ -1,0 +1,5 @@
+//! [`fuzz::forwarded`] as a program.
+
+#![cfg_attr(fuzzing, no_main)]
+
+fuzz::target!(forwarded);
