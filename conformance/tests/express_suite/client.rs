@@ -72,10 +72,10 @@ impl Answer {
         self.set_cookie.is_empty()
     }
 
-    /// A 503 or 500 that tells the client nothing; Rocket puts a page of its own into it.
-    pub(crate) fn is_opaque_failure(&self) -> bool {
+    /// It tells the client nothing but the status; Rocket puts a page of its own into it.
+    pub(crate) fn is_opaque(&self, status: u16) -> bool {
         let told = ["boom", "faulty", "cookie", "record"].iter().any(|word| self.body.contains(word));
-        matches!(self.status, 500 | 503) && !told && self.sets_no_cookie()
+        self.status == status && !told && self.sets_no_cookie()
     }
 }
 

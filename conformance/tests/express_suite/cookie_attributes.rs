@@ -60,7 +60,7 @@ fn attributes_that_cannot_be_sent_are_refused_when_the_options_are_built() {
     assert_eq!(refused(CookieOptions::new().domain("a;b")), "cookie.domain");
 }
 
-/// As in Express the answer goes out without the cookie; the error is logged.
+/// In Express the answer goes out without the cookie; here the handler is told, and the cookie is as it was.
 async fn attributes_that_cannot_be_sent_are_refused_where_they_are_set_and_change_nothing(adapter: Adapter) {
     let app = app(adapter, options(), async |visit: Visit| -> Reply {
         let refused = visit.update_cookie(|cookie| cookie.set_path("/a;Domain=evil.example"));

@@ -52,13 +52,13 @@ async fn the_session_of_the_cookie_is_loaded(adapter: Adapter) {
     assert_eq!(get("/").ok(&app).await.body, "session 2");
 }
 
-async fn a_store_that_cannot_read_is_an_opaque_500(adapter: Adapter) {
+async fn a_store_that_cannot_read_is_an_opaque_503(adapter: Adapter) {
     let store = Arc::new(Faulty::default());
     let app = app(adapter, options().store(Arc::clone(&store)), async |_: Visit| Ok("hello, world"));
     let first = get("/").ok(&app).await;
     assert_eq!(first.body, "hello, world");
     store.break_down(&["get"]);
-    assert!(get("/").cookie_of(&first).send(&app).await.is_opaque_failure());
+    assert!(get("/").cookie_of(&first).send(&app).await.is_opaque(503));
 }
 
 async fn what_the_store_does_not_find_is_a_new_session(adapter: Adapter) {
@@ -153,7 +153,7 @@ on_each_adapter!(
     a_session_layer_below_another_does_nothing,
     a_visitor_without_a_cookie_gets_a_session,
     the_session_of_the_cookie_is_loaded,
-    a_store_that_cannot_read_is_an_opaque_500,
+    a_store_that_cannot_read_is_an_opaque_503,
     what_the_store_does_not_find_is_a_new_session,
     every_visitor_has_a_session_of_its_own,
     a_response_without_a_body_is_like_any_other,

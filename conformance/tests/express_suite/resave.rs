@@ -71,13 +71,13 @@ async fn a_cookie_within_the_data_counts_as_data(adapter: Adapter) {
 }
 
 /// Express has sent its answer by then, and has only its error handler left to tell.
-async fn a_store_that_cannot_touch_is_an_opaque_500(adapter: Adapter) {
+async fn a_store_that_cannot_touch_is_an_opaque_503(adapter: Adapter) {
     let store = Arc::new(Faulty::default());
     let options = options().resave(false).store(Arc::clone(&store));
     let failing = app(adapter, options.clone(), bob);
     let first = get("/").ok(&failing).await;
     store.break_down(&["touch"]);
-    assert!(get("/").cookie_of(&first).send(&failing).await.is_opaque_failure());
+    assert!(get("/").cookie_of(&first).send(&failing).await.is_opaque(503));
     let logging = app(adapter, options.save_error(SaveError::Log), bob);
     assert_eq!(get("/").cookie_of(&first).ok(&logging).await.body, "bob");
 }
@@ -88,5 +88,5 @@ on_each_adapter!(
     without_resave_an_unmodified_session_is_only_touched,
     without_resave_a_modified_session_is_written,
     a_cookie_within_the_data_counts_as_data,
-    a_store_that_cannot_touch_is_an_opaque_500,
+    a_store_that_cannot_touch_is_an_opaque_503,
 );

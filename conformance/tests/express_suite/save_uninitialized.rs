@@ -40,11 +40,11 @@ async fn without_save_uninitialized_a_session_with_data_is_saved(adapter: Adapte
 }
 
 /// Express has sent its answer by then, cookie and all, and has only its error handler left to tell.
-async fn a_store_that_cannot_write_is_an_opaque_500(adapter: Adapter) {
+async fn a_store_that_cannot_write_is_an_opaque_503(adapter: Adapter) {
     let store = Arc::new(Faulty::default());
     store.break_down(&["set"]);
     let options = options().store(Arc::clone(&store));
-    assert!(get("/").send(&app(adapter, options.clone(), hits)).await.is_opaque_failure());
+    assert!(get("/").send(&app(adapter, options.clone(), hits)).await.is_opaque(503));
     let logging = get("/").ok(&app(adapter, options.save_error(SaveError::Log), hits)).await;
     assert_eq!(logging.body, "hits: 1");
     assert!(logging.sets_no_cookie());
@@ -62,6 +62,6 @@ on_each_adapter!(
     save_uninitialized_saves_a_session_without_data,
     without_save_uninitialized_a_session_without_data_is_not_saved,
     without_save_uninitialized_a_session_with_data_is_saved,
-    a_store_that_cannot_write_is_an_opaque_500,
+    a_store_that_cannot_write_is_an_opaque_503,
     a_session_that_is_not_saved_is_not_touched,
 );

@@ -45,13 +45,13 @@ async fn the_keys_are_those_that_were_inserted(adapter: Adapter) {
 
 /// Express serves such a request without a session; here it is an error, so that no handler takes a visitor who is logged
 /// in for one who is not.
-async fn a_store_that_is_down_is_an_opaque_500(adapter: Adapter) {
+async fn a_store_that_is_down_is_an_opaque_503(adapter: Adapter) {
     let store = Arc::new(Faulty::default());
     let app = app(adapter, options().store(Arc::clone(&store)), hits);
     let first = get("/").ok(&app).await;
     store.break_down(&ALL_VERBS);
-    assert!(get("/").send(&app).await.is_opaque_failure());
-    assert!(get("/").cookie_of(&first).send(&app).await.is_opaque_failure());
+    assert!(get("/").send(&app).await.is_opaque(503));
+    assert!(get("/").cookie_of(&first).send(&app).await.is_opaque(503));
 }
 
 async fn a_store_that_is_up_again_serves_the_session_that_it_had(adapter: Adapter) {
@@ -59,7 +59,7 @@ async fn a_store_that_is_up_again_serves_the_session_that_it_had(adapter: Adapte
     let app = app(adapter, options().store(Arc::clone(&store)), hits);
     let first = get("/").ok(&app).await;
     store.break_down(&ALL_VERBS);
-    assert!(get("/").cookie_of(&first).send(&app).await.is_opaque_failure());
+    assert!(get("/").cookie_of(&first).send(&app).await.is_opaque(503));
     store.repair();
     assert_eq!(get("/").cookie_of(&first).ok(&app).await.body, "hits: 2");
 }
@@ -68,6 +68,6 @@ on_each_adapter!(
     what_a_request_stored_the_next_one_reads,
     the_cookie_is_sent_again_only_when_the_session_was_modified,
     the_keys_are_those_that_were_inserted,
-    a_store_that_is_down_is_an_opaque_500,
+    a_store_that_is_down_is_an_opaque_503,
     a_store_that_is_up_again_serves_the_session_that_it_had,
 );

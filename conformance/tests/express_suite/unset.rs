@@ -58,11 +58,11 @@ async fn a_new_session_that_is_unset_leaves_neither_cookie_nor_record(adapter: A
 }
 
 /// Express has sent its answer by then, and has only its error handler left to tell.
-async fn a_store_that_cannot_destroy_is_an_opaque_500(adapter: Adapter) {
+async fn a_store_that_cannot_destroy_is_an_opaque_503(adapter: Adapter) {
     let store = Arc::new(Faulty::default());
     store.break_down(&["destroy"]);
     let options = options().unset(Unset::Destroy).store(store);
-    assert!(get("/").send(&none(adapter, options.clone())).await.is_opaque_failure());
+    assert!(get("/").send(&none(adapter, options.clone())).await.is_opaque(503));
     let logging = none(adapter, options.save_error(SaveError::Log));
     assert_eq!(get("/").ok(&logging).await.body, "session destroyed");
 }
@@ -71,5 +71,5 @@ on_each_adapter!(
     unset_keeps_the_record_by_default,
     unset_can_destroy_the_record,
     a_new_session_that_is_unset_leaves_neither_cookie_nor_record,
-    a_store_that_cannot_destroy_is_an_opaque_500,
+    a_store_that_cannot_destroy_is_an_opaque_503,
 );
