@@ -90,7 +90,7 @@ fn each_of_stores_is_found(oracle: &Program, database: &Database, url: &str) {
             let on = |side: Side, store: &Store| side.store(store.config.clone()).rewritten(database.rewrite);
             let tested = with(on(Side::of(Program::probe(AXUM)), &two));
             let run = Differential::new(on(Side::of(oracle.clone()), &one), tested);
-            (run.configs(120).seed(20_260_404).workers(1).lasting().clock(), (one, two))
+            (run.configs(database.configs).seed(20_260_404).workers(1).lasting().clock(), (one, two))
         };
         let (faulty, _stores) = run(&|side| side.with("fault", fault));
         match found(faulty) {

@@ -131,6 +131,7 @@ fn last_modified_and_timestamps(url: String) {
                 r#"{{"_id":"{sid}","expires":{{"$date":{{"$numberLong":"1795251136455"}}}},"lastModified":{{"$date":{{"$numberLong":"1795247536455"}}}},"session":{session}}}"#
             )
         );
+        let asked = server_time(&url).await;
         let (shown, sid) = written(&url, now, &record, |options| options.timestamps(true)).await;
         let (before, updated) = shown.rsplit_once(r#","updatedAt":{"$date":{"$numberLong":"#).unwrap();
         assert_eq!(
@@ -139,8 +140,16 @@ fn last_modified_and_timestamps(url: String) {
                 r#"{{"_id":"{sid}","createdAt":{{"$date":{{"$numberLong":"1795247536455"}}}},"expires":{{"$date":{{"$numberLong":"1795251136455"}}}},"session":{session}"#
             )
         );
-        assert!(updated.trim_matches(['"', '}']).parse::<u64>().is_ok(), "the server's clock: {updated}");
+        let updated: i64 = updated.trim_matches(['"', '}']).parse().unwrap();
+        assert!((asked..=server_time(&url).await).contains(&updated), "the server's clock: {updated}");
     });
+}
+
+/// In milliseconds since 1970.
+async fn server_time(url: &str) -> i64 {
+    let hello =
+        collection(url).await.client().database("admin").run_command(doc! { "hello": 1 }).await.unwrap();
+    hello.get_datetime("localTime").unwrap().timestamp_millis()
 }
 
 fn a_document(url: String) {
