@@ -229,7 +229,7 @@ fn cookie_headers_are_read_as_nodes_cookie_reads_them() {
 }
 
 /// `Sid` takes no bytes from outside; that it writes its own this way is `is_written_as_uid_safe_writes_it` in
-/// `session-core/src/sid.rs`.
+/// `session-core/src/wire/sid.rs`.
 #[test]
 fn ids_are_base64url_without_padding() {
     for Uid { bytes_hex, id } in golden().uid {

@@ -10,8 +10,8 @@ use crate::workspace::{self, Workspace};
 use crate::{Result, install, process, say};
 
 const CARGO_FUZZ: &str = "0.13.2";
-/// Of each target, unless `FUZZ_SECONDS` says otherwise.
-const SECONDS: u32 = 60;
+/// Of each target, unless `FUZZ_SECONDS` says otherwise: an hour for all.
+const SECONDS: u32 = 240;
 
 /// All targets, or those that are named; each runs, whatever became of the ones before it.
 pub(crate) fn fuzz(workspace: &Workspace, names: &[&str]) -> Result<()> {

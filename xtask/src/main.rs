@@ -27,7 +27,7 @@ const USAGE: &str = "\
 cargo xtask test [-- ARGUMENTS]          every test of the workspace; the arguments go to `cargo test`
 cargo xtask test --quick [-- ARGUMENTS]  what needs no server and no Node, in a minute when it is built
 cargo xtask audit [CHECK ...]            licences, features, packages and all else that a release needs, or only some
-cargo xtask fuzz [TARGET ...]            hostile input by libFuzzer for a minute (FUZZ_SECONDS) each, to all targets or only some
+cargo xtask fuzz [TARGET ...]            hostile input by libFuzzer for four minutes (FUZZ_SECONDS) each, to all targets or only some
 cargo xtask services up [NAME ...]       start redis, mongo, postgres, mysql, or only some, and print their URLs
 cargo xtask services down                stop them
 cargo xtask services status              say which run";

@@ -25,6 +25,9 @@ const LONGEST: [&str; 6] = [
     "fuzz src/lib.rs",
 ];
 
+/// A whole run has at least so many tests: programs that are no more, or half a list, would pass as well.
+const FEWEST: u64 = 5_100;
+
 /// What is set for the tests.
 type Environment = Vec<(String, OsString)>;
 
@@ -48,7 +51,10 @@ pub(crate) fn test(workspace: &Workspace, arguments: &[&str]) -> ExitCode {
         let services = Lease::take(workspace)?;
         environment.extend(services.environment().map(|(name, value)| (name, value.into())));
         match arguments {
-            [] => every_program(&[], &[], &environment, totals),
+            [] => {
+                every_program(&[], &[], &environment, totals)?;
+                all_are_there(totals)
+            }
             _ => cargo_test(&[], arguments, &environment, totals),
         }
     })
@@ -90,6 +96,14 @@ fn conclude(tests: impl FnOnce(&mut Totals) -> Result<()>) -> ExitCode {
     }
     println!("{totals}");
     if totals.failed == 0 && totals.skipped == 0 { ExitCode::SUCCESS } else { process::exit_code() }
+}
+
+fn all_are_there(totals: &Totals) -> Result<()> {
+    let ran = totals.passed + totals.failed + totals.skipped;
+    if ran < FEWEST {
+        return Err(format!("only {ran} tests were run, of {FEWEST} that there are at least"));
+    }
+    Ok(())
 }
 
 /// All of the workspace, several programs at a time: those that take longest first, and the examples of the documentation last.
@@ -217,7 +231,7 @@ fn names_package(word: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Progress, Totals, names_packages, show};
+    use super::{FEWEST, Progress, Totals, all_are_there, names_packages, show};
 
     #[test]
     fn output_that_is_not_text_is_shown_and_passed_over() {
@@ -236,6 +250,12 @@ mod tests {
         let shown = String::from_utf8(shown).unwrap();
         assert!(shown.starts_with("xtask: 1 of 1: tests/a.rs\n     Running"), "{shown}");
         assert!(shown.contains("\nxtask: tests/a.rs took 0."), "{shown}");
+    }
+
+    #[test]
+    fn a_run_that_lacks_tests_fails() {
+        let ran = |passed| all_are_there(&Totals { passed, failed: 1, skipped: 0 });
+        assert!(ran(FEWEST - 1).is_ok() && ran(FEWEST - 2).is_err());
     }
 
     #[test]

@@ -73,8 +73,6 @@ fn document_pieces(session: Document, pieces: &mut Vec<Piece>) {
                 pieces.push(Piece::Text("cookie a document".into()));
                 for (name, value) in cookie {
                     match value {
-                        // Node's driver stores `undefined` so; ours leaves the field out.
-                        Bson::Null if UNSET.contains(&name.as_str()) => {}
                         Bson::Int32(age) if name == "originalMaxAge" => aged(age.into(), "an int32", pieces),
                         Bson::Int64(age) if name == "originalMaxAge" => aged(age, "an int64", pieces),
                         #[expect(clippy::cast_possible_truncation, reason = "an age has whole milliseconds")]
@@ -89,9 +87,6 @@ fn document_pieces(session: Document, pieces: &mut Vec<Piece>) {
         }
     }
 }
-
-/// The members of a cookie that Node sets to `undefined` where there is no such option.
-const UNSET: [&str; 5] = ["partitioned", "priority", "secure", "domain", "sameSite"];
 
 fn aged(age: i64, kind: &str, pieces: &mut Vec<Piece>) {
     pieces.push(Piece::Text(format!("originalMaxAge {kind}")));
