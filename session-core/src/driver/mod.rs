@@ -10,3 +10,4 @@ pub(crate) mod session;
 pub(crate) mod sessions;
 mod turns;
 pub(crate) mod typed;
+mod warnings;

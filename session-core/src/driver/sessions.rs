@@ -1,18 +1,11 @@
 //! The sessions of an application: what one driver shares.
 
-use std::{
-    fmt,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-};
+use std::{fmt, sync::Arc};
 
 use crate::{
-    driver::{load::path_matches, turns::Turns},
+    driver::{load::path_matches, turns::Turns, warnings::Warned},
     error::OptionsError,
     options::{Options, cookie_options::CookieOptions, policy::StoreRead},
-    request::RequestInfo,
     store::Store,
 };
 
@@ -24,12 +17,7 @@ pub struct Sessions(Arc<Inner>);
 struct Inner {
     options: Options,
     turns: Turns,
-    warned_insecure: AtomicBool,
-    warned_proxy: AtomicBool,
-    warned_duplicates: AtomicBool,
-    warned_name: AtomicBool,
-    warned_peer: AtomicBool,
-    warned_refused: AtomicBool,
+    warned: Warned,
 }
 
 impl Options {
@@ -44,16 +32,7 @@ impl Options {
         if let Some(store) = &self.default_store {
             store.is_used();
         }
-        Ok(Sessions(Arc::new(Inner {
-            options: self,
-            turns: Turns::default(),
-            warned_insecure: AtomicBool::new(false),
-            warned_proxy: AtomicBool::new(false),
-            warned_duplicates: AtomicBool::new(false),
-            warned_name: AtomicBool::new(false),
-            warned_peer: AtomicBool::new(false),
-            warned_refused: AtomicBool::new(false),
-        })))
+        Ok(Sessions(Arc::new(Inner { options: self, turns: Turns::default(), warned: Warned::default() })))
     }
 }
 
@@ -95,69 +74,13 @@ impl Sessions {
         &self.0.turns
     }
 
+    /// What the log was told of once.
+    pub(super) fn warned(&self) -> &Warned {
+        &self.0.warned
+    }
+
     pub(crate) fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
-    }
-
-    /// Peers are trusted by addresses that nobody knows: said aloud once.
-    pub(crate) fn warn_unknown_peer(&self) {
-        let warned = &self.0.warned_peer;
-        if !warned.load(Ordering::Relaxed) && !warned.swap(true, Ordering::Relaxed) {
-            tracing::warn!(
-                "the option proxy names peers, and the address that this connection comes from is not known: nobody is trusted. \
-                 With axum, serve with into_make_service_with_connect_info::<SocketAddr>()"
-            );
-        }
-    }
-
-    /// Each of two layers side by side would take the other's cookie for a foreign one: said aloud once.
-    pub(crate) fn warn_same_name(&self) {
-        if !self.0.warned_name.swap(true, Ordering::Relaxed) {
-            tracing::error!(
-                name = self.cookie_name(),
-                "two session layers side by side have one cookie name, and lose each other's sessions: give each a name of its own"
-            );
-        }
-    }
-
-    /// *Auto* that comes out insecure though somebody says that the client's connection was not: said aloud once.
-    pub(crate) fn warn_untrusted_proxy(&self, request: &RequestInfo<'_>) {
-        let warned = &self.0.warned_proxy;
-        if !warned.load(Ordering::Relaxed) && request.claims_https() && !warned.swap(true, Ordering::Relaxed)
-        {
-            tracing::warn!(
-                "X-Forwarded-Proto says https, and whom it comes from is not trusted to say so: the session cookie is not \
-                 secure. Behind a proxy that ends TLS, name it by the option proxy"
-            );
-        }
-    }
-
-    /// Which of several cookies counts is the client's order, and who set them is not known: said aloud once.
-    pub(crate) fn warn_duplicates(&self) {
-        if !self.0.warned_duplicates.swap(true, Ordering::Relaxed) {
-            tracing::warn!(
-                name = self.cookie_name(),
-                "a request brought several cookies of this name: another application, or another path or domain, sets it too. \
-                 Give each a name of its own; one that begins with __Host- no other host can set"
-            );
-        }
-    }
-
-    /// What the connection, the attributes of a request or the handler made of the cookie is sent, as Express does: said aloud once.
-    pub(crate) fn warn_refused(&self, option: &str, reason: &str) {
-        if !self.0.warned_refused.swap(true, Ordering::Relaxed) {
-            tracing::warn!(option, reason, "a session cookie was sent that browsers refuse");
-        }
-    }
-
-    /// A secure cookie over an insecure connection is most often a proxy that nobody told us of: said aloud once.
-    pub(crate) fn warn_insecure(&self) {
-        if !self.0.warned_insecure.swap(true, Ordering::Relaxed) {
-            tracing::warn!(
-                "the session cookie is for secure connections and this one is not: it was not sent. Behind a proxy that \
-                 ends TLS, let it set X-Forwarded-Proto and set the option proxy; without TLS, cookie.secure to auto"
-            );
-        }
     }
 }
 

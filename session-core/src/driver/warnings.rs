@@ -1,0 +1,90 @@
+//! What the log is told of once: what is most often a mistake in the options, and comes again with every request.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::{driver::sessions::Sessions, request::RequestInfo};
+
+#[derive(Default)]
+pub(super) struct Warned {
+    insecure: Once,
+    proxy: Once,
+    duplicates: Once,
+    name: Once,
+    peer: Once,
+    refused: Once,
+}
+
+#[derive(Default)]
+struct Once(AtomicBool);
+
+impl Once {
+    fn is_said(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// And is not the next time. Every request may ask: most of them only read.
+    fn is_first(&self) -> bool {
+        !self.is_said() && !self.0.swap(true, Ordering::Relaxed)
+    }
+}
+
+impl Sessions {
+    /// Peers are trusted by addresses that nobody knows: said aloud once.
+    pub(crate) fn warn_unknown_peer(&self) {
+        if self.warned().peer.is_first() {
+            tracing::warn!(
+                "the option proxy names peers, and the address that this connection comes from is not known: nobody is trusted. \
+                 With axum, serve with into_make_service_with_connect_info::<SocketAddr>()"
+            );
+        }
+    }
+
+    /// Each of two layers side by side would take the other's cookie for a foreign one: said aloud once.
+    pub(crate) fn warn_same_name(&self) {
+        if self.warned().name.is_first() {
+            tracing::error!(
+                name = self.cookie_name(),
+                "two session layers side by side have one cookie name, and lose each other's sessions: give each a name of its own"
+            );
+        }
+    }
+
+    /// *Auto* that comes out insecure though somebody says that the client's connection was not: said aloud once.
+    pub(crate) fn warn_untrusted_proxy(&self, request: &RequestInfo<'_>) {
+        let warned = &self.warned().proxy;
+        if !warned.is_said() && request.claims_https() && warned.is_first() {
+            tracing::warn!(
+                "X-Forwarded-Proto says https, and whom it comes from is not trusted to say so: the session cookie is not \
+                 secure. Behind a proxy that ends TLS, name it by the option proxy"
+            );
+        }
+    }
+
+    /// Which of several cookies counts is the client's order, and who set them is not known: said aloud once.
+    pub(crate) fn warn_duplicates(&self) {
+        if self.warned().duplicates.is_first() {
+            tracing::warn!(
+                name = self.cookie_name(),
+                "a request brought several cookies of this name: another application, or another path or domain, sets it too. \
+                 Give each a name of its own; one that begins with __Host- no other host can set"
+            );
+        }
+    }
+
+    /// What the connection, the attributes of a request or the handler made of the cookie is sent, as Express does: said aloud once.
+    pub(crate) fn warn_refused(&self, option: &str, reason: &str) {
+        if self.warned().refused.is_first() {
+            tracing::warn!(option, reason, "a session cookie was sent that browsers refuse");
+        }
+    }
+
+    /// A secure cookie over an insecure connection is most often a proxy that nobody told us of: said aloud once.
+    pub(crate) fn warn_insecure(&self) {
+        if self.warned().insecure.is_first() {
+            tracing::warn!(
+                "the session cookie is for secure connections and this one is not: it was not sent. Behind a proxy that \
+                 ends TLS, let it set X-Forwarded-Proto and set the option proxy; without TLS, cookie.secure to auto"
+            );
+        }
+    }
+}
