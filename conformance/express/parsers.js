@@ -3,7 +3,7 @@
 
 const { createRequire } = require('node:module');
 const readline = require('node:readline');
-const cookie = require('cookie');
+const { cookie } = require('./packages');
 const session = require('express-session');
 const Keygrip = require('keygrip');
 const { createKrupteinAdapter, createWebCryptoAdapter } = require('connect-mongo');

@@ -83,7 +83,7 @@ impl<M: 'static> Fairing for SessionFairing<M> {
         }
         let exchange = self.sessions.exchange_below::<M>(around.as_ref());
         let failed = carried(request).failed.take().filter(|_| around.is_some());
-        *carried(request) = Carried { exchange: Some(exchange.clone()), failed };
+        *carried(request) = Carried { exchange: Some(exchange.clone()), failed, ..Carried::default() };
         if self.sessions.reads_on_arrival() {
             let session = describe(request, |info| exchange.session(info));
             if let Err(error) = session.await {
@@ -121,6 +121,8 @@ struct Carried {
     exchange: Option<Exchange>,
     /// The status that the request ends with before its handler runs. A fairing cannot end it: a route that comes first does.
     failed: Option<Status>,
+    /// The log knows that a guard is outside the cookie's path. Each of them, and those of catchers, would tell it again.
+    told_outside: bool,
 }
 
 fn carried<'r>(request: &'r Request<'_>) -> MutexGuard<'r, Carried> {
@@ -198,7 +200,7 @@ impl<'r, M: 'static> FromRequest<'r> for Session<M> {
     type Error = SessionError;
 
     async fn from_request(request: &'r Request<'_>) -> Outcome<Self, SessionError> {
-        guarded(present::<M>(request).await.map(Self::from))
+        guarded(request, present::<M>(request).await.map(Self::from))
     }
 }
 
@@ -212,7 +214,7 @@ impl<'r, M: 'static> FromRequest<'r> for MaybeSession<M> {
     type Error = SessionError;
 
     async fn from_request(request: &'r Request<'_>) -> Outcome<Self, SessionError> {
-        guarded(session_of::<M>(request).await.map(Self::from))
+        guarded(request, session_of::<M>(request).await.map(Self::from))
     }
 }
 
@@ -228,7 +230,7 @@ impl<'r, T: SessionData, M: 'static> FromRequest<'r> for TypedSession<T, M> {
     type Error = SessionError;
 
     async fn from_request(request: &'r Request<'_>) -> Outcome<Self, SessionError> {
-        guarded(present::<M>(request).await.map(|session| session.typed().into()))
+        guarded(request, present::<M>(request).await.map(|session| session.typed().into()))
     }
 }
 
@@ -236,10 +238,15 @@ async fn present<M: 'static>(request: &Request<'_>) -> Result<SessionHandle, Ses
     session_of::<M>(request).await?.ok_or_else(|| Error::OutsidePath.into())
 }
 
-fn guarded<T>(session: Result<T, SessionError>) -> Outcome<T, SessionError> {
+fn guarded<T>(request: &Request<'_>, session: Result<T, SessionError>) -> Outcome<T, SessionError> {
     match session {
         Ok(session) => Outcome::Success(session),
-        Err(error) => Outcome::Error((error.tell(), error)),
+        Err(error) => {
+            let is_outside = matches!(error.error(), Error::OutsidePath);
+            let is_told = is_outside && std::mem::replace(&mut carried(request).told_outside, true);
+            let status = if is_told { Status::new(error.error().status()) } else { error.tell() };
+            Outcome::Error((status, error))
+        }
     }
 }
 

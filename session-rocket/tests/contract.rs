@@ -16,8 +16,11 @@ use rocket::{
     routes,
 };
 use session_core::{CookieOptions, Error, MemoryStore, Options};
-use session_rocket::{Session, SessionFairing, session};
-use session_testkit::{App, Body, Browser, Captured, FailingStore, Request, Response, adapter::Layers};
+use session_rocket::{Session, SessionFairing, TypedSession, session};
+use session_testkit::{
+    App, Body, Browser, Captured, FailingStore, Request, Response,
+    adapter::{Basket, Layers},
+};
 
 use crate::routes::{custom, layered};
 
@@ -109,13 +112,13 @@ fn handles_are_usable_on_every_thread() {
 }
 
 #[get("/option")]
-fn option(session: Option<Session>) -> &'static str {
-    if session.is_some() { "some" } else { "none" }
+fn option(session: Option<Session>, typed: Option<TypedSession<Basket>>) -> &'static str {
+    if session.is_some() || typed.is_some() { "some" } else { "none" }
 }
 
 /// A guard does not know that a route takes its error for an answer; [`MaybeSession`](session_rocket::MaybeSession) does.
 #[test]
-fn an_option_outside_the_cookies_path_is_none_and_told() {
+fn an_option_outside_the_cookies_path_is_none_and_told_once() {
     session_testkit::run(async {
         let options = Options::new("keyboard cat").cookie(CookieOptions::new().path("/shop"));
         let sessions = SessionFairing::new(options.store(MemoryStore::new())).unwrap();
@@ -132,7 +135,8 @@ fn an_option_outside_the_cookies_path_is_none_and_told() {
 #[test]
 fn a_session_outside_the_cookies_path_is_told_also_where_a_catcher_answers() {
     #[catch(500)]
-    fn elsewhere() -> (Status, &'static str) {
+    async fn elsewhere(request: &rocket::Request<'_>) -> (Status, &'static str) {
+        assert!(request.guard::<Session>().await.is_error());
         (Status::Ok, "elsewhere")
     }
     session_testkit::run(async {

@@ -418,7 +418,7 @@ fn tables_without_an_index_are_pruned_to_the_last_row() {
 }
 
 #[test]
-fn an_exhausted_pool_and_a_locked_file_are_quick_errors() {
+fn an_exhausted_pool_is_a_quick_error_and_a_locked_file_says_that_it_is() {
     session_testkit::run(async {
         let folder = TempDir::new();
         let begin = SqlitePoolOptions::new().max_connections(1);

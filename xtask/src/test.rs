@@ -13,7 +13,14 @@ use crate::workspace::Workspace;
 use crate::{Result, node, process, say};
 
 /// What `--quick` does not run although it needs nothing: the tests whose names begin so take long.
-const SLOW: [&str; 3] = ["life::simulation::", "three_operations_at_once_in_every_order", "crypto::tests::"];
+const SLOW: [&str; 5] = [
+    "life::simulation::",
+    "three_operations_at_once_in_every_order",
+    "crypto::tests::",
+    // They compile packages.
+    "the_compiler_says_what_to_write",
+    "a_release_build_warns_of_the_store_that_nobody_chose",
+];
 
 /// Those that take longest, by package and source.
 const LONGEST: [&str; 6] = [

@@ -169,10 +169,16 @@ pub(super) fn set_cookies(reply: &Reply) -> Vec<String> {
 fn set_cookie(line: &str, sessions: &[Session], symbols: &mut Symbols, times: &mut Vec<i64>) -> String {
     let mut parts = line.split("; ");
     let (name, value) = parts.next().and_then(|pair| pair.split_once('=')).unwrap_or_default();
-    let sid = sid_of(value).filter(|sid| sessions.iter().any(|session| session.has_signed(sid, name, value)));
-    let Some(sid) = sid else { return line.to_owned() };
+    let signed = sid_of(value).and_then(|sid| {
+        let layer = sessions.iter().position(|session| session.has_signed(&sid, name, value))?;
+        Some((sid, layer))
+    });
+    let Some((sid, layer)) = signed else { return line.to_owned() };
 
     let mut written = format!("{name}={}", symbols.of(&sid));
+    if layer > 0 {
+        written.push_str(" of the layer around");
+    }
     for part in parts {
         let time = part.strip_prefix("Expires=").and_then(dates::http);
         times.extend(time);

@@ -423,7 +423,8 @@ impl Options {
         }
         if let Err(peer) = self.proxy.check() {
             let reason = format!(
-                "{peer:?} is no address, no network such as 10.0.0.0/8, and none of loopback, linklocal and uniquelocal"
+                "{peer:?} is no address, no network such as 10.0.0.0/8 (everybody is Proxy::Always), and none of loopback, linklocal and \
+                 uniquelocal"
             );
             return Err(OptionsError { option: "proxy", reason });
         }

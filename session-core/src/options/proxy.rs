@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 
 /// The `proxy` option: whose word counts that a client's connection was encrypted. See [`Options::proxy`](crate::Options::proxy).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,8 +100,12 @@ fn networks(peer: &str) -> Option<Vec<IpNet>> {
             let net = match peer.split_once('/') {
                 None => IpNet::from(peer.parse::<IpAddr>().ok()?.to_canonical()),
                 Some((address, bits)) => match bits.parse() {
-                    Ok(bits) => IpNet::new(address.parse().ok()?, bits).ok()?,
-                    Err(_) => IpNet::with_netmask(address.parse().ok()?, bits.parse().ok()?).ok()?,
+                    // No sign, which a number of Rust's may have.
+                    Ok(length) if bits.bytes().all(|byte| byte.is_ascii_digit()) => {
+                        IpNet::new(address.parse().ok()?, length).ok()?
+                    }
+                    Ok(_) => return None,
+                    Err(_) => Ipv4Net::with_netmask(address.parse().ok()?, bits.parse().ok()?).ok()?.into(),
                 },
             };
             return canonical(net).map(|net| vec![net]);
@@ -183,6 +187,8 @@ mod tests {
             "::/0",
             "::ffff:0:0/95",
             "::ffff:0:0/0",
+            "10.0.0.0/+8",
+            "2001:db8::/ffff:ffff::",
         ] {
             assert_eq!(Proxy::peers(["loopback", peer]).check(), Err(peer));
             assert!(!Proxy::peers([peer, "10.0.0.0/8"]).trusts("10.0.0.1".parse().ok()));
