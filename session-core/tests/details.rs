@@ -19,9 +19,9 @@ use std::{
 
 use common::{App, SlowStore, Trouble, add, apps, cookie, done, polled, with_cookies};
 use session_core::{
-    BrowserRules, Clock, Cookie, CookieError, CookieOptions, Destroyed, Error, Expect, Keygrip, MemoryStore,
-    Options, Priority, Record, RequestInfo, SameSite, SameSiteOption, Secret, Secure, SessionHandle,
-    Sessions, Set, Sid, Store, StoreError, Stored, Touched, async_trait,
+    BrowserRules, Clock, Cookie, CookieError, CookieOptions, Destroyed, Error, Exchange, Expect, Keygrip,
+    MemoryStore, Options, Priority, Record, RequestInfo, SameSite, SameSiteOption, Secret, Secure,
+    SessionHandle, Sessions, Set, Sid, Store, StoreError, Stored, Touched, async_trait,
 };
 use session_testkit::FailingStore;
 
@@ -515,6 +515,54 @@ fn after_a_logout_nothing_is_read() {
         let (_exchange, session) = app.request(&app.log_in());
         session.unset();
         assert_eq!(session.get::<String>("user").unwrap(), None);
+    }
+}
+
+/// In both profiles, of sessions that live for an hour, and their clock.
+fn hours() -> [(App, Arc<AtomicUsize>); 2] {
+    [Options::new("keyboard cat"), Options::express("keyboard cat").name("sid")].map(|options| {
+        let (later, clock) = clock();
+        let memory = MemoryStore::new().clock(clock.clone());
+        let store = Arc::new(SlowStore { memory, ..SlowStore::default() });
+        let options = options.cookie(CookieOptions::new().max_age(HOUR)).clock(clock);
+        (App { sessions: options.store(Arc::clone(&store)).build().unwrap(), store }, later)
+    })
+}
+
+/// What was written for a second, and came after it, is written again for one from then on: it has not ended.
+#[test]
+fn what_comes_later_than_its_lifetime_is_sent_again() {
+    let all: [fn(&Exchange, &SessionHandle); 4] = [
+        |_, session| done(session.save()).unwrap(),
+        |_, session| _ = done(session.update("n", |n: Option<u8>| n.unwrap_or(0) + 1)).unwrap(),
+        |_, session| done(session.renew_id()).unwrap(),
+        |exchange, _| _ = done(exchange.end()).unwrap(),
+    ];
+    for does in all {
+        for (app, later) in hours() {
+            let (exchange, session) = app.request(&app.log_in());
+            session.insert("mine", 1).unwrap();
+            session.set_max_age(Some(Duration::from_secs(1))).unwrap();
+            *app.store.late.lock().unwrap() = Some((Arc::clone(&later), 1_500));
+            does(&exchange, &session);
+            assert_eq!(later.load(Ordering::SeqCst), 1_500, "it came late");
+            done(exchange.end()).unwrap();
+            let held = app.held(&session.id()).unwrap();
+            assert_eq!((held.data.get("mine"), held.data.get("user")), (Some("1"), Some("\"tj\"")));
+        }
+    }
+}
+
+#[test]
+fn a_touch_by_hand_begins_the_lifetime_anew() {
+    for (app, later) in hours() {
+        let (_exchange, session) = app.request(&app.log_in());
+        let before = session.cookie().expires().unwrap();
+        later.fetch_add(300, Ordering::SeqCst);
+        assert_eq!(session.cookie().expires(), Some(before));
+        session.touch().unwrap();
+        assert_eq!(session.cookie().expires(), Some(before + Duration::from_millis(300)));
+        assert_eq!(session.cookie().original_max_age(), Some(HOUR));
     }
 }
 

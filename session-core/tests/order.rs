@@ -1032,3 +1032,28 @@ fn a_change_that_saw_what_is_no_more_is_asked_again() {
         }
     }
 }
+
+/// Whatever writes by a version: once, and 32 times again.
+#[test]
+fn who_is_overtaken_for_ever_gives_up_and_changes_nothing() {
+    let overtaken = |app: &App, of: &dyn Fn(Exchange, SessionHandle) -> Result<(), Error>| {
+        let sid = app.log_in();
+        let (exchange, session) = app.request(&sid);
+        session.insert("mine", 1).unwrap();
+        *app.store.overtaken.lock().unwrap() = Some((sid.clone(), 0));
+        let failed = of(exchange, session);
+        let times = app.store.overtaken.lock().unwrap().take();
+        assert!(matches!(failed, Err(Error::Contended(32))), "{failed:?}");
+        assert_eq!(times, Some((sid.clone(), 33)));
+        let held = app.held(&sid).unwrap();
+        assert_eq!((held.data.get("theirs"), held.data.get("mine")), (Some("33"), None));
+    };
+    for app in apps() {
+        overtaken(&app, &|_, session| {
+            done(session.update("n", |n: Option<u8>| n.unwrap_or(0) + 1)).map(drop)
+        });
+        overtaken(&app, &|_, session| done(session.save()));
+        overtaken(&app, &|_, session| done(session.renew_id()));
+        overtaken(&app, &|exchange, _| done(exchange.end()).map(drop).map_err(Error::from));
+    }
+}

@@ -35,6 +35,10 @@ pub(crate) struct SlowStore {
     pub(crate) sends_twice: AtomicBool,
     /// As one whose options say so.
     pub(crate) skips_touches: AtomicBool,
+    /// Somebody else writes this one before each call that goes by a version: how often they did, while they do.
+    pub(crate) overtaken: Mutex<Option<(Sid, u32)>>,
+    /// The next write or touch takes so many milliseconds of this clock to come.
+    pub(crate) late: Mutex<Option<(Arc<AtomicUsize>, usize)>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +51,21 @@ pub(crate) enum Trouble {
 impl SlowStore {
     fn trouble(&self, sid: &Sid) -> Option<Trouble> {
         self.trouble.lock().unwrap().as_ref().filter(|(of, _)| of == sid).map(|(_, trouble)| *trouble)
+    }
+
+    async fn overtake(&self, sid: &Sid, expect: &Expect) -> Result<(), StoreError> {
+        if let Some((clock, by)) = self.late.lock().unwrap().take() {
+            clock.fetch_add(by, Ordering::SeqCst);
+        }
+        let theirs = match (&mut *self.overtaken.lock().unwrap(), expect) {
+            (Some((of, times)), Expect::Version(_)) if of == sid => {
+                *times += 1;
+                format!(r#"{{"cookie":{{"originalMaxAge":null,"expires":null}},"theirs":{times}}}"#)
+            }
+            _ => return Ok(()),
+        };
+        let record = Record::parse(theirs).unwrap();
+        self.memory.set(sid, &record, &Expect::Anything).await.map(drop)
     }
 
     async fn around<T>(
@@ -79,6 +98,7 @@ impl Store for SlowStore {
         if self.sends_twice.swap(false, Ordering::Relaxed) {
             self.memory.set(sid, record, expect).await?;
         }
+        self.overtake(sid, expect).await?;
         self.around(sid, self.memory.set(sid, record, expect)).await
     }
 
@@ -86,10 +106,12 @@ impl Store for SlowStore {
         if self.skips_touches.load(Ordering::Relaxed) {
             return self.around(sid, async { Ok(Touched::Skipped) }).await;
         }
+        self.overtake(sid, expect).await?;
         self.around(sid, self.memory.touch(sid, cookie, expect)).await
     }
 
     async fn destroy(&self, sid: &Sid, expect: &Expect) -> Result<Destroyed, StoreError> {
+        self.overtake(sid, expect).await?;
         self.around(sid, self.memory.destroy(sid, expect)).await
     }
 }
