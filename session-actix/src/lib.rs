@@ -236,7 +236,7 @@ impl<M: 'static> FromRequest for Session<M> {
     type Future = Responding<Result<Self, SessionError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let session = extracted(request.session_of::<M>());
+        let session = extracted::<M>(request);
         Box::pin(async { Ok(session.await?.ok_or(Error::OutsidePath)?.into()) })
     }
 }
@@ -251,7 +251,7 @@ impl<M: 'static> FromRequest for MaybeSession<M> {
     type Future = Responding<Result<Self, SessionError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let session = extracted(request.session_of::<M>());
+        let session = extracted::<M>(request);
         Box::pin(async { Ok(session.await?.into()) })
     }
 }
@@ -268,21 +268,31 @@ impl<T: SessionData + 'static, M: 'static> FromRequest for TypedSession<T, M> {
     type Future = Responding<Result<Self, SessionError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let session = extracted(request.session_of::<M>());
+        let session = extracted::<M>(request);
         Box::pin(async { Ok(session.await?.ok_or(Error::OutsidePath)?.typed().into()) })
     }
 }
 
-/// Told at once: an `Option` of the extractor would hide that the middleware was forgotten.
-async fn extracted(
-    session: impl Future<Output = Result<Option<SessionHandle>, SessionError>>,
-) -> Result<Option<SessionHandle>, SessionError> {
-    session.await.inspect_err(|error| {
-        if matches!(error.error(), Error::NoLayer(_)) {
-            error.0.tell();
-        }
-    })
+/// Told at once: an `Option` of the extractor would hide that the middleware was forgotten. And once, however many extractors there are.
+fn extracted<M: 'static>(
+    request: &HttpRequest,
+) -> impl Future<Output = Result<Option<SessionHandle>, SessionError>> + use<M> {
+    let (request, session) = (request.clone(), request.session_of::<M>());
+    async move {
+        session.await.map_err(|error| match error.error() {
+            Error::NoLayer(missing) if request.extensions_mut().insert(MissingTold).is_some() => {
+                SessionError(Failure::told(Error::NoLayer(missing)))
+            }
+            Error::NoLayer(_) => {
+                error.0.tell();
+                error
+            }
+            _ => error,
+        })
+    }
 }
+
+struct MissingTold;
 
 /// The session of a request in a middleware of your own, below the session's: for [`HttpRequest`] and [`ServiceRequest`].
 pub trait SessionExt {

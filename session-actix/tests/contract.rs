@@ -79,7 +79,9 @@ fn a_missing_layer_is_an_error_that_tells_the_log_what_to_add() {
 #[test]
 fn a_missing_middleware_is_told_behind_an_option_too() {
     session_testkit::run(async {
-        let is_some = async |session: Option<Session>| session.is_some().to_string();
+        let is_some = async |session: Option<Session>, again: Option<Session>| {
+            (session.is_some() || again.is_some()).to_string()
+        };
         let app = Application::new().route("/option", web::get().to(is_some));
         let app = Actix(server::init_service(app).await);
         let log = Captured::begin();

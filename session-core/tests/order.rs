@@ -1033,7 +1033,7 @@ fn a_change_that_saw_what_is_no_more_is_asked_again() {
     }
 }
 
-/// Whatever writes by a version: once, and 32 times again.
+/// What writes by a version: once, and 32 times again. (A copy under a new id goes with the end of the request.)
 #[test]
 fn who_is_overtaken_for_ever_gives_up_and_changes_nothing() {
     let overtaken = |app: &App, of: &dyn Fn(Exchange, SessionHandle) -> Result<(), Error>| {

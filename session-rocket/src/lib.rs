@@ -82,8 +82,10 @@ impl<M: 'static> Fairing for SessionFairing<M> {
             return;
         }
         let exchange = self.sessions.exchange_below::<M>(around.as_ref());
-        let failed = carried(request).failed.take().filter(|_| around.is_some());
-        *carried(request) = Carried { exchange: Some(exchange.clone()), failed, ..Carried::default() };
+        // Of a request that this one is a clone of, nothing.
+        let before = std::mem::take(&mut *carried(request));
+        let before = if around.is_some() { before } else { Carried::default() };
+        *carried(request) = Carried { exchange: Some(exchange.clone()), ..before };
         if self.sessions.reads_on_arrival() {
             let session = describe(request, |info| exchange.session(info));
             if let Err(error) = session.await {
@@ -121,8 +123,9 @@ struct Carried {
     exchange: Option<Exchange>,
     /// The status that the request ends with before its handler runs. A fairing cannot end it: a route that comes first does.
     failed: Option<Status>,
-    /// The log knows that a guard is outside the cookie's path. Each of them, and those of catchers, would tell it again.
-    told_outside: bool,
+    /// The log knows that a guard is outside the cookie's path, and that there is no fairing. Each guard, and those of catchers, would tell
+    /// it again.
+    told: [bool; 2],
 }
 
 fn carried<'r>(request: &'r Request<'_>) -> MutexGuard<'r, Carried> {
@@ -242,10 +245,14 @@ fn guarded<T>(request: &Request<'_>, session: Result<T, SessionError>) -> Outcom
     match session {
         Ok(session) => Outcome::Success(session),
         Err(error) => {
-            let is_outside = matches!(error.error(), Error::OutsidePath);
-            let is_told = is_outside && std::mem::replace(&mut carried(request).told_outside, true);
-            let status = if is_told { Status::new(error.error().status()) } else { error.tell() };
-            Outcome::Error((status, error))
+            let known = match error.error() {
+                Error::OutsidePath => Some((0, Error::OutsidePath)),
+                Error::NoLayer(missing) => Some((1, Error::NoLayer(missing))),
+                _ => None,
+            };
+            let known = known.filter(|(at, _)| std::mem::replace(&mut carried(request).told[*at], true));
+            let error = known.map_or(error, |(_, known)| SessionError(Failure::told(known)));
+            Outcome::Error((error.tell(), error))
         }
     }
 }

@@ -16,7 +16,7 @@ use rocket::{
     routes,
 };
 use session_core::{CookieOptions, Error, MemoryStore, Options};
-use session_rocket::{Session, SessionFairing, TypedSession, session};
+use session_rocket::{Session, SessionError, SessionFairing, TypedSession, session};
 use session_testkit::{
     App, Body, Browser, Captured, FailingStore, Request, Response,
     adapter::{Basket, Layers},
@@ -74,7 +74,15 @@ fn a_missing_layer_is_an_error_that_tells_the_log_what_to_add() {
         assert!(response.status == 500 && !response.body.contains("attach"), "{response:?}");
         let told = log.lines("ERROR");
         assert!(told.len() == 1 && told[0].contains("add .attach(SessionFairing"), "{told:?}");
+        drop(log);
         assert_eq!(app.send(Request::get("/none")).await.body, "none");
+        // Several guards are one mistake.
+        let app = local(rocket().mount("/", routes![option, results])).await;
+        for path in ["/option", "/results"] {
+            let log = Captured::begin();
+            app.send(Request::get(path)).await;
+            assert_eq!(log.lines("ERROR").len(), 1, "{path}: {}", log.text());
+        }
     });
 }
 
@@ -116,16 +124,26 @@ fn option(session: Option<Session>, typed: Option<TypedSession<Basket>>) -> &'st
     if session.is_some() || typed.is_some() { "some" } else { "none" }
 }
 
+/// Passes on the error of the second guard.
+#[get("/results")]
+fn results(
+    first: Result<Session, SessionError>,
+    second: Result<Session, SessionError>,
+) -> Result<String, SessionError> {
+    drop(first);
+    Ok(second?.id().as_str().into())
+}
+
 /// A guard does not know that a route takes its error for an answer; [`MaybeSession`](session_rocket::MaybeSession) does.
 #[test]
 fn an_option_outside_the_cookies_path_is_none_and_told_once() {
     session_testkit::run(async {
         let options = Options::new("keyboard cat").cookie(CookieOptions::new().path("/shop"));
         let sessions = SessionFairing::new(options.store(MemoryStore::new())).unwrap();
-        let app = local(rocket().mount("/", routes![option]).attach(sessions)).await;
-        for (path, times) in [("/option", 1), ("/optional", 0)] {
+        let app = local(rocket().mount("/", routes![option, results]).attach(sessions)).await;
+        for (path, status, times) in [("/option", 200, 1), ("/optional", 200, 0), ("/results", 500, 1)] {
             let log = Captured::begin();
-            assert_eq!(app.send(Request::get(path)).await.body, "none");
+            assert_eq!(app.send(Request::get(path)).await.status, status);
             assert_eq!(log.lines("ERROR").len(), times, "{path}: {}", log.text());
         }
     });

@@ -358,4 +358,16 @@ mod tests {
             assert_eq!(shown(&line), line);
         }
     }
+
+    #[test]
+    fn which_layer_has_signed_a_cookie_shows() {
+        let session = |secret: &[u8]| Session { name: "sid".into(), secret: secret.into() };
+        let layers = [session(b"inner"), session(b"outer")];
+        let shown = |secret| {
+            let line = format!("sid={}; Path=/", wire(SID, secret));
+            set_cookie(&line, &layers, &mut Symbols::default(), &mut Vec::new())
+        };
+        assert_eq!(shown(b"inner"), "sid=<sid 1>; Path=/");
+        assert_eq!(shown(b"outer"), "sid=<sid 1> of the layer around; Path=/");
+    }
 }

@@ -17,7 +17,7 @@
 //! - Two requests at once that both change the session: Express keeps what the last one wrote. And of two at once, one that ends
 //!   the session which the other one still has.
 //! - Attributes of a session's cookie in spellings that the library's setters have no word for: `sameSite: true`, and null.
-//! - A store that fails to set, touch or destroy: Express has sent its answer by then, this project's is a 500.
+//! - A store that fails to set, touch or destroy: Express has sent its answer by then, this project's is a 503.
 //! - Other cookies of more than 4 kB beside a good one, which this project may refuse unread.
 //! - The new profile, which has no counterpart; HTTP/2 and HTTP/1.0; bodies of requests; `OPTIONS *`.
 //! - Options of Node's stores beside those in `tests/common` (names of columns, `ttl` as a function; `touchAfter`, with which this project
