@@ -277,12 +277,13 @@ impl<T: SessionData + 'static, M: 'static> FromRequest for TypedSession<T, M> {
 fn extracted<M: 'static>(
     request: &HttpRequest,
 ) -> impl Future<Output = Result<Option<SessionHandle>, SessionError>> + use<M> {
-    let (request, session) = (request.clone(), request.session_of::<M>());
+    let session = request.session_of::<M>();
+    // Here and not in the future, which may hold no request: actix-web wants it for itself.
+    let is_missing = request.extensions().get::<Exchange>().and_then(Exchange::marked::<M>).is_none();
+    let is_told = is_missing && request.extensions_mut().insert(MissingTold).is_some();
     async move {
         session.await.map_err(|error| match error.error() {
-            Error::NoLayer(missing) if request.extensions_mut().insert(MissingTold).is_some() => {
-                SessionError(Failure::told(Error::NoLayer(missing)))
-            }
+            Error::NoLayer(missing) if is_told => SessionError(Failure::told(Error::NoLayer(missing))),
             Error::NoLayer(_) => {
                 error.0.tell();
                 error
@@ -337,8 +338,8 @@ impl SessionExt for ServiceRequest {
 const MISSING: &str = "add .wrap(SessionMiddleware::new(options)?) after every wrap that asks for it; for a Session<M> one that is .marked::<M>()";
 
 session_core::session_error! {
-    /// Why there is no session, or what a call on it failed with: for the `?` of a handler. It is told to the log when a response is
-    /// made of it, and the client gets the [status](Error::status) and nothing else. For a page of your own it is the response's error
+    /// Why there is no session, or what a call on it failed with: for the `?` of a handler. It is told to the log by the extractor,
+    /// or when a response is made of it, and the client gets the [status](Error::status) and nothing else. For a page of your own it is the response's error
     /// (but where an inner middleware fails in a request of which a cookie goes out: that is another error, with a response):
     ///
     /// ```

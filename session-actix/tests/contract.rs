@@ -91,6 +91,28 @@ fn a_missing_middleware_is_told_behind_an_option_too() {
     });
 }
 
+/// The extractor's future holds nothing of the request, which actix-web wants for itself.
+#[test]
+fn a_middleware_below_may_ask_before_it_goes_on() {
+    session_testkit::run(async {
+        let sessions =
+            SessionMiddleware::new(Options::new("keyboard cat").store(MemoryStore::new())).unwrap();
+        let app = Application::new()
+            .configure(routes)
+            .wrap_fn(|mut request, service| {
+                let session = request.extract::<Session>();
+                let response = service.call(request);
+                async move {
+                    session.await?.insert("count", 5).map_err(SessionError::from)?;
+                    response.await
+                }
+            })
+            .wrap(sessions);
+        let app = Actix(server::init_service(app).await);
+        assert_eq!(app.send(Request::get("/count")).await.body, "6");
+    });
+}
+
 /// It is none there, and nobody is told.
 #[test]
 fn an_option_outside_the_cookies_path_is_none() {

@@ -78,10 +78,12 @@ fn a_missing_layer_is_an_error_that_tells_the_log_what_to_add() {
         assert_eq!(app.send(Request::get("/none")).await.body, "none");
         // Several guards are one mistake.
         let app = local(rocket().mount("/", routes![option, results])).await;
-        for path in ["/option", "/results"] {
+        for (path, status) in [("/option", 200), ("/results", 500)] {
             let log = Captured::begin();
-            app.send(Request::get(path)).await;
-            assert_eq!(log.lines("ERROR").len(), 1, "{path}: {}", log.text());
+            let response = app.send(Request::get(path)).await;
+            assert!(response.status == status && (status == 500 || response.body == "none"), "{response:?}");
+            let told = log.lines("ERROR");
+            assert!(told.len() == 1 && told[0].contains("add .attach(SessionFairing"), "{path}: {told:?}");
         }
     });
 }
@@ -143,8 +145,32 @@ fn an_option_outside_the_cookies_path_is_none_and_told_once() {
         let app = local(rocket().mount("/", routes![option, results]).attach(sessions)).await;
         for (path, status, times) in [("/option", 200, 1), ("/optional", 200, 0), ("/results", 500, 1)] {
             let log = Captured::begin();
-            assert_eq!(app.send(Request::get(path)).await.status, status);
+            let response = app.send(Request::get(path)).await;
+            assert!(response.status == status && (status == 500 || response.body == "none"), "{response:?}");
             assert_eq!(log.lines("ERROR").len(), times, "{path}: {}", log.text());
+        }
+    });
+}
+
+/// Nor does another fairing forget it; and a request that is sent again is another one.
+#[test]
+fn who_is_outside_of_several_paths_is_told_once_a_request() {
+    session_testkit::run(async {
+        let of = |path: &str| {
+            let cookie = CookieOptions::new().path(path);
+            let options = Options::new("keyboard cat").name(path.trim_start_matches('/')).cookie(cookie);
+            SessionFairing::new(options.store(MemoryStore::new())).unwrap()
+        };
+        let asks = AdHoc::on_request("asks", |request, _| {
+            Box::pin(async move { assert!(request.guard::<Session>().await.is_error()) })
+        });
+        let app = rocket().attach(of("/one")).attach(asks).attach(of("/two"));
+        let client = Client::untracked(app).await.unwrap();
+        let request = client.get("/count");
+        for _ in 0..2 {
+            let log = Captured::begin();
+            assert_eq!(request.clone().dispatch().await.status().code, 500);
+            assert_eq!(log.lines("ERROR").len(), 1, "{}", log.text());
         }
     });
 }
