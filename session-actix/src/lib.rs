@@ -280,14 +280,12 @@ fn extracted<M: 'static>(
     let session = request.session_of::<M>();
     // Here and not in the future, which may hold no request: actix-web wants it for itself.
     let is_missing = request.extensions().get::<Exchange>().and_then(Exchange::marked::<M>).is_none();
-    let is_told = is_missing && request.extensions_mut().insert(MissingTold).is_some();
-    async move {
+    if is_missing && request.extensions_mut().insert(MissingTold).is_none() {
+        Failure::from(Error::NoLayer(MISSING)).tell();
+    }
+    async {
         session.await.map_err(|error| match error.error() {
-            Error::NoLayer(missing) if is_told => SessionError(Failure::told(Error::NoLayer(missing))),
-            Error::NoLayer(_) => {
-                error.0.tell();
-                error
-            }
+            Error::NoLayer(missing) => SessionError(Failure::told(Error::NoLayer(missing))),
             _ => error,
         })
     }

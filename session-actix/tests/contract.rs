@@ -75,6 +75,22 @@ fn a_missing_layer_is_an_error_that_tells_the_log_what_to_add() {
     });
 }
 
+/// Whether anybody waits for the extractor or not.
+#[test]
+fn a_missing_middleware_is_told_where_an_extractor_is_dropped() {
+    session_testkit::run(async {
+        let app = Application::new().configure(routes).wrap_fn(|mut request, service| {
+            drop(request.extract::<Session>());
+            service.call(request)
+        });
+        let app = Actix(server::init_service(app).await);
+        let log = Captured::begin();
+        assert_eq!(app.send(Request::get("/count")).await.status, 500);
+        let told = log.lines("ERROR");
+        assert!(told.len() == 1 && told[0].contains("add .wrap(SessionMiddleware"), "{told:?}");
+    });
+}
+
 /// An `Option` is none then, and would hide it.
 #[test]
 fn a_missing_middleware_is_told_behind_an_option_too() {
