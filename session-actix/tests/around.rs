@@ -3,6 +3,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests")]
 
+#[path = "common/served.rs"]
+mod served;
+
 use std::{
     sync::{
         Arc,
@@ -18,7 +21,6 @@ use actix_web::{
     error::ErrorRequestTimeout,
     http::StatusCode,
     middleware::{Compress, Condition, DefaultHeaders, Next, from_fn},
-    rt::System,
     test as server,
     web::{self, Bytes},
 };
@@ -26,7 +28,7 @@ use futures_util::{StreamExt as _, stream};
 use session_actix::{Session, SessionError, SessionMiddleware};
 use session_core::{MemoryStore, OnDisconnect, Options, Sid, Store};
 use session_testkit::{Browser, Captured, run};
-use test_support::sockets::{Protocol, Socket};
+use test_support::sockets::Protocol;
 use tokio::sync::Semaphore;
 
 fn options(store: &Arc<MemoryStore>) -> Options {
@@ -78,35 +80,26 @@ fn a_panic_drops_what_was_not_acknowledged() {
         for policy in [OnDisconnect::Finish, OnDisconnect::Cancel] {
             let store = Arc::new(MemoryStore::new());
             let sessions = middleware(options(&store).on_disconnect(policy));
-            let (send, receive) = std::sync::mpsc::channel();
-            std::thread::spawn(move || {
-                System::new().block_on(async move {
-                    let app = move || {
-                        let panics = async |session: Session| {
-                            session.update("sum", |sum: Option<u32>| sum.unwrap_or(0) + 1).await.unwrap();
-                            session.insert("before", true).unwrap();
-                            panic!("a mistake");
-                            #[expect(unreachable_code, reason = "it says what the handler answers")]
-                            ""
-                        };
-                        let id = async |session: Session| session.id().as_str().to_owned();
-                        App::new()
-                            .route("/count", web::get().to(counts))
-                            .route("/id", web::get().to(id))
-                            .route("/panics", web::get().to(panics))
-                            .wrap(sessions.clone())
+            let app = served::serve(Protocol::Http1, move || {
+                let app = move || {
+                    let panics = async |session: Session| {
+                        session.update("sum", |sum: Option<u32>| sum.unwrap_or(0) + 1).await.unwrap();
+                        session.insert("before", true).unwrap();
+                        panic!("a mistake");
+                        #[expect(unreachable_code, reason = "it says what the handler answers")]
+                        ""
                     };
-                    let server = HttpServer::new(app).workers(1).disable_signals().shutdown_timeout(0);
-                    let server = server.bind("127.0.0.1:0").unwrap();
-                    let address = server.addrs()[0];
-                    let server = server.run();
-                    send.send((address, server.handle())).unwrap();
-                    server.await.unwrap();
-                });
+                    let id = async |session: Session| session.id().as_str().to_owned();
+                    App::new()
+                        .route("/count", web::get().to(counts))
+                        .route("/id", web::get().to(id))
+                        .route("/panics", web::get().to(panics))
+                        .wrap(sessions.clone())
+                };
+                let server = HttpServer::new(app).workers(1).disable_signals().shutdown_timeout(0);
+                let server = server.bind("127.0.0.1:0").unwrap();
+                (server.addrs()[0], server.run())
             });
-            let (address, handle) = receive.recv().unwrap();
-            let stop = move || _ = futures_util::FutureExt::now_or_never(handle.stop(false));
-            let app = Socket::new(address, Protocol::Http1, stop);
             let mut browser = Browser::new();
             browser.get(&app, "/count").await;
             let sid = Sid::from(browser.get(&app, "/id").await.body);

@@ -4,10 +4,10 @@
 
 #[path = "common/routes.rs"]
 mod routes;
+#[path = "common/served.rs"]
+mod served;
 
-use std::sync::mpsc;
-
-use actix_web::{HttpServer, rt::System};
+use actix_web::HttpServer;
 use session_core::{MemoryStore, Options};
 use session_testkit::{Browser, adapter::Layers};
 use test_support::sockets::{Protocol, Socket, server_tls};
@@ -30,29 +30,20 @@ async fn serve(layers: Layers, protocol: Protocol, may_half_close: bool) -> Sock
         Layers { nested: layers.nested.clone(), second: layers.second.clone() }
     };
     let again = std::sync::Arc::new(again);
-    let (send, receive) = mpsc::channel();
-    std::thread::spawn(move || {
-        System::new().block_on(async move {
-            let server = HttpServer::new(move || layered!(again()))
-                .h1_allow_half_closed(may_half_close)
-                .workers(2)
-                .disable_signals()
-                .shutdown_timeout(0);
-            let server = if protocol.is_encrypted() {
-                server.bind_rustls_0_23("127.0.0.1:0", server_tls(&[]))
-            } else {
-                server.bind("127.0.0.1:0")
-            };
-            let server = server.unwrap();
-            let address = server.addrs()[0];
-            let server = server.run();
-            send.send((address, server.handle())).unwrap();
-            server.await.unwrap();
-        });
-    });
-    let (address, handle) = receive.recv().unwrap();
-    // Polled once, it has told the server.
-    Socket::new(address, protocol, move || _ = futures_util::FutureExt::now_or_never(handle.stop(false)))
+    served::serve(protocol, move || {
+        let server = HttpServer::new(move || layered!(again()))
+            .h1_allow_half_closed(may_half_close)
+            .workers(2)
+            .disable_signals()
+            .shutdown_timeout(0);
+        let server = if protocol.is_encrypted() {
+            server.bind_rustls_0_23("127.0.0.1:0", server_tls(&[]))
+        } else {
+            server.bind("127.0.0.1:0")
+        };
+        let server = server.unwrap();
+        (server.addrs()[0], server.run())
+    })
 }
 
 async fn kept(layers: Layers, protocol: Protocol) -> Socket {

@@ -2,18 +2,15 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::sync::Arc;
 
 use actix_web::{App, Error, HttpRequest, HttpResponse, HttpServer, rt, web};
 use actix_ws::Message;
-use futures_util::{SinkExt, StreamExt};
+use futures_util::StreamExt;
 use session_actix::{Session, SessionMiddleware};
-use session_core::{AdminStore, MemoryStore, Options};
+use session_core::{MemoryStore, Options};
 use session_testkit::Captured;
-use tokio_tungstenite::tungstenite::{self, client::IntoClientRequest};
+use test_support::websocket::talks_and_is_told_what_was_saved;
 
 async fn upgrade(session: Session, request: HttpRequest, body: web::Payload) -> Result<HttpResponse, Error> {
     session.insert("user", "tj").map_err(session_actix::SessionError::from)?;
@@ -44,32 +41,6 @@ async fn a_websocket_saves_for_itself_or_is_told_that_it_has_not() {
     rt::spawn(server);
 
     let url = format!("ws://{address}/talk");
-    let (mut socket, response) = tokio_tungstenite::connect_async(&url).await.unwrap();
-    let cookie = response.headers()["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
-    for (word, answer) in [("hello", "saved"), ("world", "saved"), ("forget", "set")] {
-        socket.send(tungstenite::Message::text(word)).await.unwrap();
-        assert_eq!(socket.next().await.unwrap().unwrap().to_text().unwrap(), answer);
-    }
-    assert_eq!(log.lines("WARN"), Vec::<String>::new());
-    socket.close(None).await.unwrap();
-    drop(socket);
-    let begun = Instant::now();
-    while log.lines("WARN").is_empty() {
-        assert!(
-            begun.elapsed() < Duration::from_secs(20),
-            "the log was to say that the last word is not saved"
-        );
-        rt::time::sleep(Duration::from_millis(1)).await;
-    }
-    assert!(log.text().contains("changes of a session are dropped"), "{}", log.text());
-    let mut words = Vec::new();
-    store.all(&mut |_, record| words.push(record.data.get("word").map(str::to_owned))).await.unwrap();
-    assert_eq!(words, [Some("\"world\"".to_owned())]);
-
-    // Another connection with the cookie of the upgrade is the same session.
-    let mut request = url.as_str().into_client_request().unwrap();
-    request.headers_mut().insert("cookie", cookie.parse().unwrap());
-    let (_, response) = tokio_tungstenite::connect_async(request).await.unwrap();
-    assert!(response.headers().get("set-cookie").is_none(), "nothing changed: it is the same session");
+    talks_and_is_told_what_was_saved(&url, &store, &log).await;
     handle.stop(false).await;
 }

@@ -3,13 +3,16 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
-use std::sync::mpsc;
+#[path = "common/served.rs"]
+mod served;
 
-use actix_web::{App, HttpServer, rt::System, web};
+use actix_web::{App, HttpServer, web};
 use session_actix::{Session, SessionError, SessionMiddleware};
 use session_core::{MemoryStore, Options};
 use session_testkit::{Browser, Captured, run};
 use test_support::sockets::{Protocol, Socket};
+
+use served::serve;
 
 async fn counts(session: Session) -> Result<String, SessionError> {
     let count = session.get::<u32>("count")?.unwrap_or(0) + 1;
@@ -19,21 +22,12 @@ async fn counts(session: Session) -> Result<String, SessionError> {
 
 /// Two workers, which connections come to in turns.
 fn served(make: impl Fn() -> SessionMiddleware + Clone + Send + 'static) -> Socket {
-    let (send, receive) = mpsc::channel();
-    std::thread::spawn(move || {
-        System::new().block_on(async move {
-            let app = move || App::new().route("/count", web::get().to(counts)).wrap(make());
-            let server = HttpServer::new(app).workers(2).disable_signals().shutdown_timeout(0);
-            let server = server.bind("127.0.0.1:0").unwrap();
-            let address = server.addrs()[0];
-            let server = server.run();
-            send.send((address, server.handle())).unwrap();
-            server.await.unwrap();
-        });
-    });
-    let (address, handle) = receive.recv().unwrap();
-    let stop = move || _ = futures_util::FutureExt::now_or_never(handle.stop(false));
-    Socket::new(address, Protocol::Http1, stop)
+    serve(Protocol::Http1, move || {
+        let app = move || App::new().route("/count", web::get().to(counts)).wrap(make());
+        let server = HttpServer::new(app).workers(2).disable_signals().shutdown_timeout(0);
+        let server = server.bind("127.0.0.1:0").unwrap();
+        (server.addrs()[0], server.run())
+    })
 }
 
 async fn six_visits(app: &Socket) -> Vec<String> {

@@ -22,6 +22,8 @@ mod runner;
 #[cfg(feature = "sockets")]
 pub mod sockets;
 mod user;
+#[cfg(feature = "sockets")]
+pub mod websocket;
 
 pub use self::{
     express::{Express, engine, major},
