@@ -280,8 +280,10 @@ fn extracted<M: 'static>(
     let session = request.session_of::<M>();
     // Here and not in the future, which may hold no request: actix-web wants it for itself.
     let is_missing = request.extensions().get::<Exchange>().and_then(Exchange::marked::<M>).is_none();
-    if is_missing && request.extensions_mut().insert(MissingTold).is_none() {
+    let is_told = request.extensions().contains::<MissingTold>();
+    if is_missing && !is_told {
         Failure::from(Error::NoLayer(MISSING)).tell();
+        request.extensions_mut().insert(MissingTold);
     }
     async {
         session.await.map_err(|error| match error.error() {

@@ -1,7 +1,10 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::{
+    mem::{replace, take},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
 
 use rocket::{
     Build, Data, Request, Response, Rocket, Route,
@@ -83,7 +86,7 @@ impl<M: 'static> Fairing for SessionFairing<M> {
         }
         let exchange = self.sessions.exchange_below::<M>(around.as_ref());
         // Of a request that this one is a clone of, nothing.
-        let before = std::mem::take(&mut *carried(request));
+        let before = take(&mut *carried(request));
         let before = if around.is_some() { before } else { Carried::default() };
         *carried(request) = Carried { exchange: Some(exchange.clone()), ..before };
         if self.sessions.reads_on_arrival() {
@@ -123,9 +126,10 @@ struct Carried {
     exchange: Option<Exchange>,
     /// The status that the request ends with before its handler runs. A fairing cannot end it: a route that comes first does.
     failed: Option<Status>,
-    /// The log knows that a guard is outside the cookie's path, and that there is no fairing. Each guard, and those of catchers, would tell
-    /// it again.
-    told: [bool; 2],
+    /// The log knows that a guard is outside the cookie's path. Each guard, and those of catchers, would tell it again.
+    outside_told: bool,
+    /// And that there is no fairing.
+    missing_told: bool,
 }
 
 fn carried<'r>(request: &'r Request<'_>) -> MutexGuard<'r, Carried> {
@@ -245,13 +249,16 @@ fn guarded<T>(request: &Request<'_>, session: Result<T, SessionError>) -> Outcom
     match session {
         Ok(session) => Outcome::Success(session),
         Err(error) => {
+            let mut carried = carried(request);
             let known = match error.error() {
-                Error::OutsidePath => Some((0, Error::OutsidePath)),
-                Error::NoLayer(missing) => Some((1, Error::NoLayer(missing))),
+                Error::OutsidePath => replace(&mut carried.outside_told, true).then_some(Error::OutsidePath),
+                Error::NoLayer(missing) => {
+                    replace(&mut carried.missing_told, true).then_some(Error::NoLayer(missing))
+                }
                 _ => None,
             };
-            let known = known.filter(|(at, _)| std::mem::replace(&mut carried(request).told[*at], true));
-            let error = known.map_or(error, |(_, known)| SessionError(Failure::told(known)));
+            drop(carried);
+            let error = known.map_or(error, |known| SessionError(Failure::told(known)));
             Outcome::Error((error.tell(), error))
         }
     }

@@ -312,16 +312,20 @@ impl SessionHandle {
             }
             SetCookie::Send => {
                 let refusal = set_cookie::browser_refusal(&options.name, &ended.cookie);
-                if let (Some((option, reason)), BrowserRules::Warn) = (refusal, options.browser_rules) {
-                    self.sessions().warn_refused(option, reason);
-                } else if let Some((option, reason)) = refusal {
-                    tracing::error!(
-                        option,
-                        reason,
-                        secure_connection = self.is_secure(),
-                        "no cookie sent: browsers would refuse it"
-                    );
-                    return None;
+                match (refusal, options.browser_rules) {
+                    (None, _) => {}
+                    (Some((option, reason)), BrowserRules::Warn) => {
+                        self.sessions().warn_refused(option, reason);
+                    }
+                    (Some((option, reason)), BrowserRules::Enforce) => {
+                        tracing::error!(
+                            option,
+                            reason,
+                            secure_connection = self.is_secure(),
+                            "no cookie sent: browsers would refuse it"
+                        );
+                        return None;
+                    }
                 }
                 set_cookie::serialize(&options.name, &options.secrets.seal(ended.sid.as_str()), &ended.cookie)
             }

@@ -71,7 +71,7 @@ impl Sessions {
         }
     }
 
-    /// What the connection, the attributes of a request or the handler made of the cookie is sent, as Express does: said aloud once.
+    /// A cookie that browsers refuse is sent, as Express does, whoever made it such: said aloud once.
     pub(crate) fn warn_refused(&self, option: &str, reason: &str) {
         if self.warned().refused.is_first() {
             tracing::warn!(option, reason, "a session cookie was sent that browsers refuse");
