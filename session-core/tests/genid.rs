@@ -9,8 +9,8 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use common::{App, Trouble, add, apps, done};
-use session_core::{Error, Options, Sid};
+use common::{App, Trouble, add, apps, done, polled};
+use session_core::{Error, Exchange, Options, SessionHandle, Sid};
 
 /// A store with a stranger's session, and an application whose ids are these, and then the stranger's for ever.
 fn app_beside_a_stranger(ids: &'static [&'static str]) -> (App, Sid) {
@@ -149,4 +149,47 @@ fn a_renewal_that_is_tried_again_under_the_same_id_leaves_nothing() {
     done(exchange.end()).unwrap();
     assert_eq!((app.records(), session.id().as_str()), (2, "mine"));
     is_untouched(&app, &stranger);
+}
+
+/// What is there may hold just what was to be written, and is no less a stranger's.
+#[test]
+fn a_first_write_of_what_a_stranger_holds_too_is_told() {
+    let (app, stranger) = app_beside_a_stranger(&[]);
+    let (exchange, session) = app.ask(&[]);
+    session.insert("stranger", 1).unwrap();
+    assert!(matches!(done(session.save()), Err(Error::IdInUse)));
+    assert!(matches!(done(exchange.end()).unwrap_err().error(), Error::IdInUse));
+    is_untouched(&app, &stranger);
+}
+
+/// The answer of the first write was lost: whose the record is has to be looked at, and what it was then is what ends.
+fn logs_out_after_a_first_write_whose_answer_was_lost() -> (App, Exchange, SessionHandle) {
+    let (app, _) = app_beside_a_stranger(&["mine"]);
+    let (exchange, session) = app.ask(&[]);
+    session.insert("me", 1).unwrap();
+    app.trouble_at(0, Trouble::FailsAfter);
+    assert!(done(session.save()).is_err());
+    assert_eq!(app.records(), 2);
+    (app, exchange, session)
+}
+
+#[test]
+fn a_logout_ends_what_it_has_seen() {
+    let (app, exchange, session) = logs_out_after_a_first_write_whose_answer_was_lost();
+    app.is_overtaken(&"mine".into(), 1);
+    done(session.destroy()).unwrap();
+    done(exchange.end()).unwrap();
+    assert!(app.held(&"mine".into()).is_none());
+    // By its version, which somebody had changed; and by the one that it had then.
+    assert_eq!(app.overtakings(), 1);
+}
+
+#[test]
+fn so_does_the_end_of_its_request() {
+    let (app, exchange, session) = logs_out_after_a_first_write_whose_answer_was_lost();
+    assert!(polled(1, session.destroy()).is_none());
+    app.is_overtaken(&"mine".into(), 1);
+    done(exchange.end()).unwrap();
+    assert!(app.held(&"mine".into()).is_none());
+    assert_eq!(app.overtakings(), 1);
 }

@@ -1040,11 +1040,11 @@ fn who_is_overtaken_for_ever_gives_up_and_changes_nothing() {
         let sid = app.log_in();
         let (exchange, session) = app.request(&sid);
         session.insert("mine", 1).unwrap();
-        *app.store.overtaken.lock().unwrap() = Some((sid.clone(), 0));
+        app.is_overtaken(&sid, u32::MAX);
         let failed = of(exchange, session);
-        let times = app.store.overtaken.lock().unwrap().take();
+        let times = app.overtakings();
         assert!(matches!(failed, Err(Error::Contended(32))), "{failed:?}");
-        assert_eq!(times, Some((sid.clone(), 33)));
+        assert_eq!(times, 33);
         let held = app.held(&sid).unwrap();
         assert_eq!((held.data.get("theirs"), held.data.get("mine")), (Some("33"), None));
     };

@@ -35,10 +35,17 @@ pub(crate) struct SlowStore {
     pub(crate) sends_twice: AtomicBool,
     /// As one whose options say so.
     pub(crate) skips_touches: AtomicBool,
-    /// Somebody else writes this one before each call that goes by a version: how often they did, while they do.
-    pub(crate) overtaken: Mutex<Option<(Sid, u32)>>,
+    /// Somebody else writes this one before each call that goes by a version.
+    pub(crate) overtaken: Mutex<Option<Overtaken>>,
     /// The next write or touch takes so many milliseconds of this clock to come.
     pub(crate) late: Mutex<Option<(Arc<AtomicUsize>, usize)>>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Overtaken {
+    pub(crate) of: Sid,
+    pub(crate) times: u32,
+    pub(crate) at_most: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,7 +65,9 @@ impl SlowStore {
             clock.fetch_add(by, Ordering::SeqCst);
         }
         let theirs = match (&mut *self.overtaken.lock().unwrap(), expect) {
-            (Some((of, times)), Expect::Version(_)) if of == sid => {
+            (Some(Overtaken { of, times, at_most }), Expect::Version(_))
+                if of == sid && *times < *at_most =>
+            {
                 *times += 1;
                 format!(r#"{{"cookie":{{"originalMaxAge":null,"expires":null}},"theirs":{times}}}"#)
             }
@@ -198,6 +207,16 @@ impl App {
     pub(crate) fn trouble_at(&self, call: usize, trouble: Trouble) {
         let number = self.store.calls.load(Ordering::Relaxed) + call;
         *self.store.trouble_at.lock().unwrap() = Some((number, trouble));
+    }
+
+    /// Somebody else is faster so many times.
+    pub(crate) fn is_overtaken(&self, of: &Sid, at_most: u32) {
+        *self.store.overtaken.lock().unwrap() = Some(Overtaken { of: of.clone(), times: 0, at_most });
+    }
+
+    /// How often they were.
+    pub(crate) fn overtakings(&self) -> u32 {
+        self.store.overtaken.lock().unwrap().take().map_or(0, |overtaken| overtaken.times)
     }
 
     pub(crate) fn held(&self, sid: &Sid) -> Option<Record> {

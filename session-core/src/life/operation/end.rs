@@ -41,13 +41,23 @@ impl Operation {
                 life.destroyed(here, context);
                 return self.destroy_leftovers(life);
             }
-            _ => {
-                if let Err(error) = self.count_conflict() {
-                    return Step::Done(Err(error));
-                }
+            event => {
+                return match self.destroy_again(life, context, &event) {
+                    Ok(ask) => Step::Ask(ask),
+                    Err(error) => Step::Done(Err(error)),
+                };
             }
         }
         Step::Ask(self.ask_destroy_this(life, context, Why::Wanted))
+    }
+
+    /// It has been looked at; or what was looked at has changed since, and is looked at again.
+    fn destroy_again(&mut self, life: &Life, context: &Context<'_>, event: &Event) -> Result<Ask, Error> {
+        if matches!(event, Event::Conflict) {
+            self.count_conflict()?;
+            return Ok(self.ask_get(life));
+        }
+        Ok(self.ask_destroy_this(life, context, Why::Wanted))
     }
 
     /// What earlier operations left behind is of this session too: a logout that says so has ended it as well.
@@ -81,8 +91,8 @@ impl Operation {
                 life.destroyed(here, context);
                 self.decide(life, context)
             }
-            (End::Destroying, _) => match self.count_conflict() {
-                Ok(()) => Step::Ask(self.ask_destroy_this(life, context, Why::Wanted)),
+            (End::Destroying, event) => match self.destroy_again(life, context, &event) {
+                Ok(ask) => Step::Ask(ask),
                 Err(error) => self.ended(life, context, Decision::NOTHING, Some(error)),
             },
             (End::Begin, _) => self.decide(life, context),
@@ -181,8 +191,8 @@ impl Operation {
                 self.clean_up(decision, life, context)
             }
             (Write::Destroy, Event::Begin) => Step::Ask(self.ask_destroy_this(life, context, Why::Wanted)),
-            (Write::Destroy, _) => match self.count_conflict() {
-                Ok(()) => Step::Ask(self.ask_destroy_this(life, context, Why::Wanted)),
+            (Write::Destroy, event) => match self.destroy_again(life, context, &event) {
+                Ok(ask) => Step::Ask(ask),
                 Err(error) => self.ended(life, context, decision, Some(error)),
             },
         }
