@@ -305,13 +305,14 @@ fn an_empty_value_is_none_and_another_type_or_no_text_is_corrupt(url: String) {
     session_testkit::run(async {
         let (store, prefix) = store(&url);
         let key = |sid: &Sid| format!("{prefix}{}", sid.as_str());
-        let (empty, list, bytes, good) =
-            (Sid::random(), Sid::random(), Sid::random(), put(&store, &record("")).await);
+        let [empty, list, bytes, null] = [(); 4].map(|()| Sid::random());
+        let good = put(&store, &record("")).await;
         let _: String = ask(&url, &["SET", &key(&empty), ""]);
         let _: i64 = ask(&url, &["RPUSH", &key(&list), "hunter2"]);
         let _: i64 = ask(&url, &["SETBIT", &key(&bytes), "0", "1"]);
+        let _: String = ask(&url, &["SET", &key(&null), "null"]);
         assert!(store.get(&empty).await.unwrap().is_none());
-        for sid in [&list, &bytes] {
+        for sid in [&list, &bytes, &null] {
             let error = store.get(sid).await.unwrap_err();
             assert!(matches!(error, StoreError::Corrupt { .. }), "{error:?}");
             assert!(!format!("{error:?} {error}").contains("hunter2"));
@@ -321,7 +322,7 @@ fn an_empty_value_is_none_and_another_type_or_no_text_is_corrupt(url: String) {
             panic!("it is always written")
         };
         for expect in [Expect::Nothing, Expect::Version(version)] {
-            for sid in [&list, &bytes] {
+            for sid in [&list, &bytes, &null] {
                 assert_eq!(store.set(sid, &next, &expect).await.unwrap(), Set::Conflict);
                 assert_eq!(store.touch(sid, &next.cookie, &expect).await.unwrap(), Touched::Conflict);
                 assert_eq!(store.destroy(sid, &expect).await.unwrap(), Destroyed::Conflict);

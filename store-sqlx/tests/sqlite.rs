@@ -316,9 +316,10 @@ fn a_row_that_is_no_record_is_left_alone_and_passed_over() {
         let store = SqliteStore::open(&folder.url()).unwrap().table(SqliteTable::ConnectSqlite3);
         let good = put(&store, &record("")).await;
         let rows = "INSERT INTO sessions VALUES ('0', 9e15, ''), ('1', 9e15, NULL), ('2', 9e15, 7), \
-            ('3', 9e15, x'7bff'), ('4', 9e15, '{\"hunter2\":'), ('5', 'soon', '{}'), ('6', NULL, '{}')";
+            ('3', 9e15, x'7bff'), ('4', 9e15, '{\"hunter2\":'), ('5', 9e15, 'null'), \
+            ('6', 'soon', '{}'), ('7', NULL, '{}')";
         sqlx::query(rows).execute(&in_folder(&folder)).await.unwrap();
-        for sid in ["0", "1", "2", "3", "4"] {
+        for sid in ["0", "1", "2", "3", "4", "5"] {
             let error = store.get(&Sid::from(sid)).await.unwrap_err();
             assert!(matches!(error, StoreError::Corrupt { store: "sqlite", .. }), "{sid}: {error:?}");
             assert!(!shown(&error).contains("hunter2") && !shown(&error).contains("123, 255"), "{error:?}");
