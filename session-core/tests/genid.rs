@@ -193,3 +193,18 @@ fn so_does_the_end_of_its_request() {
     assert!(app.held(&"mine".into()).is_none());
     assert_eq!(app.overtakings(), 1);
 }
+
+#[test]
+fn no_id_is_made_for_who_comes_with_a_session() {
+    let made = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&made);
+    let options = Options::new("keyboard cat").genid(move |_| {
+        counted.fetch_add(1, Ordering::SeqCst);
+        Sid::random()
+    });
+    let [App { store, .. }, _] = apps();
+    let app = App { sessions: options.store(Arc::clone(&store)).build().unwrap(), store };
+    let sid = app.log_in();
+    assert_eq!(app.request(&sid).1.id(), sid);
+    assert_eq!(made.load(Ordering::SeqCst), 1);
+}

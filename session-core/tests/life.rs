@@ -228,6 +228,23 @@ fn of_many_cookies_the_first_eight_are_looked_at() {
 }
 
 #[test]
+fn of_several_live_sessions_the_first_counts() {
+    let [app, _] = apps();
+    let (one, other) = (app.log_in(), app.log_in());
+    for (cookies, first) in [([&one, &other], &one), ([&other, &one], &other)] {
+        assert_eq!(app.ask(&cookies.map(cookie)).1.id(), *first);
+    }
+}
+
+#[test]
+fn an_id_that_comes_several_times_is_looked_up_once() {
+    let [app, _] = apps();
+    let (sid, other) = (Sid::random(), Sid::random());
+    app.ask(&[&sid, &sid, &other, &sid, &other].map(cookie));
+    assert_eq!(app.store.calls.load(Ordering::SeqCst), 2);
+}
+
+#[test]
 fn null_is_absent_and_paths_reach_inside() {
     let [app, _] = apps();
     let (_exchange, session) = app.ask(&[]);

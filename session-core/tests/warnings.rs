@@ -56,6 +56,14 @@ struct Told {
     unfinished: usize,
 }
 
+/// Somebody is to do something about these; all others warn.
+const ERRORS: [&str; 4] = [
+    "have one cookie name, and lose each other's sessions",
+    "no cookie sent",
+    "the session was not saved",
+    "a stored record cannot be read",
+];
+
 /// What the warnings say of what happens, all handles dropped in it.
 fn told(sids: impl FnOnce() -> Vec<Sid>) -> (Told, String) {
     let log = Log::default();
@@ -70,6 +78,10 @@ fn told(sids: impl FnOnce() -> Vec<Sid>) -> (Told, String) {
         assert!(!text.contains(sid.as_str()), "an id is in\n{text}");
     }
     assert!(!text.contains("swordfish"), "data are in\n{text}");
+    for line in text.lines() {
+        let level = if ERRORS.iter().any(|error| line.contains(error)) { " ERROR " } else { " WARN " };
+        assert!(line.contains(level), "not{level}: {line}");
+    }
     let count =
         |what: &str| text.lines().filter(|line| line.contains(" WARN ") && line.contains(what)).count();
     let told = Told {

@@ -746,7 +746,7 @@ contract! {
             (Proxy::peers(["192.0.2.1"]), 0),
         ] {
             let app = app(open, new(MemoryStore::new()).cookie(secure.clone()).proxy(proxy.clone())).await;
-            let response = app.send(Request::get("/count").header("x-forwarded-proto", "https")).await;
+            let response = app.send(claims_to_be("192.0.2.1")).await;
             assert_eq!((response.status, response.set_cookie.len()), (200, sent), "{proxy:?}");
         }
         let forwarded = new(MemoryStore::new()).cookie(secure).proxy(true).proxy_header(ProxyHeader::Forwarded);
@@ -766,7 +766,7 @@ contract! {
         let secure = CookieOptions::new().secure(Secure::Always);
         for (peer, sent) in [("loopback", 1), ("127.0.0.0/8", 1), ("192.0.2.0/24", 0)] {
             let app = app(open, new(MemoryStore::new()).cookie(secure.clone()).proxy(Proxy::peers([peer]))).await;
-            let response = app.send(Request::get("/count").header("x-forwarded-proto", "https")).await;
+            let response = app.send(claims_to_be("192.0.2.1")).await;
             assert_eq!((response.status, response.set_cookie.len()), (200, sent), "{peer}");
         }
     }
@@ -780,6 +780,15 @@ contract! {
             assert!(response.set_cookie[0].contains("; Secure"), "{response:?}");
         }
     }
+}
+
+/// A client that would be taken for this peer, and its connection for an encrypted one.
+fn claims_to_be(peer: &str) -> Request {
+    Request::get("/count")
+        .header("x-forwarded-proto", "https")
+        .header("x-forwarded-for", peer)
+        .header("x-real-ip", peer)
+        .header("forwarded", format!("for={peer};proto=https"))
 }
 
 mod around;
