@@ -1,19 +1,18 @@
 //! What a store's error holds as its source: what the database said, without what it was said of.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use session_core::StoreError;
-use sqlx::error::DatabaseError;
+use sqlx::error::{BoxDynError, DatabaseError};
 #[cfg(feature = "mysql")]
 use sqlx::mysql::MySqlDatabaseError;
 
 /// The cause of a [`StoreError`]. Databases like to quote the key or the value at fault, in details above all: neither
 /// comes this far.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub(crate) enum Failure {
     #[error("{message} (code {code})")]
     Database { code: String, message: String },
-    #[cfg(any(feature = "postgres", feature = "mysql"))]
     #[error("there is no table {table}: create it, or let {option} do so")]
     NoTable { table: String, option: &'static str },
     #[error("no answer within {0:?}")]
@@ -22,7 +21,7 @@ pub(crate) enum Failure {
     Option { option: &'static str, reason: &'static str },
     /// Connections, pools, protocols: the driver's own words.
     #[error(transparent)]
-    Driver(sqlx::Error),
+    Driver(Arc<sqlx::Error>),
     #[cfg(feature = "mysql")]
     #[error("the connection's {setting} {reason}")]
     Session { setting: &'static str, reason: &'static str },
@@ -37,20 +36,33 @@ impl Failure {
     pub(crate) fn of(self, store: &'static str) -> StoreError {
         StoreError::unavailable(store, self)
     }
+
+    /// The database's own code: SQLSTATE, MySQL's number, SQLite's extended result code. Empty where it was not the database.
+    pub(crate) fn code(&self) -> &str {
+        if let Self::Database { code, .. } = self { code } else { "" }
+    }
+
+    /// The connection is of no more use: it broke, or what came over it was not understood.
+    pub(crate) fn is_broken(&self) -> bool {
+        use sqlx::Error::{Io, Protocol, Tls, WorkerCrashed};
+        matches!(self, Self::Driver(error) if matches!(**error, Io(_) | Protocol(_) | Tls(_) | WorkerCrashed))
+    }
+}
+
+/// A value that cannot be sent, or a column that cannot be read.
+impl From<BoxDynError> for Failure {
+    fn from(error: BoxDynError) -> Self {
+        Self::from(sqlx::Error::Encode(error))
+    }
 }
 
 impl From<sqlx::Error> for Failure {
     fn from(error: sqlx::Error) -> Self {
         match error.as_database_error() {
             Some(said) => Self::Database { code: code_of(said), message: message_of(said) },
-            None => Self::Driver(error),
+            None => Self::Driver(Arc::new(error)),
         }
     }
-}
-
-/// The database's own code of an error: SQLSTATE, MySQL's number, SQLite's extended result code.
-pub(crate) fn code(error: &sqlx::Error) -> Option<String> {
-    error.as_database_error().map(code_of)
 }
 
 fn code_of(said: &dyn DatabaseError) -> String {

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// What `get` makes of a row of PostgreSQL's, at `now`.
-pub fn postgres_row(row: (Option<String>, Option<String>, f64), now: i64) -> Result<Stored, StoreError> {
+pub fn postgres_row(row: (Option<String>, f64), now: i64) -> Result<Stored, StoreError> {
     postgres::stored(&Settings::new(Schedule::every(QUARTER)), row, now)
 }
 

@@ -6,16 +6,28 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
-mod call;
+mod admin;
+#[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
+mod dialect;
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+mod digest;
 #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
 mod error;
 #[cfg(feature = "__fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
 #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
+mod pool;
+#[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
+mod ready;
+#[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
+mod run;
+#[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
 mod settings;
 #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
 mod sql;
+#[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
+mod store;
 #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
 mod time;
 

@@ -15,8 +15,9 @@ use crate::time::{self, Millis};
 pub(crate) const DAY: Duration = Duration::from_secs(86_400);
 pub(crate) const QUARTER: Duration = Duration::from_secs(900);
 
-/// What one statement of a pruning removes: the table is not locked for long.
-pub(crate) const BATCH: u64 = 1_000;
+/// Of a store's own, as sqlx's pools have them.
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+pub(crate) const CONNECTIONS: usize = 10;
 
 pub(crate) struct Settings {
     pub(crate) ttl: Duration,
@@ -66,19 +67,20 @@ pub(crate) fn parse(store: &'static str, text: impl Into<Arc<str>>) -> Result<Re
 pub(crate) struct Schedule {
     pub(crate) interval: Option<Duration>,
     pub(crate) randomized: bool,
+    pub(crate) is_on: bool,
     /// Zero: not yet drawn.
     due: AtomicI64,
 }
 
 impl Schedule {
     pub(crate) fn every(interval: Duration) -> Self {
-        Self { interval: Some(interval), randomized: false, due: AtomicI64::new(0) }
+        Self { interval: Some(interval), randomized: false, is_on: true, due: AtomicI64::new(0) }
     }
 
     /// Whether it is the caller who is to prune: of those who come when it is due, one is told so. The first interval
     /// begins with the first call.
     pub(crate) fn is_due(&self, now: Millis) -> bool {
-        let Some(interval) = self.interval else { return false };
+        let Some(interval) = self.interval.filter(|_| self.is_on) else { return false };
         let due = self.due.load(Ordering::Relaxed);
         if now < due {
             return false;

@@ -1,24 +1,163 @@
-//! Statements are written with `{names}`, which are filled in once, when the store is set up. Values are never part of them.
+//! Statements are written once for all names: `{table}` is filled in when the store is set up, `:sid` is a value and never
+//! part of the text.
 
 use std::sync::Arc;
 
 use sqlx::AssertSqlSafe;
 
-use crate::error::Failure;
+use crate::{error::Failure, time::Millis};
 
-/// A statement that is ready: its text holds nothing but this crate's SQL and quoted names.
+/// What a statement takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Value {
+    Sid,
+    /// The same as bytes, which no collation compares.
+    Bytes,
+    Now,
+    Until,
+    /// Of the record.
+    Text,
+    Version,
+    /// Where a page of rows begins, after which row, and where it ends.
+    After,
+    End,
+    Limit,
+    /// As many as there are.
+    Sids,
+}
+
+const VALUES: &[(&str, Value)] = &[
+    ("sids", Value::Sids),
+    ("sid", Value::Sid),
+    ("bytes", Value::Bytes),
+    ("now", Value::Now),
+    ("until", Value::Until),
+    ("text", Value::Text),
+    ("version", Value::Version),
+    ("after", Value::After),
+    ("end", Value::End),
+    ("limit", Value::Limit),
+];
+
+/// One of each.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Values<'a> {
+    pub(crate) sid: &'a str,
+    pub(crate) now: Millis,
+    pub(crate) until: Millis,
+    pub(crate) text: &'a str,
+    pub(crate) version: &'a str,
+    pub(crate) after: &'a str,
+    pub(crate) end: &'a str,
+    pub(crate) limit: i64,
+    pub(crate) sids: &'a [String],
+}
+
+/// How a database has its values written.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Style {
+    /// `$1`, and the same value is the same number.
+    #[cfg(any(feature = "postgres", test))]
+    Dollar,
+    /// `?1`, likewise.
+    #[cfg(any(feature = "sqlite", test))]
+    Numbered,
+    /// `?`, one after the other.
+    #[cfg(any(feature = "mysql", test))]
+    InOrder,
+}
+
+/// A statement that is ready: its text holds nothing but this crate's SQL, quoted names and places for values.
 #[derive(Clone)]
-pub(crate) struct Statement(Arc<str>);
+pub(crate) struct Statement {
+    text: Arc<str>,
+    values: Arc<[Value]>,
+    is_kept: bool,
+}
 
 impl Statement {
     /// The template with its names filled in.
-    pub(crate) fn fill(template: &str, names: &[(&str, &str)]) -> Self {
-        Self(fill(template, names).into())
+    pub(crate) fn new(template: &str, names: &[(&str, &str)], style: Style) -> Self {
+        Self::placed(&fill(template, names), style, 1)
+    }
+
+    /// Without names and values.
+    pub(crate) fn plain(text: &str) -> Self {
+        Self { text: text.into(), values: Arc::default(), is_kept: true }
+    }
+
+    /// With so many places where it takes a list.
+    pub(crate) fn with_list(filled: &str, style: Style, length: usize) -> Self {
+        // Seldom of one length twice: not worth a place among the connection's prepared statements.
+        Self { is_kept: false, ..Self::placed(filled, style, length) }
     }
 
     pub(crate) fn text(&self) -> AssertSqlSafe<Arc<str>> {
-        AssertSqlSafe(Arc::clone(&self.0))
+        AssertSqlSafe(Arc::clone(&self.text))
     }
+
+    /// In the order in which the database wants them.
+    pub(crate) fn values(&self) -> &[Value] {
+        &self.values
+    }
+
+    pub(crate) fn is_kept(&self) -> bool {
+        self.is_kept
+    }
+
+    /// What stands between quotes is a name or a text, and `::` is PostgreSQL's cast.
+    fn placed(filled: &str, style: Style, length: usize) -> Self {
+        let (mut text, mut values, mut rest) = (String::with_capacity(filled.len()), Vec::new(), filled);
+        while let Some(at) = rest.find(['\'', '"', '`', ':']) {
+            let (before, special) = rest.split_at(at);
+            text.push_str(before);
+            let value = VALUES.iter().find_map(|(name, value)| {
+                let after = special.strip_prefix(':')?.strip_prefix(name)?;
+                Some((*value, after))
+            });
+            if let Some((value, after)) = value {
+                place(&mut text, &mut values, value, style, length);
+                rest = after;
+                continue;
+            }
+            let mark = &special[..1];
+            let end = match mark {
+                ":" if special.starts_with("::") => 2,
+                ":" => 1,
+                quote => special[1..].find(quote).map_or(special.len(), |at| at + 2),
+            };
+            text.push_str(&special[..end]);
+            rest = &special[end..];
+        }
+        text.push_str(rest);
+        Self { text: text.into(), values: values.into(), is_kept: true }
+    }
+}
+
+fn place(text: &mut String, values: &mut Vec<Value>, value: Value, style: Style, length: usize) {
+    let places = if value == Value::Sids { length } else { 1 };
+    let taken = |values: &[Value]| -> usize {
+        values.iter().map(|value| if *value == Value::Sids { length } else { 1 }).sum()
+    };
+    let mark = match style {
+        #[cfg(any(feature = "postgres", test))]
+        Style::Dollar => '$',
+        #[cfg(any(feature = "sqlite", test))]
+        Style::Numbered => '?',
+        #[cfg(any(feature = "mysql", test))]
+        Style::InOrder => {
+            values.push(value);
+            text.push_str(&vec!["?"; places].join(", "));
+            return;
+        }
+    };
+    let before = values.iter().position(|known| *known == value).unwrap_or_else(|| {
+        values.push(value);
+        values.len() - 1
+    });
+    let first = taken(&values[..before]) + 1;
+    let numbers: Vec<String> = (first..first + places).map(|number| format!("{mark}{number}")).collect();
+    text.push_str(&numbers.join(", "));
 }
 
 /// In one pass: what stands in a name is not filled in again.
@@ -67,6 +206,28 @@ mod tests {
     }
 
     #[test]
+    fn each_database_has_its_values_in_its_own_way() {
+        let template = "SELECT sid::text, ':now' FROM {table} \
+            WHERE sid IN (:sids) AND a < :now AND b > :until OR c = :now";
+        let names = [("table", "\"a:sid\"")];
+        let statement = |style| {
+            let statement = Statement::with_list(&fill(template, &names), style, 2);
+            let text =
+                statement.text().0.replace("SELECT sid::text, ':now' FROM \"a:sid\" WHERE sid IN ", "");
+            (text, statement.values().to_vec())
+        };
+        use Value::{Now, Sids, Until};
+        let thrice = vec![Sids, Now, Until];
+        for (style, text, values) in [
+            (Style::Dollar, "($1, $2) AND a < $3 AND b > $4 OR c = $3", &thrice),
+            (Style::Numbered, "(?1, ?2) AND a < ?3 AND b > ?4 OR c = ?3", &thrice),
+            (Style::InOrder, "(?, ?) AND a < ? AND b > ? OR c = ?", &vec![Sids, Now, Until, Now]),
+        ] {
+            assert_eq!(statement(style), (text.to_owned(), values.clone()), "{style:?}");
+        }
+    }
+
+    #[test]
     fn a_name_cannot_end_its_quotes() {
         assert_eq!(quoted(r#"a"; DROP TABLE b; --"#, '"'), r#""a""; DROP TABLE b; --""#);
         assert_eq!(quoted("a`b", '`'), "`a``b`");
@@ -78,7 +239,7 @@ mod tests {
             let error = identifier("table_name", bad, 63).unwrap_err();
             assert!(error.to_string().starts_with("option table_name: the name "), "{error}");
         }
-        for good in ["session", "user sessions", "séance", "a\"b", "{x}"] {
+        for good in ["session", "user sessions", "séance", "a\"b", "{x}", ":sid"] {
             assert_eq!(identifier("table_name", good, 63).unwrap(), good);
         }
     }

@@ -4,65 +4,101 @@ mod better_sqlite3;
 mod connect_sqlite3;
 mod native;
 
-use std::{fmt, future::Future, sync::Arc, time::Duration};
+use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
 
-use futures_util::TryStreamExt;
-use session_core::{
-    AdminStore, Clock, Cookie, Destroyed, Expect, Record, Set, Sid, Store, StoreError, Stored, Touched,
-    Version, async_trait,
-};
+use session_core::{Clock, Expect, StoreError, Stored, Version};
 use sqlx::{
-    Executor, Sqlite, SqliteConnection, SqlitePool, query, query_as, query_scalar,
-    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+    Arguments, Row, Sqlite, SqliteConnection, SqlitePool,
+    error::BoxDynError,
+    sqlite::{SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqliteRow, SqliteSynchronous},
 };
-use tokio::sync::OnceCell;
+use tokio::sync::Semaphore;
 
 use self::{better_sqlite3::BETTER_SQLITE3, connect_sqlite3::CONNECT_SQLITE3, native::NATIVE};
 use crate::{
-    call::{Lent, again, call, lent},
-    error::{Failure, code},
-    settings::{BATCH, QUARTER, Schedule, Settings, parse},
-    sql::{Statement, identifier, quoted},
+    dialect::{Dialect, Sql, Templates},
+    error::Failure,
+    pool::{Connections, Opener},
+    run::Run,
+    settings::{QUARTER, Schedule, Settings, parse},
+    sql::{Style, Value, Values, fill, identifier, quoted},
+    store::{SqlStore, execute, verbs},
     time::Millis,
 };
-
-const STORE: &str = "sqlite";
 
 /// The end of the year 9999, which is for ever: SQLite's dates go no further.
 const LAST: Millis = 253_402_300_799_999;
 
-/// How many rows of a table without an index on the expiry one statement of a pruning looks at.
-const STEP: i64 = 10_000;
-
-/// After each, so that others who wait for the one lock get it.
-const PAUSE: Duration = Duration::from_millis(5);
-
 /// SQLite has no limit of its own.
 const LONGEST_NAME: usize = 255;
 
-/// The statements of one kind of table. They take their values in one order: the sid, now, the expiry, the text of the
-/// record, the version. A version is the text that is held: nobody has to send it anywhere.
-struct Template {
-    name: &'static str,
+/// A file's. Readers and the one writer do not wait for each other.
+const CONNECTIONS: usize = 4;
+
+/// One kind of table, by what its columns hold.
+struct Columns {
+    /// Its name, unless another is chosen.
+    table: &'static str,
     create: &'static str,
-    get: &'static str,
-    set: &'static str,
-    set_expecting_nothing: &'static str,
-    set_expecting_version: &'static str,
-    touch: &'static str,
-    touch_expecting_version: &'static str,
-    destroy: &'static str,
-    destroy_expecting_version: &'static str,
-    length: &'static str,
-    ids: &'static str,
-    all: &'static str,
-    clear: &'static str,
-    /// Takes now, and then how many at the most; of a table that is walked, the row before a step and its last.
-    prune: &'static str,
-    is_walked: bool,
+    is_indexed: bool,
+    sid: &'static str,
+    text: &'static str,
+    expiry: &'static str,
+    until: &'static str,
+    /// Milliseconds.
+    left: &'static str,
+    held: &'static str,
+    past: &'static str,
 }
 
-const STEP_END: &str = "SELECT rowid FROM {table} WHERE rowid > ?1 ORDER BY rowid LIMIT 1 OFFSET ?2";
+// A version is the text that is held: nobody has to send it anywhere. Rows are gone through, and removed, by their numbers: a
+// sid may be of any type.
+const TEMPLATES: Templates = Templates {
+    get: "SELECT {text}, {left} FROM {table} WHERE sid = :sid AND {held}",
+
+    set: "\
+        INSERT INTO {table} (sid, {expiry}, sess) VALUES (:sid, {until}, :text) \
+        ON CONFLICT (sid) DO UPDATE SET {expiry} = excluded.{expiry}, sess = excluded.sess",
+    set_expecting_nothing: "\
+        INSERT INTO {table} (sid, {expiry}, sess) VALUES (:sid, {until}, :text) \
+        ON CONFLICT (sid) DO UPDATE SET {expiry} = excluded.{expiry}, sess = excluded.sess \
+        WHERE ({held}) IS NOT TRUE",
+    set_expecting_version: "\
+        UPDATE {table} SET {expiry} = {until}, sess = :text WHERE sid = :sid AND {held} AND {text} = :version",
+
+    touch: "UPDATE {table} SET {expiry} = {until} WHERE sid = :sid AND {held}",
+    touch_expecting_version: "\
+        UPDATE {table} SET {expiry} = {until} WHERE sid = :sid AND {held} AND {text} = :version",
+
+    destroy: "DELETE FROM {table} WHERE sid = :sid",
+    destroy_expecting_version: "DELETE FROM {table} WHERE sid = :sid AND {held} AND {text} = :version",
+
+    length: "SELECT count(*) FROM {table} WHERE {held}",
+    ids: "\
+        SELECT {sid}, CAST(rowid AS TEXT) FROM {table} \
+        WHERE rowid > CAST(:after AS INTEGER) AND {held} ORDER BY rowid LIMIT :limit",
+    all: "\
+        SELECT {sid}, CAST(rowid AS TEXT), {text} FROM {table} \
+        WHERE rowid > CAST(:after AS INTEGER) AND {held} ORDER BY rowid LIMIT :limit",
+    rows: "\
+        SELECT CAST(rowid AS TEXT) FROM {table} \
+        WHERE rowid > CAST(:after AS INTEGER) ORDER BY rowid LIMIT :limit",
+    clear: "DELETE FROM {table}",
+
+    expired: "SELECT CAST(rowid AS TEXT) FROM {table} WHERE {past} LIMIT :limit",
+    step: "\
+        SELECT CAST(rowid AS TEXT) FROM {table} \
+        WHERE rowid > CAST(:after AS INTEGER) ORDER BY rowid LIMIT 1 OFFSET :limit",
+    expired_of_step: "\
+        SELECT CAST(rowid AS TEXT) FROM {table} \
+        WHERE rowid > CAST(:after AS INTEGER) AND rowid <= CAST(:end AS INTEGER) AND {past}",
+    expired_of_last_step: "\
+        SELECT CAST(rowid AS TEXT) FROM {table} WHERE rowid > CAST(:after AS INTEGER) AND {past}",
+    remove_expired: "DELETE FROM {table} WHERE rowid IN (:sids) AND {past}",
+    remove: "DELETE FROM {table} WHERE rowid IN (:sids)",
+
+    create: "{create}",
+};
 
 /// Whose table it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -80,33 +116,16 @@ pub enum SqliteTable {
 /// Sessions in a file of SQLite: they survive a restart, and there is no server to install.
 ///
 /// See the [crate's page](crate#sqlite) for the tables and a runnable example.
-pub struct SqliteStore {
-    pool: SqlitePool,
-    table: SqliteTable,
-    name: Option<String>,
-    sql: Arc<Sql>,
-    ready: OnceCell<()>,
-    settings: Settings,
-}
+pub struct SqliteStore(SqlStore<Table>);
 
-struct Sql {
-    create: Statement,
-    get: Statement,
-    set: Statement,
-    set_expecting_nothing: Statement,
-    set_expecting_version: Statement,
-    touch: Statement,
-    touch_expecting_version: Statement,
-    destroy: Statement,
-    destroy_expecting_version: Statement,
-    length: Statement,
-    ids: Statement,
-    all: Statement,
-    clear: Statement,
-    prune: Statement,
-    /// The last row of a step, for a table without an index on the expiry: to look for what has expired from its beginning
-    /// each time would keep all writers waiting.
-    step: Option<Statement>,
+/// One of the three, under its name.
+pub(crate) struct Table {
+    kind: SqliteTable,
+    name: Option<String>,
+    is_indexed: bool,
+    sql: Sql,
+    /// Who waits for another writer in SQLite itself looks again and again, and may be overtaken each time.
+    turns: Semaphore,
 }
 
 impl SqliteStore {
@@ -114,15 +133,7 @@ impl SqliteStore {
     /// application set them; several connections want [WAL](https://www.sqlite.org/wal.html).
     #[must_use]
     pub fn new(pool: SqlitePool) -> Self {
-        let table = SqliteTable::default();
-        Self {
-            pool,
-            table,
-            name: None,
-            sql: Arc::new(Sql::of(table, None)),
-            ready: OnceCell::new(),
-            settings: Settings::new(Schedule::every(QUARTER)),
-        }
+        Self::on(Connections::Shared(pool))
     }
 
     /// On a file, `sqlite:sessions.db`, which is created if it is missing, or in memory, `sqlite::memory:`. Nothing is
@@ -135,23 +146,26 @@ impl SqliteStore {
     /// # Errors
     /// The URL is none.
     pub fn open(url: &str) -> Result<Self, StoreError> {
-        let options: SqliteConnectOptions = url.parse().map_err(|error| Failure::from(error).of(STORE))?;
+        let failed = |failure: Failure| failure.of(Table::STORE);
+        let options: SqliteConnectOptions = url.parse().map_err(|error: sqlx::Error| failed(error.into()))?;
         let options = options.busy_timeout(Duration::from_secs(4));
-        let pool =
-            SqlitePoolOptions::new().acquire_timeout(Duration::from_secs(3)).test_before_acquire(false);
-        let in_memory = url.contains(":memory:") || url.contains("mode=memory");
-        let pool = if in_memory {
+        let connections = if url.contains(":memory:") || url.contains("mode=memory") {
             // It lasts as long as its one connection.
-            let pool = pool.max_connections(1).idle_timeout(None).max_lifetime(None);
-            pool.connect_lazy_with(options)
+            Connections::own(Opener::new(options).lasting(), 1)
         } else {
             let options = options
                 .create_if_missing(!url.contains("mode="))
                 .journal_mode(SqliteJournalMode::Wal)
                 .synchronous(SqliteSynchronous::Normal);
-            pool.max_connections(4).connect_lazy_with(options)
+            let file = options.get_filename().to_owned();
+            Connections::own(Opener::new(options).file(file), CONNECTIONS)
         };
-        Ok(Self::new(pool))
+        connections.map(Self::on).map_err(failed)
+    }
+
+    fn on(connections: Connections<Sqlite>) -> Self {
+        let table = Table::of(SqliteTable::default(), None);
+        Self(SqlStore::new(connections, table, Schedule::every(QUARTER)))
     }
 
     /// Whose table it is. Default: this crate's own.
@@ -159,8 +173,8 @@ impl SqliteStore {
     /// Take another to share sessions with a Node application, or to take over its file.
     #[must_use]
     pub fn table(mut self, table: SqliteTable) -> Self {
-        self.table = table;
-        self.refilled()
+        self.0.dialect = Arc::new(Table::of(table, self.0.dialect.name.clone()));
+        self
     }
 
     /// The table's name. Default: `session`, and `sessions` for the tables of the Node packages, which are not alike: a
@@ -169,15 +183,16 @@ impl SqliteStore {
     /// # Errors
     /// SQLite can have no table of that name.
     pub fn table_name(mut self, name: &str) -> Result<Self, StoreError> {
-        let name = identifier("table_name", name, LONGEST_NAME).map_err(|failure| failure.of(STORE))?;
-        self.name = Some(name);
-        Ok(self.refilled())
+        let name =
+            identifier("table_name", name, LONGEST_NAME).map_err(|failure| failure.of(Table::STORE))?;
+        self.0.dialect = Arc::new(Table::of(self.0.dialect.kind, Some(name)));
+        Ok(self)
     }
 
     /// How long a session is held whose cookie lives until the browser closes. Default: one day, as in both Node packages.
     #[must_use]
     pub fn ttl(mut self, ttl: Duration) -> Self {
-        self.settings.ttl = ttl;
+        self.0.settings.ttl = ttl;
         self
     }
 
@@ -187,7 +202,7 @@ impl SqliteStore {
     /// never seen, removed or not. better-sqlite3-session-store: `expired.intervalMs`; connect-sqlite3 has once a day.
     #[must_use]
     pub fn prune_interval(mut self, interval: impl Into<Option<Duration>>) -> Self {
-        self.settings.pruning.interval = interval.into();
+        self.0.settings.pruning.interval = interval.into();
         self
     }
 
@@ -195,286 +210,151 @@ impl SqliteStore {
     /// seconds.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.settings.timeout = timeout;
+        self.0.settings.timeout = timeout;
         self
     }
 
     /// The clock that expiry goes by, for tests. Default: the system's.
     #[must_use]
     pub fn clock(mut self, clock: Clock) -> Self {
-        self.settings.clock = clock;
+        self.0.settings.clock = clock;
         self
     }
-
-    fn refilled(mut self) -> Self {
-        self.sql = Arc::new(Sql::of(self.table, self.name.as_deref()));
-        self
-    }
-
-    async fn call<T, F>(&self, send: impl FnMut(Lent<Sqlite>) -> F) -> Result<T, StoreError>
-    where
-        F: Future<Output = sqlx::Result<T>>,
-    {
-        self.ready().await?;
-        call(self.settings.timeout, &self.pool, is_locked, send).await.map_err(|failure| failure.of(STORE))
-    }
-
-    /// What is not for a request has no time limit.
-    async fn take_time<T>(&self, sent: impl Future<Output = sqlx::Result<T>>) -> Result<T, StoreError> {
-        self.ready().await?;
-        sent.await.map_err(failed)
-    }
-
-    /// Creates the table, once; a failure is no reason not to try again.
-    async fn ready(&self) -> Result<(), StoreError> {
-        let create = lent!(on: Sqlite => {
-            on.execute(sqlx::raw_sql(self.sql.create.text())).await.map(|_| ())
-        });
-        let create = || call(self.settings.timeout, &self.pool, is_locked, create);
-        self.ready.get_or_try_init(create).await.map_err(|failure| failure.of(STORE))?;
-        Ok(())
-    }
-
-    fn until(&self, cookie: &Cookie, now: Millis) -> Option<Millis> {
-        Some(self.settings.until(cookie, now)?.min(LAST))
-    }
-
-    fn prune_when_due(&self, now: Millis) {
-        if self.settings.pruning.is_due(now) {
-            let (pool, sql) = (self.pool.clone(), Arc::clone(&self.sql));
-            tokio::spawn(async move {
-                if let Err(error) = prune(&pool, &sql, now).await {
-                    tracing::warn!(store = STORE, error = %Failure::from(error), "expired sessions stay for now");
-                }
-            });
-        }
-    }
 }
 
-#[async_trait]
-impl Store for SqliteStore {
-    async fn get(&self, sid: &Sid) -> Result<Option<Stored>, StoreError> {
-        let now = self.settings.now();
-        let held: Option<(Option<Vec<u8>>, Millis)> = self
-            .call(lent!(on => {
-                query_as(self.sql.get.text()).bind(sid.as_str()).bind(now).fetch_optional(&mut *on).await
-            }))
-            .await?;
-        let Some((text, left)) = held else { return Ok(None) };
-        let text = String::from_utf8(text.unwrap_or_default());
-        // Not the whole error: it keeps the bytes.
-        let text = text.map_err(|error| StoreError::corrupt(STORE, error.utf8_error()))?;
-        let text: Arc<str> = text.into();
-        let record = parse(STORE, Arc::clone(&text))?;
-        let left = Duration::from_millis(u64::try_from(left).unwrap_or_default());
-        Ok(Some(self.settings.stored(record, Version::from_text(text), left)))
-    }
-
-    async fn set(&self, sid: &Sid, record: &Record, expect: &Expect) -> Result<Set, StoreError> {
-        let now = self.settings.now();
-        let Some(until) = self.until(&record.cookie, now) else { return Ok(Set::Expired) };
-        self.prune_when_due(now);
-        let (json, sql): (Arc<str>, _) = (record.to_json().into(), &*self.sql);
-        let text = &*json;
-        let written = self
-            .call(lent!(on => {
-                let set = match expect {
-                    Expect::Anything => &sql.set,
-                    Expect::Nothing => &sql.set_expecting_nothing,
-                    Expect::Version(_) => &sql.set_expecting_version,
-                };
-                let set = query(set.text()).bind(sid.as_str()).bind(now).bind(until).bind(text);
-                let set = match expect {
-                    Expect::Version(version) => set.bind(version.text()),
-                    Expect::Anything | Expect::Nothing => set,
-                };
-                set.execute(&mut *on).await
-            }))
-            .await?;
-        Ok(if written.rows_affected() > 0 { Set::Written(Version::from_text(json)) } else { Set::Conflict })
-    }
-
-    async fn touch(&self, sid: &Sid, cookie: &Cookie, expect: &Expect) -> Result<Touched, StoreError> {
-        let (now, sql, sid) = (self.settings.now(), &*self.sql, sid.as_str());
-        let Some(until) = self.until(cookie, now) else { return Ok(Touched::Expired) };
-        self.prune_when_due(now);
-        self.call(lent!(on => {
-            let touch = |sql: &Statement| query(sql.text()).bind(sid).bind(now).bind(until);
-            let touch = match expect {
-                Expect::Anything => Some(touch(&sql.touch)),
-                Expect::Version(version) => Some(touch(&sql.touch_expecting_version).bind(version.text())),
-                Expect::Nothing => None,
-            };
-            if let Some(touch) = touch
-                && touch.execute(&mut *on).await?.rows_affected() > 0
-            {
-                return Ok(Touched::Moved);
-            }
-            if *expect == Expect::Anything {
-                return Ok(Touched::Unknown);
-            }
-            Ok(if is_held(&mut on, sql, sid, now).await? { Touched::Conflict } else { Touched::Unknown })
-        }))
-        .await
-    }
-
-    async fn destroy(&self, sid: &Sid, expect: &Expect) -> Result<Destroyed, StoreError> {
-        let (now, sql, sid) = (self.settings.now(), &*self.sql, sid.as_str());
-        self.call(lent!(on => {
-            let destroy = match expect {
-                Expect::Anything => Some(query(sql.destroy.text()).bind(sid)),
-                Expect::Version(version) => {
-                    let destroy = query(sql.destroy_expecting_version.text()).bind(sid).bind(now);
-                    Some(destroy.bind(version.text()))
-                }
-                Expect::Nothing => None,
-            };
-            if let Some(destroy) = destroy
-                && destroy.execute(&mut *on).await?.rows_affected() > 0
-            {
-                return Ok(Destroyed::Destroyed);
-            }
-            if *expect == Expect::Anything {
-                return Ok(Destroyed::Unknown);
-            }
-            Ok(if is_held(&mut on, sql, sid, now).await? { Destroyed::Conflict } else { Destroyed::Unknown })
-        }))
-        .await
-    }
-}
-
-#[async_trait]
-impl AdminStore for SqliteStore {
-    async fn length(&self) -> Result<u64, StoreError> {
-        let count = query_scalar(self.sql.length.text()).bind(self.settings.now());
-        let count: i64 = self.take_time(count.fetch_one(&self.pool)).await?;
-        Ok(count.unsigned_abs())
-    }
-
-    async fn ids(&self, visit: &mut (dyn FnMut(Sid) + Send)) -> Result<(), StoreError> {
-        self.ready().await?;
-        let mut ids =
-            query_scalar::<_, String>(self.sql.ids.text()).bind(self.settings.now()).fetch(&self.pool);
-        while let Some(sid) = ids.try_next().await.map_err(failed)? {
-            visit(Sid::from(sid));
-        }
-        Ok(())
-    }
-
-    async fn all(&self, visit: &mut (dyn FnMut(Sid, Record) + Send)) -> Result<(), StoreError> {
-        self.ready().await?;
-        let mut all = query_as::<_, (String, Option<Vec<u8>>)>(self.sql.all.text())
-            .bind(self.settings.now())
-            .fetch(&self.pool);
-        while let Some((sid, text)) = all.try_next().await.map_err(failed)? {
-            let record = String::from_utf8(text.unwrap_or_default()).ok().map(Record::parse);
-            if let Some(Ok(record)) = record {
-                visit(Sid::from(sid), record);
-            }
-        }
-        Ok(())
-    }
-
-    async fn clear(&self) -> Result<(), StoreError> {
-        self.take_time(query(self.sql.clear.text()).execute(&self.pool)).await.map(|_| ())
-    }
-
-    async fn prune(&self) -> Result<u64, StoreError> {
-        self.take_time(prune(&self.pool, &self.sql, self.settings.now())).await
-    }
-}
-
-async fn prune(pool: &SqlitePool, sql: &Sql, now: Millis) -> sqlx::Result<u64> {
-    if let Some(step) = &sql.step {
-        return walk(pool, sql, step, now).await;
-    }
-    let mut pruned = 0;
-    loop {
-        let prune = lent!(on: Sqlite => {
-            query(sql.prune.text()).bind(now).bind(BATCH.cast_signed()).execute(&mut *on).await
-        });
-        let batch = again(pool, is_locked, prune).await?;
-        pruned += batch.rows_affected();
-        if batch.rows_affected() < BATCH {
-            return Ok(pruned);
-        }
-        tokio::time::sleep(PAUSE).await;
-    }
-}
-
-/// From the first row to the last, by steps.
-async fn walk(pool: &SqlitePool, sql: &Sql, step: &Statement, now: Millis) -> sqlx::Result<u64> {
-    let (mut pruned, mut before) = (0, i64::MIN);
-    loop {
-        let next = lent!(on: Sqlite => {
-            query_scalar(step.text()).bind(before).bind(STEP - 1).fetch_optional(&mut *on).await
-        });
-        let next: Option<i64> = again(pool, is_locked, next).await?;
-        let end = next.unwrap_or(i64::MAX);
-        let prune = lent!(on: Sqlite => {
-            query(sql.prune.text()).bind(now).bind(before).bind(end).execute(&mut *on).await
-        });
-        pruned += again(pool, is_locked, prune).await?.rows_affected();
-        if next.is_none() {
-            return Ok(pruned);
-        }
-        before = end;
-        tokio::time::sleep(PAUSE).await;
-    }
-}
-
-/// Another connection writes, and the busy time-out did not apply: 5 is BUSY, 6 is LOCKED, the others are their kinds.
-fn is_locked(error: &sqlx::Error) -> bool {
-    let code = code(error).and_then(|code| code.parse::<u32>().ok());
-    code.is_some_and(|code| matches!(code & 0xff, 5 | 6))
-}
-
-fn failed(error: sqlx::Error) -> StoreError {
-    Failure::from(error).of(STORE)
-}
-
-async fn is_held(on: &mut SqliteConnection, sql: &Sql, sid: &str, now: Millis) -> sqlx::Result<bool> {
-    let held = query(sql.get.text()).bind(sid).bind(now);
-    Ok(held.fetch_optional(on).await?.is_some())
-}
-
-impl Sql {
-    fn of(table: SqliteTable, name: Option<&str>) -> Self {
-        let template = match table {
+impl Table {
+    fn of(kind: SqliteTable, name: Option<String>) -> Self {
+        let columns = match kind {
             SqliteTable::Native => NATIVE,
             SqliteTable::ConnectSqlite3 => CONNECT_SQLITE3,
             SqliteTable::BetterSqlite3 => BETTER_SQLITE3,
         };
-        let name = name.unwrap_or(template.name);
-        let (table, index) = (quoted(name, '"'), quoted(&format!("{name}_expire"), '"'));
-        let names = [("table", &*table), ("index", &index)];
-        let fill = |template| Statement::fill(template, &names);
-        Self {
-            create: fill(template.create),
-            get: fill(template.get),
-            set: fill(template.set),
-            set_expecting_nothing: fill(template.set_expecting_nothing),
-            set_expecting_version: fill(template.set_expecting_version),
-            touch: fill(template.touch),
-            touch_expecting_version: fill(template.touch_expecting_version),
-            destroy: fill(template.destroy),
-            destroy_expecting_version: fill(template.destroy_expecting_version),
-            length: fill(template.length),
-            ids: fill(template.ids),
-            all: fill(template.all),
-            clear: fill(template.clear),
-            prune: fill(template.prune),
-            step: template.is_walked.then(|| fill(STEP_END)),
+        let table = name.as_deref().unwrap_or(columns.table);
+        let (table, index) = (quoted(table, '"'), quoted(&format!("{table}_expire"), '"'));
+        let create = fill(columns.create, &[("table", &table), ("index", &index)]);
+        let names = [
+            ("table", &*table),
+            ("create", &create),
+            ("sid", columns.sid),
+            ("text", columns.text),
+            ("expiry", columns.expiry),
+            ("until", columns.until),
+            ("left", columns.left),
+            ("held", columns.held),
+            ("past", columns.past),
+        ];
+        let (sql, turns) = (TEMPLATES.fill(&names, Style::Numbered), Semaphore::new(1));
+        Self { kind, name, is_indexed: columns.is_indexed, sql, turns }
+    }
+}
+
+impl Dialect for Table {
+    type Db = Sqlite;
+
+    const STORE: &'static str = "sqlite";
+    const LAST: Millis = LAST;
+    // Row numbers: the least, and the second column.
+    const FIRST: &'static str = "-9223372036854775808";
+    const PLACE: usize = 1;
+
+    fn creates(&self) -> bool {
+        true
+    }
+
+    fn sql(&self) -> &Sql {
+        &self.sql
+    }
+
+    fn bind(arguments: &mut SqliteArguments, value: Value, values: &Values<'_>) -> Result<(), BoxDynError> {
+        let text = |text: &str| text.to_owned();
+        match value {
+            Value::Sid => arguments.add(text(values.sid)),
+            Value::Bytes => arguments.add(values.sid.as_bytes().to_vec()),
+            Value::Now => arguments.add(values.now),
+            Value::Until => arguments.add(values.until),
+            Value::Text => arguments.add(text(values.text)),
+            Value::Version => arguments.add(text(values.version)),
+            Value::After => arguments.add(text(values.after)),
+            Value::End => arguments.add(text(values.end)),
+            Value::Limit => arguments.add(values.limit),
+            Value::Sids => values.sids.iter().try_for_each(|sid| arguments.add(text(sid))),
         }
+    }
+
+    async fn prepare(&self, on: &mut SqliteConnection) -> Result<(), Failure> {
+        Sqlite::execute_raw(on, &self.sql.create).await
+    }
+
+    /// SQLite keeps bytes that are no text in a column of texts.
+    fn text(row: &SqliteRow, column: usize) -> Result<Option<String>, Failure> {
+        let bytes: Option<Vec<u8>> = row.try_get(column)?;
+        // Not the whole error: it keeps the bytes.
+        let no_text = |error: std::string::FromUtf8Error| BoxDynError::from(error.utf8_error());
+        Ok(bytes.map(String::from_utf8).transpose().map_err(no_text)?)
+    }
+
+    fn number(row: &SqliteRow, column: usize) -> Result<i64, Failure> {
+        Ok(row.try_get(column)?)
+    }
+
+    fn stored(settings: &Settings, row: &SqliteRow, _: Millis) -> Result<Stored, StoreError> {
+        let text = Self::text(row, 0).map_err(|failure| StoreError::corrupt(Self::STORE, failure))?;
+        let text: Arc<str> = text.unwrap_or_default().into();
+        let record = parse(Self::STORE, Arc::clone(&text))?;
+        let left = Self::number(row, 1).map_err(|failure| failure.of(Self::STORE))?;
+        let left = Duration::from_millis(u64::try_from(left).unwrap_or_default());
+        Ok(settings.stored(record, Version::from_text(text), left))
+    }
+
+    async fn set(
+        &self,
+        on: &mut SqliteConnection,
+        values: &Values<'_>,
+        expect: &Expect,
+    ) -> Result<Option<Version>, Failure> {
+        let statement = match expect {
+            Expect::Anything => &self.sql.set,
+            Expect::Nothing => &self.sql.set_expecting_nothing,
+            Expect::Version(_) => &self.sql.set_expecting_version,
+        };
+        let written = execute::<Self>(on, statement, values).await? > 0;
+        Ok(written.then(|| Version::from_text(values.text)))
+    }
+
+    fn compared(version: &Version) -> Cow<'_, str> {
+        version.text().unwrap_or_default().into()
+    }
+
+    async fn is_indexed(&self, _: &mut SqliteConnection) -> Result<bool, Failure> {
+        Ok(self.is_indexed)
+    }
+
+    /// Another process writes, and the busy time-out did not apply: 5 is BUSY, 6 is LOCKED, the others are their kinds.
+    fn gave_way(failure: &Failure) -> bool {
+        failure.code().parse::<u32>().is_ok_and(|code| matches!(code & 0xff, 5 | 6))
+    }
+
+    fn is_no_table(failure: &Failure) -> bool {
+        matches!(failure, Failure::Database { message, .. } if message.starts_with("no such table"))
+    }
+
+    fn explained(&self, failure: Failure) -> Failure {
+        failure
+    }
+
+    fn turns(&self) -> Option<&Semaphore> {
+        Some(&self.turns)
     }
 }
 
 impl fmt::Debug for SqliteStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut shown = f.debug_struct("SqliteStore");
-        shown.field("table", &self.table).field("name", &self.name).finish_non_exhaustive()
+        let (mut shown, table) = (f.debug_struct("SqliteStore"), &self.0.dialect);
+        shown.field("table", &table.kind).field("name", &table.name).finish_non_exhaustive()
     }
 }
+
+verbs!(SqliteStore);
 
 #[cfg(test)]
 mod tests {
@@ -484,9 +364,8 @@ mod tests {
     async fn a_database_in_memory_lasts_as_long_as_its_one_connection() {
         for url in ["sqlite::memory:", "sqlite:file:shared?mode=memory"] {
             let store = SqliteStore::open(url).unwrap();
-            let options = store.pool.options();
-            assert_eq!(options.get_max_connections(), 1);
-            assert_eq!((options.get_idle_timeout(), options.get_max_lifetime()), (None, None));
+            assert_eq!(store.0.connections.size(), 1);
+            assert!(store.0.connections.is_lasting());
         }
     }
 
@@ -494,16 +373,16 @@ mod tests {
     async fn a_file_is_opened_as_it_is_promised() {
         let file = std::env::temp_dir().join(format!("store-sqlx-pragmas-{}.db", std::process::id()));
         let store = SqliteStore::open(&format!("sqlite:{}", file.display())).unwrap();
-        let mut connection = store.pool.acquire().await.unwrap();
+        let mut lent = store.0.connections.lend().await.unwrap();
         for (ask, value) in [
             ("SELECT journal_mode FROM pragma_journal_mode", "wal"),
             ("SELECT CAST(synchronous AS TEXT) FROM pragma_synchronous", "1"),
             ("SELECT CAST(timeout AS TEXT) FROM pragma_busy_timeout", "4000"),
         ] {
-            let held: String = sqlx::query_scalar(ask).fetch_one(&mut *connection).await.unwrap();
+            let held: String = sqlx::query_scalar(ask).fetch_one(lent.connection().unwrap()).await.unwrap();
             assert_eq!(held, value, "{ask}");
         }
-        drop(connection);
+        drop((lent, store));
         for suffix in ["", "-wal", "-shm"] {
             _ = std::fs::remove_file(format!("{}{suffix}", file.display()));
         }

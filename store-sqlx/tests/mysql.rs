@@ -13,7 +13,7 @@ mod common;
 use std::{process::ExitCode, time::Duration};
 
 use common::{
-    DAY, contract, eventually, millis, mysql_url, new_name, put, record,
+    DAY, assert_all_are_listed_and_cleared, contract, eventually, millis, mysql_url, new_name, put, record,
     requests::App,
     server::{Server, mariadb_server},
     shown, until,
@@ -52,6 +52,9 @@ fn main() -> ExitCode {
             a_statement_that_must_wait_is_an_error_in_bounded_time,
             without_touch_the_expiry_stays,
             expired_rows_are_pruned_in_batches_by_who_writes_when_it_is_due,
+            a_table_without_an_index_is_pruned_by_steps_and_without_locks,
+            a_table_that_is_dropped_is_made_again,
+            lists_go_through_all_in_pages,
             who_touches_prunes_as_well_as_often_as_the_option_says,
             a_request_costs_no_more_statements_than_it_must;
         needs mariadb_server =>
@@ -614,6 +617,66 @@ fn expired_rows_are_pruned_in_batches_by_who_writes_when_it_is_due(url: String) 
         run(&pool, &fill).await;
         assert_eq!(pruned.prune().await.unwrap(), 2_500);
         assert_eq!(rows().await, 4);
+    });
+}
+
+async fn fill(pool: &MySqlPool, table: &str, rows: u32, expires: u32) {
+    for begin in (0..rows).step_by(5_000) {
+        let rows =
+            (begin..rows.min(begin + 5_000)).map(|at| format!("('{at}', {expires}, '{{\"cookie\":{{}}}}')"));
+        let rows: Vec<String> = rows.collect();
+        run(pool, &format!("INSERT INTO `{table}` VALUES {}", rows.join(","))).await;
+    }
+}
+
+/// As express-mysql-session makes it. What is looked at is not locked: a writer whose row is held all the while waits for nobody.
+fn a_table_without_an_index_is_pruned_by_steps_and_without_locks(url: String) {
+    session_testkit::run(async {
+        let pool = pool(&url);
+        let (store, table) = store(&pool);
+        let sid = put(&store, &record("")).await;
+        run(&pool, &format!("ALTER TABLE `{table}` DROP INDEX expires")).await;
+        fill(&pool, &table, 25_000, 1).await;
+        // A delete that looks for its rows would wait for this one.
+        let mut other = pool.begin().await.unwrap();
+        let lock = format!("SELECT 1 FROM `{table}` WHERE session_id = '{}' FOR UPDATE", sid.as_str());
+        other.execute(AssertSqlSafe(lock)).await.unwrap();
+        assert_eq!(store.prune().await.unwrap(), 25_000);
+        assert_eq!(store.prune().await.unwrap(), 0);
+        other.rollback().await.unwrap();
+        assert!(store.get(&sid).await.unwrap().is_some());
+        // And with a key that has another name.
+        run(&pool, &format!("ALTER TABLE `{table}` DROP PRIMARY KEY, ADD UNIQUE (session_id)")).await;
+        fill(&pool, &table, 2_500, 1).await;
+        assert_eq!(store.prune().await.unwrap(), 2_500);
+    });
+}
+
+fn a_table_that_is_dropped_is_made_again(url: String) {
+    session_testkit::run(async {
+        let pool = pool(&url);
+        let (store, table) = store(&pool);
+        let sid = put(&store, &record("")).await;
+        run(&pool, &format!("DROP TABLE `{table}`")).await;
+        assert!(store.get(&sid).await.unwrap().is_none());
+        run(&pool, &format!("DROP TABLE `{table}`")).await;
+        let sid = put(&store, &record("")).await;
+        assert!(store.get(&sid).await.unwrap().is_some());
+        let others = MySqlStore::new(pool.clone()).table_name(&table).unwrap().create_database_table(false);
+        run(&pool, &format!("DROP TABLE `{table}`")).await;
+        let error = others.get(&sid).await.unwrap_err();
+        assert!(shown(&error).contains("create_database_table"), "{error:?}");
+    });
+}
+
+fn lists_go_through_all_in_pages(url: String) {
+    session_testkit::run(async {
+        let pool = pool(&url);
+        let (store, table) = store(&pool);
+        assert_eq!(store.length().await.unwrap(), 0);
+        fill(&pool, &table, 2_500, 4_000_000_000).await;
+        assert_all_are_listed_and_cleared(&store, 2_500).await;
+        assert_eq!(ask(&pool, format!("SELECT CONCAT(COUNT(*), '') FROM `{table}`")).await, "0");
     });
 }
 

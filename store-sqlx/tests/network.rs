@@ -18,7 +18,9 @@ use futures_util::future::join_all;
 use session_core::{AdminStore, Expect, Sid, Store};
 use store_sqlx::{
     MySqlStore, PostgresStore,
-    sqlx::{AssertSqlSafe, Connection, Executor, MySqlConnection, PgConnection, query_scalar},
+    sqlx::{
+        AssertSqlSafe, Connection, Executor, MySqlConnection, MySqlPool, PgConnection, PgPool, query_scalar,
+    },
 };
 use test_support::{Network, put_patiently, tests};
 
@@ -27,10 +29,18 @@ fn main() -> ExitCode {
         needs postgres_url =>
             postgres_serves_others_when_clients_leave,
             postgres_comes_back_when_a_host_goes_silent,
+            postgres_notices_a_silent_connection_before_it_is_used,
+            postgres_reads_again_where_a_connection_broke,
+            postgres_makes_all_who_come_at_the_start_wait_for_one_attempt,
+            postgres_gives_up_a_pool_of_the_applications_own_that_goes_silent,
             postgres_serves_others_while_one_session_is_locked;
         needs mysql_url =>
             mysql_serves_others_when_clients_leave,
             mysql_comes_back_when_a_host_goes_silent,
+            mysql_notices_a_silent_connection_before_it_is_used,
+            mysql_reads_again_where_a_connection_broke,
+            mysql_makes_all_who_come_at_the_start_wait_for_one_attempt,
+            mysql_gives_up_a_pool_of_the_applications_own_that_goes_silent,
             mysql_serves_others_while_one_session_is_locked,
             in_mysql_nobody_who_gave_up_waits_for_a_locked_table;
     }
@@ -38,6 +48,9 @@ fn main() -> ExitCode {
 }
 
 const SECOND: Duration = Duration::from_secs(1);
+
+/// For what must not be an error, however busy the machine is.
+const PATIENT: Duration = Duration::from_secs(30);
 
 /// More than a pool has.
 const MANY: usize = 12;
@@ -70,6 +83,53 @@ async fn a_host_goes_silent(store: impl AdminStore, network: Network) {
     join_all((0..MANY).map(|_| store.get(&sid))).await;
     network.goes_silent();
     join_all((0..MANY).map(|_| store.get(&sid))).await;
+    assert!(is_served(&store, &sid).await, "it never comes back");
+}
+
+/// All connections of the pool were idle for a while: nobody gets an error for one that is asked first, and the others are
+/// not asked.
+async fn a_silent_connection_is_noticed(store: impl AdminStore, network: Network) {
+    let sid = put_patiently(&store, &record("")).await;
+    join_all((0..MANY).map(|_| store.get(&sid))).await;
+    tokio::time::sleep(SECOND).await;
+    network.goes_silent();
+    for _ in 0..3 {
+        assert!(store.get(&sid).await.unwrap().is_some());
+    }
+}
+
+/// Its answer may be asked for twice: a server that was restarted is noticed by nobody who reads.
+async fn a_connection_that_broke_is_no_error_of_a_read(store: impl AdminStore, network: Network) {
+    let sid = put_patiently(&store, &record("")).await;
+    network.loses_an_answer();
+    assert!(store.get(&sid).await.unwrap().is_some());
+    assert!(network.has_lost_it());
+}
+
+/// Thirty at once, and a server that says nothing: none of them waits for another one's time to be up.
+async fn all_wait_for_one_attempt(store: impl AdminStore, network: Network) {
+    network.stays_silent();
+    let begun = std::time::Instant::now();
+    let sid = Sid::random();
+    let all = join_all((0..30).map(|_| store.get(&sid))).await;
+    assert!(all.iter().all(Result::is_err));
+    // One after the other it would be ten times as long.
+    assert!(begun.elapsed() < 10 * SECOND, "{:?}", begun.elapsed());
+    network.speaks_again();
+    put_patiently(&store, &record("")).await;
+}
+
+/// Of sqlx's, which asks each connection that is given back whether it is still there.
+async fn a_pool_that_goes_silent_is_given_up(store: impl AdminStore, network: Network) {
+    let sid = put_patiently(&store, &record("")).await;
+    join_all((0..MANY).map(|_| store.get(&sid))).await;
+    // Time enough for an answer, and not to be given back.
+    let asked = join_all((0..MANY).map(async |_| store.get(&sid).await.is_ok()));
+    let silence = async {
+        tokio::task::yield_now().await;
+        network.goes_silent();
+    };
+    tokio::join!(asked, silence);
     assert!(is_served(&store, &sid).await, "it never comes back");
 }
 
@@ -129,6 +189,42 @@ fn mysql_comes_back_when_a_host_goes_silent(url: String) {
     });
 }
 
+fn postgres_notices_a_silent_connection_before_it_is_used(url: String) {
+    session_testkit::run(async {
+        let network = Network::new();
+        let store = postgres(&network.before(&url).await).timeout(PATIENT);
+        a_silent_connection_is_noticed(store, network).await;
+    });
+}
+
+fn postgres_reads_again_where_a_connection_broke(url: String) {
+    session_testkit::run(async {
+        let network = Network::new();
+        let store = postgres(&network.before(&url).await).timeout(PATIENT);
+        a_connection_that_broke_is_no_error_of_a_read(store, network).await;
+    });
+}
+
+fn postgres_makes_all_who_come_at_the_start_wait_for_one_attempt(url: String) {
+    session_testkit::run(async {
+        let network = Network::new();
+        all_wait_for_one_attempt(postgres(&network.before(&url).await), network).await;
+    });
+}
+
+fn postgres_gives_up_a_pool_of_the_applications_own_that_goes_silent(url: String) {
+    session_testkit::run(async {
+        let network = Network::new();
+        let pool = PgPool::connect_lazy(&network.before(&url).await).unwrap();
+        let store = PostgresStore::new(pool)
+            .table_name(&new_name())
+            .unwrap()
+            .create_table_if_missing(true)
+            .timeout(SECOND);
+        a_pool_that_goes_silent_is_given_up(store, network).await;
+    });
+}
+
 fn postgres_serves_others_while_one_session_is_locked(url: String) {
     session_testkit::run(async {
         let table = new_name();
@@ -145,6 +241,38 @@ fn postgres_serves_others_while_one_session_is_locked(url: String) {
         all_leave(async || query_scalar(AssertSqlSafe(waiting.clone())).fetch_one(&mut *lock).await.unwrap())
             .await;
         lock.rollback().await.unwrap();
+    });
+}
+
+fn mysql_notices_a_silent_connection_before_it_is_used(url: String) {
+    session_testkit::run(async {
+        let network = Network::new();
+        let store = mysql(&network.before(&url).await).timeout(PATIENT);
+        a_silent_connection_is_noticed(store, network).await;
+    });
+}
+
+fn mysql_reads_again_where_a_connection_broke(url: String) {
+    session_testkit::run(async {
+        let network = Network::new();
+        let store = mysql(&network.before(&url).await).timeout(PATIENT);
+        a_connection_that_broke_is_no_error_of_a_read(store, network).await;
+    });
+}
+
+fn mysql_makes_all_who_come_at_the_start_wait_for_one_attempt(url: String) {
+    session_testkit::run(async {
+        let network = Network::new();
+        all_wait_for_one_attempt(mysql(&network.before(&url).await), network).await;
+    });
+}
+
+fn mysql_gives_up_a_pool_of_the_applications_own_that_goes_silent(url: String) {
+    session_testkit::run(async {
+        let network = Network::new();
+        let pool = MySqlPool::connect_lazy(&network.before(&url).await).unwrap();
+        let store = MySqlStore::new(pool).table_name(&new_name()).unwrap().timeout(SECOND);
+        a_pool_that_goes_silent_is_given_up(store, network).await;
     });
 }
 

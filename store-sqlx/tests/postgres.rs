@@ -10,13 +10,11 @@
 
 mod common;
 
-use std::{
-    process::ExitCode,
-    time::{Duration, Instant},
-};
+use std::{process::ExitCode, time::Duration};
 
 use common::{
-    DAY, contract, eventually, millis, new_name, postgres_url, put, record, requests::App, shown, until,
+    DAY, assert_all_are_listed_and_cleared, contract, eventually, millis, new_name, postgres_url, put,
+    record, requests::App, shown, until,
 };
 use futures_util::future::join_all;
 use session_core::{AdminStore, Destroyed, Expect, Set, Sid, Store, StoreError, Touched, Version};
@@ -50,7 +48,11 @@ fn main() -> ExitCode {
             the_time_to_live_holds_what_has_no_lifetime,
             expired_rows_are_pruned_in_batches_by_who_writes_when_it_is_due,
             who_touches_prunes_as_well_as_often_as_the_option_says,
-            a_row_that_is_touched_meanwhile_does_not_end_a_pruning,
+            a_row_that_is_locked_is_left_for_the_next_pruning,
+            a_table_without_an_index_is_pruned_by_steps,
+            a_table_that_is_dropped_is_made_again,
+            lists_go_through_all_in_pages,
+            who_gave_way_tries_again,
             a_request_costs_no_more_statements_than_it_must,
             an_expired_row_is_nobodys_until_it_is_replaced,
             touch_says_what_became_of_the_row,
@@ -625,32 +627,107 @@ fn expired_rows_are_pruned_in_batches_by_who_writes_when_it_is_due(url: String) 
     });
 }
 
-fn a_row_that_is_touched_meanwhile_does_not_end_a_pruning(url: String) {
+/// It is not waited for, and two who prune do not wait for each other.
+fn a_row_that_is_locked_is_left_for_the_next_pruning(url: String) {
     session_testkit::run(async {
         let pool = pool(&url);
         let (store, table) = store(&pool);
         put(&store, &record("")).await;
-        let fill = format!(
-            r#"INSERT INTO "{table}" SELECT n, '{{"cookie":{{}}}}', '2020-01-01' FROM generate_series(1, 2500) n"#
-        );
-        run(&pool, &fill).await;
+        expired(&pool, &table, 2_500).await;
         // Some of each batch.
         let mut other = pool.begin().await.unwrap();
         let touch =
             format!(r#"UPDATE "{table}" SET expire = '9999-01-01' WHERE sid LIKE '%01' AND length(sid) < 5"#);
         assert_eq!(other.execute(AssertSqlSafe(touch)).await.unwrap().rows_affected(), 24);
-        let pruning = tokio::spawn(async move { store.prune().await.unwrap() });
-        let waiting = format!(
-            "SELECT count(*)::text FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%{table}%'"
+        assert_eq!(store.prune().await.unwrap(), 2_476);
+        other.rollback().await.unwrap();
+        assert_eq!(store.prune().await.unwrap(), 24);
+        assert_eq!(ask(&pool, format!(r#"SELECT count(*)::text FROM "{table}""#)).await, "1");
+    });
+}
+
+async fn expired(pool: &PgPool, table: &str, rows: u32) {
+    let fill = format!(
+        r#"INSERT INTO "{table}" SELECT n, '{{"cookie":{{}}}}', '2020-01-01' FROM generate_series(1, {rows}) n"#
+    );
+    run(pool, &fill).await;
+}
+
+/// As connect-pg-simple's users have them who made theirs by hand.
+fn a_table_without_an_index_is_pruned_by_steps(url: String) {
+    session_testkit::run(async {
+        let pool = pool(&url);
+        let (store, table) = store(&pool);
+        let sid = put(&store, &record("")).await;
+        run(&pool, &format!(r#"DROP INDEX "IDX_{table}_expire""#)).await;
+        expired(&pool, &table, 25_000).await;
+        assert_eq!(store.prune().await.unwrap(), 25_000);
+        assert_eq!(store.prune().await.unwrap(), 0);
+        assert!(store.get(&sid).await.unwrap().is_some());
+    });
+}
+
+fn a_table_that_is_dropped_is_made_again(url: String) {
+    session_testkit::run(async {
+        let pool = pool(&url);
+        let (store, table) = store(&pool);
+        let sid = put(&store, &record("")).await;
+        run(&pool, &format!(r#"DROP TABLE "{table}""#)).await;
+        assert!(store.get(&sid).await.unwrap().is_none());
+        run(&pool, &format!(r#"DROP TABLE "{table}""#)).await;
+        let sid = put(&store, &record("")).await;
+        assert!(store.get(&sid).await.unwrap().is_some());
+        // Who is not to create one says what is missing.
+        let others = PostgresStore::new(pool.clone()).table_name(&table).unwrap();
+        run(&pool, &format!(r#"DROP TABLE "{table}""#)).await;
+        let error = others.get(&sid).await.unwrap_err();
+        assert!(shown(&error).contains("create_table_if_missing"), "{error:?}");
+    });
+}
+
+fn lists_go_through_all_in_pages(url: String) {
+    session_testkit::run(async {
+        let pool = pool(&url);
+        let (store, table) = store(&pool);
+        assert_eq!(store.length().await.unwrap(), 0);
+        let fill = format!(
+            r#"INSERT INTO "{table}" SELECT n, '{{"cookie":{{}}}}', '9999-01-01' FROM generate_series(1, 2500) n"#
         );
-        let start = Instant::now();
-        while ask(&pool, waiting.clone()).await == "0" {
-            assert!(start.elapsed() < Duration::from_secs(30), "nobody waits for the row");
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        other.commit().await.unwrap();
-        assert_eq!(pruning.await.unwrap(), 2_476);
-        assert_eq!(ask(&pool, format!(r#"SELECT count(*)::text FROM "{table}""#)).await, "25");
+        run(&pool, &fill).await;
+        assert_all_are_listed_and_cleared(&store, 2_500).await;
+        assert_eq!(ask(&pool, format!(r#"SELECT count(*)::text FROM "{table}""#)).await, "0");
+    });
+}
+
+/// Two transactions that lock each other's rows: the database ends one of them, and that one is tried again.
+fn who_gave_way_tries_again(url: String) {
+    session_testkit::run(async {
+        let pool = pool(&url);
+        let (store, table) = store(&pool);
+        let store = store.timeout(Duration::from_secs(30));
+        let [one, two] = [put(&store, &record("")).await, put(&store, &record("")).await];
+        // A trigger makes each write lock the other row as well, after a while.
+        let other = format!(
+            r#"CREATE FUNCTION "{table}_f"() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+                PERFORM pg_sleep(0.3);
+                PERFORM 1 FROM "{table}" WHERE sid <> NEW.sid FOR UPDATE;
+                RETURN NEW;
+            END $$;
+            CREATE TRIGGER "{table}_t" AFTER UPDATE ON "{table}" FOR EACH ROW EXECUTE FUNCTION "{table}_f"()"#
+        );
+        run(&pool, &other).await;
+        let deadlocks = || {
+            ask(
+                &pool,
+                "SELECT deadlocks::text FROM pg_stat_database WHERE datname = current_database()".into(),
+            )
+        };
+        let before = deadlocks().await;
+        let (next, expect) = (record("\"n\":1"), Expect::Anything);
+        let (first, second) = tokio::join!(store.set(&one, &next, &expect), store.set(&two, &next, &expect));
+        assert!(matches!((first.unwrap(), second.unwrap()), (Set::Written(_), Set::Written(_))));
+        // The server counts for others now and then.
+        eventually(async || deadlocks().await != before).await;
     });
 }
 

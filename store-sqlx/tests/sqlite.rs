@@ -12,7 +12,9 @@ use std::{
     time::Duration,
 };
 
-use common::{DAY, TempDir, contract, eventually, millis, put, record, shown, until};
+use common::{
+    DAY, TempDir, assert_all_are_listed_and_cleared, contract, eventually, millis, put, record, shown, until,
+};
 use futures_util::future::join_all;
 use session_core::{
     AdminStore, Cookie, Destroyed, Expect, Options, Record, RequestInfo, Set, Sid, Store, StoreError, Stored,
@@ -415,6 +417,50 @@ fn tables_without_an_index_are_pruned_to_the_last_row() {
             assert_eq!(store.length().await.unwrap(), 5_000);
             assert_eq!(store.prune().await.unwrap(), 0);
         }
+    });
+}
+
+#[test]
+fn lists_go_through_all_in_pages() {
+    session_testkit::run(async {
+        for (table, fill) in [
+            (SqliteTable::Native, "session SELECT CAST(n AS TEXT), 9000000000000, '{\"cookie\":{}}' FROM n"),
+            (SqliteTable::ConnectSqlite3, "sessions SELECT n, 9e12, '{\"cookie\":{}}' FROM n"),
+            (
+                SqliteTable::BetterSqlite3,
+                "sessions SELECT CAST(n AS TEXT), '{\"cookie\":{}}', '2200-01-01' FROM n",
+            ),
+        ] {
+            let folder = TempDir::new();
+            let store = SqliteStore::open(&folder.url()).unwrap().table(table);
+            assert_eq!(store.length().await.unwrap(), 0);
+            let fill: &'static str = format!(
+                "WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n LIMIT 2500) INSERT INTO {fill}"
+            )
+            .leak();
+            sqlx::query(fill).execute(&in_folder(&folder)).await.unwrap();
+            assert_all_are_listed_and_cleared(&store, 2_500).await;
+        }
+    });
+}
+
+#[test]
+fn a_file_that_is_replaced_is_noticed() {
+    session_testkit::run(async {
+        let folder = TempDir::new();
+        let store = SqliteStore::open(&folder.url()).unwrap();
+        let old = put(&store, &record("")).await;
+        let file = folder.path().join("sessions.db");
+        for suffix in ["", "-wal", "-shm"] {
+            _ = std::fs::remove_file(format!("{}{suffix}", file.display()));
+        }
+        assert!(store.get(&old).await.unwrap().is_none());
+        let new = put(&store, &record("")).await;
+        assert_eq!(ask(&folder, "SELECT sid FROM session").await, new.as_str());
+        // And a table that is dropped.
+        sqlx::query("DROP TABLE session").execute(&in_folder(&folder)).await.unwrap();
+        let new = put(&store, &record("")).await;
+        assert_eq!(ask(&folder, "SELECT sid FROM session").await, new.as_str());
     });
 }
 

@@ -28,6 +28,8 @@ struct State {
     pause: AtomicU64,
     /// Connections from before this grew are silent.
     failures: AtomicUsize,
+    /// New ones are so from the beginning.
+    is_silent: AtomicBool,
     loses_an_answer: AtomicBool,
 }
 
@@ -76,6 +78,17 @@ impl Network {
         self.0.failures.fetch_add(1, Ordering::SeqCst);
     }
 
+    /// Nor on new ones, which are accepted all the same: a host that hangs.
+    pub fn stays_silent(&self) {
+        self.0.is_silent.store(true, Ordering::SeqCst);
+        self.goes_silent();
+    }
+
+    /// New connections carry again.
+    pub fn speaks_again(&self) {
+        self.0.is_silent.store(false, Ordering::SeqCst);
+    }
+
     /// The next answer is lost together with its connection.
     pub fn loses_an_answer(&self) {
         self.0.loses_an_answer.store(true, Ordering::SeqCst);
@@ -93,6 +106,9 @@ impl Network {
     async fn carry(self, mut from: OwnedReadHalf, mut to: OwnedWriteHalf, answers: bool) {
         let state = &self.0;
         let (born, mut piece) = (state.failures.load(Ordering::SeqCst), vec![0; 16_384]);
+        if state.is_silent.load(Ordering::SeqCst) {
+            std::future::pending::<()>().await;
+        }
         while let Ok(length @ 1..) = from.read(&mut piece).await {
             if state.failures.load(Ordering::SeqCst) != born {
                 std::future::pending::<()>().await;

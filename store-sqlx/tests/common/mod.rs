@@ -7,6 +7,7 @@ pub mod requests;
 pub mod server;
 
 use std::{
+    collections::BTreeSet,
     error::Error,
     fs,
     path::PathBuf,
@@ -18,7 +19,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use session_core::{Record, StoreError};
+use session_core::{AdminStore, Record, StoreError};
 use test_support::{Need, service};
 pub use test_support::{put, record};
 
@@ -99,4 +100,29 @@ pub async fn eventually(mut done: impl AsyncFnMut() -> bool) {
         assert!(start.elapsed() < Duration::from_secs(60), "waited in vain");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
+}
+
+/// Sids are the numbers from 0 or 1 on.
+pub async fn assert_all_are_listed_and_cleared(store: &impl AdminStore, sessions: usize) {
+    let (mut ids, mut all) = (BTreeSet::new(), BTreeSet::new());
+    let mut listed = 0;
+    store
+        .ids(&mut |sid| {
+            listed += 1;
+            ids.insert(sid.as_str().to_owned());
+        })
+        .await
+        .unwrap();
+    store
+        .all(&mut |sid, record| {
+            listed += 1;
+            assert!(record.data.is_empty());
+            all.insert(sid.as_str().to_owned());
+        })
+        .await
+        .unwrap();
+    assert_eq!((ids.len(), listed), (sessions, 2 * sessions), "each of them once");
+    assert!(ids == all);
+    store.clear().await.unwrap();
+    assert_eq!(store.length().await.unwrap(), 0);
 }

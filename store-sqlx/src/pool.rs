@@ -1,0 +1,297 @@
+//! Connections, and how a call has one.
+
+use std::{
+    path::PathBuf,
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use deadpool::managed::{Manager, Metrics, Object, PoolError, QueueMode, RecycleError, RecycleResult};
+use sqlx::{ConnectOptions, Connection, Pool, pool::PoolConnection};
+
+use crate::{error::Failure, run::Run, sql::Statement};
+
+/// A pool of the application's, or one of the store's own.
+///
+/// sqlx's pool asks a connection that is given back whether it is still there. That is a round trip for each statement, and it
+/// has no time limit, while nobody else can have the place: a server that goes silent takes the pool with it. Ours asks when a
+/// connection has been idle for a while, and not for longer than a second.
+pub(crate) enum Connections<DB: Run> {
+    Shared(Pool<DB>),
+    Own(deadpool::managed::Pool<Opener<DB>>),
+}
+
+/// A connection that was idle for so long is asked whether it is still there.
+const IDLE: Duration = Duration::from_secs(1);
+
+/// And has so long for its answer.
+const PING: Duration = Duration::from_secs(1);
+
+/// A connection that nobody wanted for so long is closed, and one that is so old: what lies between may forget connections.
+const LONGEST_IDLE: Duration = Duration::from_secs(600);
+const LONGEST_LIFE: Duration = Duration::from_secs(1_800);
+
+/// How often they are looked for.
+const LOOK: Duration = Duration::from_secs(60);
+
+impl<DB: Run> Connections<DB> {
+    pub(crate) fn own(opener: Opener<DB>, size: usize) -> Result<Self, Failure> {
+        let pool = deadpool::managed::Pool::builder(opener).max_size(size).queue_mode(QueueMode::Lifo);
+        let pool = pool.build().map_err(|error| sqlx::Error::Configuration(error.into()))?;
+        Ok(Self::Own(pool))
+    }
+
+    pub(crate) async fn lend(&self) -> Result<Lent<DB>, Failure> {
+        let held = match self {
+            Self::Shared(pool) => Held::Shared(pool.acquire().await?),
+            Self::Own(pool) => {
+                close_old(pool);
+                Held::Own(pool.get().await.map_err(|error| match error {
+                    PoolError::Backend(failure) => failure,
+                    _ => sqlx::Error::PoolClosed.into(),
+                })?)
+            }
+        };
+        Ok(Lent(Some(held)))
+    }
+
+    /// A call had no answer in time. Whoever has not been heard since is asked before it is lent again.
+    pub(crate) fn are_doubtful(&self) {
+        if let Self::Own(pool) = self {
+            note(&pool.manager().doubt);
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn options(&self) -> <DB::Connection as Connection>::Options {
+        match self {
+            Self::Shared(pool) => (*pool.connect_options()).clone(),
+            Self::Own(pool) => pool.manager().options.clone(),
+        }
+    }
+
+    #[cfg(all(test, feature = "sqlite"))]
+    pub(crate) fn is_lasting(&self) -> bool {
+        matches!(self, Self::Own(pool) if pool.manager().is_lasting)
+    }
+
+    #[cfg(all(test, feature = "sqlite"))]
+    pub(crate) fn size(&self) -> usize {
+        match self {
+            Self::Shared(pool) => pool.options().get_max_connections() as usize,
+            Self::Own(pool) => pool.status().max_size,
+        }
+    }
+}
+
+impl<DB: Run> Clone for Connections<DB> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Shared(pool) => Self::Shared(pool.clone()),
+            Self::Own(pool) => Self::Own(pool.clone()),
+        }
+    }
+}
+
+/// Opens connections, and knows which of them are still good.
+pub(crate) struct Opener<DB: Run> {
+    options: <DB::Connection as Connection>::Options,
+    /// What a connection begins with.
+    begin: Option<Statement>,
+    /// What holds the database, where one file does.
+    file: Option<PathBuf>,
+    /// A database in memory ends with its connection.
+    is_lasting: bool,
+    doubt: Mutex<Option<Instant>>,
+    silence: Mutex<Option<Instant>>,
+    looked: Mutex<Option<Instant>>,
+}
+
+/// A connection of our own.
+pub(crate) struct Kept<DB: Run> {
+    connection: DB::Connection,
+    /// When it was last known to be there.
+    heard: Instant,
+    file: Option<FileId>,
+}
+
+impl<DB: Run> Opener<DB> {
+    pub(crate) fn new(options: <DB::Connection as Connection>::Options) -> Self {
+        let [doubt, silence, looked] = [(); 3].map(|()| Mutex::default());
+        Self { options, begin: None, file: None, is_lasting: false, doubt, silence, looked }
+    }
+
+    #[cfg(any(feature = "postgres", feature = "mysql"))]
+    pub(crate) fn begin(mut self, begin: &str) -> Self {
+        self.begin = Some(Statement::plain(begin));
+        self
+    }
+
+    #[cfg(feature = "sqlite")]
+    pub(crate) fn file(mut self, file: PathBuf) -> Self {
+        self.file = Some(file);
+        self
+    }
+
+    #[cfg(feature = "sqlite")]
+    pub(crate) fn lasting(mut self) -> Self {
+        self.is_lasting = true;
+        self
+    }
+
+    fn file_id(&self) -> Option<FileId> {
+        self.file.as_deref().and_then(FileId::of)
+    }
+
+    fn is_old(&self, kept: &Kept<DB>, metrics: &Metrics) -> bool {
+        !self.is_lasting && (kept.heard.elapsed() > LONGEST_IDLE || metrics.age() > LONGEST_LIFE)
+    }
+}
+
+impl<DB: Run> Manager for Opener<DB> {
+    type Type = Kept<DB>;
+    type Error = Failure;
+
+    async fn create(&self) -> Result<Kept<DB>, Failure> {
+        let mut connection = self.options.connect().await?;
+        if let Some(begin) = &self.begin {
+            DB::execute_raw(&mut connection, begin).await?;
+        }
+        Ok(Kept { connection, heard: Instant::now(), file: self.file_id() })
+    }
+
+    async fn recycle(&self, kept: &mut Kept<DB>, _: &Metrics) -> RecycleResult<Failure> {
+        if kept.file != self.file_id() {
+            return Err(RecycleError::message("another file has its name"));
+        }
+        if is_since(&self.silence, kept.heard) {
+            return Err(RecycleError::message("one like it was silent"));
+        }
+        if self.is_lasting || (kept.heard.elapsed() < IDLE && !is_since(&self.doubt, kept.heard)) {
+            return Ok(());
+        }
+        match tokio::time::timeout(PING, kept.connection.ping()).await {
+            Ok(answer) => answer.map_err(|error| Failure::from(error).into()),
+            Err(_) => {
+                note(&self.silence);
+                Err(RecycleError::message("silent"))
+            }
+        }
+    }
+}
+
+fn note(moment: &Mutex<Option<Instant>>) {
+    *moment.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+}
+
+fn is_since(moment: &Mutex<Option<Instant>>, heard: Instant) -> bool {
+    moment.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|at| heard <= at)
+}
+
+/// With a word of farewell, in a task of its own: some servers log who leaves without one.
+fn close_old<DB: Run>(pool: &deadpool::managed::Pool<Opener<DB>>) {
+    let opener = pool.manager();
+    {
+        let mut looked = opener.looked.lock().unwrap_or_else(PoisonError::into_inner);
+        if looked.is_some_and(|at| at.elapsed() < LOOK) {
+            return;
+        }
+        *looked = Some(Instant::now());
+    }
+    for old in pool.retain(|kept, metrics| !opener.is_old(kept, &metrics)).removed {
+        tokio::spawn(tokio::time::timeout(PING, old.connection.close()));
+    }
+}
+
+/// Which file it is, whatever its name. Known on Unix; elsewhere a file in use cannot be replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct FileId(u64, u64);
+
+impl FileId {
+    #[cfg(unix)]
+    fn of(path: &std::path::Path) -> Option<Self> {
+        use std::os::unix::fs::MetadataExt;
+        std::fs::metadata(path).ok().map(|file| Self(file.dev(), file.ino()))
+    }
+
+    #[cfg(not(unix))]
+    fn of(_: &std::path::Path) -> Option<Self> {
+        None
+    }
+}
+
+/// A connection for one call, which hands it back when it has [ended](Self::ended). Dropped before (the client went away, the
+/// time was up), it is closed: it may be half-way through an answer, its host may be gone, its statement may wait for a lock.
+/// Another one can then be opened in its place, so that nobody else waits for it. Not so SQLite's: no network is between, and
+/// a database in memory would go with it.
+pub(crate) struct Lent<DB: Run>(Option<Held<DB>>);
+
+enum Held<DB: Run> {
+    Shared(PoolConnection<DB>),
+    Own(Object<Opener<DB>>),
+}
+
+/// `lent!(on: Database => …)`: a call that uses `on`, a connection, and hands it back.
+macro_rules! lent {
+    ($on:ident: $database:ty => $call:expr) => {
+        |mut lent: $crate::pool::Lent<$database>| async move {
+            let answer = async {
+                let $on = lent.connection()?;
+                $call
+            }
+            .await;
+            lent.ended(answer)
+        }
+    };
+}
+
+pub(crate) use lent;
+
+impl<DB: Run> Lent<DB> {
+    pub(crate) fn connection(&mut self) -> Result<&mut DB::Connection, Failure> {
+        match &mut self.0 {
+            Some(Held::Shared(connection)) => Ok(connection),
+            Some(Held::Own(kept)) => Ok(&mut kept.connection),
+            None => Err(sqlx::Error::PoolClosed.into()),
+        }
+    }
+
+    /// The call has come to its end, with this answer.
+    pub(crate) fn ended<T>(mut self, answer: Result<T, Failure>) -> Result<T, Failure> {
+        if answer.as_ref().is_err_and(|failure| failure.is_broken() || DB::is_last_word(failure.code())) {
+            self.close();
+            return answer;
+        }
+        match self.0.take() {
+            Some(Held::Shared(connection)) => give_back(connection),
+            Some(Held::Own(mut kept)) => kept.heard = Instant::now(),
+            None => {}
+        }
+        answer
+    }
+
+    fn close(&mut self) {
+        match self.0.take() {
+            Some(Held::Shared(connection)) => drop(connection.detach()),
+            Some(Held::Own(kept)) => drop(Object::take(kept)),
+            None => {}
+        }
+    }
+}
+
+impl<DB: Run> Drop for Lent<DB> {
+    fn drop(&mut self) {
+        if DB::IS_REMOTE {
+            self.close();
+        } else if let Some(Held::Own(kept)) = &mut self.0 {
+            kept.heard = Instant::now();
+        }
+    }
+}
+
+/// To sqlx's pool, which asks it whether it is still there: not for ever.
+fn give_back<DB: Run>(mut connection: PoolConnection<DB>) {
+    if DB::IS_REMOTE {
+        tokio::spawn(async move { tokio::time::timeout(PING, connection.return_to_pool()).await });
+    }
+}

@@ -1,0 +1,97 @@
+//! What is done on a connection, the same for the three databases. sqlx asks for each of them by name.
+
+use futures_util::future::{BoxFuture, FutureExt, TryFutureExt};
+use sqlx::{Database, Executor, query_with, raw_sql};
+
+use crate::{error::Failure, sql::Statement};
+
+pub(crate) type Answer<'a, T> = BoxFuture<'a, Result<T, Failure>>;
+
+pub(crate) trait Run: Database {
+    /// There is a network between, or another process.
+    const IS_REMOTE: bool;
+
+    /// The server closes the connection after this error.
+    fn is_last_word(code: &str) -> bool;
+
+    /// The first row, if there is one.
+    fn fetch<'a>(
+        on: &'a mut Self::Connection,
+        statement: &Statement,
+        arguments: Self::Arguments,
+    ) -> Answer<'a, Option<Self::Row>>;
+
+    fn fetch_all<'a>(
+        on: &'a mut Self::Connection,
+        statement: &Statement,
+        arguments: Self::Arguments,
+    ) -> Answer<'a, Vec<Self::Row>>;
+
+    fn execute<'a>(
+        on: &'a mut Self::Connection,
+        statement: &Statement,
+        arguments: Self::Arguments,
+    ) -> Answer<'a, Self::QueryResult>;
+
+    /// Several statements without values, unprepared.
+    fn execute_raw<'a>(on: &'a mut Self::Connection, statements: &Statement) -> Answer<'a, ()>;
+
+    fn rows_affected(result: &Self::QueryResult) -> u64;
+}
+
+macro_rules! run {
+    ($database:ty, $is_remote:literal, $last_words:expr) => {
+        impl Run for $database {
+            const IS_REMOTE: bool = $is_remote;
+
+            fn is_last_word(code: &str) -> bool {
+                let last_words: &[&str] = &$last_words;
+                last_words.contains(&code)
+            }
+
+            fn fetch<'a>(
+                on: &'a mut Self::Connection,
+                statement: &Statement,
+                arguments: Self::Arguments,
+            ) -> Answer<'a, Option<Self::Row>> {
+                let query = query_with(statement.text(), arguments).persistent(statement.is_kept());
+                on.fetch_optional(query).map_err(Failure::from).boxed()
+            }
+
+            fn fetch_all<'a>(
+                on: &'a mut Self::Connection,
+                statement: &Statement,
+                arguments: Self::Arguments,
+            ) -> Answer<'a, Vec<Self::Row>> {
+                let query = query_with(statement.text(), arguments).persistent(statement.is_kept());
+                on.fetch_all(query).map_err(Failure::from).boxed()
+            }
+
+            fn execute<'a>(
+                on: &'a mut Self::Connection,
+                statement: &Statement,
+                arguments: Self::Arguments,
+            ) -> Answer<'a, Self::QueryResult> {
+                let query = query_with(statement.text(), arguments).persistent(statement.is_kept());
+                on.execute(query).map_err(Failure::from).boxed()
+            }
+
+            fn execute_raw<'a>(on: &'a mut Self::Connection, statements: &Statement) -> Answer<'a, ()> {
+                on.execute(raw_sql(statements.text())).map_ok(drop).map_err(Failure::from).boxed()
+            }
+
+            fn rows_affected(result: &Self::QueryResult) -> u64 {
+                result.rows_affected()
+            }
+        }
+    };
+}
+
+// A shutdown; the connection was killed, or was idle for too long.
+#[cfg(feature = "mysql")]
+run!(sqlx::MySql, true, ["1053", "1927", "4031"]);
+// A shutdown, a crash, a server that starts, a database that is no more, a connection that was idle for too long.
+#[cfg(feature = "postgres")]
+run!(sqlx::Postgres, true, ["57P01", "57P02", "57P03", "57P04", "57P05"]);
+#[cfg(feature = "sqlite")]
+run!(sqlx::Sqlite, false, []);

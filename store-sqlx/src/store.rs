@@ -1,0 +1,347 @@
+//! The four verbs, the same for the three databases.
+
+use std::{
+    borrow::Cow,
+    future::Future,
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
+
+use session_core::{Cookie, Destroyed, Expect, Record, Set, Sid, StoreError, Stored, Touched};
+use sqlx::Database;
+use tokio::sync::SemaphorePermit;
+
+use crate::{
+    dialect::{Connection, Dialect, Row},
+    error::Failure,
+    pool::{Connections, Lent, lent},
+    ready::Ready,
+    run::Run,
+    settings::{Schedule, Settings},
+    sql::{Statement, Values},
+    time::Millis,
+};
+
+const ATTEMPTS: usize = 10;
+
+pub(crate) struct SqlStore<D: Dialect> {
+    pub(crate) connections: Connections<D::Db>,
+    pub(crate) dialect: Arc<D>,
+    pub(crate) settings: Settings,
+    pub(crate) is_pruning: Arc<AtomicBool>,
+    ready: Ready,
+}
+
+impl<D: Dialect> SqlStore<D> {
+    pub(crate) fn new(connections: Connections<D::Db>, dialect: D, pruning: Schedule) -> Self {
+        Self {
+            connections,
+            dialect: Arc::new(dialect),
+            settings: Settings::new(pruning),
+            is_pruning: Arc::default(),
+            ready: Ready::default(),
+        }
+    }
+
+    /// One call for a request: all of it within the store's time-out.
+    async fn call<T, F>(&self, mut send: impl FnMut(Lent<D::Db>) -> F + Send) -> Result<T, StoreError>
+    where
+        F: Future<Output = Result<T, Failure>> + Send,
+        T: Send,
+    {
+        self.within(self.settings.timeout, async {
+            self.ready().await?;
+            match again::<D, _, _>(&self.connections, &mut send).await {
+                // It has been dropped, or the file was replaced.
+                Err(failure) if self.dialect.creates() && D::is_no_table(&failure) => {
+                    self.ready.undo();
+                    self.ready().await?;
+                    again::<D, _, _>(&self.connections, &mut send).await
+                }
+                answer => answer,
+            }
+        })
+        .await
+    }
+
+    pub(crate) async fn within<T>(
+        &self,
+        limit: Duration,
+        called: impl Future<Output = Result<T, Failure>> + Send,
+    ) -> Result<T, StoreError> {
+        let answer = tokio::time::timeout(limit, called).await.unwrap_or_else(|_| {
+            self.connections.are_doubtful();
+            Err(Failure::Late(limit))
+        });
+        answer.map_err(|failure| self.dialect.explained(failure).of(D::STORE))
+    }
+
+    pub(crate) async fn ready(&self) -> Result<(), Failure> {
+        if !self.dialect.is_to_prepare() {
+            return Ok(());
+        }
+        let prepare = again::<D, _, _>(&self.connections, lent!(on: D::Db => self.dialect.prepare(on).await));
+        self.ready.ensure(prepare).await
+    }
+
+    fn until(&self, cookie: &Cookie, now: Millis) -> Option<Millis> {
+        Some(self.settings.until(cookie, now)?.min(D::LAST))
+    }
+}
+
+impl<D: Dialect> SqlStore<D> {
+    pub(crate) async fn get(&self, sid: &Sid) -> Result<Option<Stored>, StoreError> {
+        let now = self.settings.now();
+        let values = Values { sid: sid.as_str(), now, ..Values::default() };
+        let get = &self.dialect.sql().get;
+        let mut is_first = true;
+        let row = self
+            .call(|lent| {
+                // A read may be done twice: whoever closed the connection since it was last used, nobody notices.
+                let may_repeat = std::mem::take(&mut is_first);
+                async move {
+                    match read::<D>(lent, get, &values).await {
+                        Err(failure) if may_repeat && failure.is_broken() => {
+                            self.connections.are_doubtful();
+                            read::<D>(self.connections.lend().await?, get, &values).await
+                        }
+                        row => row,
+                    }
+                }
+            })
+            .await?;
+        row.map(|row| D::stored(&self.settings, &row, now)).transpose()
+    }
+
+    pub(crate) async fn set(&self, sid: &Sid, record: &Record, expect: &Expect) -> Result<Set, StoreError> {
+        let now = self.settings.now();
+        let Some(until) = self.until(&record.cookie, now) else { return Ok(Set::Expired) };
+        self.prune_when_due(now);
+        let (text, version) = (record.to_json(), compared::<D>(expect));
+        let values =
+            Values { sid: sid.as_str(), now, until, text: &text, version: &version, ..Values::default() };
+        let written = self
+            .call(lent!(on: D::Db => {
+                let _turn = turn(&*self.dialect).await;
+                self.dialect.set(on, &values, expect).await
+            }))
+            .await?;
+        Ok(written.map_or(Set::Conflict, Set::Written))
+    }
+
+    pub(crate) async fn touch(
+        &self,
+        sid: &Sid,
+        cookie: &Cookie,
+        expect: &Expect,
+    ) -> Result<Touched, StoreError> {
+        let now = self.settings.now();
+        let Some(until) = self.until(cookie, now) else { return Ok(Touched::Expired) };
+        if self.settings.disable_touch && *expect != Expect::Nothing {
+            return Ok(Touched::Skipped);
+        }
+        self.prune_when_due(now);
+        let version = compared::<D>(expect);
+        let values = Values { sid: sid.as_str(), now, until, version: &version, ..Values::default() };
+        let sql = self.dialect.sql();
+        Ok(match self.change(&sql.touch, &sql.touch_expecting_version, &values, expect).await? {
+            Changed::Done => Touched::Moved,
+            Changed::Other => Touched::Conflict,
+            Changed::Nothing => Touched::Unknown,
+        })
+    }
+
+    pub(crate) async fn destroy(&self, sid: &Sid, expect: &Expect) -> Result<Destroyed, StoreError> {
+        let version = compared::<D>(expect);
+        let values =
+            Values { sid: sid.as_str(), now: self.settings.now(), version: &version, ..Values::default() };
+        let sql = self.dialect.sql();
+        Ok(match self.change(&sql.destroy, &sql.destroy_expecting_version, &values, expect).await? {
+            Changed::Done => Destroyed::Destroyed,
+            Changed::Other => Destroyed::Conflict,
+            Changed::Nothing => Destroyed::Unknown,
+        })
+    }
+
+    /// By one statement, and where that finds nothing to do on its condition, by a look.
+    async fn change(
+        &self,
+        anything: &Statement,
+        version: &Statement,
+        values: &Values<'_>,
+        expect: &Expect,
+    ) -> Result<Changed, StoreError> {
+        let statement = match expect {
+            Expect::Anything => Some(anything),
+            Expect::Version(_) => Some(version),
+            Expect::Nothing => None,
+        };
+        self.call(lent!(on: D::Db => {
+            if let Some(statement) = statement {
+                let _turn = turn(&*self.dialect).await;
+                if execute::<D>(on, statement, values).await? > 0 {
+                    return Ok(Changed::Done);
+                }
+            }
+            if *expect == Expect::Anything {
+                return Ok(Changed::Nothing);
+            }
+            let held = fetch::<D>(on, &self.dialect.sql().get, values).await?;
+            Ok(if held.is_some() { Changed::Other } else { Changed::Nothing })
+        }))
+        .await
+    }
+}
+
+/// What became of a change.
+enum Changed {
+    Done,
+    /// Something else is held than was expected.
+    Other,
+    Nothing,
+}
+
+fn compared<D: Dialect>(expect: &Expect) -> Cow<'_, str> {
+    if let Expect::Version(version) = expect { D::compared(version) } else { Cow::default() }
+}
+
+/// Until it is dropped no other writer of this store writes, where the database lets one write at a time.
+pub(crate) async fn turn<D: Dialect>(dialect: &D) -> Option<SemaphorePermit<'_>> {
+    // It is never closed.
+    dialect.turns()?.acquire().await.ok()
+}
+
+/// As long as it takes, and again when the database made it give way.
+pub(crate) async fn again<D: Dialect, T, F>(
+    connections: &Connections<D::Db>,
+    mut send: impl FnMut(Lent<D::Db>) -> F,
+) -> Result<T, Failure>
+where
+    F: Future<Output = Result<T, Failure>>,
+{
+    let mut attempts = 1;
+    loop {
+        match send(connections.lend().await?).await {
+            Err(failure) if attempts < ATTEMPTS && D::gave_way(&failure) => attempts += 1,
+            answer => return answer,
+        }
+    }
+}
+
+async fn read<D: Dialect>(
+    mut lent: Lent<D::Db>,
+    get: &Statement,
+    values: &Values<'_>,
+) -> Result<Option<Row<D>>, Failure> {
+    let row = fetch::<D>(lent.connection()?, get, values).await;
+    lent.ended(row)
+}
+
+pub(crate) fn arguments<D: Dialect>(
+    statement: &Statement,
+    values: &Values<'_>,
+) -> Result<<D::Db as Database>::Arguments, Failure> {
+    let mut arguments = Default::default();
+    for value in statement.values() {
+        D::bind(&mut arguments, *value, values)?;
+    }
+    Ok(arguments)
+}
+
+pub(crate) async fn fetch<D: Dialect>(
+    on: &mut Connection<D>,
+    statement: &Statement,
+    values: &Values<'_>,
+) -> Result<Option<Row<D>>, Failure> {
+    D::Db::fetch(on, statement, arguments::<D>(statement, values)?).await
+}
+
+pub(crate) async fn fetch_all<D: Dialect>(
+    on: &mut Connection<D>,
+    statement: &Statement,
+    values: &Values<'_>,
+) -> Result<Vec<Row<D>>, Failure> {
+    D::Db::fetch_all(on, statement, arguments::<D>(statement, values)?).await
+}
+
+/// Answers how many rows it concerned.
+pub(crate) async fn execute<D: Dialect>(
+    on: &mut Connection<D>,
+    statement: &Statement,
+    values: &Values<'_>,
+) -> Result<u64, Failure> {
+    let result = D::Db::execute(on, statement, arguments::<D>(statement, values)?).await?;
+    Ok(D::Db::rows_affected(&result))
+}
+
+/// The traits of a type that is an [`SqlStore`] and no more.
+macro_rules! verbs {
+    ($store:ty) => {
+        #[session_core::async_trait]
+        impl session_core::Store for $store {
+            async fn get(
+                &self,
+                sid: &session_core::Sid,
+            ) -> Result<Option<session_core::Stored>, session_core::StoreError> {
+                self.0.get(sid).await
+            }
+
+            async fn set(
+                &self,
+                sid: &session_core::Sid,
+                record: &session_core::Record,
+                expect: &session_core::Expect,
+            ) -> Result<session_core::Set, session_core::StoreError> {
+                self.0.set(sid, record, expect).await
+            }
+
+            async fn touch(
+                &self,
+                sid: &session_core::Sid,
+                cookie: &session_core::Cookie,
+                expect: &session_core::Expect,
+            ) -> Result<session_core::Touched, session_core::StoreError> {
+                self.0.touch(sid, cookie, expect).await
+            }
+
+            async fn destroy(
+                &self,
+                sid: &session_core::Sid,
+                expect: &session_core::Expect,
+            ) -> Result<session_core::Destroyed, session_core::StoreError> {
+                self.0.destroy(sid, expect).await
+            }
+        }
+
+        #[session_core::async_trait]
+        impl session_core::AdminStore for $store {
+            async fn length(&self) -> Result<u64, session_core::StoreError> {
+                self.0.length().await
+            }
+
+            async fn ids(
+                &self,
+                visit: &mut (dyn FnMut(session_core::Sid) + Send),
+            ) -> Result<(), session_core::StoreError> {
+                self.0.ids(visit).await
+            }
+
+            async fn all(
+                &self,
+                visit: &mut (dyn FnMut(session_core::Sid, session_core::Record) + Send),
+            ) -> Result<(), session_core::StoreError> {
+                self.0.all(visit).await
+            }
+
+            async fn clear(&self) -> Result<(), session_core::StoreError> {
+                self.0.clear().await
+            }
+
+            async fn prune(&self) -> Result<u64, session_core::StoreError> {
+                self.0.prune().await
+            }
+        }
+    };
+}
+
+pub(crate) use verbs;
