@@ -13,6 +13,7 @@ use sqlx::mysql::MySqlDatabaseError;
 pub(crate) enum Failure {
     #[error("{message} (code {code})")]
     Database { code: String, message: String },
+    #[cfg(any(feature = "postgres", feature = "mysql"))]
     #[error("there is no table {table}: create it, or let {option} do so")]
     NoTable { table: String, option: &'static str },
     #[error("no answer within {0:?}")]

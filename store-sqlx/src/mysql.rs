@@ -53,6 +53,8 @@ const PAST: &str = "({expires} < :now OR {expires} IS NULL)";
 const AS_IT_WAS: u64 = u64::MAX - 1;
 const OF_ANOTHER_SID: u64 = u64::MAX - 2;
 
+const STYLE: Style = Style { mark: '?', is_numbered: false };
+
 const TEMPLATES: Templates = Templates {
     // Whether the column is signed is its table's business.
     get: "\
@@ -306,10 +308,10 @@ impl MySqlTable {
             ("is_version", &*is_version),
         ];
         let filled = [&of_columns[..], &filled].concat();
-        let statement = |template| Statement::new(template, &filled, Style::InOrder);
+        let statement = |template| Statement::new(template, &filled, STYLE);
         let [clear_null, exists, indexed, session] = [CLEAR_NULL, EXISTS, INDEXED, SESSION].map(statement);
-        let sql = TEMPLATES.fill(&filled, Style::InOrder);
-        let remove_expired = OfList::new(REMOVE_EXPIRED, &filled, Style::InOrder);
+        let sql = TEMPLATES.fill(&filled, STYLE);
+        let remove_expired = OfList::new(REMOVE_EXPIRED, &filled, STYLE);
         let has_primary_key = AtomicBool::new(false);
         Self { names, creates, sql, remove_expired, has_primary_key, clear_null, exists, indexed, session }
     }

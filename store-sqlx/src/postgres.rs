@@ -45,6 +45,8 @@ const PAST: &str = "\
 /// What was written, where the column does not keep it as it was sent.
 const WRITTEN: &str = "RETURNING CASE WHEN sess::text = :text THEN NULL ELSE sess::text END";
 
+const STYLE: Style = Style { mark: '$', is_numbered: true };
+
 const TEMPLATES: Templates = Templates {
     get: "\
         SELECT sess::text, extract(epoch FROM expire{instant})::float8 FROM {table} \
@@ -282,9 +284,8 @@ impl PostgresTable {
             ("is_version", IS_VERSION),
             ("written", WRITTEN),
         ];
-        let sql = TEMPLATES.fill(&[&times[..], &names].concat(), Style::Dollar);
-        let [exists, indexed] =
-            [EXISTS, INDEXED].map(|template| Statement::new(template, &[], Style::Dollar));
+        let sql = TEMPLATES.fill(&[&times[..], &names].concat(), STYLE);
+        let [exists, indexed] = [EXISTS, INDEXED].map(|template| Statement::new(template, &[], STYLE));
         Self { name, creates, sql, exists, indexed }
     }
 

@@ -53,18 +53,11 @@ pub(crate) struct Values<'a> {
     pub(crate) sids: &'a [String],
 }
 
-/// How a database has its values written.
+/// How a database has its values written: `$1` and `?1`, where the same value is the same number, or `?`, one after the other.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Style {
-    /// `$1`, and the same value is the same number.
-    #[cfg(any(feature = "postgres", test))]
-    Dollar,
-    /// `?1`, likewise.
-    #[cfg(any(feature = "sqlite", test))]
-    Numbered,
-    /// `?`, one after the other.
-    #[cfg(any(feature = "mysql", test))]
-    InOrder,
+pub(crate) struct Style {
+    pub(crate) mark: char,
+    pub(crate) is_numbered: bool,
 }
 
 /// A statement that is ready: its text holds nothing but this crate's SQL, quoted names and places for values.
@@ -82,6 +75,7 @@ impl Statement {
     }
 
     /// Without names and values.
+    #[cfg(any(feature = "postgres", feature = "mysql"))]
     pub(crate) fn plain(text: &str) -> Self {
         Self { text: text.into(), values: Arc::default(), is_kept: true }
     }
@@ -135,29 +129,17 @@ impl Statement {
 }
 
 fn place(text: &mut String, values: &mut Vec<Value>, value: Value, style: Style, length: usize) {
-    let places = if value == Value::Sids { length } else { 1 };
-    let taken = |values: &[Value]| -> usize {
-        values.iter().map(|value| if *value == Value::Sids { length } else { 1 }).sum()
-    };
-    let mark = match style {
-        #[cfg(any(feature = "postgres", test))]
-        Style::Dollar => '$',
-        #[cfg(any(feature = "sqlite", test))]
-        Style::Numbered => '?',
-        #[cfg(any(feature = "mysql", test))]
-        Style::InOrder => {
-            values.push(value);
-            text.push_str(&vec!["?"; places].join(", "));
-            return;
-        }
-    };
-    let before = values.iter().position(|known| *known == value).unwrap_or_else(|| {
+    let Style { mark, is_numbered } = style;
+    let places = |value: Value| if value == Value::Sids { length } else { 1 };
+    let known = values.iter().position(|known| is_numbered && *known == value);
+    let before = known.unwrap_or(values.len());
+    if known.is_none() {
         values.push(value);
-        values.len() - 1
-    });
-    let first = taken(&values[..before]) + 1;
-    let numbers: Vec<String> = (first..first + places).map(|number| format!("{mark}{number}")).collect();
-    text.push_str(&numbers.join(", "));
+    }
+    let first = 1 + values[..before].iter().map(|value| places(*value)).sum::<usize>();
+    let numbers = first..first + places(value);
+    let marks = numbers.map(|number| if is_numbered { format!("{mark}{number}") } else { mark.to_string() });
+    text.push_str(&marks.collect::<Vec<_>>().join(", "));
 }
 
 /// In one pass: what stands in a name is not filled in again.
@@ -205,6 +187,10 @@ mod tests {
         assert_eq!(fill("SELECT {sid} FROM {table} LIMIT 1", &names), "SELECT id FROM \"{sid}\" LIMIT 1");
     }
 
+    const DOLLAR: Style = Style { mark: '$', is_numbered: true };
+    const NUMBERED: Style = Style { mark: '?', is_numbered: true };
+    const IN_ORDER: Style = Style { mark: '?', is_numbered: false };
+
     #[test]
     fn each_database_has_its_values_in_its_own_way() {
         let template = "SELECT sid::text, ':now' FROM {table} \
@@ -219,9 +205,9 @@ mod tests {
         use Value::{Now, Sids, Until};
         let thrice = vec![Sids, Now, Until];
         for (style, text, values) in [
-            (Style::Dollar, "($1, $2) AND a < $3 AND b > $4 OR c = $3", &thrice),
-            (Style::Numbered, "(?1, ?2) AND a < ?3 AND b > ?4 OR c = ?3", &thrice),
-            (Style::InOrder, "(?, ?) AND a < ? AND b > ? OR c = ?", &vec![Sids, Now, Until, Now]),
+            (DOLLAR, "($1, $2) AND a < $3 AND b > $4 OR c = $3", &thrice),
+            (NUMBERED, "(?1, ?2) AND a < ?3 AND b > ?4 OR c = ?3", &thrice),
+            (IN_ORDER, "(?, ?) AND a < ? AND b > ? OR c = ?", &vec![Sids, Now, Until, Now]),
         ] {
             assert_eq!(statement(style), (text.to_owned(), values.clone()), "{style:?}");
         }

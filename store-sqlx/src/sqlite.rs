@@ -51,6 +51,8 @@ struct Columns {
     past: &'static str,
 }
 
+const STYLE: Style = Style { mark: '?', is_numbered: true };
+
 // A version is the text that is held: nobody has to send it anywhere. Rows are gone through, and removed, by their numbers: a
 // sid may be of any type.
 const TEMPLATES: Templates = Templates {
@@ -243,7 +245,7 @@ impl Table {
             ("held", columns.held),
             ("past", columns.past),
         ];
-        let (sql, turns) = (TEMPLATES.fill(&names, Style::Numbered), Semaphore::new(1));
+        let (sql, turns) = (TEMPLATES.fill(&names, STYLE), Semaphore::new(1));
         Self { kind, name, is_indexed: columns.is_indexed, sql, turns }
     }
 }
