@@ -11,8 +11,8 @@ use session_core::{AdminStore, MemoryStore};
 /// | URL | store | feature |
 /// |---|---|---|
 /// | `memory:` | [`MemoryStore`] | none |
-/// | `redis://…` | Redis | `redis` |
-/// | `rediss://…` | Redis over TLS | `redis-tls` |
+/// | `redis://…`, `valkey://…` | Redis, Valkey | `redis` |
+/// | `rediss://…`, `valkeys://…` | the same over TLS | `redis-tls` |
 /// | `mongodb://…` | MongoDB | `mongo` |
 /// | `mongodb+srv://…` | MongoDB by its DNS records | `mongo-srv` |
 /// | `postgres://…` | PostgreSQL | `postgres` |
@@ -39,9 +39,15 @@ pub async fn open_store(url: &str) -> Result<Arc<dyn AdminStore>, OpenStoreError
     match scheme {
         "memory" => Ok(Arc::new(MemoryStore::new())),
         #[cfg(feature = "redis")]
-        "redis" | "rediss" | "redis+unix" | "unix" => opened(store_redis::RedisStore::open(url)),
+        "redis" | "valkey" | "redis+unix" | "valkey+unix" | "unix" => {
+            opened(store_redis::RedisStore::open(url))
+        }
+        #[cfg(feature = "redis-tls")]
+        "rediss" | "valkeys" => opened(store_redis::RedisStore::open(url)),
         #[cfg(feature = "mongo")]
-        "mongodb" | "mongodb+srv" => opened(store_mongo::MongoStore::open(url).await),
+        "mongodb" => opened(store_mongo::MongoStore::open(url).await),
+        #[cfg(feature = "mongo-srv")]
+        "mongodb+srv" => opened(store_mongo::MongoStore::open(url).await),
         #[cfg(feature = "postgres")]
         "postgres" | "postgresql" => {
             opened(store_sqlx::PostgresStore::open(url).map(|store| store.create_table_if_missing(true)))
@@ -106,8 +112,10 @@ fn opened<S: AdminStore, E: Into<Box<dyn Error + Send + Sync>>>(
 
 fn without(scheme: &str) -> OpenStoreError {
     let feature = match scheme {
-        "redis" | "rediss" | "redis+unix" | "unix" => "redis",
-        "mongodb" | "mongodb+srv" => "mongo",
+        "redis" | "valkey" | "redis+unix" | "valkey+unix" | "unix" => "redis",
+        "rediss" | "valkeys" => "redis-tls",
+        "mongodb" => "mongo",
+        "mongodb+srv" => "mongo-srv",
         "postgres" | "postgresql" => "postgres",
         "mysql" | "mariadb" => "mysql",
         "sqlite" => "sqlite",
@@ -140,10 +148,16 @@ mod tests {
 
     #[test]
     fn what_cannot_be_opened_says_what_to_add() {
-        assert_eq!(
-            without("sqlite").to_string().split(':').next(),
-            Some("this store needs the feature `sqlite`")
-        );
+        for (scheme, feature) in [
+            ("sqlite", "sqlite"),
+            ("valkey", "redis"),
+            ("rediss", "redis-tls"),
+            ("valkeys", "redis-tls"),
+            ("mongodb+srv", "mongo-srv"),
+        ] {
+            let says = format!("this store needs the feature `{feature}`: ");
+            assert!(without(scheme).to_string().starts_with(&says), "{scheme}");
+        }
         assert!(without("ftp").to_string().starts_with("no store has such a URL"));
     }
 }

@@ -245,6 +245,20 @@ fn an_id_that_comes_several_times_is_looked_up_once() {
 }
 
 #[test]
+fn a_session_tells_whether_it_is_destroyed_and_what_its_record_would_hold_of_its_cookie() {
+    let [app, _] = apps();
+    let (_exchange, session) = app.ask(&[]);
+    assert!(!session.is_destroyed());
+    let cookie = session.cookie_json();
+    session.insert("user", "tj").unwrap();
+    done(session.save()).unwrap();
+    let record = app.held(&session.id()).unwrap();
+    assert!(record.to_json().starts_with(&format!("{{\"cookie\":{cookie},")), "{cookie}");
+    done(session.destroy()).unwrap();
+    assert!(session.is_destroyed());
+}
+
+#[test]
 fn null_is_absent_and_paths_reach_inside() {
     let [app, _] = apps();
     let (_exchange, session) = app.ask(&[]);

@@ -621,6 +621,18 @@ fn a_cookie_that_was_lost_is_told() {
 }
 
 #[test]
+fn where_there_was_no_cookie_none_is_lost() {
+    let [app, _] = apps();
+    let (_, text) = told(|| {
+        let (exchange, session) = app.ask(&[]);
+        assert!(done(exchange.end()).unwrap().is_empty());
+        exchange.cookies_are_lost();
+        vec![session.id()]
+    });
+    assert_eq!(text, "");
+}
+
+#[test]
 fn attributes_that_browsers_refuse_are_told_when_the_options_are_built() {
     let refused = CookieOptions::new().same_site(SameSite::None).secure(false);
     let (_, text) = told(|| {

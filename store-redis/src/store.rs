@@ -41,7 +41,7 @@ impl RedisStore {
     }
 
     /// On the server at a URL: `redis://user:password@host:port/database`, `redis+unix:///path?db=database`, or with the
-    /// feature `tls` `rediss://…`. Nothing is connected yet: a server that is down harms only what needs a session.
+    /// feature `tls` `rediss://…`; for Valkey, the same or `valkey://`, `valkey+unix://`, `valkeys://`. Nothing is connected yet: a server that is down harms only what needs a session.
     ///
     /// # Errors
     /// The URL is none of these.
