@@ -7,7 +7,7 @@ mod common;
 use std::{process::ExitCode, sync::LazyLock};
 
 use common::{
-    DAY, left, new_prefix,
+    BY_ITS_OWN_CLOCK, DAY, left, new_prefix,
     server::{Cluster, redis_server},
 };
 use session_testkit::Fixture;
@@ -29,7 +29,8 @@ fn fixture() -> Fixture {
     let prefix = new_prefix();
     let client = ClusterClient::new(CLUSTER.urls()).unwrap();
     let [store, other] = [(); 2].map(|()| RedisStore::new(client.clone()).prefix(&prefix));
-    Fixture::new(store).beside(other).ttl(DAY).expires_by_itself().plant(move |sid, text, until| {
+    let fixture = Fixture::new(store).beside(other).ttl(DAY).expires_by_itself().exempt(BY_ITS_OWN_CLOCK);
+    fixture.plant(move |sid, text, until| {
         let (key, client) = (format!("{prefix}{}", sid.as_str()), client.clone());
         async move {
             let mut connection = client.get_async_connection().await.unwrap();
