@@ -77,7 +77,9 @@ fn watch() {
             };
             let file = panic.location().map_or("", |at| at.file()).to_owned();
             // In one line, and texts as they are.
-            let said = panic.payload_as_str().unwrap_or_default().split_whitespace().collect::<Vec<_>>();
+            let text = panic.payload().downcast_ref::<&str>().copied();
+            let text = text.or(panic.payload().downcast_ref::<String>().map(String::as_str));
+            let said = text.unwrap_or_default().split_whitespace().collect::<Vec<_>>();
             let said = said.join(" ").replace("\\\"", "\"").replace("\\\\", "\\");
             PANICS.lock().unwrap().entry(name.to_owned()).or_insert((file, said));
         }));
