@@ -58,7 +58,7 @@ pub(crate) fn is_found(
         thread::Builder::new().name(name.clone()).spawn_scoped(scope, run).unwrap().join()
     });
     assert!(ended.is_err(), "it is not found");
-    let (file, said) = PANICS.lock().unwrap().remove(&name).expect("it panicked");
+    let (file, said) = PANICS.lock().unwrap().remove(&name).unwrap();
     let is_expected = reasons.iter().any(|reason| said.contains(reason));
     assert!(
         file.contains("session-testkit/src") && is_expected,
