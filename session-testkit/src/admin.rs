@@ -7,16 +7,22 @@ use std::{
 };
 
 use futures_util::{StreamExt, stream};
-use session_core::{Expect, Record, Sid, StoreError, Touched};
+use session_core::{Destroyed, Expect, Record, Sid, StoreError, Touched};
 use tokio::sync::Semaphore;
 
 use crate::{
-    Fixture,
-    verbs::{HOUR, LIFE, lasting, put, record, text_of, with_attributes, written},
+    Applies, Fixture,
+    tasks::Beside,
+    verbs::{
+        HOUR, LIFE, LONGER, in_time, lasting, put, put_short, record, text_of, touch_short, with_attributes,
+        written,
+    },
 };
 
 /// What is held: data by their sids.
 type Held = BTreeMap<Sid, Vec<(String, String)>>;
+
+const SHORT_DATA: &str = r#""short":true"#;
 
 /// More than a page or a batch of any store, and than a thousand, which many take for enough.
 const MANY: usize = 1_100;
@@ -38,28 +44,29 @@ async fn fill(fixture: &Fixture) -> Held {
 const EXPIRED: u64 = 5;
 
 async fn expired(fixture: &Fixture, held: &mut Held) {
-    // Made for each call: a busy machine may take seconds for several.
-    let short = || lasting(fixture, Some(Duration::from_secs(2)), r#""short":true"#);
     for _ in 0..3 {
-        put(fixture, &Sid::random(), &short()).await;
+        put_short(fixture, &Sid::random(), SHORT_DATA, &Expect::Anything).await;
     }
     for is_conditional in [false, true] {
         let sid = Sid::random();
         let version = put(fixture, &sid, &lasting(fixture, Some(LIFE), r#""sooner":true"#)).await;
         let expect = if is_conditional { Expect::Version(version) } else { Expect::Anything };
-        let sooner = lasting(fixture, Some(Duration::from_secs(2)), "").cookie;
-        assert_eq!(fixture.store.touch(&sid, &sooner, &expect).await.unwrap(), Touched::Moved);
+        touch_short(fixture, &sid, &expect).await;
     }
-    let (touched, short) = (Sid::random(), short());
-    put(fixture, &touched, &short).await;
+    let touched = Sid::random();
     let cookie = record(fixture, "").cookie;
-    fixture.store.touch(&touched, &cookie, &Expect::Anything).await.unwrap();
-    held.insert(touched, text_of(&short));
-    // And one that is about to expire.
+    in_time(fixture, async || {
+        let (_, end) = put_short(fixture, &touched, SHORT_DATA, &Expect::Anything).await;
+        let moved = fixture.store.touch(&touched, &cookie, &Expect::Anything).await.unwrap();
+        (end, (moved == Touched::Moved).then_some(()))
+    })
+    .await;
+    held.insert(touched, text_of(&lasting(fixture, None, SHORT_DATA)));
+    fixture.pass(LONGER).await;
+    // And one that is about to expire, so long after a machine that is ever so busy has asked.
     let (soon, record) = (Sid::random(), lasting(fixture, Some(Duration::from_secs(20)), r#""soon":true"#));
     put(fixture, &soon, &record).await;
     held.insert(soon, text_of(&record));
-    fixture.pass(Duration::from_millis(3_200)).await;
 }
 
 /// And some whose sids are not like those that are made here.
@@ -74,43 +81,49 @@ async fn odd_sids(fixture: &Fixture, held: &mut Held) {
 /// Who leaves meanwhile hides nobody who stays.
 #[allow(missing_docs)]
 pub async fn a_list_beside_destructions_shows_all_who_stay(fixture: &Fixture) {
-    /// After so many lists they leave anyhow: one that never waits is over before anybody can.
-    const LISTS: usize = 100;
+    /// Then who has not left yet may go at once.
+    const LISTS: usize = 40;
     let held = fill(fixture).await;
     let (leave, stay): (Vec<_>, Vec<_>) = held.keys().cloned().enumerate().partition(|(at, _)| at % 2 == 0);
-    // One leaves for each that is shown, so that they leave while a list is under way, and not before or after it.
-    let shown = Arc::new(Semaphore::new(0));
-    let (store, leaves) = (fixture.process(), Arc::clone(&shown));
+    // They leave while a list is under way, and not before or after it.
+    let (shown, beside) = (Arc::new(Semaphore::new(0)), Arc::<Beside>::default());
+    let (store, leaves, leaver) = (fixture.process(), Arc::clone(&shown), Arc::clone(&beside));
     let leaving = tokio::spawn(async move {
         for (_, sid) in leave {
             leaves.acquire().await.unwrap().forget();
-            store.destroy(&sid, &Expect::Anything).await.unwrap();
+            let destroyed = leaver.call(store.destroy(&sid, &Expect::Anything)).await.unwrap();
+            assert_eq!(destroyed, Destroyed::Destroyed);
         }
+        leaver.end();
     });
-    let mut lists = 0;
-    while !leaving.is_finished() {
-        let (mut sids, mut records) = (BTreeSet::new(), BTreeSet::new());
-        let show = |seen: &mut BTreeSet<Sid>, sid| {
-            seen.insert(sid);
+    let show = |seen: &mut BTreeSet<Sid>, sid| {
+        seen.insert(sid);
+        if seen.len() % 128 == 1 {
+            let since = beside.done();
             shown.add_permits(1);
-        };
-        fixture.store.ids(&mut |sid| show(&mut sids, sid)).await.unwrap();
-        let forget = || if lists <= LISTS { shown.forget_permits(usize::MAX) } else { 0 };
-        forget();
+            beside.wait_for_one(since);
+        }
+    };
+    for list in 0..LISTS {
+        let (mut sids, mut records) = (BTreeSet::new(), BTreeSet::new());
         // Some leave while it is put together, also by one that shows everything at its end.
-        shown.add_permits(1 + lists % 3);
+        shown.add_permits(1 + list % 3);
+        fixture.store.ids(&mut |sid| show(&mut sids, sid)).await.unwrap();
+        shown.forget_permits(usize::MAX);
+        shown.add_permits(1 + list % 3);
         fixture.store.all(&mut |sid, _| show(&mut records, sid)).await.unwrap();
-        forget();
+        shown.forget_permits(usize::MAX);
         for (_, sid) in &stay {
             assert!(sids.contains(sid) && records.contains(sid), "who stays is not shown");
         }
-        lists += 1;
-        if lists > LISTS {
-            shown.add_permits(MANY);
+        if leaving.is_finished() {
+            break;
         }
         tokio::task::yield_now().await;
     }
+    shown.add_permits(MANY);
     leaving.await.unwrap();
+    assert!(beside.met() > 0, "nobody left beside a list");
 }
 
 #[allow(missing_docs)]
@@ -182,9 +195,6 @@ pub async fn prune_removes_what_has_expired_and_nothing_else(fixture: &Fixture) 
 /// A prune in batches goes on to the last, and ends nothing sooner: what is about to expire is held until it does.
 #[allow(missing_docs)]
 pub async fn prune_removes_all_that_has_expired_however_many(fixture: &Fixture) {
-    if fixture.expires_by_itself {
-        return;
-    }
     let mut held = Held::new();
     for minutes in [1, 10, 29, 300] {
         let (sid, lifetime) = (Sid::random(), Duration::from_secs(60 * minutes));
@@ -194,11 +204,11 @@ pub async fn prune_removes_all_that_has_expired_however_many(fixture: &Fixture) 
     }
     let expired = 2_500;
     let short = stream::iter(0..expired).map(async |_| {
-        put(fixture, &Sid::random(), &lasting(fixture, Some(Duration::from_secs(2)), "")).await;
+        put_short(fixture, &Sid::random(), "", &Expect::Anything).await;
     });
     short.buffer_unordered(AT_ONCE).collect::<Vec<_>>().await;
-    fixture.pass(Duration::from_millis(3_200)).await;
-    assert_eq!(fixture.store.prune().await.unwrap(), expired);
+    fixture.pass(LONGER).await;
+    assert_eq!(fixture.store.prune().await.unwrap(), if fixture.expires_by_itself { 0 } else { expired });
     assert_eq!(fixture.store.prune().await.unwrap(), 0);
     for (sid, text) in &held {
         let stored = fixture.store.get(sid).await.unwrap().expect("it has not expired");
@@ -209,8 +219,8 @@ pub async fn prune_removes_all_that_has_expired_however_many(fixture: &Fixture) 
 
 /// `all` passes over it; whether `length` and `ids` count it is theirs to say, with one voice.
 #[allow(missing_docs)]
-pub async fn a_record_that_cannot_be_read_hides_no_other(fixture: &Fixture) {
-    let Some(plant) = fixture.planting() else { return };
+pub async fn a_record_that_cannot_be_read_hides_no_other(fixture: &Fixture) -> Applies {
+    let Some(plant) = fixture.planting() else { return Applies::No };
     let mut held = Held::new();
     let broken: Vec<Sid> = (0..10).map(|_| Sid::random()).collect();
     for (at, broken) in broken.iter().enumerate() {
@@ -239,4 +249,5 @@ pub async fn a_record_that_cannot_be_read_hides_no_other(fixture: &Fixture) {
     fixture.store.clear().await.unwrap();
     assert_eq!(fixture.store.length().await.unwrap(), 0);
     assert!(fixture.store.get(&broken[0]).await.unwrap().is_none());
+    Applies::Yes
 }

@@ -23,7 +23,7 @@ use tokio::sync::Barrier;
 
 use crate::{
     Fixture,
-    verbs::{HOUR, LIFE, held, lasting, put, record, text_of, written},
+    verbs::{HOUR, LIFE, LONGER, SHORT, held, in_time, lasting, put, put_short, record, text_of, written},
 };
 
 const PARALLEL: usize = 32;
@@ -155,12 +155,10 @@ pub async fn of_parallel_writes_that_expect_nothing_one_is_written(fixture: &Fix
 
 /// Under these sids is something that has expired.
 async fn expired(fixture: &Fixture, count: usize) -> Vec<Sid> {
-    let old = lasting(fixture, Some(Duration::from_secs(2)), r#""old":true"#);
     let sids: Vec<Sid> = (0..count).map(|_| Sid::random()).collect();
-    // What takes longer than it lives is not written: that is nothing held as well.
-    let write = |sid| fixture.store.set(sid, &old, &Expect::Nothing);
-    join_all(sids.iter().map(write)).await.into_iter().for_each(|set| drop(set.unwrap()));
-    fixture.pass(Duration::from_millis(3_200)).await;
+    let write = async |sid| _ = put_short(fixture, sid, r#""old":true"#, &Expect::Nothing).await;
+    join_all(sids.iter().map(write)).await;
+    fixture.pass(LONGER).await;
     sids
 }
 
@@ -728,17 +726,22 @@ pub async fn a_renewed_session_takes_along_what_others_wrote(fixture: &Fixture) 
 pub async fn an_expired_session_is_not_brought_back(fixture: &Fixture) {
     let mut late = Vec::new();
     for server in servers(fixture) {
-        let first = server.request(None).await;
-        first.session.set_max_age(Some(Duration::from_secs(2))).unwrap();
-        first.session.insert("user", "tj").unwrap();
-        let sid = first.session.id();
-        first.end().await;
-        let reads = server.request(Some(&sid)).await;
-        let writes = server.request(Some(&sid)).await;
+        let begin = async || {
+            let first = server.request(None).await;
+            let end = fixture.now() + SHORT;
+            first.session.set_max_age(Some(SHORT)).unwrap();
+            first.session.insert("user", "tj").unwrap();
+            let sid = first.session.id();
+            first.end().await;
+            let requests = [server.request(Some(&sid)).await, server.request(Some(&sid)).await];
+            let both_found_it = requests.iter().all(|request| request.session.id() == sid);
+            (end, both_found_it.then_some((sid, requests)))
+        };
+        let (sid, [reads, writes]) = in_time(fixture, begin).await;
         writes.session.insert("cart", 1).unwrap();
         late.push((sid, [reads, writes]));
     }
-    fixture.pass(Duration::from_millis(3_200)).await;
+    fixture.pass(LONGER).await;
     for (sid, requests) in late {
         for request in requests {
             assert!(request.end().await.is_empty());
@@ -771,11 +774,9 @@ async fn over_an_expired_one(fixture: &Fixture, beside: Beside) {
     let rounds = if fixture.clock.is_some() { 24 } else { 1 };
     for _ in 0..rounds {
         let sids: Vec<Sid> = (0..PARALLEL).map(|_| Sid::random()).collect();
-        join_all(sids.iter().map(async |sid| {
-            put(fixture, sid, &lasting(fixture, Some(Duration::from_secs(2)), r#""old":true"#)).await
-        }))
-        .await;
-        fixture.pass(Duration::from_millis(3_200)).await;
+        let write = async |sid| put_short(fixture, sid, r#""old":true"#, &Expect::Anything).await;
+        join_all(sids.iter().map(write)).await;
+        fixture.pass(LONGER).await;
         let pruning = (0..if matches!(beside, Beside::Reads) { 1 } else { 4 }).map(|_| {
             let (store, sids) = (fixture.process(), sids.clone());
             tokio::spawn(async move {

@@ -4,6 +4,24 @@ use std::{fmt, pin::Pin};
 
 use crate::Fixture;
 
+/// Whether a sentence of a contract applies to a store: what those answer that do not apply to every store.
+///
+/// A sentence that does not apply has tested nothing, and fails unless the fixture [names it](Fixture::exempt).
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Applies {
+    Yes,
+    No,
+}
+
+/// A sentence that applies to every store answers nothing.
+impl From<()> for Applies {
+    fn from((): ()) -> Self {
+        Self::Yes
+    }
+}
+
 /// A sentence of a contract as a test.
 #[derive(Clone, Copy)]
 pub struct ContractTest {
@@ -24,7 +42,7 @@ impl ContractTest {
     /// Tests a new and empty store.
     ///
     /// # Panics
-    /// When it does not keep the sentence.
+    /// When it does not keep the sentence, or does not say rightly whether it [applies](Fixture::exempt).
     pub async fn run(&self, fixture: &Fixture) {
         (self.test)(fixture).await;
     }

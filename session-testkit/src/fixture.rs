@@ -13,6 +13,8 @@ use std::{
 
 use session_core::{AdminStore, Clock, Sid};
 
+use crate::{Applies, admin_tests, store_tests};
+
 /// A store, new and empty, with the clock that it goes by and what else the tests must know of it.
 pub struct Fixture {
     pub(crate) store: Arc<dyn AdminStore>,
@@ -20,7 +22,7 @@ pub struct Fixture {
     turn: AtomicUsize,
     pub(crate) clock: Option<ManualClock>,
     plant: Option<Plant>,
-    nobody_else_writes: bool,
+    exempt: Vec<&'static str>,
     pub(crate) ttl: Option<Duration>,
     pub(crate) expires_by_itself: bool,
     pub(crate) is_exact: bool,
@@ -41,7 +43,7 @@ impl Fixture {
             turn: AtomicUsize::new(0),
             clock: None,
             plant: None,
-            nobody_else_writes: false,
+            exempt: Vec::new(),
             ttl: None,
             expires_by_itself: false,
             is_exact: false,
@@ -86,7 +88,7 @@ impl Fixture {
     /// How to put a text under a sid past the store, over what is there, held until then by the store's clock: for what a store
     /// must do with a record that it cannot read, or that Node has written. Where it can hold none but well-formed texts, it may put
     /// another in the place of one that is not, as long as that is no record either. A store that nobody else can write to
-    /// says so instead ([`nobody_else_writes`](Self::nobody_else_writes)).
+    /// says so instead ([`nobody_else_writes`](Self::nobody_else_writes)), and without either their sentences fail.
     #[must_use]
     pub fn plant<F>(self, plant: impl Fn(Sid, String, SystemTime) -> F + Send + Sync + 'static) -> Self
     where
@@ -95,21 +97,48 @@ impl Fixture {
         Self { plant: Some(Box::new(move |sid, text, until| Box::pin(plant(sid, text, until)))), ..self }
     }
 
-    /// No program but this store can write its records: the sentences of what others have written do not apply.
+    /// No program but this store can write its records: the sentences of what others have written are
+    /// [exempt](Self::exempt).
     #[must_use]
     pub fn nobody_else_writes(self) -> Self {
-        Self { nobody_else_writes: true, ..self }
+        self.exempt(OF_OTHERS)
+    }
+
+    /// These sentences do not apply to the store, by name: of a clock that the test cannot move, say. Any other that does not
+    /// apply fails, and so does one of these that does.
+    ///
+    /// # Panics
+    /// No contract has such a sentence.
+    #[must_use]
+    pub fn exempt(mut self, sentences: impl IntoIterator<Item = &'static str>) -> Self {
+        let all = [store_tests(), admin_tests()].concat();
+        for sentence in sentences {
+            assert!(all.iter().any(|test| test.name == sentence), "no contract has the sentence {sentence}");
+            self.exempt.push(sentence);
+        }
+        self
+    }
+
+    /// Whether the sentence has tested what it was to test.
+    ///
+    /// # Panics
+    /// It has not, or was not to test anything.
+    #[doc(hidden)]
+    pub fn check(&self, sentence: &str, applies: impl Into<Applies>) {
+        match (applies.into(), self.exempt.contains(&sentence)) {
+            (Applies::No, false) => panic!(
+                "{sentence} does not apply to this store and tests nothing: the fixture must give it what it needs, or \
+                 exempt it"
+            ),
+            (Applies::Yes, true) => {
+                panic!("{sentence} applies to this store: the fixture must not exempt it")
+            }
+            (Applies::Yes, false) | (Applies::No, true) => {}
+        }
     }
 
     /// How others write; `None` where they cannot.
-    ///
-    /// # Panics
-    /// Nobody has said whether they can.
     pub(crate) fn planting(&self) -> Option<&Plant> {
-        assert!(
-            self.plant.is_some() || self.nobody_else_writes,
-            "this sentence is of what others write: say how with Fixture::plant, or Fixture::nobody_else_writes"
-        );
         self.plant.as_ref()
     }
 
@@ -140,6 +169,15 @@ impl Fixture {
         }
     }
 }
+
+/// The sentences of what others write.
+const OF_OTHERS: [&str; 5] = [
+    "get_of_a_record_that_cannot_be_read_is_an_error_that_says_so",
+    "a_record_that_cannot_be_read_is_held_all_the_same",
+    "a_record_that_cannot_be_read_expires_as_any_other",
+    "a_record_that_cannot_be_read_hides_no_other",
+    "what_a_stranger_writes_is_another_version",
+];
 
 impl fmt::Debug for Fixture {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -17,7 +17,7 @@ pub mod verbs;
 
 pub use self::{
     browser::{App, Body, Browser, Request, Response},
-    contract::{ContractTest, admin_tests, store_tests},
+    contract::{Applies, ContractTest, admin_tests, store_tests},
     fixture::{Fixture, ManualClock, run},
     log::Captured,
     stores::{CANARY, Call, FailingStore, GatedStore, RecordingStore},
@@ -61,6 +61,7 @@ macro_rules! store_sentences {
             get_of_an_expired_record_is_none,
             get_tells_how_long_the_record_is_held,
             a_cookie_without_expires_is_held_for_the_stores_own_time_to_live,
+            what_has_no_expires_ends_with_the_stores_own_time_to_live,
             a_lifetime_is_never_rounded_down,
             get_of_a_record_that_cannot_be_read_is_an_error_that_says_so,
             set_expecting_anything_writes_over_anything,
@@ -132,7 +133,10 @@ macro_rules! store_sentences {
             a_touch_sees_what_the_other_process_did,
             parallel_writes_without_a_condition_are_each_done_as_a_whole,
             what_is_read_is_of_one_moment,
-            a_session_over_an_expired_one_outlives_whatever_is_done_beside }
+            a_session_over_an_expired_one_outlives_whatever_is_done_beside,
+            every_set_that_is_answered_is_done,
+            every_touch_that_is_answered_is_done,
+            every_destruction_that_is_answered_is_done }
     };
 }
 
@@ -277,7 +281,8 @@ macro_rules! contract_tests {
             fn $name() {
                 $crate::run(async {
                     let open = $open;
-                    $crate::$module::$name(&open().await).await;
+                    let fixture = open().await;
+                    fixture.check(::core::stringify!($name), $crate::$module::$name(&fixture).await);
                 });
             }
         )+
@@ -294,7 +299,9 @@ macro_rules! contract_tests {
 macro_rules! contract_list {
     ($($module:ident: $($name:ident),+);+ $(;)?) => {
         [$($($crate::ContractTest::new(::core::stringify!($name), |fixture| {
-            ::std::boxed::Box::pin($crate::$module::$name(fixture))
+            ::std::boxed::Box::pin(async move {
+                fixture.check(::core::stringify!($name), $crate::$module::$name(fixture).await);
+            })
         })),+),+]
     };
 }

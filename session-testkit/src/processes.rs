@@ -6,19 +6,23 @@ use std::{
     pin::pin,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     task::Poll,
     time::Duration,
 };
 
-use futures_util::future::{join_all, poll_fn};
+use futures_util::{
+    StreamExt,
+    future::{join_all, poll_fn},
+    stream,
+};
 use session_core::{Destroyed, Expect, Record, Set, Sid, Touched};
 
 use crate::{
     Fixture,
-    lifetimes::{LONGER, SHORT},
-    verbs::{HOUR, LIFE, held, lasting, put, record, text_of, written},
+    tasks::Beside,
+    verbs::{HOUR, LIFE, LONGER, held, lasting, put, put_short, record, text_of, written},
 };
 
 /// However soon after another: a touch that moves nothing must still look whether there is something.
@@ -123,12 +127,9 @@ pub async fn a_session_over_an_expired_one_outlives_whatever_is_done_beside(fixt
         let mut all = Vec::new();
         for what in what {
             for _ in 0..SIDS / 4 {
-                let (sid, old) = (Sid::random(), lasting(fixture, Some(SHORT), r#""old":true"#));
-                let set = fixture.store.set(&sid, &old, &Expect::Nothing).await.unwrap();
-                // What takes longer than it lives is not written.
-                if let Set::Written(version) = set {
-                    all.push((what, sid, Expect::Version(version)));
-                }
+                let sid = Sid::random();
+                let (version, _) = put_short(fixture, &sid, r#""old":true"#, &Expect::Nothing).await;
+                all.push((what, sid, Expect::Version(version)));
             }
         }
         fixture.pass(LONGER).await;
@@ -171,6 +172,7 @@ pub async fn a_session_over_an_expired_one_outlives_whatever_is_done_beside(fixt
 /// Each session that stays is shown, with its own record, whoever touches, writes or leaves meanwhile.
 pub async fn a_list_beside_touches_shows_all_with_their_own_records(fixture: &Fixture) {
     const MANY: u64 = 600;
+    const LISTS: usize = 12;
     let mut all = BTreeMap::new();
     for at in 0..MANY {
         let sid = Sid::random();
@@ -180,8 +182,8 @@ pub async fn a_list_beside_touches_shows_all_with_their_own_records(fixture: &Fi
     }
     let (store, sids) = (fixture.process(), all.keys().cloned().collect::<Vec<_>>());
     let (sooner, later) = (record(fixture, "").cookie, lasting(fixture, Some(2 * HOUR), "").cookie);
-    let (ended, touches) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
-    let (end, touched) = (Arc::clone(&ended), Arc::clone(&touches));
+    let (ended, beside) = (Arc::new(AtomicBool::new(false)), Arc::<Beside>::default());
+    let (end, touches) = (Arc::clone(&ended), Arc::clone(&beside));
     let touching = tokio::spawn(async move {
         // Every end moves with every round.
         for (at, sid) in (0..).flat_map(|round: usize| (round..).zip(&sids)) {
@@ -189,30 +191,36 @@ pub async fn a_list_beside_touches_shows_all_with_their_own_records(fixture: &Fi
                 return;
             }
             let cookie = if at % 2 == 0 { &sooner } else { &later };
-            assert_eq!(store.touch(sid, cookie, &Expect::Anything).await.unwrap(), Touched::Moved);
-            touched.fetch_add(1, Ordering::SeqCst);
+            let touched = touches.call(store.touch(sid, cookie, &Expect::Anything)).await.unwrap();
+            assert_eq!(touched, Touched::Moved);
             tokio::task::yield_now().await;
         }
     });
-    // So many with touches beside them. One that never waits may be over each time before anybody can.
-    let (mut beside, mut lists) = (0, 0);
-    while beside < 12 && lists < 200 {
-        let before = touches.load(Ordering::SeqCst);
+    // Each with touches beside it: one that never waits would be over before anybody can.
+    let touched_beside = |shown: usize| {
+        if shown % 100 == 1 {
+            beside.wait_for_one(beside.done());
+        }
+    };
+    for _ in 0..LISTS {
         let (mut sids, mut records) = (BTreeSet::new(), BTreeMap::new());
-        fixture.store.ids(&mut |sid| _ = sids.insert(sid)).await.unwrap();
-        fixture
-            .store
-            .all(&mut |sid, record: Record| _ = records.insert(sid, text_of(&record)))
-            .await
-            .unwrap();
-        beside += usize::from(touches.load(Ordering::SeqCst) > before);
-        lists += 1;
+        let mut show = |sid| {
+            sids.insert(sid);
+            touched_beside(sids.len());
+        };
+        fixture.store.ids(&mut show).await.unwrap();
+        let mut show = |sid, record: Record| {
+            records.insert(sid, text_of(&record));
+            touched_beside(records.len());
+        };
+        fixture.store.all(&mut show).await.unwrap();
         assert!(sids.iter().eq(all.keys()), "who stays is not shown");
         assert!(records == all, "not shown, or shown with another one's record");
         tokio::task::yield_now().await;
     }
     ended.store(true, Ordering::SeqCst);
     touching.await.unwrap();
+    assert!(beside.met() >= 2 * LISTS, "a list had nobody beside it");
 }
 
 /// What was asked for and given up leaves nothing taken: an admin page that is closed while it loads.
@@ -245,7 +253,7 @@ pub async fn a_list_that_is_dropped_half_way_leaves_the_store_as_it_was(fixture:
 pub async fn what_parallel_prunes_answer_is_what_there_was(fixture: &Fixture) {
     const EXPIRED: u64 = 40;
     for at in 0..EXPIRED {
-        put(fixture, &Sid::random(), &lasting(fixture, Some(SHORT), &format!("\"at\":{at}"))).await;
+        put_short(fixture, &Sid::random(), &format!("\"at\":{at}"), &Expect::Anything).await;
     }
     fixture.pass(LONGER).await;
     let prunes = (0..6).map(|_| {
@@ -255,6 +263,61 @@ pub async fn what_parallel_prunes_answer_is_what_there_was(fixture: &Fixture) {
     let pruned: u64 =
         join_all(prunes.collect::<Vec<_>>()).await.into_iter().map(|pruned| pruned.unwrap()).sum();
     assert_eq!(pruned, if fixture.expires_by_itself { 0 } else { EXPIRED });
+}
+
+/// So many under way at a time.
+const AT_ONCE: usize = 32;
+/// Whoever leaves out one in a thousand leaves out one of these.
+const CALLS: usize = 1_100;
+
+/// What each comes to of so many at once, through all processes by turns.
+async fn each<F: Future>(call: impl Fn(usize) -> F) -> Vec<F::Output> {
+    stream::iter(0..CALLS).map(call).buffered(AT_ONCE).collect().await
+}
+
+/// As many new sids, each with a record that lives for so long.
+async fn sids_with(fixture: &Fixture, lifetime: Duration) -> Vec<Sid> {
+    each(async |at| {
+        let (sid, record) = (Sid::random(), lasting(fixture, Some(lifetime), &format!("\"at\":{at}")));
+        written(fixture.process().set(&sid, &record, &Expect::Anything).await.unwrap());
+        sid
+    })
+    .await
+}
+
+/// Without a condition nobody hears of one that is left out, as the next write of a version does.
+pub async fn every_set_that_is_answered_is_done(fixture: &Fixture) {
+    let sids = sids_with(fixture, HOUR).await;
+    each(async |at| {
+        let (store, next) = (fixture.process(), record(fixture, &format!("\"next\":{at}")));
+        let version = written(store.set(&sids[at], &next, &Expect::Anything).await.unwrap());
+        let stored = store.get(&sids[at]).await.unwrap().expect("it is held");
+        assert!(stored.version == version && text_of(&stored.record) == text_of(&next), "a set is not done");
+    })
+    .await;
+}
+
+/// As [`every_set_that_is_answered_is_done`].
+pub async fn every_touch_that_is_answered_is_done(fixture: &Fixture) {
+    let sids = sids_with(fixture, LIFE).await;
+    each(async |at| {
+        let (store, next) = (fixture.process(), record(fixture, ""));
+        assert_eq!(store.touch(&sids[at], &next.cookie, &Expect::Anything).await.unwrap(), Touched::Moved);
+        let left = store.get(&sids[at]).await.unwrap().expect("it is held").left;
+        assert!(left.is_some_and(|left| left > 2 * LIFE), "a touch is not done");
+    })
+    .await;
+}
+
+/// As [`every_set_that_is_answered_is_done`].
+pub async fn every_destruction_that_is_answered_is_done(fixture: &Fixture) {
+    let sids = sids_with(fixture, HOUR).await;
+    each(async |at| {
+        let store = fixture.process();
+        assert_eq!(store.destroy(&sids[at], &Expect::Anything).await.unwrap(), Destroyed::Destroyed);
+        assert!(store.get(&sids[at]).await.unwrap().is_none(), "a destruction is not done");
+    })
+    .await;
 }
 
 async fn dropped<T>(call: impl Future<Output = T>, polls: usize) {

@@ -150,6 +150,7 @@ pub struct GatedStore<S> {
     store: S,
     gate: Semaphore,
     reads: AtomicBool,
+    others_pass: AtomicBool,
     waiting: AtomicUsize,
     tasks: Tasks,
 }
@@ -157,8 +158,9 @@ pub struct GatedStore<S> {
 impl<S: Store> GatedStore<S> {
     /// Around a store, closed.
     pub fn new(store: S) -> Arc<Self> {
-        let (reads, waiting) = (AtomicBool::new(false), AtomicUsize::new(0));
-        Arc::new(Self { store, gate: Semaphore::new(0), reads, waiting, tasks: Tasks::default() })
+        let [reads, others_pass] = [false; 2].map(AtomicBool::new);
+        let (gate, waiting) = (Semaphore::new(0), AtomicUsize::new(0));
+        Arc::new(Self { store, gate, reads, others_pass, waiting, tasks: Tasks::default() })
     }
 
     /// Around a store; reads wait as well.
@@ -178,6 +180,11 @@ impl<S: Store> GatedStore<S> {
         self.tasks.have_changed()
     }
 
+    /// Those who wait go on waiting, and nobody else does.
+    pub(crate) fn let_others_pass(&self) {
+        self.others_pass.store(true, Ordering::SeqCst);
+    }
+
     /// Lets every write through that waits, and every later one.
     pub fn open(&self) {
         self.gate.close();
@@ -189,6 +196,9 @@ impl<S: Store> GatedStore<S> {
             fn drop(&mut self) {
                 self.0.fetch_sub(1, Ordering::SeqCst);
             }
+        }
+        if self.others_pass.load(Ordering::SeqCst) {
+            return;
         }
         self.waiting.fetch_add(1, Ordering::SeqCst);
         let _waiting = Waiting(&self.waiting);

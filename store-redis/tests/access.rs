@@ -10,7 +10,7 @@ use common::{
     put, record,
     server::{Server, redis_server, redis_server_and_openssl},
 };
-use session_core::{AdminStore, Destroyed, Expect, Store, Touched};
+use session_core::{AdminStore, Destroyed, Expect, Store, StoreError, Touched};
 use store_redis::{
     RedisStore,
     redis::{Client, TlsCertificates},
@@ -20,7 +20,8 @@ use test_support::tests;
 fn main() -> ExitCode {
     tests! {
         if redis_server =>
-            the_permissions_that_the_readme_names_are_enough;
+            the_permissions_that_the_readme_names_are_enough,
+            half_a_list_is_an_error_and_never_the_whole;
         if redis_server_and_openssl =>
             sessions_travel_over_tls_to_a_server_that_proves_who_it_is;
     }
@@ -55,6 +56,28 @@ fn the_permissions_that_the_readme_names_are_enough() {
         let error = other.get(&sid).await.unwrap_err();
         let source = std::error::Error::source(&error).unwrap().to_string();
         assert!(source.contains("NOPERM"), "{source}");
+    });
+}
+
+/// Whom the server refuses some of the keys that it shows.
+fn half_a_list_is_an_error_and_never_the_whole() {
+    session_testkit::run(async {
+        let server = Server::start(&[]);
+        let all = RedisStore::open(&server.url()).unwrap();
+        for at in 0..20 {
+            let sid = format!("{}{at}", if at % 2 == 0 { "readable" } else { "refused" });
+            all.set(&sid.into(), &record(""), &Expect::Anything).await.unwrap();
+        }
+        let user = ["ACL", "SETUSER", "half", "on", ">password", "~sess:readable*", "+@all"];
+        let _: String = server.ask(&user);
+        let half = RedisStore::open(&format!("redis://half:password@127.0.0.1:{}", server.port)).unwrap();
+        assert_eq!(half.length().await.unwrap(), 20, "it sees all of them");
+        let error = half.all(&mut |_, _| ()).await.unwrap_err();
+        assert!(matches!(error, StoreError::Unavailable { .. }), "{error:?}");
+        assert!(half.clear().await.is_err());
+        let mut shown = 0;
+        all.all(&mut |_, _| shown += 1).await.unwrap();
+        assert!(shown >= 10, "nobody cleared what was refused");
     });
 }
 

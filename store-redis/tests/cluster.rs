@@ -7,29 +7,48 @@ mod common;
 use std::{process::ExitCode, sync::LazyLock};
 
 use common::{
-    DAY, left, new_prefix,
+    BY_ITS_OWN_CLOCK, DAY, left, new_prefix, put, record,
     server::{Cluster, redis_server},
 };
+use session_core::Store;
 use session_testkit::Fixture;
 use store_redis::{
     RedisStore,
     redis::{cluster::ClusterClient, cmd},
 };
-use test_support::Tests;
+use test_support::{Tests, recovered};
 
 fn main() -> ExitCode {
     let open = |()| async { fixture() };
-    Tests::default().contracts("", redis_server, open).run()
+    Tests::default()
+        .contracts("", redis_server, open)
+        .needing("a_connection_whose_runtime_has_ended_is_made_anew", redis_server, |()| {
+            a_connection_whose_runtime_has_ended_is_made_anew();
+        })
+        .run()
 }
 
 /// Nobody dies here, however busy the machine is.
 static CLUSTER: LazyLock<Cluster> = LazyLock::new(|| Cluster::start("30000"));
 
+/// It is driven by a task of the runtime in which it was made, and is dead without it, where one that lost a node is not.
+fn a_connection_whose_runtime_has_ended_is_made_anew() {
+    let store = RedisStore::new(ClusterClient::new(CLUSTER.urls()).unwrap()).prefix(new_prefix());
+    let mut sid = None;
+    session_testkit::run(async { sid = Some(put(&store, &record("")).await) });
+    let sid = sid.unwrap();
+    session_testkit::run(async {
+        recovered(&store).await;
+        assert!(store.get(&sid).await.unwrap().is_some());
+    });
+}
+
 fn fixture() -> Fixture {
     let prefix = new_prefix();
     let client = ClusterClient::new(CLUSTER.urls()).unwrap();
     let [store, other] = [(); 2].map(|()| RedisStore::new(client.clone()).prefix(&prefix));
-    Fixture::new(store).beside(other).ttl(DAY).expires_by_itself().plant(move |sid, text, until| {
+    let fixture = Fixture::new(store).beside(other).ttl(DAY).expires_by_itself().exempt(BY_ITS_OWN_CLOCK);
+    fixture.plant(move |sid, text, until| {
         let (key, client) = (format!("{prefix}{}", sid.as_str()), client.clone());
         async move {
             let mut connection = client.get_async_connection().await.unwrap();

@@ -6,9 +6,18 @@ mod common;
 
 use std::process::ExitCode;
 
+use session_testkit::contract_list;
 use test_support::Tests;
 
 fn main() -> ExitCode {
     let open = |url: String| async move { common::fixture(&url) };
-    Tests::default().contracts("", common::redis_url, open).run()
+    let by_a_clock = |url: String| async move { common::by_a_clock(&url) };
+    let hours_later = contract_list! {
+        verbs: a_version_is_as_good_after_hours;
+        lifetimes: what_is_removed_by_the_way_has_expired
+    };
+    Tests::default()
+        .contracts("", common::redis_url, open)
+        .contract("by_a_clock", common::redis_url, by_a_clock, hours_later)
+        .run()
 }

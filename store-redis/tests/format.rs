@@ -12,7 +12,6 @@ mod common;
 
 use std::{
     process::ExitCode,
-    sync::LazyLock,
     time::{Duration, Instant, SystemTime},
 };
 
@@ -27,7 +26,6 @@ use test_support::tests;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 fn main() -> ExitCode {
-    LazyLock::force(&BEGUN);
     tests! {
         free =>
             what_has_expired_is_not_written_and_costs_no_command,
@@ -69,35 +67,37 @@ fn expired() -> Record {
     record
 }
 
-/// The key's time to live as Redis has it; -1 for ever, -2 when it is not there.
-fn ttl(url: &str, prefix: &str, sid: &Sid) -> Left {
-    Left(ask(url, &["PTTL", &format!("{prefix}{}", sid.as_str())]))
+/// The key's time to live as Redis has it, in milliseconds; -1 for ever, -2 when it is not there.
+fn pttl(url: &str, prefix: &str, sid: &Sid) -> i64 {
+    ask(url, &["PTTL", &format!("{prefix}{}", sid.as_str())])
 }
 
-/// In milliseconds.
-#[derive(Debug)]
-struct Left(i64);
+/// So many seconds of what was written since `begun` are left, but for those that a busy machine has taken since.
+#[track_caller]
+fn assert_left(url: &str, prefix: &str, sid: &Sid, begun: Instant, seconds: i64) {
+    let left = pttl(url, prefix, sid);
+    let passed = i64::try_from(begun.elapsed().as_millis()).unwrap();
+    // Redis counts from the beginning of its millisecond.
+    assert!((0..=passed + 1).contains(&(seconds * 1_000 - left)), "{left} of {seconds} s after {passed} ms");
+}
 
-/// No key is older than this program: on a busy machine some of what it was written with, in seconds, has passed.
-static BEGUN: LazyLock<Instant> = LazyLock::new(Instant::now);
-
-impl PartialEq<i64> for Left {
-    fn eq(&self, written: &i64) -> bool {
-        let passed = i64::try_from(BEGUN.elapsed().as_millis()).unwrap();
-        if *written < 0 { self.0 == *written } else { (0..=passed).contains(&(written * 1_000 - self.0)) }
-    }
+/// A new session, held for so many seconds.
+async fn put_for(store: &RedisStore, url: &str, prefix: &str, record: &Record, seconds: i64) -> Sid {
+    let begun = Instant::now();
+    let sid = put(store, record).await;
+    assert_left(url, prefix, &sid, begun, seconds);
+    sid
 }
 
 fn key_value_and_time_to_live_are_those_of_connect_redis(url: String) {
     session_testkit::run(async {
         let (store, prefix) = store(&url);
-        let sid = put(&store, &Record::parse(GOLDEN).unwrap()).await;
+        let sid = put_for(&store, &url, &prefix, &Record::parse(GOLDEN).unwrap(), 86_400).await;
         let key = format!("{prefix}{}", sid.as_str());
         assert_eq!(ask::<String>(&url, &["TYPE", &key]), "string");
         assert_eq!(ask::<String>(&url, &["GET", &key]), GOLDEN);
-        assert_eq!(ttl(&url, &prefix, &sid), 86_400);
-        assert_eq!(ttl(&url, &prefix, &put(&store, &lasting(HOUR)).await), 3_600);
-        assert_eq!(ttl(&url, &prefix, &put(&store, &lasting(Duration::from_millis(3_600_500))).await), 3_601);
+        put_for(&store, &url, &prefix, &lasting(HOUR), 3_600).await;
+        put_for(&store, &url, &prefix, &lasting(Duration::from_millis(3_600_500)), 3_601).await;
     });
 }
 
@@ -134,12 +134,12 @@ fn destroy_deletes_the_key_on_its_condition_and_says_what_became_of_it(url: Stri
         }
         let held = Expect::Version(store.get(&sid).await.unwrap().unwrap().version);
         assert_eq!(store.destroy(&sid, &held).await.unwrap(), Destroyed::Destroyed);
-        assert_eq!(ttl(&url, &prefix, &sid), -2);
+        assert_eq!(pttl(&url, &prefix, &sid), -2);
         for expect in [&held, &Expect::Nothing, &Expect::Anything] {
             assert_eq!(store.destroy(&sid, expect).await.unwrap(), Destroyed::Unknown);
         }
         assert_eq!(store.destroy(&other, &Expect::Anything).await.unwrap(), Destroyed::Destroyed);
-        assert_eq!(ttl(&url, &prefix, &other), -2);
+        assert_eq!(pttl(&url, &prefix, &other), -2);
     });
 }
 
@@ -159,27 +159,28 @@ fn the_options_change_the_time_to_live_as_in_connect_redis(url: String) {
         let open = || store(&url);
         let (store, prefix) = open();
         let store = store.ttl(Duration::from_millis(59_001));
-        assert_eq!(ttl(&url, &prefix, &put(&store, &record("")).await), 60);
-        assert_eq!(ttl(&url, &prefix, &put(&store, &lasting(HOUR)).await), 3_600);
+        put_for(&store, &url, &prefix, &record(""), 60).await;
+        put_for(&store, &url, &prefix, &lasting(HOUR), 3_600).await;
 
         let (store, prefix) = open();
         let store = store.ttl(Duration::ZERO);
         let unkept = store.set(&Sid::random(), &record(""), &Expect::Nothing).await.unwrap();
         assert_eq!(unkept, Set::Expired);
         let store = store.ttl(Duration::MAX);
-        assert_eq!(ttl(&url, &prefix, &put(&store, &record("")).await), 31_556_952_000);
+        put_for(&store, &url, &prefix, &record(""), 31_556_952_000).await;
 
         let (store, prefix) = open();
         let store = store.ttl_with(|cookie| cookie.original_max_age().unwrap_or_default() / 2);
-        let sid = put(&store, &lasting(HOUR)).await;
-        assert_eq!(ttl(&url, &prefix, &sid), 1_800);
+        let sid = put_for(&store, &url, &prefix, &lasting(HOUR), 1_800).await;
+        let begun = Instant::now();
         store.touch(&sid, &lasting(2 * HOUR).cookie, &Expect::Anything).await.unwrap();
-        assert_eq!(ttl(&url, &prefix, &sid), 3_600);
+        assert_left(&url, &prefix, &sid, begun, 3_600);
         assert_eq!(store.get(&sid).await.unwrap().unwrap().lifetime, Some(HOUR / 2));
         for expect in [Expect::Anything, Expect::Nothing] {
             assert_eq!(store.set(&sid, &record(""), &expect).await.unwrap(), Set::Expired);
         }
-        assert_eq!(ttl(&url, &prefix, &sid), 3_600, "what is held stays");
+        // What is held stays.
+        assert_left(&url, &prefix, &sid, begun, 3_600);
 
         let (store, _) = open();
         let store = store.ttl_with(|_| Duration::MAX);
@@ -190,26 +191,25 @@ fn the_options_change_the_time_to_live_as_in_connect_redis(url: String) {
         let (store, prefix) = open();
         let grace = Duration::from_secs(60);
         let store = store.ttl_with(move |cookie| cookie.original_max_age().unwrap_or_default() + grace);
-        let sid = put(&store, &lasting(HOUR)).await;
-        assert_eq!(ttl(&url, &prefix, &sid), 3_660);
+        let sid = put_for(&store, &url, &prefix, &lasting(HOUR), 3_660).await;
         let told = store.get(&sid).await.unwrap().unwrap();
         assert_eq!(told.lifetime, Some(HOUR));
         assert!(told.left <= Some(HOUR) && told.left > Some(HOUR - grace));
         let mut kept_back = lasting(HOUR);
         let age = kept_back.cookie.original_max_age();
+        let kept_since = Instant::now();
         kept_back.cookie.set_max_age(age, std::time::SystemTime::now() - HOUR / 5);
         let sid = put(&store, &kept_back).await;
-        assert_eq!(ttl(&url, &prefix, &sid), 3_600 * 4 / 5 + 60);
+        assert_left(&url, &prefix, &sid, kept_since, 3_600 * 4 / 5 + 60);
         let told = store.get(&sid).await.unwrap().unwrap();
         assert!(told.left.unwrap() <= HOUR * 4 / 5 && told.lifetime == Some(HOUR));
 
         // Shorter: the same part of it.
         let (store, prefix) = open();
         let store = store.ttl_with(|cookie| cookie.original_max_age().unwrap_or_default() / 2);
-        let sid = put(&store, &lasting(HOUR)).await;
-        assert_eq!(ttl(&url, &prefix, &sid), 1_800);
+        put_for(&store, &url, &prefix, &lasting(HOUR), 1_800).await;
         let sid = put(&store, &kept_back).await;
-        assert_eq!(ttl(&url, &prefix, &sid), 1_800 * 4 / 5);
+        assert_left(&url, &prefix, &sid, kept_since, 1_800 * 4 / 5);
         let told = store.get(&sid).await.unwrap().unwrap();
         assert!(told.left.unwrap() <= HOUR * 2 / 5 && told.lifetime == Some(HOUR / 2));
     });
@@ -221,16 +221,16 @@ fn a_touch_is_an_expire_later_or_earlier(url: String) {
         let sid = put(&store, &lasting(HOUR)).await;
         let version = Expect::Version(store.get(&sid).await.unwrap().unwrap().version);
         for expect in [&Expect::Anything, &version] {
-            for (cookie, seconds) in [
-                (lasting(2 * HOUR).cookie, 7_200),
-                (Cookie::default(), 86_400),
-                (lasting(HOUR).cookie, 3_600),
-            ] {
+            let mut begun = Instant::now();
+            for (lifetime, seconds) in [(Some(2 * HOUR), 7_200), (None, 86_400), (Some(HOUR), 3_600)] {
+                begun = Instant::now();
+                let cookie = lifetime.map_or_else(Cookie::default, |lifetime| lasting(lifetime).cookie);
                 assert_eq!(store.touch(&sid, &cookie, expect).await.unwrap(), Touched::Moved);
-                assert_eq!(ttl(&url, &prefix, &sid), seconds);
+                assert_left(&url, &prefix, &sid, begun, seconds);
             }
             assert_eq!(store.touch(&sid, &expired().cookie, expect).await.unwrap(), Touched::Expired);
-            assert_eq!(ttl(&url, &prefix, &sid), 3_600, "what is held stays");
+            // What is held stays.
+            assert_left(&url, &prefix, &sid, begun, 3_600);
         }
     });
 }
@@ -242,18 +242,19 @@ fn a_touch_goes_by_its_condition_and_says_what_became_of_it(url: String) {
         let version = Expect::Version(store.get(&sid).await.unwrap().unwrap().version);
         let elsewhere = Expect::Version(session_core::Version::from_number(1));
         let (key, text) = (format!("{prefix}{}", sid.as_str()), record("\"a\":1").to_json());
+        let begun = Instant::now();
         let _: String = ask(&url, &["SET", &key, &text, "EX", "60"]);
         for expect in [&version, &elsewhere, &Expect::Nothing] {
             let touched = store.touch(&sid, &lasting(HOUR).cookie, expect).await.unwrap();
             assert_eq!(touched, Touched::Conflict);
-            assert_eq!(ttl(&url, &prefix, &sid), 60);
+            assert_left(&url, &prefix, &sid, begun, 60);
         }
         assert_eq!(ask::<String>(&url, &["GET", &key]), text);
         let _: i64 = ask(&url, &["DEL", &key]);
         for expect in [&version, &elsewhere, &Expect::Nothing, &Expect::Anything] {
             let touched = store.touch(&sid, &lasting(HOUR).cookie, expect).await.unwrap();
             assert_eq!(touched, Touched::Unknown);
-            assert_eq!(ttl(&url, &prefix, &sid), -2);
+            assert_eq!(pttl(&url, &prefix, &sid), -2);
         }
     });
 }
@@ -263,6 +264,7 @@ fn without_touch_the_expiry_stays(url: String) {
         let (store, prefix) = store(&url);
         let store = store.disable_touch(true);
         let sid = put(&store, &lasting(HOUR)).await;
+        let begun = Instant::now();
         let _: i64 = ask(&url, &["EXPIRE", &format!("{prefix}{}", sid.as_str()), "60"]);
         // Nobody looks whether it is that version.
         let other = Expect::Version(session_core::Version::from_text("0".repeat(40)));
@@ -272,7 +274,7 @@ fn without_touch_the_expiry_stays(url: String) {
             (Expect::Nothing, Touched::Conflict),
         ] {
             assert_eq!(store.touch(&sid, &lasting(HOUR).cookie, &expect).await.unwrap(), answer);
-            assert_eq!(ttl(&url, &prefix, &sid), 60);
+            assert_left(&url, &prefix, &sid, begun, 60);
         }
         let stored = store.get(&sid).await.unwrap().unwrap();
         assert!(stored.left.is_some() && stored.left == stored.lifetime, "no touch is ever due");
@@ -285,7 +287,7 @@ fn without_a_time_to_live_keys_stay_until_they_are_destroyed(url: String) {
         let store = store.disable_ttl(true);
         for record in [record(""), lasting(HOUR)] {
             let sid = put(&store, &record).await;
-            assert_eq!(ttl(&url, &prefix, &sid), -1);
+            assert_eq!(pttl(&url, &prefix, &sid), -1);
             let stored = store.get(&sid).await.unwrap().unwrap();
             assert_eq!((stored.left, stored.lifetime), (None, None));
             for expect in [Expect::Anything, Expect::Version(stored.version.clone())] {
@@ -293,7 +295,7 @@ fn without_a_time_to_live_keys_stay_until_they_are_destroyed(url: String) {
             }
             let written = store.set(&sid, &record, &Expect::Version(stored.version.clone())).await.unwrap();
             assert!(matches!(written, Set::Written(_)));
-            assert_eq!(ttl(&url, &prefix, &sid), -1);
+            assert_eq!(pttl(&url, &prefix, &sid), -1);
             let version = Expect::Version(stored.version);
             assert_eq!(store.set(&sid, &expired(), &version).await.unwrap(), Set::Expired);
             assert_eq!(store.destroy(&sid, &version).await.unwrap(), Destroyed::Destroyed);

@@ -13,7 +13,8 @@ mod common;
 use std::{process::ExitCode, time::Duration};
 
 use common::{
-    DAY, assert_all_are_listed_and_cleared, contract, eventually, millis, mysql_url, new_name, put, record,
+    DAY, EXACT, assert_all_are_listed_and_cleared, contract, eventually, millis, mysql_url, new_name, put,
+    record,
     requests::App,
     server::{Server, mariadb_server},
     shown, until,
@@ -109,7 +110,7 @@ fn planted(url: &str, store: impl Fn(MySqlStore) -> MySqlStore, insert: String) 
     let (clock, pool) = (ManualClock::new(), pool(url));
     let open = |pool| store(MySqlStore::new(pool)).clock(clock.clock());
     let (store, other) = (open(pool.clone()), open(self::pool(url)));
-    Fixture::new(store).beside(other).ttl(DAY).clock(clock).plant(move |sid, text, until| {
+    Fixture::new(store).beside(other).ttl(DAY).clock(clock).exempt(EXACT).plant(move |sid, text, until| {
         let (pool, insert) = (pool.clone(), insert.clone());
         async move {
             let insert = sqlx::query(AssertSqlSafe(insert)).bind(sid.as_str()).bind(millis(until) / 1_000);

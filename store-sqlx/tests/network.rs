@@ -1,4 +1,4 @@
-//! Clients that leave, a network that is slow or goes silent, and a session that somebody locks: whoever is not concerned
+//! Clients that leave, a network that stops or goes silent, and a session that somebody locks: whoever is not concerned
 //! has a connection all the same.
 
 #![allow(
@@ -11,10 +11,14 @@
 
 mod common;
 
-use std::{process::ExitCode, time::Duration};
+use std::{
+    pin::pin,
+    process::ExitCode,
+    time::{Duration, Instant},
+};
 
 use common::{mysql_url, new_name, postgres_url, record};
-use futures_util::future::join_all;
+use futures_util::future::{Either, join_all, select};
 use session_core::{AdminStore, Expect, Sid, Store};
 use store_sqlx::{
     MySqlStore, PostgresStore,
@@ -22,7 +26,7 @@ use store_sqlx::{
         AssertSqlSafe, Connection, Executor, MySqlConnection, MySqlPool, PgConnection, PgPool, query_scalar,
     },
 };
-use test_support::{Network, put_patiently, tests};
+use test_support::{Network, put_patiently, tests, until_served};
 
 fn main() -> ExitCode {
     tests! {
@@ -55,27 +59,21 @@ const PATIENT: Duration = Duration::from_secs(30);
 /// More than a pool has.
 const MANY: usize = 12;
 
-/// Whether the session is there, within some tries.
-async fn is_served(store: &impl Store, sid: &Sid) -> bool {
-    for _ in 0..4 {
-        if store.get(sid).await.is_ok_and(|stored| stored.is_some()) {
-            return true;
-        }
-    }
-    false
-}
-
-async fn clients_leave_while_their_sessions_are_read(store: impl AdminStore) {
+async fn clients_leave_while_their_sessions_are_read(store: impl AdminStore, network: Network) {
     let big = put_patiently(&store, &record(&format!(r#""x":"{}""#, "x".repeat(300_000)))).await;
     let small = put_patiently(&store, &record("")).await;
-    let mut left = 0;
-    // At any moment of the answer.
-    for at in 0..3 * MANY as u64 {
-        let read = store.get(&big);
-        left += usize::from(tokio::time::timeout(Duration::from_millis(2 + 3 * at), read).await.is_err());
+    let (mut left, begun) = (0, Instant::now());
+    while left < 3 * MANY {
+        assert!(begun.elapsed() < 120 * SECOND, "the pool is used up");
+        // In the middle of the answer, after more of it each time.
+        network.holds_after(left % 16);
+        match select(pin!(store.get(&big)), pin!(network.until_held())).await {
+            Either::Left((read, _)) => assert!(read.is_err(), "nobody held the answer"),
+            Either::Right(_) => left += 1,
+        }
+        network.goes_on();
     }
-    assert!(left > MANY, "{left}");
-    assert!(is_served(&store, &small).await, "the pool is used up");
+    until_served(&store, &small).await;
 }
 
 async fn a_host_goes_silent(store: impl AdminStore, network: Network) {
@@ -83,7 +81,7 @@ async fn a_host_goes_silent(store: impl AdminStore, network: Network) {
     join_all((0..MANY).map(|_| store.get(&sid))).await;
     network.goes_silent();
     join_all((0..MANY).map(|_| store.get(&sid))).await;
-    assert!(is_served(&store, &sid).await, "it never comes back");
+    network.serves_again(&store, &sid).await;
 }
 
 /// All connections of the pool were idle for a while: nobody gets an error for one that is asked first, and the others are
@@ -109,7 +107,7 @@ async fn a_connection_that_broke_is_no_error_of_a_read(store: impl AdminStore, n
 /// Thirty at once, and a server that says nothing: none of them waits for another one's time to be up.
 async fn all_wait_for_one_attempt(store: impl AdminStore, network: Network) {
     network.stays_silent();
-    let begun = std::time::Instant::now();
+    let begun = Instant::now();
     let sid = Sid::random();
     let all = join_all((0..30).map(|_| store.get(&sid))).await;
     assert!(all.iter().all(Result::is_err));
@@ -130,7 +128,7 @@ async fn a_pool_that_goes_silent_is_given_up(store: impl AdminStore, network: Ne
         network.goes_silent();
     };
     tokio::join!(asked, silence);
-    assert!(is_served(&store, &sid).await, "it never comes back");
+    network.serves_again(&store, &sid).await;
 }
 
 /// Nothing is left on the server of those who gave up, within twice the time that it lets them wait.
@@ -149,7 +147,8 @@ async fn one_session_is_locked(store: impl AdminStore, locked: &Sid) {
     let again = record("\"k\":1");
     let writes = join_all((0..MANY).map(|_| store.set(locked, &again, &Expect::Anything))).await;
     assert!(writes.iter().all(Result::is_err));
-    assert!(is_served(&store, &other).await, "a locked session stops all others");
+    // A locked session does not stop all others.
+    until_served(&store, &other).await;
 }
 
 fn postgres(url: &str) -> PostgresStore {
@@ -163,15 +162,17 @@ fn mysql(url: &str) -> MySqlStore {
 
 fn postgres_serves_others_when_clients_leave(url: String) {
     session_testkit::run(async {
-        let network = Network::new().slow(Duration::from_millis(5));
-        clients_leave_while_their_sessions_are_read(postgres(&network.before(&url).await)).await;
+        let network = Network::new();
+        let store = postgres(&network.before(&url).await);
+        clients_leave_while_their_sessions_are_read(store, network).await;
     });
 }
 
 fn mysql_serves_others_when_clients_leave(url: String) {
     session_testkit::run(async {
-        let network = Network::new().slow(Duration::from_millis(5));
-        clients_leave_while_their_sessions_are_read(mysql(&network.before(&url).await)).await;
+        let network = Network::new();
+        let store = mysql(&network.before(&url).await);
+        clients_leave_while_their_sessions_are_read(store, network).await;
     });
 }
 
@@ -308,7 +309,7 @@ fn in_mysql_nobody_who_gave_up_waits_for_a_locked_table(url: String) {
         all_leave(async || query_scalar(AssertSqlSafe(waiting.clone())).fetch_one(&mut other).await.unwrap())
             .await;
         other.execute("UNLOCK TABLES").await.unwrap();
-        assert!(is_served(&store, &sid).await, "the pool is used up");
+        until_served(&store, &sid).await;
     });
 }
 

@@ -13,7 +13,7 @@ mod common;
 use std::{process::ExitCode, time::Duration};
 
 use common::{
-    DAY, assert_all_are_listed_and_cleared, contract, eventually, millis, new_name, postgres_url, put,
+    DAY, EXACT, assert_all_are_listed_and_cleared, contract, eventually, millis, new_name, postgres_url, put,
     record, requests::App, shown, until,
 };
 use futures_util::future::join_all;
@@ -114,7 +114,7 @@ fn beside(
     let [store, other] = pools.each_ref().map(|pool| with(store_on(pool, table)).clock(clock.clock()));
     let (pool, table) = (pools[0].clone(), table.to_owned());
     let cast = if holds == "text" { "" } else { "::json" };
-    Fixture::new(store).beside(other).ttl(DAY).clock(clock).plant(move |sid, text, until| {
+    Fixture::new(store).beside(other).ttl(DAY).clock(clock).exempt(EXACT).plant(move |sid, text, until| {
         let insert = format!(
             r#"INSERT INTO "{table}" (sid, sess, expire) VALUES ($1, $2{cast}, {time})
                ON CONFLICT (sid) DO UPDATE SET sess = excluded.sess, expire = excluded.expire"#

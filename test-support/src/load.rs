@@ -42,6 +42,18 @@ pub async fn recovered(store: &(impl Store + ?Sized)) -> Duration {
     start.elapsed()
 }
 
+/// Until the session is read, however busy the machine is.
+///
+/// # Panics
+/// When it is not.
+pub async fn until_served(store: &(impl Store + ?Sized), sid: &Sid) {
+    let start = Instant::now();
+    while !store.get(sid).await.is_ok_and(|held| held.is_some()) {
+        assert!(start.elapsed() < PATIENCE, "the session is not served");
+        sleep(Duration::from_millis(5)).await;
+    }
+}
+
 /// Whether a client library repeats what may have been done already, so that a writer meets itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]

@@ -1,12 +1,14 @@
-//! What lies between a store and its server, and can be made slow, silent or lossy.
+//! What lies between a store and its server, and can be made to stop, silent or lossy.
 
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU16, AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU16, AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
+
+use session_core::{Sid, Store};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -24,12 +26,14 @@ pub struct Network(Arc<State>);
 struct State {
     /// Where new connections lead.
     port: AtomicU16,
-    /// Between two pieces of a large answer, in milliseconds.
-    pause: AtomicU64,
+    connections: AtomicUsize,
     /// Connections from before this grew are silent.
     failures: AtomicUsize,
     /// New ones are so from the beginning.
     is_silent: AtomicBool,
+    /// How many large pieces of an answer come through yet, and one more; 0: all of them.
+    held_after: AtomicUsize,
+    is_held: AtomicBool,
     loses_an_answer: AtomicBool,
 }
 
@@ -37,13 +41,6 @@ impl Network {
     /// One that carries everything immediately.
     pub fn new() -> Self {
         Self::default()
-    }
-
-    /// A large answer comes in pieces, so long apart.
-    #[must_use]
-    pub fn slow(self, pause: Duration) -> Self {
-        self.0.pause.store(pause.as_millis() as u64, Ordering::SeqCst);
-        self
     }
 
     /// The URL of this server behind it. The URL has a port.
@@ -55,6 +52,7 @@ impl Network {
         let network = self.clone();
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
+                network.0.connections.fetch_add(1, Ordering::SeqCst);
                 // A server that is not there: the client is hung up on.
                 let Ok(server) = TcpStream::connect(("127.0.0.1", network.port())).await else { continue };
                 let [(asks, answered), (answers, asked)] = [client, server].map(|stream| {
@@ -94,6 +92,52 @@ impl Network {
         self.0.loses_an_answer.store(true, Ordering::SeqCst);
     }
 
+    /// Until the session is read, by a store whose connections have gone silent. A busy machine may be too slow for a new one;
+    /// a silent one is found out a few times at most.
+    ///
+    /// # Panics
+    /// When it is not read.
+    pub async fn serves_again(&self, store: &impl Store, sid: &Sid) {
+        let (begun, mut silent) = (Instant::now(), 0);
+        loop {
+            let before = self.0.connections.load(Ordering::SeqCst);
+            if store.get(sid).await.is_ok_and(|held| held.is_some()) {
+                return;
+            }
+            silent += usize::from(self.0.connections.load(Ordering::SeqCst) == before);
+            assert!(silent < 4 && begun.elapsed() < Duration::from_secs(60), "it never comes back");
+        }
+    }
+
+    /// Large answers stop after so many pieces, until they [go on](Self::goes_on).
+    pub fn holds_after(&self, pieces: usize) {
+        self.0.is_held.store(false, Ordering::SeqCst);
+        self.0.held_after.store(pieces + 1, Ordering::SeqCst);
+    }
+
+    /// Until one has stopped.
+    pub async fn until_held(&self) {
+        while !self.0.is_held.load(Ordering::SeqCst) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    /// All answers come through.
+    pub fn goes_on(&self) {
+        self.0.held_after.store(0, Ordering::SeqCst);
+    }
+
+    async fn hold(&self) {
+        let one_less = |left: usize| (left > 1).then(|| left - 1);
+        if self.0.held_after.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less).is_ok() {
+            return;
+        }
+        while self.0.held_after.load(Ordering::SeqCst) == 1 {
+            self.0.is_held.store(true, Ordering::SeqCst);
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
     /// Whether the answer that was to be lost has been.
     pub fn has_lost_it(&self) -> bool {
         !self.0.loses_an_answer.load(Ordering::SeqCst)
@@ -116,12 +160,11 @@ impl Network {
             if answers && state.loses_an_answer.swap(false, Ordering::SeqCst) {
                 return;
             }
+            if answers && length > 8_000 {
+                self.hold().await;
+            }
             if to.write_all(&piece[..length]).await.is_err() {
                 return;
-            }
-            let pause = state.pause.load(Ordering::SeqCst);
-            if answers && length > 8_000 && pause > 0 {
-                tokio::time::sleep(Duration::from_millis(pause)).await;
             }
         }
     }

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use redis::{Client, FromRedisValue};
 use session_core::Sid;
-use session_testkit::Fixture;
+use session_testkit::{Fixture, ManualClock};
 use store_redis::{RedisStore, redis};
 use test_support::{Need, service};
 pub use test_support::{put, record};
@@ -30,10 +30,29 @@ pub fn new_prefix() -> String {
 /// The store's default time to live.
 pub const DAY: Duration = Duration::from_secs(86_400);
 
+/// Redis ends what has expired by its own clock, which no test can move, and counts in milliseconds that pass between two calls.
+pub const BY_ITS_OWN_CLOCK: [&str; 5] = [
+    "what_has_no_expires_ends_with_the_stores_own_time_to_live",
+    "the_end_is_the_same_millisecond_to_every_verb",
+    "all_verbs_see_the_end_at_the_same_moment",
+    // These two need nothing that ends, and so a clock that the store alone goes by: `by_a_clock`.
+    "a_version_is_as_good_after_hours",
+    "what_is_removed_by_the_way_has_expired",
+];
+
+/// A store whose own clock a test moves, for sentences in which nothing has to end: Redis's stays behind.
+pub fn by_a_clock(url: &str) -> Fixture {
+    let (prefix, clock) = (new_prefix(), ManualClock::new());
+    let [store, other] =
+        [(); 2].map(|()| RedisStore::open(url).unwrap().prefix(&prefix).clock(clock.clock()));
+    Fixture::new(store).beside(other).clock(clock).ttl(DAY).expires_by_itself()
+}
+
 pub fn fixture(url: &str) -> Fixture {
     let ((store, prefix), url) = (store(url), url.to_owned());
     let other = RedisStore::open(&url).unwrap().prefix(&prefix);
-    Fixture::new(store).beside(other).ttl(DAY).expires_by_itself().plant(move |sid, text, until| {
+    let fixture = Fixture::new(store).beside(other).ttl(DAY).expires_by_itself().exempt(BY_ITS_OWN_CLOCK);
+    fixture.plant(move |sid, text, until| {
         let (key, url) = (format!("{prefix}{}", sid.as_str()), url.clone());
         async move { ask(&url, &["SET", &key, &text, "PX", &left(until)]) }
     })
