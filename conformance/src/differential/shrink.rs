@@ -93,6 +93,12 @@ impl<F: Fn(&Case) -> bool> Search<F> {
             if request.after != 0 {
                 self.attempt(|case| case.requests[index].after = 0);
             }
+            if request.secret.is_some() {
+                self.attempt(|case| case.requests[index].secret = None);
+            }
+            if request.spoils {
+                self.attempt(|case| case.requests[index].spoils = false);
+            }
             if request.during.is_some() {
                 self.attempt(|case| {
                     let request = &mut case.requests[index];
