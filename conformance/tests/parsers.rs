@@ -306,7 +306,7 @@ fn dates(express: Express) {
         let ours = core::parse_date(&text);
         Some((json!(["date", text]), ours))
     };
-    inputs.compare(6, question, |ours, answer| match ours {
+    inputs.compare(14, question, |ours, answer| match ours {
         // What is no date to us is kept as it stands.
         None => Ok(Both::Refused),
         // DESIGN, *Where it differs from Express*: the end of the year 9999; and the beginning of the year 0.

@@ -19,8 +19,10 @@
 //! - Two requests at once that both change the session: Express keeps what the last one wrote. And of two at once, one that ends
 //!   the session, or changes its lifetime, which the other one still has; where the other one begins or ends before, it does both.
 //! - Attributes of a session's cookie in spellings that the library's setters have no word for: `sameSite: true`, and null.
-//! - A store that fails to set, touch or destroy, also with `unset: "destroy"`: Express has sent its answer by then, this project's
-//!   is a 503. And one that fails to read, with `unset: "destroy"`: Express destroys what it could not read.
+//! - A store that fails to set, touch or destroy at the end of a request: Express has sent its answer by then, this project's is a 503.
+//!   In a handler, a `save` that fails is generated, and a `destroy` with `unset: "destroy"`; without that, and in a `regenerate`,
+//!   Express leaves the record, and this project tries again at the end. And one that fails to read, with `unset: "destroy"`: Express
+//!   destroys what it could not read.
 //! - `trust proxy` by address, which the probe protocol has no word for: `tests/parsers.rs` compares it with Express's own parser.
 //! - Other cookies of more than 4 kB beside a good one, which this project may refuse unread.
 //! - The new profile, which has no counterpart; HTTP/2 and HTTP/1.0; bodies of requests; `OPTIONS *`.
@@ -57,8 +59,11 @@ pub(super) fn case(seed: u64, programs: usize, clock: bool, least: i64, on_datab
     config::lifetime_of_another(seed, &mut config);
     let requests = requests::random(&mut rng, &config, programs, pace.as_ref());
     let mut case = Case { seed, config, requests, starts_at };
-    case.leave_one_reason();
     // Drawn apart from the rest as well.
+    if programs == 1 {
+        requests::failing(seed, &mut case);
+    }
+    case.leave_one_reason();
     overlaps::more(seed, &mut case.requests);
     config::rotation(seed, &mut case);
     if on_database {

@@ -1,6 +1,6 @@
 //! Random requests of several clients under one configuration.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::super::case::{Answers, Case, Op, Request, THROW, WAIT};
 use super::super::cookies::{Cookies, SINGLE};
@@ -95,6 +95,22 @@ pub(super) fn random(
         .collect();
     requests.push(scene.audit());
     requests
+}
+
+/// In some cases the first `save` of a handler fails, or its `destroy`: the first call of that verb there is.
+pub(super) fn failing(seed: u64, case: &mut Case) {
+    let mut rng = Rng::new(seed ^ 0x6661_696c_7300);
+    if case.config.contains_key("storeFails") || !rng.percent(8) {
+        return;
+    }
+    let path = path_of(&case.config).to_owned();
+    let Some(first) = case.requests.first_mut() else { return };
+    let destroys = case.config.get("unset").is_some_and(|unset| unset == "destroy") && rng.percent(60);
+    let last = rng.pick(&[r#"["set","b",2]"#, r#"["unset"]"#, r#"["save"]"#]);
+    let (verb, last) = if destroys { ("destroy", r#"["destroy"]"#) } else { ("set", last) };
+    case.config.insert("storeFails".to_owned(), json!({ "verb": verb, "call": 1 }));
+    let ops = [r#"["set","a",1]"#, r#"["save"]"#, last].map(plain).into();
+    *first = Request { method: "GET", path, cookies: Cookies::Jar, ops, during: None, ..first.clone() };
 }
 
 /// In some cases a record cannot be read, once. With `unset: "destroy"` Express destroys what it could not read; here it stays.
