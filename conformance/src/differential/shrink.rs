@@ -42,7 +42,7 @@ impl<F: Fn(&Case) -> bool> Search<F> {
         self.tries -= 1;
         let mut smaller = self.smallest.clone();
         change(&mut smaller);
-        let fails = (self.fails)(&smaller);
+        let fails = smaller.fails_in_handler() && (self.fails)(&smaller);
         if fails {
             self.smallest = smaller;
             self.found = true;

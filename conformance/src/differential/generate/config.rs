@@ -161,8 +161,9 @@ pub(super) fn lifetime_of_another(seed: u64, config: &mut Map<String, Value>) {
 pub(super) fn rotation(seed: u64, case: &mut Case) {
     let mut rng = Rng::new(seed ^ 0x726f_7461_7465);
     let at = 1 + rng.below(case.requests.len().max(2) - 1);
-    // Numbered ids would begin anew, and be in use.
-    if !rng.percent(10) || at >= case.requests.len() || case.config.contains_key("genidFunction") {
+    // Numbered ids would begin anew, and be in use; and so would the calls of which one fails.
+    let counts = ["genidFunction", "storeFails"].iter().any(|key| case.config.contains_key(*key));
+    if !rng.percent(10) || at >= case.requests.len() || counts {
         return;
     }
     let old = match case.config.get("secret") {

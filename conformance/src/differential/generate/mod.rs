@@ -20,7 +20,8 @@
 //!   the session, or changes its lifetime, which the other one still has; where the other one begins or ends before, it does both.
 //! - Attributes of a session's cookie in spellings that the library's setters have no word for: `sameSite: true`, and null.
 //! - A store that fails to set, touch or destroy at the end of a request: Express has sent its answer by then, this project's is a 503.
-//!   In a handler, a `save` that fails is generated, and a `destroy` with `unset: "destroy"`; without that, and in a `regenerate`,
+//!   In a handler, a `save` that fails is generated (without numbered ids: this project takes another one then, since nobody knows
+//!   what was stored under the first), and a `destroy` with `unset: "destroy"`; without that, and in a `regenerate`,
 //!   Express leaves the record, and this project tries again at the end. And one that fails to read, with `unset: "destroy"`: Express
 //!   destroys what it could not read.
 //! - `trust proxy` by address, which the probe protocol has no word for: `tests/parsers.rs` compares it with Express's own parser.
