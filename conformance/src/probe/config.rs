@@ -122,7 +122,7 @@ fn options(keys: &mut Keys<'_>, fault: Option<Fault>) -> Parsed<Options> {
     if adopts {
         options = options.genid(|request| {
             let cookies = request.header("cookie").unwrap_or_default();
-            if cookies.contains(STAND_IN) { STAND_IN.into() } else { Sid::random() }
+            made_up(&cookies).map_or_else(Sid::random, Sid::from)
         });
     }
     if let Some(name) = keys.text("name")? {
@@ -161,6 +161,12 @@ fn options(keys: &mut Keys<'_>, fault: Option<Fault>) -> Parsed<Options> {
         }
     }
     Ok(options)
+}
+
+/// An id that a client of the comparison has made up: of one that it was given, the first character is another.
+fn made_up(cookies: &str) -> Option<&str> {
+    let (_, value) = cookies.split_once("s%3A")?;
+    value.get(..32).filter(|sid| sid.starts_with(['A', 'B']) && *sid != STAND_IN)
 }
 
 fn cookie(object: &Map<String, Value>) -> Parsed<CookieOptions> {

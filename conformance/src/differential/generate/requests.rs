@@ -104,6 +104,8 @@ pub(super) fn failing(seed: u64, case: &mut Case) {
     if is_left_out || !rng.percent(8) {
         return;
     }
+    // What is over at once is not stored here.
+    case.lengthen();
     let path = path_of(&case.config).to_owned();
     let Some(first) = case.requests.first_mut() else { return };
     let destroys = case.config.get("unset").is_some_and(|unset| unset == "destroy") && rng.percent(60);
