@@ -71,15 +71,16 @@ fn every_named_test_exists_and_the_numbers_are_right() {
     let mut on_three = 0;
     let rows = rows();
     for row in &rows {
-        let mut adapters = 1;
+        let mut adapters = usize::from(!row.tests().is_empty()) * 3;
         for (path, test) in row.tests() {
             let source = sources.entry(path.into()).or_insert_with(|| {
                 fs::read_to_string(folder.join(path))
                     .unwrap_or_else(|error| panic!("row {}: {path}: {error}", row.number))
             });
             let found = adapters_of(source, test);
+            // One of its tests on the core alone, and the row is not on all three.
             adapters =
-                adapters.max(found.unwrap_or_else(|| panic!("row {}: no {test} in {path}", row.number)));
+                adapters.min(found.unwrap_or_else(|| panic!("row {}: no {test} in {path}", row.number)));
         }
         on_three += usize::from(adapters == 3);
     }

@@ -7,7 +7,7 @@ use std::{borrow::Cow, net::IpAddr};
 use serde::Serialize;
 
 use crate::{
-    Data, Proxy,
+    Data, Proxy, Sid,
     wire::{date, forwarded, json, set_cookie},
 };
 
@@ -48,6 +48,11 @@ pub fn trusts(word: &str, peer: IpAddr) -> Option<bool> {
     let proxy = Proxy::peers([word]);
     proxy.check().ok()?;
     Some(proxy.trusts(Some(peer)))
+}
+
+/// The id that is made when these bytes are drawn.
+pub fn sid(drawn: &[u8; 24]) -> Sid {
+    Sid::from_bytes(drawn)
 }
 
 pub fn insert(data: &mut Data, key: &str, json: &str) {

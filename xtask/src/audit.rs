@@ -142,15 +142,29 @@ fn old_rust(audit: &Audit<'_>) -> Result<String> {
 
 /// Against the last release, which is a tag: `v0.1.0`.
 fn semver(audit: &Audit<'_>) -> Result<String> {
-    let mut last = audit.command("git");
-    last.args(["describe", "--tags", "--abbrev=0", "--match", "v[0-9]*", "HEAD^"]);
-    let Some(last) = process::ask(&mut last) else {
+    let Some(last) = last_release(&audit.workspace.root)? else {
         return Ok("there is no release yet to compare with".into());
     };
     let folder = install::cargo(audit.workspace, "cargo-semver-checks", SEMVER_CHECKS)?;
     let mut command = audit.command(folder.join("cargo-semver-checks"));
     audit.run(command.args(["semver-checks", "--workspace", "--baseline-rev", &last]))?;
     Ok(format!("nothing that is used since {last} breaks"))
+}
+
+/// Fails where git does: only an empty list of tags means that there is none.
+fn last_release(folder: &Path) -> Result<Option<String>> {
+    let git = |arguments: &[&str]| {
+        let output = Command::new("git").current_dir(folder).args(arguments).output();
+        let output = output.map_err(|error| format!("cannot run git: {error}"))?;
+        match output.status.success() {
+            true => Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned()),
+            false => Err(format!("git {}: {}", arguments[0], String::from_utf8_lossy(&output.stderr).trim())),
+        }
+    };
+    if git(&["tag", "--list", "v[0-9]*", "--merged", "HEAD^"])?.is_empty() {
+        return Ok(None);
+    }
+    git(&["describe", "--tags", "--abbrev=0", "--match", "v[0-9]*", "HEAD^"]).map(Some)
 }
 
 /// Where the checks run.
@@ -230,6 +244,7 @@ fn with_tools(folder: &Path) -> Result<OsString> {
 
 /// Fails for a member whose `rust-version` is older than what one of its dependencies declares.
 fn needs_no_more(metadata: &Value) -> Result<()> {
+    is_whole(metadata)?;
     for member in array(&metadata["workspace_members"]) {
         let package = of_id(&metadata["packages"], member);
         let declared = version(package);
@@ -248,6 +263,23 @@ fn needs_no_more(metadata: &Value) -> Result<()> {
                     seen.push(&edge["pkg"]);
                 }
             }
+        }
+    }
+    Ok(())
+}
+
+/// Every member and every dependency is described: one that is not would count as one that needs nothing.
+fn is_whole(metadata: &Value) -> Result<()> {
+    let nodes = array(&metadata["resolve"]["nodes"]);
+    let edges = nodes.iter().flat_map(|node| array(&node["deps"])).map(|edge| &edge["pkg"]);
+    let mut ids = array(&metadata["workspace_members"]).iter().chain(edges).peekable();
+    if ids.peek().is_none() {
+        return Err("cargo metadata names no package".into());
+    }
+    for id in ids {
+        let is_in = |list: &Value| !of_id(list, id).is_null();
+        if !(is_in(&metadata["packages"]) && is_in(&metadata["resolve"]["nodes"])) {
+            return Err(format!("cargo metadata does not describe {id}"));
         }
     }
     Ok(())
@@ -317,7 +349,7 @@ fn words(command: &str) -> Vec<&str> {
 mod tests {
     use serde_json::{Value, json};
 
-    use super::{needs_no_more, published, text};
+    use super::{last_release, needs_no_more, published, text};
 
     /// `app` has `time`, and with a feature `sql`, which has `sqlx`, as `app` itself has with it; its tests have `criterion`.
     fn metadata(app: &str) -> Value {
@@ -344,6 +376,9 @@ mod tests {
                 ] },
                 { "id": "old", "deps": [edge("time", Some("build")), edge("app", None)] },
                 { "id": "sql", "deps": [edge("sqlx", None)] },
+                { "id": "time" },
+                { "id": "sqlx" },
+                { "id": "criterion" },
             ] },
         })
     }
@@ -359,6 +394,38 @@ mod tests {
         let mut metadata = metadata("1.88");
         metadata["packages"][1]["rust_version"] = "1.93.1".into();
         assert_eq!(needs_no_more(&metadata), Err("sql: sqlx needs Rust 1.94.0".into()));
+    }
+
+    #[test]
+    fn a_package_that_is_not_described_is_an_error() {
+        assert!(needs_no_more(&json!({})).is_err());
+        for part in ["/packages/3", "/resolve/nodes/4"] {
+            let mut metadata = metadata("1.94");
+            assert_eq!(needs_no_more(&metadata), Ok(()));
+            metadata.pointer_mut(part).unwrap()["id"] = "another".into();
+            let error = needs_no_more(&metadata).unwrap_err();
+            assert!(error.contains("does not describe"), "{part}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_git_that_fails_is_no_missing_release() {
+        let folder = std::env::temp_dir().join(format!("xtask-tags-{}", std::process::id()));
+        std::fs::create_dir(&folder).unwrap();
+        let git = |arguments: &str| {
+            let identity = ["-c", "user.name=a", "-c", "user.email=a@example.com"];
+            let mut command = std::process::Command::new("git");
+            let output = command.current_dir(&folder).args(identity).args(super::words(arguments)).output();
+            assert!(output.unwrap().status.success(), "{arguments}");
+        };
+        git("init --quiet");
+        assert!(last_release(&folder).is_err(), "there is nothing before it");
+        git("commit --quiet --allow-empty --message=one --no-gpg-sign");
+        git("commit --quiet --allow-empty --message=two --no-gpg-sign");
+        assert_eq!(last_release(&folder), Ok(None));
+        git("tag v0.1.0 HEAD^");
+        assert_eq!(last_release(&folder), Ok(Some("v0.1.0".into())));
+        std::fs::remove_dir_all(&folder).unwrap();
     }
 
     #[test]

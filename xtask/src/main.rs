@@ -6,6 +6,7 @@ mod audit;
 mod beside;
 mod fuzz;
 mod install;
+mod listed;
 mod node;
 mod process;
 mod progress;
@@ -26,6 +27,7 @@ type Result<T> = std::result::Result<T, String>;
 const USAGE: &str = "\
 cargo xtask test [-- ARGUMENTS]          every test of the workspace; the arguments go to `cargo test`
 cargo xtask test --quick [-- ARGUMENTS]  what needs no server and no Node, in a minute when it is built
+cargo xtask test --count                 write anew how many tests each program has at least, which a whole run is held to
 cargo xtask audit [CHECK ...]            licences, features, packages and all else that a release needs, or only some
 cargo xtask fuzz [TARGET ...]            hostile input by libFuzzer for four minutes (FUZZ_SECONDS) each, to all targets or only some
 cargo xtask services up [NAME ...]       start redis, mongo, postgres, mysql, or only some, and print their URLs
@@ -44,6 +46,7 @@ fn main() -> ExitCode {
         ["test", "--", arguments @ ..] => return test::test(&workspace, arguments),
         ["test", "--quick"] => return test::quick(&workspace, &[]),
         ["test", "--quick", "--", arguments @ ..] => return test::quick(&workspace, arguments),
+        ["test", "--count"] => test::count(&workspace),
         ["audit", names @ ..] => audit::audit(&workspace, names),
         ["fuzz", names @ ..] => fuzz::fuzz(&workspace, names),
         ["services", "up", names @ ..] => services::up(&workspace, names),

@@ -101,10 +101,13 @@ pub(crate) fn kill_group(leader: u32) {
     send("KILL", &group(leader));
 }
 
-/// What a quick question answers on stdout, or none if it fails or takes more than 10 seconds.
+/// A busy machine takes its time, and "no Node" is a wrong answer then.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// What a quick question answers on stdout, or none if it fails or takes longer than that.
 pub(crate) fn ask(command: &mut Command) -> Option<String> {
     let mut child = spawn(command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null())).ok()?;
-    let end = Instant::now() + Duration::from_secs(10);
+    let end = Instant::now() + PATIENCE;
     while child.try_wait().ok()?.is_none() {
         if Instant::now() > end {
             child.kill().ok();

@@ -11,6 +11,11 @@ pub(crate) struct Totals {
 }
 
 impl Totals {
+    /// Whatever came of them.
+    pub(crate) fn ran(self) -> u64 {
+        self.passed + self.failed + self.skipped
+    }
+
     /// Adds what a line of `cargo test` says, which for most lines is nothing; answers whether it was a result.
     pub(crate) fn add(&mut self, line: &str) -> bool {
         // test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.00s
@@ -26,6 +31,14 @@ impl Totals {
             *sum += words.next().and_then(|number| number.parse::<u64>().ok()).unwrap_or(0);
         }
         true
+    }
+}
+
+impl std::ops::AddAssign for Totals {
+    fn add_assign(&mut self, other: Self) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+        self.skipped += other.skipped;
     }
 }
 

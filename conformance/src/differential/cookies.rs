@@ -90,7 +90,7 @@ pub(super) struct Wallet<'a> {
 }
 
 /// A sid for clients that hold none yet.
-pub(super) const STAND_IN: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345";
+pub(crate) const STAND_IN: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345";
 
 impl Cookies {
     /// The values of the request's Cookie headers.

@@ -45,6 +45,7 @@ mod side;
 mod sign;
 mod tls;
 
+pub(crate) use cookies::STAND_IN;
 pub use process::Program;
 pub use report::{Difference, Failure, Summary};
 pub use runner::Differential;

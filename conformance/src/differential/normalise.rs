@@ -1,5 +1,6 @@
 //! From a reply to an [`Answer`]: sids become symbols in order of appearance, signatures are checked and dropped, dates
-//! and ages become numbers. Of an error only the fact is kept: the text of a failed operation, and the page of a framework; and of
+//! and ages become numbers. A sid that a client made up is no such symbol. Where a request has a reason to fail (`Reason`), the page
+//! of a framework is one word, and Express's status that which is expected of us; the words of a failed operation are ours (`WORDS`). Of
 //! headers those that a server writes by itself are passed over (`is_compared`). On MongoDB (`raw`) `updatedAt` goes by the server's
 //! clock, of an encrypted session the length counts, and in object form -0 is 0, what a cookie has not set may be null, and a
 //! fraction of a millisecond of its age is cut off. The rest must be equal to the byte.
@@ -7,22 +8,45 @@
 use serde_json::value::RawValue;
 
 use super::answer::{Answer, Held};
-use super::case::{Answers, Op};
+use super::case::{Answers, Case, Op, Request, THROW};
+use super::cookies::STAND_IN;
 use super::dates;
 use super::fields::Fields;
 use super::http::Reply;
 use super::raw::{Piece, Row};
 use super::sign::{sid_of, wire};
 
-/// The sids that one side has shown so far.
+/// The sids that one side has shown so far, and those that its clients have made up.
 #[derive(Default)]
-pub(super) struct Symbols(Vec<String>);
+pub(super) struct Symbols {
+    shown: Vec<String>,
+    made_up: Vec<String>,
+}
+
+const MADE_UP: &str = "<sid that a client made up>";
 
 impl Symbols {
+    /// Takes note of what a Cookie header has that no answer had.
+    pub(super) fn sent(&mut self, header: &[u8]) {
+        let header = String::from_utf8_lossy(header);
+        let values = header.split(';').filter_map(|pair| pair.split_once('='));
+        let sids = values.filter_map(|(_, value)| sid_of(value.trim().trim_matches('"')));
+        for sid in sids.filter(|sid| is_random(sid)) {
+            if !(self.shown.contains(&sid) || self.is_made_up(&sid)) {
+                self.made_up.push(sid);
+            }
+        }
+    }
+
+    fn is_made_up(&self, sid: &str) -> bool {
+        sid == STAND_IN || self.made_up.iter().any(|made_up| made_up == sid)
+    }
+
     /// The symbol of a sid in a database, where it may be one that nobody was told.
     fn shown(&self, sid: &str) -> String {
-        match self.0.iter().position(|seen| seen == sid) {
+        match self.shown.iter().position(|seen| seen == sid) {
             Some(index) => format!("<sid {}>", index + 1),
+            None if self.is_made_up(sid) => MADE_UP.to_owned(),
             None if is_random(sid) => "<untold sid>".to_owned(),
             None => sid.to_owned(),
         }
@@ -32,9 +56,12 @@ impl Symbols {
         if !is_random(sid) {
             return sid.to_owned();
         }
-        let index = self.0.iter().position(|seen| seen == sid).unwrap_or_else(|| {
-            self.0.push(sid.to_owned());
-            self.0.len() - 1
+        if self.is_made_up(sid) {
+            return MADE_UP.to_owned();
+        }
+        let index = self.shown.iter().position(|seen| seen == sid).unwrap_or_else(|| {
+            self.shown.push(sid.to_owned());
+            self.shown.len() - 1
         });
         format!("<sid {}>", index + 1)
     }
@@ -57,11 +84,64 @@ impl Session {
     }
 }
 
-pub(super) fn answer(reply: &Reply, ops: &[Op], sessions: &[Session], symbols: &mut Symbols) -> Answer {
-    // Where a store failed, Express says 500 as of every error, and this project 503.
-    let status = if reply.status == 503 && is_error_page(reply) { 500 } else { reply.status };
+/// Why a request may be answered without what its handler has to say.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Reason {
+    /// The handler ends with an error.
+    Thrown,
+    /// The record cannot be read.
+    Spoilt,
+    /// The store was told to fail.
+    StoreFails,
+}
+
+impl Reason {
+    /// Of two only the first is here: `generate` makes no case with both.
+    pub(super) fn of(case: &Case, request: &Request, is_spoilt: bool) -> Option<Self> {
+        if is_spoilt {
+            Some(Self::Spoilt)
+        } else if case.config.contains_key("storeFails") {
+            Some(Self::StoreFails)
+        } else {
+            request.ops.iter().any(|op| op.text == THROW).then_some(Self::Thrown)
+        }
+    }
+
+    /// What stands for Express's 500, its status of every error.
+    fn expected(self) -> u16 {
+        match self {
+            Self::Thrown | Self::Spoilt => 500,
+            // Whoever asked may ask again.
+            Self::StoreFails => 503,
+        }
+    }
+}
+
+/// Who answered.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum By {
+    Express,
+    Us,
+}
+
+pub(super) fn answer(
+    reply: &Reply,
+    by: By,
+    ops: &[Op],
+    reason: Option<Reason>,
+    sessions: &[Session],
+    symbols: &mut Symbols,
+) -> Answer {
+    let reason = reason.filter(|_| reply.status >= 400 && !reply.body.starts_with('['));
+    let status = match reason {
+        Some(reason) if by == By::Express && reply.status == 500 => reason.expected(),
+        _ => reply.status,
+    };
     let mut answer = Answer { status, ..Answer::default() };
-    answer.body = body(reply, ops, symbols, &mut answer);
+    answer.body = match reason {
+        Some(_) => ERROR_PAGE.to_owned(),
+        None => body(reply, ops, symbols, &mut answer),
+    };
     for line in set_cookies(reply) {
         let line = set_cookie(&line, sessions, symbols, &mut answer.times);
         answer.set_cookie.push(line);
@@ -188,14 +268,7 @@ fn set_cookie(line: &str, sessions: &[Session], symbols: &mut Symbols, times: &m
     written
 }
 
-fn is_error_page(reply: &Reply) -> bool {
-    reply.status >= 400 && !reply.body.starts_with('[')
-}
-
 fn body(reply: &Reply, ops: &[Op], symbols: &mut Symbols, answer: &mut Answer) -> String {
-    if is_error_page(reply) {
-        return ERROR_PAGE.to_owned();
-    }
     let results: Vec<&RawValue> = match serde_json::from_str(&reply.body) {
         Ok(results) => results,
         Err(_) => return reply.body.clone(),
@@ -206,8 +279,8 @@ fn body(reply: &Reply, ops: &[Op], symbols: &mut Symbols, answer: &mut Answer) -
     let mut edits = Edits::new(&reply.body);
     for (op, result) in ops.iter().zip(results) {
         let result = result.get();
-        if is_error(result) {
-            edits.replace(result, "<error>".to_owned());
+        if let Some(message) = error(result) {
+            edits.replace(result, format!("<error: {}>", ours(&message)));
             continue;
         }
         match op.answers {
@@ -244,9 +317,16 @@ fn cookie(text: &str, edits: &mut Edits<'_>, answer: &mut Answer) {
     }
 }
 
-fn is_error(result: &str) -> bool {
-    Fields::of(result)
-        .is_some_and(|fields| fields.get("error") == Some("true") && fields.get("message").is_some())
+/// What failed operations say in Express, and here.
+const WORDS: [(&str, &str); 1] = [("the store was told to fail", "probe: the store failed")];
+
+fn ours(message: &str) -> &str {
+    WORDS.iter().find(|(express, _)| *express == message).map_or(message, |(_, ours)| ours)
+}
+
+fn error(result: &str) -> Option<String> {
+    let fields = Fields::of(result).filter(|fields| fields.get("error") == Some("true"))?;
+    serde_json::from_str(fields.get("message")?).ok()
 }
 
 /// A body without the results of the operations that were put in at these indexes.
@@ -291,6 +371,7 @@ impl<'a> Edits<'a> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
     use ureq::http::HeaderMap;
 
     use super::super::answer::{Window, Windows};
@@ -301,7 +382,7 @@ mod tests {
     fn normalised(body: &str, answers: Answers) -> Answer {
         let reply = Reply { status: 200, headers: HeaderMap::new(), body: body.to_owned() };
         let op = Op { text: String::new(), answers, moves: 0 };
-        answer(&reply, &[op], &[], &mut Symbols::default())
+        answer(&reply, By::Us, &[op], None, &[], &mut Symbols::default())
     }
 
     /// Asked one after the other, within the same millisecond each.
@@ -336,8 +417,41 @@ mod tests {
     }
 
     #[test]
-    fn errors_are_alike_and_sids_become_symbols() {
-        assert_eq!(normalised(r#"[{"error":true,"message":"one"}]"#, Answers::Plain).body, "[<error>]");
+    fn an_error_page_needs_a_reason_and_has_the_status_of_that() {
+        let of = |by, status, reason| {
+            let reply = Reply { status, headers: HeaderMap::new(), body: "a page".to_owned() };
+            let answer = answer(&reply, by, &[], reason, &[], &mut Symbols::default());
+            (answer.status, answer.body)
+        };
+        let page = |status| (status, ERROR_PAGE.to_owned());
+        for (reason, status) in [(Reason::Spoilt, 500), (Reason::Thrown, 500), (Reason::StoreFails, 503)] {
+            assert_eq!(of(By::Express, 500, Some(reason)), page(status));
+            assert_eq!(of(By::Us, 500, Some(reason)), page(500));
+            assert_eq!(of(By::Us, 503, Some(reason)), page(503));
+        }
+        assert_eq!(of(By::Us, 503, None), (503, "a page".to_owned()));
+    }
+
+    #[test]
+    fn an_id_that_a_client_made_up_is_no_new_one() {
+        let mut symbols = Symbols::default();
+        assert_eq!(symbols.of(SID), "<sid 1>");
+        let other = SID.replace('1', "z");
+        for sid in [SID, &other] {
+            symbols.sent(format!("a=b; sid=\"{}\"; c", wire(sid, b"k")).as_bytes());
+        }
+        assert_eq!(symbols.of(SID), "<sid 1>");
+        assert_eq!((symbols.of(&other).as_str(), symbols.shown(&other).as_str()), (MADE_UP, MADE_UP));
+        assert_eq!(symbols.of(STAND_IN), MADE_UP);
+    }
+
+    #[test]
+    fn errors_have_our_words_and_sids_become_symbols() {
+        let error = |message: &str| {
+            normalised(&json!([{ "error": true, "message": message }]).to_string(), Answers::Plain).body
+        };
+        assert_eq!(error("one"), "[<error: one>]");
+        assert_eq!(error("the store was told to fail"), error("probe: the store failed"));
         assert_eq!(normalised(&format!(r#"["{SID}"]"#), Answers::Sid).body, "[<sid 1>]");
         assert_eq!(normalised(r#"["short"]"#, Answers::Sid).body, "[short]");
     }

@@ -11,6 +11,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::normalise::By;
+
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How to start one probe, and those of its processes that wait for a configuration.
@@ -21,6 +23,7 @@ pub struct Program {
     /// Its `save` stores the lifetime as it was read. Ours stores a whole one, as a `touch` before it makes that of
     /// express-session do: DESIGN has why.
     pub(super) touches_before_saving: bool,
+    pub(super) by: By,
     idle: Arc<Mutex<Vec<Process>>>,
 }
 
@@ -31,6 +34,7 @@ impl Program {
             command: path.into(),
             arguments: Vec::new(),
             touches_before_saving: false,
+            by: By::Us,
             idle: Arc::default(),
         }
     }
@@ -42,7 +46,8 @@ impl Program {
     pub fn oracle() -> Result<Self, String> {
         let express = test_support::express()?;
         let arguments = vec![express.folder.join("probe.js").into()];
-        Ok(Self { command: express.node, arguments, touches_before_saving: true, idle: Arc::default() })
+        let (touches_before_saving, by) = (true, By::Express);
+        Ok(Self { command: express.node, arguments, touches_before_saving, by, idle: Arc::default() })
     }
 
     /// Has a process that is idle serve this configuration, or a new one; [`Starting::ready`] waits for it.

@@ -46,13 +46,15 @@ impl Summary {
     /// What there is too little of to show anything; `on_database`: records are looked at.
     pub(super) fn shows_too_little(&self, on_database: bool) -> Option<&'static str> {
         let Weight { done, cookies, records } = self.weight;
-        // A few requests may be anything.
-        let part = |number: usize, percent: usize| number * 100 >= self.requests.saturating_sub(50) * percent;
+        // One configuration may send no cookie, and so keep nothing.
+        const ONE: usize = 25; // requests
+        let part = |number: usize, of: usize, percent: usize| number * 100 >= of * percent;
+        let others = self.requests.saturating_sub(ONE);
         match () {
             () if self.requests == 0 => Some("requests"),
-            () if !part(done, 50) => Some("requests that were not refused"),
-            () if !part(cookies, 15) => Some("answers with a session cookie"),
-            () if on_database && !part(records, 30) => Some("records in the database"),
+            () if !part(done, self.requests, 60) => Some("requests that were not refused"),
+            () if !part(cookies, others, 15) => Some("answers with a session cookie"),
+            () if on_database && !part(records, others, 30) => Some("records in the database"),
             () => None,
         }
     }
@@ -144,5 +146,25 @@ impl fmt::Display for Difference {
             None => writeln!(f, "the probe does not start")?,
         }
         write!(f, "expected\n{expected}got\n{got}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Summary, Weight};
+
+    #[test]
+    fn a_run_that_shows_little_is_none() {
+        let lacks = |requests, done, cookies, records| {
+            let weight = Weight { done, cookies, records };
+            Summary { requests, weight, configs: 1, seed: 1 }.shows_too_little(true).is_some()
+        };
+        assert!(!lacks(1_000, 900, 500, 800));
+        assert!(lacks(1_000, 599, 500, 800) && lacks(1_000, 900, 146, 800) && lacks(1_000, 900, 500, 292));
+        // Three configurations, and one.
+        assert!(lacks(55, 32, 20, 20) && lacks(55, 50, 4, 20) && lacks(55, 50, 20, 8));
+        assert!(!lacks(55, 50, 5, 9));
+        assert!(lacks(17, 10, 9, 9) && !lacks(17, 15, 0, 0));
+        assert!(lacks(0, 0, 0, 0));
     }
 }

@@ -153,6 +153,7 @@ impl Differential {
             self.reference.programs().max(self.tested.programs()),
             self.clock,
             self.reference.least_age(),
+            self.reference.has_database(),
         );
         if self.lasting {
             case.make_lasting();

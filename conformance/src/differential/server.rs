@@ -13,6 +13,9 @@ use super::http::{agent, exchange};
 use super::process::{Program, Serving};
 use super::sign::encode;
 
+/// For a machine that is busy.
+const PATIENCE: Duration = Duration::from_secs(120);
+
 /// A running probe, ended when dropped.
 #[derive(Debug)]
 pub struct Server {
@@ -75,7 +78,7 @@ impl Server {
         stream.write_all(request.as_bytes()).map_err(|error| error.to_string())?;
         let begun = Instant::now();
         while !self.waits_at(gate)? {
-            if begun.elapsed() > Duration::from_secs(20) {
+            if begun.elapsed() > PATIENCE {
                 return Err(format!("no handler waits at {gate}"));
             }
             thread::sleep(Duration::from_millis(1));

@@ -42,7 +42,7 @@ impl<F: Fn(&Case) -> bool> Search<F> {
         self.tries -= 1;
         let mut smaller = self.smallest.clone();
         change(&mut smaller);
-        let fails = (self.fails)(&smaller);
+        let fails = smaller.fails_in_handler() && (self.fails)(&smaller);
         if fails {
             self.smallest = smaller;
             self.found = true;
@@ -92,6 +92,12 @@ impl<F: Fn(&Case) -> bool> Search<F> {
             }
             if request.after != 0 {
                 self.attempt(|case| case.requests[index].after = 0);
+            }
+            if request.secret.is_some() {
+                self.attempt(|case| case.requests[index].secret = None);
+            }
+            if request.spoils {
+                self.attempt(|case| case.requests[index].spoils = false);
             }
             if request.during.is_some() {
                 self.attempt(|case| {

@@ -10,12 +10,12 @@ use serde_json::{Map, Value, json};
 use ureq::Agent;
 
 use super::answer::{Answer, Held, SetAt};
-use super::case::{Case, Op, Request, operations};
+use super::case::{Case, Op, Request, operations, secrets};
 use super::cookies::{STAND_IN, Wallet};
 use super::http::{agent, exchange};
 use super::jar::Jar;
-use super::normalise::{self, Symbols};
-use super::process::{Program, Serving};
+use super::normalise::{self, Reason, Symbols};
+use super::process::{self, Program, Serving};
 use super::raw::{Connections, Raw};
 use super::sign::{encode, sid_of};
 use super::tls;
@@ -120,10 +120,13 @@ impl Side {
         if config.contains_key("tls") {
             config.insert("tls".to_owned(), tls::certified()?);
         }
-        let config = Value::Object(config);
+        let programs = self.start_with(&config)?;
+        Ok(Starting { side: self, case, config, raw, programs, place })
+    }
 
-        let programs = self.programs.iter().map(|program| program.start(&config));
-        Ok(Starting { side: self, case, raw, programs: programs.collect::<Result<_, _>>()?, place })
+    fn start_with(&self, config: &Map<String, Value>) -> Result<Vec<process::Starting>, String> {
+        let config = Value::Object(config.clone());
+        self.programs.iter().map(|program| program.start(&config)).collect()
     }
 }
 
@@ -167,18 +170,19 @@ fn named(store: &Value, token: &str) -> Value {
 pub(super) struct Starting<'a> {
     side: &'a Side,
     case: &'a Case,
+    config: Map<String, Value>,
     raw: Option<Raw>,
-    programs: Vec<super::process::Starting>,
+    programs: Vec<process::Starting>,
     place: Place,
 }
 
 impl<'a> Starting<'a> {
     pub(super) fn ready(self) -> Result<Running<'a>, String> {
-        let programs = self.programs.into_iter().map(super::process::Starting::ready);
         let running = Running {
             side: self.side,
             case: self.case,
-            programs: programs.collect::<Result<_, _>>()?,
+            config: self.config,
+            programs: ready(self.programs)?,
             agent: agent(),
             jars: Vec::new(),
             symbols: Symbols::default(),
@@ -195,6 +199,10 @@ impl<'a> Starting<'a> {
     }
 }
 
+fn ready(programs: Vec<process::Starting>) -> Result<Vec<Serving>, String> {
+    programs.into_iter().map(process::Starting::ready).collect()
+}
+
 /// A request as it is sent, and where operations stand in it that were put in for the program.
 struct Prepared {
     url: String,
@@ -206,6 +214,8 @@ struct Prepared {
 pub(super) struct Running<'a> {
     side: &'a Side,
     case: &'a Case,
+    /// As the programs have it now.
+    config: Map<String, Value>,
     programs: Vec<Serving>,
     agent: Agent,
     jars: Vec<Jar>,
@@ -225,6 +235,10 @@ impl Running<'_> {
     /// Sends one request as its client would, and keeps the cookies that come back; then looks at what is stored. `now` counts
     /// where the case has a clock of its own.
     pub(super) fn send(&mut self, request: &Request, now: i64) -> Result<Answer, String> {
+        if let Some(secret) = &request.secret {
+            self.restart(secret)?;
+        }
+        let spoilt = self.spoilt(request)?;
         let sent = self.raw.as_ref().map_or(Ok(None), Raw::time)?;
         let mut answer = self.answer(request, now)?;
         let answered = self.raw.as_ref().map_or(Ok(None), Raw::time)?;
@@ -236,12 +250,35 @@ impl Running<'_> {
             normalise::rows(rows, &self.symbols, &mut answer, |sid, end| {
                 held(sid, end, asked, exact, first_seen)
             });
+            if let Some(sid) = spoilt {
+                raw.remove(&sid)?;
+                self.ends.remove(&sid);
+            }
         }
         Ok(answer)
     }
 
+    /// All programs anew, with other secrets. What a memory store had is gone.
+    fn restart(&mut self, secret: &Value) -> Result<(), String> {
+        self.config.insert("secret".to_owned(), secret.clone());
+        self.programs.clear();
+        self.programs = ready(self.side.start_with(&self.config)?)?;
+        Ok(())
+    }
+
+    /// The sid whose record nobody can read from now on.
+    fn spoilt(&self, request: &Request) -> Result<Option<String>, String> {
+        let Some(raw) = self.raw.as_ref().filter(|_| request.spoils) else { return Ok(None) };
+        let value = self.jars.get(request.client).and_then(|jar| jar.get(self.case.cookie_name()));
+        let Some(sid) = value.and_then(sid_of) else { return Ok(None) };
+        raw.spoil(&sid)?;
+        Ok(Some(sid))
+    }
+
     fn answer(&mut self, request: &Request, now: i64) -> Result<Answer, String> {
         let Prepared { url, headers, put_in } = self.prepared(request, now);
+        let cookies = headers.iter().filter(|(name, _)| *name == "cookie");
+        cookies.for_each(|(_, line)| self.symbols.sent(line));
         let (reply, during) = match &request.during {
             None => (exchange(&self.agent, request.method, &url, &headers), None),
             Some(during) => {
@@ -268,14 +305,16 @@ impl Running<'_> {
         for line in normalise::set_cookies(&reply) {
             self.jars[request.client].keep(&line);
         }
-        let sessions = self.case.sessions();
-        let answer = normalise::answer(&reply, &request.ops, &sessions, &mut self.symbols);
+        let sessions = self.case.sessions(self.config.get("secret"));
+        let by = self.side.programs[request.turn % self.programs.len()].by;
+        let reason = Reason::of(self.case, request, request.spoils && self.raw.is_some());
+        let answer = normalise::answer(&reply, by, &request.ops, reason, &sessions, &mut self.symbols);
         Ok(Answer { during, ..answer })
     }
 
     /// What goes over the wire.
     fn prepared(&self, request: &Request, now: i64) -> Prepared {
-        let (name, secrets) = (self.case.cookie_name(), self.case.secrets());
+        let (name, secrets) = (self.case.cookie_name(), secrets(self.config.get("secret")));
         let jar = |client: usize| self.jars.get(client);
         let value = |client: usize| Some(jar(client)?.get(name)?.to_owned());
         let wallet = Wallet {
@@ -314,7 +353,7 @@ impl Running<'_> {
     pub(super) fn remove_ended(&mut self, now: i64) -> Result<(), String> {
         let Some(raw) = &self.raw else { return Ok(()) };
         for (sid, _) in self.ends.extract_if(|_, end| *end < now) {
-            raw.remove(&sid)?;
+            raw.remove_as_redis(&sid)?;
         }
         Ok(())
     }

@@ -9,9 +9,11 @@ use std::sync::Arc;
 
 use express_session::{
     AdminStore, CookieOptions, MemoryStore, OnDisconnect, Options, Priority, Proxy, SameSite, SameSiteOption,
-    Secret, Secure, Unset,
+    Secret, Secure, Sid, Unset,
 };
 use serde_json::{Map, Value};
+
+use crate::differential::STAND_IN;
 
 use super::clock::ProbeClock;
 use super::faults::{Fault, Strike, Unreliable, Verb};
@@ -114,8 +116,15 @@ fn options(keys: &mut Keys<'_>, fault: Option<Fault>) -> Parsed<Options> {
     if fault == Some(Fault::AnotherSecretAccepted) {
         secrets.push(Secret::new("not a configured secret"));
     }
+    let adopts = fault == Some(Fault::ClientsIdAdopted);
     let profile = keys.word("profile", &[("express", true), ("new", false)])?.unwrap_or(true);
     let mut options = if profile { Options::express(secrets) } else { Options::new(secrets) };
+    if adopts {
+        options = options.genid(|request| {
+            let cookies = request.header("cookie").unwrap_or_default();
+            made_up(&cookies).map_or_else(Sid::random, Sid::from)
+        });
+    }
     if let Some(name) = keys.text("name")? {
         options = options.name(name);
     }
@@ -152,6 +161,12 @@ fn options(keys: &mut Keys<'_>, fault: Option<Fault>) -> Parsed<Options> {
         }
     }
     Ok(options)
+}
+
+/// An id that a client of the comparison has made up: of one that it was given, the first character is another.
+fn made_up(cookies: &str) -> Option<&str> {
+    let (_, value) = cookies.split_once("s%3A")?;
+    value.get(..32).filter(|sid| sid.starts_with(['A', 'B']) && *sid != STAND_IN)
 }
 
 fn cookie(object: &Map<String, Value>) -> Parsed<CookieOptions> {

@@ -49,11 +49,13 @@ pub enum Fault {
     TlsNotSeen,
     OuterLayerLeftOut,
     CapitalsTrusted,
+    ClientsIdAdopted,
+    CorruptIsUnavailable,
 }
 
 impl Fault {
     /// By the names of a configuration's `fault`.
-    pub const ALL: [(&'static str, Self); 29] = [
+    pub const ALL: [(&'static str, Self); 31] = [
         ("touchDoesNothing", Self::TouchDoesNothing),
         ("expiryInWholeSeconds", Self::ExpiryInWholeSeconds),
         ("expiryAnHourOff", Self::ExpiryAnHourOff),
@@ -83,7 +85,14 @@ impl Fault {
         ("tlsNotSeen", Self::TlsNotSeen),
         ("outerLayerLeftOut", Self::OuterLayerLeftOut),
         ("capitalsTrusted", Self::CapitalsTrusted),
+        ("clientsIdAdopted", Self::ClientsIdAdopted),
+        ("corruptIsUnavailable", Self::CorruptIsUnavailable),
     ];
+
+    /// It shows where records cannot be read, which the comparison makes of those in a database.
+    pub fn needs_database(self) -> bool {
+        self == Self::CorruptIsUnavailable
+    }
 
     /// It sits around the session layer, which only one probe lets it.
     pub fn needs_layer(self) -> bool {
@@ -218,7 +227,12 @@ impl Store for Unreliable {
         if self.has(Fault::LosesSession) && self.every(20) {
             return Ok(None);
         }
-        self.inner.get(sid).await
+        match self.inner.get(sid).await {
+            Err(StoreError::Corrupt { store, source }) if self.has(Fault::CorruptIsUnavailable) => {
+                Err(StoreError::Unavailable { store, source })
+            }
+            got => got,
+        }
     }
 
     async fn set(&self, sid: &Sid, record: &Record, expect: &Expect) -> Result<Set, StoreError> {

@@ -67,7 +67,13 @@ pub(crate) fn http(ms: Millis) -> String {
 /// the dates that can be written: then it is the first or the last of them. Leap seconds are none, as in JavaScript.
 pub(crate) fn parse(text: &str) -> Option<Millis> {
     // `time` takes any letter between the day and the hour.
-    if !matches!(text.as_bytes().get(10), Some(b'T' | b't' | b' ')) || text.get(17..19) == Some("60") {
+    let is_known = match text.as_bytes().get(10) {
+        Some(b'T' | b't') => true,
+        // With a space, JavaScript takes a year before 100 for a month, or for one of our time.
+        Some(b' ') => !text.starts_with("00"),
+        _ => false,
+    };
+    if !is_known || text.get(17..19) == Some("60") {
         return None;
     }
     let date = OffsetDateTime::parse(text, &Rfc3339).ok()?;
@@ -106,11 +112,13 @@ mod tests {
         assert_eq!(parse("2026-01-02T04:04:05+01:00"), Some(1_767_323_045_000));
         assert_eq!(parse("2026-01-02T03:04:05.6789Z"), Some(1_767_323_045_678));
         assert_eq!(parse("1969-12-31T23:59:59.9995Z"), Some(-1), "down, as the others");
+        assert_eq!(parse("0100-07-28 17:55:39Z"), Some(-58_993_423_461_000));
         for not_a_date in [
             "",
             "tomorrow",
             "2016-12-31T23:59:60Z",
             "2016-12-31P23:59:59Z",
+            "0008-07-28 17:55:39.648Z",
             "2026-13-02T03:04:05.678Z",
             "2026-01-02",
         ] {

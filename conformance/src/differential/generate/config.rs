@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::super::case::Case;
 use super::super::rng::Rng;
 
 const NAMES: [&str; 7] = ["connect.sid", "sid", "app.session", "a!b~c", "SID", "__Host-sid", "__Secure-sid"];
@@ -154,6 +155,28 @@ pub(super) fn lifetime_of_another(seed: u64, config: &mut Map<String, Value>) {
         _ => ours.unwrap_or_else(|| rng.pick(&MAX_AGES).into()),
     };
     outer["cookie"]["maxAge"] = lives;
+}
+
+/// In one case of ten the server is started anew in the middle, with another secret before the others or in place of them.
+pub(super) fn rotation(seed: u64, case: &mut Case) {
+    let mut rng = Rng::new(seed ^ 0x726f_7461_7465);
+    let at = 1 + rng.below(case.requests.len().max(2) - 1);
+    // Numbered ids would begin anew, and be in use; and so would the calls of which one fails.
+    let counts = ["genidFunction", "storeFails"].iter().any(|key| case.config.contains_key(*key));
+    if !rng.percent(10) || at >= case.requests.len() || counts {
+        return;
+    }
+    let old = match case.config.get("secret") {
+        Some(Value::Array(secrets)) => secrets.clone(),
+        secret => secret.cloned().into_iter().collect(),
+    };
+    let mut secrets = vec![json!("the new secret")];
+    match rng.below(4) {
+        0 => {}
+        1 => secrets.splice(..0, old).for_each(drop),
+        _ => secrets.extend(old),
+    }
+    case.requests[at].secret = Some(secrets.into());
 }
 
 fn secret(rng: &mut Rng) -> Value {

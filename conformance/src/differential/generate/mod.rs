@@ -10,14 +10,21 @@
 //! - By the real time, ages between 1 ms and 60 s, and sleeping until a session ends: only null, 0, negative, or 60 s and
 //!   more. With a clock of its own a case has them all; but no session ends *within* a request, which Express brings back, and no time passes there after a `save`, since which our
 //!   cookie counts.
+//! - A clock that goes back to before the end of a session that has ended: Express's memory store removes it when it comes across it,
+//!   ours whenever it writes others.
 //! - Keys that express-session or every JavaScript object reserves: `id`, `req`, `touch`, `save`, `reload`, `destroy`,
 //!   `regenerate`, `resetMaxAge`, `cookie`, and those of `Object.prototype`.
 //! - Lone surrogates, duplicate keys in one object and numbers beyond the range of a double.
 //! - What Express accepts by accident: an empty name or secret, fractional ages, attributes that cannot be serialized, an `x-ops` that is no array.
 //! - Two requests at once that both change the session: Express keeps what the last one wrote. And of two at once, one that ends
-//!   the session which the other one still has.
+//!   the session, or changes its lifetime, which the other one still has; where the other one begins or ends before, it does both.
 //! - Attributes of a session's cookie in spellings that the library's setters have no word for: `sameSite: true`, and null.
-//! - A store that fails to set, touch or destroy: Express has sent its answer by then, this project's is a 503.
+//! - A store that fails to set, touch or destroy at the end of a request: Express has sent its answer by then, this project's is a 503.
+//!   In a handler, a `save` that fails is generated, and a `destroy` with `unset: "destroy"`: without a database, where this project
+//!   writes blanks then, by which it knows its own record; and without numbered ids, since it takes another one, as nobody knows
+//!   what is stored under the first. Without `unset: "destroy"`, and in a `regenerate`, Express leaves the record, and this project
+//!   tries again at the end. And a store that fails to read, with `unset: "destroy"`: Express destroys what it could not read.
+//! - `trust proxy` by address, which the probe protocol has no word for: `tests/parsers.rs` compares it with Express's own parser.
 //! - Other cookies of more than 4 kB beside a good one, which this project may refuse unread.
 //! - The new profile, which has no counterpart; HTTP/2 and HTTP/1.0; bodies of requests; `OPTIONS *`.
 //! - Options of Node's stores beside those in `tests/common` (names of columns, `ttl` as a function; `touchAfter`, with which this project
@@ -28,6 +35,7 @@
 //! - 204, 304 and 1xx by `["status", …]`, and response headers that are not tokens: they test the frameworks.
 
 mod config;
+mod overlaps;
 mod requests;
 mod time;
 mod values;
@@ -37,8 +45,8 @@ use super::case::Case;
 use super::rng::Rng;
 
 /// The case that `seed` stands for, for sides of up to `programs` programs, with a clock of its own or by the real time.
-/// With a clock of its own no lifetime is shorter than `least` milliseconds.
-pub(super) fn case(seed: u64, programs: usize, clock: bool, least: i64) -> Case {
+/// With a clock of its own no lifetime is shorter than `least` milliseconds; `on_database`: records can be spoilt.
+pub(super) fn case(seed: u64, programs: usize, clock: bool, least: i64, on_database: bool) -> Case {
     let mut rng = Rng::new(seed);
     let mut config = config::random(&mut rng, programs == 1);
     config::over_tls(seed, &mut config);
@@ -52,6 +60,19 @@ pub(super) fn case(seed: u64, programs: usize, clock: bool, least: i64) -> Case 
     config::lifetime_of_another(seed, &mut config);
     let requests = requests::random(&mut rng, &config, programs, pace.as_ref());
     let mut case = Case { seed, config, requests, starts_at };
+    // Drawn apart from the rest as well.
+    if programs == 1 && !on_database {
+        requests::failing(seed, &mut case);
+    }
+    case.leave_one_reason();
+    overlaps::more(seed, &mut case.requests);
+    config::rotation(seed, &mut case);
+    if on_database {
+        requests::spoiling(seed, &mut case, programs);
+    }
+    if let Some(pace) = &pace {
+        time::back(seed, pace, &mut case);
+    }
     if case.config.contains_key("storeWithoutTouch") {
         // One that is over is not stored here, and so ends; in Express it lives on as it was stored.
         case.lengthen();

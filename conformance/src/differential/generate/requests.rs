@@ -1,8 +1,8 @@
 //! Random requests of several clients under one configuration.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
-use super::super::case::{Answers, Op, Request, WAIT};
+use super::super::case::{Answers, Case, Op, Request, THROW, WAIT};
 use super::super::cookies::{Cookies, SINGLE};
 use super::super::rng::Rng;
 use super::time::Pace;
@@ -24,7 +24,6 @@ const SCHEMES: [&str; 10] = [
 ];
 /// The first one lasts for ten years, longer than a case's own clock can tell apart from others.
 const AGES: [&str; 8] = ["315360000000", "null", "60000", "60000", "3600000", "86400000", "0", "-1000"];
-const THROW: &str = r#"["throw"]"#;
 /// Each is valid: what no header can carry is an error here, and in Express one after the handler.
 const ATTRIBUTES: [&str; 18] = [
     r#""path","/""#,
@@ -71,10 +70,7 @@ pub(super) fn random(
     let scene = Scene {
         clients,
         secrets: config.get("secret").and_then(Value::as_array).map_or(1, Vec::len),
-        path: match config.get("cookieFunction").and_then(Value::as_str) {
-            Some("ofApp") => "/app",
-            _ => cookie("path").and_then(Value::as_str).unwrap_or("/"),
-        },
+        path: path_of(config),
         ends_at_once: cookie("maxAge").and_then(Value::as_i64).is_some_and(|age| age <= 0),
         proxy: config.get("proxy") == Some(&Value::Bool(true)) || config.contains_key("trustProxy"),
         outer: config.get("outer").and_then(|outer| outer["cookie"]["path"].as_str()),
@@ -99,6 +95,61 @@ pub(super) fn random(
         .collect();
     requests.push(scene.audit());
     requests
+}
+
+/// In some cases the first `save` of a handler fails, or its `destroy`: the first call of that verb there is.
+pub(super) fn failing(seed: u64, case: &mut Case) {
+    let mut rng = Rng::new(seed ^ 0x6661_696c_7300);
+    let is_left_out = ["storeFails", "genidFunction"].iter().any(|key| case.config.contains_key(*key));
+    if is_left_out || !rng.percent(8) {
+        return;
+    }
+    // What is over at once is not stored here.
+    case.lengthen();
+    let path = path_of(&case.config).to_owned();
+    let Some(first) = case.requests.first_mut() else { return };
+    let destroys = case.config.get("unset").is_some_and(|unset| unset == "destroy") && rng.percent(60);
+    let last = rng.pick(&[r#"["set","b",2]"#, r#"["unset"]"#, r#"["save"]"#]);
+    let (verb, last) = if destroys { ("destroy", r#"["destroy"]"#) } else { ("set", last) };
+    case.config.insert("storeFails".to_owned(), json!({ "verb": verb, "call": 1 }));
+    let ops = [r#"["set","a",1]"#, r#"["save"]"#, last].map(plain).into();
+    *first = Request { method: "GET", path, cookies: Cookies::Jar, ops, during: None, ..first.clone() };
+}
+
+/// In some cases a record cannot be read, once. With `unset: "destroy"` Express destroys what it could not read; here it stays.
+pub(super) fn spoiling(seed: u64, case: &mut Case, programs: usize) {
+    let mut rng = Rng::new(seed ^ 0x0073_706f_696c_7400);
+    let destroys = case.config.get("unset").is_some_and(|unset| unset == "destroy");
+    if destroys || case.config.contains_key("storeFails") || !rng.percent(40) {
+        return;
+    }
+    let at = 1 + rng.below(case.requests.len() - 1);
+    let before = case.requests[at - 1].clone();
+    let (ops, turn) = (Vec::new(), rng.below(programs.max(1)));
+    let (method, cookies) = ("GET", Cookies::Jar);
+    let path = path_of(&case.config).to_owned();
+    let request = Request {
+        turn,
+        after: 0,
+        method,
+        path,
+        cookies,
+        ops,
+        spoils: true,
+        secret: None,
+        during: None,
+        ..before
+    };
+    case.requests.insert(at, request);
+}
+
+/// The path of the cookie.
+fn path_of(config: &Map<String, Value>) -> &str {
+    let path = config.get("cookie").and_then(|cookie| cookie.get("path")?.as_str());
+    match config.get("cookieFunction").and_then(Value::as_str) {
+        Some("ofApp") => "/app",
+        _ => path.unwrap_or("/"),
+    }
 }
 
 struct Scene<'a> {
@@ -129,6 +180,8 @@ impl Scene<'_> {
             path: self.request_path(rng),
             forwarded: rng.percent(if self.proxy { 70 } else { 10 }).then(|| rng.pick(&SCHEMES)),
             cookies: if rng.percent(72) { Cookies::Jar } else { self.other_cookies(rng) },
+            secret: None,
+            spoils: false,
             during: None,
             ops: settled((0..rng.below(7)).filter_map(|_| self.operation(rng, &mut lifetimes)).collect()),
         }
@@ -167,6 +220,8 @@ impl Scene<'_> {
             forwarded: None,
             cookies: Cookies::None,
             ops,
+            secret: None,
+            spoils: false,
             during: None,
         }
     }
@@ -201,6 +256,8 @@ impl Scene<'_> {
             forwarded: None,
             cookies: Cookies::Jar,
             ops,
+            secret: None,
+            spoils: false,
             during: None,
         };
         let during = request((turn + rng.below(2)) % turns, some(rng, !outer_changes));

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::super::case::Case;
 use super::super::rng::Rng;
 
 const AGES: [i64; 9] = [1, 999, 1_000, 1_500, 4_000, 60_000, 3_600_000, 86_400_000, 31_536_000_000];
@@ -95,9 +96,31 @@ impl Pace {
     }
 }
 
-/// 1 January 2036, so that what ends here has not ended for a database that removes by its own clock, and a seed means the same
-/// on every day; another millisecond for every seed.
+/// In some cases the clock goes back now and then, as one that is put right does, and nothing ends.
+pub(super) fn back(seed: u64, pace: &Pace, case: &mut Case) {
+    let mut rng = Rng::new(seed ^ 0x6261_636b);
+    if !matches!(pace, Pace::Within { .. }) || case.config.contains_key("outer") || !rng.percent(40) {
+        return;
+    }
+    case.lengthen();
+    for request in &mut case.requests {
+        // All together less than the shortest lifetime.
+        request.after = rng.pick(&[0, 0, 1, 400, 1_000, -1, -400, -1_000, -1_500]);
+    }
+}
+
+/// Moments of the years from 2036 on, so that what ends here has not ended for a database that removes by its own clock, and a
+/// seed means the same on every day; another millisecond for every seed.
 pub(super) fn start(seed: u64) -> i64 {
-    const START: i64 = 2_082_758_400_000; // ms since 1970
-    START + i64::try_from(seed % 1000).unwrap_or_default()
+    // ms since 1970
+    const STARTS: [i64; 6] = [
+        2_082_758_400_000, // 1 January 2036
+        2_082_758_400_000,
+        2_087_855_999_000, // 28 February 2036, 23:59:59, before a leap day
+        2_087_942_399_000, // the end of that day
+        2_114_380_799_000, // the last second of 2036
+        2_147_483_647_000, // 19 January 2038, 03:14:07: the last second that 31 bits count
+    ];
+    let start = Rng::new(seed ^ 0x7374_6172_7400).pick(&STARTS);
+    start + i64::try_from(seed % 1000).unwrap_or_default()
 }

@@ -135,10 +135,30 @@ impl Raw {
     }
 
     /// Removes a record, as Redis does when its time to live is over.
+    pub(super) fn remove_as_redis(&self, sid: &str) -> Result<(), String> {
+        if matches!(self.connection, Connection::Redis(_)) { self.remove(sid) } else { Ok(()) }
+    }
+
     pub(super) fn remove(&self, sid: &str) -> Result<(), String> {
-        match &self.connection {
-            Connection::Redis(redis) => wait(redis.remove(&format!("{}{sid}", self.place))),
-            _ => Ok(()),
-        }
+        wait(async {
+            match &self.connection {
+                Connection::Redis(redis) => redis.remove(&format!("{}{sid}", self.place)).await,
+                Connection::Mongo(mongo) => mongo.remove(&self.place, sid).await,
+                Connection::Postgres(postgres) => postgres.remove(&self.place, sid).await,
+                Connection::MySql(mysql) => mysql.remove(&self.place, sid).await,
+            }
+        })
+    }
+
+    /// Leaves of a record, if there is one, no more than `{}`: without a cookie it is no session.
+    pub(super) fn spoil(&self, sid: &str) -> Result<(), String> {
+        wait(async {
+            match &self.connection {
+                Connection::Redis(redis) => redis.spoil(&format!("{}{sid}", self.place)).await,
+                Connection::Mongo(mongo) => mongo.spoil(&self.place, sid).await,
+                Connection::Postgres(postgres) => postgres.spoil(&self.place, sid).await,
+                Connection::MySql(mysql) => mysql.spoil(&self.place, sid).await,
+            }
+        })
     }
 }

@@ -24,6 +24,20 @@ impl Mongo {
         self.collection(collection).delete_many(doc! {}).await.map(drop).map_err(words)
     }
 
+    pub(super) async fn remove(&self, collection: &str, sid: &str) -> Result<(), String> {
+        self.collection(collection).delete_one(doc! { "_id": sid }).await.map(drop).map_err(words)
+    }
+
+    pub(super) async fn spoil(&self, collection: &str, sid: &str) -> Result<(), String> {
+        let collection = self.collection(collection);
+        // A session is a text or an object.
+        for (kind, spoilt) in [("string", Bson::String("{}".into())), ("object", doc! {}.into())] {
+            let is_it = doc! { "_id": sid, "session": { "$type": kind } };
+            collection.update_one(is_it, doc! { "$set": { "session": spoilt } }).await.map_err(words)?;
+        }
+        Ok(())
+    }
+
     pub(super) async fn rows(&self, collection: &str) -> Result<Vec<Row>, String> {
         let mut found = self.collection(collection).find(doc! {}).await.map_err(words)?;
         let mut rows = Vec::new();

@@ -71,6 +71,13 @@ impl Redis {
     pub(super) async fn remove(&self, key: &str) -> Result<(), String> {
         cmd("DEL").arg(key).query_async(&mut self.0.clone()).await.map_err(words)
     }
+
+    pub(super) async fn spoil(&self, key: &str) -> Result<(), String> {
+        let mut set = cmd("SET");
+        let set = set.arg(key).arg("{}").arg("XX").arg("KEEPTTL");
+        let _: Option<String> = set.query_async(&mut self.0.clone()).await.map_err(words)?;
+        Ok(())
+    }
 }
 
 /// The driver's connection has no words for itself.

@@ -29,6 +29,18 @@ impl Postgres {
     pub(super) async fn clear(&self, table: &str) -> Result<(), String> {
         query(AssertSqlSafe(format!("DELETE FROM {table}"))).execute(&self.0).await.map(drop).map_err(words)
     }
+
+    pub(super) async fn remove(&self, table: &str, sid: &str) -> Result<(), String> {
+        self.run(format!("DELETE FROM {table} WHERE sid = $1"), sid).await
+    }
+
+    pub(super) async fn spoil(&self, table: &str, sid: &str) -> Result<(), String> {
+        self.run(format!("UPDATE {table} SET sess = '{{}}' WHERE sid = $1"), sid).await
+    }
+
+    async fn run(&self, sql: String, sid: &str) -> Result<(), String> {
+        query(AssertSqlSafe(sql)).bind(sid).execute(&self.0).await.map(drop).map_err(words)
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -43,6 +55,18 @@ fn is_missing(error: &Error) -> bool {
 impl MySql {
     pub(super) fn open(url: &str) -> Result<Self, String> {
         MySqlPool::connect_lazy(url).map(Self).map_err(words)
+    }
+
+    pub(super) async fn remove(&self, table: &str, sid: &str) -> Result<(), String> {
+        self.run(format!("DELETE FROM {table} WHERE session_id = ?"), sid).await
+    }
+
+    pub(super) async fn spoil(&self, table: &str, sid: &str) -> Result<(), String> {
+        self.run(format!("UPDATE {table} SET data = '{{}}' WHERE session_id = ?"), sid).await
+    }
+
+    async fn run(&self, sql: String, sid: &str) -> Result<(), String> {
+        query(AssertSqlSafe(sql)).bind(sid).execute(&self.0).await.map(drop).map_err(words)
     }
 
     pub(super) async fn clear(&self, table: &str) -> Result<(), String> {
