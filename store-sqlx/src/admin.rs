@@ -2,18 +2,21 @@
 //! them, and nobody waits for long.
 
 use std::{
-    sync::{Arc, atomic::Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
 use session_core::{Record, Sid, StoreError};
 
 use crate::{
-    dialect::Dialect,
+    dialect::{Dialect, Row},
     error::Failure,
-    pool::{Connections, lent},
+    pool::{Connections, Lent, lent},
     sql::{Statement, Values},
-    store::{SqlStore, again, execute, fetch, fetch_all, turn},
+    store::{Does, SqlStore, again, execute, fetch, fetch_all, turn},
     time::Millis,
 };
 
@@ -39,11 +42,7 @@ impl<D: Dialect> SqlStore<D> {
             let row = fetch::<D>(on, &self.dialect.sql().length, &values).await?;
             row.map_or(Ok(0), |row| D::number(&row, 0))
         });
-        let count = self.within(WHOLE, async {
-            self.ready().await?;
-            again::<D, _, _>(&self.connections, count).await
-        });
-        Ok(count.await?.unsigned_abs())
+        Ok(self.within(WHOLE, self.send(Does::Read, count)).await?.unsigned_abs())
     }
 
     pub(crate) async fn ids(&self, visit: &mut (dyn FnMut(Sid) + Send)) -> Result<(), StoreError> {
@@ -87,20 +86,9 @@ impl<D: Dialect> SqlStore<D> {
         }
     }
 
-    async fn piece(
-        &self,
-        statement: &Statement,
-        values: &Values<'_>,
-    ) -> Result<Vec<crate::dialect::Row<D>>, StoreError> {
-        self.within(PIECE, async {
-            self.ready().await?;
-            again::<D, _, _>(
-                &self.connections,
-                lent!(on: D::Db => fetch_all::<D>(on, statement, values).await),
-            )
-            .await
-        })
-        .await
+    async fn piece(&self, statement: &Statement, values: &Values<'_>) -> Result<Vec<Row<D>>, StoreError> {
+        let page = lent!(on: D::Db => fetch_all::<D>(on, statement, values).await);
+        self.within(PIECE, self.send(Does::Read, page)).await
     }
 
     pub(crate) async fn clear(&self) -> Result<(), StoreError> {
@@ -118,20 +106,17 @@ impl<D: Dialect> SqlStore<D> {
             self.within(PIECE, removed).await?;
         }
         // What has no place in any order, and what was added meanwhile.
-        let clear = again::<D, _, _>(
-            &self.connections,
-            lent!(on: D::Db => {
-                let _turn = turn(&*self.dialect).await;
-                execute::<D>(on, &sql.clear, &Values::default()).await
-            }),
-        );
-        self.within(WHOLE, clear).await.map(drop)
+        let clear = lent!(on: D::Db => execute::<D>(on, &sql.clear, &Values::default()).await);
+        self.within(WHOLE, self.send(Does::Write, clear)).await.map(drop)
     }
 
     pub(crate) async fn prune(&self) -> Result<u64, StoreError> {
         self.within(PIECE, self.ready()).await?;
-        let sweep = self.sweep(self.settings.now());
-        sweep.prune().await.map_err(|failure| self.dialect.explained(failure).of(D::STORE))
+        match self.sweep(self.settings.now()).prune().await {
+            // A table that is made anew holds nothing.
+            Err(failure) if self.is_gone(&failure) => self.within(PIECE, self.ready()).await.map(|()| 0),
+            pruned => pruned.map_err(|failure| self.dialect.explained(failure).of(D::STORE)),
+        }
     }
 
     /// By whoever writes when it is due, in a task of its own.
@@ -139,17 +124,26 @@ impl<D: Dialect> SqlStore<D> {
         if !self.settings.pruning.is_due(now) || self.is_pruning.swap(true, Ordering::AcqRel) {
             return;
         }
-        let (sweep, is_pruning) = (self.sweep(now), Arc::clone(&self.is_pruning));
+        let (sweep, is_pruning) = (self.sweep(now), IsPruning(Arc::clone(&self.is_pruning)));
         tokio::spawn(async move {
+            let _until_the_end = is_pruning;
             if let Err(error) = sweep.prune().await {
                 tracing::warn!(store = D::STORE, %error, "expired sessions stay for now");
             }
-            is_pruning.store(false, Ordering::Release);
         });
     }
 
     fn sweep(&self, now: Millis) -> Sweep<D> {
         Sweep { connections: self.connections.clone(), dialect: Arc::clone(&self.dialect), now }
+    }
+}
+
+/// However it ends: the runtime may end before the store.
+struct IsPruning(Arc<AtomicBool>);
+
+impl Drop for IsPruning {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
     }
 }
 
@@ -163,7 +157,7 @@ struct Sweep<D: Dialect> {
 
 impl<D: Dialect> Sweep<D> {
     async fn prune(&self) -> Result<u64, Failure> {
-        if self.send(lent!(on: D::Db => self.dialect.is_indexed(on).await)).await? {
+        if self.send(Does::Read, lent!(on: D::Db => self.dialect.is_indexed(on).await)).await? {
             self.prune_by_index().await
         } else {
             self.prune_by_steps().await
@@ -204,7 +198,8 @@ impl<D: Dialect> Sweep<D> {
     }
 
     async fn found(&self, statement: &Statement, values: &Values<'_>) -> Result<Vec<String>, Failure> {
-        let page = self.send(lent!(on: D::Db => fetch_all::<D>(on, statement, values).await)).await?;
+        let page = lent!(on: D::Db => fetch_all::<D>(on, statement, values).await);
+        let page = self.send(Does::Read, page).await?;
         keys::<D>(&page)
     }
 
@@ -220,22 +215,22 @@ impl<D: Dialect> Sweep<D> {
             batch.sort_unstable();
             let (statement, sids) = (&statement(batch.len()), &batch[..]);
             let values = Values { now: self.now, sids, ..Values::default() };
-            let remove = lent!(on: D::Db => {
-                let _turn = turn(&*self.dialect).await;
-                execute::<D>(on, statement, &values).await
-            });
-            removed += self.send(remove).await?;
+            let remove = lent!(on: D::Db => execute::<D>(on, statement, &values).await);
+            removed += self.send(Does::Write, remove).await?;
             tokio::time::sleep(PAUSE).await;
         }
         Ok(removed)
     }
 
-    async fn send<T, F>(&self, send: impl FnMut(crate::pool::Lent<D::Db>) -> F) -> Result<T, Failure>
+    async fn send<T, F>(&self, does: Does, send: impl FnMut(Lent<D::Db>) -> F) -> Result<T, Failure>
     where
         F: Future<Output = Result<T, Failure>>,
     {
-        let sent = tokio::time::timeout(PIECE, again::<D, _, _>(&self.connections, send)).await;
-        sent.unwrap_or_else(|_| {
+        let sent = async {
+            let _turn = turn(&*self.dialect, does).await;
+            again::<D, _, _>(&self.connections, send).await
+        };
+        tokio::time::timeout(PIECE, sent).await.unwrap_or_else(|_| {
             self.connections.are_doubtful();
             Err(Failure::Late(PIECE))
         })
@@ -243,6 +238,6 @@ impl<D: Dialect> Sweep<D> {
 }
 
 /// Of rows that are gone through; one without is in no order.
-fn keys<D: Dialect>(page: &[crate::dialect::Row<D>]) -> Result<Vec<String>, Failure> {
+fn keys<D: Dialect>(page: &[Row<D>]) -> Result<Vec<String>, Failure> {
     page.iter().filter_map(|row| D::text(row, 0).transpose()).collect()
 }

@@ -4,8 +4,11 @@ use std::{sync::Arc, time::Duration};
 
 use session_core::StoreError;
 use sqlx::error::{BoxDynError, DatabaseError};
+
 #[cfg(feature = "mysql")]
 use sqlx::mysql::MySqlDatabaseError;
+
+use crate::run::Run;
 
 /// The cause of a [`StoreError`]. Databases like to quote the key or the value at fault, in details above all: neither
 /// comes this far.
@@ -43,10 +46,13 @@ impl Failure {
         if let Self::Database { code, .. } = self { code } else { "" }
     }
 
-    /// The connection is of no more use: it broke, or what came over it was not understood.
-    pub(crate) fn is_broken(&self) -> bool {
+    /// The connection is of no more use: it broke, what came over it was not understood, or the server has closed it.
+    pub(crate) fn ends_connection<DB: Run>(&self) -> bool {
         use sqlx::Error::{Io, Protocol, Tls, WorkerCrashed};
-        matches!(self, Self::Driver(error) if matches!(**error, Io(_) | Protocol(_) | Tls(_) | WorkerCrashed))
+        match self {
+            Self::Driver(error) => matches!(**error, Io(_) | Protocol(_) | Tls(_) | WorkerCrashed),
+            failure => DB::is_last_word(failure.code()),
+        }
     }
 }
 

@@ -110,6 +110,7 @@ pub(crate) struct Opener<DB: Run> {
 /// A connection of our own.
 pub(crate) struct Kept<DB: Run> {
     connection: DB::Connection,
+    is_lasting: bool,
     /// When it was last known to be there.
     heard: Instant,
     file: Option<FileId>,
@@ -153,11 +154,14 @@ impl<DB: Run> Manager for Opener<DB> {
     type Error = Failure;
 
     async fn create(&self) -> Result<Kept<DB>, Failure> {
+        let before = self.file_id();
         let mut connection = self.options.connect().await?;
         if let Some(begin) = &self.begin {
             DB::execute_raw(&mut connection, begin).await?;
         }
-        Ok(Kept { connection, heard: Instant::now(), file: self.file_id() })
+        // Where it changed meanwhile, nobody knows which one was opened: it is opened again.
+        let file = self.file_id().filter(|file| before.is_none_or(|before| before == *file));
+        Ok(Kept { connection, is_lasting: self.is_lasting, heard: Instant::now(), file })
     }
 
     async fn recycle(&self, kept: &mut Kept<DB>, _: &Metrics) -> RecycleResult<Failure> {
@@ -188,7 +192,11 @@ fn is_since(moment: &Mutex<Option<Instant>>, heard: Instant) -> bool {
     moment.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|at| heard <= at)
 }
 
-/// With a word of farewell, in a task of its own: some servers log who leaves without one.
+/// In a task of its own: some servers log who leaves without a word.
+fn say_farewell<DB: Run>(old: Kept<DB>) {
+    tokio::spawn(tokio::time::timeout(PING, old.connection.close()));
+}
+
 fn close_old<DB: Run>(pool: &deadpool::managed::Pool<Opener<DB>>) {
     let opener = pool.manager();
     {
@@ -199,7 +207,7 @@ fn close_old<DB: Run>(pool: &deadpool::managed::Pool<Opener<DB>>) {
         *looked = Some(Instant::now());
     }
     for old in pool.retain(|kept, metrics| !opener.is_old(kept, &metrics)).removed {
-        tokio::spawn(tokio::time::timeout(PING, old.connection.close()));
+        say_farewell(old);
     }
 }
 
@@ -222,8 +230,8 @@ impl FileId {
 
 /// A connection for one call, which hands it back when it has [ended](Self::ended). Dropped before (the client went away, the
 /// time was up), it is closed: it may be half-way through an answer, its host may be gone, its statement may wait for a lock.
-/// Another one can then be opened in its place, so that nobody else waits for it. Not so SQLite's: no network is between, and
-/// a database in memory would go with it.
+/// Another one can then be opened in its place, so that nobody else waits for it. Not so that of a database in memory, which
+/// would go with it, nor one of SQLite's from the application's pool.
 pub(crate) struct Lent<DB: Run>(Option<Held<DB>>);
 
 enum Held<DB: Run> {
@@ -258,12 +266,15 @@ impl<DB: Run> Lent<DB> {
 
     /// The call has come to its end, with this answer.
     pub(crate) fn ended<T>(mut self, answer: Result<T, Failure>) -> Result<T, Failure> {
-        if answer.as_ref().is_err_and(|failure| failure.is_broken() || DB::is_last_word(failure.code())) {
+        if answer.as_ref().is_err_and(Failure::ends_connection::<DB>) {
             self.close();
             return answer;
         }
         match self.0.take() {
             Some(Held::Shared(connection)) => give_back(connection),
+            Some(Held::Own(kept)) if !kept.is_lasting && Object::metrics(&kept).age() > LONGEST_LIFE => {
+                say_farewell(Object::take(kept));
+            }
             Some(Held::Own(mut kept)) => kept.heard = Instant::now(),
             None => {}
         }
@@ -281,10 +292,13 @@ impl<DB: Run> Lent<DB> {
 
 impl<DB: Run> Drop for Lent<DB> {
     fn drop(&mut self) {
-        if DB::IS_REMOTE {
+        let is_to_close = match &self.0 {
+            Some(Held::Own(kept)) => !kept.is_lasting,
+            Some(Held::Shared(_)) => DB::IS_REMOTE,
+            None => false,
+        };
+        if is_to_close {
             self.close();
-        } else if let Some(Held::Own(kept)) = &mut self.0 {
-            kept.heard = Instant::now();
         }
     }
 }

@@ -38,9 +38,13 @@ const IS_VERSION: &str = "encode(sha256(convert_to(sess::text, 'UTF8')), 'hex') 
 /// Node takes a null for no session, whether it is SQL's or JSON's.
 const IS_RECORD: &str = "sess::text <> 'null'";
 
-/// By the local time first, which an index knows, and which is off by hours at the most.
-const PAST: &str = "\
-    (expire IS NULL OR expire < to_timestamp(:now){zone} + interval '1 day' AND expire{instant} < to_timestamp(:now))";
+/// No index leads to what is written so: a statement that has keys goes by them.
+const PAST: &str = "(expire{instant} < to_timestamp(:now)) IS NOT FALSE";
+
+/// What an index leads to: with a zone by the local time, which is off by hours at the most.
+const EXPIRED: &str = "expire < to_timestamp(:now)";
+const EXPIRED_THERE: &str =
+    "expire < to_timestamp(:now){zone} + interval '3 hours' AND expire{instant} < to_timestamp(:now)";
 
 /// What was written, where the column does not keep it as it was sent.
 const WRITTEN: &str = "RETURNING CASE WHEN sess::text = :text THEN NULL ELSE sess::text END";
@@ -73,15 +77,18 @@ const TEMPLATES: Templates = Templates {
     destroy_expecting_version: "DELETE FROM {table} WHERE sid = :sid AND {held} AND {is_version}",
 
     length: "SELECT count(*) FROM {table} WHERE {held}",
-    ids: "SELECT sid FROM {table} WHERE sid > :after AND {held} ORDER BY sid LIMIT :limit",
-    all: "SELECT sid, sess::text FROM {table} WHERE sid > :after AND {held} ORDER BY sid LIMIT :limit",
-    rows: "SELECT sid FROM {table} WHERE sid > :after ORDER BY sid LIMIT :limit",
+    ids: "SELECT sid::text FROM {table} WHERE sid > :after AND {held} ORDER BY sid LIMIT :limit",
+    all: "SELECT sid::text, sess::text FROM {table} WHERE sid > :after AND {held} ORDER BY sid LIMIT :limit",
+    rows: "SELECT sid::text FROM {table} WHERE sid > :after ORDER BY sid LIMIT :limit",
     clear: "DELETE FROM {table}",
 
-    expired: "SELECT sid FROM {table} WHERE {past} LIMIT :limit",
-    step: "SELECT sid FROM {table} WHERE sid > :after ORDER BY sid LIMIT 1 OFFSET :limit",
-    expired_of_step: "SELECT sid FROM {table} WHERE sid > :after AND sid <= :end AND {past}",
-    expired_of_last_step: "SELECT sid FROM {table} WHERE sid > :after AND {past}",
+    // In two, each of which an index leads.
+    expired: "\
+        (SELECT sid::text FROM {table} WHERE {expired} ORDER BY expire LIMIT :limit) UNION ALL \
+        (SELECT sid::text FROM {table} WHERE expire IS NULL LIMIT :limit)",
+    step: "SELECT sid::text FROM {table} WHERE sid > :after ORDER BY sid LIMIT 1 OFFSET :limit",
+    expired_of_step: "SELECT sid::text FROM {table} WHERE sid > :after AND sid <= :end AND {past}",
+    expired_of_last_step: "SELECT sid::text FROM {table} WHERE sid > :after AND {past}",
     // Nobody waits for a row that somebody has locked, and so no two wait for each other.
     remove_expired: "\
         DELETE FROM {table} WHERE sid IN \
@@ -274,12 +281,14 @@ impl PostgresTable {
         };
         let (table, index) = (name.to_string(), quoted(&format!("IDX_{}_expire", name.name), '"'));
         let times = [("zone", &*zone), ("instant", &*instant)];
-        let [held, past] = [HELD, PAST].map(|template| fill(template, &times));
+        let expired = if name.time_zone.is_some() { EXPIRED_THERE } else { EXPIRED };
+        let [held, past, expired] = [HELD, PAST, expired].map(|template| fill(template, &times));
         let names = [
             ("table", &*table),
             ("index", &*index),
             ("held", &*held),
             ("past", &*past),
+            ("expired", &*expired),
             ("is_record", IS_RECORD),
             ("is_version", IS_VERSION),
             ("written", WRITTEN),

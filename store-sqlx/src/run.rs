@@ -11,7 +11,7 @@ pub(crate) trait Run: Database {
     /// There is a network between, or another process.
     const IS_REMOTE: bool;
 
-    /// The server closes the connection after this error.
+    /// The connection is of no more use after this error: the server closes it, or does not write any more.
     fn is_last_word(code: &str) -> bool;
 
     /// The first row, if there is one.
@@ -87,11 +87,13 @@ macro_rules! run {
     };
 }
 
-// A shutdown; the connection was killed, or was idle for too long.
+// A shutdown; the connection was killed, or was idle for too long; and what no longer writes: a primary may have become a
+// replica, and another server have its address.
 #[cfg(feature = "mysql")]
-run!(sqlx::MySql, true, ["1053", "1927", "4031"]);
-// A shutdown, a crash, a server that starts, a database that is no more, a connection that was idle for too long.
+run!(sqlx::MySql, true, ["1053", "1927", "4031", "1290", "1792", "1836"]);
+// A shutdown, a crash, a server that starts, a database that is no more, a connection that was idle for too long; and what no
+// longer writes, likewise.
 #[cfg(feature = "postgres")]
-run!(sqlx::Postgres, true, ["57P01", "57P02", "57P03", "57P04", "57P05"]);
+run!(sqlx::Postgres, true, ["57P01", "57P02", "57P03", "57P04", "57P05", "25006"]);
 #[cfg(feature = "sqlite")]
 run!(sqlx::Sqlite, false, []);

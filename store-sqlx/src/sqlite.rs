@@ -155,11 +155,18 @@ impl SqliteStore {
             // It lasts as long as its one connection.
             Connections::own(Opener::new(options).lasting(), 1)
         } else {
-            let options = options
-                .create_if_missing(!url.contains("mode="))
-                .journal_mode(SqliteJournalMode::Wal)
-                .synchronous(SqliteSynchronous::Normal);
             let file = options.get_filename().to_owned();
+            if file.as_os_str().is_empty() {
+                // SQLite would make a file for each connection, and remove it.
+                return Err(failed(Failure::Option { option: "open", reason: "of the file is empty" }));
+            }
+            let parameters = url.split_once('?').map_or("", |(_, parameters)| parameters).split('&');
+            let mode = parameters.filter_map(|parameter| parameter.strip_prefix("mode=")).next_back();
+            let options = if mode.is_none() { options.create_if_missing(true) } else { options };
+            let options = options.synchronous(SqliteSynchronous::Normal);
+            // To whom only reads the log is as it is.
+            let options =
+                if mode == Some("ro") { options } else { options.journal_mode(SqliteJournalMode::Wal) };
             Connections::own(Opener::new(options).file(file), CONNECTIONS)
         };
         connections.map(Self::on).map_err(failed)

@@ -44,24 +44,43 @@ impl<D: Dialect> SqlStore<D> {
     }
 
     /// One call for a request: all of it within the store's time-out.
-    async fn call<T, F>(&self, mut send: impl FnMut(Lent<D::Db>) -> F + Send) -> Result<T, StoreError>
+    async fn call<T, F>(&self, does: Does, send: impl FnMut(Lent<D::Db>) -> F + Send) -> Result<T, StoreError>
     where
         F: Future<Output = Result<T, Failure>> + Send,
         T: Send,
     {
-        self.within(self.settings.timeout, async {
-            self.ready().await?;
-            match again::<D, _, _>(&self.connections, &mut send).await {
-                // It has been dropped, or the file was replaced.
-                Err(failure) if self.dialect.creates() && D::is_no_table(&failure) => {
-                    self.ready.undo();
-                    self.ready().await?;
-                    again::<D, _, _>(&self.connections, &mut send).await
-                }
-                answer => answer,
+        self.within(self.settings.timeout, self.send(does, send)).await
+    }
+
+    /// As long as it takes, on a table that is there.
+    pub(crate) async fn send<T, F>(
+        &self,
+        does: Does,
+        mut send: impl FnMut(Lent<D::Db>) -> F + Send,
+    ) -> Result<T, Failure>
+    where
+        F: Future<Output = Result<T, Failure>> + Send,
+        T: Send,
+    {
+        self.ready().await?;
+        // Before there is a connection: whoever waits for a turn keeps none from those who read.
+        let _turn = turn(&*self.dialect, does).await;
+        match again::<D, _, _>(&self.connections, &mut send).await {
+            Err(failure) if self.is_gone(&failure) => {
+                self.ready().await?;
+                again::<D, _, _>(&self.connections, &mut send).await
             }
-        })
-        .await
+            answer => answer,
+        }
+    }
+
+    /// The table has been dropped, or the file replaced, and is to be made again.
+    pub(crate) fn is_gone(&self, failure: &Failure) -> bool {
+        let is_gone = self.dialect.creates() && D::is_no_table(failure);
+        if is_gone {
+            self.ready.undo();
+        }
+        is_gone
     }
 
     pub(crate) async fn within<T>(
@@ -80,8 +99,15 @@ impl<D: Dialect> SqlStore<D> {
         if !self.dialect.is_to_prepare() {
             return Ok(());
         }
-        let prepare = again::<D, _, _>(&self.connections, lent!(on: D::Db => self.dialect.prepare(on).await));
-        self.ready.ensure(prepare).await
+        // Others wait for it: whoever has more time than a request does not take it from them.
+        let limit = self.settings.timeout;
+        self.ready
+            .ensure(async {
+                let prepare =
+                    again::<D, _, _>(&self.connections, lent!(on: D::Db => self.dialect.prepare(on).await));
+                tokio::time::timeout(limit, prepare).await.unwrap_or(Err(Failure::Late(limit)))
+            })
+            .await
     }
 
     fn until(&self, cookie: &Cookie, now: Millis) -> Option<Millis> {
@@ -96,12 +122,12 @@ impl<D: Dialect> SqlStore<D> {
         let get = &self.dialect.sql().get;
         let mut is_first = true;
         let row = self
-            .call(|lent| {
+            .call(Does::Read, |lent| {
                 // A read may be done twice: whoever closed the connection since it was last used, nobody notices.
                 let may_repeat = std::mem::take(&mut is_first);
                 async move {
                     match read::<D>(lent, get, &values).await {
-                        Err(failure) if may_repeat && failure.is_broken() => {
+                        Err(failure) if may_repeat && failure.ends_connection::<D::Db>() => {
                             self.connections.are_doubtful();
                             read::<D>(self.connections.lend().await?, get, &values).await
                         }
@@ -120,12 +146,8 @@ impl<D: Dialect> SqlStore<D> {
         let (text, version) = (record.to_json(), compared::<D>(expect));
         let values =
             Values { sid: sid.as_str(), now, until, text: &text, version: &version, ..Values::default() };
-        let written = self
-            .call(lent!(on: D::Db => {
-                let _turn = turn(&*self.dialect).await;
-                self.dialect.set(on, &values, expect).await
-            }))
-            .await?;
+        let written =
+            self.call(Does::Write, lent!(on: D::Db => self.dialect.set(on, &values, expect).await)).await?;
         Ok(written.map_or(Set::Conflict, Set::Written))
     }
 
@@ -176,19 +198,22 @@ impl<D: Dialect> SqlStore<D> {
             Expect::Version(_) => Some(version),
             Expect::Nothing => None,
         };
-        self.call(lent!(on: D::Db => {
-            if let Some(statement) = statement {
-                let _turn = turn(&*self.dialect).await;
-                if execute::<D>(on, statement, values).await? > 0 {
+        let does = if statement.is_some() { Does::Write } else { Does::Read };
+        self.call(
+            does,
+            lent!(on: D::Db => {
+                if let Some(statement) = statement
+                    && execute::<D>(on, statement, values).await? > 0
+                {
                     return Ok(Changed::Done);
                 }
-            }
-            if *expect == Expect::Anything {
-                return Ok(Changed::Nothing);
-            }
-            let held = fetch::<D>(on, &self.dialect.sql().get, values).await?;
-            Ok(if held.is_some() { Changed::Other } else { Changed::Nothing })
-        }))
+                if *expect == Expect::Anything {
+                    return Ok(Changed::Nothing);
+                }
+                let held = fetch::<D>(on, &self.dialect.sql().get, values).await?;
+                Ok(if held.is_some() { Changed::Other } else { Changed::Nothing })
+            }),
+        )
         .await
     }
 }
@@ -205,10 +230,19 @@ fn compared<D: Dialect>(expect: &Expect) -> Cow<'_, str> {
     if let Expect::Version(version) = expect { D::compared(version) } else { Cow::default() }
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Does {
+    Read,
+    Write,
+}
+
 /// Until it is dropped no other writer of this store writes, where the database lets one write at a time.
-pub(crate) async fn turn<D: Dialect>(dialect: &D) -> Option<SemaphorePermit<'_>> {
-    // It is never closed.
-    dialect.turns()?.acquire().await.ok()
+pub(crate) async fn turn<D: Dialect>(dialect: &D, does: Does) -> Option<SemaphorePermit<'_>> {
+    match does {
+        Does::Read => None,
+        // It is never closed.
+        Does::Write => dialect.turns()?.acquire().await.ok(),
+    }
 }
 
 /// As long as it takes, and again when the database made it give way.
@@ -221,7 +255,11 @@ where
 {
     let mut attempts = 1;
     loop {
-        match send(connections.lend().await?).await {
+        let answer = match connections.lend().await {
+            Ok(lent) => send(lent).await,
+            Err(failure) => Err(failure),
+        };
+        match answer {
             Err(failure) if attempts < ATTEMPTS && D::gave_way(&failure) => attempts += 1,
             answer => return answer,
         }

@@ -49,6 +49,7 @@ fn main() -> ExitCode {
             expired_rows_are_pruned_in_batches_by_who_writes_when_it_is_due,
             who_touches_prunes_as_well_as_often_as_the_option_says,
             a_row_that_is_locked_is_left_for_the_next_pruning,
+            an_index_leads_to_what_has_expired,
             a_table_without_an_index_is_pruned_by_steps,
             a_table_that_is_dropped_is_made_again,
             lists_go_through_all_in_pages,
@@ -528,9 +529,12 @@ fn an_idle_connection_that_the_server_closed_costs_nobody_an_error(url: String) 
         let sid = put(&store, &record("")).await;
         let kill =
             "SELECT count(pg_terminate_backend(pid))::text FROM pg_stat_activity WHERE application_name";
-        assert_ne!(ask(&pool, format!("{kill} = '{name}'")).await, "0");
-        tokio::time::sleep(Duration::from_millis(1_500)).await;
-        assert!(store.get(&sid).await.unwrap().is_some());
+        // Used a moment ago, or idle for a while.
+        for wait in [0, 1_500] {
+            assert_ne!(ask(&pool, format!("{kill} = '{name}'")).await, "0");
+            tokio::time::sleep(Duration::from_millis(wait)).await;
+            assert!(store.get(&sid).await.unwrap().is_some());
+        }
         run(&pool, &format!(r#"DROP TABLE "{name}""#)).await;
     });
 }
@@ -653,6 +657,33 @@ async fn expired(pool: &PgPool, table: &str, rows: u32) {
     run(pool, &fill).await;
 }
 
+/// Of many sessions that live on, and end within a day.
+fn an_index_leads_to_what_has_expired(url: String) {
+    session_testkit::run(async {
+        for zone in [None, Some("Europe/Berlin")] {
+            let pool = pool(&url);
+            let (mut store, table) = store(&pool);
+            if let Some(zone) = zone {
+                store = store.time_zone(zone).unwrap();
+            }
+            put(&store, &record("")).await;
+            let fill = format!(
+                r#"INSERT INTO "{table}" SELECT 'live' || n, '{{"cookie":{{}}}}', now() + interval '20 hours'
+                    FROM generate_series(1, 20000) n;
+                ANALYZE "{table}""#
+            );
+            run(&pool, &fill).await;
+            expired(&pool, &table, 10).await;
+            assert_eq!(store.prune().await.unwrap(), 10);
+            // The server counts for others now and then.
+            let scans = format!(
+                "SELECT idx_scan::text FROM pg_stat_user_indexes WHERE indexrelname = 'IDX_{table}_expire'"
+            );
+            eventually(async || ask(&pool, scans.clone()).await != "0").await;
+        }
+    });
+}
+
 /// As connect-pg-simple's users have them who made theirs by hand.
 fn a_table_without_an_index_is_pruned_by_steps(url: String) {
     session_testkit::run(async {
@@ -677,6 +708,12 @@ fn a_table_that_is_dropped_is_made_again(url: String) {
         run(&pool, &format!(r#"DROP TABLE "{table}""#)).await;
         let sid = put(&store, &record("")).await;
         assert!(store.get(&sid).await.unwrap().is_some());
+        run(&pool, &format!(r#"DROP TABLE "{table}""#)).await;
+        assert_eq!(store.length().await.unwrap(), 0);
+        run(&pool, &format!(r#"DROP TABLE "{table}""#)).await;
+        assert_eq!(store.prune().await.unwrap(), 0);
+        run(&pool, &format!(r#"DROP TABLE "{table}""#)).await;
+        store.clear().await.unwrap();
         // Who is not to create one says what is missing.
         let others = PostgresStore::new(pool.clone()).table_name(&table).unwrap();
         run(&pool, &format!(r#"DROP TABLE "{table}""#)).await;

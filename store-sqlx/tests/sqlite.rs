@@ -444,6 +444,50 @@ fn lists_go_through_all_in_pages() {
     });
 }
 
+/// Another process writes and does not end. Writers wait for it, or have gone, and whoever reads is served.
+#[test]
+fn who_reads_does_not_wait_for_writers() {
+    session_testkit::run(async {
+        let folder = TempDir::new();
+        let store = SqliteStore::open(&folder.url()).unwrap().timeout(Duration::from_secs(60));
+        let sid = put(&store, &record("")).await;
+        let other = in_folder(&folder);
+        let mut writes = other.begin_with("BEGIN IMMEDIATE").await.unwrap();
+        sqlx::query("DELETE FROM session").execute(&mut *writes).await.unwrap();
+        let next = record("\"n\":1");
+        for leave in [true, false] {
+            let mut writers: Vec<_> =
+                (0..8).map(|_| Box::pin(store.set(&sid, &next, &Expect::Anything))).collect();
+            for writer in &mut writers {
+                let waits = tokio::time::timeout(Duration::from_millis(20), writer).await;
+                assert!(waits.is_err(), "the file is locked");
+            }
+            if leave {
+                writers.clear();
+            }
+            let begun = std::time::Instant::now();
+            assert!(store.get(&sid).await.unwrap().is_some());
+            // SQLite itself would wait for four seconds.
+            assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+        }
+        writes.rollback().await.unwrap();
+    });
+}
+
+#[test]
+fn a_file_is_created_unless_its_mode_forbids_it() {
+    session_testkit::run(async {
+        for (parameters, creates) in
+            [("", true), ("?mode=rwc", true), ("?mode=rw", false), ("?mode=ro", false)]
+        {
+            let folder = TempDir::new();
+            let store = SqliteStore::open(&format!("{}{parameters}", folder.url())).unwrap();
+            assert_eq!(store.length().await.is_ok(), creates, "{parameters}");
+        }
+        assert!(shown(&SqliteStore::open("sqlite:").unwrap_err()).contains("is empty"));
+    });
+}
+
 #[test]
 fn a_file_that_is_replaced_is_noticed() {
     session_testkit::run(async {
