@@ -116,13 +116,13 @@ pub(crate) fn count(workspace: &Workspace) -> Result<()> {
     };
     let mut tasks: Vec<Task> =
         build(&[], &[])?.into_iter().map(|program| program.task(&["--list"])).collect();
-    tasks.push(examples(&["--doc", "--", "--list"]));
+    tasks.push(examples(&["--", "--list"]));
     let counted: Listed = tasks.into_iter().map(count).collect::<Result<_>>()?;
     counted.write(workspace)
 }
 
 fn examples(arguments: &[&str]) -> Task {
-    Task { name: EXAMPLES.into(), command: cargo(arguments, &[]), fewest: None }
+    Task { name: EXAMPLES.into(), command: cargo(&["--doc"], arguments), fewest: None }
 }
 
 /// All of the workspace, several programs at a time: those that take longest first, and the examples of the documentation last.
@@ -139,7 +139,7 @@ fn every_program(
     });
     let mut tasks: Vec<Task> = programs.into_iter().map(|program| program.task(arguments)).collect();
     if targets.is_empty() {
-        tasks.push(examples(&["--doc"]));
+        tasks.push(examples(&[]));
     }
     for task in &mut tasks {
         task.command.envs(environment.iter().cloned()).env("CARGO_TERM_COLOR", "never");
