@@ -19,7 +19,7 @@ use std::{
 
 use common::{mysql_url, new_name, postgres_url, record};
 use futures_util::future::{Either, join_all, select};
-use session_core::{AdminStore, Expect, Sid, Store};
+use session_core::{AdminStore, Expect, Set, Sid, Store, Touched};
 use store_sqlx::{
     MySqlStore, PostgresStore,
     sqlx::{
@@ -35,6 +35,7 @@ fn main() -> ExitCode {
             postgres_comes_back_when_a_host_goes_silent,
             postgres_notices_a_silent_connection_before_it_is_used,
             postgres_reads_again_where_a_connection_broke,
+            postgres_is_asked_once_a_call,
             postgres_makes_all_who_come_at_the_start_wait_for_one_attempt,
             postgres_gives_up_a_pool_of_the_applications_own_that_goes_silent,
             postgres_serves_others_while_one_session_is_locked;
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
             mysql_comes_back_when_a_host_goes_silent,
             mysql_notices_a_silent_connection_before_it_is_used,
             mysql_reads_again_where_a_connection_broke,
+            mysql_is_asked_once_a_call,
             mysql_makes_all_who_come_at_the_start_wait_for_one_attempt,
             mysql_gives_up_a_pool_of_the_applications_own_that_goes_silent,
             mysql_serves_others_while_one_session_is_locked,
@@ -93,6 +95,27 @@ async fn a_silent_connection_is_noticed(store: impl AdminStore, network: Network
     network.goes_silent();
     for _ in 0..3 {
         assert!(store.get(&sid).await.unwrap().is_some());
+    }
+}
+
+/// And nothing beside it: neither whether the connection is still there, nor for a statement that is known.
+async fn a_call_is_one_question(store: impl AdminStore, network: Network) {
+    let sid = put_patiently(&store, &record("")).await;
+    // Each statement once, which prepares it; and one connection does for one after the other.
+    for round in 0..3 {
+        let held = store.get(&sid).await.unwrap().unwrap();
+        let next = record(&format!("\"n\":{round}"));
+        let before = network.asked();
+        let expect = Expect::Version(held.version);
+        let Set::Written(version) = store.set(&sid, &next, &expect).await.unwrap() else {
+            panic!("nobody else writes")
+        };
+        let expect = Expect::Version(version);
+        assert_eq!(store.touch(&sid, &next.cookie, &expect).await.unwrap(), Touched::Moved);
+        assert!(store.get(&sid).await.unwrap().is_some());
+        assert!(store.get(&Sid::random()).await.unwrap().is_none());
+        let asked = network.asked() - before;
+        assert!(round == 0 || asked == 4, "{asked} questions for four calls");
     }
 }
 
@@ -205,6 +228,22 @@ fn postgres_reads_again_where_a_connection_broke(url: String) {
         let network = Network::new();
         let store = postgres(&network.before(&url).await).timeout(PATIENT);
         a_connection_that_broke_is_no_error_of_a_read(store, network).await;
+    });
+}
+
+fn postgres_is_asked_once_a_call(url: String) {
+    session_testkit::run(async {
+        let network = Network::new();
+        let store = postgres(&network.before(&url).await).timeout(PATIENT);
+        a_call_is_one_question(store, network).await;
+    });
+}
+
+fn mysql_is_asked_once_a_call(url: String) {
+    session_testkit::run(async {
+        let network = Network::new();
+        let store = mysql(&network.before(&url).await).timeout(PATIENT);
+        a_call_is_one_question(store, network).await;
     });
 }
 

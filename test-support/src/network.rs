@@ -27,6 +27,8 @@ struct State {
     /// Where new connections lead.
     port: AtomicU16,
     connections: AtomicUsize,
+    /// Pieces from the client.
+    asked: AtomicUsize,
     /// Connections from before this grew are silent.
     failures: AtomicUsize,
     /// New ones are so from the beginning.
@@ -64,6 +66,11 @@ impl Network {
             }
         });
         url.replacen(&format!(":{port}"), &format!(":{ours}"), 1)
+    }
+
+    /// How often a client has said something so far: what it writes together comes as one piece, if it is no large one.
+    pub fn asked(&self) -> usize {
+        self.0.asked.load(Ordering::SeqCst)
     }
 
     /// New connections lead to another server. Those that are there stay.
@@ -156,6 +163,9 @@ impl Network {
         while let Ok(length @ 1..) = from.read(&mut piece).await {
             if state.failures.load(Ordering::SeqCst) != born {
                 std::future::pending::<()>().await;
+            }
+            if !answers {
+                state.asked.fetch_add(1, Ordering::SeqCst);
             }
             if answers && state.loses_an_answer.swap(false, Ordering::SeqCst) {
                 return;
