@@ -10,7 +10,7 @@ use std::sync::{
 };
 
 use common::{App, Trouble, add, apps, done, polled};
-use session_core::{Error, Exchange, Options, SessionHandle, Sid};
+use session_core::{Error, Exchange, Expect, Options, Record, SessionHandle, Sid, Store};
 
 /// A store with a stranger's session, and an application whose ids are these, and then the stranger's for ever.
 fn app_beside_a_stranger(ids: &'static [&'static str]) -> (App, Sid) {
@@ -207,4 +207,24 @@ fn no_id_is_made_for_who_comes_with_a_session() {
     let sid = app.log_in();
     assert_eq!(app.request(&sid).1.id(), sid);
     assert_eq!(made.load(Ordering::SeqCst), 1);
+}
+
+/// It was overtaken, and by the time that it looks again somebody has ended the session, and somebody else has its id.
+#[test]
+fn a_logout_that_finds_nothing_leaves_who_comes_later() {
+    let (app, _exchange, session) = logs_out_after_a_first_write_whose_answer_was_lost();
+    let sid = Sid::from("mine");
+    app.is_overtaken(&sid, 1);
+    let mut logout = Box::pin(session.destroy());
+    while app.store.overtaken.lock().unwrap().as_ref().unwrap().times == 0 {
+        assert!(polled(1, &mut logout).is_none());
+    }
+    // The conflict, its answer, and the look begins.
+    assert!(polled(2, &mut logout).is_none());
+    done(app.store.memory.destroy(&sid, &Expect::Anything)).unwrap();
+    assert!(polled(1, &mut logout).is_none());
+    let stranger = Record::parse(r#"{"cookie":{},"stranger":1}"#).unwrap();
+    done(app.store.memory.set(&sid, &stranger, &Expect::Anything)).unwrap();
+    assert!(matches!(done(logout), Err(Error::Gone)));
+    assert_eq!(app.held(&sid).unwrap().data.get("stranger"), Some("1"));
 }

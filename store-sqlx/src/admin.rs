@@ -104,6 +104,9 @@ impl<D: Dialect> SqlStore<D> {
             after.clone_from(last);
             let removed = sweep.remove(&keys, |length| sql.remove.of(length));
             self.within(PIECE, removed).await?;
+            if keys.len() < usize::try_from(IDS).unwrap_or_default() {
+                break;
+            }
         }
         // What has no place in any order, and what was added meanwhile.
         let clear = lent!(on: D::Db => execute::<D>(on, &sql.clear, &Values::default()).await);
@@ -112,11 +115,13 @@ impl<D: Dialect> SqlStore<D> {
 
     pub(crate) async fn prune(&self) -> Result<u64, StoreError> {
         self.within(PIECE, self.ready()).await?;
-        match self.sweep(self.settings.now()).prune().await {
-            // A table that is made anew holds nothing.
-            Err(failure) if self.is_gone(&failure) => self.within(PIECE, self.ready()).await.map(|()| 0),
-            pruned => pruned.map_err(|failure| self.dialect.explained(failure).of(D::STORE)),
+        let sweep = self.sweep(self.settings.now());
+        let mut pruned = sweep.prune().await;
+        if pruned.as_ref().is_err_and(|failure| self.is_gone(failure)) {
+            self.within(PIECE, self.ready()).await?;
+            pruned = sweep.prune().await;
         }
+        pruned.map_err(|failure| self.dialect.explained(failure).of(D::STORE))
     }
 
     /// By whoever writes when it is due, in a task of its own.
@@ -227,8 +232,8 @@ impl<D: Dialect> Sweep<D> {
         F: Future<Output = Result<T, Failure>>,
     {
         let sent = async {
-            let _turn = turn(&*self.dialect, does).await;
-            again::<D, _, _>(&self.connections, send).await
+            let turn = turn(&*self.dialect, does).await;
+            again::<D, _, _>(&self.connections, &turn, send).await
         };
         tokio::time::timeout(PIECE, sent).await.unwrap_or_else(|_| {
             self.connections.are_doubtful();

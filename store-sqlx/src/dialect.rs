@@ -1,10 +1,11 @@
 //! What a database has of its own: its statements, its types and its errors. Each of the three is one file; all else is the
 //! same for them.
 
-use std::{borrow::Cow, future::Future};
+use std::{borrow::Cow, future::Future, sync::Arc};
 
 use session_core::{Expect, StoreError, Stored, Version};
 use sqlx::{Database, error::BoxDynError};
+use tokio::sync::Semaphore;
 
 use crate::{
     error::Failure,
@@ -81,7 +82,7 @@ pub(crate) trait Dialect: Send + Sync + 'static {
     fn explained(&self, failure: Failure) -> Failure;
 
     /// Writers that would only wait for one another: one at a time, in order.
-    fn turns(&self) -> Option<&tokio::sync::Semaphore> {
+    fn turns(&self) -> Option<&Arc<Semaphore>> {
         None
     }
 }

@@ -9,7 +9,7 @@ use std::{
 use deadpool::managed::{Manager, Metrics, Object, PoolError, QueueMode, RecycleError, RecycleResult};
 use sqlx::{ConnectOptions, Connection, Pool, pool::PoolConnection};
 
-use crate::{error::Failure, run::Run, sql::Statement};
+use crate::{error::Failure, run::Run, sql::Statement, store::Turn};
 
 /// A pool of the application's, or one of the store's own.
 ///
@@ -52,7 +52,7 @@ impl<DB: Run> Connections<DB> {
                 })?)
             }
         };
-        Ok(Lent(Some(held)))
+        Ok(Lent { held: Some(held), turn: None })
     }
 
     /// A call had no answer in time. Whoever has not been heard since is asked before it is lent again.
@@ -230,9 +230,13 @@ impl FileId {
 
 /// A connection for one call, which hands it back when it has [ended](Self::ended). Dropped before (the client went away, the
 /// time was up), it is closed: it may be half-way through an answer, its host may be gone, its statement may wait for a lock.
-/// Another one can then be opened in its place, so that nobody else waits for it. Not so that of a database in memory, which
-/// would go with it, nor one of SQLite's from the application's pool.
-pub(crate) struct Lent<DB: Run>(Option<Held<DB>>);
+/// Another one can then be opened in its place, so that nobody else waits for it. Not so SQLite's: no network is between, it goes on
+/// with what it was told, and keeps its place and its turn until that is done. (A database in memory would go with it.)
+pub(crate) struct Lent<DB: Run> {
+    /// Until it is handed back.
+    held: Option<Held<DB>>,
+    turn: Turn,
+}
 
 enum Held<DB: Run> {
     Shared(PoolConnection<DB>),
@@ -256,8 +260,14 @@ macro_rules! lent {
 pub(crate) use lent;
 
 impl<DB: Run> Lent<DB> {
+    /// Which lasts for as long as the database is at work.
+    pub(crate) fn for_turn(mut self, turn: &Turn) -> Self {
+        self.turn.clone_from(turn);
+        self
+    }
+
     pub(crate) fn connection(&mut self) -> Result<&mut DB::Connection, Failure> {
-        match &mut self.0 {
+        match &mut self.held {
             Some(Held::Shared(connection)) => Ok(connection),
             Some(Held::Own(kept)) => Ok(&mut kept.connection),
             None => Err(sqlx::Error::PoolClosed.into()),
@@ -267,10 +277,16 @@ impl<DB: Run> Lent<DB> {
     /// The call has come to its end, with this answer.
     pub(crate) fn ended<T>(mut self, answer: Result<T, Failure>) -> Result<T, Failure> {
         if answer.as_ref().is_err_and(Failure::ends_connection::<DB>) {
+            if let Some(Held::Own(kept)) = &self.held
+                && let Some(pool) = Object::pool(kept)
+            {
+                // The others lead to the same server.
+                note(&pool.manager().silence);
+            }
             self.close();
             return answer;
         }
-        match self.0.take() {
+        match self.held.take() {
             Some(Held::Shared(connection)) => give_back(connection),
             Some(Held::Own(kept)) if !kept.is_lasting && Object::metrics(&kept).age() > LONGEST_LIFE => {
                 say_farewell(Object::take(kept));
@@ -282,7 +298,7 @@ impl<DB: Run> Lent<DB> {
     }
 
     fn close(&mut self) {
-        match self.0.take() {
+        match self.held.take() {
             Some(Held::Shared(connection)) => drop(connection.detach()),
             Some(Held::Own(kept)) => drop(Object::take(kept)),
             None => {}
@@ -292,13 +308,19 @@ impl<DB: Run> Lent<DB> {
 
 impl<DB: Run> Drop for Lent<DB> {
     fn drop(&mut self) {
-        let is_to_close = match &self.0 {
-            Some(Held::Own(kept)) => !kept.is_lasting,
-            Some(Held::Shared(_)) => DB::IS_REMOTE,
-            None => false,
-        };
-        if is_to_close {
-            self.close();
+        if DB::IS_REMOTE {
+            return self.close();
+        }
+        let (Some(held), turn) = (self.held.take(), self.turn.take()) else { return };
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move {
+                let mut lent = Self { held: Some(held), turn };
+                let answer = match lent.connection() {
+                    Ok(connection) => connection.ping().await.map_err(Failure::from),
+                    Err(failure) => Err(failure),
+                };
+                _ = lent.ended(answer);
+            });
         }
     }
 }

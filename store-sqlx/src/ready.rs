@@ -2,109 +2,161 @@
 
 use std::{
     future::Future,
-    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    io,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
-use tokio::sync::Mutex;
+use futures_util::{
+    FutureExt,
+    future::{BoxFuture, Shared},
+};
 
 use crate::error::Failure;
 
-/// A table that is there, a connection that is as it must be. Whoever waits while another one sees to it shares that one's
-/// failure: with a database that is down nobody waits for more than one attempt.
+/// A table that is there, a connection that is as it must be. Whoever comes while it is seen to shares the attempt and its
+/// failure. It is a task of its own, and goes on when all who wait for it have left.
 #[derive(Default)]
-pub(crate) struct Ready {
-    done: AtomicBool,
-    failures: AtomicU64,
-    last: Mutex<Option<Failure>>,
+pub(crate) struct Ready(Arc<State>);
+
+#[derive(Default)]
+struct State {
+    is_done: AtomicBool,
+    /// While it goes on.
+    attempt: Mutex<Option<Attempt>>,
 }
+
+type Attempt = Shared<BoxFuture<'static, Result<(), Failure>>>;
 
 impl Ready {
     pub(crate) async fn ensure(
         &self,
-        attempt: impl Future<Output = Result<(), Failure>>,
+        attempt: impl Future<Output = Result<(), Failure>> + Send + 'static,
     ) -> Result<(), Failure> {
-        if self.done.load(Ordering::Acquire) {
+        if self.0.is_done.load(Ordering::Acquire) {
             return Ok(());
         }
-        let before = self.failures.load(Ordering::Acquire);
-        let mut last = self.last.lock().await;
-        if self.done.load(Ordering::Acquire) {
-            return Ok(());
-        }
-        if self.failures.load(Ordering::Acquire) != before
-            && let Some(failure) = &*last
-        {
-            return Err(failure.clone());
-        }
-        // Dropped here, it counts for nothing, and the next one tries.
-        match attempt.await {
-            Ok(()) => self.done.store(true, Ordering::Release),
-            Err(failure) => {
-                *last = Some(failure.clone());
-                self.failures.fetch_add(1, Ordering::Release);
-                return Err(failure);
+        let attempt = {
+            let mut going_on = self.0.attempt();
+            // Since it was looked at.
+            if self.0.is_done.load(Ordering::Acquire) {
+                return Ok(());
             }
-        }
-        Ok(())
+            going_on.get_or_insert_with(|| self.0.begin(attempt)).clone()
+        };
+        attempt.await
     }
 
     /// It turns out that it has to be done again.
     pub(crate) fn undo(&self) {
-        self.done.store(false, Ordering::Release);
+        self.0.is_done.store(false, Ordering::Release);
+    }
+}
+
+impl State {
+    fn begin(
+        self: &Arc<Self>,
+        attempt: impl Future<Output = Result<(), Failure>> + Send + 'static,
+    ) -> Attempt {
+        let [state, of_waiters] = [(); 2].map(|()| Arc::clone(self));
+        let task = tokio::spawn(async move {
+            let ended = attempt.await;
+            state.end(ended.is_ok());
+            ended
+        });
+        let ended = move |ended: Result<_, _>| {
+            ended.unwrap_or_else(|_| {
+                // Its runtime has ended, or it panicked: the next one begins another.
+                of_waiters.end(false);
+                Err(sqlx::Error::Io(io::ErrorKind::Interrupted.into()).into())
+            })
+        };
+        task.map(ended).boxed().shared()
+    }
+
+    fn end(&self, is_done: bool) {
+        let mut attempt = self.attempt();
+        self.is_done.store(is_done, Ordering::Release);
+        *attempt = None;
+    }
+
+    /// Nothing in it panics half-way.
+    fn attempt(&self) -> MutexGuard<'_, Option<Attempt>> {
+        self.attempt.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::{cell::Cell, time::Duration};
+    use std::{sync::atomic::AtomicUsize, time::Duration};
 
     use futures_util::future::join_all;
-    use tokio::time::{sleep, timeout};
+    use tokio::time::{Instant, sleep, timeout};
 
     use super::*;
 
     const ATTEMPT: Duration = Duration::from_secs(3);
 
-    fn failed() -> Failure {
-        Failure::Late(ATTEMPT)
+    /// Counted, and that takes a while.
+    fn attempts(
+        answer: Result<(), Failure>,
+    ) -> (Arc<AtomicUsize>, impl Fn() -> BoxFuture<'static, Result<(), Failure>>) {
+        let count = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&count);
+        let attempt = move || {
+            let (counted, answer) = (Arc::clone(&counted), answer.clone());
+            async move {
+                counted.fetch_add(1, Ordering::SeqCst);
+                sleep(ATTEMPT).await;
+                answer
+            }
+            .boxed()
+        };
+        (count, attempt)
     }
 
     #[tokio::test(start_paused = true)]
     async fn who_waits_shares_the_failure_and_who_comes_later_tries_again() {
-        let (ready, attempts) = (Ready::default(), Cell::new(0));
-        let attempt = || async {
-            attempts.set(attempts.get() + 1);
-            sleep(ATTEMPT).await;
-            Err(failed())
-        };
-        let begun = tokio::time::Instant::now();
+        let ready = Ready::default();
+        let (count, attempt) = attempts(Err(Failure::Late(ATTEMPT)));
+        let begun = Instant::now();
         let all = join_all((0..30).map(|_| ready.ensure(attempt()))).await;
         assert!(all.iter().all(Result::is_err));
-        assert_eq!((attempts.get(), begun.elapsed()), (1, ATTEMPT));
+        assert_eq!((count.load(Ordering::SeqCst), begun.elapsed()), (1, ATTEMPT));
         assert!(ready.ensure(attempt()).await.is_err());
-        assert_eq!(attempts.get(), 2);
+        assert_eq!(count.load(Ordering::SeqCst), 2);
     }
 
     #[tokio::test(start_paused = true)]
     async fn it_is_done_once_unless_it_is_undone() {
-        let (ready, attempts) = (Ready::default(), Cell::new(0));
-        let attempt = || async {
-            sleep(ATTEMPT).await;
-            attempts.set(attempts.get() + 1);
-            Ok(())
-        };
-        assert!(join_all((0..30).map(|_| ready.ensure(attempt()))).await.iter().all(Result::is_ok));
-        assert_eq!(attempts.get(), 1);
-        ready.undo();
-        assert!(ready.ensure(attempt()).await.is_ok());
-        assert_eq!(attempts.get(), 2);
+        let ready = Ready::default();
+        let (count, attempt) = attempts(Ok(()));
+        for times in [1, 2] {
+            for _ in 0..2 {
+                let all = join_all((0..30).map(|_| ready.ensure(attempt()))).await;
+                assert!(all.iter().all(Result::is_ok));
+                assert_eq!(count.load(Ordering::SeqCst), times);
+            }
+            ready.undo();
+        }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_attempt_that_is_given_up_fails_nobody_else() {
+    async fn an_attempt_goes_on_when_who_began_it_has_left() {
         let ready = Ready::default();
-        let hangs = timeout(ATTEMPT, ready.ensure(std::future::pending()));
-        let (given_up, done) = tokio::join!(hangs, ready.ensure(async { Ok(()) }));
-        assert!(given_up.is_err() && done.is_ok());
+        let (count, attempt) = attempts(Ok(()));
+        assert!(timeout(ATTEMPT / 2, ready.ensure(attempt())).await.is_err());
+        // This one has less time than an attempt takes.
+        assert!(timeout(ATTEMPT * 2 / 3, ready.ensure(attempt())).await.unwrap().is_ok());
+        assert_eq!(count.load(Ordering::SeqCst), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_attempt_that_panics_is_a_failure_and_not_the_last() {
+        let ready = Ready::default();
+        assert!(ready.ensure(async { panic!("of the test") }).await.is_err());
+        assert!(ready.ensure(async { Ok(()) }).await.is_ok());
     }
 }

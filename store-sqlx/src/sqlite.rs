@@ -127,7 +127,7 @@ pub(crate) struct Table {
     is_indexed: bool,
     sql: Sql,
     /// Who waits for another writer in SQLite itself looks again and again, and may be overtaken each time.
-    turns: Semaphore,
+    turns: Arc<Semaphore>,
 }
 
 impl SqliteStore {
@@ -163,7 +163,10 @@ impl SqliteStore {
             let parameters = url.split_once('?').map_or("", |(_, parameters)| parameters).split('&');
             let mode = parameters.filter_map(|parameter| parameter.strip_prefix("mode=")).next_back();
             let options = if mode.is_none() { options.create_if_missing(true) } else { options };
-            let options = options.synchronous(SqliteSynchronous::Normal);
+            // Wherever the process goes later.
+            let file =
+                if file.starts_with("file:") { file } else { std::path::absolute(&file).unwrap_or(file) };
+            let options = options.filename(&file).synchronous(SqliteSynchronous::Normal);
             // To whom only reads the log is as it is.
             let options =
                 if mode == Some("ro") { options } else { options.journal_mode(SqliteJournalMode::Wal) };
@@ -252,7 +255,7 @@ impl Table {
             ("held", columns.held),
             ("past", columns.past),
         ];
-        let (sql, turns) = (TEMPLATES.fill(&names, STYLE), Semaphore::new(1));
+        let (sql, turns) = (TEMPLATES.fill(&names, STYLE), Arc::new(Semaphore::new(1)));
         Self { kind, name, is_indexed: columns.is_indexed, sql, turns }
     }
 }
@@ -351,7 +354,7 @@ impl Dialect for Table {
         failure
     }
 
-    fn turns(&self) -> Option<&Semaphore> {
+    fn turns(&self) -> Option<&Arc<Semaphore>> {
         Some(&self.turns)
     }
 }

@@ -9,7 +9,7 @@ use std::{
 
 use session_core::{Cookie, Destroyed, Expect, Record, Set, Sid, StoreError, Stored, Touched};
 use sqlx::Database;
-use tokio::sync::SemaphorePermit;
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::{
     dialect::{Connection, Dialect, Row},
@@ -22,7 +22,7 @@ use crate::{
     time::Millis,
 };
 
-const ATTEMPTS: usize = 10;
+const ATTEMPTS: u64 = 10;
 
 pub(crate) struct SqlStore<D: Dialect> {
     pub(crate) connections: Connections<D::Db>,
@@ -64,11 +64,11 @@ impl<D: Dialect> SqlStore<D> {
     {
         self.ready().await?;
         // Before there is a connection: whoever waits for a turn keeps none from those who read.
-        let _turn = turn(&*self.dialect, does).await;
-        match again::<D, _, _>(&self.connections, &mut send).await {
+        let turn = turn(&*self.dialect, does).await;
+        match again::<D, _, _>(&self.connections, &turn, &mut send).await {
             Err(failure) if self.is_gone(&failure) => {
                 self.ready().await?;
-                again::<D, _, _>(&self.connections, &mut send).await
+                again::<D, _, _>(&self.connections, &turn, &mut send).await
             }
             answer => answer,
         }
@@ -99,15 +99,16 @@ impl<D: Dialect> SqlStore<D> {
         if !self.dialect.is_to_prepare() {
             return Ok(());
         }
+        let (connections, dialect) = (self.connections.clone(), Arc::clone(&self.dialect));
         // Others wait for it: whoever has more time than a request does not take it from them.
         let limit = self.settings.timeout;
-        self.ready
-            .ensure(async {
-                let prepare =
-                    again::<D, _, _>(&self.connections, lent!(on: D::Db => self.dialect.prepare(on).await));
-                tokio::time::timeout(limit, prepare).await.unwrap_or(Err(Failure::Late(limit)))
-            })
-            .await
+        let attempt = async move {
+            let (dialect, turn) = (&*dialect, None);
+            let prepare =
+                again::<D, _, _>(&connections, &turn, lent!(on: D::Db => dialect.prepare(on).await));
+            tokio::time::timeout(limit, prepare).await.unwrap_or(Err(Failure::Late(limit)))
+        };
+        self.ready.ensure(attempt).await
     }
 
     fn until(&self, cookie: &Cookie, now: Millis) -> Option<Millis> {
@@ -236,18 +237,21 @@ pub(crate) enum Does {
     Write,
 }
 
-/// Until it is dropped no other writer of this store writes, where the database lets one write at a time.
-pub(crate) async fn turn<D: Dialect>(dialect: &D, does: Does) -> Option<SemaphorePermit<'_>> {
+/// Until the last is dropped no other writer of this store writes, where the database lets one write at a time.
+pub(crate) type Turn = Option<Arc<OwnedSemaphorePermit>>;
+
+pub(crate) async fn turn<D: Dialect>(dialect: &D, does: Does) -> Turn {
     match does {
         Does::Read => None,
         // It is never closed.
-        Does::Write => dialect.turns()?.acquire().await.ok(),
+        Does::Write => Arc::clone(dialect.turns()?).acquire_owned().await.ok().map(Arc::new),
     }
 }
 
 /// As long as it takes, and again when the database made it give way.
 pub(crate) async fn again<D: Dialect, T, F>(
     connections: &Connections<D::Db>,
+    turn: &Turn,
     mut send: impl FnMut(Lent<D::Db>) -> F,
 ) -> Result<T, Failure>
 where
@@ -256,11 +260,15 @@ where
     let mut attempts = 1;
     loop {
         let answer = match connections.lend().await {
-            Ok(lent) => send(lent).await,
+            Ok(lent) => send(lent.for_turn(turn)).await,
             Err(failure) => Err(failure),
         };
         match answer {
-            Err(failure) if attempts < ATTEMPTS && D::gave_way(&failure) => attempts += 1,
+            Err(failure) if attempts < ATTEMPTS && D::gave_way(&failure) => {
+                // Whoever made it give way may take a while.
+                tokio::time::sleep(Duration::from_millis(attempts)).await;
+                attempts += 1;
+            }
             answer => return answer,
         }
     }

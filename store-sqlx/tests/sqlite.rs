@@ -474,6 +474,28 @@ fn who_reads_does_not_wait_for_writers() {
     });
 }
 
+/// What somebody wanted to write who has left meanwhile may still be written, and not after what came later.
+#[test]
+fn who_leaves_keeps_the_turn_until_the_database_is_done() {
+    session_testkit::run(async {
+        let folder = TempDir::new();
+        let store = SqliteStore::open(&folder.url()).unwrap().timeout(Duration::from_secs(60));
+        let sid = put(&store, &record("")).await;
+        let other = in_folder(&folder);
+        for round in 0..5 {
+            let writes = other.begin_with("BEGIN IMMEDIATE").await.unwrap();
+            let [first, second] = [1, 2].map(|n| record(&format!("\"n\":{}", 10 * round + n)));
+            let leaves = store.set(&sid, &first, &Expect::Anything);
+            // SQLite looks again after a while, and that while grows.
+            assert!(tokio::time::timeout(Duration::from_millis(300), leaves).await.is_err());
+            writes.rollback().await.unwrap();
+            assert!(matches!(store.set(&sid, &second, &Expect::Anything).await.unwrap(), Set::Written(_)));
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            assert!(store.get(&sid).await.unwrap().unwrap().record == second);
+        }
+    });
+}
+
 #[test]
 fn a_file_is_created_unless_its_mode_forbids_it() {
     session_testkit::run(async {

@@ -43,7 +43,11 @@ impl Operation {
             }
             event => {
                 return match self.destroy_again(life, context, &event) {
-                    Ok(ask) => Step::Ask(ask),
+                    Ok(Some(ask)) => Step::Ask(ask),
+                    Ok(None) => {
+                        life.destroyed(false, context);
+                        self.destroy_leftovers(life)
+                    }
                     Err(error) => Step::Done(Err(error)),
                 };
             }
@@ -51,13 +55,22 @@ impl Operation {
         Step::Ask(self.ask_destroy_this(life, context, Why::Wanted))
     }
 
-    /// It has been looked at; or what was looked at has changed since, and is looked at again.
-    fn destroy_again(&mut self, life: &Life, context: &Context<'_>, event: &Event) -> Result<Ask, Error> {
-        if matches!(event, Event::Conflict) {
-            self.count_conflict()?;
-            return Ok(self.ask_get(life));
-        }
-        Ok(self.ask_destroy_this(life, context, Why::Wanted))
+    /// It has been looked at; or what was looked at has changed since, and is looked at again. `None`: nothing is there.
+    fn destroy_again(
+        &mut self,
+        life: &Life,
+        context: &Context<'_>,
+        event: &Event,
+    ) -> Result<Option<Ask>, Error> {
+        Ok(match event {
+            Event::Conflict => {
+                self.count_conflict()?;
+                Some(self.ask_get(life))
+            }
+            // Whoever gets the id of the application's making from now on is somebody else.
+            Event::Read if matches!(life.standing, Standing::Gone) => None,
+            _ => Some(self.ask_destroy_this(life, context, Why::Wanted)),
+        })
     }
 
     /// What earlier operations left behind is of this session too: a logout that says so has ended it as well.
@@ -92,7 +105,11 @@ impl Operation {
                 self.decide(life, context)
             }
             (End::Destroying, event) => match self.destroy_again(life, context, &event) {
-                Ok(ask) => Step::Ask(ask),
+                Ok(Some(ask)) => Step::Ask(ask),
+                Ok(None) => {
+                    life.destroyed(false, context);
+                    self.decide(life, context)
+                }
                 Err(error) => self.ended(life, context, Decision::NOTHING, Some(error)),
             },
             (End::Begin, _) => self.decide(life, context),
@@ -192,7 +209,8 @@ impl Operation {
             }
             (Write::Destroy, Event::Begin) => Step::Ask(self.ask_destroy_this(life, context, Why::Wanted)),
             (Write::Destroy, event) => match self.destroy_again(life, context, &event) {
-                Ok(ask) => Step::Ask(ask),
+                Ok(Some(ask)) => Step::Ask(ask),
+                Ok(None) => self.clean_up(decision, life, context),
                 Err(error) => self.ended(life, context, decision, Some(error)),
             },
         }
