@@ -228,3 +228,21 @@ fn a_logout_that_finds_nothing_leaves_who_comes_later() {
     assert!(matches!(done(logout), Err(Error::Gone)));
     assert_eq!(app.held(&sid).unwrap().data.get("stranger"), Some("1"));
 }
+
+#[test]
+fn a_logout_of_what_is_known_to_be_gone_leaves_who_comes_later() {
+    let (app, _) = app_beside_a_stranger(&["mine"]);
+    let (exchange, session) = app.ask(&[]);
+    session.insert("me", 1).unwrap();
+    done(exchange.end()).unwrap();
+    let sid = session.id();
+    let (exchange, session) = app.request(&sid);
+    done(app.store.memory.destroy(&sid, &Expect::Anything)).unwrap();
+    session.insert("me", 2).unwrap();
+    assert!(matches!(done(session.save()), Err(Error::Gone)));
+    let stranger = Record::parse(r#"{"cookie":{},"stranger":1}"#).unwrap();
+    done(app.store.memory.set(&sid, &stranger, &Expect::Anything)).unwrap();
+    assert!(matches!(done(session.destroy()), Err(Error::Gone)));
+    done(exchange.end()).unwrap();
+    assert_eq!(app.held(&sid).unwrap().data.get("stranger"), Some("1"));
+}

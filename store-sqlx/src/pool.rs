@@ -2,7 +2,7 @@
 
 use std::{
     path::PathBuf,
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -184,12 +184,16 @@ impl<DB: Run> Manager for Opener<DB> {
     }
 }
 
+fn lock(moment: &Mutex<Option<Instant>>) -> MutexGuard<'_, Option<Instant>> {
+    moment.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 fn note(moment: &Mutex<Option<Instant>>) {
-    *moment.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    *lock(moment) = Some(Instant::now());
 }
 
 fn is_since(moment: &Mutex<Option<Instant>>, heard: Instant) -> bool {
-    moment.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|at| heard <= at)
+    lock(moment).is_some_and(|at| heard <= at)
 }
 
 /// In a task of its own: some servers log who leaves without a word.
@@ -200,7 +204,7 @@ fn say_farewell<DB: Run>(old: Kept<DB>) {
 fn close_old<DB: Run>(pool: &deadpool::managed::Pool<Opener<DB>>) {
     let opener = pool.manager();
     {
-        let mut looked = opener.looked.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut looked = lock(&opener.looked);
         if looked.is_some_and(|at| at.elapsed() < LOOK) {
             return;
         }
@@ -230,8 +234,8 @@ impl FileId {
 
 /// A connection for one call, which hands it back when it has [ended](Self::ended). Dropped before (the client went away, the
 /// time was up), it is closed: it may be half-way through an answer, its host may be gone, its statement may wait for a lock.
-/// Another one can then be opened in its place, so that nobody else waits for it. Not so SQLite's: no network is between, it goes on
-/// with what it was told, and keeps its place and its turn until that is done. (A database in memory would go with it.)
+/// Another one can then be opened in its place, so that nobody else waits for it. Not so one that writes to SQLite: it goes on
+/// with what it was told, and keeps its turn until that is done. Nor that of a database in memory, which would go with it.
 pub(crate) struct Lent<DB: Run> {
     /// Until it is handed back.
     held: Option<Held<DB>>,
@@ -276,7 +280,10 @@ impl<DB: Run> Lent<DB> {
 
     /// The call has come to its end, with this answer.
     pub(crate) fn ended<T>(mut self, answer: Result<T, Failure>) -> Result<T, Failure> {
-        if answer.as_ref().is_err_and(Failure::ends_connection::<DB>) {
+        if let Err(failure) = &answer
+            && (failure.ends_connection::<DB>()
+                || (DB::is_read_only(failure.code()) && !self.is_newer_than_the_others()))
+        {
             if let Some(Held::Own(kept)) = &self.held
                 && let Some(pool) = Object::pool(kept)
             {
@@ -297,6 +304,13 @@ impl<DB: Run> Lent<DB> {
         answer
     }
 
+    /// It was opened after all that were there had to go: the server is what it says.
+    fn is_newer_than_the_others(&self) -> bool {
+        let Some(Held::Own(kept)) = &self.held else { return true };
+        let silence = Object::pool(kept).and_then(|pool| *lock(&pool.manager().silence));
+        silence.is_some_and(|at| at < Object::metrics(kept).created)
+    }
+
     fn close(&mut self) {
         match self.held.take() {
             Some(Held::Shared(connection)) => drop(connection.detach()),
@@ -308,7 +322,9 @@ impl<DB: Run> Lent<DB> {
 
 impl<DB: Run> Drop for Lent<DB> {
     fn drop(&mut self) {
-        if DB::IS_REMOTE {
+        let is_lasting = matches!(&self.held, Some(Held::Own(kept)) if kept.is_lasting);
+        let is_shared = matches!(&self.held, Some(Held::Shared(_)));
+        if DB::IS_REMOTE || (self.turn.is_none() && !is_lasting && !is_shared) {
             return self.close();
         }
         let (Some(held), turn) = (self.held.take(), self.turn.take()) else { return };

@@ -219,7 +219,7 @@ impl PostgresStore {
     /// profile, where only a handler has saved it, four fifths of one at least, of which the browser hears when the end of a
     /// request writes again). Default: `false`.
     ///
-    /// A touch then costs nothing, and answers [`Touched::Skipped`]. connect-pg-simple: `disableTouch`.
+    /// A touch then costs nothing, and answers [`Touched::Skipped`](session_core::Touched::Skipped). connect-pg-simple: `disableTouch`.
     #[must_use]
     pub fn disable_touch(mut self, disable: bool) -> Self {
         self.0.settings.disable_touch = disable;

@@ -7,12 +7,15 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use futures_util::{
     FutureExt,
     future::{BoxFuture, Shared},
 };
+
+use tokio::time::Instant;
 
 use crate::error::Failure;
 
@@ -24,29 +27,44 @@ pub(crate) struct Ready(Arc<State>);
 #[derive(Default)]
 struct State {
     is_done: AtomicBool,
-    /// While it goes on.
-    attempt: Mutex<Option<Attempt>>,
+    /// While it goes on, and since when.
+    attempt: Mutex<Option<(Attempt, Instant)>>,
 }
 
-type Attempt = Shared<BoxFuture<'static, Result<(), Failure>>>;
+type Attempt = Shared<BoxFuture<'static, Result<Result<(), Failure>, Lost>>>;
+
+/// Its runtime has ended, or it panicked.
+#[derive(Clone, Debug)]
+struct Lost;
 
 impl Ready {
-    pub(crate) async fn ensure(
-        &self,
-        attempt: impl Future<Output = Result<(), Failure>> + Send + 'static,
-    ) -> Result<(), Failure> {
-        if self.0.is_done.load(Ordering::Acquire) {
-            return Ok(());
-        }
-        let attempt = {
-            let mut going_on = self.0.attempt();
-            // Since it was looked at.
+    /// No attempt takes longer than the limit, unless nobody drives its runtime.
+    pub(crate) async fn ensure<F>(&self, limit: Duration, attempt: impl Fn() -> F) -> Result<(), Failure>
+    where
+        F: Future<Output = Result<(), Failure>> + Send + 'static,
+    {
+        for _ in 0..2 {
             if self.0.is_done.load(Ordering::Acquire) {
                 return Ok(());
             }
-            going_on.get_or_insert_with(|| self.0.begin(attempt)).clone()
-        };
-        attempt.await
+            let going_on = {
+                let mut slot = self.0.attempt();
+                // Since it was looked at.
+                if self.0.is_done.load(Ordering::Acquire) {
+                    return Ok(());
+                }
+                let (attempt, _) = match slot.take().filter(|(_, since)| since.elapsed() <= 2 * limit) {
+                    Some(going_on) => slot.insert(going_on),
+                    None => slot.insert((self.0.begin(attempt()), Instant::now())),
+                };
+                attempt.clone()
+            };
+            // That of another runtime, which has ended meanwhile, is begun again.
+            if let Ok(ended) = going_on.await {
+                return ended;
+            }
+        }
+        Err(sqlx::Error::Io(io::ErrorKind::Interrupted.into()).into())
     }
 
     /// It turns out that it has to be done again.
@@ -67,10 +85,9 @@ impl State {
             ended
         });
         let ended = move |ended: Result<_, _>| {
-            ended.unwrap_or_else(|_| {
-                // Its runtime has ended, or it panicked: the next one begins another.
+            ended.map_err(|_| {
                 of_waiters.end(false);
-                Err(sqlx::Error::Io(io::ErrorKind::Interrupted.into()).into())
+                Lost
             })
         };
         task.map(ended).boxed().shared()
@@ -83,17 +100,17 @@ impl State {
     }
 
     /// Nothing in it panics half-way.
-    fn attempt(&self) -> MutexGuard<'_, Option<Attempt>> {
+    fn attempt(&self) -> MutexGuard<'_, Option<(Attempt, Instant)>> {
         self.attempt.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::{sync::atomic::AtomicUsize, time::Duration};
+    use std::sync::atomic::AtomicUsize;
 
     use futures_util::future::join_all;
-    use tokio::time::{Instant, sleep, timeout};
+    use tokio::time::{sleep, timeout};
 
     use super::*;
 
@@ -122,10 +139,10 @@ mod tests {
         let ready = Ready::default();
         let (count, attempt) = attempts(Err(Failure::Late(ATTEMPT)));
         let begun = Instant::now();
-        let all = join_all((0..30).map(|_| ready.ensure(attempt()))).await;
+        let all = join_all((0..30).map(|_| ready.ensure(ATTEMPT, &attempt))).await;
         assert!(all.iter().all(Result::is_err));
         assert_eq!((count.load(Ordering::SeqCst), begun.elapsed()), (1, ATTEMPT));
-        assert!(ready.ensure(attempt()).await.is_err());
+        assert!(ready.ensure(ATTEMPT, &attempt).await.is_err());
         assert_eq!(count.load(Ordering::SeqCst), 2);
     }
 
@@ -135,7 +152,7 @@ mod tests {
         let (count, attempt) = attempts(Ok(()));
         for times in [1, 2] {
             for _ in 0..2 {
-                let all = join_all((0..30).map(|_| ready.ensure(attempt()))).await;
+                let all = join_all((0..30).map(|_| ready.ensure(ATTEMPT, &attempt))).await;
                 assert!(all.iter().all(Result::is_ok));
                 assert_eq!(count.load(Ordering::SeqCst), times);
             }
@@ -147,16 +164,37 @@ mod tests {
     async fn an_attempt_goes_on_when_who_began_it_has_left() {
         let ready = Ready::default();
         let (count, attempt) = attempts(Ok(()));
-        assert!(timeout(ATTEMPT / 2, ready.ensure(attempt())).await.is_err());
+        assert!(timeout(ATTEMPT / 2, ready.ensure(ATTEMPT, &attempt)).await.is_err());
         // This one has less time than an attempt takes.
-        assert!(timeout(ATTEMPT * 2 / 3, ready.ensure(attempt())).await.unwrap().is_ok());
+        assert!(timeout(ATTEMPT * 2 / 3, ready.ensure(ATTEMPT, &attempt)).await.unwrap().is_ok());
         assert_eq!(count.load(Ordering::SeqCst), 1);
     }
 
     #[tokio::test(start_paused = true)]
     async fn an_attempt_that_panics_is_a_failure_and_not_the_last() {
         let ready = Ready::default();
-        assert!(ready.ensure(async { panic!("of the test") }).await.is_err());
-        assert!(ready.ensure(async { Ok(()) }).await.is_ok());
+        assert!(ready.ensure(ATTEMPT, || async { panic!("of the test") }).await.is_err());
+        assert!(ready.ensure(ATTEMPT, || async { Ok(()) }).await.is_ok());
+    }
+
+    /// As of tests, each with a runtime of its own.
+    #[test]
+    fn an_attempt_whose_runtime_has_ended_is_begun_again() {
+        let ready = Ready::default();
+        let runtime = || tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let hangs = || std::future::pending::<Result<(), Failure>>();
+        runtime().block_on(async {
+            _ = timeout(Duration::from_millis(1), ready.ensure(ATTEMPT, hangs)).await;
+        });
+        assert!(runtime().block_on(ready.ensure(ATTEMPT, || async { Ok(()) })).is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_attempt_that_nobody_drives_holds_up_nobody_for_ever() {
+        let ready = Ready::default();
+        let hangs = || std::future::pending::<Result<(), Failure>>();
+        assert!(timeout(ATTEMPT, ready.ensure(ATTEMPT, hangs)).await.is_err());
+        sleep(2 * ATTEMPT).await;
+        assert!(ready.ensure(ATTEMPT, || async { Ok(()) }).await.is_ok());
     }
 }

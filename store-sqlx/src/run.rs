@@ -11,8 +11,11 @@ pub(crate) trait Run: Database {
     /// There is a network between, or another process.
     const IS_REMOTE: bool;
 
-    /// The connection is of no more use after this error: the server closes it, or does not write any more.
+    /// The server closes the connection after this error.
     fn is_last_word(code: &str) -> bool;
+
+    /// It does not write: a primary may have become a replica, and another server have its address.
+    fn is_read_only(code: &str) -> bool;
 
     /// The first row, if there is one.
     fn fetch<'a>(
@@ -40,13 +43,18 @@ pub(crate) trait Run: Database {
 }
 
 macro_rules! run {
-    ($database:ty, $is_remote:literal, $last_words:expr) => {
+    ($database:ty, $is_remote:literal, $last_words:expr, $read_only:expr) => {
         impl Run for $database {
             const IS_REMOTE: bool = $is_remote;
 
             fn is_last_word(code: &str) -> bool {
                 let last_words: &[&str] = &$last_words;
                 last_words.contains(&code)
+            }
+
+            fn is_read_only(code: &str) -> bool {
+                let read_only: &[&str] = &$read_only;
+                read_only.contains(&code)
             }
 
             fn fetch<'a>(
@@ -87,13 +95,11 @@ macro_rules! run {
     };
 }
 
-// A shutdown; the connection was killed, or was idle for too long; and what no longer writes: a primary may have become a
-// replica, and another server have its address.
+// A shutdown; the connection was killed, or was idle for too long.
 #[cfg(feature = "mysql")]
-run!(sqlx::MySql, true, ["1053", "1927", "4031", "1290", "1792", "1836"]);
-// A shutdown, a crash, a server that starts, a database that is no more, a connection that was idle for too long; and what no
-// longer writes, likewise.
+run!(sqlx::MySql, true, ["1053", "1927", "4031"], ["1290", "1792", "1836"]);
+// A shutdown, a crash, a server that starts, a database that is no more, a connection that was idle for too long.
 #[cfg(feature = "postgres")]
-run!(sqlx::Postgres, true, ["57P01", "57P02", "57P03", "57P04", "57P05", "25006"]);
+run!(sqlx::Postgres, true, ["57P01", "57P02", "57P03", "57P04", "57P05"], ["25006"]);
 #[cfg(feature = "sqlite")]
-run!(sqlx::Sqlite, false, []);
+run!(sqlx::Sqlite, false, [], []);

@@ -164,8 +164,8 @@ impl SqliteStore {
             let mode = parameters.filter_map(|parameter| parameter.strip_prefix("mode=")).next_back();
             let options = if mode.is_none() { options.create_if_missing(true) } else { options };
             // Wherever the process goes later.
-            let file =
-                if file.starts_with("file:") { file } else { std::path::absolute(&file).unwrap_or(file) };
+            let is_uri = file.to_str().is_none_or(|name| name.starts_with("file:"));
+            let file = if is_uri { file } else { std::path::absolute(&file).unwrap_or(file) };
             let options = options.filename(&file).synchronous(SqliteSynchronous::Normal);
             // To whom only reads the log is as it is.
             let options =

@@ -99,16 +99,18 @@ impl<D: Dialect> SqlStore<D> {
         if !self.dialect.is_to_prepare() {
             return Ok(());
         }
-        let (connections, dialect) = (self.connections.clone(), Arc::clone(&self.dialect));
         // Others wait for it: whoever has more time than a request does not take it from them.
         let limit = self.settings.timeout;
-        let attempt = async move {
-            let (dialect, turn) = (&*dialect, None);
-            let prepare =
-                again::<D, _, _>(&connections, &turn, lent!(on: D::Db => dialect.prepare(on).await));
-            tokio::time::timeout(limit, prepare).await.unwrap_or(Err(Failure::Late(limit)))
+        let attempt = || {
+            let (connections, dialect) = (self.connections.clone(), Arc::clone(&self.dialect));
+            async move {
+                let (dialect, turn) = (&*dialect, None);
+                let prepare = lent!(on: D::Db => dialect.prepare(on).await);
+                let prepare = again::<D, _, _>(&connections, &turn, prepare);
+                tokio::time::timeout(limit, prepare).await.unwrap_or(Err(Failure::Late(limit)))
+            }
         };
-        self.ready.ensure(attempt).await
+        self.ready.ensure(limit, attempt).await
     }
 
     fn until(&self, cookie: &Cookie, now: Millis) -> Option<Millis> {

@@ -507,6 +507,11 @@ fn a_file_is_created_unless_its_mode_forbids_it() {
             assert_eq!(store.length().await.is_ok(), creates, "{parameters}");
         }
         assert!(shown(&SqliteStore::open("sqlite:").unwrap_err()).contains("is empty"));
+        let folder = TempDir::new();
+        let file = folder.path().join("sessions.db");
+        let store = SqliteStore::open(&format!("sqlite:file:{}", file.display())).unwrap();
+        put(&store, &record("")).await;
+        assert!(file.exists());
     });
 }
 

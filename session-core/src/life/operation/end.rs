@@ -52,10 +52,20 @@ impl Operation {
                 };
             }
         }
-        Step::Ask(self.ask_destroy_this(life, context, Why::Wanted))
+        if let Some(ask) = self.destroy_this(life, context) {
+            return Step::Ask(ask);
+        }
+        life.destroyed(false, context);
+        self.destroy_leftovers(life)
     }
 
-    /// It has been looked at; or what was looked at has changed since, and is looked at again. `None`: nothing is there.
+    /// `None`: nothing is there. Whoever gets an id of the application's making from then on is somebody else.
+    fn destroy_this(&mut self, life: &Life, context: &Context<'_>) -> Option<Ask> {
+        let is_nobodys = matches!(life.standing, Standing::Gone) && context.options.genid.is_some();
+        (!is_nobodys).then(|| self.ask_destroy_this(life, context, Why::Wanted))
+    }
+
+    /// It has been looked at; or what was looked at has changed since, and is looked at again.
     fn destroy_again(
         &mut self,
         life: &Life,
@@ -67,9 +77,7 @@ impl Operation {
                 self.count_conflict()?;
                 Some(self.ask_get(life))
             }
-            // Whoever gets the id of the application's making from now on is somebody else.
-            Event::Read if matches!(life.standing, Standing::Gone) => None,
-            _ => Some(self.ask_destroy_this(life, context, Why::Wanted)),
+            _ => self.destroy_this(life, context),
         })
     }
 
@@ -95,7 +103,13 @@ impl Operation {
             (End::Begin, _) if !life.begins_the_end() => self.ended(life, context, Decision::NOTHING, None),
             (End::Begin, _) if life.presence == Presence::Ending && !planted(Fault::DestroyNotFinished) => {
                 self.kind = Kind::End(End::Destroying);
-                Step::Ask(self.ask_destroy_this(life, context, Why::Wanted))
+                match self.destroy_this(life, context) {
+                    Some(ask) => Step::Ask(ask),
+                    None => {
+                        life.destroyed(false, context);
+                        self.decide(life, context)
+                    }
+                }
             }
             (End::Destroying, Event::Failed(error)) => {
                 self.ended(life, context, Decision::NOTHING, Some(error.into()))
@@ -207,7 +221,10 @@ impl Operation {
                 life.destroyed(here || (life.presence == Presence::Destroyed && !gone), context);
                 self.clean_up(decision, life, context)
             }
-            (Write::Destroy, Event::Begin) => Step::Ask(self.ask_destroy_this(life, context, Why::Wanted)),
+            (Write::Destroy, Event::Begin) => match self.destroy_this(life, context) {
+                Some(ask) => Step::Ask(ask),
+                None => self.clean_up(decision, life, context),
+            },
             (Write::Destroy, event) => match self.destroy_again(life, context, &event) {
                 Ok(Some(ask)) => Step::Ask(ask),
                 Ok(None) => self.clean_up(decision, life, context),
