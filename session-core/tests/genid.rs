@@ -230,19 +230,25 @@ fn a_logout_that_finds_nothing_leaves_who_comes_later() {
 }
 
 #[test]
-fn a_logout_of_what_is_known_to_be_gone_leaves_who_comes_later() {
-    let (app, _) = app_beside_a_stranger(&["mine"]);
-    let (exchange, session) = app.ask(&[]);
-    session.insert("me", 1).unwrap();
-    done(exchange.end()).unwrap();
-    let sid = session.id();
-    let (exchange, session) = app.request(&sid);
-    done(app.store.memory.destroy(&sid, &Expect::Anything)).unwrap();
-    session.insert("me", 2).unwrap();
-    assert!(matches!(done(session.save()), Err(Error::Gone)));
-    let stranger = Record::parse(r#"{"cookie":{},"stranger":1}"#).unwrap();
-    done(app.store.memory.set(&sid, &stranger, &Expect::Anything)).unwrap();
-    assert!(matches!(done(session.destroy()), Err(Error::Gone)));
-    done(exchange.end()).unwrap();
-    assert_eq!(app.held(&sid).unwrap().data.get("stranger"), Some("1"));
+fn what_ends_a_session_that_is_known_to_be_gone_leaves_who_comes_later() {
+    for regenerates in [false, true] {
+        let (app, _) = app_beside_a_stranger(&["mine", "new"]);
+        let (exchange, session) = app.ask(&[]);
+        session.insert("me", 1).unwrap();
+        done(exchange.end()).unwrap();
+        let sid = session.id();
+        let (exchange, session) = app.request(&sid);
+        done(app.store.memory.destroy(&sid, &Expect::Anything)).unwrap();
+        session.insert("me", 2).unwrap();
+        assert!(matches!(done(session.save()), Err(Error::Gone)));
+        let stranger = Record::parse(r#"{"cookie":{},"stranger":1}"#).unwrap();
+        done(app.store.memory.set(&sid, &stranger, &Expect::Anything)).unwrap();
+        if regenerates {
+            done(session.regenerate()).unwrap();
+        } else {
+            assert!(matches!(done(session.destroy()), Err(Error::Gone)));
+        }
+        done(exchange.end()).unwrap();
+        assert_eq!(app.held(&sid).unwrap().data.get("stranger"), Some("1"));
+    }
 }

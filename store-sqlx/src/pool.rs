@@ -304,11 +304,13 @@ impl<DB: Run> Lent<DB> {
         answer
     }
 
-    /// It was opened after all that were there had to go: the server is what it says.
+    /// It was opened a moment ago, after all that were there had to go: the server is what it says, and to open another one for
+    /// each write would help nobody.
     fn is_newer_than_the_others(&self) -> bool {
-        let Some(Held::Own(kept)) = &self.held else { return true };
+        let Some(Held::Own(kept)) = &self.held else { return false };
         let silence = Object::pool(kept).and_then(|pool| *lock(&pool.manager().silence));
-        silence.is_some_and(|at| at < Object::metrics(kept).created)
+        let metrics = Object::metrics(kept);
+        silence.is_some_and(|at| at < metrics.created) && metrics.age() < IDLE
     }
 
     fn close(&mut self) {

@@ -53,9 +53,13 @@ impl Ready {
                 if self.0.is_done.load(Ordering::Acquire) {
                     return Ok(());
                 }
-                let (attempt, _) = match slot.take().filter(|(_, since)| since.elapsed() <= 2 * limit) {
+                let longest = limit.saturating_mul(2);
+                let (attempt, _) = match slot.take().filter(|(_, since)| since.elapsed() <= longest) {
                     Some(going_on) => slot.insert(going_on),
-                    None => slot.insert((self.0.begin(attempt()), Instant::now())),
+                    None => {
+                        let now = Instant::now();
+                        slot.insert((self.0.begin(attempt(), now), now))
+                    }
                 };
                 attempt.clone()
             };
@@ -77,26 +81,29 @@ impl State {
     fn begin(
         self: &Arc<Self>,
         attempt: impl Future<Output = Result<(), Failure>> + Send + 'static,
+        since: Instant,
     ) -> Attempt {
         let [state, of_waiters] = [(); 2].map(|()| Arc::clone(self));
         let task = tokio::spawn(async move {
             let ended = attempt.await;
-            state.end(ended.is_ok());
+            state.end(since, ended.is_ok());
             ended
         });
         let ended = move |ended: Result<_, _>| {
             ended.map_err(|_| {
-                of_waiters.end(false);
+                of_waiters.end(since, false);
                 Lost
             })
         };
         task.map(ended).boxed().shared()
     }
 
-    fn end(&self, is_done: bool) {
+    /// One that was given up for another says nothing of that one's.
+    fn end(&self, since: Instant, is_done: bool) {
         let mut attempt = self.attempt();
-        self.is_done.store(is_done, Ordering::Release);
-        *attempt = None;
+        if attempt.take_if(|(_, begun)| *begun == since).is_some() {
+            self.is_done.store(is_done, Ordering::Release);
+        }
     }
 
     /// Nothing in it panics half-way.

@@ -15,6 +15,11 @@ use crate::{
     store::Expect,
 };
 
+/// There is none, and somebody else's session may get the id of the application's making.
+pub(super) fn is_nobodys(life: &Life, context: &Context<'_>) -> bool {
+    matches!(life.standing, Standing::Gone) && context.options.genid.is_some()
+}
+
 impl Operation {
     pub(super) fn step_destroy(
         &mut self,
@@ -59,10 +64,9 @@ impl Operation {
         self.destroy_leftovers(life)
     }
 
-    /// `None`: nothing is there. Whoever gets an id of the application's making from then on is somebody else.
+    /// `None`: nothing of this session is there.
     fn destroy_this(&mut self, life: &Life, context: &Context<'_>) -> Option<Ask> {
-        let is_nobodys = matches!(life.standing, Standing::Gone) && context.options.genid.is_some();
-        (!is_nobodys).then(|| self.ask_destroy_this(life, context, Why::Wanted))
+        (!is_nobodys(life, context)).then(|| self.ask_destroy_this(life, context, Why::Wanted))
     }
 
     /// It has been looked at; or what was looked at has changed since, and is looked at again.
@@ -346,7 +350,13 @@ impl Operation {
         if life.presence == Presence::Ending && !life.is_response_out() && !is_at_it {
             // A logout that came while a call was out, and that nobody waits for any more.
             self.kind = Kind::End(End::Destroying);
-            return Step::Ask(self.ask_destroy_this(life, context, Why::Wanted));
+            return match self.destroy_this(life, context) {
+                Some(ask) => Step::Ask(ask),
+                None => {
+                    life.destroyed(false, context);
+                    self.decide(life, context)
+                }
+            };
         }
         let gone = matches!(life.standing, Standing::Gone);
         let silent = planted(Fault::DroppedInSilence) || error.is_some();

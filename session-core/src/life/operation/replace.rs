@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Ask, Copy, Done, Event, Operation, Step, Why, write::Written};
+use super::{Ask, Copy, Done, Event, Operation, Step, Why, end::is_nobodys, write::Written};
 use crate::{
     error::Error,
     life::{
@@ -27,6 +27,10 @@ impl Operation {
         let done = match event {
             Event::Begin if life.presence != Presence::Present => return Step::Done(Err(Error::Destroyed)),
             Event::Begin if life.is_response_out() => return Step::Done(Err(Error::ResponseOut)),
+            Event::Begin | Event::Read | Event::GoOn if is_nobodys(life, context) => {
+                life.may_not_have_its_cookie();
+                Ok(Done::Ok)
+            }
             Event::Begin | Event::Read | Event::GoOn => return Step::Ask(self.ask_replace(life, context)),
             Event::Conflict => match self.after_conflict(life) {
                 Ok(ask) => {
