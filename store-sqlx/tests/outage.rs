@@ -19,7 +19,7 @@ use common::{
 };
 use session_core::{AdminStore, Sid, Store, StoreError};
 use store_sqlx::{MySqlStore, PostgresStore};
-use test_support::{Load, Repeats, recovered, tests, within};
+use test_support::{Load, Repeats, put_patiently, recovered, tests, within};
 
 fn main() -> ExitCode {
     tests! {
@@ -50,7 +50,8 @@ fn mysql(url: &str) -> Arc<MySqlStore> {
 
 async fn is_killed_and_restarted<S: AdminStore>(server: Server, open: impl Fn(&str) -> Arc<S>) {
     let store = open(&server.url());
-    put(&store, &record("")).await;
+    // It listens before it has begun.
+    put_patiently(&*store, &record("")).await;
     let load = Load::start(&store, BOUND, Repeats::Never);
     load.until_acknowledged(300).await;
     let stopped = server.kill();
@@ -97,7 +98,7 @@ fn mysql_that_is_down_at_the_start_is_an_error_until_it_is_there(server: Server)
 fn a_server_that_hangs_is_an_error_in_bounded_time(server: Server) {
     session_testkit::run(async {
         let store = mysql(&server.url());
-        let sid = put(&store, &record("")).await;
+        let sid = put_patiently(&*store, &record("")).await;
         server.signal("STOP");
         // The signal may arrive after a call or two.
         let error = loop {
