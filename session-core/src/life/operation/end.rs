@@ -20,6 +20,9 @@ pub(super) fn is_nobodys(life: &Life, context: &Context<'_>) -> bool {
     matches!(life.standing, Standing::Gone) && context.options.genid.is_some()
 }
 
+/// As the store would answer.
+const NOT_THERE: Event = Event::Destroyed(Why::Wanted, false);
+
 impl Operation {
     pub(super) fn step_destroy(
         &mut self,
@@ -49,24 +52,29 @@ impl Operation {
             event => {
                 return match self.destroy_again(life, context, &event) {
                     Ok(Some(ask)) => Step::Ask(ask),
-                    Ok(None) => {
-                        life.destroyed(false, context);
-                        self.destroy_leftovers(life)
-                    }
+                    Ok(None) => self.step_destroy(was_there, life, context, NOT_THERE),
                     Err(error) => Step::Done(Err(error)),
                 };
             }
         }
-        if let Some(ask) = self.destroy_this(life, context) {
-            return Step::Ask(ask);
+        match self.destroy_this(life, context) {
+            Some(ask) => Step::Ask(ask),
+            None => self.step_destroy(was_there, life, context, NOT_THERE),
         }
-        life.destroyed(false, context);
-        self.destroy_leftovers(life)
     }
 
     /// `None`: nothing of this session is there.
     fn destroy_this(&mut self, life: &Life, context: &Context<'_>) -> Option<Ask> {
         (!is_nobodys(life, context)).then(|| self.ask_destroy_this(life, context, Why::Wanted))
+    }
+
+    /// A logout that nobody waits for any more, or that failed.
+    fn destroy_at_last(&mut self, life: &mut Life, context: &Context<'_>) -> Step {
+        self.kind = Kind::End(End::Destroying);
+        match self.destroy_this(life, context) {
+            Some(ask) => Step::Ask(ask),
+            None => self.step_end(End::Destroying, life, context, NOT_THERE),
+        }
     }
 
     /// It has been looked at; or what was looked at has changed since, and is looked at again.
@@ -106,14 +114,7 @@ impl Operation {
         match (phase, event) {
             (End::Begin, _) if !life.begins_the_end() => self.ended(life, context, Decision::NOTHING, None),
             (End::Begin, _) if life.presence == Presence::Ending && !planted(Fault::DestroyNotFinished) => {
-                self.kind = Kind::End(End::Destroying);
-                match self.destroy_this(life, context) {
-                    Some(ask) => Step::Ask(ask),
-                    None => {
-                        life.destroyed(false, context);
-                        self.decide(life, context)
-                    }
-                }
+                self.destroy_at_last(life, context)
             }
             (End::Destroying, Event::Failed(error)) => {
                 self.ended(life, context, Decision::NOTHING, Some(error.into()))
@@ -124,10 +125,7 @@ impl Operation {
             }
             (End::Destroying, event) => match self.destroy_again(life, context, &event) {
                 Ok(Some(ask)) => Step::Ask(ask),
-                Ok(None) => {
-                    life.destroyed(false, context);
-                    self.decide(life, context)
-                }
+                Ok(None) => self.step_end(End::Destroying, life, context, NOT_THERE),
                 Err(error) => self.ended(life, context, Decision::NOTHING, Some(error)),
             },
             (End::Begin, _) => self.decide(life, context),
@@ -227,11 +225,11 @@ impl Operation {
             }
             (Write::Destroy, Event::Begin) => match self.destroy_this(life, context) {
                 Some(ask) => Step::Ask(ask),
-                None => self.clean_up(decision, life, context),
+                None => self.carry_out(decision, life, context, NOT_THERE),
             },
             (Write::Destroy, event) => match self.destroy_again(life, context, &event) {
                 Ok(Some(ask)) => Step::Ask(ask),
-                Ok(None) => self.clean_up(decision, life, context),
+                Ok(None) => self.carry_out(decision, life, context, NOT_THERE),
                 Err(error) => self.ended(life, context, decision, Some(error)),
             },
         }
@@ -349,14 +347,7 @@ impl Operation {
         let is_at_it = matches!(self.kind, Kind::End(End::Destroying)) || planted(Fault::DestroyNotFinished);
         if life.presence == Presence::Ending && !life.is_response_out() && !is_at_it {
             // A logout that came while a call was out, and that nobody waits for any more.
-            self.kind = Kind::End(End::Destroying);
-            return match self.destroy_this(life, context) {
-                Some(ask) => Step::Ask(ask),
-                None => {
-                    life.destroyed(false, context);
-                    self.decide(life, context)
-                }
-            };
+            return self.destroy_at_last(life, context);
         }
         let gone = matches!(life.standing, Standing::Gone);
         let silent = planted(Fault::DroppedInSilence) || error.is_some();
