@@ -305,9 +305,9 @@ impl<DB: Run> Lent<DB> {
     }
 
     /// It was opened a moment ago, after all that were there had to go: the server is what it says, and to open another one for
-    /// each write would help nobody.
+    /// each write would help nobody. Where the application's pool leads to is the application's business.
     fn is_newer_than_the_others(&self) -> bool {
-        let Some(Held::Own(kept)) = &self.held else { return false };
+        let Some(Held::Own(kept)) = &self.held else { return true };
         let silence = Object::pool(kept).and_then(|pool| *lock(&pool.manager().silence));
         let metrics = Object::metrics(kept);
         silence.is_some_and(|at| at < metrics.created) && metrics.age() < IDLE

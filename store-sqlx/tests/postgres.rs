@@ -41,6 +41,7 @@ fn main() -> ExitCode {
             a_missing_table_is_an_error_that_names_the_option,
             what_jsonb_cannot_hold_is_an_error_without_data,
             a_row_that_is_no_record_is_left_alone_and_passed_over,
+            a_connection_that_only_reads_is_closed_after_a_write,
             an_exhausted_pool_is_a_quick_error,
             an_idle_connection_that_the_server_closed_costs_nobody_an_error,
             a_statement_that_must_wait_is_an_error_in_bounded_time,
@@ -536,6 +537,30 @@ fn an_idle_connection_that_the_server_closed_costs_nobody_an_error(url: String) 
             assert!(store.get(&sid).await.unwrap().is_some());
         }
         run(&pool, &format!(r#"DROP TABLE "{name}""#)).await;
+    });
+}
+
+/// A primary may have become a replica, and another server have its address.
+fn a_connection_that_only_reads_is_closed_after_a_write(url: String) {
+    session_testkit::run(async {
+        let pool = pool(&url);
+        let (writes, table) = store(&pool);
+        let sid = put(&writes, &record("")).await;
+        let separator = if url.contains('?') { '&' } else { '?' };
+        let read_only = format!(
+            "{url}{separator}application_name={table}&options=-c%20default_transaction_read_only%3Don"
+        );
+        let store = PostgresStore::open(&read_only).unwrap().table_name(&table).unwrap();
+        let connections = async || {
+            let pids = "SELECT coalesce(string_agg(pid::text, ','), '') FROM pg_stat_activity WHERE application_name";
+            ask(&pool, format!("{pids} = '{table}'")).await
+        };
+        assert!(store.get(&sid).await.unwrap().is_some());
+        let first = connections().await;
+        let error = store.set(&sid, &record(""), &Expect::Anything).await.unwrap_err();
+        assert!(shown(&error).contains("25006"), "{error:?}");
+        assert!(store.get(&sid).await.unwrap().is_some());
+        eventually(async || !connections().await.contains(&first)).await;
     });
 }
 
