@@ -12,7 +12,7 @@ use std::{
 use session_core::{Record, Sid, StoreError};
 
 use crate::{
-    dialect::{Dialect, Row},
+    dialect::{Dialect, OfList, Row},
     error::Failure,
     pool::{Connections, Lent, lent},
     sql::{Statement, Values},
@@ -93,8 +93,7 @@ impl<D: Dialect> SqlStore<D> {
 
     pub(crate) async fn clear(&self) -> Result<(), StoreError> {
         let sql = self.dialect.sql();
-        let sweep =
-            Sweep { connections: self.connections.clone(), dialect: Arc::clone(&self.dialect), now: 0 };
+        let sweep = self.sweep(0);
         let mut after = D::FIRST.to_owned();
         loop {
             let values = Values { after: &after, limit: IDS, ..Values::default() };
@@ -102,7 +101,7 @@ impl<D: Dialect> SqlStore<D> {
             let keys = keys::<D>(&page).map_err(|failure| failure.of(D::STORE))?;
             let Some(last) = keys.last() else { break };
             after.clone_from(last);
-            let removed = sweep.remove(&keys, |length| sql.remove.of(length));
+            let removed = sweep.remove(&keys, &sql.remove);
             self.within(PIECE, removed).await?;
             if keys.len() < usize::try_from(IDS).unwrap_or_default() {
                 break;
@@ -175,7 +174,7 @@ impl<D: Dialect> Sweep<D> {
         let values = Values { now: self.now, limit, ..Values::default() };
         loop {
             let found = self.found(&sql.expired, &values).await?;
-            let removed = self.remove(&found, |length| self.dialect.remove_expired().of(length)).await?;
+            let removed = self.remove(&found, self.dialect.remove_expired()).await?;
             pruned += removed;
             // A rule of the database's own may keep rows that have expired, and so may whoever has locked them.
             if found.len() < BATCH || removed == 0 {
@@ -194,7 +193,7 @@ impl<D: Dialect> Sweep<D> {
                 Some(end) => self.found(&sql.expired_of_step, &Values { end, ..values }).await?,
                 None => self.found(&sql.expired_of_last_step, &values).await?,
             };
-            pruned += self.remove(&found, |length| self.dialect.remove_expired().of(length)).await?;
+            pruned += self.remove(&found, self.dialect.remove_expired()).await?;
             match end {
                 Some(end) => after = end,
                 None => return Ok(pruned),
@@ -208,17 +207,13 @@ impl<D: Dialect> Sweep<D> {
         keys::<D>(&page)
     }
 
-    async fn remove(
-        &self,
-        keys: &[String],
-        statement: impl Fn(usize) -> Statement + Sync,
-    ) -> Result<u64, Failure> {
+    async fn remove(&self, keys: &[String], statement: &OfList) -> Result<u64, Failure> {
         let mut removed = 0;
         for batch in keys.chunks(BATCH) {
             // In one order: two who remove the same rows then wait for one another once.
             let mut batch = batch.to_vec();
             batch.sort_unstable();
-            let (statement, sids) = (&statement(batch.len()), &batch[..]);
+            let (statement, sids) = (&statement.of(batch.len()), &batch[..]);
             let values = Values { now: self.now, sids, ..Values::default() };
             let remove = lent!(on: D::Db => execute::<D>(on, statement, &values).await);
             removed += self.send(Does::Write, remove).await?;

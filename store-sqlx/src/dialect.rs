@@ -87,7 +87,7 @@ pub(crate) trait Dialect: Send + Sync + 'static {
     }
 }
 
-/// Of one kind of table. Where a list is gone through, its first column is what [`remove`](Self::remove) takes.
+/// Of one kind of table. The first column of `rows`, and of what looks for the expired, is what [`remove`](Self::remove) takes.
 pub(crate) struct Templates {
     pub(crate) get: &'static str,
     pub(crate) set: &'static str,
@@ -148,6 +148,17 @@ impl OfList {
 
     pub(crate) fn of(&self, length: usize) -> Statement {
         Statement::with_list(&self.0, self.1, length)
+    }
+}
+
+impl Sql {
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
+    pub(crate) fn set_for(&self, expect: &Expect) -> &Statement {
+        match expect {
+            Expect::Anything => &self.set,
+            Expect::Nothing => &self.set_expecting_nothing,
+            Expect::Version(_) => &self.set_expecting_version,
+        }
     }
 }
 

@@ -235,7 +235,8 @@ impl FileId {
 /// A connection for one call, which hands it back when it has [ended](Self::ended). Dropped before (the client went away, the
 /// time was up), it is closed: it may be half-way through an answer, its host may be gone, its statement may wait for a lock.
 /// Another one can then be opened in its place, so that nobody else waits for it. Not so one that writes to SQLite: it goes on
-/// with what it was told, and keeps its turn until that is done. Nor that of a database in memory, which would go with it.
+/// with what it was told, and keeps its turn until that is done. Nor that of a database in memory, which would go with it, nor
+/// SQLite's from the application's pool.
 pub(crate) struct Lent<DB: Run> {
     /// Until it is handed back.
     held: Option<Held<DB>>,

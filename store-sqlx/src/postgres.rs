@@ -363,12 +363,7 @@ impl Dialect for PostgresTable {
         values: &Values<'_>,
         expect: &Expect,
     ) -> Result<Option<Version>, Failure> {
-        let statement = match expect {
-            Expect::Anything => &self.sql.set,
-            Expect::Nothing => &self.sql.set_expecting_nothing,
-            Expect::Version(_) => &self.sql.set_expecting_version,
-        };
-        let Some(row) = fetch::<Self>(on, statement, values).await? else { return Ok(None) };
+        let Some(row) = fetch::<Self>(on, self.sql.set_for(expect), values).await? else { return Ok(None) };
         let text = Self::text(&row, 0)?;
         Ok(Some(Version::from_text(text.as_deref().unwrap_or(values.text))))
     }
@@ -392,7 +387,7 @@ impl Dialect for PostgresTable {
 
     fn explained(&self, failure: Failure) -> Failure {
         match failure {
-            Failure::Database { code, .. } if code == "42P01" => {
+            failure if Self::is_no_table(&failure) => {
                 Failure::NoTable { table: self.name.to_string(), option: "create_table_if_missing" }
             }
             Failure::Database { code, message } if code == "22P05" => {
@@ -419,7 +414,7 @@ pub(crate) fn stored(settings: &Settings, (text, expire): Found, now: Millis) ->
 fn at(ms: Millis) -> f64 {
     #[expect(clippy::cast_precision_loss, reason = "exact for a hundred million years")]
     let seconds = ceil_seconds(ms) as f64;
-    // A thousand years is for ever, and PostgreSQL's own dates end some time.
+    // The end of the year 9999 is for ever, and PostgreSQL's own dates end some time.
     seconds.min(253_402_300_799.0)
 }
 

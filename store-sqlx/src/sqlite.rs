@@ -138,7 +138,7 @@ impl SqliteStore {
         Self::on(Connections::Shared(pool))
     }
 
-    /// On a file, `sqlite:sessions.db`, which is created if it is missing, or in memory, `sqlite::memory:`. Nothing is
+    /// On a file, `sqlite:sessions.db`, which is created if it is missing (unless the URL has a `mode`), or in memory, `sqlite::memory:`. Nothing is
     /// opened yet.
     ///
     /// A file gets a write-ahead log (WAL), so that readers and the one writer do not wait for each other, is synchronized
@@ -324,12 +324,7 @@ impl Dialect for Table {
         values: &Values<'_>,
         expect: &Expect,
     ) -> Result<Option<Version>, Failure> {
-        let statement = match expect {
-            Expect::Anything => &self.sql.set,
-            Expect::Nothing => &self.sql.set_expecting_nothing,
-            Expect::Version(_) => &self.sql.set_expecting_version,
-        };
-        let written = execute::<Self>(on, statement, values).await? > 0;
+        let written = execute::<Self>(on, self.sql.set_for(expect), values).await? > 0;
         Ok(written.then(|| Version::from_text(values.text)))
     }
 

@@ -39,7 +39,7 @@ impl Listed {
         if gone.is_empty() { Ok(()) } else { Err(format!("missing: {}; {COUNT_ANEW}", gone.join(", "))) }
     }
 
-    /// Answers what has changed.
+    /// Says what has changed.
     pub(crate) fn write(&self, workspace: &Workspace) -> Result<()> {
         let before = Self::read(workspace).unwrap_or_default();
         for name in before.0.keys().chain(self.0.keys().filter(|name| !before.0.contains_key(*name))) {
