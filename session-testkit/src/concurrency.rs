@@ -290,7 +290,8 @@ pub async fn no_touch_of_a_version_comes_after_a_write(fixture: &Fixture) {
         assert_eq!(done.len(), if all { 2 } else { 1 }, "no touch makes a version an old one: {answers:?}");
         let missed = if destroys { Touched::Unknown } else { Touched::Conflict };
         let is_right = |touched: Touched| touched == Touched::Moved || touched == missed;
-        assert!(answers.iter().filter_map(|answer| answer.err()).all(is_right), "{answers:?}");
+        let are_right = answers.iter().filter_map(|answer| answer.err()).all(is_right);
+        assert!(are_right, "a touch moves what it expects, or answers what became of that: {answers:?}");
         let stored = fixture.store.get(&sid).await.unwrap();
         assert_eq!(stored.is_none(), destroys, "a touch brings nothing back, and removes nothing");
         if let Some(stored) = stored {

@@ -233,10 +233,16 @@ faults! {
         "a touch of what was there before moved what was written",
     TouchIfReadsThenWrites =>
         concurrency::no_touch_of_a_version_comes_after_a_write:
-        "a touch brings nothing back" | "a touch undid the write",
+        "a touch brings nothing back"
+            | "a touch undid the write"
+            | "no touch makes a version an old one"
+            | "a touch moves what it expects, or answers what became of that",
     TouchIfReadsThenWritesWhereVersionsAreDigests =>
         concurrency::no_touch_of_a_version_comes_after_a_write:
-        "a touch brings nothing back" | "a touch undid the write",
+        "a touch brings nothing back"
+            | "a touch undid the write"
+            | "no touch makes a version an old one"
+            | "a touch moves what it expects, or answers what became of that",
     TouchIfRacesWithAnySet =>
         concurrency::what_is_done_unconditionally_is_not_undone: "Touch moved what was written",
     TouchIfRacesWithAnyDestroy =>
@@ -550,6 +556,14 @@ fn in_seconds(clock: &ManualClock, late: u64) -> Clock {
     })
 }
 
+/// So that others come in between, on a busy machine too.
+async fn long_way() {
+    for _ in 0..3 {
+        yield_now().await;
+    }
+    tokio::time::sleep(Duration::from_millis(4)).await;
+}
+
 impl Faulty {
     /// The way to the database, or back.
     async fn way(&self) -> Result<(), StoreError> {
@@ -563,20 +577,13 @@ impl Faulty {
     async fn on_a_connection(&self) -> Result<(), StoreError> {
         let connection = tokio::time::timeout(Duration::from_millis(200), self.connections.acquire()).await;
         connection.map_err(|late| StoreError::unavailable("faulty", late))?.unwrap().forget();
-        self.long_way().await;
+        long_way().await;
         self.connections.add_permits(1);
         Ok(())
     }
 
     fn is_right_or_in_seconds(&self) -> bool {
         self.fault == Fault::None || self.fault.is_in_seconds()
-    }
-
-    /// So that others come in between.
-    async fn long_way(&self) {
-        for _ in 0..3 {
-            yield_now().await;
-        }
     }
 
     fn key(&self, sid: &Sid) -> Sid {
@@ -753,7 +760,7 @@ impl Store for Faulty {
         }
         self.way().await?;
         if self.fault == Fault::GetRemovesWhatHasExpired && stored.is_none() && self.has_first_expired(sid) {
-            self.long_way().await;
+            long_way().await;
             self.store.destroy(sid, &Expect::Anything).await?;
         }
         let Some(mut stored) = stored else {
@@ -836,14 +843,14 @@ impl Store for Faulty {
                 if !self.is_met(sid, &expect).await {
                     return Ok(Set::Conflict);
                 }
-                self.long_way().await;
+                long_way().await;
                 expect = Expect::Anything;
             }
             Fault::CreateRacesWithAnySet if expect == Expect::Nothing => {
                 if !self.is_met(sid, &expect).await {
                     return Ok(Set::Conflict);
                 }
-                self.long_way().await;
+                long_way().await;
                 expect = Expect::Anything;
             }
             Fault::SetIfLosesAttributes if expect != Expect::Anything => {
@@ -854,7 +861,7 @@ impl Store for Faulty {
                 return Err(StoreError::unavailable("faulty", "too large"));
             }
             Fault::SetOverTheExpiredReadsThenWrites if is_over_the_expired => {
-                self.long_way().await;
+                long_way().await;
                 expect = Expect::Anything;
             }
             Fault::SetIfIsSeenHalfDone | Fault::SetIfIsSeenHalfDoneByTouches if is_conditional => {
@@ -866,9 +873,7 @@ impl Store for Faulty {
                     if store.destroy(&sid, &expect).await? != Destroyed::Destroyed {
                         return Ok(Set::Conflict);
                     }
-                    for _ in 0..3 {
-                        yield_now().await;
-                    }
+                    long_way().await;
                     store.set(&sid, &record, &Expect::Nothing).await
                 });
                 return set.await.unwrap();
@@ -994,8 +999,8 @@ impl Store for Faulty {
                 Set::Written(Version::from_number(u64::MAX))
             }
             Set::Written(version) if self.fault == Fault::SetAnswersALaterVersion => {
-                self.long_way().await;
-                self.long_way().await;
+                long_way().await;
+                long_way().await;
                 let held = self.store.get(sid).await?;
                 Set::Written(held.map_or(version, |held| held.version))
             }
@@ -1058,7 +1063,7 @@ impl Store for Faulty {
         match (self.fault, held) {
             (Fault::TouchAsksForNoCondition, _) => expect = Expect::Anything,
             (Fault::TouchIfRacesWithAnySet, Some(_)) if is_conditional && is_met => {
-                self.long_way().await;
+                long_way().await;
                 expect = Expect::Anything;
             }
             (Fault::TouchIfRacesWithAnyDestroy | Fault::TouchRacesWithAnyDestroy, Some(held))
@@ -1066,7 +1071,7 @@ impl Store for Faulty {
                     && is_met
                     && !is_expired =>
             {
-                self.long_way().await;
+                long_way().await;
                 let record = Record::new(cookie.clone(), held.record.data);
                 self.store.set(sid, &record, &Expect::Anything).await?;
                 return Ok(Touched::Moved);
@@ -1240,7 +1245,7 @@ impl Store for Faulty {
         match self.fault {
             Fault::DestroyAsksForNoCondition => expect = Expect::Anything,
             Fault::DestroyIfRacesWithAnySet if is_conditional && self.is_met(sid, &expect).await => {
-                self.long_way().await;
+                long_way().await;
                 expect = Expect::Anything;
             }
             Fault::InSecondsDestroyIfEndsEarly if is_conditional && self.ends_in_this_second(sid).await => {
