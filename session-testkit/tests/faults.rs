@@ -134,34 +134,34 @@ faults! {
         verbs::what_changes_nothing_is_done_all_the_same:
         "what was expected is held, and the write is refused: Conflict",
     VersionsHaveNoCase =>
-        verbs::a_version_is_of_all_that_is_held: "left: Written(Version(…)) right: Conflict",
+        verbs::a_version_is_of_all_that_is_held: r#""s":"A"} left: Written"#,
     VersionsHaveNoBlanks =>
-        verbs::a_version_is_of_all_that_is_held: "left: Written(Version(…)) right: Conflict",
+        verbs::a_version_is_of_all_that_is_held: r#""s":"a "} left: Written"#,
     VersionsHaveNoCookie =>
-        verbs::a_version_is_of_all_that_is_held: "left: Written(Version(…)) right: Conflict",
+        verbs::a_version_is_of_all_that_is_held: r#""originalMaxAge":20000"#,
     VersionsHaveNoLifetime =>
-        verbs::a_version_is_of_all_that_is_held: "left: Written(Version(…)) right: Conflict",
-    VersionsAreCut => verbs::a_version_is_of_all_that_is_held: "left: Written(Version(…)) right: Conflict",
-    VersionsAreAscii => verbs::a_version_is_of_all_that_is_held: "left: Written(Version(…)) right: Conflict",
-    VersionsAreFloats => verbs::a_version_is_of_all_that_is_held: "left: Written(Version(…)) right: Conflict",
+        verbs::a_version_is_of_all_that_is_held: r#""originalMaxAge":20000"#,
+    VersionsAreCut => verbs::a_version_is_of_all_that_is_held: r#"xxxb"} left: Written"#,
+    VersionsAreAscii => verbs::a_version_is_of_all_that_is_held: r#""s":"Ä"} left: Written"#,
+    VersionsAreFloats => verbs::a_version_is_of_all_that_is_held: r#""n":9007199254740992} left: Written"#,
     VersionsHaveNoTypes =>
-        verbs::a_version_is_of_all_that_is_held: "left: Written(Version(…)) right: Conflict",
+        verbs::a_version_is_of_all_that_is_held: r#""n":"1"} left: Written"#,
     VersionsHaveNoNulls =>
-        verbs::a_version_is_of_all_that_is_held: "left: Written(Version(…)) right: Conflict",
+        verbs::a_version_is_of_all_that_is_held: r#""path":"/"}} left: Written"#,
     VersionsHaveNoOrder =>
-        verbs::a_version_is_of_all_that_is_held: "left: Written(Version(…)) right: Conflict",
+        verbs::a_version_is_of_all_that_is_held: r#""s":"ba"} left: Written"#,
     VersionsHaveNoBrackets =>
-        verbs::a_version_is_of_all_that_is_held: "left: Written(Version(…)) right: Conflict",
+        verbs::a_version_is_of_all_that_is_held: r#""n":{}} left: Written"#,
     VersionsHaveNoMarks =>
-        verbs::a_version_is_of_all_that_is_held: "left: Written(Version(…)) right: Conflict",
+        verbs::a_version_is_of_all_that_is_held: "\"s\":\"a\u{200b}\"} left: Written",
     VersionsAreNormalized =>
-        verbs::a_version_is_of_all_that_is_held: "left: Written(Version(…)) right: Conflict",
+        verbs::a_version_is_of_all_that_is_held: "\"s\":\"e\u{301}\"} left: Written",
     VersionsHaveNoWidth =>
-        verbs::a_version_is_of_all_that_is_held: "left: Written(Version(…)) right: Conflict",
+        verbs::a_version_is_of_all_that_is_held: r#""s":"ａ"} left: Written"#,
     VersionsAreExpanded =>
-        verbs::a_version_is_of_all_that_is_held: "left: Written(Version(…)) right: Conflict",
+        verbs::a_version_is_of_all_that_is_held: r#""s":"ss"} left: Written"#,
     VersionsAreOfThePlane =>
-        verbs::a_version_is_of_all_that_is_held: "left: Written(Version(…)) right: Conflict",
+        verbs::a_version_is_of_all_that_is_held: r#""s":"😁"} left: Written"#,
     VersionsAreForgottenAfterAnHour =>
         verbs::a_version_is_as_good_after_hours: "left: Written(Version(…)) right: Conflict",
     VersionsAreOldAfterAnHour =>
