@@ -48,11 +48,11 @@ impl AdminStore for MongoStore {
         let found = self.collection().find(held(self.now())).hint(by_id());
         let mut found = found.await.map_err(MongoError::from)?;
         while found.advance().await.map_err(MongoError::from)? {
-            let Ok(document) = found.deserialize_current() else { continue };
+            let Ok(document) = Document::try_from(found.current()) else { continue };
             let Some(sid) = sid(&document) else { continue };
             let session = match document.get("session") {
                 Some(Bson::String(text)) => SessionField::Text(text.as_str().into()),
-                Some(Bson::Document(session)) => SessionField::Object(session.clone()),
+                Some(Bson::Document(session)) => SessionField::Object(session.clone().into()),
                 _ => continue,
             };
             if let Ok(record) = self.record(&session).await {

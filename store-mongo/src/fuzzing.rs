@@ -2,6 +2,8 @@
 
 #![allow(missing_docs, clippy::missing_errors_doc, reason = "each is its namesake's")]
 
+use std::sync::Arc;
+
 use mongodb::bson::{Bson, Document};
 use session_core::{Record, StoreError, Version};
 
@@ -30,17 +32,22 @@ pub fn object_text(session: &Document) -> String {
 }
 
 pub fn object_of(record: &Record, before: Option<&Document>) -> Option<Document> {
-    object::from_record(record, before).ok()
+    let record = record.clone();
+    let record = match before {
+        Some(before) => record.with_origin(Arc::new(before.clone())),
+        None => record,
+    };
+    object::from_record(&record).ok()
 }
 
 pub fn object_version(session: &Document) -> Option<Version> {
-    SessionField::Object(session.clone()).version().ok()
+    SessionField::Object(session.clone().into()).version().ok()
 }
 
 /// The document that a version names.
 pub fn object_of_version(version: &Version) -> Option<Document> {
     match SessionField::from_version(version)? {
-        SessionField::Object(session) => Some(session),
+        SessionField::Object(session) => Some(Arc::unwrap_or_clone(session)),
         SessionField::Text(_) => None,
     }
 }

@@ -10,7 +10,7 @@ use session_core::{Cookie, Record};
 use crate::{
     error::MongoError,
     expiry::{date, millis},
-    to_bson,
+    to_bson::{self, Before},
     to_json::{self, Object},
 };
 
@@ -55,18 +55,18 @@ fn push_cookie(text: &mut String, cookie: &Document) -> bool {
     true
 }
 
-/// The document of a record. What has the same text as in `before`, the document that was read, is taken from there: a
-/// `Date` or an `ObjectId`, which is a string in the record, stays one.
-pub(crate) fn from_record(record: &Record, before: Option<&Document>) -> Result<Document, MongoError> {
-    let members = Members { record, before };
-    serde_json::Deserializer::from_str(&record.to_json())
+/// The document of a record. What has the same text as in the document that was read is taken from there: a `Date` or an
+/// `ObjectId`, which is a string in the record, stays one.
+pub(crate) fn from_record(record: &Record) -> Result<Document, MongoError> {
+    let members = Members { record, before: record.origin().map(Before::new) };
+    serde_json::Deserializer::from_str(&to_bson::whole(&record.to_json()))
         .deserialize_map(members)
         .map_err(|_| MongoError::plain("the session has a value that BSON cannot hold"))
 }
 
 struct Members<'a> {
     record: &'a Record,
-    before: Option<&'a Document>,
+    before: Option<Before<'a>>,
 }
 
 impl<'de> Visitor<'de> for Members<'_> {
@@ -82,20 +82,15 @@ impl<'de> Visitor<'de> for Members<'_> {
             let value = match key.as_str() {
                 "cookie" => cookie(&self.record.cookie, json.get()),
                 _ if !to_bson::is_key(&key) => None,
-                _ => self.unchanged(&key, json.get()).or_else(|| to_bson::parse(json.get())),
+                key => match &self.before {
+                    Some(before) => before.over(key, json.get()),
+                    None => to_bson::parse(json.get()),
+                },
             };
             let value = value.ok_or_else(|| serde::de::Error::custom("no BSON"))?;
             session.insert(key, value);
         }
         Ok(session)
-    }
-}
-
-impl Members<'_> {
-    fn unchanged(&self, key: &str, json: &str) -> Option<Bson> {
-        let value = self.before?.get(key)?;
-        let mut text = String::new();
-        (to_json::push(&mut text, value) && text == json).then(|| value.clone())
     }
 }
 
@@ -113,6 +108,8 @@ fn cookie(cookie: &Cookie, json: &str) -> Option<Bson> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use mongodb::bson::{doc, oid::ObjectId};
 
     use super::*;
@@ -131,7 +128,8 @@ mod tests {
             doc! { "cookie": {}, "at": date(0), "ids": [id], "views": 1_i64, "nested": { "at": date(1) } };
         let mut text = to_text(&before).replace("\"views\":1", "\"views\":2");
         text = text.replace("\"cookie\":{}", "\"cookie\":{\"expires\":null},\"new\":true");
-        let after = from_record(&Record::parse(text).unwrap(), Some(&before)).unwrap();
+        let record = Record::parse(text).unwrap().with_origin(Arc::new(before.clone()));
+        let after = from_record(&record).unwrap();
         assert_eq!(after.keys().collect::<Vec<_>>(), ["cookie", "new", "at", "ids", "views", "nested"]);
         assert_eq!(after.get("at"), before.get("at"));
         assert_eq!(after.get("ids"), before.get("ids"));
@@ -143,7 +141,7 @@ mod tests {
     fn the_text_comes_back() {
         for data in ["", r#","a":{"b":[1,2.5,null,true]},"$x":{"a.b":"é\"\n"},"":[]"#] {
             let record = record(data);
-            let document = from_record(&record, None).unwrap();
+            let document = from_record(&record).unwrap();
             assert_eq!(to_text(&document), record.to_json());
             assert_eq!(document.get_document("cookie").unwrap().len(), 9);
         }

@@ -5,7 +5,9 @@ use std::{fmt, sync::Arc, time::Duration};
 use mongodb::{
     Client, Collection, Database,
     bson::Document,
-    options::{Acknowledgment, ClientOptions, CollectionOptions, WriteConcern},
+    options::{
+        Acknowledgment, ClientOptions, CollectionOptions, ReadPreference, SelectionCriteria, WriteConcern,
+    },
 };
 use session_core::Clock;
 
@@ -108,8 +110,9 @@ impl MongoOptionsError {
 }
 
 impl MongoOptions {
-    /// The defaults, on what the application already has. Its timeouts, its read preference (leave it at `primary`: a
-    /// session that was just written has to be read) and its credentials hold for the store. Node: `client`.
+    /// The defaults, on what the application already has. Its timeouts, its credentials, and its read and write concerns hold
+    /// for the store. Its read preference does not: sessions are read from the primary, always, since a secondary may not have
+    /// yet what was just written. Node: `client`.
     pub fn new(source: impl Into<MongoSource>) -> Self {
         Self {
             source: source.into(),
@@ -282,12 +285,8 @@ impl MongoOptions {
         if self.timeout.is_zero() {
             return refuse("timeout", "nothing could be done in no time");
         }
-        if self
-            .collection()
-            .write_concern()
-            .is_some_and(|concern| concern.w == Some(Acknowledgment::Nodes(0)))
-        {
-            return refuse("write_concern", "with zero, nobody would know whether a session was written");
+        if !acknowledges(&self.collection()) {
+            return refuse("write_concern", UNACKNOWLEDGED);
         }
         self.crypto
             .as_ref()
@@ -308,11 +307,10 @@ impl MongoOptions {
             Source::Database(database) => database.collection(name),
             Source::Collection(collection) => collection.clone(),
         };
-        let Some(concern) = &self.write_concern else { return collection };
         let options = CollectionOptions::builder()
-            .selection_criteria(collection.selection_criteria().cloned())
+            .selection_criteria(SelectionCriteria::ReadPreference(ReadPreference::Primary))
             .read_concern(collection.read_concern().cloned())
-            .write_concern(concern.clone())
+            .write_concern(self.write_concern.clone().or_else(|| collection.write_concern().cloned()))
             .build();
         let namespace = collection.namespace();
         collection.client().database(&namespace.db).collection_with_options(&namespace.coll, options)
@@ -337,31 +335,46 @@ impl<T: Send + Sync> From<Collection<T>> for MongoSource {
     }
 }
 
+/// Whether what is written is answered.
+pub(crate) fn acknowledges(collection: &Collection<Document>) -> bool {
+    collection.write_concern().is_none_or(|concern| concern.w != Some(Acknowledgment::Nodes(0)))
+}
+
+pub(crate) const UNACKNOWLEDGED: &str = "with zero, nobody would know whether a session was written";
+
 fn refuse<T>(option: &'static str, reason: impl Into<String>) -> Result<T, MongoOptionsError> {
     Err(MongoOptionsError { option, reason: reason.into() })
 }
 
 #[cfg(test)]
 mod tests {
-    use mongodb::options::{ReadConcern, ReadPreference, SelectionCriteria};
+    use mongodb::options::ReadConcern;
 
     use super::*;
 
     #[tokio::test]
-    async fn what_the_application_reads_by_stays_with_another_write_concern() {
+    async fn it_reads_from_the_primary_and_keeps_the_concerns_that_the_application_has() {
         let client = Client::with_uri_str("mongodb://127.0.0.1:1").await.unwrap();
         let preference = ReadPreference::SecondaryPreferred { options: Default::default() };
         let criteria = SelectionCriteria::ReadPreference(preference);
+        let one = WriteConcern::builder().w(Acknowledgment::Nodes(1)).build();
         let own = CollectionOptions::builder()
-            .selection_criteria(criteria.clone())
+            .selection_criteria(criteria)
             .read_concern(ReadConcern::linearizable())
+            .write_concern(one.clone())
             .build();
-        let collection = client.database("a").collection_with_options::<Document>("b", own);
-        let options = MongoOptions::new(collection).write_concern(WriteConcern::majority());
-        let collection = options.collection();
-        assert_eq!(collection.selection_criteria(), Some(&criteria));
-        assert_eq!(collection.read_concern(), Some(&ReadConcern::linearizable()));
-        assert_eq!(collection.write_concern(), Some(&WriteConcern::majority()));
+        let given = client.database("a").collection_with_options::<Document>("b", own);
+        let options = MongoOptions::new(given);
+        for (options, concern) in [
+            (options.clone(), one),
+            (options.clone().write_concern(WriteConcern::majority()), WriteConcern::majority()),
+        ] {
+            let collection = options.collection();
+            let primary = SelectionCriteria::ReadPreference(ReadPreference::Primary);
+            assert_eq!(collection.selection_criteria(), Some(&primary));
+            assert_eq!(collection.read_concern(), Some(&ReadConcern::linearizable()));
+            assert_eq!(collection.write_concern(), Some(&concern));
+        }
         assert_eq!(options.auto_remove_settings(), (AutoRemove::Native, 10 * MINUTE));
         assert_eq!(options.timeout, Duration::from_secs(10));
     }

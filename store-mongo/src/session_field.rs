@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use mongodb::bson::{Bson, Document};
+use mongodb::bson::{Bson, Document, RawDocumentBuf};
 use session_core::Version;
 
 use crate::error::MongoError;
@@ -14,14 +14,14 @@ const OBJECT: char = '\0';
 
 pub(crate) enum SessionField {
     Text(Arc<str>),
-    Object(Document),
+    Object(Arc<Document>),
 }
 
 impl SessionField {
     pub(crate) fn to_bson(&self) -> Bson {
         match self {
             Self::Text(text) => Bson::String((**text).to_owned()),
-            Self::Object(document) => Bson::Document(document.clone()),
+            Self::Object(document) => Bson::Document(Document::clone(document)),
         }
     }
 
@@ -48,8 +48,8 @@ impl SessionField {
         match text.strip_prefix(OBJECT) {
             None => Some(Self::Text(text.into())),
             Some(bytes) => {
-                let bytes = STANDARD.decode(bytes).ok()?;
-                Document::from_reader(bytes.as_slice()).ok().map(Self::Object)
+                let raw = RawDocumentBuf::from_bytes(STANDARD.decode(bytes).ok()?).ok()?;
+                Document::try_from(raw).ok().map(|document| Self::Object(document.into()))
             }
         }
     }

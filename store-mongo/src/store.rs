@@ -4,7 +4,7 @@ use std::{fmt, future::IntoFuture, sync::Arc, time::Duration};
 
 use mongodb::{
     Collection,
-    bson::{Bson, DateTime, Document, doc},
+    bson::{Bson, DateTime, Document, RawDocumentBuf, doc},
     options::UpdateModifications,
 };
 use session_core::{
@@ -17,7 +17,7 @@ use crate::{
     error::{MongoError, STORE},
     expiry::{self, Millis, date, expired, held, left, millis},
     object,
-    options::{MongoOptions, MongoOptionsError, MongoSource},
+    options::{MongoOptions, MongoOptionsError, MongoSource, UNACKNOWLEDGED, acknowledges},
     removal::Removal,
     session_field::SessionField,
 };
@@ -74,8 +74,14 @@ impl Store for MongoStore {
     async fn get(&self, sid: &Sid) -> Result<Option<Stored>, StoreError> {
         let now = self.now();
         let filter = self.filter(sid, held(now));
-        match self.run(self.collection().find_one(filter)).await? {
-            Some(document) => self.stored(document, now).await,
+        // What the driver cannot decode would be an error of the driver's, and of nobody's session.
+        let found = self.collection().clone_with_type::<RawDocumentBuf>();
+        match self.run(found.find_one(filter)).await? {
+            Some(document) => {
+                let document = Document::try_from(document)
+                    .map_err(|_| StoreError::corrupt(STORE, "a document that is no BSON"))?;
+                self.stored(document, now).await
+            }
             None => Ok(None),
         }
     }
@@ -98,7 +104,7 @@ impl Store for MongoStore {
             (Expect::Nothing, _) => self.filter(sid, expired(now)),
             _ => self.filter(sid, Document::new()),
         };
-        let session = self.session_field(record, before.as_ref()).await?;
+        let session = self.session_field(record).await?;
         let written = Set::Written(session.version()?);
         let whole = expiry::is_whole(&record.cookie, expires, now);
         let update = self.update(&session, expires, whole, now, expect);
@@ -209,13 +215,19 @@ impl MongoStore {
 
     /// Looks at the collection before it is used first; a failure is no reason not to look again.
     pub(crate) async fn ready(&self) -> Result<(), MongoError> {
-        self.0.ready.get_or_try_init(|| collation::check(&self.0.collection)).await.map(|_| ())
+        let look = async || {
+            if !acknowledges(&self.0.collection) {
+                return Err(MongoError::plain(format!("option write_concern: {UNACKNOWLEDGED}")));
+            }
+            collation::check(&self.0.collection).await
+        };
+        self.0.ready.get_or_try_init(look).await.map(|()| ())
     }
 
     async fn stored(&self, mut document: Document, now: Millis) -> Result<Option<Stored>, StoreError> {
         let session = match document.remove("session") {
             Some(Bson::String(text)) => SessionField::Text(text.into()),
-            Some(Bson::Document(session)) => SessionField::Object(session),
+            Some(Bson::Document(session)) => SessionField::Object(session.into()),
             _ => return Err(StoreError::corrupt(STORE, "its `session` is neither a string nor a document")),
         };
         let record = self.record(&session).await?;
@@ -238,23 +250,19 @@ impl MongoStore {
                 object::to_text(session).into()
             }
         };
-        Record::parse(text).map_err(|error| StoreError::corrupt(STORE, error))
+        let record = Record::parse(text).map_err(|error| StoreError::corrupt(STORE, error))?;
+        Ok(match session {
+            SessionField::Text(_) => record,
+            SessionField::Object(session) => record.with_origin(Arc::<Document>::clone(session)),
+        })
     }
 
-    /// What this store writes for a record, over what was read.
-    async fn session_field(
-        &self,
-        record: &Record,
-        before: Option<&SessionField>,
-    ) -> Result<SessionField, StoreError> {
-        let before = before.and_then(|before| match before {
-            SessionField::Object(document) => Some(document),
-            SessionField::Text(_) => None,
-        });
+    /// What this store writes for a record.
+    async fn session_field(&self, record: &Record) -> Result<SessionField, StoreError> {
         match &self.options().crypto {
             Some(crypto) => Ok(SessionField::Text(crypto.encrypt(&record.to_json()).await?.into())),
             None if self.options().stringify => Ok(SessionField::Text(record.to_json().into())),
-            None => Ok(SessionField::Object(object::from_record(record, before)?)),
+            None => Ok(SessionField::Object(object::from_record(record)?.into())),
         }
     }
 

@@ -1,15 +1,137 @@
 //! JSON text as the BSON that Node's driver makes of what `JSON.parse` reads.
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, cell::OnceCell, collections::HashMap, fmt};
 
 use mongodb::bson::{Bson, Document};
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
 
 use crate::to_json;
 
 /// `None` when the text is no JSON that BSON could hold: nested too deep, a number beyond all doubles, a key with a NUL.
 pub(crate) fn parse(json: &str) -> Option<Bson> {
     serde_json::from_str::<Value>(&whole(json)).ok().map(|value| value.0)
+}
+
+/// What was read, and what stands in it that JSON does not have.
+pub(crate) struct Before<'a> {
+    session: &'a Document,
+    /// By the name of the member in which it stands, at whatever depth, and by its text.
+    kept: OnceCell<HashMap<(&'a str, String), &'a Bson>>,
+}
+
+impl<'a> Before<'a> {
+    pub(crate) fn new(session: &'a Document) -> Self {
+        Self { session, kept: OnceCell::new() }
+    }
+
+    /// The value of a member of the session. Whatever has the text that it had keeps its type: the value, what did not change
+    /// in it, and a date or an id that moved under the same name.
+    pub(crate) fn over(&self, key: &str, json: &str) -> Option<Bson> {
+        self.value(key, json, self.session.get(key))
+    }
+
+    fn value(&self, key: &str, json: &str, here: Option<&Bson>) -> Option<Bson> {
+        if let Some(here) = here.filter(|here| text_of(here).as_deref() == Some(json)) {
+            return Some(here.clone());
+        }
+        let is_kept = json.starts_with(['{', '"']);
+        if let Some(kept) = is_kept.then(|| self.kept(key, json)).flatten() {
+            return Some(kept.clone());
+        }
+        match (json.chars().next(), here) {
+            (Some('{'), Some(Bson::Document(here))) => self.members(json, here),
+            (Some('{'), _) => self.members(json, &Document::new()),
+            (Some('['), Some(Bson::Array(here))) => self.items(key, json, here),
+            (Some('['), _) => self.items(key, json, &[]),
+            _ => parse(json),
+        }
+    }
+
+    fn members(&self, json: &str, here: &Document) -> Option<Bson> {
+        let members: Members<'_> = serde_json::from_str(json).ok()?;
+        let mut document = Document::new();
+        for (key, value) in members.0 {
+            let value = is_key(&key).then(|| self.value(&key, value.get(), here.get(&key)))??;
+            document.insert(key, value);
+        }
+        Some(Bson::Document(in_order(document)))
+    }
+
+    /// An item is what was at its place, or what moved to it from another one.
+    fn items(&self, key: &str, json: &str, here: &[Bson]) -> Option<Bson> {
+        let items: Vec<&RawValue> = serde_json::from_str(json).ok()?;
+        let texts: Vec<Option<String>> = here.iter().map(text_of).collect();
+        let places = texts.iter().enumerate().rev();
+        let places: HashMap<&str, usize> =
+            places.filter_map(|(at, text)| text.as_deref().map(|text| (text, at))).collect();
+        let item = |(at, item): (usize, &&RawValue)| {
+            let is_here = texts.get(at).is_some_and(|text| text.as_deref() == Some(item.get()));
+            let moved = || places.get(item.get()).copied();
+            let same = if is_here { Some(at) } else { moved() };
+            self.value(key, item.get(), here.get(same.unwrap_or(at)))
+        };
+        items.iter().enumerate().map(item).collect::<Option<Vec<_>>>().map(Bson::Array)
+    }
+
+    fn kept(&self, key: &str, json: &str) -> Option<&Bson> {
+        let kept = self.kept.get_or_init(|| {
+            let mut kept = HashMap::new();
+            self.session.iter().for_each(|(key, value)| keep(&mut kept, key, value));
+            kept
+        });
+        // No key to look for without a copy of the text: it is rare that there is something to find.
+        if kept.is_empty() { None } else { kept.get(&(key, json.to_owned())).copied() }
+    }
+}
+
+fn keep<'a>(kept: &mut HashMap<(&'a str, String), &'a Bson>, key: &'a str, value: &'a Bson) {
+    match value {
+        Bson::Document(document) => document.iter().for_each(|(key, value)| keep(kept, key, value)),
+        Bson::Array(items) => items.iter().for_each(|item| keep(kept, key, item)),
+        Bson::DateTime(_)
+        | Bson::ObjectId(_)
+        | Bson::Binary(_)
+        | Bson::Decimal128(_)
+        | Bson::Timestamp(_) => {
+            if let Some(text) = text_of(value) {
+                kept.entry((key, text)).or_insert(value);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn text_of(value: &Bson) -> Option<String> {
+    let mut text = String::new();
+    to_json::push(&mut text, value).then_some(text)
+}
+
+/// The members of an object, in order. Of those of one name the last one holds.
+struct Members<'a>(Vec<(String, &'a RawValue)>);
+
+impl<'de> Deserialize<'de> for Members<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(MembersVisitor)
+    }
+}
+
+struct MembersVisitor;
+
+impl<'de> Visitor<'de> for MembersVisitor {
+    type Value = Members<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Members<'de>, A::Error> {
+        let mut all = Vec::new();
+        while let Some(member) = members.next_entry()? {
+            all.push(member);
+        }
+        Ok(Members(all))
+    }
 }
 
 /// The text with U+FFFD for every half of a surrogate pair, which a BSON string cannot hold and Node replaces likewise.

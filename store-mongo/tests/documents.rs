@@ -18,9 +18,13 @@ use std::{
 use common::{clock, collection, document, in_an_hour, mongodb_url, put, quiet, record, set};
 use mongodb::{
     Collection,
-    bson::{Binary, Bson, DateTime, Document, doc, oid::ObjectId, spec::BinarySubtype},
+    bson::{
+        Binary, Bson, DateTime, Decimal128, Document, RawDocumentBuf, doc, oid::ObjectId, spec::BinarySubtype,
+    },
 };
-use session_core::{AdminStore, Destroyed, Expect, Record, Set, Sid, Store, StoreError, Touched};
+use session_core::{
+    AdminStore, Destroyed, Expect, Options, Record, RequestInfo, Set, Sid, Store, StoreError, Touched,
+};
 use session_testkit::run;
 use store_mongo::{Kruptein, MongoOptions, MongoStore, mongodb};
 use test_support::tests;
@@ -36,6 +40,9 @@ fn main() -> ExitCode {
             a_document,
             a_name_of_its_own_and_a_time_to_live,
             dates_and_object_ids_stay_what_they_are,
+            types_stay_beside_what_changed_and_under_another_sid,
+            what_looks_like_extended_json_is_what_it_is,
+            bytes_that_are_no_bson_are_corrupt_and_spoil_nothing_else,
             both_forms_are_read_and_change_over,
             what_cannot_be_read_is_said_and_spoils_nothing_else,
             without_expires_a_session_is_held_and_with_null_it_has_expired,
@@ -236,6 +243,116 @@ fn dates_and_object_ids_stay_what_they_are(url: String) {
 
         let late = store.set(&sid, &changed, &Expect::Version(read.version)).await.unwrap();
         assert_eq!(late, Set::Conflict);
+    });
+}
+
+/// Inside of what changed, in a list that became shorter, after a conflict, and with a login, which gives the session another id.
+fn types_stay_beside_what_changed_and_under_another_sid(url: String) {
+    run(async {
+        let collection = collection(&url).await;
+        let store = quiet(&collection).stringify(false).build().unwrap();
+        let sessions = Options::new("keyboard cat").store(store.clone()).build().unwrap();
+        let (id, at) = (ObjectId::new(), DateTime::from_millis(1));
+        let price: Decimal128 = "1.50".parse().unwrap();
+        let session = doc! {
+            "cookie": { "originalMaxAge": null, "expires": null, "httpOnly": true, "path": "/" },
+            "user": { "id": id, "since": at, "name": "tj", "seen": { "last": at, "times": 1 } },
+            "cart": [{ "at": at, "n": 1 }, { "at": DateTime::from_millis(2), "n": 2 }, id, at],
+            "price": price, "bytes": Binary { subtype: BinarySubtype::Generic, bytes: vec![1, 2] },
+        };
+        let exchange = sessions.exchange();
+        let visitor = exchange.session(&RequestInfo::new("/", false, &|_| {})).await.unwrap().unwrap();
+        visitor.insert("user", "tj").unwrap();
+        let cookie = exchange.end().await.unwrap().pop().unwrap();
+        let (sid, cookie) = (visitor.id(), cookie.split(';').next().unwrap());
+        let express = doc! { "$set": { "session": session } };
+        collection.update_one(doc! { "_id": sid.as_str() }, express).await.unwrap();
+
+        let exchange = sessions.exchange();
+        let each = |visit: &mut dyn FnMut(&str, &[u8])| visit("cookie", cookie.as_bytes());
+        let session = exchange.session(&RequestInfo::new("/", false, &each)).await.unwrap().unwrap();
+        session.insert_path("user.name", "Zoë").unwrap();
+        session.insert_path("user.seen.times", 2).unwrap();
+        let mut cart: Vec<serde_json::Value> = session.get("cart").unwrap().unwrap();
+        cart.remove(0);
+        cart[0]["n"] = 3.into();
+        session.insert("cart", cart).unwrap();
+        // Somebody else comes in between.
+        let other = doc! { "$set": { "session.bell": at } };
+        collection.update_one(doc! { "_id": sid.as_str() }, other).await.unwrap();
+        session.renew_id().await.unwrap();
+        exchange.end().await.unwrap();
+        let now = session.id();
+        assert_ne!(now, sid);
+
+        let after = document(&collection, &now).await;
+        let after = after.get_document("session").unwrap();
+        let expected = doc! {
+            "user": { "id": id, "since": at, "name": "Zoë", "seen": { "last": at, "times": 2 } },
+            "cart": [{ "at": DateTime::from_millis(2), "n": 3 }, id, at],
+            "price": price, "bytes": Binary { subtype: BinarySubtype::Generic, bytes: vec![1, 2] }, "bell": at,
+        };
+        for (key, value) in &expected {
+            assert_eq!(after.get(key), Some(value), "{key}");
+        }
+    });
+}
+
+/// An application's own objects, whose keys the BSON library's readers take for types.
+fn what_looks_like_extended_json_is_what_it_is(url: String) {
+    run(async {
+        let collection = collection(&url).await;
+        let store = quiet(&collection).stringify(false).build().unwrap();
+        let data = r#""oid":{"$oid":"0123456789abcdef01234567"},"price":{"$numberDecimal":"1.50"},"at":{"$date":"2026-01-02T03:04:05.678Z"},"n":{"$numberLong":"5"},"list":[{"$binary":{"base64":"AQI=","subType":"00"}}]"#;
+        let record = record(data);
+        let sid = put(&store, &record).await;
+        let read = store.get(&sid).await.unwrap().unwrap();
+        assert_eq!(read.record.to_json(), record.to_json());
+        let version = set(&store, &sid, &read.record, Expect::Version(read.version)).await;
+        assert_eq!(store.get(&sid).await.unwrap().unwrap().record.to_json(), record.to_json());
+        let mut all = Vec::new();
+        store.all(&mut |_, record| all.push(record.to_json())).await.unwrap();
+        assert_eq!(all, [record.to_json()]);
+        let gone = store.destroy(&sid, &Expect::Version(version)).await.unwrap();
+        assert_eq!(gone, Destroyed::Destroyed);
+    });
+}
+
+/// Who writes them does not ask the server whether they are any.
+fn bytes_that_are_no_bson_are_corrupt_and_spoil_nothing_else(url: String) {
+    run(async {
+        let collection = collection(&url).await;
+        let store = quiet(&collection).build().unwrap();
+        let good = put(&store, &record("")).await;
+        let mut broken = Vec::new();
+        for field in ["session", "owner"] {
+            let sid = Sid::random();
+            let mut document = doc! {
+                "_id": sid.as_str(), "expires": in_an_hour(), "session": record("").to_json(), "owner": "hunter2-x",
+            };
+            document.insert(field, "hunter2-x");
+            let mut bytes = Vec::new();
+            document.to_writer(&mut bytes).unwrap();
+            // No byte of UTF-8.
+            let at = bytes.windows(9).rposition(|bytes| bytes == b"hunter2-x").unwrap() + 8;
+            bytes[at] = 0xff;
+            let raw = RawDocumentBuf::from_bytes(bytes).unwrap();
+            collection.clone_with_type::<RawDocumentBuf>().insert_one(raw).await.unwrap();
+            broken.push(sid);
+        }
+        let mut shown = Vec::new();
+        store.all(&mut |sid, _| shown.push(sid)).await.unwrap();
+        assert_eq!(shown, [good]);
+        let next = record("");
+        for sid in broken {
+            let error = store.get(&sid).await.unwrap_err();
+            let text = format!("{error:?} {error}");
+            assert!(matches!(error, StoreError::Corrupt { store: "mongo", .. }), "{text}");
+            assert!(!text.contains("hunter2") && !text.contains(sid.as_str()), "{text}");
+            assert_eq!(store.touch(&sid, &next.cookie, &Expect::Anything).await.unwrap(), Touched::Moved);
+            assert_eq!(store.set(&sid, &next, &Expect::Nothing).await.unwrap(), Set::Conflict);
+            assert_eq!(store.destroy(&sid, &Expect::Anything).await.unwrap(), Destroyed::Destroyed);
+        }
     });
 }
 

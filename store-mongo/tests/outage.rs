@@ -24,7 +24,7 @@ use common::{
     until,
 };
 use mongodb::bson::doc;
-use session_core::{AdminStore, Destroyed, Expect, Options, Sid, Store, StoreError};
+use session_core::{AdminStore, Destroyed, Expect, Options, Set, Sid, Store, StoreError, Touched};
 use session_testkit::run;
 use store_mongo::{MongoError, MongoOptions, MongoStore, mongodb};
 use test_support::{Load, Network, Repeats, free_port, put_patiently, tests, within};
@@ -33,10 +33,12 @@ fn main() -> ExitCode {
     tests! {
         free =>
             a_server_that_is_down_at_the_start_harms_only_who_asks,
-            options_that_cannot_work_are_refused;
+            options_that_cannot_work_are_refused,
+            what_the_application_gave_is_refused_where_nobody_acknowledges;
         needs mongod =>
             a_server_that_comes_later_is_found_and_one_that_hangs_is_not_waited_for,
             a_killed_primary_costs_bounded_errors_and_no_acknowledged_session,
+            sessions_are_read_from_the_primary_whatever_the_client_prefers,
             the_index_is_made_once_the_server_is_there,
             what_a_server_says_that_changes_its_part_is_no_refusal;
         needs mongodb_url =>
@@ -153,6 +155,54 @@ fn options_that_cannot_work_are_refused() {
         assert!(collection(MongoOptions::new(client.clone())).contains("shop.sessions"));
         assert!(collection(MongoOptions::new(client.clone()).db_name("one")).contains("one.sessions"));
         assert!(collection(options().await.write_concern(w(1))).contains("test.sessions"));
+    });
+}
+
+fn what_the_application_gave_is_refused_where_nobody_acknowledges() {
+    run(async {
+        let client = mongodb::Client::with_uri_str("mongodb://127.0.0.1:1/?w=0").await.unwrap();
+        let store = MongoStore::new(client);
+        let (sid, record) = (Sid::random(), record(""));
+        for error in [
+            store.get(&sid).await.unwrap_err(),
+            store.set(&sid, &record, &Expect::Nothing).await.unwrap_err(),
+            store.touch(&sid, &record.cookie, &Expect::Anything).await.unwrap_err(),
+            store.destroy(&sid, &Expect::Anything).await.unwrap_err(),
+            store.length().await.unwrap_err(),
+        ] {
+            assert!(unavailable(&error).to_string().starts_with("option write_concern"), "{error:?}");
+        }
+    });
+}
+
+/// A member of the set that is behind knows of nothing that was just written.
+fn sessions_are_read_from_the_primary_whatever_the_client_prefers(mongod: PathBuf) {
+    run(async {
+        let set = ReplicaSet::start_with_one_behind(&mongod).await;
+        let url = format!("{}&w=1&readPreference=secondary", set.url().replace("&w=majority", ""));
+        let store = MongoStore::open(&url).await.unwrap();
+        let client = mongodb::Client::with_uri_str(&url).await.unwrap();
+        for store in [store, MongoStore::new(client.clone())] {
+            let sid = put_patiently(&store, &record("\"a\":1")).await;
+            assert!(store.get(&sid).await.unwrap().is_some());
+            assert_eq!(
+                store.touch(&sid, &record("").cookie, &Expect::Anything).await.unwrap(),
+                Touched::Moved
+            );
+            let version = Expect::Version(store.get(&sid).await.unwrap().unwrap().version);
+            assert!(matches!(store.set(&sid, &record("\"a\":2"), &version).await.unwrap(), Set::Written(_)));
+            assert_eq!(store.destroy(&sid, &version).await.unwrap(), Destroyed::Conflict);
+            assert_eq!(store.length().await.unwrap(), 1);
+            let (mut ids, mut all) = (0, 0);
+            store.ids(&mut |_| ids += 1).await.unwrap();
+            store.all(&mut |_, _| all += 1).await.unwrap();
+            assert_eq!((ids, all), (1, 1));
+            store.clear().await.unwrap();
+        }
+        // The client's own reads see that it is behind.
+        let sessions = client.database("shop").collection::<mongodb::bson::Document>("probe");
+        sessions.insert_one(doc! { "a": 1 }).await.unwrap();
+        assert_eq!(sessions.find_one(doc! {}).await.unwrap(), None);
     });
 }
 

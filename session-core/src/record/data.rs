@@ -1,6 +1,7 @@
 //! The application's keys and values, as JSON text, in the order in which JavaScript would enumerate them.
 
 use std::{
+    any::Any,
     collections::{HashMap, HashSet},
     fmt,
     hash::{Hash, Hasher},
@@ -28,12 +29,24 @@ pub struct Data {
     size: Option<usize>,
     /// Of many keys, where each stands: made for an insertion.
     index: Option<Box<Index>>,
+    /// See [`Record::with_origin`](super::Record::with_origin).
+    pub(super) origin: Option<Origin>,
 }
+
+/// What a store has read a record from.
+pub(crate) type Origin = Arc<dyn Any + Send + Sync>;
 
 impl Clone for Data {
     fn clone(&self) -> Self {
-        let Self { text, entries, cookie_at, size, index: _ } = self;
-        Self { text: text.clone(), entries: entries.clone(), cookie_at: *cookie_at, size: *size, index: None }
+        let Self { text, entries, cookie_at, size, index: _, origin } = self;
+        Self {
+            text: text.clone(),
+            entries: entries.clone(),
+            cookie_at: *cookie_at,
+            size: *size,
+            index: None,
+            origin: origin.clone(),
+        }
     }
 }
 

@@ -74,13 +74,36 @@ pub struct ReplicaSet(pub Vec<Server>);
 
 impl ReplicaSet {
     pub async fn start(mongod: &Path) -> Self {
-        let arguments = ["--replSet", "rs0", "--oplogSize", "64"];
+        Self::start_as(mongod, 3, |_| doc! {}).await
+    }
+
+    /// Of two, of which the second one learns nothing any more.
+    pub async fn start_with_one_behind(mongod: &Path) -> Self {
+        let set = Self::start_as(mongod, 2, |at| {
+            if at == 1 {
+                doc! { "priority": 0 }
+            } else {
+                doc! {}
+            }
+        })
+        .await;
+        let behind = &set.0[1];
+        until(async || behind.admin(doc! { "hello": 1 }).await.get_bool("secondary").unwrap_or(false)).await;
+        behind.admin(doc! { "configureFailPoint": "rsSyncApplyStop", "mode": "alwaysOn" }).await;
+        set
+    }
+
+    async fn start_as(mongod: &Path, count: usize, of: impl Fn(usize) -> Document) -> Self {
+        let test_commands = "enableTestCommands=1";
+        let arguments = ["--replSet", "rs0", "--oplogSize", "64", "--setParameter", test_commands];
         let mut servers = Vec::new();
-        for _ in 0..3 {
+        for _ in 0..count {
             servers.push(Server::start(mongod, &arguments).await);
         }
         let member = |(at, server): (usize, &Server)| {
-            doc! { "_id": at as i32, "host": format!("127.0.0.1:{}", server.port) }
+            let mut member = doc! { "_id": at as i32, "host": format!("127.0.0.1:{}", server.port) };
+            member.extend(of(at));
+            member
         };
         let members: Vec<Document> = servers.iter().enumerate().map(member).collect();
         // The quickest that an election gets: what a test measures is the store.
