@@ -1,7 +1,7 @@
 //! The optional powers on MongoDB. They may take as long as the collection is large: no timeout but the client's.
 
 use mongodb::{
-    bson::{Bson, Document, doc},
+    bson::{Document, doc},
     options::Hint,
 };
 use session_core::{AdminStore, Record, Sid, StoreError, async_trait};
@@ -48,12 +48,10 @@ impl AdminStore for MongoStore {
         let found = self.collection().find(held(self.now())).hint(by_id());
         let mut found = found.await.map_err(MongoError::from)?;
         while found.advance().await.map_err(MongoError::from)? {
-            let Ok(document) = Document::try_from(found.current()) else { continue };
+            let Ok(mut document) = Document::try_from(found.current()) else { continue };
             let Some(sid) = sid(&document) else { continue };
-            let session = match document.get("session") {
-                Some(Bson::String(text)) => SessionField::Text(text.as_str().into()),
-                Some(Bson::Document(session)) => SessionField::Object(session.clone().into()),
-                _ => continue,
+            let Some(session) = document.remove("session").and_then(SessionField::from_bson) else {
+                continue;
             };
             if let Ok(record) = self.record(&session).await {
                 visit(sid, record);

@@ -9,6 +9,7 @@ mod expiry;
 #[cfg(feature = "__fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
+mod large;
 mod object;
 mod options;
 mod removal;

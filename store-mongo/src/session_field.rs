@@ -18,6 +18,15 @@ pub(crate) enum SessionField {
 }
 
 impl SessionField {
+    /// `None` for what is no session.
+    pub(crate) fn from_bson(session: Bson) -> Option<Self> {
+        match session {
+            Bson::String(text) => Some(Self::Text(text.into())),
+            Bson::Document(session) => Some(Self::Object(session.into())),
+            _ => None,
+        }
+    }
+
     pub(crate) fn to_bson(&self) -> Bson {
         match self {
             Self::Text(text) => Bson::String((**text).to_owned()),
@@ -40,6 +49,15 @@ impl SessionField {
         text.push(OBJECT);
         STANDARD.encode_string(bytes, &mut text);
         Ok(Version::from_text(text))
+    }
+
+    /// The bytes of a field that has this version.
+    pub(crate) fn size(version: &Version) -> usize {
+        match version.text().map(|text| (text.strip_prefix(OBJECT), text.len())) {
+            Some((Some(bytes), _)) => bytes.len() / 4 * 3,
+            Some((None, size)) => size,
+            None => 0,
+        }
     }
 
     /// `None` for a version of another store.

@@ -4,7 +4,7 @@ use std::{fmt, future::IntoFuture, sync::Arc, time::Duration};
 
 use mongodb::{
     Collection,
-    bson::{Bson, DateTime, Document, RawDocumentBuf, doc},
+    bson::{DateTime, Document, RawDocumentBuf, doc},
     options::UpdateModifications,
 };
 use session_core::{
@@ -16,7 +16,7 @@ use crate::{
     collation,
     error::{MongoError, STORE},
     expiry::{self, Millis, date, expired, held, left, millis},
-    object,
+    large, object,
     options::{MongoOptions, MongoOptionsError, MongoSource, UNACKNOWLEDGED, acknowledges},
     removal::Removal,
     session_field::SessionField,
@@ -105,10 +105,16 @@ impl Store for MongoStore {
             _ => self.filter(sid, Document::new()),
         };
         let session = self.session_field(record).await?;
-        let written = Set::Written(session.version()?);
+        let version = session.version()?;
         let whole = expiry::is_whole(&record.cookie, expires, now);
         let update = self.update(&session, expires, whole, now, expect);
-        Ok(if self.write(filter, update, expect).await? { written } else { Set::Conflict })
+        let is_written = match expect {
+            Expect::Version(before) if large::are_together(before, &version) => {
+                self.write_large(sid, before, update, now).await?
+            }
+            _ => self.write(filter, update, expect).await?,
+        };
+        Ok(if is_written { Set::Written(version) } else { Set::Conflict })
     }
 
     async fn touch(&self, sid: &Sid, cookie: &Cookie, expect: &Expect) -> Result<Touched, StoreError> {
@@ -177,7 +183,7 @@ impl MongoStore {
     }
 
     /// The document of a sid, if all this holds of it.
-    fn filter(&self, sid: &Sid, condition: Document) -> Document {
+    pub(crate) fn filter(&self, sid: &Sid, condition: Document) -> Document {
         let id = match &self.options().transform_id {
             Some(transform) => (transform.0)(sid.as_str()),
             None => sid.as_str().to_owned(),
@@ -200,7 +206,7 @@ impl MongoStore {
     }
 
     /// What is sent, or an error before the time is over.
-    async fn run<T>(
+    pub(crate) async fn run<T>(
         &self,
         action: impl IntoFuture<Output = mongodb::error::Result<T>, IntoFuture: Send> + Send,
     ) -> Result<T, MongoError> {
@@ -225,11 +231,9 @@ impl MongoStore {
     }
 
     async fn stored(&self, mut document: Document, now: Millis) -> Result<Option<Stored>, StoreError> {
-        let session = match document.remove("session") {
-            Some(Bson::String(text)) => SessionField::Text(text.into()),
-            Some(Bson::Document(session)) => SessionField::Object(session.into()),
-            _ => return Err(StoreError::corrupt(STORE, "its `session` is neither a string nor a document")),
-        };
+        let session = document.remove("session").and_then(SessionField::from_bson);
+        let neither = || StoreError::corrupt(STORE, "its `session` is neither a string nor a document");
+        let session = session.ok_or_else(neither)?;
         let record = self.record(&session).await?;
         let left = document.get_datetime("expires").ok().map(|at| left(now, at.timestamp_millis()));
         let lifetime = if self.is_touched(&document, left, now) {

@@ -77,6 +77,11 @@ impl ReplicaSet {
         Self::start_as(mongod, 3, |_| doc! {}).await
     }
 
+    /// Of one, which can do what only a replica set can.
+    pub async fn start_alone(mongod: &Path) -> Self {
+        Self::start_as(mongod, 1, |_| doc! {}).await
+    }
+
     /// Of two, of which the second one learns nothing any more.
     pub async fn start_with_one_behind(mongod: &Path) -> Self {
         let set = Self::start_as(mongod, 2, |at| {
