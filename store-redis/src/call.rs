@@ -3,9 +3,12 @@
 use std::{future::Future, io, time::Duration};
 
 use redis::{Cmd, ErrorKind, FromRedisValue, Pipeline, RedisError, RedisResult, ServerErrorKind};
-use tokio::time::{Instant, error::Elapsed, timeout_at};
+use tokio::time::{Instant, error::Elapsed, sleep, timeout_at};
 
 use crate::connection::{Connection, Live};
+
+/// Before a node is asked again that had sent the client elsewhere.
+const PAUSE: Duration = Duration::from_millis(5);
 
 pub(crate) struct Call<'a> {
     connection: &'a Connection,
@@ -35,9 +38,17 @@ impl<'a> Call<'a> {
 
     /// Sent again only when the server says that it did not do it.
     pub(crate) async fn send_once<T>(&self, commands: &impl Commands<T>) -> RedisResult<T> {
-        match self.attempt(commands).await {
-            Err(error) if is_replica(&error) => self.attempt(commands).await,
-            answer => answer,
+        let mut left_a_replica = false;
+        loop {
+            match self.attempt(commands).await {
+                Err(error) if is_replica(&error) && !left_a_replica => left_a_replica = true,
+                // A cluster's client follows a slot that moves, but what it says on a connection that all share, others
+                // may interrupt, and then the node knows nothing of it.
+                Err(error) if is_elsewhere(&error) && Instant::now() + PAUSE < self.deadline => {
+                    sleep(PAUSE).await;
+                }
+                answer => return answer,
+            }
         }
     }
 
@@ -73,6 +84,14 @@ pub(crate) fn broke(error: &RedisError) -> bool {
 /// Whether the master that we were connected to has been made a replica.
 pub(crate) fn is_replica(error: &RedisError) -> bool {
     error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly)
+}
+
+/// Whether a node of a cluster says that it has not, or not yet, or no more, what it was asked for.
+fn is_elsewhere(error: &RedisError) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::Server(ServerErrorKind::Ask | ServerErrorKind::Moved | ServerErrorKind::TryAgain)
+    )
 }
 
 fn late(_: Elapsed) -> RedisError {

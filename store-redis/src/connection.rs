@@ -43,6 +43,16 @@ impl Connection {
             Source::Given(live) => Ok((live.clone(), Lease::none())),
         }
     }
+
+    /// Whether it is a cluster's: it sends a command again whose connection broke, and after a slot that moves.
+    pub(crate) fn is_cluster(&self) -> bool {
+        match &self.0 {
+            Source::Opened(lazy) => lazy.is_cluster(),
+            #[cfg(feature = "cluster")]
+            Source::Given(Live::Cluster(_)) => true,
+            Source::Given(_) => false,
+        }
+    }
 }
 
 impl From<redis::Client> for Connection {

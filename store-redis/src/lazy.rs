@@ -88,6 +88,14 @@ impl Lazy {
         self.slot.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    pub(crate) fn is_cluster(&self) -> bool {
+        match self.server {
+            #[cfg(feature = "cluster")]
+            Server::Cluster(_) => true,
+            _ => false,
+        }
+    }
+
     pub(crate) fn kind(&self) -> &'static str {
         match self.server {
             Server::One(_) => "Client",

@@ -1,8 +1,9 @@
-//! Writing, touching and destroying on the condition of a version: one round trip, one key.
+//! What the server does in one step where no command does: writing, touching and destroying on the condition of a version, and
+//! reading in a cluster. One round trip, one key.
 
 use std::{fmt::Write, sync::LazyLock};
 
-use redis::{Cmd, ErrorKind, RedisResult, ServerErrorKind, cmd};
+use redis::{Cmd, ErrorKind, RedisError, RedisResult, ServerErrorKind, cmd};
 use session_core::Version;
 use sha1::{Digest, Sha1};
 
@@ -22,11 +23,27 @@ elseif type(held) == 'table' then
 elseif redis.sha1hex(held) ~= ARGV[1] then
   return -1
 end
-redis.call(ARGV[2], KEYS[1], unpack(ARGV, 3))
-return 1
+local done = redis.pcall(ARGV[2], KEYS[1], unpack(ARGV, 3))
+if type(done) ~= 'table' or not done.err then
+  return 1
+elseif done.err:find('READONLY', 1, true) then
+  return redis.error_reply('READONLY it has become a replica')
+end
+return done
+";
+
+/// What is held and what is left of it. `GET` and `PTTL` in a transaction are no command that a cluster's client could send
+/// after a slot that moves.
+const READ: &str = "\
+local held = redis.pcall('GET', KEYS[1])
+if type(held) ~= 'string' then
+  return held
+end
+return {held, redis.call('PTTL', KEYS[1])}
 ";
 
 static IF_VERSION_SHA: LazyLock<String> = LazyLock::new(|| sha1_hex(IF_VERSION.as_bytes()));
+static READ_SHA: LazyLock<String> = LazyLock::new(|| sha1_hex(READ.as_bytes()));
 
 /// What the script found, and so what it did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,10 +70,7 @@ pub(crate) async fn if_version(
         command
     };
     let answer: RedisResult<i64> = match call.send_once(&command("EVALSHA", &IF_VERSION_SHA)).await {
-        // The server was started since, or its scripts were flushed. EVAL makes it remember this one.
-        Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
-            call.send_once(&command("EVAL", IF_VERSION)).await
-        }
+        Err(error) if is_unknown(&error) => call.send_once(&command("EVAL", IF_VERSION)).await,
         answer => answer,
     };
     Ok(match answer? {
@@ -64,6 +78,24 @@ pub(crate) async fn if_version(
         0 => Found::Nothing,
         _ => Found::Other,
     })
+}
+
+/// The text that is held, and what is left of it in milliseconds, as `PTTL` answers it.
+pub(crate) async fn read(call: &Call<'_>, key: &str) -> RedisResult<Option<(Vec<u8>, i64)>> {
+    let command = |name, script: &str| {
+        let mut command = cmd(name);
+        command.arg(script).arg(1).arg(key);
+        command
+    };
+    match call.send(&command("EVALSHA", &READ_SHA)).await {
+        Err(error) if is_unknown(&error) => call.send(&command("EVAL", READ)).await,
+        answer => answer,
+    }
+}
+
+/// The server was started since, or its scripts were flushed. `EVAL` makes it remember this one.
+fn is_unknown(error: &RedisError) -> bool {
+    error.kind() == ErrorKind::Server(ServerErrorKind::NoScript)
 }
 
 /// The version of a text: its SHA-1, as Redis's scripts can make it. It keeps writers apart, not attackers out.

@@ -12,7 +12,10 @@ mod common;
 
 use std::{
     process::ExitCode,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -20,10 +23,11 @@ use common::{
     put, record,
     server::{Cluster, Server, Watched, redis_server, until},
 };
-use session_core::{Expect, Sid, Store};
+use session_core::{Expect, Set, Sid, Store, StoreError, Stored};
 use store_redis::{
     RedisStore,
     redis::{
+        self,
         cluster::ClusterClient,
         sentinel::{SentinelClient, SentinelServerType},
     },
@@ -33,6 +37,8 @@ use test_support::{Load, Repeats, tests};
 fn main() -> ExitCode {
     tests! {
         if redis_server =>
+            in_a_cluster_a_slot_that_moves_costs_nobody_an_error,
+            in_a_cluster_a_write_whose_answer_was_lost_is_told_from_somebody_elses,
             in_a_cluster_a_killed_master_costs_bounded_errors_and_no_replicated_session,
             under_sentinels_a_killed_master_costs_bounded_errors_and_no_replicated_session;
     }
@@ -81,6 +87,138 @@ fn under_sentinels_a_killed_master_costs_bounded_errors_and_no_replicated_sessio
         println!("sentinel: {outcome}; every session back after {took:?}");
         outcome.assert_counted(&*store, before.len() as u64).await;
         drop(killed);
+    });
+}
+
+/// The client sends a command again whose connection broke, and would find what it did itself.
+fn in_a_cluster_a_write_whose_answer_was_lost_is_told_from_somebody_elses() {
+    session_testkit::run(async {
+        let (cluster, networks) = Cluster::start_behind_networks().await;
+        // Of one slot.
+        let store = RedisStore::new(ClusterClient::new(cluster.urls()).unwrap()).prefix("{one}:");
+        let network = &networks[cluster.master_of("{one}:")];
+        let held = async |sid: &Sid| store.get(sid).await.unwrap().unwrap();
+        let data = |stored: &Stored| stored.record.data.get("n").unwrap().to_owned();
+        let nth = |n: u32| record(&format!("\"n\":{n}"));
+        put(&store, &record("")).await;
+
+        // A first write.
+        let sid = Sid::random();
+        network.loses_an_answer();
+        let Set::Written(first) = store.set(&sid, &nth(1), &Expect::Nothing).await.unwrap() else {
+            panic!("it is in nobody's use")
+        };
+        assert!(network.has_lost_it() && held(&sid).await.version == first);
+        network.loses_an_answer();
+        assert_eq!(store.set(&sid, &nth(1), &Expect::Nothing).await.unwrap(), Set::Conflict);
+        assert!(network.has_lost_it() && held(&sid).await.version == first);
+
+        // One over what was read; also one that changes nothing.
+        let mut version = first.clone();
+        for n in [2, 2] {
+            network.loses_an_answer();
+            let expect = Expect::Version(version.clone());
+            let Set::Written(next) = store.set(&sid, &nth(n), &expect).await.unwrap() else {
+                panic!("nobody else writes")
+            };
+            assert!(network.has_lost_it() && held(&sid).await.version == next);
+            assert_eq!(data(&held(&sid).await), n.to_string());
+            version = next;
+        }
+        network.loses_an_answer();
+        assert_eq!(store.set(&sid, &nth(2), &Expect::Version(first)).await.unwrap(), Set::Conflict);
+        assert!(network.has_lost_it() && held(&sid).await.version == version);
+
+        // Nothing that another process could read otherwise.
+        let raw: String =
+            cluster.0[cluster.master_of("{one}:")].ask(&["GET", &format!("{{one}}:{}", sid.as_str())]);
+        assert_eq!(raw.trim_end(), nth(2).to_json());
+    });
+}
+
+/// One key after the other, while all are read, written and touched.
+fn in_a_cluster_a_slot_that_moves_costs_nobody_an_error() {
+    session_testkit::run(async {
+        let cluster = Cluster::start("30000");
+        let client = ClusterClient::new(cluster.urls()).unwrap();
+        let store = Arc::new(RedisStore::new(client).prefix("{one}:"));
+        let sids = sessions(&store).await;
+        let (slot, from) = (cluster.slot_of("{one}:").to_string(), cluster.master_of("{one}:"));
+        let masters: Vec<&Server> = cluster.0.iter().filter(|server| is_master(server)).collect();
+        let source = &cluster.0[from];
+        let target = masters.iter().find(|server| server.port != source.port).unwrap();
+        let [source_id, target_id] =
+            [source, target].map(|server| server.ask::<String>(&["CLUSTER", "MYID"]));
+
+        let (ended, calls) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+        let busy = |part: usize| {
+            let (store, sids) = (Arc::clone(&store), sids.clone());
+            let (ended, calls) = (Arc::clone(&ended), Arc::clone(&calls));
+            tokio::spawn(async move {
+                let mut failed = Vec::new();
+                for (n, sid) in sids.iter().enumerate().cycle().skip(part * 25) {
+                    if ended.load(Ordering::SeqCst) {
+                        break;
+                    }
+                    let call = async {
+                        let read = store.get(sid).await?.expect("nobody logs out");
+                        assert_eq!(read.record.data.get("n"), Some(n.to_string().as_str()));
+                        let version = Expect::Version(read.version);
+                        if n % 8 == part {
+                            let set = store.set(sid, &read.record, &version).await?;
+                            assert!(matches!(set, Set::Written(_)), "nobody else writes this one");
+                        } else if n % 8 != (part + 1) % 8 {
+                            store.touch(sid, &read.record.cookie, &Expect::Anything).await?;
+                        }
+                        Ok::<_, StoreError>(())
+                    };
+                    match call.await {
+                        Ok(()) => _ = calls.fetch_add(1, Ordering::SeqCst),
+                        Err(error) => {
+                            failed.push(format!("{error:?}"));
+                            ended.store(true, Ordering::SeqCst);
+                        }
+                    }
+                }
+                failed
+            })
+        };
+        let busy: Vec<_> = (0..8).map(busy).collect();
+        let go_on = async |count: usize| {
+            let (begun, before) = (Instant::now(), calls.load(Ordering::SeqCst));
+            while calls.load(Ordering::SeqCst) < before + count && !ended.load(Ordering::SeqCst) {
+                assert!(begun.elapsed() < Duration::from_secs(60), "nobody is served");
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        let ask = |server: &Server, words: &[&str]| _ = server.ask::<redis::Value>(words);
+        ask(target, &["CLUSTER", "SETSLOT", &slot, "IMPORTING", &source_id]);
+        ask(source, &["CLUSTER", "SETSLOT", &slot, "MIGRATING", &target_id]);
+        let mut moved = 0;
+        loop {
+            let keys: Vec<String> = source.ask(&["CLUSTER", "GETKEYSINSLOT", &slot, "8"]);
+            if keys.is_empty() {
+                break;
+            }
+            for key in &keys {
+                let port = target.port.to_string();
+                ask(source, &["MIGRATE", "127.0.0.1", &port, key, "0", "5000"]);
+                moved += 1;
+            }
+            // All of them are asked for while some are here and some there.
+            go_on(50).await;
+        }
+        for master in [target].into_iter().chain(masters.iter().filter(|master| master.port != target.port)) {
+            ask(master, &["CLUSTER", "SETSLOT", &slot, "NODE", &target_id]);
+        }
+        go_on(200).await;
+        ended.store(true, Ordering::SeqCst);
+        let mut failed = Vec::new();
+        for busy in busy {
+            failed.extend(busy.await.unwrap());
+        }
+        println!("{moved} sessions moved beside {} requests", calls.load(Ordering::SeqCst));
+        assert!(moved >= sids.len() && failed.is_empty(), "{} failed: {:?}", failed.len(), failed.first());
     });
 }
 

@@ -10,7 +10,7 @@ use std::{
 };
 
 use store_redis::redis::{self, Client, FromRedisValue, RedisResult};
-use test_support::{Guarded, Need, free_port, installed};
+use test_support::{Guarded, Need, Network, free_port, installed};
 
 /// Long enough for a slow machine; what takes longer has failed.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -142,31 +142,63 @@ pub struct Cluster(pub Vec<Server>);
 impl Cluster {
     /// A node that is silent for so long, in milliseconds, is taken for dead.
     pub fn start(node_timeout: &str) -> Self {
-        let start = |_| {
-            let bus = free_port().to_string();
-            let options =
-                ["--cluster-enabled", "yes", "--cluster-node-timeout", node_timeout, "--cluster-port", &bus];
-            Server::start(&[&options[..], &["--repl-diskless-sync-delay", "0"]].concat())
-        };
-        let cluster = Self((0..6).map(start).collect());
-        let nodes = cluster.0.iter().map(|server| format!("127.0.0.1:{}", server.port));
+        let cluster = Self::create((0..6).map(|_| node(free_port(), node_timeout, &[])).collect(), "1");
+        until("replicas are in step", || cluster.0.iter().all(in_step));
+        cluster
+    }
+
+    /// Three masters alone, of which each is found behind a network.
+    pub async fn start_behind_networks() -> (Self, Vec<Network>) {
+        let (mut servers, mut networks) = (Vec::new(), Vec::new());
+        for _ in 0..3 {
+            let (port, network) = (free_port(), Network::new());
+            let url = network.before(&format!("redis://127.0.0.1:{port}")).await;
+            let announced = url.rsplit_once(':').unwrap().1;
+            servers.push(node(port, "30000", &["--cluster-announce-port", announced]));
+            networks.push(network);
+        }
+        (Self::create(servers, "0"), networks)
+    }
+
+    fn create(servers: Vec<Server>, replicas: &str) -> Self {
+        let nodes = servers.iter().map(|server| format!("127.0.0.1:{}", server.port));
         let created = Command::new(program("redis-cli"))
             .args(["--cluster", "create"])
             .args(nodes)
-            .args(["--cluster-replicas", "1", "--cluster-yes"])
+            .args(["--cluster-replicas", replicas, "--cluster-yes"])
             .stdout(Stdio::null())
             .status();
         assert!(created.unwrap().success(), "redis-cli --cluster create");
         until("the cluster is whole", || {
-            cluster.0.iter().all(|server| is_whole(&server.ask::<String>(&["CLUSTER", "INFO"])))
+            servers.iter().all(|server| is_whole(&server.ask::<String>(&["CLUSTER", "INFO"])))
         });
-        until("replicas are in step", || cluster.0.iter().all(in_step));
-        cluster
+        Self(servers)
+    }
+
+    /// Which of them has the slot of a key.
+    pub fn master_of(&self, key: &str) -> usize {
+        let slot: String = self.slot_of(key).to_string();
+        let has_it = |server: &Server| {
+            let answer = server.try_ask::<Vec<String>>(&["CLUSTER", "GETKEYSINSLOT", &slot, "0"]);
+            answer.is_ok() && server.try_ask::<Option<String>>(&["GET", key]).is_ok()
+        };
+        self.0.iter().position(has_it).unwrap()
+    }
+
+    pub fn slot_of(&self, key: &str) -> u16 {
+        self.0[0].ask(&["CLUSTER", "KEYSLOT", key])
     }
 
     pub fn urls(&self) -> Vec<String> {
         self.0.iter().map(Server::url).collect()
     }
+}
+
+fn node(port: u16, timeout: &str, more: &[&str]) -> Server {
+    let bus = free_port().to_string();
+    let options = ["--cluster-enabled", "yes", "--cluster-node-timeout", timeout, "--cluster-port", &bus];
+    let memory = ["--save", "", "--appendonly", "no", "--repl-diskless-sync-delay", "0"];
+    Server::start_at(port, new_dir(), &[&options[..], &memory, more].concat())
 }
 
 fn is_whole(info: &str) -> bool {
