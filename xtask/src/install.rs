@@ -33,6 +33,127 @@ pub(crate) fn debian(workspace: &Workspace, packages: &[&str]) -> Result<()> {
     apt(&[&["install", "--no-install-recommends"], packages].concat())
 }
 
+/// A package of any release of Debian's, for a program that runs beside those of the system.
+#[derive(Debug)]
+pub(crate) struct Release {
+    pub(crate) suite: &'static str,
+    pub(crate) package: &'static str,
+}
+
+/// A folder with programs of a package, which run with the libraries that were made for them, the C library included: unpacked
+/// only, and only once. `apt-get` sees to it that all is as Debian has signed it.
+pub(crate) fn release(
+    workspace: &Workspace,
+    name: &str,
+    Release { suite, package }: &Release,
+    programs: &[(&str, &str)],
+) -> Result<PathBuf> {
+    let folder = workspace.kept.join("programs/debian").join(name);
+    if folder.join("bin").is_dir() {
+        return Ok(folder.join("bin"));
+    }
+    let apt_get = program("apt-get").ok_or(format!("{package} of Debian's {suite} needs apt-get"))?;
+    let key = Path::new("/usr/share/keyrings/debian-archive-keyring.gpg");
+    if !key.is_file() {
+        debian(workspace, &["debian-archive-keyring"])?;
+    }
+    say(&format!("installing {package} of Debian's {suite} in {}", folder.display()));
+    // Whole or not at all.
+    let part = folder.with_extension(format!("{}.part", std::process::id()));
+    fs::remove_dir_all(&part).ok();
+    for inner in ["lists/partial", "archives/partial", "files", "bin"] {
+        workspace::create(&part.join(inner))?;
+    }
+    let [sources, status] = ["sources.list", "status"].map(|file| part.join(file));
+    let key = key.display();
+    workspace::write(
+        &sources,
+        &format!("deb [signed-by={key}] http://deb.debian.org/debian {suite} main\n"),
+    )?;
+    // Nothing is installed there: so all that the package needs comes with it.
+    workspace::write(&status, "")?;
+    let log = workspace.kept.join("install.log");
+    let apt = |arguments: &[&str]| {
+        let mut command = Command::new(&apt_get);
+        let option = |name: &str, path: &Path| format!("{name}={}", path.display());
+        for option in [
+            option("Dir::State::lists", &part.join("lists")),
+            option("Dir::State::status", &status),
+            option("Dir::Cache", &part),
+            option("Dir::Cache::archives", &part.join("archives")),
+            option("Dir::Etc::SourceList", &sources),
+            "Dir::Etc::SourceParts=/dev/null".into(),
+            "Dir::Etc::PreferencesParts=/dev/null".into(),
+            "Acquire::Languages=none".into(),
+            // The folder may be nobody's but ours.
+            "APT::Sandbox::User=".into(),
+        ] {
+            command.args(["-o", &option]);
+        }
+        process::run(command.arg("-y").args(arguments), &log)
+    };
+    apt(&["update"])?;
+    apt(&["install", "--no-install-recommends", "--download-only", package])?;
+    for archive in
+        entries(&part.join("archives"))?.iter().filter(|file| file.extension().is_some_and(|it| it == "deb"))
+    {
+        process::run(Command::new("dpkg-deb").arg("-x").arg(archive).arg(part.join("files")), &log)?;
+    }
+    let (unpacked, files) = (part.join("files"), folder.join("files"));
+    let kept = |file: PathBuf| file.strip_prefix(&unpacked).map(|file| files.join(file)).unwrap_or(file);
+    let loader = kept(loader(&unpacked)?);
+    let libraries: Vec<String> =
+        libraries(&unpacked).into_iter().map(|folder| kept(folder).display().to_string()).collect();
+    for (name, file) in programs {
+        let script = format!(
+            "#!/bin/sh\nexec '{}' --library-path '{}' '{}' \"$@\"\n",
+            loader.display(),
+            libraries.join(":"),
+            files.join(file).display(),
+        );
+        let path = part.join("bin").join(name);
+        workspace::write(&path, &script)?;
+        executable(&path)?;
+    }
+    for inner in ["lists", "archives"] {
+        fs::remove_dir_all(part.join(inner)).ok();
+    }
+    fs::rename(&part, &folder).map_err(|error| format!("cannot move {}: {error}", part.display()))?;
+    Ok(folder.join("bin"))
+}
+
+/// What starts a program, among the files of the C library.
+fn loader(files: &Path) -> Result<PathBuf> {
+    let is_loader = |file: &PathBuf| {
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        name.starts_with("ld-") && fs::symlink_metadata(file).is_ok_and(|file| file.is_file())
+    };
+    let mut all = libraries(files).into_iter().flat_map(|folder| entries(&folder).unwrap_or_default());
+    all.find(is_loader).ok_or_else(|| format!("no loader of programs in {}", files.display()))
+}
+
+/// The folders with shared libraries, at whatever depth.
+fn libraries(files: &Path) -> Vec<PathBuf> {
+    let (mut found, mut ahead) = (Vec::new(), vec![files.to_path_buf()]);
+    while let Some(folder) = ahead.pop() {
+        let (folders, others): (Vec<_>, Vec<_>) = entries(&folder)
+            .unwrap_or_default()
+            .into_iter()
+            .partition(|entry| fs::symlink_metadata(entry).is_ok_and(|entry| entry.is_dir()));
+        if others.iter().any(|file| file.to_string_lossy().contains(".so")) {
+            found.push(folder);
+        }
+        ahead.extend(folders);
+    }
+    found
+}
+
+fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
+    let entries =
+        fs::read_dir(folder).map_err(|error| format!("cannot read {}: {error}", folder.display()))?;
+    Ok(entries.flatten().map(|entry| entry.path()).collect())
+}
+
 /// One checkout after the other: `apt-get update` does not wait for another, and both would keep services from starting.
 fn alone() -> Result<File> {
     let path = env::temp_dir().join("express-session-apt.lock");

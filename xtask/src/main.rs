@@ -13,6 +13,7 @@ mod progress;
 mod services;
 mod test;
 mod totals;
+mod versions;
 mod workspace;
 
 use std::env;
@@ -30,6 +31,7 @@ cargo xtask test --quick [-- ARGUMENTS]  what needs no server and no Node, in a 
 cargo xtask test --count                 write anew how many tests each program has at least, which a whole run is held to
 cargo xtask audit [CHECK ...]            licences, features, packages and all else that a release needs, or only some
 cargo xtask fuzz [TARGET ...]            hostile input by libFuzzer for four minutes (FUZZ_SECONDS) each, to all targets or only some
+cargo xtask versions [NAME ...]          the tests of a store on servers of other versions and makers, or only on some
 cargo xtask services up [NAME ...]       start redis, mongo, postgres, mysql, or only some, and print their URLs
 cargo xtask services down                stop them
 cargo xtask services status              say which run";
@@ -49,6 +51,7 @@ fn main() -> ExitCode {
         ["test", "--count"] => test::count(&workspace),
         ["audit", names @ ..] => audit::audit(&workspace, names),
         ["fuzz", names @ ..] => fuzz::fuzz(&workspace, names),
+        ["versions", names @ ..] => versions::versions(&workspace, names),
         ["services", "up", names @ ..] => services::up(&workspace, names),
         ["services", "down"] => services::down(&workspace),
         ["services", "status"] => services::status(&workspace),

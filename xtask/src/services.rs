@@ -50,6 +50,9 @@ pub(crate) struct Service {
 
 const ALL: [&Service; 4] = [&redis::REDIS, &mongo::MONGO, &postgres::POSTGRES, &mysql::MYSQL];
 
+/// In the environment: what runs already is of another version, and none of it is taken.
+pub(crate) const OF_ITS_OWN: &str = "SERVICES_OF_ITS_OWN";
+
 /// What the tests need: it grows with the workspace.
 fn needed(workspace: &Workspace) -> impl Iterator<Item = &'static Service> {
     ALL.into_iter().filter(|service| workspace.has(service.member))
@@ -130,6 +133,9 @@ fn given(service: &Service) -> Option<String> {
 
 /// The URL of one that `services up` started and that still answers.
 fn kept(service: &Service, state: &State) -> Option<String> {
+    if env::var_os(OF_ITS_OWN).is_some() {
+        return None;
+    }
     let running = state.get(service).filter(|running| running.answers())?;
     say(&format!("{}: taking the one that runs at {}", service.name, running.url));
     Some(running.url.clone())

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    net::TcpListener,
     path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::atomic::{AtomicU32, Ordering},
@@ -142,7 +143,7 @@ pub struct Cluster(pub Vec<Server>);
 impl Cluster {
     /// A node that is silent for so long, in milliseconds, is taken for dead.
     pub fn start(node_timeout: &str) -> Self {
-        let cluster = Self::create((0..6).map(|_| node(free_port(), node_timeout, &[])).collect(), "1");
+        let cluster = Self::create((0..6).map(|_| node(node_port(), node_timeout, &[])).collect(), "1");
         until("replicas are in step", || cluster.0.iter().all(in_step));
         cluster
     }
@@ -151,7 +152,7 @@ impl Cluster {
     pub async fn start_behind_networks() -> (Self, Vec<Network>) {
         let (mut servers, mut networks) = (Vec::new(), Vec::new());
         for _ in 0..3 {
-            let (port, network) = (free_port(), Network::new());
+            let (port, network) = (node_port(), Network::new());
             let url = network.before(&format!("redis://127.0.0.1:{port}")).await;
             let announced = url.rsplit_once(':').unwrap().1;
             servers.push(node(port, "30000", &["--cluster-announce-port", announced]));
@@ -195,10 +196,23 @@ impl Cluster {
 }
 
 fn node(port: u16, timeout: &str, more: &[&str]) -> Server {
-    let bus = free_port().to_string();
-    let options = ["--cluster-enabled", "yes", "--cluster-node-timeout", timeout, "--cluster-port", &bus];
+    let options = ["--cluster-enabled", "yes", "--cluster-node-timeout", timeout];
     let memory = ["--save", "", "--appendonly", "no", "--repl-diskless-sync-delay", "0"];
-    Server::start_at(port, new_dir(), &[&options[..], &memory, more].concat())
+    let bus = free_port().to_string();
+    // Before Redis 7 it is the port and ten thousand.
+    let bus = if is_before_7() { vec![] } else { vec!["--cluster-port", &bus] };
+    Server::start_at(port, new_dir(), &[&options[..], &memory, &bus, more].concat())
+}
+
+/// A port of which the one for the bus is free as well.
+fn node_port() -> u16 {
+    let is_free = |port: &u16| !is_before_7() || TcpListener::bind(("127.0.0.1", port + 10_000)).is_ok();
+    (0..1_000).map(|_| free_port()).find(is_free).unwrap()
+}
+
+fn is_before_7() -> bool {
+    let version = Command::new(program("redis-server")).arg("--version").output().unwrap().stdout;
+    String::from_utf8_lossy(&version).contains(" v=6.")
 }
 
 fn is_whole(info: &str) -> bool {

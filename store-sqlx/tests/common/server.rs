@@ -20,6 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub enum Engine {
     Postgres,
     MariaDb,
+    MySql,
 }
 
 /// A server. It ends with this value, and however the test's process ends.
@@ -32,8 +33,9 @@ pub fn postgres_server() -> Need<Server> {
     Server::start(Engine::Postgres)
 }
 
+/// MySQL where it is installed, else MariaDB.
 pub fn mariadb_server() -> Need<Server> {
-    Server::start(Engine::MariaDb)
+    Server::start(if Engine::MySql.programs().is_ok() { Engine::MySql } else { Engine::MariaDb })
 }
 
 /// Its disk and its port.
@@ -66,6 +68,11 @@ impl Server {
                 install.args(["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db"]);
                 install.arg(me()).arg(data)
             }
+            Engine::MySql => {
+                let data = format!("--datadir={}", dir.join("data").display());
+                install.args(["--no-defaults", "--initialize-insecure", "--secure-file-priv=NULL"]);
+                install.arg(me()).arg(data)
+            }
         };
         let installed = install.stdin(Stdio::null()).output().unwrap();
         assert!(installed.status.success(), "{}: {installed:?}", installer.display());
@@ -92,7 +99,7 @@ impl Stopped {
     pub fn url(&self) -> String {
         match self.engine {
             Engine::Postgres => format!("postgres://postgres@127.0.0.1:{}/postgres", self.port),
-            Engine::MariaDb => format!("mysql://root@127.0.0.1:{}/sessions", self.port),
+            Engine::MariaDb | Engine::MySql => format!("mysql://root@127.0.0.1:{}/sessions", self.port),
         }
     }
 
@@ -106,9 +113,10 @@ impl Stopped {
                 command.args(["-D", "data", "-h", "127.0.0.1", "-p", &port]);
                 command.args(["-c", "unix_socket_directories=", "-c", "fsync=off"])
             }
-            Engine::MariaDb => command.args([
+            Engine::MariaDb | Engine::MySql => command.args([
                 "--no-defaults".into(),
                 me(),
+                "--secure-file-priv=".into(),
                 format!("--datadir={}", self.dir.join("data").display()),
                 format!("--init-file={}", self.dir.join("first.sql").display()),
                 format!("--port={port}"),
@@ -121,7 +129,7 @@ impl Stopped {
         let signal = match self.engine {
             // It has processes of its own to take along; this is the end without a checkpoint.
             Engine::Postgres => "QUIT",
-            Engine::MariaDb => "KILL",
+            Engine::MariaDb | Engine::MySql => "KILL",
         };
         let process = Guarded::start(&command, signal, user(self.engine)).unwrap();
         let start = Instant::now();
@@ -139,6 +147,14 @@ impl Engine {
         match self {
             Self::Postgres => installed_postgres(),
             Self::MariaDb => Ok((installed("mariadbd")?, installed("mariadb-install-db")?)),
+            Self::MySql => {
+                let mysqld = installed("mysqld")?;
+                let version = Command::new(&mysqld).arg("--version").output().unwrap().stdout;
+                if String::from_utf8_lossy(&version).contains("MariaDB") {
+                    return Err("this mysqld is MariaDB's".into());
+                }
+                Ok((mysqld.clone(), mysqld))
+            }
         }
     }
 }

@@ -1,4 +1,4 @@
-//! MySQL, in the shape of MariaDB: `mariadb-install-db`, then `mariadbd`.
+//! MySQL: the real one where it is installed, else in the shape of MariaDB.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -24,31 +24,51 @@ pub(super) const MYSQL: Service = Service {
     refuses_root: false,
 };
 
-/// A server whose installer is there: MySQL's own has another.
+/// MariaDB with its installer. MySQL makes its files itself.
 fn find() -> Option<PathBuf> {
+    let mysqld = program("mysqld");
+    if let Some(mysqld) = mysqld.as_deref().filter(|mysqld| is_mysql(mysqld)) {
+        return Some(mysqld.into());
+    }
     install_db()?;
-    program("mariadbd").or_else(|| program("mysqld"))
+    program("mariadbd").or(mysqld)
 }
+
+fn is_mysql(program: &Path) -> bool {
+    let version = process::ask(Command::new(program).arg("--version"));
+    version.is_some_and(|version| !version.contains("MariaDB"))
+}
+
+/// Its packages have a folder for files that statements may read, which is not there where they are only unpacked.
+const MYSQLS_OWN: &str = "--secure-file-priv=NULL";
 
 fn install_db() -> Option<PathBuf> {
     program("mariadb-install-db").or_else(|| program("mysql_install_db"))
 }
 
-fn command(mariadbd: &Path, folder: &Path, port: u16, _: Option<User>) -> Result<Command> {
+fn command(program: &Path, folder: &Path, port: u16, _: Option<User>) -> Result<Command> {
     let data = folder.join("data");
     create(&data)?;
     // A starting server clears its folder for temporary tables, which others would share.
     let temporary = folder.join("temporary");
     create(&temporary)?;
-    let mut init = Command::new(install_db().ok_or("no mariadb-install-db")?);
-    init.args(["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db"]);
+    let is_mysql = is_mysql(program);
+    let mut init = if is_mysql {
+        let mut init = Command::new(program);
+        init.args(["--no-defaults", "--initialize-insecure", MYSQLS_OWN]);
+        init
+    } else {
+        let mut init = Command::new(install_db().ok_or("no mariadb-install-db")?);
+        init.args(["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db"]);
+        init
+    };
     init.args(me()).arg(option("--datadir=", &data)).arg(option("--tmpdir=", &temporary));
     process::run(&mut init, &folder.join("log"))?;
 
     let first = folder.join("first.sql");
     write(&first, "CREATE DATABASE sessions;\n")?;
-    let mut command = Command::new(mariadbd);
-    command.arg("--no-defaults").args(me());
+    let mut command = Command::new(program);
+    command.arg("--no-defaults").args(me()).args(is_mysql.then_some(MYSQLS_OWN));
     command.arg(option("--datadir=", &data)).arg(option("--tmpdir=", &temporary));
     command.arg(option("--init-file=", &first));
     command.args([&format!("--port={port}"), "--bind-address=127.0.0.1", "--skip-name-resolve"]);
