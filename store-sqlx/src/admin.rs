@@ -213,6 +213,11 @@ impl<D: Dialect> Sweep<D> {
             // In one order: two who remove the same rows then wait for one another once.
             let mut batch = batch.to_vec();
             batch.sort_unstable();
+            // Of few lengths, the last key as often as is needed: so a connection has these statements prepared, by a name, and
+            // PgBouncer finds them.
+            let length = (0..).map(|zeros| 10_usize.pow(zeros)).find(|length| *length >= batch.len());
+            let last = batch.last().cloned().unwrap_or_default();
+            batch.resize(length.unwrap_or(BATCH), last);
             let (statement, sids) = (&statement.of(batch.len()), &batch[..]);
             let values = Values { now: self.now, sids, ..Values::default() };
             let remove = lent!(on: D::Db => execute::<D>(on, statement, &values).await);

@@ -150,6 +150,8 @@ impl PostgresStore {
     pub fn open(url: &str) -> Result<Self, StoreError> {
         let failed = |failure: Failure| failure.of(PostgresTable::STORE);
         let options: PgConnectOptions = url.parse().map_err(|error: sqlx::Error| failed(error.into()))?;
+        // Which PgBouncer refuses: sqlx asks for numbers in full, which in its binary form they are.
+        let options = options.extra_float_digits(None);
         Connections::own(Opener::new(options).begin(BEGIN), CONNECTIONS).map(Self::on).map_err(failed)
     }
 

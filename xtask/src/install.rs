@@ -48,7 +48,7 @@ pub(crate) fn release(
     Release { suite, package }: &Release,
     programs: &[(&str, &str)],
 ) -> Result<PathBuf> {
-    let folder = workspace.kept.join("programs/debian").join(name);
+    let folder = workspace.kept.join("programs").join(name);
     if folder.join("bin").is_dir() {
         return Ok(folder.join("bin"));
     }
@@ -59,7 +59,7 @@ pub(crate) fn release(
     }
     say(&format!("installing {package} of Debian's {suite} in {}", folder.display()));
     // Whole or not at all.
-    let part = folder.with_extension(format!("{}.part", std::process::id()));
+    let part = workspace.kept.join(format!("{}-{}.part", name.replace('/', "-"), std::process::id()));
     fs::remove_dir_all(&part).ok();
     for inner in ["lists/partial", "archives/partial", "files", "bin"] {
         workspace::create(&part.join(inner))?;
@@ -118,7 +118,13 @@ pub(crate) fn release(
     for inner in ["lists", "archives"] {
         fs::remove_dir_all(part.join(inner)).ok();
     }
-    fs::rename(&part, &folder).map_err(|error| format!("cannot move {}: {error}", part.display()))?;
+    workspace::create(folder.parent().unwrap_or(&folder))?;
+    match fs::rename(&part, &folder) {
+        // Another run was quicker.
+        Err(_) if folder.is_dir() => fs::remove_dir_all(&part).ok(),
+        Err(error) => return Err(format!("cannot move {}: {error}", part.display())),
+        Ok(()) => Some(()),
+    };
     Ok(folder.join("bin"))
 }
 

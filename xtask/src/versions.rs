@@ -88,7 +88,9 @@ pub(crate) fn versions(workspace: &Workspace, names: &[&str]) -> Result<()> {
 }
 
 fn test(workspace: &Workspace, version: &Version) -> Result<()> {
-    let folder = install::release(workspace, version.name, &version.release, version.programs)?;
+    // Nobody finds it there who did not ask for it.
+    let kept = format!("versions/{}", version.name);
+    let folder = install::release(workspace, &kept, &version.release, version.programs)?;
     let (program, _) = version.programs[0];
     let says = process::ask(Command::new(folder.join(program)).arg("--version"));
     say(&format!("{}: {}", version.name, says.unwrap_or_default().lines().next().unwrap_or("no answer")));

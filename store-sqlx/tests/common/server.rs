@@ -38,6 +38,60 @@ pub fn mariadb_server() -> Need<Server> {
     Server::start(if Engine::MySql.programs().is_ok() { Engine::MySql } else { Engine::MariaDb })
 }
 
+/// PgBouncer, as old as 1.21 at least: in transactions, it learnt of prepared statements then.
+pub fn pgbouncer() -> Need<()> {
+    let said = Command::new(installed("pgbouncer")?).arg("--version").output().unwrap().stdout;
+    let said = String::from_utf8_lossy(&said).into_owned();
+    let minor =
+        said.split("PgBouncer 1.").nth(1).and_then(|rest| rest.split('.').next()?.parse::<u32>().ok());
+    if minor.is_some_and(|minor| minor < 21) {
+        return Err(format!("PgBouncer 1.21 or newer is needed, and this is {}", said.trim()));
+    }
+    Ok(())
+}
+
+/// One before any server on this machine. It ends with this value, and however the test's process ends.
+pub struct Bouncer {
+    port: u16,
+    _process: Guarded,
+}
+
+impl Bouncer {
+    pub fn start(mode: &str) -> Self {
+        // In sessions, each client has a connection of the server's for as long as its own lasts.
+        let connections = if mode == "session" { 60 } else { 12 };
+        let dir = env::temp_dir().join(format!("store-sqlx-{}", new_name()));
+        fs::create_dir_all(&dir).unwrap();
+        let port = free_port();
+        // It does not stay root.
+        let user = if User::unprivileged().is_some() { "user = nobody" } else { "" };
+        let settings = format!(
+            "[databases]\n* = host=127.0.0.1 port={{server}} user=postgres\n[pgbouncer]\nlisten_addr = 127.0.0.1\n\
+             listen_port = {port}\nunix_socket_dir =\nauth_type = any\npool_mode = {mode}\n{user}\n\
+             max_prepared_statements = 200\nmax_client_conn = 1000\ndefault_pool_size = {connections}\n"
+        );
+        let server = env::var("POSTGRES_URL").unwrap();
+        let server = server.rsplit_once(':').unwrap().1.split('/').next().unwrap();
+        fs::write(dir.join("pgbouncer.ini"), settings.replace("{server}", server)).unwrap();
+        let mut command = Command::new(installed("pgbouncer").unwrap());
+        command.current_dir(&dir).args(["-q", "pgbouncer.ini"]);
+        let process = Guarded::start(&command, "KILL", None).unwrap();
+        let start = Instant::now();
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            let log = || fs::read_to_string(dir.join("log")).unwrap_or_default();
+            assert!(start.elapsed() < PATIENCE, "PgBouncer does not answer: {}", log());
+            sleep(Duration::from_millis(20));
+        }
+        Self { port, _process: process }
+    }
+
+    /// The URL of this server behind it.
+    pub fn url(&self, server: &str) -> String {
+        let port = server.rsplit_once(':').unwrap().1.split('/').next().unwrap();
+        server.replacen(&format!(":{port}"), &format!(":{}", self.port), 1)
+    }
+}
+
 /// Its disk and its port.
 pub struct Stopped {
     engine: Engine,

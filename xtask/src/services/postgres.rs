@@ -3,10 +3,12 @@
 use std::path::Path;
 use std::process::Command;
 
-use test_support::User;
+use test_support::{User, program};
 
 use super::{Service, ping};
-use crate::{Result, install, process};
+use crate::install::{self, Release};
+use crate::workspace::Workspace;
+use crate::{Result, process};
 
 pub(super) const POSTGRES: Service = Service {
     name: "postgres",
@@ -14,8 +16,10 @@ pub(super) const POSTGRES: Service = Service {
     member: "store-sqlx",
     port: 5432,
     url: |port| format!("postgres://postgres@127.0.0.1:{port}/postgres"),
-    find: || test_support::postgres().map(|(postgres, _)| postgres),
-    install: |workspace| install::debian(workspace, &["postgresql"]),
+    find: || {
+        test_support::postgres().map(|(postgres, _)| postgres).filter(|_| program("pgbouncer").is_some())
+    },
+    install,
     command,
     greets: ping::postgres,
     // A fast stop; after TERM it would wait for its clients.
@@ -24,6 +28,19 @@ pub(super) const POSTGRES: Service = Service {
     kill: "QUIT",
     refuses_root: true,
 };
+
+/// The tests run behind PgBouncer as well, in the version of another release: this one's may know of no prepared statements.
+const PGBOUNCER: Release = Release { suite: "trixie", package: "pgbouncer" };
+
+fn install(workspace: &Workspace) -> Result<()> {
+    if test_support::postgres().is_none() {
+        install::debian(workspace, &["postgresql"])?;
+    }
+    if program("pgbouncer").is_none() {
+        install::release(workspace, "pgbouncer-1.24", &PGBOUNCER, &[("pgbouncer", "usr/sbin/pgbouncer")])?;
+    }
+    Ok(())
+}
 
 fn command(postgres: &Path, folder: &Path, port: u16, user: Option<User>) -> Result<Command> {
     let data = folder.join("data");
