@@ -1,20 +1,21 @@
 //! The optional powers: everything by SCAN, never by KEYS or FLUSHALL, and one key a command, which a cluster takes as well.
 
-use std::collections::HashSet;
+use std::{
+    collections::HashSet,
+    hash::{BuildHasher, RandomState},
+};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use redis::{Cmd, RedisResult, cmd};
 use session_core::{AdminStore, Record, Sid, Store, StoreError, async_trait};
 
-use crate::{
-    call::Commands,
-    connection::Live,
-    error::failed,
-    store::{RedisStore, del},
-};
+use crate::{call::Commands, connection::Live, error::failed, store::RedisStore};
 
 /// So many commands are under way at a time.
 const AT_ONCE: usize = 64;
+
+/// So many keys go by one command: it holds up the others for a fraction of a millisecond.
+const TOGETHER: usize = 512;
 
 #[async_trait]
 impl AdminStore for RedisStore {
@@ -53,11 +54,19 @@ impl AdminStore for RedisStore {
 
     async fn clear(&self) -> Result<(), StoreError> {
         let mut scan = Scan::of(self);
-        while let Some(sids) = scan.step().await? {
-            let deletes =
-                sids.into_iter().map(|sid| async move { self.call().send(&del(&self.key(&sid))).await });
-            let deletes = stream::iter(deletes).buffer_unordered(AT_ONCE);
-            deletes.try_collect::<()>().await.map_err(failed)?;
+        // Of the keys of one command, a cluster wants all in one slot.
+        let together = if self.connection.is_cluster() { 1 } else { TOGETHER };
+        while let Some(keys) = scan.keys().await? {
+            let unlink = |keys: &[Vec<u8>]| {
+                let mut command = cmd("UNLINK");
+                command.arg(keys);
+                command
+            };
+            let commands: Vec<Cmd> = keys.chunks(together).map(unlink).collect();
+            let removals =
+                commands.into_iter().map(|command| async move { self.call().send(&command).await });
+            let removals = stream::iter(removals).buffer_unordered(AT_ONCE);
+            removals.try_collect::<()>().await.map_err(failed)?;
         }
         Ok(())
     }
@@ -72,36 +81,50 @@ impl AdminStore for RedisStore {
 struct Scan<'a> {
     store: &'a RedisStore,
     pattern: String,
-    /// SCAN may show a key more than once.
-    seen: HashSet<Sid>,
+    /// SCAN may show a key more than once. Of each, 128 bits: keys themselves would be many times as much.
+    seen: HashSet<u128>,
+    hashes: [RandomState; 2],
     ahead: Vec<(Node, u64)>,
 }
 
 impl<'a> Scan<'a> {
     fn of(store: &'a RedisStore) -> Self {
         let pattern = format!("{}*", glob_escaped(&store.settings.prefix));
-        Self { store, pattern, seen: HashSet::new(), ahead: vec![(Node::Masters, 0)] }
+        Self {
+            store,
+            pattern,
+            seen: HashSet::new(),
+            hashes: Default::default(),
+            ahead: vec![(Node::Masters, 0)],
+        }
     }
 
-    /// Some sids more, perhaps none; `None` at the end.
+    /// Some sids more, perhaps none, and each once; `None` at the end.
     async fn step(&mut self) -> Result<Option<Vec<Sid>>, StoreError> {
+        let keys = self.keys().await?;
+        Ok(keys.map(|keys| keys.into_iter().filter_map(|key| self.new_sid(&key)).collect()))
+    }
+
+    /// Some keys more, also such as came before.
+    async fn keys(&mut self) -> Result<Option<Vec<Vec<u8>>>, StoreError> {
         let Some((node, cursor)) = self.ahead.pop() else { return Ok(None) };
         let mut command = cmd("SCAN");
         command.arg(cursor).arg("MATCH").arg(&self.pattern).arg("COUNT").arg(self.store.settings.scan_count);
         let pages = self.store.call().send(&OnNode { command, node }).await.map_err(failed)?;
-        let mut sids = Vec::new();
+        let mut all = Vec::new();
         for (node, (cursor, keys)) in pages {
             if cursor != 0 {
                 self.ahead.push((node, cursor));
             }
-            sids.extend(keys.into_iter().filter_map(|key| self.new_sid(&key)));
+            all.extend(keys);
         }
-        Ok(Some(sids))
+        Ok(Some(all))
     }
 
     fn new_sid(&mut self, key: &[u8]) -> Option<Sid> {
-        let sid = Sid::from(std::str::from_utf8(key).ok()?.strip_prefix(&self.store.settings.prefix)?);
-        self.seen.insert(sid.clone()).then_some(sid)
+        let sid = std::str::from_utf8(key).ok()?.strip_prefix(&self.store.settings.prefix)?;
+        let [high, low] = self.hashes.each_ref().map(|hash| u128::from(hash.hash_one(sid)));
+        self.seen.insert(high << 64 | low).then(|| sid.into())
     }
 }
 

@@ -41,7 +41,10 @@ impl<'a> Call<'a> {
         let mut left_a_replica = false;
         loop {
             match self.attempt(commands).await {
-                Err(error) if is_replica(&error) && !left_a_replica => left_a_replica = true,
+                Err(error) if is_replica(&error) && !left_a_replica => {
+                    left_a_replica = true;
+                    self.connection.leaves(self.deadline).await;
+                }
                 // A cluster's client follows a slot that moves, but what it says on a connection that all share, others
                 // may interrupt, and then the node knows nothing of it.
                 Err(error) if is_elsewhere(&error) && Instant::now() + PAUSE < self.deadline => {

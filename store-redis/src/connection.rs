@@ -2,6 +2,10 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
+use tokio::time::Instant;
+#[cfg(feature = "connection-manager")]
+use tokio::time::timeout_at;
+
 use redis::{
     Cmd, Pipeline, RedisFuture, RedisResult, Value,
     aio::{ConnectionLike, MultiplexedConnection},
@@ -41,6 +45,23 @@ impl Connection {
         match &self.0 {
             Source::Opened(lazy) => lazy.lease(patience).await,
             Source::Given(live) => Ok((live.clone(), Lease::none())),
+        }
+    }
+
+    /// The server is a replica by now, and its name may lead to another one. What the store has opened it opens anew by itself.
+    /// A manager connects again only where the connection is closed, and the server closes it when it is asked to.
+    pub(crate) async fn leaves(&self, deadline: Instant) {
+        match &self.0 {
+            #[cfg(feature = "connection-manager")]
+            Source::Given(Live::Managed(manager)) => {
+                let mut manager = manager.clone();
+                for word in ["QUIT", "PING"] {
+                    let word = redis::cmd(word);
+                    // The second one finds out, where the first one has not.
+                    _ = timeout_at(deadline, word.exec_async(&mut manager)).await;
+                }
+            }
+            _ => {}
         }
     }
 

@@ -170,7 +170,7 @@ fn value(command: &mut Cmd, text: &str, hold: Hold) {
     }
 }
 
-pub(crate) fn del(key: &str) -> Cmd {
+fn del(key: &str) -> Cmd {
     let mut command = cmd("DEL");
     command.arg(key);
     command

@@ -33,6 +33,7 @@ fn main() -> ExitCode {
             an_applications_own_connection_serves_as_well,
             a_connection_that_goes_silent_is_given_up,
             a_master_that_became_a_replica_is_left_for_the_new_one,
+            a_master_that_became_a_replica_is_left_by_an_applications_manager_too,
             a_first_write_whose_answer_was_lost_is_told_from_somebody_elses,
             a_kill_under_load_costs_quick_errors_and_no_acknowledged_session;
     }
@@ -189,23 +190,34 @@ fn a_connection_that_goes_silent_is_given_up() {
 /// A planned change behind one name: the old master stays, and nothing is written there any more.
 fn a_master_that_became_a_replica_is_left_for_the_new_one() {
     session_testkit::run(async {
-        let start = || Server::start(&["--repl-diskless-sync-delay", "0"]);
-        let (old, new, network) = (start(), start(), Network::new());
-        let store = RedisStore::open(&network.before(&old.url()).await).unwrap();
-        put(&store, &record("")).await;
-        network.leads_to(new.port);
-        let _: String = old.ask(&["REPLICAOF", "127.0.0.1", &new.port.to_string()]);
-        // The first call already, of each kind.
-        let sid = put(&store, &record("")).await;
-        assert_eq!(new.ask::<u64>(&["DBSIZE"]), 1);
-        until("the old one has it", || old.ask(&["EXISTS", &format!("sess:{}", sid.as_str())]));
-        network.leads_to(old.port);
-        let _: String = old.ask(&["REPLICAOF", "NO", "ONE"]);
-        let _: String = new.ask(&["REPLICAOF", "127.0.0.1", &old.port.to_string()]);
-        let version = store.get(&sid).await.unwrap().unwrap().version;
-        let set = store.set(&sid, &record("\"a\":1"), &Expect::Version(version)).await.unwrap();
-        assert!(matches!(set, Set::Written(_)));
+        left_for_the_new_one(async |client| RedisStore::new(client)).await;
     });
+}
+
+fn a_master_that_became_a_replica_is_left_by_an_applications_manager_too() {
+    session_testkit::run(async {
+        left_for_the_new_one(async |client| RedisStore::new(client.get_connection_manager().await.unwrap()))
+            .await;
+    });
+}
+
+async fn left_for_the_new_one(open: impl AsyncFnOnce(redis::Client) -> RedisStore) {
+    let start = || Server::start(&["--repl-diskless-sync-delay", "0"]);
+    let (old, new, network) = (start(), start(), Network::new());
+    let store = open(redis::Client::open(network.before(&old.url()).await).unwrap()).await;
+    put(&store, &record("")).await;
+    network.leads_to(new.port);
+    let _: String = old.ask(&["REPLICAOF", "127.0.0.1", &new.port.to_string()]);
+    // The first call already, of each kind.
+    let sid = put(&store, &record("")).await;
+    assert_eq!(new.ask::<u64>(&["DBSIZE"]), 1);
+    until("the old one has it", || old.ask(&["EXISTS", &format!("sess:{}", sid.as_str())]));
+    network.leads_to(old.port);
+    let _: String = old.ask(&["REPLICAOF", "NO", "ONE"]);
+    let _: String = new.ask(&["REPLICAOF", "127.0.0.1", &old.port.to_string()]);
+    let version = store.get(&sid).await.unwrap().unwrap().version;
+    let set = store.set(&sid, &record("\"a\":1"), &Expect::Version(version)).await.unwrap();
+    assert!(matches!(set, Set::Written(_)));
 }
 
 fn a_first_write_whose_answer_was_lost_is_told_from_somebody_elses() {
