@@ -15,7 +15,7 @@ use std::{process::ExitCode, sync::Arc, time::Duration};
 
 use common::{
     put, record,
-    server::{Server, mariadb_server, postgres_server},
+    server::{Server, mysql_server, postgres_server},
 };
 use session_core::{AdminStore, Sid, Store, StoreError};
 use store_sqlx::{MySqlStore, PostgresStore};
@@ -26,7 +26,7 @@ fn main() -> ExitCode {
         needs postgres_server =>
             postgres_killed_and_restarted_under_load_loses_nothing_acknowledged,
             postgres_that_is_down_at_the_start_is_an_error_until_it_is_there;
-        needs mariadb_server =>
+        needs mysql_server =>
             mysql_killed_and_restarted_under_load_loses_nothing_acknowledged,
             mysql_that_is_down_at_the_start_is_an_error_until_it_is_there,
             a_server_that_hangs_is_an_error_in_bounded_time;

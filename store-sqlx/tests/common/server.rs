@@ -34,7 +34,7 @@ pub fn postgres_server() -> Need<Server> {
 }
 
 /// MySQL where it is installed, else MariaDB.
-pub fn mariadb_server() -> Need<Server> {
+pub fn mysql_server() -> Need<Server> {
     Server::start(if Engine::MySql.programs().is_ok() { Engine::MySql } else { Engine::MariaDb })
 }
 
@@ -130,7 +130,10 @@ impl Server {
         };
         let installed = install.stdin(Stdio::null()).output().unwrap();
         assert!(installed.status.success(), "{}: {installed:?}", installer.display());
-        fs::write(dir.join("first.sql"), "CREATE DATABASE IF NOT EXISTS sessions;\n").unwrap();
+        // MySQL's own root comes from `localhost` only, which nobody is where no names are resolved.
+        let root = "CREATE USER IF NOT EXISTS root@'127.0.0.1';\nGRANT ALL ON *.* TO root@'127.0.0.1' WITH GRANT OPTION;\n";
+        let root = if engine == Engine::MySql { root } else { "" };
+        fs::write(dir.join("first.sql"), format!("{root}CREATE DATABASE IF NOT EXISTS sessions;\n")).unwrap();
         Ok(Stopped { engine, program, dir, port: free_port() }.start())
     }
 

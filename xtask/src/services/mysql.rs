@@ -66,7 +66,10 @@ fn command(program: &Path, folder: &Path, port: u16, _: Option<User>) -> Result<
     process::run(&mut init, &folder.join("log"))?;
 
     let first = folder.join("first.sql");
-    write(&first, "CREATE DATABASE sessions;\n")?;
+    // MySQL's own root comes from `localhost` only, which nobody is where no names are resolved.
+    let root = "CREATE USER IF NOT EXISTS root@'127.0.0.1';\nGRANT ALL ON *.* TO root@'127.0.0.1' WITH GRANT OPTION;\n";
+    let root = if is_mysql { root } else { "" };
+    write(&first, &format!("{root}CREATE DATABASE sessions;\n"))?;
     let mut command = Command::new(program);
     command.arg("--no-defaults").args(me()).args(is_mysql.then_some(MYSQLS_OWN));
     command.arg(option("--datadir=", &data)).arg(option("--tmpdir=", &temporary));
