@@ -5,7 +5,7 @@ use session_core::{
 };
 use store_mongo::{
     fuzzing::{object_of, object_text, to_bson, to_json},
-    mongodb::bson::Bson,
+    mongodb::bson::{Bson, Document},
 };
 
 use crate::json::{by_key, has_key_with_nul, members};
@@ -27,7 +27,11 @@ pub(crate) fn run(data: &[u8]) {
         numbers(&value, &reference);
     }
     let Ok(record) = Record::parse(text) else { return };
-    let Some(document) = object_of(&record, None) else { return };
+    let document = object_of(&record, None);
+    // Over what was read, where nothing in that is past JSON.
+    assert_eq!(object_of(&record, Some(&Document::new())), document, "over nothing");
+    let Some(document) = document else { return };
+    assert_eq!(object_of(&record, Some(&document)).as_ref(), Some(&document), "over itself");
     let stored = Record::parse(object_text(&document)).unwrap();
     // A document has array indexes first, as JavaScript has.
     let sorted = |record: &Record| {

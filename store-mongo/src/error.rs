@@ -86,6 +86,9 @@ impl From<Error> for MongoError {
             ErrorKind::IncompatibleServer { message, .. } => {
                 Self::plain(format!("this server cannot: {message}"))
             }
+            ErrorKind::Transaction { message, .. } => {
+                Self::plain(format!("the transaction failed: {message}"))
+            }
             ErrorKind::Shutdown => Self::plain("the client is shut down"),
             ErrorKind::InvalidResponse { .. } => Self::plain("the server's answer makes no sense"),
             ErrorKind::InvalidArgument { .. } => Self::plain("the driver refused its arguments"),

@@ -32,12 +32,7 @@ pub fn object_text(session: &Document) -> String {
 }
 
 pub fn object_of(record: &Record, before: Option<&Document>) -> Option<Document> {
-    let record = record.clone();
-    let record = match before {
-        Some(before) => record.with_origin(Arc::new(before.clone())),
-        None => record,
-    };
-    object::from_record(&record).ok()
+    object::from_record(record, before).ok()
 }
 
 pub fn object_version(session: &Document) -> Option<Version> {

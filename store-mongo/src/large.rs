@@ -3,7 +3,8 @@
 
 use mongodb::{
     bson::{Document, RawDocumentBuf},
-    error::{Error, TRANSIENT_TRANSACTION_ERROR},
+    error::{Error, ErrorKind},
+    options::{ReadConcern, ReadPreference, SelectionCriteria},
 };
 use session_core::{Sid, Version};
 
@@ -23,6 +24,11 @@ const ILLEGAL_OPERATION: i32 = 20;
 /// Whether the command that names the one and writes the other would be too large.
 pub(crate) fn are_together(before: &Version, after: &Version) -> bool {
     SessionField::size(before) + SessionField::size(after) > LIMIT
+}
+
+/// Somebody else writes it.
+fn is_write_conflict(error: &Error) -> bool {
+    matches!(&*error.kind, ErrorKind::Command(error) if error.code == 112)
 }
 
 impl MongoStore {
@@ -51,9 +57,11 @@ impl MongoStore {
         now: Millis,
     ) -> Result<bool, Error> {
         let mut session = self.collection().client().start_session().await?;
-        let transaction = session.start_transaction();
-        let concern = self.collection().write_concern().cloned();
-        match concern {
+        // Not as the client prefers: in a transaction that would come before what the collection says.
+        let primary = SelectionCriteria::ReadPreference(ReadPreference::Primary);
+        let transaction = session.start_transaction().selection_criteria(primary);
+        let transaction = transaction.read_concern(ReadConcern::local());
+        match self.collection().write_concern().cloned() {
             Some(concern) => transaction.write_concern(concern).await?,
             None => transaction.await?,
         }
@@ -74,8 +82,7 @@ impl MongoStore {
         };
         match updated.await {
             Ok(()) => Ok(true),
-            // Somebody else writes it.
-            Err(error) if error.contains_label(TRANSIENT_TRANSACTION_ERROR) => Ok(false),
+            Err(error) if is_write_conflict(&error) => Ok(false),
             Err(error) => Err(error),
         }
     }

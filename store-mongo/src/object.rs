@@ -55,10 +55,10 @@ fn push_cookie(text: &mut String, cookie: &Document) -> bool {
     true
 }
 
-/// The document of a record. What has the same text as in the document that was read is taken from there: a `Date` or an
-/// `ObjectId`, which is a string in the record, stays one.
-pub(crate) fn from_record(record: &Record) -> Result<Document, MongoError> {
-    let members = Members { record, before: record.origin().map(Before::new) };
+/// The document of a record. What has the same text as in the document that it was read from, or else in `before`, is taken from
+/// there: a `Date` or an `ObjectId`, which is a string in the record, stays one.
+pub(crate) fn from_record(record: &Record, before: Option<&Document>) -> Result<Document, MongoError> {
+    let members = Members { record, before: record.origin().or(before).map(Before::new) };
     serde_json::Deserializer::from_str(&to_bson::whole(&record.to_json()))
         .deserialize_map(members)
         .map_err(|_| MongoError::plain("the session has a value that BSON cannot hold"))
@@ -129,7 +129,7 @@ mod tests {
         let mut text = to_text(&before).replace("\"views\":1", "\"views\":2");
         text = text.replace("\"cookie\":{}", "\"cookie\":{\"expires\":null},\"new\":true");
         let record = Record::parse(text).unwrap().with_origin(Arc::new(before.clone()));
-        let after = from_record(&record).unwrap();
+        let after = from_record(&record, None).unwrap();
         assert_eq!(after.keys().collect::<Vec<_>>(), ["cookie", "new", "at", "ids", "views", "nested"]);
         assert_eq!(after.get("at"), before.get("at"));
         assert_eq!(after.get("ids"), before.get("ids"));
@@ -141,7 +141,7 @@ mod tests {
     fn the_text_comes_back() {
         for data in ["", r#","a":{"b":[1,2.5,null,true]},"$x":{"a.b":"é\"\n"},"":[]"#] {
             let record = record(data);
-            let document = from_record(&record).unwrap();
+            let document = from_record(&record, None).unwrap();
             assert_eq!(to_text(&document), record.to_json());
             assert_eq!(document.get_document("cookie").unwrap().len(), 9);
         }

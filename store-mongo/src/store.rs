@@ -104,7 +104,7 @@ impl Store for MongoStore {
             (Expect::Nothing, _) => self.filter(sid, expired(now)),
             _ => self.filter(sid, Document::new()),
         };
-        let session = self.session_field(record).await?;
+        let session = self.session_field(record, before.as_ref()).await?;
         let version = session.version()?;
         let whole = expiry::is_whole(&record.cookie, expires, now);
         let update = self.update(&session, expires, whole, now, expect);
@@ -261,12 +261,20 @@ impl MongoStore {
         })
     }
 
-    /// What this store writes for a record.
-    async fn session_field(&self, record: &Record) -> Result<SessionField, StoreError> {
+    /// What this store writes for a record; `before` is what it replaces, where that is named.
+    async fn session_field(
+        &self,
+        record: &Record,
+        before: Option<&SessionField>,
+    ) -> Result<SessionField, StoreError> {
+        let before = before.and_then(|before| match before {
+            SessionField::Object(document) => Some(&**document),
+            SessionField::Text(_) => None,
+        });
         match &self.options().crypto {
             Some(crypto) => Ok(SessionField::Text(crypto.encrypt(&record.to_json()).await?.into())),
             None if self.options().stringify => Ok(SessionField::Text(record.to_json().into())),
-            None => Ok(SessionField::Object(object::from_record(record)?.into())),
+            None => Ok(SessionField::Object(object::from_record(record, before)?.into())),
         }
     }
 

@@ -16,9 +16,18 @@ pub(crate) fn parse(json: &str) -> Option<Bson> {
 /// What was read, and what stands in it that JSON does not have.
 pub(crate) struct Before<'a> {
     session: &'a Document,
-    /// By the name of the member in which it stands, at whatever depth, and by its text.
-    kept: OnceCell<HashMap<(&'a str, String), &'a Bson>>,
+    kept: OnceCell<Kept<'a>>,
 }
+
+/// By the name of the member in which it stands, at whatever depth, and by its text.
+#[derive(Default)]
+struct Kept<'a> {
+    values: HashMap<(&'a str, String), &'a Bson>,
+    longest: usize,
+}
+
+/// As deep as the reader of JSON goes.
+const DEEPEST: usize = 127;
 
 impl<'a> Before<'a> {
     pub(crate) fn new(session: &'a Document) -> Self {
@@ -28,10 +37,11 @@ impl<'a> Before<'a> {
     /// The value of a member of the session. Whatever has the text that it had keeps its type: the value, what did not change
     /// in it, and a date or an id that moved under the same name.
     pub(crate) fn over(&self, key: &str, json: &str) -> Option<Bson> {
-        self.value(key, json, self.session.get(key))
+        self.value(key, json, self.session.get(key), DEEPEST)
     }
 
-    fn value(&self, key: &str, json: &str, here: Option<&Bson>) -> Option<Bson> {
+    /// `deeper`: how many levels there may be in it.
+    fn value(&self, key: &str, json: &str, here: Option<&Bson>, deeper: usize) -> Option<Bson> {
         if let Some(here) = here.filter(|here| text_of(here).as_deref() == Some(json)) {
             return Some(here.clone());
         }
@@ -39,66 +49,66 @@ impl<'a> Before<'a> {
         if let Some(kept) = is_kept.then(|| self.kept(key, json)).flatten() {
             return Some(kept.clone());
         }
+        let deeper = deeper.checked_sub(1);
         match (json.chars().next(), here) {
-            (Some('{'), Some(Bson::Document(here))) => self.members(json, here),
-            (Some('{'), _) => self.members(json, &Document::new()),
-            (Some('['), Some(Bson::Array(here))) => self.items(key, json, here),
-            (Some('['), _) => self.items(key, json, &[]),
+            (Some('{'), Some(Bson::Document(here))) => self.members(json, here, deeper?),
+            (Some('{'), _) => self.members(json, &Document::new(), deeper?),
+            (Some('['), Some(Bson::Array(here))) => self.items(key, json, here, deeper?),
+            (Some('['), _) => self.items(key, json, &[], deeper?),
             _ => parse(json),
         }
     }
 
-    fn members(&self, json: &str, here: &Document) -> Option<Bson> {
+    fn members(&self, json: &str, here: &Document, deeper: usize) -> Option<Bson> {
         let members: Members<'_> = serde_json::from_str(json).ok()?;
         let mut document = Document::new();
         for (key, value) in members.0 {
-            let value = is_key(&key).then(|| self.value(&key, value.get(), here.get(&key)))??;
+            let value = is_key(&key).then(|| self.value(&key, value.get(), here.get(&key), deeper))??;
             document.insert(key, value);
         }
         Some(Bson::Document(in_order(document)))
     }
 
-    /// An item is what was at its place, or what moved to it from another one.
-    fn items(&self, key: &str, json: &str, here: &[Bson]) -> Option<Bson> {
+    fn items(&self, key: &str, json: &str, here: &[Bson], deeper: usize) -> Option<Bson> {
         let items: Vec<&RawValue> = serde_json::from_str(json).ok()?;
-        let texts: Vec<Option<String>> = here.iter().map(text_of).collect();
-        let places = texts.iter().enumerate().rev();
-        let places: HashMap<&str, usize> =
-            places.filter_map(|(at, text)| text.as_deref().map(|text| (text, at))).collect();
-        let item = |(at, item): (usize, &&RawValue)| {
-            let is_here = texts.get(at).is_some_and(|text| text.as_deref() == Some(item.get()));
-            let moved = || places.get(item.get()).copied();
-            let same = if is_here { Some(at) } else { moved() };
-            self.value(key, item.get(), here.get(same.unwrap_or(at)))
-        };
-        items.iter().enumerate().map(item).collect::<Option<Vec<_>>>().map(Bson::Array)
+        let items =
+            items.iter().enumerate().map(|(at, item)| self.value(key, item.get(), here.get(at), deeper));
+        items.collect::<Option<Vec<_>>>().map(Bson::Array)
     }
 
     fn kept(&self, key: &str, json: &str) -> Option<&Bson> {
         let kept = self.kept.get_or_init(|| {
-            let mut kept = HashMap::new();
-            self.session.iter().for_each(|(key, value)| keep(&mut kept, key, value));
+            let mut kept = Kept::default();
+            // Not what the cookie has: an application's copy of that is its own.
+            let data = self.session.iter().filter(|(key, _)| *key != "cookie");
+            data.for_each(|(key, value)| kept.keep(key, value));
             kept
         });
-        // No key to look for without a copy of the text: it is rare that there is something to find.
-        if kept.is_empty() { None } else { kept.get(&(key, json.to_owned())).copied() }
+        // The map wants a text of its own to look for: no longer than the longest there is.
+        let may_be = !kept.values.is_empty() && json.len() <= kept.longest;
+        may_be.then(|| kept.values.get(&(key, json.to_owned())).copied()).flatten()
     }
 }
 
-fn keep<'a>(kept: &mut HashMap<(&'a str, String), &'a Bson>, key: &'a str, value: &'a Bson) {
-    match value {
-        Bson::Document(document) => document.iter().for_each(|(key, value)| keep(kept, key, value)),
-        Bson::Array(items) => items.iter().for_each(|item| keep(kept, key, item)),
-        Bson::DateTime(_)
-        | Bson::ObjectId(_)
-        | Bson::Binary(_)
-        | Bson::Decimal128(_)
-        | Bson::Timestamp(_) => {
-            if let Some(text) = text_of(value) {
-                kept.entry((key, text)).or_insert(value);
+impl<'a> Kept<'a> {
+    fn keep(&mut self, key: &'a str, value: &'a Bson) {
+        match value {
+            Bson::Document(document) => document.iter().for_each(|(key, value)| self.keep(key, value)),
+            Bson::Array(items) => items.iter().for_each(|item| self.keep(key, item)),
+            // As text it is like any other empty one.
+            Bson::Binary(binary) if binary.bytes.is_empty() => {}
+            Bson::DateTime(_)
+            | Bson::ObjectId(_)
+            | Bson::Binary(_)
+            | Bson::Decimal128(_)
+            | Bson::Timestamp(_) => {
+                if let Some(text) = text_of(value) {
+                    self.longest = self.longest.max(text.len());
+                    self.values.entry((key, text)).or_insert(value);
+                }
             }
+            _ => {}
         }
-        _ => {}
     }
 }
 

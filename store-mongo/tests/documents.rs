@@ -12,6 +12,7 @@ mod common;
 
 use std::{
     process::ExitCode,
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
@@ -295,6 +296,29 @@ fn types_stay_beside_what_changed_and_under_another_sid(url: String) {
         for (key, value) in &expected {
             assert_eq!(after.get(key), Some(value), "{key}");
         }
+
+        // What only looks so is what it is, and what is too deep is an error.
+        let read = store.get(&now).await.unwrap().unwrap();
+        let (mut with, version) = (Sid::random(), Expect::Version(read.version.clone()));
+        let text = read.record.to_json();
+        let data = r#""expires":"2026-01-02T03:04:05.678Z","name":"","bytes":"","gaps":[null,{}],"at":["1970-01-01"]"#;
+        let more = Record::parse(format!("{},{data}}}", text.strip_suffix('}').unwrap())).unwrap();
+        let more = more.with_origin(Arc::new(after.clone()));
+        set(&store, &now, &more, version).await;
+        let after = document(&collection, &now).await;
+        let after = after.get_document("session").unwrap();
+        assert_eq!(after.get_str("expires").unwrap(), "2026-01-02T03:04:05.678Z");
+        assert_eq!(after.get_str("bytes").unwrap(), "");
+        assert_eq!(after.get_array("gaps").unwrap(), &[Bson::Null, Bson::Document(doc! {})]);
+        for levels in [90, 128, 20_000] {
+            let (open, close) = ("[".repeat(levels), "]".repeat(levels));
+            let deep = Record::parse(format!(r#"{{"cookie":{{}},"deep":{open}{close}}}"#)).unwrap();
+            let deep = deep.with_origin(Arc::new(after.clone()));
+            with = Sid::random();
+            let answer = store.set(&with, &deep, &Expect::Nothing).await;
+            assert_eq!(answer.is_ok(), levels < 100, "{levels}: {answer:?}");
+        }
+        assert!(store.get(&with).await.unwrap().is_none());
     });
 }
 

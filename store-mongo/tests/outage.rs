@@ -198,6 +198,12 @@ fn sessions_are_read_from_the_primary_whatever_the_client_prefers(mongod: PathBu
             store.all(&mut |_, _| all += 1).await.unwrap();
             assert_eq!((ids, all), (1, 1));
             store.clear().await.unwrap();
+            // With the one that it replaces too large for one command.
+            let large = |letter: &str| record(&format!("\"large\":\"{}\"", letter.repeat(9 << 20)));
+            let sid = put_patiently(&store, &large("a")).await;
+            let version = Expect::Version(store.get(&sid).await.unwrap().unwrap().version);
+            assert!(matches!(store.set(&sid, &large("b"), &version).await.unwrap(), Set::Written(_)));
+            store.clear().await.unwrap();
         }
         // The client's own reads see that it is behind.
         let sessions = client.database("shop").collection::<mongodb::bson::Document>("probe");

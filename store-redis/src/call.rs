@@ -40,14 +40,19 @@ impl<'a> Call<'a> {
     pub(crate) async fn send_once<T>(&self, commands: &impl Commands<T>) -> RedisResult<T> {
         let mut left_a_replica = false;
         loop {
+            let begun = Instant::now();
             match self.attempt(commands).await {
                 Err(error) if is_replica(&error) && !left_a_replica => {
                     left_a_replica = true;
-                    self.connection.leaves(self.deadline).await;
+                    self.connection.leaves(begun, self.deadline).await;
                 }
                 // A cluster's client follows a slot that moves, but what it says on a connection that all share, others
                 // may interrupt, and then the node knows nothing of it.
-                Err(error) if is_elsewhere(&error) && Instant::now() + PAUSE < self.deadline => {
+                Err(error)
+                    if is_elsewhere(&error)
+                        && self.connection.is_cluster()
+                        && Instant::now() + PAUSE < self.deadline =>
+                {
                     sleep(PAUSE).await;
                 }
                 answer => return answer,

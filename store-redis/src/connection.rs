@@ -27,7 +27,14 @@ pub struct Connection(Source);
 enum Source {
     Opened(Arc<Lazy>),
     Given(Live),
+    /// And when it was last made to connect again.
+    #[cfg(feature = "connection-manager")]
+    Managed(redis::aio::ConnectionManager, Arc<tokio::sync::Mutex<Option<Instant>>>),
 }
+
+/// Between two times that a manager is made to connect again.
+#[cfg(feature = "connection-manager")]
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// A connection that is there.
 #[derive(Clone)]
@@ -45,23 +52,33 @@ impl Connection {
         match &self.0 {
             Source::Opened(lazy) => lazy.lease(patience).await,
             Source::Given(live) => Ok((live.clone(), Lease::none())),
+            #[cfg(feature = "connection-manager")]
+            Source::Managed(manager, _) => Ok((Live::Managed(manager.clone()), Lease::none())),
         }
     }
 
-    /// The server is a replica by now, and its name may lead to another one. What the store has opened it opens anew by itself.
-    /// A manager connects again only where the connection is closed, and the server closes it when it is asked to.
-    pub(crate) async fn leaves(&self, deadline: Instant) {
+    /// The server has been a replica since `begun`, and its name may lead to another one. What the store has opened it opens anew
+    /// by itself. A manager connects again only where the connection is closed, and the server closes it when it is asked to: once
+    /// for all who were told so, and not again and again while the name leads to a replica, since others use it as well.
+    pub(crate) async fn leaves(&self, begun: Instant, deadline: Instant) {
         match &self.0 {
             #[cfg(feature = "connection-manager")]
-            Source::Given(Live::Managed(manager)) => {
-                let mut manager = manager.clone();
-                for word in ["QUIT", "PING"] {
-                    let word = redis::cmd(word);
-                    // The second one finds out, where the first one has not.
-                    _ = timeout_at(deadline, word.exec_async(&mut manager)).await;
-                }
+            Source::Managed(manager, left) => {
+                let leave = async {
+                    let mut left = left.lock().await;
+                    if left.is_some_and(|at| at >= begun || at.elapsed() < AGAIN) {
+                        return;
+                    }
+                    let mut manager = manager.clone();
+                    for word in ["QUIT", "PING"] {
+                        // The second one finds out, where the first one has not.
+                        _ = redis::cmd(word).exec_async(&mut manager).await;
+                    }
+                    *left = Some(Instant::now());
+                };
+                _ = timeout_at(deadline, leave).await;
             }
-            _ => {}
+            _ => _ = (begun, deadline),
         }
     }
 
@@ -71,7 +88,7 @@ impl Connection {
             Source::Opened(lazy) => lazy.is_cluster(),
             #[cfg(feature = "cluster")]
             Source::Given(Live::Cluster(_)) => true,
-            Source::Given(_) => false,
+            _ => false,
         }
     }
 }
@@ -92,7 +109,7 @@ impl From<MultiplexedConnection> for Connection {
 #[cfg_attr(docsrs, doc(cfg(feature = "connection-manager")))]
 impl From<redis::aio::ConnectionManager> for Connection {
     fn from(connection: redis::aio::ConnectionManager) -> Self {
-        Self(Source::Given(Live::Managed(connection)))
+        Self(Source::Managed(connection, Arc::default()))
     }
 }
 
@@ -162,7 +179,7 @@ impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match &self.0 {
             Source::Opened(lazy) => lazy.kind(),
-            Source::Given(_) => "Connection(given)",
+            _ => "Connection(given)",
         })
     }
 }

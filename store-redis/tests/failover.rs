@@ -23,7 +23,7 @@ use common::{
     put, record,
     server::{Cluster, Server, Watched, redis_server, until},
 };
-use session_core::{Expect, Set, Sid, Store, StoreError, Stored};
+use session_core::{Expect, Set, Sid, Store, StoreError, Stored, Touched};
 use store_redis::{
     RedisStore,
     redis::{
@@ -128,6 +128,19 @@ fn in_a_cluster_a_write_whose_answer_was_lost_is_told_from_somebody_elses() {
         network.loses_an_answer();
         assert_eq!(store.set(&sid, &nth(2), &Expect::Version(first)).await.unwrap(), Set::Conflict);
         assert!(network.has_lost_it() && held(&sid).await.version == version);
+
+        // Who is no cluster's client is told so, and immediately.
+        let nodes = cluster.0.iter().map(|server| RedisStore::open(&server.url()).unwrap().prefix("{one}:"));
+        for node in nodes {
+            let begun = Instant::now();
+            match node.touch(&sid, &nth(2).cookie, &Expect::Anything).await {
+                Ok(touched) => assert_eq!(touched, Touched::Moved),
+                Err(error) => assert!(
+                    format!("{error:?}").contains("MOVED") && format!("{error:?}").contains("ClusterClient")
+                ),
+            }
+            assert!(begun.elapsed() < Duration::from_secs(1), "it is repeated in vain");
+        }
 
         // Nothing that another process could read otherwise.
         let raw: String =

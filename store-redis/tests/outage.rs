@@ -34,6 +34,7 @@ fn main() -> ExitCode {
             a_connection_that_goes_silent_is_given_up,
             a_master_that_became_a_replica_is_left_for_the_new_one,
             a_master_that_became_a_replica_is_left_by_an_applications_manager_too,
+            many_who_leave_a_replica_by_one_manager_are_all_served,
             a_first_write_whose_answer_was_lost_is_told_from_somebody_elses,
             a_kill_under_load_costs_quick_errors_and_no_acknowledged_session;
     }
@@ -211,6 +212,8 @@ async fn left_for_the_new_one(open: impl AsyncFnOnce(redis::Client) -> RedisStor
     // The first call already, of each kind.
     let sid = put(&store, &record("")).await;
     assert_eq!(new.ask::<u64>(&["DBSIZE"]), 1);
+    // A manager is not made to connect again twice within a second.
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
     until("the old one has it", || old.ask(&["EXISTS", &format!("sess:{}", sid.as_str())]));
     network.leads_to(old.port);
     let _: String = old.ask(&["REPLICAOF", "NO", "ONE"]);
@@ -218,6 +221,38 @@ async fn left_for_the_new_one(open: impl AsyncFnOnce(redis::Client) -> RedisStor
     let version = store.get(&sid).await.unwrap().unwrap().version;
     let set = store.set(&sid, &record("\"a\":1"), &Expect::Version(version)).await.unwrap();
     assert!(matches!(set, Set::Written(_)));
+}
+
+/// All at once, and the application uses it too: it is made to connect again once for all of them.
+fn many_who_leave_a_replica_by_one_manager_are_all_served() {
+    session_testkit::run(async {
+        let start = || Server::start(&["--repl-diskless-sync-delay", "0"]);
+        let (old, new, network) = (start(), start(), Network::new());
+        let client = redis::Client::open(network.before(&old.url()).await).unwrap();
+        let manager = client.get_connection_manager().await.unwrap();
+        let store = Arc::new(RedisStore::new(manager.clone()));
+        put(&*store, &record("")).await;
+        for (from, to) in [(&old, &new), (&new, &old)] {
+            network.leads_to(to.port);
+            let _: String = to.ask(&["REPLICAOF", "NO", "ONE"]);
+            let _: String = from.ask(&["REPLICAOF", "127.0.0.1", &to.port.to_string()]);
+            let writers = (0..50).map(|_| {
+                let store = Arc::clone(&store);
+                tokio::spawn(async move { store.set(&Sid::random(), &record(""), &Expect::Nothing).await })
+            });
+            for writer in writers.collect::<Vec<_>>() {
+                assert!(matches!(writer.await.unwrap().unwrap(), Set::Written(_)));
+            }
+            let connections = to.ask::<String>(&["INFO", "stats"]);
+            let connections = connections.split("total_connections_received:").nth(1).unwrap();
+            let connections: u32 = connections.split_whitespace().next().unwrap().parse().unwrap();
+            assert!(connections < 20, "{connections}");
+            let pong: String = redis::cmd("PING").query_async(&mut manager.clone()).await.unwrap();
+            assert_eq!(pong, "PONG");
+            // Not twice within a second.
+            tokio::time::sleep(Duration::from_millis(1_100)).await;
+        }
+    });
 }
 
 fn a_first_write_whose_answer_was_lost_is_told_from_somebody_elses() {

@@ -31,7 +31,7 @@ use store_sqlx::{
 use test_support::{Need, tests};
 
 fn main() -> ExitCode {
-    let both = || -> Need<String> { pgbouncer().and(postgres_url()) };
+    let both = || -> Need<String> { pgbouncer().and_then(|_| postgres_url()) };
     tests! {
         needs both =>
             with_a_pool_of_the_applications_too,

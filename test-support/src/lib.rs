@@ -29,7 +29,7 @@ pub use self::{
     express::{Express, engine, major},
     guarded::Guarded,
     port::free_port,
-    programs::{postgres, program, programs},
+    programs::{pgbouncer, postgres, program, programs},
     user::User,
 };
 #[cfg(feature = "harness")]

@@ -3,6 +3,7 @@
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// A program: on the `PATH`, where Debian keeps servers, which is not on everyone's `PATH`, or unpacked by `cargo xtask`.
 #[must_use]
@@ -17,6 +18,18 @@ pub fn programs(name: &str) -> impl Iterator<Item = PathBuf> {
     let debian = ["/usr/sbin", "/usr/local/sbin"].map(PathBuf::from);
     let folders = path.into_iter().chain(debian).chain(postgresql()).chain(unpacked());
     folders.map(move |folder| folder.join(name)).filter(|file| is_executable(file))
+}
+
+/// PgBouncer, as old as 1.21 at least: it learnt of prepared statements then.
+#[must_use]
+pub fn pgbouncer() -> Option<PathBuf> {
+    programs("pgbouncer").find(|program| {
+        let said = Command::new(program).arg("--version").output().map(|output| output.stdout);
+        let said = String::from_utf8_lossy(&said.unwrap_or_default()).into_owned();
+        let minor =
+            said.split("PgBouncer 1.").nth(1).and_then(|rest| rest.split('.').next()?.parse::<u32>().ok());
+        minor.is_some_and(|minor| minor >= 21)
+    })
 }
 
 /// PostgreSQL's `postgres` that has its `initdb` beside it, and that one.

@@ -53,6 +53,9 @@ pub(crate) fn release(
         return Ok(folder.join("bin"));
     }
     let apt_get = program("apt-get").ok_or(format!("{package} of Debian's {suite} needs apt-get"))?;
+    if folder.to_string_lossy().contains(['\'', ':']) {
+        return Err(format!("{} has a character that a list of folders cannot have", folder.display()));
+    }
     let key = Path::new("/usr/share/keyrings/debian-archive-keyring.gpg");
     if !key.is_file() {
         debian(workspace, &["debian-archive-keyring"])?;

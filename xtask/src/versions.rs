@@ -13,6 +13,8 @@ use crate::{Result, process, say};
 /// A server that is not the one of this system. Debian has each of them, in one release or another.
 struct Version {
     name: &'static str,
+    /// In what its program says of itself: Debian's releases move on.
+    says: &'static str,
     release: Release,
     /// What the tests and `cargo xtask test` call its programs, and where they are.
     programs: &'static [(&'static str, &'static str)],
@@ -28,12 +30,13 @@ const SID: &str = "sid";
 
 const fn redis(
     name: &'static str,
+    says: &'static str,
     suite: &'static str,
     package: &'static str,
     programs: &'static [(&'static str, &'static str)],
 ) -> Version {
     let release = Release { suite, package };
-    Version { name, release, programs, tests: &["-p", "store-redis"], variable: "REDIS_URL" }
+    Version { name, says, release, programs, tests: &["-p", "store-redis"], variable: "REDIS_URL" }
 }
 
 const REDIS: [(&str, &str); 2] =
@@ -44,13 +47,14 @@ const REDICT: [(&str, &str); 2] =
     [("redis-server", "usr/bin/redict-server"), ("redis-cli", "usr/bin/redict-cli")];
 
 const ALL: [Version; 6] = [
-    redis("redis-6.0", BULLSEYE, "redis-server", &REDIS),
-    redis("redis-8.0", TRIXIE, "redis-server", &REDIS),
-    redis("valkey-8.1", TRIXIE, "valkey-server", &VALKEY),
-    redis("valkey-9", SID, "valkey-server", &VALKEY),
-    redis("redict-7.3", SID, "redict-server", &REDICT),
+    redis("redis-6.0", "v=6.0.", BULLSEYE, "redis-server", &REDIS),
+    redis("redis-8.0", "v=8.0.", TRIXIE, "redis-server", &REDIS),
+    redis("valkey-8.1", "v=8.1.", TRIXIE, "valkey-server", &VALKEY),
+    redis("valkey-9", "v=9.", SID, "valkey-server", &VALKEY),
+    redis("redict-7.3", "v=7.3.", SID, "redict-server", &REDICT),
     Version {
         name: "mysql-9",
+        says: "Ver 9.",
         release: Release { suite: SID, package: "mysql-server-core" },
         programs: &[("mysqld", "usr/sbin/mysqld")],
         tests: &[
@@ -92,8 +96,11 @@ fn test(workspace: &Workspace, version: &Version) -> Result<()> {
     let kept = format!("versions/{}", version.name);
     let folder = install::release(workspace, &kept, &version.release, version.programs)?;
     let (program, _) = version.programs[0];
-    let says = process::ask(Command::new(folder.join(program)).arg("--version"));
-    say(&format!("{}: {}", version.name, says.unwrap_or_default().lines().next().unwrap_or("no answer")));
+    let says = process::ask(Command::new(folder.join(program)).arg("--version")).unwrap_or_default();
+    if !says.contains(version.says) {
+        return Err(format!("{} says {says:?}", folder.join(program).display()));
+    }
+    say(&format!("{}: {}", version.name, says.lines().next().unwrap_or_default()));
     let this = env::current_exe().map_err(|error| format!("where is xtask: {error}"))?;
     let mut tests = Command::new(this);
     tests.args(["test", "--"]).args(version.tests).env("PATH", before_all(folder)?);

@@ -6,6 +6,7 @@ use std::{
     fmt,
     hash::{Hash, Hasher},
     mem,
+    panic::{RefUnwindSafe, UnwindSafe},
     sync::Arc,
 };
 
@@ -34,7 +35,7 @@ pub struct Data {
 }
 
 /// What a store has read a record from.
-pub(crate) type Origin = Arc<dyn Any + Send + Sync>;
+pub(crate) type Origin = Arc<dyn Any + Send + Sync + UnwindSafe + RefUnwindSafe>;
 
 impl Clone for Data {
     fn clone(&self) -> Self {
@@ -182,6 +183,7 @@ impl Data {
         (self.size, self.index) = (None, None);
         self.entries.remove(at);
         self.cookie_at -= usize::from(at < self.cookie_at);
+        self.forget_origin();
         true
     }
 
@@ -206,7 +208,15 @@ impl Data {
             kept.push(entry);
         }
         self.entries = kept;
+        self.forget_origin();
         self.add(put.iter().filter(|(key, _)| changes.contains_key(key)));
+    }
+
+    /// Nothing of it is left.
+    fn forget_origin(&mut self) {
+        if self.is_empty() {
+            self.origin = None;
+        }
     }
 
     /// Inserts keys that are not there yet.

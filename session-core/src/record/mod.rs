@@ -5,7 +5,14 @@ pub(crate) mod data;
 mod index;
 pub(crate) mod value;
 
-use std::{any::Any, borrow::Cow, fmt, sync::Arc, time::SystemTime};
+use std::{
+    any::Any,
+    borrow::Cow,
+    fmt,
+    panic::{RefUnwindSafe, UnwindSafe},
+    sync::Arc,
+    time::SystemTime,
+};
 
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -102,7 +109,7 @@ impl Record {
     }
 
     /// With what the store has read it from, for the store alone. Whatever is made of this record keeps it: the record with
-    /// changed data, and the one that goes on under another id. So a store can tell what the text does not, that a string was
+    /// changed data, until nothing is left of them, and the one that goes on under another id. So a store can tell what the text does not, that a string was
     /// a date, say. It is no part of the text, and records that differ in nothing else are equal.
     ///
     /// ```
@@ -116,7 +123,7 @@ impl Record {
     /// # Ok::<(), session_core::RecordError>(())
     /// ```
     #[must_use]
-    pub fn with_origin(mut self, origin: Arc<dyn Any + Send + Sync>) -> Self {
+    pub fn with_origin(mut self, origin: Arc<impl Any + Send + Sync + UnwindSafe + RefUnwindSafe>) -> Self {
         Arc::make_mut(&mut self.data).origin = Some(origin);
         self
     }
@@ -124,7 +131,8 @@ impl Record {
     /// What the store has read it from, or what it was made of: `None` where that is nothing, or of another type.
     #[must_use]
     pub fn origin<T: Any>(&self) -> Option<&T> {
-        self.data.origin.as_ref().and_then(|origin| origin.downcast_ref())
+        let origin: &dyn Any = &**self.data.origin.as_ref()?;
+        origin.downcast_ref()
     }
 
     /// When the record is over by its own word, `cookie.expires`; `None` when it has none. A store that keeps the expiry

@@ -33,21 +33,17 @@ pub fn postgres_server() -> Need<Server> {
     Server::start(Engine::Postgres)
 }
 
-/// MySQL where it is installed, else MariaDB.
 pub fn mysql_server() -> Need<Server> {
-    Server::start(if Engine::MySql.programs().is_ok() { Engine::MySql } else { Engine::MariaDb })
+    // As `cargo xtask` has chosen.
+    let mysql_first = env::var_os("SERVICES_OF_ITS_OWN").is_some() || Engine::MariaDb.programs().is_err();
+    let is_mysql = mysql_first && Engine::MySql.programs().is_ok();
+    Server::start(if is_mysql { Engine::MySql } else { Engine::MariaDb })
 }
 
-/// PgBouncer, as old as 1.21 at least: in transactions, it learnt of prepared statements then.
-pub fn pgbouncer() -> Need<()> {
-    let said = Command::new(installed("pgbouncer")?).arg("--version").output().unwrap().stdout;
-    let said = String::from_utf8_lossy(&said).into_owned();
-    let minor =
-        said.split("PgBouncer 1.").nth(1).and_then(|rest| rest.split('.').next()?.parse::<u32>().ok());
-    if minor.is_some_and(|minor| minor < 21) {
-        return Err(format!("PgBouncer 1.21 or newer is needed, and this is {}", said.trim()));
-    }
-    Ok(())
+pub fn pgbouncer() -> Need<PathBuf> {
+    test_support::pgbouncer().ok_or_else(|| {
+        "PgBouncer 1.21 or newer is not installed: where there is apt-get, `cargo xtask test` does it".into()
+    })
 }
 
 /// One before any server on this machine. It ends with this value, and however the test's process ends.
@@ -73,7 +69,7 @@ impl Bouncer {
         let server = env::var("POSTGRES_URL").unwrap();
         let server = server.rsplit_once(':').unwrap().1.split('/').next().unwrap();
         fs::write(dir.join("pgbouncer.ini"), settings.replace("{server}", server)).unwrap();
-        let mut command = Command::new(installed("pgbouncer").unwrap());
+        let mut command = Command::new(pgbouncer().unwrap());
         command.current_dir(&dir).args(["-q", "pgbouncer.ini"]);
         let process = Guarded::start(&command, "KILL", None).unwrap();
         let start = Instant::now();

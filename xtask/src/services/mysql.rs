@@ -1,11 +1,12 @@
-//! MySQL: the real one where it is installed, else in the shape of MariaDB.
+//! MySQL, in the shape of MariaDB, or the real one where that is installed alone or asked for.
 
+use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use test_support::{User, program};
 
-use super::{Service, ping};
+use super::{OF_ITS_OWN, Service, ping};
 use crate::workspace::{create, write};
 use crate::{Result, install, process};
 
@@ -24,14 +25,13 @@ pub(super) const MYSQL: Service = Service {
     refuses_root: false,
 };
 
-/// MariaDB with its installer. MySQL makes its files itself.
+/// MariaDB with its installer, unless another version is wanted or there is none. MySQL makes its files itself.
 fn find() -> Option<PathBuf> {
     let mysqld = program("mysqld");
-    if let Some(mysqld) = mysqld.as_deref().filter(|mysqld| is_mysql(mysqld)) {
-        return Some(mysqld.into());
-    }
-    install_db()?;
-    program("mariadbd").or(mysqld)
+    let mysql = mysqld.clone().filter(|mysqld| is_mysql(mysqld));
+    let mariadb =
+        || install_db().and(program("mariadbd").or_else(|| mysqld.filter(|mysqld| !is_mysql(mysqld))));
+    if env::var_os(OF_ITS_OWN).is_some() { mysql.or_else(mariadb) } else { mariadb().or(mysql) }
 }
 
 fn is_mysql(program: &Path) -> bool {
