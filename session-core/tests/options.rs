@@ -161,3 +161,18 @@ fn records_are_equal_when_both_of_their_parts_are() {
     assert_eq!(Record::new(one.cookie.clone(), read.data.clone()).origin(), Some(&1));
     assert_eq!(Record::new(read.cookie.clone(), one.data.clone()).origin::<i32>(), None);
 }
+
+/// As `get_path` finds it first.
+#[test]
+fn a_key_that_is_the_whole_path_is_the_one_that_is_put() {
+    run(async {
+        let options = Options::new("keyboard cat").store(MemoryStore::new());
+        request(&options, &[], |session| {
+            session.insert("a.b", 1).unwrap();
+            session.insert_path("a.b", 2).unwrap();
+            assert_eq!(session.keys(), ["a.b"]);
+            assert_eq!(session.get_path("a.b").unwrap(), Some(2));
+        })
+        .await;
+    });
+}

@@ -564,6 +564,58 @@ mod tests {
         ("sameSite", |cookie| cookie.set_same_site(Some(SameSite::Lax))),
     ];
 
+    fn read(cookie: &str) -> Cookie {
+        Record::parse(format!(r#"{{"cookie":{cookie}}}"#)).unwrap().cookie
+    }
+
+    /// As Node does, whose records may have anything.
+    #[test]
+    fn same_site_is_a_word_in_any_case_or_true() {
+        for (json, is) in [
+            ("true", Some(SameSite::Strict)),
+            (r#""STRICT""#, Some(SameSite::Strict)),
+            (r#""Lax""#, Some(SameSite::Lax)),
+            (r#""none""#, Some(SameSite::None)),
+            ("false", None),
+            ("null", None),
+            (r#""other""#, None),
+        ] {
+            assert_eq!(read(&format!(r#"{{"sameSite":{json}}}"#)).same_site(), is, "{json}");
+        }
+    }
+
+    #[test]
+    fn a_touch_gives_the_whole_lifetime_again_or_what_javascript_makes_of_it() {
+        let end = r#""expires":"2026-01-02T03:04:05.678Z""#;
+        for (age, expires) in [
+            ("1000", r#""1970-01-01T00:00:02.000Z""#),
+            ("null", "null"),
+            ("false", "false"),
+            (r#""""#, r#""""#),
+            // It refuses these, and leaves the end where it was.
+            ("true", r#""2026-01-02T03:04:05.678Z""#),
+            (r#""1000""#, r#""2026-01-02T03:04:05.678Z""#),
+        ] {
+            let mut cookie = read(&format!(r#"{{"originalMaxAge":{age},{end}}}"#));
+            cookie.touch(1_000);
+            let mut text = String::new();
+            cookie.push_json(&mut text);
+            let expected = format!(r#"{{"originalMaxAge":{age},"expires":{expires},"#);
+            assert!(text.starts_with(&expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_end_alone_is_a_difference_and_so_is_an_age_alone() {
+        let of = |age: u32, end: u32| {
+            read(&format!(r#"{{"originalMaxAge":{age},"expires":"2026-01-02T03:04:0{end}.000Z"}}"#))
+        };
+        let lifetime = Differing { lifetime: true, ..Differing::default() };
+        assert_eq!(of(1, 1).differing(&of(1, 2)), lifetime);
+        assert_eq!(of(1, 1).differing(&of(2, 1)), lifetime);
+        assert_eq!(of(1, 1).differing(&of(1, 1)), Differing::default());
+    }
+
     #[test]
     fn each_part_is_told_from_the_others_and_taken_alone() {
         let plain = Cookie::plain();

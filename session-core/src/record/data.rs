@@ -519,12 +519,23 @@ pub(crate) mod tests {
             (r#""a":1,"a":2,"cookie":{},"b":3"#, r#""a":2,"b":3"#, 1),
             (r#""a":1,"cookie":{},"b":3,"a":2"#, r#""a":2,"b":3"#, 1),
             (r#""cookie":{},"b":3,"\u0062":4,"a":2"#, r#""b":4,"a":2"#, 0),
+            (r#""cookie":{},"a":1,"a":2"#, r#""a":2"#, 0),
         ];
         for (members, kept, cookie_at) in cases {
             let data = read(members);
             assert_eq!(data, read(&format!(r#""cookie":{{}},{kept}"#)), "{members}");
             assert_eq!(data.cookie_at(), cookie_at, "{members}");
         }
+        let many: Vec<String> = (0..100).map(|at| format!(r#""k{}":{at}"#, at % 50)).collect();
+        let data = read(&format!(r#""cookie":{{}},{}"#, many.join(",")));
+        assert_eq!((data.len(), data.get("k7")), (50, Some("57")));
+    }
+
+    #[test]
+    fn a_read_copies_neither_keys_nor_values() {
+        let data = read(r#""cookie":{},"a":{"b":[1,2]},"c":"d""#);
+        let is_span = |entry: &Entry| matches!((&entry.key, &entry.value), (Text::Span(..), Text::Span(..)));
+        assert!(data.len() == 2 && data.entries.iter().all(is_span));
     }
 
     #[test]

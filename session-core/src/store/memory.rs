@@ -277,3 +277,16 @@ impl fmt::Debug for MemoryStore {
         f.debug_struct("MemoryStore").field("ttl", &self.ttl).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_that_is_small_is_kept_by_one_shard() {
+        let shards = |limit: usize| MemoryStore::new().max_sessions(limit).shards.len();
+        let enough = SHARDS * SHARD_MINIMUM;
+        assert_eq!([0, 1, 65, enough - 1].map(shards), [1; 4]);
+        assert_eq!([enough, enough + 1, usize::MAX].map(shards), [SHARDS; 3]);
+    }
+}

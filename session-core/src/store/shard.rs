@@ -223,6 +223,13 @@ mod tests {
     }
 
     #[test]
+    fn a_list_leaves_out_what_ends_now() {
+        let mut shard = Shard::new(10);
+        put(&mut shard, "a", 1_000);
+        assert_eq!([999, 1_000, 1_001].map(|now| shard.iter(now).count()), [1, 0, 0]);
+    }
+
+    #[test]
     fn the_least_recently_used_goes_when_it_is_full() {
         let mut shard = Shard::new(3);
         ["a", "b", "c"].iter().for_each(|sid| put(&mut shard, sid, NEVER));

@@ -119,6 +119,9 @@ mod tests {
             ("for=192.0.2.60;proto=http;by=203.0.113.43", vec![one(Some("192.0.2.60"), Some("http"))]),
             ("For=\"[2001:db8:cafe::17]:4711\"", vec![one(Some("2001:db8:cafe::17"), None)]),
             ("for=\"[2001:db8::1]\"", vec![one(Some("2001:db8::1"), None)]),
+            // Without the quotes that they should have.
+            ("for=[2001:db8::1]", vec![one(Some("2001:db8::1"), None)]),
+            ("for=192.0.2.60:4711", vec![one(Some("192.0.2.60"), None)]),
             (
                 "for=192.0.2.43, for=198.51.100.17",
                 vec![one(Some("192.0.2.43"), None), one(Some("198.51.100.17"), None)],

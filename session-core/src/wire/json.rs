@@ -175,6 +175,9 @@ mod tests {
         push_string(&mut pushed, text);
         assert_eq!(pushed, expected);
         for letter in (0..0x800).filter_map(char::from_u32).map(String::from) {
+            let mut pushed = String::new();
+            push_string(&mut pushed, &letter);
+            assert_eq!(pushed, to_text(&letter).unwrap());
             assert_eq!(string_len(&letter), to_text(&letter).unwrap().len(), "{letter:?}");
         }
     }
