@@ -159,7 +159,7 @@ fn records_are_equal_when_both_of_their_parts_are() {
     let read = one.clone().with_origin(Arc::new(1));
     assert!(one == read);
     assert_eq!(Record::new(one.cookie.clone(), read.data.clone()).origin(), Some(&1));
-    assert_eq!(Record::new(read.cookie.clone(), one.data.clone()).origin::<i32>(), None);
+    assert_eq!(Record::new(read.cookie, one.data).origin::<i32>(), None);
 }
 
 /// As `get_path` finds it first.

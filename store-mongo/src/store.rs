@@ -227,7 +227,7 @@ impl MongoStore {
             }
             collation::check(&self.0.collection).await
         };
-        self.0.ready.get_or_try_init(look).await.map(|()| ())
+        self.0.ready.get_or_try_init(look).await.copied()
     }
 
     async fn stored(&self, mut document: Document, now: Millis) -> Result<Option<Stored>, StoreError> {

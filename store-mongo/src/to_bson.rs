@@ -45,7 +45,8 @@ impl<'a> Before<'a> {
         if let Some(here) = here.filter(|here| text_of(here).as_deref() == Some(json)) {
             return Some(here.clone());
         }
-        let is_kept = json.starts_with(['{', '"']);
+        // Of what is kept, nothing else is an object than a number or a point in time.
+        let is_kept = json.starts_with('"') || json.starts_with("{\"$");
         if let Some(kept) = is_kept.then(|| self.kept(key, json)).flatten() {
             return Some(kept.clone());
         }

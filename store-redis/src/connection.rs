@@ -29,7 +29,7 @@ enum Source {
     Given(Live),
     /// And when it was last made to connect again.
     #[cfg(feature = "connection-manager")]
-    Managed(redis::aio::ConnectionManager, Arc<tokio::sync::Mutex<Option<Instant>>>),
+    Managed(redis::aio::ConnectionManager, Arc<tokio::sync::RwLock<Option<Instant>>>),
 }
 
 /// Between two times that a manager is made to connect again.
@@ -53,7 +53,9 @@ impl Connection {
             Source::Opened(lazy) => lazy.lease(patience).await,
             Source::Given(live) => Ok((live.clone(), Lease::none())),
             #[cfg(feature = "connection-manager")]
-            Source::Managed(manager, _) => Ok((Live::Managed(manager.clone()), Lease::none())),
+            Source::Managed(manager, left) => {
+                Ok((Live::Managed(manager.clone()), Lease::managed(left.read().await)))
+            }
         }
     }
 
@@ -65,7 +67,8 @@ impl Connection {
             #[cfg(feature = "connection-manager")]
             Source::Managed(manager, left) => {
                 let leave = async {
-                    let mut left = left.lock().await;
+                    // Nothing of this store's is under way then, which the server would not do any more.
+                    let mut left = left.write().await;
                     if left.is_some_and(|at| at >= begun || at.elapsed() < AGAIN) {
                         return;
                     }

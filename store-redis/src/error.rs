@@ -40,7 +40,9 @@ fn refused(error: RedisError) -> StoreError {
     // "unknown command 'EVALSHA', with args beginning with: …": those would be the key and the record.
     let words = first.details().unwrap_or_default().split(", with args").next().unwrap_or_default();
     let hint = match first.code() {
-        "MOVED" | "ASK" => " (a cluster's node: its client is a `ClusterClient`)",
+        "MOVED" | "ASK" => {
+            " (a cluster's node: is the client a `ClusterClient`, and its address the one that is announced?)"
+        }
         _ => "",
     };
     StoreError::unavailable(STORE, Refused(format!("{}: {words}{hint}", first.code())))

@@ -12,6 +12,7 @@ use futures_util::{
     future::{BoxFuture, Shared},
 };
 use redis::{AsyncConnectionConfig, Client, RedisError, RedisResult};
+use tokio::{sync::RwLockReadGuard, time::Instant};
 
 use crate::{call::is_replica, connection::Live};
 
@@ -37,8 +38,11 @@ struct Slot {
 
 type Connecting = Shared<BoxFuture<'static, RedisResult<Live>>>;
 
-/// Whose connection it is, to whom its failures are told.
-pub(crate) struct Lease<'a>(Option<(&'a Lazy, u64)>);
+/// Whose connection it is, to whom its failures are told; of a manager, that nobody makes it connect again meanwhile.
+pub(crate) struct Lease<'a> {
+    lazy: Option<(&'a Lazy, u64)>,
+    _managed: Option<RwLockReadGuard<'a, Option<Instant>>>,
+}
 
 impl Lazy {
     pub(crate) fn new(server: Server) -> Arc<Self> {
@@ -48,7 +52,7 @@ impl Lazy {
     pub(crate) async fn lease(self: &Arc<Self>, patience: Duration) -> RedisResult<(Live, Lease<'_>)> {
         let (connecting, epoch) = self.connecting(patience);
         match connecting.await {
-            Ok(live) => Ok((live, Lease(Some((self, epoch))))),
+            Ok(live) => Ok((live, Lease { lazy: Some((self, epoch)), _managed: None })),
             Err(error) => {
                 self.give_up(epoch);
                 Err(error)
@@ -142,11 +146,18 @@ impl Server {
 impl Lease<'_> {
     /// Of a connection that takes care of itself.
     pub(crate) fn none() -> Self {
-        Self(None)
+        Self { lazy: None, _managed: None }
+    }
+}
+
+impl<'a> Lease<'a> {
+    #[cfg(feature = "connection-manager")]
+    pub(crate) fn managed(guard: RwLockReadGuard<'a, Option<Instant>>) -> Self {
+        Self { lazy: None, _managed: Some(guard) }
     }
 
     pub(crate) fn report(&self, error: &RedisError) {
-        if let Some((lazy, epoch)) = self.0
+        if let Some((lazy, epoch)) = self.lazy
             && lazy.server.is_lost(error)
         {
             lazy.give_up(epoch);

@@ -238,10 +238,22 @@ fn many_who_leave_a_replica_by_one_manager_are_all_served() {
             let _: String = from.ask(&["REPLICAOF", "127.0.0.1", &to.port.to_string()]);
             let writers = (0..50).map(|_| {
                 let store = Arc::clone(&store);
-                tokio::spawn(async move { store.set(&Sid::random(), &record(""), &Expect::Nothing).await })
+                // Some are at their second call while others find out with their first.
+                tokio::spawn(async move {
+                    let sid = Sid::random();
+                    let mut expect = Expect::Nothing;
+                    for n in 0..3 {
+                        let record = record(&format!("\"n\":{n}"));
+                        let Set::Written(version) = store.set(&sid, &record, &expect).await? else {
+                            panic!("nobody else writes")
+                        };
+                        expect = Expect::Version(version);
+                    }
+                    store.destroy(&sid, &expect).await
+                })
             });
             for writer in writers.collect::<Vec<_>>() {
-                assert!(matches!(writer.await.unwrap().unwrap(), Set::Written(_)));
+                assert_eq!(writer.await.unwrap().unwrap(), Destroyed::Destroyed);
             }
             let connections = to.ask::<String>(&["INFO", "stats"]);
             let connections = connections.split("total_connections_received:").nth(1).unwrap();

@@ -35,6 +35,8 @@ pub(crate) struct Service {
     /// The program that is already installed, with all that its tests need beside it.
     find: fn() -> Option<PathBuf>,
     install: fn(&Workspace) -> Result<()>,
+    /// What some of its tests need besides: without it, it serves all the same.
+    add: fn(&Workspace) -> Result<()>,
     /// Fills an empty folder, if it must, by the user that will serve it, and returns the command that serves it on the port
     /// of 127.0.0.1.
     command: fn(&Path, &Path, u16, Option<User>) -> Result<Command>,

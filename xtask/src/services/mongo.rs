@@ -23,6 +23,7 @@ pub(super) const MONGO: Service = Service {
     url: |port| format!("mongodb://127.0.0.1:{port}"),
     find: || program("mongod").filter(|_| program("openssl").is_some()),
     install,
+    add: |_| Ok(()),
     command: |program, folder, port, _| {
         let data = folder.join("data");
         create(&data)?;

@@ -18,6 +18,7 @@ pub(super) const MYSQL: Service = Service {
     url: |port| format!("mysql://root@127.0.0.1:{port}/sessions"),
     find,
     install: |workspace| install::debian(workspace, &["mariadb-server"]),
+    add: |_| Ok(()),
     command,
     greets: ping::mysql,
     stop: "TERM",

@@ -1,9 +1,9 @@
 //! PostgreSQL: `initdb`, then `postgres`, neither of which runs as root.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use test_support::{User, program};
+use test_support::User;
 
 use super::{Service, ping};
 use crate::install::{self, Release};
@@ -16,8 +16,9 @@ pub(super) const POSTGRES: Service = Service {
     member: "store-sqlx",
     port: 5432,
     url: |port| format!("postgres://postgres@127.0.0.1:{port}/postgres"),
-    find: || test_support::postgres().map(|(postgres, _)| postgres).filter(|_| !lacks_pgbouncer()),
-    install,
+    find,
+    install: |workspace| install::debian(workspace, &["postgresql"]),
+    add,
     command,
     greets: ping::postgres,
     // A fast stop; after TERM it would wait for its clients.
@@ -27,22 +28,20 @@ pub(super) const POSTGRES: Service = Service {
     refuses_root: true,
 };
 
-/// The tests run behind PgBouncer as well, in the version of another release: this one's may know of no prepared statements.
+/// The tests run behind PgBouncer as well, in the version of another release where this one's knows of no prepared statements.
+/// Without it, its own tests fail, and no others.
 const PGBOUNCER: Release = Release { suite: "trixie", package: "pgbouncer" };
 
-/// And it could be had: without it, its own tests fail, and no others.
-fn lacks_pgbouncer() -> bool {
-    test_support::pgbouncer().is_none() && program("apt-get").is_some()
+fn find() -> Option<PathBuf> {
+    test_support::postgres().map(|(postgres, _)| postgres)
 }
 
-fn install(workspace: &Workspace) -> Result<()> {
-    if test_support::postgres().is_none() {
-        install::debian(workspace, &["postgresql"])?;
+fn add(workspace: &Workspace) -> Result<()> {
+    if test_support::pgbouncer().is_some() {
+        return Ok(());
     }
-    if lacks_pgbouncer() {
-        install::release(workspace, "pgbouncer-1.24", &PGBOUNCER, &[("pgbouncer", "usr/sbin/pgbouncer")])?;
-    }
-    Ok(())
+    install::release(workspace, "pgbouncer-1.24", &PGBOUNCER, &[("pgbouncer", "usr/sbin/pgbouncer")])
+        .map(drop)
 }
 
 fn command(postgres: &Path, folder: &Path, port: u16, user: Option<User>) -> Result<Command> {

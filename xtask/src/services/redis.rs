@@ -18,6 +18,7 @@ pub(super) const REDIS: Service = Service {
         program("redis-server").filter(|_| program("redis-cli").is_some() && program("openssl").is_some())
     },
     install: |workspace| install::debian(workspace, &["redis-server", "openssl"]),
+    add: |_| Ok(()),
     command: |program, folder, port, _| {
         let mut command = Command::new(program);
         command

@@ -53,12 +53,19 @@ pub(super) enum Life {
 /// The program of a server: the one that is installed, or is then.
 pub(super) fn program(service: &Service, workspace: &Workspace) -> Result<PathBuf> {
     let name = service.name;
-    if let Some(program) = (service.find)() {
-        return Ok(program);
+    let found = match (service.find)() {
+        Some(program) => program,
+        None => {
+            (service.install)(workspace).map_err(|error| {
+                format!("{name}: {error}\n(or name a server that runs in {})", service.variable)
+            })?;
+            (service.find)().ok_or(format!("{name}: not found, although it was installed"))?
+        }
+    };
+    if let Err(error) = (service.add)(workspace) {
+        say(&format!("{name}: going on without what some tests need\n{error}"));
     }
-    (service.install)(workspace)
-        .map_err(|error| format!("{name}: {error}\n(or name a server that runs in {})", service.variable))?;
-    (service.find)().ok_or(format!("{name}: not found, although it was installed"))
+    Ok(found)
 }
 
 /// By its program, or else in a container.
