@@ -16,7 +16,7 @@ use std::{
 };
 
 use common::{
-    DAY, EXACT, millis, new_name, postgres_url, record,
+    DAY, EXACT, new_name, plant_in_postgres, postgres_url, record,
     server::{Bouncer, pgbouncer},
 };
 use session_core::{AdminStore, Expect, Set, Sid, Store};
@@ -62,20 +62,7 @@ async fn open(url: String, server: String) -> Fixture {
                ON CONFLICT (sid) DO UPDATE SET sess = excluded.sess, expire = excluded.expire"#
         );
         let pool = pool.clone();
-        async move {
-            let planted = async |text: &str| {
-                let insert =
-                    sqlx::query(AssertSqlSafe(insert.clone())).bind(sid.as_str()).bind(text.to_owned());
-                insert.bind((millis(until) / 1_000) as f64).execute(&pool).await
-            };
-            // A column of JSON takes no other text: what is well-formed there is no record either.
-            match planted(&text).await {
-                Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some("22P02") => {
-                    planted("[\"hunter2\"]").await.unwrap();
-                }
-                done => _ = done.unwrap(),
-            }
-        }
+        async move { plant_in_postgres(&pool, &insert, &sid, &text, until).await }
     })
 }
 

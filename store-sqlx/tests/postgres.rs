@@ -13,8 +13,8 @@ mod common;
 use std::{process::ExitCode, time::Duration};
 
 use common::{
-    DAY, EXACT, assert_all_are_listed_and_cleared, contract, eventually, millis, new_name, postgres_url, put,
-    record, requests::App, shown, until,
+    DAY, EXACT, assert_all_are_listed_and_cleared, contract, eventually, new_name, plant_in_postgres,
+    postgres_url, put, record, requests::App, shown, until,
 };
 use futures_util::future::join_all;
 use session_core::{AdminStore, Destroyed, Expect, Set, Sid, Store, StoreError, Touched, Version};
@@ -122,20 +122,7 @@ fn beside(
                ON CONFLICT (sid) DO UPDATE SET sess = excluded.sess, expire = excluded.expire"#
         );
         let pool = pool.clone();
-        async move {
-            let planted = async |text: &str| {
-                let insert =
-                    sqlx::query(AssertSqlSafe(insert.clone())).bind(sid.as_str()).bind(text.to_owned());
-                insert.bind((millis(until) / 1_000) as f64).execute(&pool).await
-            };
-            // A column of JSON takes no other text: what is well-formed there is no record either.
-            match planted(&text).await {
-                Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some("22P02") => {
-                    planted("[\"hunter2\"]").await.unwrap();
-                }
-                done => _ = done.unwrap(),
-            }
-        }
+        async move { plant_in_postgres(&pool, &insert, &sid, &text, until).await }
     })
 }
 

@@ -109,8 +109,9 @@ impl Record {
     }
 
     /// With what the store has read it from, for the store alone. Whatever is made of this record keeps it: the record with
-    /// changed data, until nothing is left of them, and the one that goes on under another id. So a store can tell what the text does not, that a string was
-    /// a date, say. It is no part of the text, and records that differ in nothing else are equal.
+    /// changed data, until nothing is left of them, and the one that goes on under another id. So a store can tell what the
+    /// text does not, that a string was a date, say. It is no part of the text, and records that differ in nothing else are
+    /// equal.
     ///
     /// ```
     /// use std::sync::Arc;

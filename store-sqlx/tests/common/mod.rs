@@ -19,7 +19,8 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use session_core::{AdminStore, Record, StoreError};
+use session_core::{AdminStore, Record, Sid, StoreError};
+use store_sqlx::sqlx::{self, AssertSqlSafe, PgPool};
 use test_support::{Need, service};
 pub use test_support::{put, record};
 
@@ -128,4 +129,19 @@ pub async fn assert_all_are_listed_and_cleared(store: &impl AdminStore, sessions
     assert!(ids == all);
     store.clear().await.unwrap();
     assert_eq!(store.length().await.unwrap(), 0);
+}
+
+/// Writes past the stores, as Node does: `insert` takes the sid, the text and the end in seconds. A column of JSON takes no other
+/// text: what is well-formed there is no record either.
+pub async fn plant_in_postgres(pool: &PgPool, insert: &str, sid: &Sid, text: &str, until: SystemTime) {
+    let planted = async |text: &str| {
+        let insert = sqlx::query(AssertSqlSafe(insert.to_owned())).bind(sid.as_str()).bind(text.to_owned());
+        insert.bind((millis(until) / 1_000) as f64).execute(pool).await
+    };
+    match planted(text).await {
+        Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some("22P02") => {
+            planted("[\"hunter2\"]").await.unwrap();
+        }
+        done => _ = done.unwrap(),
+    }
 }
