@@ -152,14 +152,21 @@ impl Commands<Vec<(Node, Page)>> for OnNode {
             live => Ok(vec![(self.node.clone(), self.command.query_async(live).await?)]),
         }
     }
+
+    fn key(&self) -> Option<&[u8]> {
+        None
+    }
 }
 
 #[cfg(feature = "cluster")]
 mod cluster {
+    use std::collections::HashSet;
+
     use redis::{
-        FromRedisValue, RedisResult, Value,
+        ErrorKind, FromRedisValue, RedisError, RedisResult, Value,
         cluster_async::ClusterConnection,
         cluster_routing::{MultipleNodeRoutingInfo, RoutingInfo, SingleNodeRoutingInfo},
+        cmd,
     };
 
     use super::{Node, OnNode, Page};
@@ -175,9 +182,29 @@ mod cluster {
             }
         };
         match (connection.route_command(command.clone(), routing).await?, node) {
-            (Value::Map(answers), Node::Masters) => answers.into_iter().map(answer_of).collect(),
+            (Value::Map(answers), Node::Masters) => {
+                // The client asks those that it is connected to, and says nothing of the others.
+                if answers.len() < masters(connection).await? {
+                    return Err(
+                        (ErrorKind::ClusterConnectionNotFound, "not every master is connected").into()
+                    );
+                }
+                answers.into_iter().map(answer_of).collect()
+            }
             (answer, node) => Ok(vec![(node.clone(), Page::from_redis_value(answer)?)]),
         }
+    }
+
+    /// How many of them have keys.
+    async fn masters(connection: &mut ClusterConnection) -> RedisResult<usize> {
+        let slots: Vec<Value> = cmd("CLUSTER").arg("SLOTS").query_async(connection).await?;
+        let third = |list| {
+            let third = Vec::<Value>::from_redis_value(list)?.into_iter().nth(2);
+            Ok::<_, RedisError>(third.unwrap_or(Value::Nil))
+        };
+        // The first and the last one, the master, its replicas; of a master its host, its port, its name.
+        let names = slots.into_iter().map(|slots| Ok(String::from_redis_value(third(third(slots)?)?)?));
+        Ok(names.collect::<RedisResult<HashSet<_>>>()?.len())
     }
 
     /// An answer of a multi-node command: the node's address, and its page.

@@ -2,7 +2,7 @@
 
 use std::{future::Future, io, time::Duration};
 
-use redis::{Cmd, ErrorKind, FromRedisValue, Pipeline, RedisError, RedisResult, ServerErrorKind};
+use redis::{Arg, Cmd, ErrorKind, FromRedisValue, Pipeline, RedisError, RedisResult, ServerErrorKind};
 use tokio::time::{Instant, error::Elapsed, sleep, timeout_at};
 
 use crate::connection::{Connection, Live};
@@ -19,6 +19,9 @@ pub(crate) struct Call<'a> {
 /// One command, or several in one round trip.
 pub(crate) trait Commands<T>: Sync {
     fn run(&self, live: &mut Live) -> impl Future<Output = RedisResult<T>> + Send;
+
+    /// What it is about, if that is one key.
+    fn key(&self) -> Option<&[u8]>;
 }
 
 impl<'a> Call<'a> {
@@ -66,7 +69,7 @@ impl<'a> Call<'a> {
         let answer =
             timeout_at(self.deadline, commands.run(&mut live)).await.map_err(late).and_then(|answer| answer);
         if let Err(error) = &answer {
-            lease.report(error);
+            lease.report(error, self.timeout, commands.key());
         }
         answer
     }
@@ -76,11 +79,22 @@ impl<T: FromRedisValue> Commands<T> for Cmd {
     async fn run(&self, live: &mut Live) -> RedisResult<T> {
         self.query_async(live).await
     }
+
+    fn key(&self) -> Option<&[u8]> {
+        let mut words = self.args_iter().map(|word| if let Arg::Simple(word) = word { word } else { b"" });
+        // A script and the number of keys come before them.
+        let others = if words.next()?.starts_with(b"EVAL") { 2 } else { 0 };
+        words.nth(others)
+    }
 }
 
 impl<T: FromRedisValue> Commands<T> for Pipeline {
     async fn run(&self, live: &mut Live) -> RedisResult<T> {
         self.query_async(live).await
+    }
+
+    fn key(&self) -> Option<&[u8]> {
+        self.cmd_iter().next().and_then(<Cmd as Commands<T>>::key)
     }
 }
 
@@ -102,6 +116,6 @@ fn is_elsewhere(error: &RedisError) -> bool {
     )
 }
 
-fn late(_: Elapsed) -> RedisError {
+pub(crate) fn late(_: Elapsed) -> RedisError {
     io::Error::from(io::ErrorKind::TimedOut).into()
 }

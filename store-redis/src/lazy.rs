@@ -7,14 +7,24 @@ use std::{
     time::Duration,
 };
 
+#[cfg(feature = "cluster")]
+use futures_util::future::ready;
 use futures_util::{
     FutureExt,
     future::{BoxFuture, Shared},
 };
+#[cfg(feature = "cluster")]
+use redis::cluster::ClusterConfig;
 use redis::{AsyncConnectionConfig, Client, RedisError, RedisResult};
-use tokio::{sync::RwLockReadGuard, time::Instant};
+use tokio::{
+    sync::RwLockReadGuard,
+    time::{Instant, timeout},
+};
 
-use crate::{call::is_replica, connection::Live};
+use crate::{
+    call::{is_replica, late},
+    connection::Live,
+};
 
 pub(crate) struct Lazy {
     server: Server,
@@ -34,13 +44,16 @@ pub(crate) enum Server {
 struct Slot {
     epoch: u64,
     connecting: Option<Connecting>,
+    /// Whether another one is tried, while this one is in use.
+    #[cfg(feature = "cluster")]
+    trying: bool,
 }
 
 type Connecting = Shared<BoxFuture<'static, RedisResult<Live>>>;
 
 /// Whose connection it is, to whom its failures are told; of a manager, that nobody makes it connect again meanwhile.
 pub(crate) struct Lease<'a> {
-    lazy: Option<(&'a Lazy, u64)>,
+    lazy: Option<(&'a Arc<Lazy>, u64)>,
     _managed: Option<RwLockReadGuard<'a, Option<Instant>>>,
 }
 
@@ -83,8 +96,37 @@ impl Lazy {
     fn give_up(&self, epoch: u64) {
         let mut slot = self.slot();
         if slot.epoch == epoch {
-            *slot = Slot { epoch: epoch + 1, connecting: None };
+            (slot.epoch, slot.connecting) = (epoch + 1, None);
         }
+    }
+
+    /// Tries another connection beside this one, which serves all others as long as that takes: it is taken if `key`, on which
+    /// this one was silent, is answered on it. One at a time.
+    #[cfg(feature = "cluster")]
+    fn try_another(self: &Arc<Self>, epoch: u64, patience: Duration, key: Option<&[u8]>) {
+        let mut slot = self.slot();
+        if slot.epoch != epoch || slot.trying {
+            return;
+        }
+        slot.trying = true;
+        drop(slot);
+        let (trying, key) = (Trying(Arc::clone(self)), key.map(<[u8]>::to_vec));
+        tokio::spawn(async move {
+            let Trying(lazy) = &trying;
+            let Ok(mut live) = lazy.server.connect(patience).await else { return };
+            if let Some(key) = key {
+                let mut asks = redis::cmd("PTTL");
+                let asked = timeout(patience, asks.arg(key).query_async::<i64>(&mut live)).await;
+                if !matches!(asked, Ok(Ok(_))) {
+                    return;
+                }
+            }
+            let mut slot = lazy.slot();
+            if slot.epoch == epoch {
+                let connected = ready(Ok(live)).boxed().shared();
+                (slot.epoch, slot.connecting) = (epoch + 1, Some(connected));
+            }
+        });
     }
 
     /// A panic of another holder left it whole: nothing in it panics half-way.
@@ -111,8 +153,24 @@ impl Lazy {
     }
 }
 
+/// That one is tried, until this is dropped: with its runtime as well.
+#[cfg(feature = "cluster")]
+struct Trying(Arc<Lazy>);
+
+#[cfg(feature = "cluster")]
+impl Drop for Trying {
+    fn drop(&mut self) {
+        self.0.slot().trying = false;
+    }
+}
+
 impl Server {
     async fn connect(&self, patience: Duration) -> RedisResult<Live> {
+        // A client's own limits are for each of several steps, or for none.
+        timeout(patience, self.connect_now(patience)).await.map_err(late)?
+    }
+
+    async fn connect_now(&self, patience: Duration) -> RedisResult<Live> {
         #[cfg(feature = "tls")]
         choose_cryptography();
         // The calls have their own limit for answers.
@@ -127,7 +185,12 @@ impl Server {
                 client.lock().await.get_async_connection_with_config(&config).await.map(Live::Multiplexed)
             }
             #[cfg(feature = "cluster")]
-            Self::Cluster(client) => client.get_async_connection().await.map(Live::Cluster),
+            Self::Cluster(client) => {
+                // It waits for each node that it knows of, twice. Those that are silent must leave time for the others.
+                let config =
+                    ClusterConfig::new().set_connection_timeout(patience / 4).set_response_timeout(patience);
+                client.get_async_connection_with_config(config).await.map(Live::Cluster)
+            }
         }
     }
 
@@ -156,12 +219,19 @@ impl<'a> Lease<'a> {
         Self { lazy: None, _managed: Some(guard) }
     }
 
-    pub(crate) fn report(&self, error: &RedisError) {
-        if let Some((lazy, epoch)) = self.lazy
-            && lazy.server.is_lost(error)
-        {
+    /// `key`: what was asked for, if it was one.
+    pub(crate) fn report(&self, error: &RedisError, patience: Duration, key: Option<&[u8]>) {
+        let Some((lazy, epoch)) = self.lazy else { return };
+        if lazy.server.is_lost(error) {
             lazy.give_up(epoch);
         }
+        // A cluster's client waits for ever for a node that says nothing, and does not learn who took over from it.
+        #[cfg(feature = "cluster")]
+        if lazy.is_cluster() && error.is_timeout() {
+            lazy.try_another(epoch, patience, key);
+        }
+        #[cfg(not(feature = "cluster"))]
+        let _: (Duration, Option<&[u8]>) = (patience, key);
     }
 }
 

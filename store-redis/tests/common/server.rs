@@ -96,7 +96,7 @@ impl Server {
         self.try_ask(command).unwrap()
     }
 
-    fn try_ask<T: FromRedisValue>(&self, command: &[&str]) -> RedisResult<T> {
+    pub fn try_ask<T: FromRedisValue>(&self, command: &[&str]) -> RedisResult<T> {
         let mut connection =
             Client::open(self.url())?.get_connection_with_timeout(Duration::from_secs(10))?;
         redis::cmd(command[0]).arg(&command[1..]).query(&mut connection)
