@@ -63,7 +63,9 @@ pub(crate) fn release(
     say(&format!("installing {package} of Debian's {suite} in {}", folder.display()));
     // Whole or not at all.
     let part = workspace.kept.join(format!("{}-{}.part", name.replace('/', "-"), std::process::id()));
-    fs::remove_dir_all(&part).ok();
+    let part = Removed(part);
+    let Removed(part) = &part;
+    fs::remove_dir_all(part).ok();
     for inner in ["lists/partial", "archives/partial", "files", "bin"] {
         workspace::create(&part.join(inner))?;
     }
@@ -82,7 +84,7 @@ pub(crate) fn release(
         for option in [
             option("Dir::State::lists", &part.join("lists")),
             option("Dir::State::status", &status),
-            option("Dir::Cache", &part),
+            option("Dir::Cache", part),
             option("Dir::Cache::archives", &part.join("archives")),
             option("Dir::Etc::SourceList", &sources),
             "Dir::Etc::SourceParts=/dev/null".into(),
@@ -122,13 +124,20 @@ pub(crate) fn release(
         fs::remove_dir_all(part.join(inner)).ok();
     }
     workspace::create(folder.parent().unwrap_or(&folder))?;
-    match fs::rename(&part, &folder) {
-        // Another run was quicker.
-        Err(_) if folder.is_dir() => fs::remove_dir_all(&part).ok(),
-        Err(error) => return Err(format!("cannot move {}: {error}", part.display())),
-        Ok(()) => Some(()),
-    };
-    Ok(folder.join("bin"))
+    match fs::rename(part, &folder) {
+        // It may be there: another run was quicker.
+        Err(error) if !folder.is_dir() => Err(format!("cannot move {}: {error}", part.display())),
+        _ => Ok(folder.join("bin")),
+    }
+}
+
+/// A folder that is removed, if it is still there, with this value.
+struct Removed(PathBuf);
+
+impl Drop for Removed {
+    fn drop(&mut self) {
+        fs::remove_dir_all(&self.0).ok();
+    }
 }
 
 /// What starts a program, among the files of the C library.

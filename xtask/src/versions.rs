@@ -96,7 +96,8 @@ fn test(workspace: &Workspace, version: &Version) -> Result<()> {
     let kept = format!("versions/{}", version.name);
     let folder = install::release(workspace, &kept, &version.release, version.programs)?;
     let (program, _) = version.programs[0];
-    let says = process::ask(Command::new(folder.join(program)).arg("--version")).unwrap_or_default();
+    let says = process::ask(Command::new(folder.join(program)).arg("--version"))
+        .ok_or_else(|| format!("{} does not start here", folder.join(program).display()))?;
     if !says.contains(version.says) {
         // By the next time, Debian may have another one.
         fs::remove_dir_all(folder.parent().unwrap_or(&folder)).ok();
