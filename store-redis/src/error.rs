@@ -17,6 +17,15 @@ struct Refused(String);
 #[error("an answer that does not belong to the command: is it Redis?")]
 struct Misunderstood;
 
+/// What the application's own `stringify` refused.
+#[derive(Debug, thiserror::Error)]
+#[error("the serializer failed")]
+struct Unwritten(#[source] Box<dyn Error + Send + Sync>);
+
+pub(crate) fn unwritten(reason: Box<dyn Error + Send + Sync>) -> StoreError {
+    StoreError::unavailable(STORE, Unwritten(reason))
+}
+
 pub(crate) fn corrupt(reason: impl Into<Box<dyn Error + Send + Sync>>) -> StoreError {
     StoreError::corrupt(STORE, reason)
 }

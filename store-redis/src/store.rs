@@ -87,11 +87,12 @@ impl Store for RedisStore {
         if hold == Hold::Expired {
             return Ok(Set::Expired);
         }
-        let (call, key, mut text) = (self.call(), self.key(sid), record.to_json());
+        let (call, key, mut json) = (self.call(), self.key(sid), record.to_json());
         let repeats = self.connection.is_cluster();
         if repeats {
-            push_mark(&mut text);
+            push_mark(&mut json);
         }
+        let text = self.settings.text(json)?;
         let written = match expect {
             Expect::Anything => call.send(&set(&key, &text, hold)).await.map(|()| true),
             Expect::Nothing => create(&call, &key, &text, hold).await,
@@ -106,7 +107,7 @@ impl Store for RedisStore {
             false if repeats => is_held(&call, &key, &text).await.map_err(failed)?,
             written => written,
         };
-        Ok(if written { Set::Written(version_of(text.as_bytes())) } else { Set::Conflict })
+        Ok(if written { Set::Written(version_of(&text)) } else { Set::Conflict })
     }
 
     async fn touch(&self, sid: &Sid, cookie: &Cookie, expect: &Expect) -> Result<Touched, StoreError> {
@@ -156,14 +157,14 @@ impl Store for RedisStore {
 /// What `PTTL` answers for a key that is not there.
 const NO_KEY: i64 = -2;
 
-fn set(key: &str, text: &str, hold: Hold) -> Cmd {
+fn set(key: &str, text: &[u8], hold: Hold) -> Cmd {
     let mut command = cmd("SET");
     value(command.arg(key), text, hold);
     command
 }
 
 /// SET's arguments after the key.
-fn value(command: &mut Cmd, text: &str, hold: Hold) {
+fn value(command: &mut Cmd, text: &[u8], hold: Hold) {
     command.arg(text);
     if let Hold::Seconds(seconds) = hold {
         command.arg("EX").arg(seconds);
@@ -192,9 +193,9 @@ async fn look(call: &Call<'_>, key: &str) -> RedisResult<Found> {
     exists.map(|exists| if exists { Found::Other } else { Found::Nothing })
 }
 
-async fn is_held(call: &Call<'_>, key: &str, text: &str) -> RedisResult<bool> {
+async fn is_held(call: &Call<'_>, key: &str, text: &[u8]) -> RedisResult<bool> {
     let held: Option<Vec<u8>> = call.send(cmd("GET").arg(key)).await?;
-    Ok(held.as_deref() == Some(text.as_bytes()))
+    Ok(held.as_deref() == Some(text))
 }
 
 /// By which a text is told from any other, also from one that says the same: white space behind it, that no reader of JSON
@@ -210,7 +211,7 @@ fn push_mark(text: &mut String) {
 }
 
 /// Writes where nothing is held.
-async fn create(call: &Call<'_>, key: &str, text: &str, hold: Hold) -> RedisResult<bool> {
+async fn create(call: &Call<'_>, key: &str, text: &[u8], hold: Hold) -> RedisResult<bool> {
     let mut command = set(key, text, hold);
     command.arg("NX");
     match call.send_once(&command).await {

@@ -42,6 +42,7 @@ fn main() -> ExitCode {
             without_touch_the_expiry_stays,
             without_a_time_to_live_keys_stay_until_they_are_destroyed,
             an_empty_value_is_none_and_another_type_or_no_text_is_corrupt,
+            a_serializer_makes_what_is_held_and_its_refusals_lose_nothing,
             a_prefix_is_taken_literally_and_other_keys_are_left_alone;
     }
     .run()
@@ -98,6 +99,42 @@ fn key_value_and_time_to_live_are_those_of_connect_redis(url: String) {
         assert_eq!(ask::<String>(&url, &["GET", &key]), GOLDEN);
         put_for(&store, &url, &prefix, &lasting(HOUR), 3_600).await;
         put_for(&store, &url, &prefix, &lasting(Duration::from_millis(3_600_500)), 3_601).await;
+    });
+}
+
+fn a_serializer_makes_what_is_held_and_its_refusals_lose_nothing(url: String) {
+    session_testkit::run(async {
+        let (plain, prefix) = store(&url);
+        let open = || RedisStore::open(&url).unwrap().prefix(&prefix);
+        let reversed = open().serializer(
+            |json| match json {
+                json if json.contains("nothing") => Ok(Vec::new()),
+                json if json.contains("refused") => Err("not that one".into()),
+                json => Ok(json.bytes().rev().collect()),
+            },
+            |held| Ok(String::from_utf8(held.iter().rev().copied().collect())?),
+        );
+        let sid = put(&reversed, &record("\"n\":1")).await;
+        let key = format!("{prefix}{}", sid.as_str());
+        let backwards: String = record("\"n\":1").to_json().chars().rev().collect();
+        assert_eq!(ask::<String>(&url, &["GET", &key]), backwards);
+        let held = reversed.get(&sid).await.unwrap().unwrap();
+        assert_eq!(held.record, record("\"n\":1"));
+        for bad in ["\"n\":\"nothing\"", "\"n\":\"refused\""] {
+            for expect in [Expect::Anything, Expect::Nothing, Expect::Version(held.version.clone())] {
+                let error = reversed.set(&sid, &record(bad), &expect).await.unwrap_err();
+                let StoreError::Unavailable { source, .. } = &error else { panic!("{error:?}") };
+                assert_eq!(source.to_string(), "the serializer failed");
+            }
+        }
+        assert_eq!(ask::<String>(&url, &["GET", &key]), backwards);
+        // Who has another one reads nothing, and says so.
+        assert!(matches!(plain.get(&sid).await, Err(StoreError::Corrupt { .. })));
+        let latin = put(&plain, &record("\"n\":\"é\"")).await;
+        assert!(matches!(reversed.get(&latin).await, Err(StoreError::Corrupt { .. })));
+        let mut read = 0;
+        reversed.all(&mut |_, _| read += 1).await.unwrap();
+        assert_eq!(read, 1);
     });
 }
 

@@ -58,6 +58,34 @@ pub fn fixture(url: &str) -> Fixture {
     })
 }
 
+/// What is held is no text, and never the same twice: each byte of the JSON beside a random one.
+pub fn serialized(url: &str) -> Fixture {
+    let (prefix, url) = (new_prefix(), url.to_owned());
+    let [store, other] = [(); 2].map(|()| with_serializer(RedisStore::open(&url).unwrap().prefix(&prefix)));
+    let fixture = Fixture::new(store).beside(other).ttl(DAY).expires_by_itself().exempt(BY_ITS_OWN_CLOCK);
+    fixture.plant(move |sid, text, until| {
+        let (key, url, held) = (format!("{prefix}{}", sid.as_str()), url.clone(), scrambled(&text));
+        async move {
+            let mut connection = Client::open(url).unwrap().get_connection().unwrap();
+            let set = redis::cmd("SET").arg(key).arg(held).arg("PX").arg(left(until)).exec(&mut connection);
+            set.unwrap();
+        }
+    })
+}
+
+pub fn with_serializer(store: RedisStore) -> RedisStore {
+    let parse = |held: &[u8]| {
+        let (salt, rest) = held.split_first().ok_or("it is empty")?;
+        Ok(String::from_utf8(rest.iter().map(|byte| byte ^ salt).collect())?)
+    };
+    store.serializer(|json| Ok(scrambled(json)), parse)
+}
+
+pub fn scrambled(json: &str) -> Vec<u8> {
+    let salt = Sid::random().as_str().as_bytes()[0] | 0x80;
+    std::iter::once(salt).chain(json.bytes().map(|byte| byte ^ salt)).collect()
+}
+
 /// In milliseconds, as Redis has it.
 pub fn left(until: SystemTime) -> String {
     until.duration_since(SystemTime::now()).unwrap_or_default().as_millis().max(1).to_string()
