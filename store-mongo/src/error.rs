@@ -59,6 +59,15 @@ impl MongoError {
     }
 }
 
+/// What the application's own `serialize` refused.
+#[derive(Debug, thiserror::Error)]
+#[error("the serializer failed")]
+struct Unwritten(#[source] Box<dyn StdError + Send + Sync>);
+
+pub(crate) fn unwritten(reason: Box<dyn StdError + Send + Sync>) -> StoreError {
+    StoreError::unavailable(STORE, Unwritten(reason))
+}
+
 impl From<Error> for MongoError {
     fn from(error: Error) -> Self {
         match *error.kind {

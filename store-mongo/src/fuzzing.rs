@@ -43,6 +43,6 @@ pub fn object_version(session: &Document) -> Option<Version> {
 pub fn object_of_version(version: &Version) -> Option<Document> {
     match SessionField::from_version(version)? {
         SessionField::Object(session) => Some(Arc::unwrap_or_clone(session)),
-        SessionField::Text(_) => None,
+        SessionField::Text(_) | SessionField::Other(_) => None,
     }
 }

@@ -1,10 +1,10 @@
 //! The options, by connect-mongo's names.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{error::Error, fmt, sync::Arc, time::Duration};
 
 use mongodb::{
     Client, Collection, Database,
-    bson::Document,
+    bson::{Bson, Document},
     options::{
         Acknowledgment, ClientOptions, CollectionOptions, ReadPreference, SelectionCriteria, WriteConcern,
     },
@@ -58,6 +58,7 @@ pub struct MongoOptions {
     pub(crate) timestamps: bool,
     pub(crate) transform_id: Option<TransformId>,
     pub(crate) crypto: Option<Crypto>,
+    pub(crate) serializer: Option<Serializer>,
     pub(crate) timeout: Duration,
     pub(crate) clock: Clock,
 }
@@ -82,6 +83,23 @@ pub enum AutoRemove {
     Interval,
     /// By others. [`prune`](session_core::AdminStore::prune) does it at any time.
     Disabled,
+}
+
+type BoxError = Box<dyn Error + Send + Sync>;
+
+#[derive(Clone)]
+pub(crate) struct Serializer {
+    pub(crate) serialize: Arc<Serialize>,
+    pub(crate) unserialize: Arc<Unserialize>,
+}
+
+type Serialize = dyn Fn(&str) -> Result<Bson, BoxError> + Send + Sync;
+type Unserialize = dyn Fn(&Bson) -> Result<String, BoxError> + Send + Sync;
+
+impl fmt::Debug for Serializer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Serializer(…)")
+    }
 }
 
 #[derive(Clone)]
@@ -127,6 +145,7 @@ impl MongoOptions {
             timestamps: false,
             transform_id: None,
             crypto: None,
+            serializer: None,
             timeout: Duration::from_secs(10),
             clock: Clock::system(),
         }
@@ -220,6 +239,35 @@ impl MongoOptions {
         Self { crypto: Some(crypto.into()), ..self }
     }
 
+    /// How a record's JSON becomes a document's `session`, and the way back: to compress it, or for records in another form.
+    /// Default: [`stringify`](Self::stringify) says it. Any BSON will do but null, and what it makes is compared as it stands.
+    ///
+    /// Whoever shares the collection must have the same. What `unserialize` refuses is a record that cannot be read
+    /// ([`StoreError::Corrupt`](session_core::StoreError::Corrupt)); what `serialize` refuses is not written, and an error of the
+    /// call. Not together with [`crypto`](Self::crypto). Node: `serialize`, `unserialize`, which see the session object.
+    ///
+    /// ```
+    /// use store_mongo::{MongoOptions, mongodb::bson::{Bson, doc}};
+    ///
+    /// # fn options(options: MongoOptions) -> MongoOptions {
+    /// options.serializer(
+    ///     |json| Ok(doc! { "wrapped": json }.into()),
+    ///     |held| {
+    ///         let wrapped = held.as_document().and_then(|held| held.get_str("wrapped").ok());
+    ///         Ok(wrapped.ok_or("it is not wrapped")?.to_owned())
+    ///     },
+    /// )
+    /// # }
+    /// ```
+    pub fn serializer(
+        self,
+        serialize: impl Fn(&str) -> Result<Bson, BoxError> + Send + Sync + 'static,
+        unserialize: impl Fn(&Bson) -> Result<String, BoxError> + Send + Sync + 'static,
+    ) -> Self {
+        let serializer = Serializer { serialize: Arc::new(serialize), unserialize: Arc::new(unserialize) };
+        Self { serializer: Some(serializer), ..self }
+    }
+
     /// How long each of the four verbs may take before it fails, whatever the client's own timeouts are. Default: 10
     /// seconds.
     pub fn timeout(self, timeout: Duration) -> Self {
@@ -287,6 +335,9 @@ impl MongoOptions {
         }
         if !acknowledges(&self.collection()) {
             return refuse("write_concern", UNACKNOWLEDGED);
+        }
+        if self.serializer.is_some() && self.crypto.is_some() {
+            return refuse("serializer", "not together with crypto: let it encrypt as well");
         }
         self.crypto
             .as_ref()

@@ -14,7 +14,7 @@ use tokio::sync::OnceCell;
 
 use crate::{
     collation,
-    error::{MongoError, STORE},
+    error::{MongoError, STORE, unwritten},
     expiry::{self, Millis, date, expired, held, left, millis},
     large, object,
     options::{MongoOptions, MongoOptionsError, MongoSource, UNACKNOWLEDGED, acknowledges},
@@ -232,8 +232,7 @@ impl MongoStore {
 
     async fn stored(&self, mut document: Document, now: Millis) -> Result<Option<Stored>, StoreError> {
         let session = document.remove("session").and_then(SessionField::from_bson);
-        let neither = || StoreError::corrupt(STORE, "its `session` is neither a string nor a document");
-        let session = session.ok_or_else(neither)?;
+        let session = session.ok_or_else(|| StoreError::corrupt(STORE, "it has no `session`"))?;
         let record = self.record(&session).await?;
         let left = document.get_datetime("expires").ok().map(|at| left(now, at.timestamp_millis()));
         let lifetime = if self.is_touched(&document, left, now) {
@@ -245,7 +244,15 @@ impl MongoStore {
     }
 
     pub(crate) async fn record(&self, session: &SessionField) -> Result<Record, StoreError> {
+        if let Some(serializer) = &self.options().serializer {
+            let text = (serializer.unserialize)(&session.to_bson());
+            let record = text.and_then(|text| Ok(Record::parse(text)?));
+            return record.map_err(|error| StoreError::corrupt(STORE, error));
+        }
         let text: Arc<str> = match (session, &self.options().crypto) {
+            (SessionField::Other(_), _) => {
+                return Err(StoreError::corrupt(STORE, "its `session` is neither a string nor a document"));
+            }
             (SessionField::Text(text), None) => Arc::clone(text),
             (SessionField::Text(text), Some(crypto)) => crypto.decrypt(text).await?.into(),
             (SessionField::Object(session), None) => object::to_text(session).into(),
@@ -256,7 +263,7 @@ impl MongoStore {
         };
         let record = Record::parse(text).map_err(|error| StoreError::corrupt(STORE, error))?;
         Ok(match session {
-            SessionField::Text(_) => record,
+            SessionField::Text(_) | SessionField::Other(_) => record,
             SessionField::Object(session) => record.with_origin(Arc::<Document>::clone(session)),
         })
     }
@@ -267,9 +274,14 @@ impl MongoStore {
         record: &Record,
         before: Option<&SessionField>,
     ) -> Result<SessionField, StoreError> {
+        if let Some(serializer) = &self.options().serializer {
+            let serialized = (serializer.serialize)(&record.to_json()).map_err(unwritten)?;
+            return SessionField::from_bson(serialized)
+                .ok_or_else(|| unwritten("it made nothing of one".into()));
+        }
         let before = before.and_then(|before| match before {
             SessionField::Object(document) => Some(&**document),
-            SessionField::Text(_) => None,
+            SessionField::Text(_) | SessionField::Other(_) => None,
         });
         match &self.options().crypto {
             Some(crypto) => Ok(SessionField::Text(crypto.encrypt(&record.to_json()).await?.into())),

@@ -17,10 +17,13 @@ use common::{
     node::{self, connect_mongo},
     put, quiet, record, set,
 };
+use mongodb::bson::{Binary, Bson, doc, spec::BinarySubtype};
 use serde_json::{Value, json};
-use session_core::{Expect, Record, Sid, Store};
+use session_core::{AdminStore, Expect, Record, Sid, Store, StoreError};
 use session_testkit::run;
-use store_mongo::{Algorithm, Crypto, Encoding, Hashing, Kruptein, MongoOptions, WebAlgorithm, WebCrypto};
+use store_mongo::{
+    Algorithm, Crypto, Encoding, Hashing, Kruptein, MongoOptions, WebAlgorithm, WebCrypto, mongodb,
+};
 use test_support::{Express, tests};
 
 fn main() -> ExitCode {
@@ -28,6 +31,7 @@ fn main() -> ExitCode {
         needs connect_mongo =>
             strings_and_documents_are_shared,
             what_is_encrypted_here_connect_mongo_decrypts_and_the_reverse,
+            what_a_serializer_makes_is_shared,
             every_type_is_read_as_node_prints_it,
             dates_and_object_ids_of_express_stay_what_they_are;
     }
@@ -88,6 +92,56 @@ fn strings_and_documents_are_shared(both: (String, Express)) {
         let asked = json!({ "options": { "touchAfter": 3600 } });
         shared(&both, asked, |options| options.touch_after(std::time::Duration::from_secs(3_600))).await;
     });
+}
+
+/// In connect-mongo's own example of one, and with another type of BSON.
+fn what_a_serializer_makes_is_shared(both: (String, Express)) {
+    run(async {
+        let wrapped = |options: MongoOptions| {
+            options.serializer(
+                |json| Ok(doc! { "wrapped": json }.into()),
+                |held| {
+                    let wrapped = held.as_document().and_then(|held| held.get_str("wrapped").ok());
+                    Ok(wrapped.ok_or("it is not wrapped")?.to_owned())
+                },
+            )
+        };
+        shared(&both, json!({ "serializer": "wrapped" }), wrapped).await;
+        shared(&both, json!({ "serializer": "bytes" }), bytes).await;
+
+        let collection = collection(&both.0).await;
+        let store = bytes(quiet(&collection)).build().unwrap();
+        let sid = put(&store, &record("\"n\":1")).await;
+        let held = store.get(&sid).await.unwrap().unwrap().version;
+        for bad in ["\"n\":\"nothing\"", "\"n\":\"refused\""] {
+            let refused = store.set(&sid, &record(bad), &Expect::Version(held.clone())).await;
+            let Err(StoreError::Unavailable { source, .. }) = refused else { panic!("{refused:?}") };
+            assert_eq!(source.to_string(), "the serializer failed");
+        }
+        assert_eq!(store.get(&sid).await.unwrap().unwrap().version, held);
+        // Who has none reads nothing, and says so.
+        let plain = quiet(&collection).build().unwrap();
+        assert!(matches!(plain.get(&sid).await, Err(StoreError::Corrupt { .. })));
+        let other = put(&plain, &record("\"n\":1")).await;
+        assert!(matches!(store.get(&other).await, Err(StoreError::Corrupt { .. })));
+        let mut read = 0;
+        store.all(&mut |_, _| read += 1).await.unwrap();
+        assert_eq!(read, 1);
+    });
+}
+
+fn bytes(options: MongoOptions) -> MongoOptions {
+    options.serializer(
+        |json| match json {
+            json if json.contains("nothing") => Ok(Bson::Null),
+            json if json.contains("refused") => Err("not that one".into()),
+            json => Ok(Binary { subtype: BinarySubtype::Generic, bytes: json.into() }.into()),
+        },
+        |held| match held {
+            Bson::Binary(held) => Ok(String::from_utf8(held.bytes.clone())?),
+            _ => Err("no bytes".into()),
+        },
+    )
 }
 
 fn what_is_encrypted_here_connect_mongo_decrypts_and_the_reverse(both: (String, Express)) {

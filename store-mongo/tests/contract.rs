@@ -8,7 +8,7 @@ use std::{process::ExitCode, time::Duration};
 
 use mongodb::{
     IndexModel,
-    bson::{DateTime, doc},
+    bson::{Binary, Bson, DateTime, doc, spec::BinarySubtype},
 };
 use session_testkit::{Fixture, ManualClock};
 use store_mongo::{Kruptein, MongoOptions, WebCrypto, mongodb};
@@ -62,6 +62,18 @@ contract! {
     documents: |options| options.stringify(false);
     touched_once_a_minute: |options| options.touch_after(MINUTE).timestamps(true);
     touched_once_a_day: |options| options.touch_after(DAY).timestamps(true).stringify(false);
+    serialized: |options| options.serializer(
+        |json| {
+            let bytes = json.bytes().rev().collect();
+            Ok(Binary { subtype: BinarySubtype::Generic, bytes }.into())
+        },
+        |held| match held {
+            // As the fixture plants it.
+            Bson::String(json) => Ok(json.clone()),
+            Bson::Binary(held) => Ok(String::from_utf8(held.bytes.iter().rev().copied().collect())?),
+            _ => Err("neither of both".into()),
+        },
+    );
     encrypted: |options| options.crypto(Kruptein::new("AAbb11!!squirrel"));
     web_encrypted: |options| options.stringify(false).crypto(WebCrypto::new("AAbb11!!squirrel").iterations(1_000));
 }

@@ -141,6 +141,13 @@ fn options_that_cannot_work_are_refused() {
             (options().await.collection_name("system.users"), "collection_name"),
             (options().await.write_concern(w(0)), "write_concern"),
             (options().await.crypto(store_mongo::Kruptein::new("")), "crypto"),
+            (
+                options()
+                    .await
+                    .crypto(store_mongo::Kruptein::new("a secret"))
+                    .serializer(|json| Ok(json.into()), |_| Err("never".into())),
+                "serializer",
+            ),
         ] {
             let error = refused.build().unwrap_err();
             assert_eq!(error.option(), option, "{error}");

@@ -1,5 +1,5 @@
 // Does one thing with the real connect-mongo and prints the answer as JSON. The argument: { url, db, collection, options,
-// web, set: { sid: session }, get: [sid] } or { url, db, collection, types: sid }.
+// web, serializer, set: { sid: session }, get: [sid] } or { url, db, collection, types: sid }.
 'use strict';
 
 const { createRequire } = require('node:module');
@@ -33,6 +33,17 @@ const types = () => ({
   min: new bson.MinKey(), max: new bson.MaxKey(), nested: { b: 1, 10: 2, 2: { date: new Date(2) } }, true: true,
 });
 
+const serializers = {
+  wrapped: {
+    serialize: (session) => ({ wrapped: JSON.stringify(session) }),
+    unserialize: ({ wrapped }) => JSON.parse(wrapped),
+  },
+  bytes: {
+    serialize: (session) => Buffer.from(JSON.stringify(session)),
+    unserialize: (bytes) => JSON.parse(bytes.toString()),
+  },
+};
+
 const main = async () => {
   const client = await bson.MongoClient.connect(asked.url);
   const collection = client.db(asked.db).collection(asked.collection);
@@ -47,6 +58,7 @@ const main = async () => {
     options.cryptoAdapter = createWebCryptoAdapter(
       Object.fromEntries(Object.entries(asked.web).map(([key, value]) => [key, buffer(value)])));
   }
+  Object.assign(options, serializers[asked.serializer]);
   const store = new MongoStore(options);
   const call = (method, ...args) => new Promise((resolve, reject) =>
     store[method](...args, (error, value) => (error ? reject(error) : resolve(value))));
