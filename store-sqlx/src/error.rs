@@ -21,7 +21,7 @@ pub(crate) enum Failure {
     NoTable { table: String, option: &'static str },
     #[error("no answer within {0:?}")]
     Late(Duration),
-    #[error("option {option}: the name {reason}")]
+    #[error("option {option}: {reason}")]
     Option { option: &'static str, reason: &'static str },
     /// Connections, pools, protocols: the driver's own words.
     #[error(transparent)]

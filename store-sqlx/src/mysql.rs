@@ -204,15 +204,39 @@ impl MySqlStore {
         Ok(self.with(|names| names.table = name))
     }
 
-    /// The three columns. Default: `session_id`, `expires` and `data`. express-mysql-session: `schema.columnNames`, of
-    /// which its own `all` takes no notice; here every operation does.
+    /// What the columns `session_id`, `expires` and `data` are called; those that are not given keep their names.
+    /// express-mysql-session: `schema.columnNames`, of which its own `all` takes no notice; here every operation does.
+    ///
+    /// ```
+    /// # use store_sqlx::MySqlStore;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let store = MySqlStore::open("mysql://web@127.0.0.1/shop")?.column_names([("session_id", "id"), ("data", "json")])?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
-    /// MySQL can have no column of one of these names.
-    pub fn column_names(self, session_id: &str, expires: &str, data: &str) -> Result<Self, StoreError> {
-        let name = |name| name_of("column_names", name);
-        let (session_id, expires, data) = (name(session_id)?, name(expires)?, name(data)?);
-        Ok(self.with(|names| *names = Names { session_id, expires, data, ..names.clone() }))
+    /// There is no such column to name, or MySQL can have none of that name.
+    pub fn column_names<'a>(
+        self,
+        names: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Result<Self, StoreError> {
+        const OPTION: &str = "column_names";
+        let mut all = self.0.dialect.names.clone();
+        for (column, name) in names {
+            let place = match column {
+                "session_id" => &mut all.session_id,
+                "expires" => &mut all.expires,
+                "data" => &mut all.data,
+                _ => {
+                    let reason = "there is no such column, only session_id, expires and data";
+                    return Err(Failure::Option { option: OPTION, reason }.of(MySqlTable::STORE));
+                }
+            };
+            *place = name_of(OPTION, name)?;
+        }
+        Ok(self.with(|names| *names = all))
     }
 
     /// How long a session is held whose cookie lives until the browser closes. Default: one day.

@@ -1,7 +1,7 @@
 //! Connections, and how a call has one.
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -100,6 +100,7 @@ pub(crate) struct Opener<DB: Run> {
     begin: Option<Statement>,
     /// What holds the database, where one file does.
     file: Option<PathBuf>,
+    creates_folder: bool,
     /// A database in memory ends with its connection.
     is_lasting: bool,
     doubt: Mutex<Option<Instant>>,
@@ -119,7 +120,8 @@ pub(crate) struct Kept<DB: Run> {
 impl<DB: Run> Opener<DB> {
     pub(crate) fn new(options: <DB::Connection as Connection>::Options) -> Self {
         let [doubt, silence, looked] = [(); 3].map(|()| Mutex::default());
-        Self { options, begin: None, file: None, is_lasting: false, doubt, silence, looked }
+        let (begin, file) = (None, None);
+        Self { options, begin, file, creates_folder: false, is_lasting: false, doubt, silence, looked }
     }
 
     #[cfg(any(feature = "postgres", feature = "mysql"))]
@@ -131,6 +133,12 @@ impl<DB: Run> Opener<DB> {
     #[cfg(feature = "sqlite")]
     pub(crate) fn file(mut self, file: PathBuf) -> Self {
         self.file = Some(file);
+        self
+    }
+
+    #[cfg(feature = "sqlite")]
+    pub(crate) fn creates_folder(mut self) -> Self {
+        self.creates_folder = true;
         self
     }
 
@@ -154,6 +162,11 @@ impl<DB: Run> Manager for Opener<DB> {
     type Error = Failure;
 
     async fn create(&self) -> Result<Kept<DB>, Failure> {
+        if let Some(folder) = self.file.as_deref().and_then(Path::parent)
+            && self.creates_folder
+        {
+            std::fs::create_dir_all(folder).map_err(sqlx::Error::Io)?;
+        }
         let before = self.file_id();
         let mut connection = self.options.connect().await?;
         if let Some(begin) = &self.begin {

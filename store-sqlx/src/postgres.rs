@@ -1,6 +1,12 @@
 //! PostgreSQL, with connect-pg-simple's table.
 
-use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
+use std::{
+    borrow::Cow,
+    env::{self, VarError},
+    fmt,
+    sync::Arc,
+    time::Duration,
+};
 
 use session_core::{Clock, Expect, StoreError, Stored, Version};
 use sqlx::{
@@ -153,6 +159,26 @@ impl PostgresStore {
         // Which PgBouncer refuses: sqlx asks for numbers in full, which in its binary form they are.
         let options = options.extra_float_digits(None);
         Connections::own(Opener::new(options).begin(BEGIN), CONNECTIONS).map(Self::on).map_err(failed)
+    }
+
+    /// On the server that the environment's variable `DATABASE_URL` names, as [`open`](Self::open) takes it: where
+    /// connect-pg-simple goes when it is told nothing.
+    ///
+    /// # Errors
+    /// There is no such variable, or it is no URL.
+    pub fn from_env() -> Result<Self, StoreError> {
+        Self::of_variable(env::var("DATABASE_URL"))
+    }
+
+    fn of_variable(url: Result<String, VarError>) -> Result<Self, StoreError> {
+        let missing = |error| {
+            let reason = match error {
+                VarError::NotPresent => "the environment has no such variable",
+                VarError::NotUnicode(_) => "the variable is no text",
+            };
+            Failure::Option { option: "DATABASE_URL", reason }.of(PostgresTable::STORE)
+        };
+        Self::open(&url.map_err(missing)?)
     }
 
     fn on(connections: Connections<Postgres>) -> Self {
@@ -454,6 +480,22 @@ mod tests {
     };
 
     use super::*;
+
+    #[test]
+    fn the_environment_may_say_where_it_is() {
+        assert!(PostgresStore::of_variable(Ok("postgres://web@127.0.0.1/shop".into())).is_ok());
+        for bad in
+            [Ok("hunter2".into()), Err(VarError::NotPresent), Err(VarError::NotUnicode("hunter2".into()))]
+        {
+            let StoreError::Unavailable { source, .. } = PostgresStore::of_variable(bad.clone()).unwrap_err()
+            else {
+                panic!("nothing was read")
+            };
+            let shown = format!("{source} {source:?}");
+            assert!(bad.is_ok() || shown.contains("DATABASE_URL"), "{shown}");
+            assert!(!shown.contains("hunter2"), "{shown}");
+        }
+    }
 
     #[tokio::test]
     async fn how_a_connection_is_encrypted_is_as_the_url_says() {

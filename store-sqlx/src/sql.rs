@@ -152,13 +152,13 @@ pub(crate) fn fill(template: &str, names: &[(&str, &str)]) -> String {
 /// A name of a table, a schema or a column, as the option gave it: anything that the database can have between quotes.
 pub(crate) fn identifier(option: &'static str, name: &str, longest: usize) -> Result<String, Failure> {
     let reason = if name.is_empty() {
-        "is empty"
+        "the name is empty"
     } else if name.len() > longest {
-        "is longer than the database's names can be"
+        "the name is longer than the database's names can be"
     } else if name.chars().any(char::is_control) {
-        "has a control character"
+        "the name has a control character"
     } else if name.ends_with(' ') {
-        "ends in a blank"
+        "the name ends in a blank"
     } else {
         return Ok(name.to_owned());
     };

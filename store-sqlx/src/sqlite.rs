@@ -4,7 +4,7 @@ mod better_sqlite3;
 mod connect_sqlite3;
 mod native;
 
-use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
+use std::{borrow::Cow, fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use session_core::{Clock, Expect, StoreError, Stored, Version};
 use sqlx::{
@@ -118,7 +118,17 @@ pub enum SqliteTable {
 /// Sessions in a file of SQLite: they survive a restart, and there is no server to install.
 ///
 /// See the [crate's page](crate#sqlite) for the tables and a runnable example.
-pub struct SqliteStore(SqlStore<Table>);
+pub struct SqliteStore(SqlStore<Table>, Option<File>);
+
+/// What `open` has been told of a file.
+struct File {
+    options: SqliteConnectOptions,
+    path: PathBuf,
+    /// To whom only reads the log is as it is.
+    is_written: bool,
+    creates_folder: bool,
+    is_concurrent: bool,
+}
 
 /// One of the three, under its name.
 pub(crate) struct Table {
@@ -135,7 +145,7 @@ impl SqliteStore {
     /// application set them; several connections want [WAL](https://www.sqlite.org/wal.html).
     #[must_use]
     pub fn new(pool: SqlitePool) -> Self {
-        Self::on(Connections::Shared(pool))
+        Self::on(Connections::Shared(pool), None)
     }
 
     /// On a file, `sqlite:sessions.db`, which is created if it is missing (unless the URL has a `mode`), or in memory, `sqlite::memory:`. Nothing is
@@ -151,33 +161,61 @@ impl SqliteStore {
         let failed = |failure: Failure| failure.of(Table::STORE);
         let options: SqliteConnectOptions = url.parse().map_err(|error: sqlx::Error| failed(error.into()))?;
         let options = options.busy_timeout(Duration::from_secs(4));
-        let connections = if url.contains(":memory:") || url.contains("mode=memory") {
+        if url.contains(":memory:") || url.contains("mode=memory") {
             // It lasts as long as its one connection.
-            Connections::own(Opener::new(options).lasting(), 1)
-        } else {
-            let file = options.get_filename().to_owned();
-            if file.as_os_str().is_empty() {
-                // SQLite would make a file for each connection, and remove it.
-                return Err(failed(Failure::Option { option: "open", reason: "of the file is empty" }));
-            }
-            let parameters = url.split_once('?').map_or("", |(_, parameters)| parameters).split('&');
-            let mode = parameters.filter_map(|parameter| parameter.strip_prefix("mode=")).next_back();
-            let options = if mode.is_none() { options.create_if_missing(true) } else { options };
-            // Wherever the process goes later.
-            let is_uri = file.to_str().is_none_or(|name| name.starts_with("file:"));
-            let file = if is_uri { file } else { std::path::absolute(&file).unwrap_or(file) };
-            let options = options.filename(&file).synchronous(SqliteSynchronous::Normal);
-            // To whom only reads the log is as it is.
-            let options =
-                if mode == Some("ro") { options } else { options.journal_mode(SqliteJournalMode::Wal) };
-            Connections::own(Opener::new(options).file(file), CONNECTIONS)
-        };
-        connections.map(Self::on).map_err(failed)
+            let connections = Connections::own(Opener::new(options).lasting(), 1);
+            return Ok(Self::on(connections.map_err(failed)?, None));
+        }
+        let path = options.get_filename().to_owned();
+        if path.as_os_str().is_empty() {
+            // SQLite would make a file for each connection, and remove it.
+            return Err(failed(Failure::Option { option: "open", reason: "the file has no name" }));
+        }
+        let parameters = url.split_once('?').map_or("", |(_, parameters)| parameters).split('&');
+        let mode = parameters.filter_map(|parameter| parameter.strip_prefix("mode=")).next_back();
+        let options = if mode.is_none() { options.create_if_missing(true) } else { options };
+        // Wherever the process goes later.
+        let is_uri = path.to_str().is_none_or(|name| name.starts_with("file:"));
+        let path = if is_uri { path } else { std::path::absolute(&path).unwrap_or(path) };
+        let options = options.filename(&path).synchronous(SqliteSynchronous::Normal);
+        let is_written = mode != Some("ro");
+        let file = File { options, path, is_written, creates_folder: false, is_concurrent: true };
+        Ok(Self::on(file.connections().map_err(failed)?, Some(file)))
     }
 
-    fn on(connections: Connections<Sqlite>) -> Self {
+    fn on(connections: Connections<Sqlite>, file: Option<File>) -> Self {
         let table = Table::of(SqliteTable::default(), None);
-        Self(SqlStore::new(connections, table, Schedule::every(QUARTER)))
+        Self(SqlStore::new(connections, table, Schedule::every(QUARTER)), file)
+    }
+
+    /// Whether the file has a write-ahead log ([WAL](https://www.sqlite.org/wal.html)), so that nobody who reads waits for a writer.
+    /// Default: `true`. With `false` the file keeps the journal that it has, which is a new one's rollback journal: for file
+    /// systems that cannot share memory, those of a network. connect-sqlite3: `concurrentDb`, `false` there.
+    ///
+    /// # Errors
+    /// The store is not on a file that it opens: a pool has what the application set.
+    pub fn concurrent_db(self, concurrent: bool) -> Result<Self, StoreError> {
+        self.reopened("concurrent_db", |file| file.is_concurrent = concurrent)
+    }
+
+    /// Whether the file's folder is created, with those above it, where it is missing. Default: `false`, so that a wrong name is an
+    /// error. connect-sqlite3: `createDirIfNotExists`.
+    ///
+    /// # Errors
+    /// The store is not on a file that it opens.
+    pub fn create_dir_if_not_exists(self, create: bool) -> Result<Self, StoreError> {
+        self.reopened("create_dir_if_not_exists", |file| file.creates_folder = create)
+    }
+
+    fn reopened(mut self, option: &'static str, change: impl FnOnce(&mut File)) -> Result<Self, StoreError> {
+        let reason = "it is for a file that the store opens by its URL";
+        let file = self.1.as_mut().ok_or(Failure::Option { option, reason });
+        let connections = file.and_then(|file| {
+            change(file);
+            file.connections()
+        });
+        self.0.connections = connections.map_err(|failure| failure.of(Table::STORE))?;
+        Ok(self)
     }
 
     /// Whose table it is. Default: this crate's own.
@@ -231,6 +269,19 @@ impl SqliteStore {
     pub fn clock(mut self, clock: Clock) -> Self {
         self.0.settings.clock = clock;
         self
+    }
+}
+
+impl File {
+    fn connections(&self) -> Result<Connections<Sqlite>, Failure> {
+        let options = if self.is_written && self.is_concurrent {
+            self.options.clone().journal_mode(SqliteJournalMode::Wal)
+        } else {
+            self.options.clone()
+        };
+        let opener = Opener::new(options).file(self.path.clone());
+        let opener = if self.creates_folder { opener.creates_folder() } else { opener };
+        Connections::own(opener, CONNECTIONS)
     }
 }
 

@@ -63,6 +63,7 @@ fn main() -> ExitCode {
     }
     .contracts("created", mysql_url, created::open)
     .contracts("with_other_columns", mysql_url, with_other_columns::open)
+    .contracts("with_one_other_column", mysql_url, with_one_other_column::open)
     .contracts_but("created_by_node", mysql_url, created_by_node::open, &created_by_node::BUT)
     .run()
 }
@@ -135,9 +136,24 @@ mod with_other_columns {
 
     pub(crate) async fn open(url: String) -> Fixture {
         let (store, table) = store(&pool(&url));
-        let renamed = |store: MySqlStore| store.column_names("the `key`", "{data}", "order").unwrap();
+        let renamed = |store: MySqlStore| {
+            let names = [("session_id", "the `key`"), ("expires", "{data}"), ("data", "order")];
+            store.column_names(names).unwrap()
+        };
         renamed(store).clear().await.unwrap();
         let insert = format!("REPLACE INTO `{table}` (`the ``key```, `{{data}}`, `order`) VALUES (?, ?, ?)");
+        planted(&url, |store| renamed(store.table_name(&table).unwrap()), insert)
+    }
+}
+
+mod with_one_other_column {
+    use super::*;
+
+    pub(crate) async fn open(url: String) -> Fixture {
+        let (store, table) = store(&pool(&url));
+        let renamed = |store: MySqlStore| store.column_names([("expires", "until")]).unwrap();
+        renamed(store).clear().await.unwrap();
+        let insert = format!("REPLACE INTO `{table}` (session_id, until, data) VALUES (?, ?, ?)");
         planted(&url, |store| renamed(store.table_name(&table).unwrap()), insert)
     }
 }
@@ -727,8 +743,9 @@ fn names_are_checked_when_they_are_given_and_urls_when_they_are_opened() {
         for (option, error) in [
             ("table_name", open().table_name("")),
             ("table_name", open().table_name(&"x".repeat(65))),
-            ("column_names", open().column_names("a", "b ", "c")),
-            ("column_names", open().column_names("a", "b", "c\0")),
+            ("column_names", open().column_names([("expires", "b ")])),
+            ("column_names", open().column_names([("session_id", "a"), ("data", "c\0")])),
+            ("column_names", open().column_names([("foo", "a")])),
         ] {
             let shown = shown(&error.unwrap_err());
             assert!(shown.contains(&format!("option {option}")), "{shown}");

@@ -506,7 +506,7 @@ fn a_file_is_created_unless_its_mode_forbids_it() {
             let store = SqliteStore::open(&format!("{}{parameters}", folder.url())).unwrap();
             assert_eq!(store.length().await.is_ok(), creates, "{parameters}");
         }
-        assert!(shown(&SqliteStore::open("sqlite:").unwrap_err()).contains("is empty"));
+        assert!(shown(&SqliteStore::open("sqlite:").unwrap_err()).contains("has no name"));
         let folder = TempDir::new();
         let file = folder.path().join("sessions.db");
         let store = SqliteStore::open(&format!("sqlite:file:{}", file.display())).unwrap();
@@ -613,6 +613,39 @@ fn what_cannot_be_opened_is_an_error() {
         assert!(shown(&error).contains("option table_name"));
         let error = SqliteStore::open("sqlite::memory:").unwrap().table_name("sqlite_sessions").unwrap();
         assert!(error.get(&Sid::random()).await.is_err(), "a name that SQLite keeps for itself");
+    });
+}
+
+#[test]
+fn a_file_may_be_without_a_log_and_in_a_folder_that_is_made() {
+    session_testkit::run(async {
+        let folder = TempDir::new();
+        let inner = folder.path().join("a/b");
+        let url = format!("sqlite:{}", inner.join("sessions.db").display());
+        let open = || SqliteStore::open(&url).unwrap();
+        let made = || open().create_dir_if_not_exists(true).unwrap();
+        let sid = Sid::random();
+        for store in [open(), made().create_dir_if_not_exists(false).unwrap()] {
+            assert!(store.get(&sid).await.is_err(), "a wrong name is an error");
+        }
+        let store = made().concurrent_db(false).unwrap();
+        let sid = put(&store, &record("")).await;
+        let log = inner.join("sessions.db-wal");
+        assert!(inner.is_dir() && !log.exists());
+        // Who wants a log has one, and who does not leaves it.
+        let concurrent = open().concurrent_db(false).unwrap().concurrent_db(true).unwrap();
+        assert!(concurrent.get(&sid).await.unwrap().is_some() && log.exists());
+        put(&open().concurrent_db(false).unwrap(), &record("")).await;
+        assert!(log.exists() && concurrent.length().await.unwrap() == 2);
+
+        for refused in [
+            SqliteStore::open("sqlite::memory:").unwrap().concurrent_db(false),
+            SqliteStore::new(SqlitePool::connect_lazy("sqlite::memory:").unwrap())
+                .create_dir_if_not_exists(true),
+        ] {
+            let shown = shown(&refused.unwrap_err());
+            assert!(shown.contains("it is for a file that the store opens by its URL"), "{shown}");
+        }
     });
 }
 

@@ -180,10 +180,12 @@ fn mysql_schema(mut store: MySqlStore, schema: &Map<String, Value>) -> Parsed<My
     }
     if let Some(columns) = keys.object("columnNames")? {
         let mut columns = Keys::of("store.options.schema.columnNames.", &columns);
-        let mut name = |key: &'static str| Ok(columns.text(key)?.unwrap_or_else(|| key.into()));
-        let names = [name("session_id")?, name("expires")?, name("data")?];
+        let mut names = Vec::new();
+        for key in ["session_id", "expires", "data"] {
+            names.extend(columns.text(key)?.map(|name| (key, name)));
+        }
         columns.finish()?;
-        store = store.column_names(&names[0], &names[1], &names[2]).map_err(refused)?;
+        store = store.column_names(names.iter().map(|(key, name)| (*key, &**name))).map_err(refused)?;
     }
     keys.finish()?;
     Ok(store)
