@@ -138,6 +138,47 @@ fn a_session_that_somebody_ended_is_told_to_be_gone() {
     });
 }
 
+/// With the first read that fails and the first that does not, of a request or of the second look of one.
+#[test]
+fn a_store_that_is_lost_and_found_is_told_once_each() {
+    session_testkit::run(async {
+        let store = FailingStore::new(MemoryStore::new());
+        let sessions = options(Arc::clone(&store)).build().unwrap();
+        let (log, _guard) = capture();
+        let told = || {
+            let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+            ["WARN", "INFO"]
+                .map(|level| text.lines().filter(|line| line.contains(&format!(" {level} "))).count())
+        };
+        let sid = Sid::random();
+        for (fails, expected) in [
+            (false, [0, 0]),
+            (true, [1, 0]),
+            (true, [1, 0]),
+            (false, [1, 1]),
+            (false, [1, 1]),
+            (true, [2, 1]),
+        ] {
+            store.fail_reads(fails);
+            assert_eq!(sessions.load(&sid).await.is_err(), fails);
+            assert_eq!(told(), expected);
+        }
+        let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        assert!(text.contains("the store is lost") && text.contains("the store is found again"), "{text}");
+        store.fail_reads(false);
+        let (exchange, session) = ask(&sessions, None).await;
+        session.insert("a", 1).unwrap();
+        session.save().await.unwrap();
+        store.fail_reads(true);
+        assert!(session.reload().await.is_err());
+        assert_eq!(told(), [2, 1], "it is lost already");
+        store.fail_reads(false);
+        session.reload().await.unwrap();
+        assert_eq!(told(), [2, 2]);
+        exchange.end().await.unwrap();
+    });
+}
+
 #[test]
 fn the_cause_of_a_failed_request_is_logged_once() {
     session_testkit::run(async {

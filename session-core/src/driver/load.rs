@@ -130,7 +130,7 @@ impl Sessions {
     }
 
     async fn read(&self, sid: &Sid) -> Result<Option<Stored>, Error> {
-        match self.store().get(sid).await {
+        match self.get(sid).await {
             Ok(Some(stored)) => Ok(Some(stored)),
             Ok(None) => {
                 tracing::debug!(why = "unknown to the store, or expired", "session refused");
@@ -144,6 +144,16 @@ impl Sessions {
             }
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Asks the store, and tells the log when it stops answering and when it answers again.
+    pub(super) async fn get(&self, sid: &Sid) -> Result<Option<Stored>, StoreError> {
+        let answer = self.store().get(sid).await;
+        match answer {
+            Err(StoreError::Unavailable { store, .. }) => self.warn_lost(store),
+            _ => self.tell_found(),
+        }
+        answer
     }
 
     /// The ids in the request's cookies that we signed: the first, and under

@@ -365,7 +365,7 @@ impl Sessions {
     pub(super) async fn call(self, ask: Ask) -> Answer {
         let store = self.store();
         let answer = match ask {
-            Ask::Get(sid) => store.get(&sid).await.map(Answer::Got),
+            Ask::Get(sid) => self.get(&sid).await.map(Answer::Got),
             Ask::Set { sid, record, expect } => store.set(&sid, &record, &expect).await.map(Answer::Set),
             Ask::Touch { sid, cookie, expect } => {
                 store.touch(&sid, &cookie, &expect).await.map(Answer::Touched)

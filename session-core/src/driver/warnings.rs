@@ -12,6 +12,7 @@ pub(super) struct Warned {
     name: Once,
     peer: Once,
     refused: Once,
+    lost: Once,
 }
 
 #[derive(Default)]
@@ -25,6 +26,11 @@ impl Once {
     /// And is not the next time. Every request may ask: most of them only read.
     fn is_first(&self) -> bool {
         !self.is_said() && !self.0.swap(true, Ordering::Relaxed)
+    }
+
+    /// The next one will be the first again; answers whether it was said.
+    fn is_over(&self) -> bool {
+        self.is_said() && self.0.swap(false, Ordering::Relaxed)
     }
 }
 
@@ -75,6 +81,23 @@ impl Sessions {
     pub(crate) fn warn_refused(&self, option: &str, reason: &str) {
         if self.warned().refused.is_first() {
             tracing::warn!(option, reason, "a session cookie was sent that browsers refuse");
+        }
+    }
+
+    /// A store cannot be read: said aloud once, until it is found again; why, each request says. express-session: `disconnect`.
+    pub(crate) fn warn_lost(&self, store: &str) {
+        if self.warned().lost.is_first() {
+            tracing::warn!(
+                store,
+                "the store is lost: whoever needs a session gets an error until it is found"
+            );
+        }
+    }
+
+    /// It can be read again. express-session: `connect`.
+    pub(crate) fn tell_found(&self) {
+        if self.warned().lost.is_over() {
+            tracing::info!("the store is found again");
         }
     }
 
