@@ -525,6 +525,10 @@ fn layers_side_by_side_with_one_cookie_name_are_told_once() {
     };
     assert_eq!(tellings(&express("/app"), &express("/application")), 1);
     assert_eq!(tellings(&express("/app"), &express("/shop")), 0);
+    // Of one whose cookie is made for each request, nobody knows the path.
+    let computed = Options::new("keyboard cat").cookie_with(|_| CookieOptions::new().path("/app"));
+    let computed = computed.store(MemoryStore::new()).build().unwrap();
+    assert_eq!(tellings(&computed, &under("/app")) + tellings(&under("/app"), &computed), 0);
     let shared = sessions("sid");
     assert_eq!(tellings(&shared, &shared), 1);
     // One in the place of the other, as in Express, may share it.
