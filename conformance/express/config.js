@@ -71,9 +71,8 @@ const COOKIE = {
   priority: oneOf('low', 'medium', 'high'),
 }
 
-// connect-sqlite3 needs a compiled addon, which npm cannot install everywhere, so "sqlite" is refused.
 const STORE = {
-  kind: oneOf('memory', 'redis', 'mongo', 'postgres', 'mysql'),
+  kind: oneOf('memory', 'redis', 'mongo', 'postgres', 'mysql', 'sqlite'),
   url: word,
   options: object,
 }
@@ -106,6 +105,8 @@ const STORE_OPTIONS = {
     schema: object,
     clearExpired: never,
   },
+  // Two packages have SQLite; the Rust probe takes its own table where none is named.
+  sqlite: { package: oneOf('connect-sqlite3', 'better-sqlite3-session-store') },
 }
 
 /** The configuration in `json`, with the defaults that the rest of the probe relies on. */

@@ -3,6 +3,8 @@
 // Each opener answers `{ store, admin, ready, close }`: the store for express-session, the same store for the "store"
 // operation, with promises, a promise that settles when the first connection does, and what ends its connections.
 
+const { createRequire } = require('node:module')
+const path = require('node:path')
 const { promisify } = require('node:util')
 const session = require('express-session')
 const { Refusal } = require('./config')
@@ -61,6 +63,67 @@ const openers = {
     }
     return { store, admin: { ...admin, all: admin.length }, ready: store.onReady(), close }
   },
+
+  sqlite(url, { package: name }) {
+    if (name === undefined) throw new Refusal('store.options.package', 'missing')
+    return sqlitePackages[name](url.slice('sqlite:'.length))
+  },
+}
+
+// Compiled by npm, and so in a folder of its own.
+const sqlitePackage = createRequire(path.join(__dirname, 'sqlite', 'package.json'))
+
+const sqlitePackages = {
+  'connect-sqlite3'(file) {
+    const SQLiteStore = sqlitePackage('connect-sqlite3')(session)
+    const store = new SQLiteStore({ dir: path.dirname(file), db: path.basename(file), table: 'sessions' })
+    const ready = new Promise((resolve, reject) => {
+      store.client.once('connect', resolve) // after the table is there
+      store.db.once('error', reject)
+    })
+    store.db.configure('busyTimeout', CONNECT_TIMEOUT)
+    touchWhatHasNoEnd(store)
+    const all = promisify(store.all.bind(store))
+    const admin = { ...adminOf(store), all: async () => (await all()).length }
+    return { store, admin, ready, close: promisify(store.db.close.bind(store.db)) }
+  },
+
+  'better-sqlite3-session-store'(file) {
+    const Database = sqlitePackage('better-sqlite3')
+    const SqliteStore = sqlitePackage('better-sqlite3-session-store')(session)
+    const client = new Database(file, { timeout: CONNECT_TIMEOUT })
+    // The second of the two rules in which ours differs: SQLite's own function has whole seconds, and no clock of a case.
+    client.function('datetime', text => {
+      const time = new Date(text === 'now' ? Date.now() : text)
+      return Number.isNaN(time.valueOf()) ? null : time.toISOString()
+    })
+    // Its interval cannot be switched off, and keeps the process alive.
+    const store = withoutIntervals(() => new SqliteStore({ client }))
+    const all = promisify(store.all.bind(store))
+    const admin = { ...adminOf(store), all: async () => (await all()).length }
+    return { store, admin, close: () => client.close() }
+  },
+}
+
+/** The first of the two rules in which ours differs: who is active stays logged in. */
+function touchWhatHasNoEnd(store) {
+  const { touch } = store
+  store.touch = (sid, session, callback) => {
+    if (session?.cookie?.expires) return touch.call(store, sid, session, callback)
+    const now = Date.now()
+    const sql = 'UPDATE sessions SET expired = ? WHERE sid = ? AND ? <= expired'
+    store.db.run(sql, [now + 86_400_000, sid, now], error => callback?.(error, true))
+  }
+}
+
+function withoutIntervals(make) {
+  const { setInterval } = global
+  global.setInterval = () => ({ unref() {} })
+  try {
+    return make()
+  } finally {
+    global.setInterval = setInterval
+  }
 }
 
 /** Opens the configured store and waits a little for its server, which may also come up later. */

@@ -8,8 +8,9 @@ mod common;
 use std::process::ExitCode;
 
 use common::{
-    ACTIX, AXUM, Database, MONGO, MONGO_ENCRYPTED, MONGO_ENCRYPTED_CBC, MONGO_ENCRYPTED_SCRYPT,
-    MONGO_OBJECTS, MONGO_TIMESTAMPS, MYSQL, POSTGRES, REDIS, ROCKET, Store, WITH_OPTIONS, adapted, oracle,
+    ACTIX, AXUM, BETTER_SQLITE3, CONNECT_SQLITE3, Database, MONGO, MONGO_ENCRYPTED, MONGO_ENCRYPTED_CBC,
+    MONGO_ENCRYPTED_SCRYPT, MONGO_OBJECTS, MONGO_TIMESTAMPS, MYSQL, POSTGRES, REDIS, ROCKET, Store,
+    WITH_OPTIONS, adapted, oracle,
 };
 use conformance::differential::{Differential, Program, Side};
 use test_support::Tests;
@@ -19,7 +20,7 @@ type Probe = (&'static str, &'static str);
 
 fn main() -> ExitCode {
     const ALL: [Probe; 3] = [("axum", AXUM), ("actix", ACTIX), ("rocket", ROCKET)];
-    let databases: [(&str, &'static Database, &[Probe]); 9] = [
+    let databases: [(&str, &'static Database, &[Probe]); 11] = [
         ("redis", &REDIS, &ALL),
         ("mongo", &MONGO, &ALL),
         ("mongo_objects", &MONGO_OBJECTS, &ALL[..1]),
@@ -29,6 +30,8 @@ fn main() -> ExitCode {
         ("mongo_encrypted_scrypt", &MONGO_ENCRYPTED_SCRYPT, &ALL[..1]),
         ("postgres", &POSTGRES, &ALL),
         ("mysql", &MYSQL, &ALL),
+        ("connect_sqlite3", &CONNECT_SQLITE3, &ALL[..1]),
+        ("better_sqlite3", &BETTER_SQLITE3, &ALL[..1]),
     ];
     let mut tests = Tests::default();
     for (module, database, probes) in databases {

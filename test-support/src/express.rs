@@ -34,6 +34,16 @@ impl Express {
     }
 }
 
+impl Express {
+    /// What npm compiles of the packages in `sqlite`.
+    pub fn sqlite_drivers(&self) -> impl Iterator<Item = PathBuf> {
+        let packages = self.folder.join("sqlite/node_modules");
+        ["better-sqlite3/build/Release/better_sqlite3.node", "sqlite3/build/Release/node_sqlite3.node"]
+            .into_iter()
+            .map(move |driver| packages.join(driver))
+    }
+}
+
 /// The major version of Node that a `package.json` asks for.
 #[must_use]
 pub fn engine(package: &str) -> Option<u32> {

@@ -35,7 +35,7 @@ pub use self::{
 #[cfg(feature = "harness")]
 pub use self::{
     load::{Load, Outcome, Repeats, recovered, until_served, within},
-    needs::{Need, express, installed, installed_postgres, service},
+    needs::{Need, express, express_on_sqlite, installed, installed_postgres, service},
     network::Network,
     records::{put, put_patiently, record},
     runner::Tests,

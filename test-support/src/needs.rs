@@ -47,6 +47,21 @@ pub fn express() -> Need<Express> {
     Express::find().map_err(|missing| why("NODE", || format!("{missing}: `cargo xtask test` does it")))
 }
 
+/// The same with the packages that have SQLite, whose drivers npm compiles.
+///
+/// # Errors
+/// As of [`express`].
+pub fn express_on_sqlite() -> Need<Express> {
+    let express = express()?;
+    let compiled = express.sqlite_drivers().find(|driver| !driver.is_file());
+    match compiled {
+        Some(driver) => {
+            Err(why("NODE_SQLITE", || format!("no {}: `cargo xtask test` makes it", driver.display())))
+        }
+        None => Ok(express),
+    }
+}
+
 /// What `cargo xtask test` says in its place.
 fn why(what: &str, otherwise: impl FnOnce() -> String) -> String {
     env::var(format!("{what}_MISSING")).unwrap_or_else(|_| otherwise())

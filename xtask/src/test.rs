@@ -48,7 +48,14 @@ pub(crate) fn test(workspace: &Workspace, arguments: &[&str]) -> ExitCode {
             environment.push(("SIMULATION".into(), "usual".into()));
         }
         match node::ready(workspace) {
-            Ok(path) => environment.push(("PATH".into(), path)),
+            Ok(node) => {
+                if let Err(error) = node::with_sqlite(workspace, &node) {
+                    process::not_interrupted()?;
+                    say(&format!("going on without Node's stores on SQLite\n{error}"));
+                    environment.push(("NODE_SQLITE_MISSING".into(), error.into()));
+                }
+                environment.push(("PATH".into(), node.path));
+            }
             Err(error) => {
                 process::not_interrupted()?;
                 say(&format!("going on without Node\n{error}"));

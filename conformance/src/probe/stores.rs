@@ -6,7 +6,7 @@ use express_session::{
     AdminStore, Clock, MemoryStore, StoreError,
     mongo::{Algorithm, AutoRemove, Encoding, Hashing, Kruptein, MongoOptions},
     redis::RedisStore,
-    sql::{MySqlStore, PostgresStore, SqliteStore},
+    sql::{MySqlStore, PostgresStore, SqliteStore, SqliteTable},
 };
 use serde_json::{Map, Value};
 
@@ -31,7 +31,7 @@ pub(super) async fn store(object: &Map<String, Value>, clock: &Clock) -> Parsed<
         }
         "postgres" => Arc::new(postgres(&url, &mut keys)?.clock(clock.clone())),
         "mysql" => Arc::new(mysql(&url, &mut keys)?.clock(clock.clone())),
-        "sqlite" => Arc::new(SqliteStore::open(&url).map_err(bad_url)?.clock(clock.clone())),
+        "sqlite" => Arc::new(sqlite(&url, &mut keys)?.clock(clock.clone())),
         _ => return Err(refusal("store.kind", "no such store")),
     };
     keys.finish()?;
@@ -189,6 +189,17 @@ fn mysql_schema(mut store: MySqlStore, schema: &Map<String, Value>) -> Parsed<My
     }
     keys.finish()?;
     Ok(store)
+}
+
+/// Two of Node's packages have SQLite: which one's table it is; none for our own.
+fn sqlite(url: &str, keys: &mut Keys<'_>) -> Parsed<SqliteStore> {
+    let store = SqliteStore::open(url).map_err(bad_url)?.timeout(PATIENCE);
+    let packages = [
+        ("connect-sqlite3", SqliteTable::ConnectSqlite3),
+        ("better-sqlite3-session-store", SqliteTable::BetterSqlite3),
+    ];
+    let table = keys.word("package", &packages)?.unwrap_or_default();
+    Ok(store.table(table).prune_interval(None))
 }
 
 fn is_false(value: &Value) -> Option<()> {

@@ -4,14 +4,14 @@
 
 pub(crate) mod example;
 
-use std::env;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::{env, fs};
 
 use conformance::differential::{Program, Side};
 use express_session::sql::sqlx::{self, AssertSqlSafe, Connection, Executor, PgConnection, raw_sql};
 use serde_json::{Value, json};
-use test_support::{Need, service};
+use test_support::{Need, express_on_sqlite, service};
 
 pub(crate) const AXUM: &str = env!("CARGO_BIN_EXE_probe-axum");
 pub(crate) const ACTIX: &str = env!("CARGO_BIN_EXE_probe-actix");
@@ -114,6 +114,22 @@ pub(crate) const WITH_OPTIONS: [(&str, Database); 6] = [
     ),
 ];
 
+/// A file a side, and one case at a time in it.
+pub(crate) const CONNECT_SQLITE3: Database = sqlite(|file| sqlite_with(file, "connect-sqlite3"));
+pub(crate) const BETTER_SQLITE3: Database = sqlite(|file| sqlite_with(file, "better-sqlite3-session-store"));
+
+const fn sqlite(store: fn(&str) -> Value) -> Database {
+    Database { url: SQLITE, store, one_at_a_time: true, configs: CONFIGS, rewrite: |body| body }
+}
+
+fn sqlite_with(folder: &str, package: &str) -> Value {
+    let url = format!("sqlite:{folder}/{}.db", schema());
+    json!({ "kind": "sqlite", "url": url, "options": { "package": package } })
+}
+
+/// In the place of a server's URL: a folder.
+const SQLITE: &str = "";
+
 const fn few(database: &Database, store: fn(&str) -> Value) -> Database {
     let Database { url, one_at_a_time, configs, rewrite, .. } = *database;
     Database { url, store, one_at_a_time, configs: configs / 4, rewrite }
@@ -177,6 +193,8 @@ pub(crate) struct Store {
     pub(crate) config: Value,
     /// The URL of the server and the schema, which goes with this.
     schema: Option<(String, String)>,
+    /// A file that goes with this.
+    file: Option<String>,
 }
 
 impl Drop for Store {
@@ -185,13 +203,20 @@ impl Drop for Store {
             // A server that is gone is told by the test itself.
             _ = postgres(url, format!("DROP SCHEMA {schema} CASCADE"));
         }
+        for suffix in ["", "-wal", "-shm", "-journal"] {
+            _ = self.file.as_ref().map(|file| fs::remove_file(format!("{file}{suffix}")));
+        }
     }
 }
 
 impl Database {
     /// The URL of its server.
     pub(crate) fn url(&self) -> Need<String> {
-        service(self.url)
+        if self.url == SQLITE {
+            express_on_sqlite().map(|_| env!("CARGO_TARGET_TMPDIR").to_owned())
+        } else {
+            service(self.url)
+        }
     }
 
     /// What its store is configured with, wherever its server is.
@@ -212,6 +237,7 @@ impl Database {
             );
             postgres(url, sql).unwrap();
         }
-        Store { config, schema }
+        let file = config["url"].as_str().and_then(|url| url.strip_prefix("sqlite:")).map(String::from);
+        Store { config, schema, file }
     }
 }

@@ -42,6 +42,7 @@ enum Connection {
     Mongo(mongo::Mongo),
     Postgres(sql::Postgres),
     MySql(sql::MySql),
+    Sqlite(sql::Sqlite),
 }
 
 /// One case's records in a database.
@@ -76,6 +77,7 @@ impl Connections {
             Some("mysql") => {
                 format!("`{}`", store["options"]["schema"]["tableName"].as_str().unwrap_or_default())
             }
+            Some("sqlite") => option("package").to_owned(),
             _ => return Ok(None),
         };
         let connection = match self.0.get() {
@@ -96,6 +98,7 @@ impl Connection {
             Some("redis") => Self::Redis(redis::Redis::open(url).await?),
             Some("mongo") => Self::Mongo(mongo::Mongo::open(url).await?),
             Some("postgres") => Self::Postgres(sql::Postgres::open(url)?),
+            Some("sqlite") => Self::Sqlite(sql::Sqlite::open(url)?),
             _ => Self::MySql(sql::MySql::open(url)?),
         })
     }
@@ -110,6 +113,7 @@ impl Raw {
                 Connection::Mongo(mongo) => mongo.rows(&self.place).await,
                 Connection::Postgres(postgres) => postgres.rows(&self.place).await,
                 Connection::MySql(mysql) => mysql.rows(&self.place).await,
+                Connection::Sqlite(sqlite) => sqlite.rows(&self.place).await,
             }
         })
     }
@@ -130,6 +134,7 @@ impl Raw {
                 Connection::Mongo(mongo) => mongo.clear(&self.place).await,
                 Connection::Postgres(postgres) => postgres.clear(&self.place).await,
                 Connection::MySql(mysql) => mysql.clear(&self.place).await,
+                Connection::Sqlite(sqlite) => sqlite.clear().await,
             }
         })
     }
@@ -146,6 +151,7 @@ impl Raw {
                 Connection::Mongo(mongo) => mongo.remove(&self.place, sid).await,
                 Connection::Postgres(postgres) => postgres.remove(&self.place, sid).await,
                 Connection::MySql(mysql) => mysql.remove(&self.place, sid).await,
+                Connection::Sqlite(sqlite) => sqlite.remove(sid).await,
             }
         })
     }
@@ -158,6 +164,7 @@ impl Raw {
                 Connection::Mongo(mongo) => mongo.spoil(&self.place, sid).await,
                 Connection::Postgres(postgres) => postgres.spoil(&self.place, sid).await,
                 Connection::MySql(mysql) => mysql.spoil(&self.place, sid).await,
+                Connection::Sqlite(sqlite) => sqlite.spoil(sid).await,
             }
         })
     }

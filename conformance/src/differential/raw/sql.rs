@@ -1,6 +1,10 @@
-//! PostgreSQL, MySQL and MariaDB: a row for each sid.
+//! PostgreSQL, MySQL, MariaDB and SQLite: a row for each sid.
 
-use express_session::sql::sqlx::{AssertSqlSafe, Error, MySqlPool, PgPool, query, query_as};
+use std::time::Duration;
+
+use express_session::sql::sqlx::{
+    AssertSqlSafe, Error, MySqlPool, PgPool, SqlitePool, query, query_as, sqlite::SqliteConnectOptions,
+};
 
 use super::super::dates;
 use super::{Piece, Row, words};
@@ -90,4 +94,65 @@ impl MySql {
         };
         Ok(rows.into_iter().map(row).collect())
     }
+}
+
+/// Writers of a file wait for each other.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A file, with the table of one of two packages.
+#[derive(Clone, Debug)]
+pub(super) struct Sqlite(SqlitePool);
+
+impl Sqlite {
+    pub(super) fn open(url: &str) -> Result<Self, String> {
+        let options: SqliteConnectOptions = url.parse().map_err(words)?;
+        let options = options.create_if_missing(true).busy_timeout(PATIENCE);
+        Ok(Self(SqlitePool::connect_lazy_with(options)))
+    }
+
+    pub(super) async fn rows(&self, package: &str) -> Result<Vec<Row>, String> {
+        // Which type a value has is its own: both say what they have written.
+        let expiry = if package == "connect-sqlite3" { "expired" } else { "expire" };
+        let sql = format!(
+            "SELECT sid, sess, typeof(sess) || ' ' || typeof({expiry}), CAST({expiry} AS TEXT) FROM sessions"
+        );
+        let rows: Result<Vec<(String, String, String, String)>, Error> =
+            query_as(AssertSqlSafe(sql)).fetch_all(&self.0).await;
+        let rows = match rows {
+            Err(error) if has_no_table(&error) => Vec::new(),
+            rows => rows.map_err(words)?,
+        };
+        let row = |(sid, sess, types, expiry): (String, String, String, String)| {
+            #[expect(clippy::cast_possible_truncation, reason = "whole milliseconds")]
+            let number = || expiry.parse::<f64>().ok().map(|millis| millis as i64);
+            let time = dates::iso(&expiry).or_else(number);
+            let expiry = time.map_or(Piece::Text(expiry), Piece::Time);
+            Row { sid, pieces: vec![Piece::Text(types), Piece::Record(sess), expiry] }
+        };
+        Ok(rows.into_iter().map(row).collect())
+    }
+
+    pub(super) async fn clear(&self) -> Result<(), String> {
+        match query("DELETE FROM sessions").execute(&self.0).await {
+            Err(error) if !has_no_table(&error) => Err(words(error)),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) async fn remove(&self, sid: &str) -> Result<(), String> {
+        self.run("DELETE FROM sessions WHERE sid = ?", sid).await
+    }
+
+    pub(super) async fn spoil(&self, sid: &str) -> Result<(), String> {
+        self.run("UPDATE sessions SET sess = '{}' WHERE sid = ?", sid).await
+    }
+
+    async fn run(&self, sql: &'static str, sid: &str) -> Result<(), String> {
+        query(sql).bind(sid).execute(&self.0).await.map(drop).map_err(words)
+    }
+}
+
+/// Of a store that was not asked for anything yet.
+fn has_no_table(error: &Error) -> bool {
+    matches!(error, Error::Database(error) if error.message().starts_with("no such table"))
 }
