@@ -6,12 +6,7 @@ use mongodb::{
 };
 use session_core::{AdminStore, Record, Sid, StoreError, async_trait};
 
-use crate::{
-    error::MongoError,
-    expiry::{held, past},
-    session_field::SessionField,
-    store::MongoStore,
-};
+use crate::{error::MongoError, expiry::held, removal, session_field::SessionField, store::MongoStore};
 
 /// A collection that is not there is empty.
 const NAMESPACE_NOT_FOUND: i32 = 26;
@@ -70,8 +65,7 @@ impl AdminStore for MongoStore {
 
     async fn prune(&self) -> Result<u64, StoreError> {
         self.ready().await?;
-        let removed = self.collection().delete_many(past(self.now())).await;
-        Ok(removed.map_err(MongoError::from)?.deleted_count)
+        Ok(removal::prune(self.collection(), self.now()).await?)
     }
 }
 

@@ -208,7 +208,7 @@ impl MongoOptions {
     }
 
     /// How often this process removes expired sessions: with [`AutoRemove::Interval`], and where the TTL index cannot be
-    /// made. Default: 10 minutes. Node: `autoRemoveInterval`, in minutes.
+    /// made; up to an eighth sooner or later. Default: 10 minutes. Node: `autoRemoveInterval`, in minutes.
     pub fn auto_remove_interval(self, interval: Duration) -> Self {
         Self { auto_remove_interval: interval, ..self }
     }

@@ -10,7 +10,7 @@ use std::{
 
 use mongodb::{
     Collection, IndexModel,
-    bson::{Document, doc},
+    bson::{Bson, Document, doc},
     options::IndexOptions,
 };
 use session_core::Clock;
@@ -18,13 +18,17 @@ use tokio::sync::watch;
 
 use crate::{
     error::MongoError,
-    expiry::{millis, past},
+    expiry::{Millis, millis, past},
     options::AutoRemove,
 };
 
 /// Between two attempts to make the index while the server is down.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// So many go by one command, and between two of them others come first.
+const TOGETHER: u16 = 1_000;
+const BREATH: Duration = Duration::from_millis(10);
 
 /// Nothing is under way; the next request begins it.
 const IDLE: u8 = 0;
@@ -89,7 +93,8 @@ impl Task {
             self.state.store(DONE, Ordering::Release);
             return;
         }
-        while self.sleeps(self.interval).await {
+        // Processes that were started together do not all come at once: an eighth sooner or later.
+        while self.sleeps(self.interval.mul_f64(0.875 + rand::random::<f64>() / 4.0)).await {
             self.remove().await;
         }
     }
@@ -121,9 +126,8 @@ impl Task {
     }
 
     async fn remove(&self) {
-        let removed = self.collection.delete_many(past(millis(self.clock.now()))).await;
-        match removed.map_err(MongoError::from) {
-            Ok(removed) => tracing::debug!(removed.deleted_count, "expired sessions removed"),
+        match prune(&self.collection, millis(self.clock.now())).await {
+            Ok(removed) => tracing::debug!(removed, "expired sessions removed"),
             Err(error) => {
                 tracing::debug!(error = &error as &dyn std::error::Error, "expired sessions not removed");
             }
@@ -134,6 +138,31 @@ impl Task {
     async fn sleeps(&mut self, time: Duration) -> bool {
         // Nothing is ever sent: only the sender's end is an answer.
         tokio::time::timeout(time, self.alive.changed()).await.is_err()
+    }
+}
+
+/// What has expired is found by one walk, which an index may lead, and removed by its keys; answers how many that were.
+pub(crate) async fn prune(collection: &Collection<Document>, now: Millis) -> Result<u64, MongoError> {
+    let found = collection.find(past(now)).projection(doc! { "_id": 1 });
+    let mut found = found.batch_size(TOGETHER.into()).await?;
+    let (mut ids, mut removed) = (Vec::new(), 0);
+    loop {
+        let is_more = found.advance().await?;
+        if is_more {
+            let id = found.current().get("_id").ok().flatten();
+            ids.extend(id.and_then(|id| Bson::try_from(id).ok()));
+        }
+        if ids.len() >= usize::from(TOGETHER) || !(is_more || ids.is_empty()) {
+            let mut filter = past(now);
+            filter.insert("_id", doc! { "$in": std::mem::take(&mut ids) });
+            removed += collection.delete_many(filter).await?.deleted_count;
+        }
+        if !is_more {
+            return Ok(removed);
+        }
+        if ids.is_empty() {
+            tokio::time::sleep(BREATH).await;
+        }
     }
 }
 

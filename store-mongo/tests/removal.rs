@@ -18,11 +18,12 @@ use std::{
     time::Duration,
 };
 
-use common::{collection, mongodb_url, put, quiet, record, until};
+use common::{DATABASE, collection, mongodb_url, put, quiet, record, until};
 use mongodb::{
-    Collection, IndexModel,
+    Client, Collection, IndexModel,
     bson::{Bson, DateTime, Document, doc},
-    options::IndexOptions,
+    event::{EventHandler, command::CommandEvent},
+    options::{ClientOptions, IndexOptions},
 };
 use session_core::{AdminStore, Expect, Sid, Store, StoreError};
 use session_testkit::run;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
             the_server_removes_what_has_expired,
             another_index_is_left_alone_and_the_store_works_on,
             every_so_often_or_never,
+            what_has_expired_goes_in_small_parts,
             removal_begins_again_where_its_runtime_has_ended,
             a_collection_with_a_collation_is_refused;
     }
@@ -138,6 +140,34 @@ fn every_so_often_or_never(url: String) {
         assert_eq!(count(&kept).await, 2);
         assert_eq!((never.prune().await.unwrap(), never.prune().await.unwrap()), (1, 0));
         assert_eq!(count(&kept).await, 1);
+    });
+}
+
+fn what_has_expired_goes_in_small_parts(url: String) {
+    run(async {
+        let deletes = Arc::new(Mutex::new(Vec::new()));
+        let mut options = ClientOptions::parse(&url).await.unwrap();
+        let noted = Arc::clone(&deletes);
+        options.command_event_handler = Some(EventHandler::callback(move |event| {
+            if let CommandEvent::Started(started) = event
+                && started.command_name == "delete"
+            {
+                let delete = started.command.get_array("deletes").unwrap()[0].as_document().unwrap();
+                let ids = delete.get_document("q").unwrap().get_document("_id").unwrap().get_array("$in");
+                noted.lock().unwrap().push(ids.unwrap().len());
+            }
+        }));
+        let client = Client::with_options(options).unwrap();
+        let collection = client.database(DATABASE).collection(collection(&url).await.name());
+        let expired = (0..2_500).map(|_| doc! { "expires": DateTime::from_millis(0), "session": "{}" });
+        collection.insert_many(expired).await.unwrap();
+        let store = quiet(&collection).build().unwrap();
+        let sid = put(&store, &record("")).await;
+        assert_eq!(store.prune().await.unwrap(), 2_500);
+        assert_eq!(*deletes.lock().unwrap(), [1_000, 1_000, 500]);
+        assert!(store.get(&sid).await.unwrap().is_some());
+        assert_eq!(store.prune().await.unwrap(), 0);
+        assert_eq!(deletes.lock().unwrap().len(), 3, "where nothing has expired nothing is deleted");
     });
 }
 
