@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Child;
+use std::process::Command;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 use std::{env, fmt, fs};
@@ -95,7 +96,9 @@ pub(super) fn start(
 fn serve(service: &'static Service, workspace: &Workspace, program: &Path, life: Life) -> Result<Running> {
     let port = free_port();
     let folder = folder(service, workspace, port);
-    say(&format!("{}: starting {} on 127.0.0.1:{port}", service.name, program.display()));
+    let says = process::ask(Command::new(program).arg("--version")).unwrap_or_default();
+    let version = says.lines().next().unwrap_or("of no version");
+    say(&format!("{}: starting {} ({version}) on 127.0.0.1:{port}", service.name, program.display()));
     workspace::create(&folder)?;
     let (pid, handle) = run(service, program, &folder, port, life).inspect_err(|_| forget(&folder))?;
     let origin = Origin::Process { pid, folder, handle };
