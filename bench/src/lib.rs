@@ -7,8 +7,9 @@
 //! | allocations a request | `cargo run --release -p bench --bin allocations` |
 //! | bytes a session | `cargo run --release -p bench --bin memory` |
 //! | round trips to the store | `cargo run --release -p bench --bin round_trips` |
+//! | millions of sessions in a database | `cargo run --release -p bench --bin many_sessions -- URL COUNT` |
 //!
-//! All of it runs in process and on one thread: no socket, no runtime.
+//! All of it but the last runs in process and on one thread: no socket, no runtime.
 
 #![allow(clippy::expect_used, reason = "what cannot be set up cannot be measured")]
 

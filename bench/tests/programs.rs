@@ -24,6 +24,22 @@ fn allocations_are_counted() {
 }
 
 #[test]
+fn many_sessions_are_counted_shown_and_removed() {
+    let file = std::env::temp_dir().join(format!("many-sessions-{}.db", std::process::id()));
+    let mut program = Command::new(env!("CARGO_BIN_EXE_many_sessions"));
+    let output = program.arg(format!("sqlite:{}", file.display())).arg("3000").output().unwrap();
+    for suffix in ["", "-wal", "-shm"] {
+        _ = std::fs::remove_file(format!("{}{suffix}", file.display()));
+    }
+    let table = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{table}{}", String::from_utf8_lossy(&output.stderr));
+    // Eight who visit are there as well, each time others.
+    for done in ["1516 sessions", "1524 shown", "1500 removed"] {
+        assert!(table.contains(done), "{table}");
+    }
+}
+
+#[test]
 fn nobody_waits_for_a_session_that_is_stuck() {
     let table = table(env!("CARGO_BIN_EXE_stuck"));
     for beside in ["none is stuck", "one session is stuck", "one session is crowded"] {
