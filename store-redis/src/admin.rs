@@ -160,58 +160,34 @@ impl Commands<Vec<(Node, Page)>> for OnNode {
 
 #[cfg(feature = "cluster")]
 mod cluster {
-    use std::collections::HashSet;
-
     use redis::{
-        ErrorKind, FromRedisValue, RedisError, RedisResult, Value,
+        FromRedisValue, RedisResult, Value,
         cluster_async::ClusterConnection,
-        cluster_routing::{MultipleNodeRoutingInfo, RoutingInfo, SingleNodeRoutingInfo},
-        cmd,
+        cluster_routing::{RoutingInfo, SingleNodeRoutingInfo},
     };
 
     use super::{Node, OnNode, Page};
+    use crate::cluster::of_all_masters;
 
     pub(super) async fn scan(
         connection: &mut ClusterConnection,
         OnNode { command, node }: &OnNode,
     ) -> RedisResult<Vec<(Node, Page)>> {
-        let routing = match node.clone() {
-            Node::Masters => RoutingInfo::MultiNode((MultipleNodeRoutingInfo::AllMasters, None)),
-            Node::At { host, port } => {
-                RoutingInfo::SingleNode(SingleNodeRoutingInfo::ByAddress { host, port })
-            }
-        };
-        match (connection.route_command(command.clone(), routing).await?, node) {
-            (Value::Map(answers), Node::Masters) => {
-                // The client asks those that it is connected to, and says nothing of the others.
-                if answers.len() < masters(connection).await? {
-                    return Err(
-                        (ErrorKind::ClusterConnectionNotFound, "not every master is connected").into()
-                    );
-                }
+        match node {
+            Node::Masters => {
+                let answers = of_all_masters(connection, command.clone()).await?;
                 answers.into_iter().map(answer_of).collect()
             }
-            (answer, node) => Ok(vec![(node.clone(), Page::from_redis_value(answer)?)]),
+            Node::At { host, port } => {
+                let at = SingleNodeRoutingInfo::ByAddress { host: host.clone(), port: *port };
+                let answer = connection.route_command(command.clone(), RoutingInfo::SingleNode(at)).await?;
+                Ok(vec![(node.clone(), Page::from_redis_value(answer)?)])
+            }
         }
-    }
-
-    /// How many of them have keys.
-    async fn masters(connection: &mut ClusterConnection) -> RedisResult<usize> {
-        let slots: Vec<Value> = cmd("CLUSTER").arg("SLOTS").query_async(connection).await?;
-        let third = |list| {
-            let third = Vec::<Value>::from_redis_value(list)?.into_iter().nth(2);
-            Ok::<_, RedisError>(third.unwrap_or(Value::Nil))
-        };
-        // The first and the last one, the master, its replicas; of a master its host, its port, its name.
-        let names = slots.into_iter().map(|slots| Ok(String::from_redis_value(third(third(slots)?)?)?));
-        Ok(names.collect::<RedisResult<HashSet<_>>>()?.len())
     }
 
     /// An answer of a multi-node command: the node's address, and its page.
     fn answer_of((address, answer): (Value, Value)) -> RedisResult<(Node, Page)> {
-        if let Value::ServerError(error) = answer {
-            return Err(error.into());
-        }
         let address = String::from_redis_value(address)?;
         let (host, port) = address.rsplit_once(':').unwrap_or((&address, ""));
         let node = Node::At { host: host.to_owned(), port: port.parse().unwrap_or_default() };

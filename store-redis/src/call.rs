@@ -1,14 +1,20 @@
 //! One call of the store: what is sent, when it is sent again, and how long all of it may take.
 
-use std::{future::Future, io, time::Duration};
+use std::{future::Future, io, marker::PhantomData, mem, time::Duration};
 
 use redis::{Arg, Cmd, ErrorKind, FromRedisValue, Pipeline, RedisError, RedisResult, ServerErrorKind};
 use tokio::time::{Instant, error::Elapsed, sleep, timeout_at};
 
-use crate::connection::{Connection, Live};
+use crate::{
+    connection::{Connection, Live},
+    lazy::Lease,
+};
 
 /// Before a node is asked again that had sent the client elsewhere.
 const PAUSE: Duration = Duration::from_millis(5);
+
+/// Who was not answered for such a part of the time-out counts as one who was not answered at all.
+const LONG: u32 = 4;
 
 pub(crate) struct Call<'a> {
     connection: &'a Connection,
@@ -66,12 +72,36 @@ impl<'a> Call<'a> {
     async fn attempt<T>(&self, commands: &impl Commands<T>) -> RedisResult<T> {
         let connecting = self.connection.lease(self.timeout);
         let (mut live, lease) = timeout_at(self.deadline, connecting).await.map_err(late)??;
+        let waits = Waits { call: self, commands, lease: &lease, begun: Instant::now(), of: PhantomData };
         let answer =
             timeout_at(self.deadline, commands.run(&mut live)).await.map_err(late).and_then(|answer| answer);
+        mem::forget(waits);
         if let Err(error) = &answer {
             lease.report(error, self.timeout, commands.key());
         }
         answer
+    }
+}
+
+/// A client that leaves drops its call. Where all of them leave before the time-out, a connection that went silent would never
+/// be told from one that is slow.
+struct Waits<'a, T, C: Commands<T>> {
+    call: &'a Call<'a>,
+    commands: &'a C,
+    lease: &'a Lease<'a>,
+    begun: Instant,
+    of: PhantomData<fn() -> T>,
+}
+
+impl<T, C: Commands<T>> Drop for Waits<'_, T, C> {
+    fn drop(&mut self) {
+        if self.begun.elapsed() >= self.call.timeout / LONG {
+            self.lease.report(
+                &io::Error::from(io::ErrorKind::TimedOut).into(),
+                self.call.timeout,
+                self.commands.key(),
+            );
+        }
     }
 }
 

@@ -20,6 +20,9 @@ use crate::lazy::{Lazy, Lease, Server};
 /// `SentinelClient`, with `cluster` `ClusterClient`. A connection is shared with the application and takes care of itself:
 /// `ClusterConnection`, with the feature `connection-manager` `ConnectionManager`; a [`MultiplexedConnection`] does not
 /// reconnect.
+///
+/// How long connecting and an answer may take is the store's [`timeout`](crate::RedisStore::timeout), whatever a client was built with: of
+/// a cluster's, a node has a quarter of it to be connected, a second at most, and more after that was not enough for any.
 #[derive(Clone)]
 pub struct Connection(Source);
 

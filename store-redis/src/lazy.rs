@@ -16,10 +16,15 @@ use futures_util::{
 #[cfg(feature = "cluster")]
 use redis::cluster::ClusterConfig;
 use redis::{AsyncConnectionConfig, Client, RedisError, RedisResult};
+#[cfg(feature = "cluster")]
+use tokio::time::sleep;
 use tokio::{
     sync::RwLockReadGuard,
     time::{Instant, timeout},
 };
+
+#[cfg(feature = "cluster")]
+use crate::cluster;
 
 use crate::{
     call::{is_replica, late},
@@ -44,10 +49,37 @@ pub(crate) enum Server {
 struct Slot {
     epoch: u64,
     connecting: Option<Connecting>,
+    /// How many attempts have failed since one did not.
+    failed: u32,
     /// Whether another one is tried, while this one is in use.
     #[cfg(feature = "cluster")]
     trying: bool,
+    /// Keys of which nothing was heard.
+    #[cfg(feature = "cluster")]
+    silent: Vec<Vec<u8>>,
 }
+
+/// An attempt to connect has so long at least, however soon those who wait for it give up.
+const LEAST: Duration = Duration::from_secs(5);
+
+fn longest(patience: Duration) -> Duration {
+    patience.max(LEAST)
+}
+
+/// A cluster's client waits for each node that it knows of, again and again while one is silent, and nobody is served meanwhile. So
+/// they have a part of the time-out, and more of it where that was not enough for any.
+#[cfg(feature = "cluster")]
+fn for_a_node(patience: Duration, failed: u32) -> Duration {
+    let part = (patience / 4).clamp(Duration::from_millis(100), Duration::from_secs(1));
+    (part * 2_u32.pow(failed.min(6))).min(LEAST)
+}
+
+#[cfg(feature = "cluster")]
+const MOST_KEYS: usize = 16;
+
+/// Between two attempts at another connection.
+#[cfg(feature = "cluster")]
+const PAUSE: Duration = Duration::from_secs(1);
 
 type Connecting = Shared<BoxFuture<'static, RedisResult<Live>>>;
 
@@ -81,7 +113,7 @@ impl Lazy {
         let connecting = slot.connecting.get_or_insert_with(|| {
             let lazy = Arc::clone(self);
             let attempt = tokio::spawn(async move {
-                let connected = lazy.server.connect(patience).await;
+                let connected = lazy.connect(patience).await;
                 if connected.is_err() {
                     lazy.give_up(epoch);
                 }
@@ -92,6 +124,15 @@ impl Lazy {
         (connecting.clone(), epoch)
     }
 
+    async fn connect(&self, patience: Duration) -> RedisResult<Live> {
+        let failed = self.slot().failed;
+        // A client's own limits are for each of several steps, or for none.
+        let connecting = timeout(longest(patience), self.server.connect(patience, failed));
+        let connected = connecting.await.map_err(late).and_then(|connected| connected);
+        self.slot().failed = if connected.is_ok() { 0 } else { failed.saturating_add(1) };
+        connected
+    }
+
     /// Lets the next one connect anew, unless that has happened already.
     fn give_up(&self, epoch: u64) {
         let mut slot = self.slot();
@@ -100,33 +141,46 @@ impl Lazy {
         }
     }
 
-    /// Tries another connection beside this one, which serves all others as long as that takes: it is taken if `key`, on which
-    /// this one was silent, is answered on it. One at a time.
+    /// Tries another connection beside this one, which serves all others as long as that takes: it is taken if one of the keys
+    /// on which this one was silent is answered on it; where no key was asked for, if all masters are there. One at a time, and
+    /// a while apart: what is slow for being busy does not become faster by it.
     #[cfg(feature = "cluster")]
     fn try_another(self: &Arc<Self>, epoch: u64, patience: Duration, key: Option<&[u8]>) {
+        // Who drops a call may not be on a runtime.
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         let mut slot = self.slot();
-        if slot.epoch != epoch || slot.trying {
+        if slot.epoch != epoch {
             return;
         }
-        slot.trying = true;
+        if let Some(key) = key
+            && slot.silent.len() < MOST_KEYS
+        {
+            slot.silent.push(key.to_vec());
+        }
+        if std::mem::replace(&mut slot.trying, true) {
+            return;
+        }
         drop(slot);
-        let (trying, key) = (Trying(Arc::clone(self)), key.map(<[u8]>::to_vec));
-        tokio::spawn(async move {
+        let trying = Trying(Arc::clone(self));
+        runtime.spawn(async move {
             let Trying(lazy) = &trying;
-            let Ok(mut live) = lazy.server.connect(patience).await else { return };
-            if let Some(key) = key {
-                let mut asks = redis::cmd("PTTL");
-                let asked = timeout(patience, asks.arg(key).query_async::<i64>(&mut live)).await;
-                if !matches!(asked, Ok(Ok(_))) {
-                    return;
+            if let Ok(mut live) = lazy.connect(patience).await {
+                let silent = std::mem::take(&mut lazy.slot().silent);
+                let answers = cluster::answers(&mut live, &silent);
+                if timeout(longest(patience), answers).await.is_ok_and(|answers| answers) {
+                    lazy.put(epoch, live);
                 }
             }
-            let mut slot = lazy.slot();
-            if slot.epoch == epoch {
-                let connected = ready(Ok(live)).boxed().shared();
-                (slot.epoch, slot.connecting) = (epoch + 1, Some(connected));
-            }
+            sleep(PAUSE).await;
         });
+    }
+
+    #[cfg(feature = "cluster")]
+    fn put(&self, epoch: u64, live: Live) {
+        let mut slot = self.slot();
+        if slot.epoch == epoch {
+            (slot.epoch, slot.connecting) = (epoch + 1, Some(ready(Ok(live)).boxed().shared()));
+        }
     }
 
     /// A panic of another holder left it whole: nothing in it panics half-way.
@@ -160,19 +214,19 @@ struct Trying(Arc<Lazy>);
 #[cfg(feature = "cluster")]
 impl Drop for Trying {
     fn drop(&mut self) {
-        self.0.slot().trying = false;
+        let mut slot = self.0.slot();
+        slot.trying = false;
+        slot.silent.clear();
     }
 }
 
 impl Server {
-    async fn connect(&self, patience: Duration) -> RedisResult<Live> {
-        // A client's own limits are for each of several steps, or for none.
-        timeout(patience, self.connect_now(patience)).await.map_err(late)?
-    }
-
-    async fn connect_now(&self, patience: Duration) -> RedisResult<Live> {
+    /// After so many attempts that failed.
+    async fn connect(&self, patience: Duration, failed: u32) -> RedisResult<Live> {
         #[cfg(feature = "tls")]
         choose_cryptography();
+        #[cfg(not(feature = "cluster"))]
+        let _: u32 = failed;
         // The calls have their own limit for answers.
         let config =
             AsyncConnectionConfig::new().set_connection_timeout(Some(patience)).set_response_timeout(None);
@@ -186,9 +240,10 @@ impl Server {
             }
             #[cfg(feature = "cluster")]
             Self::Cluster(client) => {
-                // It waits for each node that it knows of, twice. Those that are silent must leave time for the others.
-                let config =
-                    ClusterConfig::new().set_connection_timeout(patience / 4).set_response_timeout(patience);
+                // What it waits for by itself, while others wait for it, has an end.
+                let config = ClusterConfig::new()
+                    .set_connection_timeout(for_a_node(patience, failed))
+                    .set_response_timeout(longest(patience));
                 client.get_async_connection_with_config(config).await.map(Live::Cluster)
             }
         }
@@ -227,7 +282,7 @@ impl<'a> Lease<'a> {
         }
         // A cluster's client waits for ever for a node that says nothing, and does not learn who took over from it.
         #[cfg(feature = "cluster")]
-        if lazy.is_cluster() && error.is_timeout() {
+        if lazy.is_cluster() && (error.is_timeout() || cluster::is_not_all(error)) {
             lazy.try_another(epoch, patience, key);
         }
         #[cfg(not(feature = "cluster"))]

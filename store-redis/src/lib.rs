@@ -7,6 +7,8 @@
 
 mod admin;
 mod call;
+#[cfg(feature = "cluster")]
+mod cluster;
 mod connection;
 mod error;
 #[cfg(feature = "__fuzzing")]

@@ -11,7 +11,11 @@
 
 mod common;
 
-use std::{process::ExitCode, sync::Arc, time::Duration};
+use std::{
+    process::ExitCode,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use common::{
     put, record,
@@ -32,6 +36,7 @@ fn main() -> ExitCode {
             a_server_that_forgot_its_scripts_is_told_again,
             an_applications_own_connection_serves_as_well,
             a_connection_that_goes_silent_is_given_up,
+            a_connection_that_goes_silent_is_given_up_by_those_who_leave_before_the_time_out,
             a_master_that_became_a_replica_is_left_for_the_new_one,
             a_master_that_became_a_replica_is_left_by_an_applications_manager_too,
             many_who_leave_a_replica_by_one_manager_are_all_served,
@@ -185,6 +190,22 @@ fn a_connection_that_goes_silent_is_given_up() {
         network.goes_silent();
         assert_unavailable(&store.get(&sid).await.map(drop).unwrap_err());
         network.serves_again(&store, &sid).await;
+    });
+}
+
+/// Whoever stands before the application has less patience than the store.
+fn a_connection_that_goes_silent_is_given_up_by_those_who_leave_before_the_time_out() {
+    session_testkit::run(async {
+        let (server, network) = (Server::start(&[]), Network::new());
+        let url = network.before(&server.url()).await;
+        let store = RedisStore::open(&url).unwrap().timeout(Duration::from_secs(2));
+        let sid = put_patiently(&store, &record("")).await;
+        network.goes_silent();
+        let begun = Instant::now();
+        let asks = async || tokio::time::timeout(Duration::from_secs(1), store.get(&sid)).await;
+        while !asks().await.is_ok_and(|read| read.is_ok_and(|held| held.is_some())) {
+            assert!(begun.elapsed() < Duration::from_secs(60), "it is waited for without end");
+        }
     });
 }
 
