@@ -5,12 +5,13 @@
 use std::{
     io,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use session_core::{
     Exchange, MemoryStore, Options, RequestInfo, Secret, SessionHandle, Sessions, Sid, Store,
 };
-use session_testkit::{CANARY, FailingStore};
+use session_testkit::{CANARY, FailingStore, ManualClock};
 use tracing_subscriber::fmt::{MakeWriter, format::FmtSpan};
 
 #[derive(Clone, Default)]
@@ -138,12 +139,13 @@ fn a_session_that_somebody_ended_is_told_to_be_gone() {
     });
 }
 
-/// With the first read that fails and the first that does not, of a request or of the second look of one.
+/// With the first read that fails and the first that does not, and not more often than once a minute.
 #[test]
 fn a_store_that_is_lost_and_found_is_told_once_each() {
     session_testkit::run(async {
         let store = FailingStore::new(MemoryStore::new());
-        let sessions = options(Arc::clone(&store)).build().unwrap();
+        let clock = ManualClock::new();
+        let sessions = options(Arc::clone(&store)).clock(clock.clock()).build().unwrap();
         let (log, _guard) = capture();
         let told = || {
             let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
@@ -157,8 +159,12 @@ fn a_store_that_is_lost_and_found_is_told_once_each() {
             (true, [1, 0]),
             (false, [1, 1]),
             (false, [1, 1]),
+            // A part of it fails.
+            (true, [1, 1]),
+            (false, [1, 1]),
             (true, [2, 1]),
         ] {
+            clock.pass(Duration::from_secs(10));
             store.fail_reads(fails);
             assert_eq!(sessions.load(&sid).await.is_err(), fails);
             assert_eq!(told(), expected);

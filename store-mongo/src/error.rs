@@ -1,7 +1,13 @@
 //! What the driver says, without what it quotes: its messages carry keys (`E11000 … dup key: { _id: "…" }`), documents and
 //! whole replies of the server.
 
-use std::{error::Error as StdError, fmt, io, sync::Arc, time::Duration};
+use std::{
+    error::Error as StdError,
+    fmt::{self, Display},
+    io,
+    sync::Arc,
+    time::Duration,
+};
 
 use mongodb::error::{Error, ErrorKind, WriteFailure};
 use session_core::StoreError;
@@ -64,8 +70,9 @@ impl MongoError {
 #[error("the serializer failed")]
 struct Unwritten(#[source] Box<dyn StdError + Send + Sync>);
 
-pub(crate) fn unwritten(reason: Box<dyn StdError + Send + Sync>) -> StoreError {
-    StoreError::unavailable(STORE, Unwritten(reason))
+/// Its words, and not what it may hold.
+pub(crate) fn unwritten(reason: impl Display) -> StoreError {
+    StoreError::unavailable(STORE, Unwritten(reason.to_string().into()))
 }
 
 impl From<Error> for MongoError {

@@ -244,7 +244,8 @@ impl MongoOptions {
     ///
     /// Whoever shares the collection must have the same. What `unserialize` refuses is a record that cannot be read
     /// ([`StoreError::Corrupt`](session_core::StoreError::Corrupt)); what `serialize` refuses is not written, and an error of the
-    /// call. Not together with [`crypto`](Self::crypto). Node: `serialize`, `unserialize`, which see the session object.
+    /// call. The words of these errors may be logged: let them show no data. Both run on the caller's thread, which they should
+    /// not hold up. Not together with [`crypto`](Self::crypto). Node: `serialize`, `unserialize`, which see the session object.
     ///
     /// ```
     /// use store_mongo::{MongoOptions, mongodb::bson::{Bson, doc}};

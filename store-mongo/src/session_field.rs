@@ -9,9 +9,11 @@ use session_core::Version;
 
 use crate::error::MongoError;
 
-/// No string that can be read as a session begins with one of them.
+/// What a version begins with that is not a string's. Where a string begins so, which only a serializer makes, [`TEXT`] comes before it.
 const OBJECT: char = '\0';
 const OTHER: char = '\u{1}';
+const TEXT: char = '\u{2}';
+const MARKS: [char; 3] = [OBJECT, OTHER, TEXT];
 
 pub(crate) enum SessionField {
     Text(Arc<str>),
@@ -42,6 +44,9 @@ impl SessionField {
     /// The string itself, or the document's bytes: only they say what a `Date` was.
     pub(crate) fn version(&self) -> Result<Version, MongoError> {
         let (mark, document) = match self {
+            Self::Text(text) if text.starts_with(MARKS) => {
+                return Ok(Version::from_text(format!("{TEXT}{text}")));
+            }
             Self::Text(text) => return Ok(Version::from_text(Arc::clone(text))),
             Self::Object(document) => (OBJECT, document),
             Self::Other(document) => (OTHER, document),
@@ -67,7 +72,9 @@ impl SessionField {
     /// `None` for a version of another store.
     pub(crate) fn from_version(version: &Version) -> Option<Self> {
         let text = version.text()?;
-        let Some(bytes) = text.strip_prefix([OBJECT, OTHER]) else { return Some(Self::Text(text.into())) };
+        let Some(bytes) = text.strip_prefix([OBJECT, OTHER]) else {
+            return Some(Self::Text(text.strip_prefix(TEXT).unwrap_or(text).into()));
+        };
         let raw = RawDocumentBuf::from_bytes(STANDARD.decode(bytes).ok()?).ok()?;
         let document = Document::try_from(raw).ok()?.into();
         Some(if text.starts_with(OBJECT) { Self::Object(document) } else { Self::Other(document) })

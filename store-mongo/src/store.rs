@@ -247,7 +247,8 @@ impl MongoStore {
         if let Some(serializer) = &self.options().serializer {
             let text = (serializer.unserialize)(&session.to_bson());
             let record = text.and_then(|text| Ok(Record::parse(text)?));
-            return record.map_err(|error| StoreError::corrupt(STORE, error));
+            // Its words, and not what it may hold: the text that is none.
+            return record.map_err(|error| StoreError::corrupt(STORE, error.to_string()));
         }
         let text: Arc<str> = match (session, &self.options().crypto) {
             (SessionField::Other(_), _) => {
@@ -276,8 +277,7 @@ impl MongoStore {
     ) -> Result<SessionField, StoreError> {
         if let Some(serializer) = &self.options().serializer {
             let serialized = (serializer.serialize)(&record.to_json()).map_err(unwritten)?;
-            return SessionField::from_bson(serialized)
-                .ok_or_else(|| unwritten("it made nothing of one".into()));
+            return SessionField::from_bson(serialized).ok_or_else(|| unwritten("it made nothing of one"));
         }
         let before = before.and_then(|before| match before {
             SessionField::Object(document) => Some(&**document),

@@ -108,6 +108,21 @@ fn what_a_serializer_makes_is_shared(both: (String, Express)) {
         };
         shared(&both, json!({ "serializer": "wrapped" }), wrapped).await;
         shared(&both, json!({ "serializer": "bytes" }), bytes).await;
+        for first in ['\0', '\u{1}', '\u{2}', 'x'] {
+            let marked = |options: MongoOptions| {
+                options.serializer(
+                    move |json| Ok(Bson::String(format!("{first}{json}"))),
+                    move |held| {
+                        Ok(held
+                            .as_str()
+                            .and_then(|held| held.strip_prefix(first))
+                            .ok_or("no text")?
+                            .to_owned())
+                    },
+                )
+            };
+            shared(&both, json!({ "serializer": "marked", "first": first }), marked).await;
+        }
 
         let collection = collection(&both.0).await;
         let store = bytes(quiet(&collection)).build().unwrap();

@@ -1,6 +1,6 @@
 //! Errors without keys and data.
 
-use std::error::Error;
+use std::{error::Error, fmt::Display};
 
 use redis::{ErrorKind, RedisError};
 use session_core::StoreError;
@@ -22,8 +22,9 @@ struct Misunderstood;
 #[error("the serializer failed")]
 struct Unwritten(#[source] Box<dyn Error + Send + Sync>);
 
-pub(crate) fn unwritten(reason: Box<dyn Error + Send + Sync>) -> StoreError {
-    StoreError::unavailable(STORE, Unwritten(reason))
+/// Its words, and not what it may hold.
+pub(crate) fn unwritten(reason: impl Display) -> StoreError {
+    StoreError::unavailable(STORE, Unwritten(reason.to_string().into()))
 }
 
 pub(crate) fn corrupt(reason: impl Into<Box<dyn Error + Send + Sync>>) -> StoreError {

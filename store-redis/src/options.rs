@@ -64,7 +64,8 @@ impl RedisStore {
     /// another format. Default: the JSON itself.
     ///
     /// Whoever shares the records must have the same. What `parse` refuses is a record that cannot be read
-    /// ([`StoreError::Corrupt`]); what `stringify` refuses is not written, and an error of the call. In a cluster the JSON that
+    /// ([`StoreError::Corrupt`]); what `stringify` refuses is not written, and an error of the call. The words of these errors may be
+    /// logged: let them show no data. Both run on the caller's thread, which they should not hold up. In a cluster the JSON that
     /// `stringify` gets ends in white space, by which the store knows a write of its own again: keep it if you can. connect-redis:
     /// `serializer`, an object with these two, of which `parse` may be asynchronous there.
     ///
@@ -216,14 +217,17 @@ impl Settings {
         let Some(serializer) = &self.serializer else { return Ok(json.into_bytes()) };
         let text = (serializer.stringify)(&json).map_err(unwritten)?;
         // That would be read as no session.
-        if text.is_empty() { Err(unwritten("it made nothing of one".into())) } else { Ok(text) }
+        if text.is_empty() { Err(unwritten("it made nothing of one")) } else { Ok(text) }
     }
 
     /// What was read: the text, and Redis's word for what is left of it, negative for ever.
     pub(crate) fn stored(&self, text: Vec<u8>, left: i64) -> Result<Stored, StoreError> {
         let version = version_of(&text);
         let text = match &self.serializer {
-            Some(serializer) => (serializer.parse)(&text).map_err(corrupt)?,
+            Some(serializer) => {
+                // Its words, and not what it may hold: the bytes that are no text.
+                (serializer.parse)(&text).map_err(|error| corrupt(error.to_string()))?
+            }
             None => String::from_utf8(text).map_err(|_| corrupt("it is no text"))?,
         };
         let record = Record::parse(text).map_err(corrupt)?;

@@ -217,7 +217,7 @@ impl MySqlStore {
     /// ```
     ///
     /// # Errors
-    /// There is no such column to name, or MySQL can have none of that name.
+    /// There is no such column to name, MySQL can have none of that name, or two have one.
     pub fn column_names<'a>(
         self,
         names: impl IntoIterator<Item = (&'a str, &'a str)>,
@@ -235,6 +235,12 @@ impl MySqlStore {
                 }
             };
             *place = name_of(OPTION, name)?;
+        }
+        // MySQL does not tell columns apart by their case.
+        let [one, two, three] = [&all.session_id, &all.expires, &all.data].map(|name| name.to_lowercase());
+        if one == two || two == three || one == three {
+            let reason = "two columns have one name";
+            return Err(Failure::Option { option: OPTION, reason }.of(MySqlTable::STORE));
         }
         Ok(self.with(|names| *names = all))
     }

@@ -124,6 +124,7 @@ pub struct SqliteStore(SqlStore<Table>, Option<File>);
 struct File {
     options: SqliteConnectOptions,
     path: PathBuf,
+    is_uri: bool,
     /// To whom only reads the log is as it is.
     is_written: bool,
     creates_folder: bool,
@@ -153,7 +154,7 @@ impl SqliteStore {
     ///
     /// A file gets a write-ahead log (WAL), so that readers and the one writer do not wait for each other, is synchronized
     /// to the disk at checkpoints (`synchronous=NORMAL`: a power failure may take the last seconds with it, never the
-    /// file), and writers of all processes wait up to four seconds for one another.
+    /// file), and writers of all processes wait up to four seconds for one another. To whom only reads (`mode=ro`) it is as it is.
     ///
     /// # Errors
     /// The URL is none.
@@ -177,9 +178,9 @@ impl SqliteStore {
         // Wherever the process goes later.
         let is_uri = path.to_str().is_none_or(|name| name.starts_with("file:"));
         let path = if is_uri { path } else { std::path::absolute(&path).unwrap_or(path) };
-        let options = options.filename(&path).synchronous(SqliteSynchronous::Normal);
+        let options = options.filename(&path);
         let is_written = mode != Some("ro");
-        let file = File { options, path, is_written, creates_folder: false, is_concurrent: true };
+        let file = File { options, path, is_uri, is_written, creates_folder: false, is_concurrent: true };
         Ok(Self::on(file.connections().map_err(failed)?, Some(file)))
     }
 
@@ -190,7 +191,7 @@ impl SqliteStore {
 
     /// Whether the file has a write-ahead log ([WAL](https://www.sqlite.org/wal.html)), so that nobody who reads waits for a writer.
     /// Default: `true`. With `false` the file keeps the journal that it has, which is a new one's rollback journal: for file
-    /// systems that cannot share memory, those of a network. connect-sqlite3: `concurrentDb`, `false` there.
+    /// systems that cannot share memory, those of a network; then it is synchronized with each write. connect-sqlite3: `concurrentDb`, `false` there.
     ///
     /// # Errors
     /// The store is not on a file that it opens: a pool has what the application set.
@@ -202,9 +203,14 @@ impl SqliteStore {
     /// error. connect-sqlite3: `createDirIfNotExists`.
     ///
     /// # Errors
-    /// The store is not on a file that it opens.
+    /// The store is not on a file that it opens, or that is named by a `file:` URI.
     pub fn create_dir_if_not_exists(self, create: bool) -> Result<Self, StoreError> {
-        self.reopened("create_dir_if_not_exists", |file| file.creates_folder = create)
+        const OPTION: &str = "create_dir_if_not_exists";
+        if self.1.as_ref().is_some_and(|file| file.is_uri) {
+            let reason = "the file is named by a `file:` URI, and not by its path";
+            return Err(Failure::Option { option: OPTION, reason }.of(Table::STORE));
+        }
+        self.reopened(OPTION, |file| file.creates_folder = create)
     }
 
     fn reopened(mut self, option: &'static str, change: impl FnOnce(&mut File)) -> Result<Self, StoreError> {
@@ -275,12 +281,14 @@ impl SqliteStore {
 impl File {
     fn connections(&self) -> Result<Connections<Sqlite>, Failure> {
         let options = if self.is_written && self.is_concurrent {
-            self.options.clone().journal_mode(SqliteJournalMode::Wal)
+            let options = self.options.clone().journal_mode(SqliteJournalMode::Wal);
+            // The file cannot be harmed with a log.
+            options.synchronous(SqliteSynchronous::Normal)
         } else {
             self.options.clone()
         };
         let opener = Opener::new(options).file(self.path.clone());
-        let opener = if self.creates_folder { opener.creates_folder() } else { opener };
+        let opener = if self.creates_folder && self.is_written { opener.creates_folder() } else { opener };
         Connections::own(opener, CONNECTIONS)
     }
 }

@@ -746,6 +746,7 @@ fn names_are_checked_when_they_are_given_and_urls_when_they_are_opened() {
             ("column_names", open().column_names([("expires", "b ")])),
             ("column_names", open().column_names([("session_id", "a"), ("data", "c\0")])),
             ("column_names", open().column_names([("foo", "a")])),
+            ("column_names", open().column_names([("expires", "Data")])),
         ] {
             let shown = shown(&error.unwrap_err());
             assert!(shown.contains(&format!("option {option}")), "{shown}");

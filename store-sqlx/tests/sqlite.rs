@@ -646,6 +646,13 @@ fn a_file_may_be_without_a_log_and_in_a_folder_that_is_made() {
             let shown = shown(&refused.unwrap_err());
             assert!(shown.contains("it is for a file that the store opens by its URL"), "{shown}");
         }
+        let uri = SqliteStore::open("sqlite:file:/no/such/folder/x.db").unwrap();
+        let shown = shown(&uri.create_dir_if_not_exists(true).unwrap_err());
+        assert!(shown.contains("`file:` URI"), "{shown}");
+        let nowhere = folder.path().join("c/x.db");
+        let only_read = SqliteStore::open(&format!("sqlite:{}?mode=ro", nowhere.display())).unwrap();
+        let only_read = only_read.create_dir_if_not_exists(true).unwrap();
+        assert!(only_read.get(&sid).await.is_err() && !nowhere.parent().unwrap().exists());
     });
 }
 

