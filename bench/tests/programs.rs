@@ -37,6 +37,8 @@ fn many_sessions_are_counted_shown_and_removed() {
     for done in ["1516 sessions", "1524 shown", "1500 removed"] {
         assert!(table.contains(done), "{table}");
     }
+    let unharmed = table.lines().filter(|line| line.trim_end().ends_with(" 0 |")).count();
+    assert_eq!(unharmed, 4, "a call of others failed: {table}");
 }
 
 #[test]

@@ -8,8 +8,8 @@ mod common;
 use std::process::ExitCode;
 
 use common::{
-    ACTIX, AXUM, Database, MONGO, MONGO_ENCRYPTED, MONGO_OBJECTS, MYSQL, POSTGRES, REDIS, ROCKET, Store,
-    adapted, oracle,
+    ACTIX, AXUM, BETTER_SQLITE3, CONNECT_SQLITE3, Database, MONGO, MONGO_ENCRYPTED, MONGO_OBJECTS, MYSQL,
+    POSTGRES, REDIS, ROCKET, Store, adapted, oracle,
 };
 use conformance::differential::{Differential, Failure, Program, Side};
 use conformance::probe::Fault;
@@ -22,13 +22,15 @@ fn main() -> ExitCode {
             each_is_found(&oracle, probe);
         });
     }
-    let databases: [(&str, &'static Database); 6] = [
+    let databases: [(&str, &'static Database); 8] = [
         ("redis", &REDIS),
         ("mongo", &MONGO),
         ("mongo_objects", &MONGO_OBJECTS),
         ("mongo_encrypted", &MONGO_ENCRYPTED),
         ("postgres", &POSTGRES),
         ("mysql", &MYSQL),
+        ("connect_sqlite3", &CONNECT_SQLITE3),
+        ("better_sqlite3", &BETTER_SQLITE3),
     ];
     for (name, database) in databases {
         let need = move || Ok((oracle()?, database.url()?));

@@ -17,7 +17,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use common::{App, SlowStore, Trouble, add, apps, cookie, done, polled, with_cookies};
+use common::{App, SlowStore, Trouble, add, apps, calls, clock, cookie, done, poll, polled, with_cookies};
 use session_core::{
     BrowserRules, Clock, Cookie, CookieError, CookieOptions, Destroyed, Error, Exchange, Expect, Keygrip,
     MemoryStore, Options, Priority, Record, RequestInfo, SameSite, SameSiteOption, Secret, Secure,
@@ -30,17 +30,6 @@ const MONTH: Duration = Duration::from_secs(30 * 86_400);
 
 type Task<T> = Pin<Box<dyn Future<Output = T>>>;
 
-/// A clock, and by how many milliseconds it is later.
-fn clock() -> (Arc<AtomicUsize>, Clock) {
-    let (start, later) = (SystemTime::now(), Arc::new(AtomicUsize::new(0)));
-    let now = Arc::clone(&later);
-    (later, Clock::new(move || start + Duration::from_millis(now.load(Ordering::SeqCst) as u64)))
-}
-
-fn poll<T>(task: &mut Pin<Box<impl Future<Output = T> + ?Sized>>) -> bool {
-    task.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready()
-}
-
 /// The new profile, its clock, and a store that goes by it.
 fn timed(memory: MemoryStore, cookie: CookieOptions) -> (App, Arc<AtomicUsize>) {
     let (later, clock) = clock();
@@ -51,10 +40,6 @@ fn timed(memory: MemoryStore, cookie: CookieOptions) -> (App, Arc<AtomicUsize>) 
 
 fn an_hour() -> (App, Arc<AtomicUsize>) {
     timed(MemoryStore::new(), CookieOptions::new().max_age(HOUR))
-}
-
-fn calls(app: &App) -> usize {
-    app.store.calls.load(Ordering::SeqCst)
 }
 
 /// It does not wait for itself.

@@ -18,7 +18,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use common::{App, SlowStore, Trouble, add, apps, cookie, done, polled, with_cookies};
+use common::{App, SlowStore, Trouble, add, apps, cookie, done, poll, polled, with_cookies};
 use session_core::{
     AdminStore, Clock, Cookie, CookieOptions, Destroyed, Error, Exchange, Expect, MemoryStore, Options,
     Priority, Record, RequestInfo, SaveError, SessionHandle, Set, Sid, Store, StoreError, Stored, Touch,
@@ -34,10 +34,6 @@ fn clock() -> (Arc<AtomicUsize>, Clock) {
     let (start, later) = (SystemTime::now(), Arc::new(AtomicUsize::new(0)));
     let now = Arc::clone(&later);
     (later, Clock::new(move || start + Duration::from_secs(now.load(Ordering::SeqCst) as u64)))
-}
-
-fn poll<T>(task: &mut Pin<Box<impl Future<Output = T> + ?Sized>>) -> bool {
-    task.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready()
 }
 
 /// A request, and somebody who has asked for its session, and waits.

@@ -12,7 +12,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use common::{App, SlowStore, Trouble, add, apps, done, polled};
+use common::{App, SlowStore, Trouble, add, apps, done, poll_until, polled};
 use session_core::{
     Attributes, Clock, Cookie, CookieOptions, Destroyed, Error, Exchange, Expect, MemoryStore, Options,
     Priority, Record, SessionHandle, Set, Sid, Store, StoreError, Stored, Touch, Touched, async_trait,
@@ -104,13 +104,6 @@ fn left(memory: &MemoryStore, sid: &Sid) -> Duration {
     done(memory.get(sid)).unwrap().unwrap().left.unwrap()
 }
 
-/// Polls until it is so.
-fn poll_until(mut future: std::pin::Pin<&mut impl Future>, is_so: impl Fn() -> bool) {
-    while !is_so() {
-        assert!(polled(1, future.as_mut()).is_none());
-    }
-}
-
 fn has_blanks(text: &str) -> bool {
     text.contains(char::is_whitespace)
 }
@@ -191,7 +184,7 @@ fn a_session_that_expires_while_its_id_is_renewed_leaves_no_copy_to_merge_with()
         let (exchange, session) = app.request(&sid);
         let mut renewal = Box::pin(session.renew_id());
         app.is_overtaken(&sid, 1);
-        poll_until(renewal.as_mut(), || app.records() == 2);
+        poll_until(&mut renewal, || app.records() == 2);
         session.set_max_age(Some(Duration::ZERO)).unwrap();
         done(renewal).unwrap();
         assert_eq!((app.overtakings(), app.records()), (1, 0));
@@ -368,7 +361,7 @@ fn a_renewal_that_finds_the_session_gone_asks_no_more_than_it_must() {
         let (_exchange, session) = app.request(&sid);
         let before = app.store.calls.load(Ordering::SeqCst);
         let mut renewal = Box::pin(session.renew_id());
-        poll_until(renewal.as_mut(), || app.records() == 2);
+        poll_until(&mut renewal, || app.records() == 2);
         done(app.store.memory.destroy(&sid, &Expect::Anything)).unwrap();
         assert!(matches!(done(renewal), Err(Error::Gone)));
         assert_eq!(app.store.calls.load(Ordering::SeqCst) - before, 3, "the copy, the old one, the copy");

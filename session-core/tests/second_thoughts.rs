@@ -6,16 +6,14 @@
 mod common;
 
 use std::{
-    pin::Pin,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    task::{Context, Waker},
     time::{Duration, SystemTime},
 };
 
-use common::{App, SlowStore, Trouble, apps, done, polled};
+use common::{App, SlowStore, Trouble, apps, calls, clock, done, poll_until, polled};
 use session_core::{
     Clock, Cookie, CookieOptions, Destroyed, Error, Exchange, Expect, MemoryStore, Options, Record,
     SessionHandle, Set, Sid, Store, StoreError, Stored, Touch, Touched, Unset, async_trait,
@@ -23,21 +21,6 @@ use session_core::{
 
 const HOUR: Duration = Duration::from_secs(3_600);
 const SECOND: Duration = Duration::from_secs(1);
-
-/// A clock, and by how many milliseconds it is later.
-fn clock() -> (Arc<AtomicUsize>, Clock) {
-    let (start, later) = (SystemTime::now(), Arc::new(AtomicUsize::new(0)));
-    let now = Arc::clone(&later);
-    (later, Clock::new(move || start + Duration::from_millis(now.load(Ordering::SeqCst) as u64)))
-}
-
-fn poll<T>(task: &mut Pin<Box<impl Future<Output = T> + ?Sized>>) -> bool {
-    task.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready()
-}
-
-fn calls(app: &App) -> usize {
-    app.store.calls.load(Ordering::SeqCst)
-}
 
 fn express() -> Options {
     Options::express("keyboard cat").name("sid")
@@ -125,9 +108,7 @@ fn what_is_let_go_of_while_the_end_asks_whether_it_is_so_is_destroyed() {
         }
         let mut end = Box::pin(exchange.end());
         let before = calls(&app);
-        while calls(&app) == before {
-            assert!(!poll(&mut end));
-        }
+        poll_until(&mut end, || calls(&app) != before);
         session.unset();
         done(end).unwrap();
         assert!(app.held(&sid).is_none(), "{fails}");
@@ -162,9 +143,7 @@ fn a_touch_that_is_due_once_the_end_has_asked_is_made() {
     later.store(5_000, Ordering::SeqCst);
     let mut end = Box::pin(exchange.end());
     let before = calls(&app);
-    while calls(&app) == before {
-        assert!(!poll(&mut end));
-    }
+    poll_until(&mut end, || calls(&app) != before);
     later.store(30 * 60_000, Ordering::SeqCst);
     assert_eq!(done(end).unwrap().len(), 1);
     assert_eq!(done(app.store.memory.get(&sid)).unwrap().unwrap().left, Some(HOUR));
@@ -179,16 +158,12 @@ fn a_logout_that_the_end_finishes_ends_first_what_somebody_has() {
         let mut renewal = Box::pin(session.renew_id());
         let before = calls(&app);
         // The copy is made, and nobody waits for the rest.
-        while calls(&app) < before + 2 {
-            assert!(!poll(&mut renewal));
-        }
+        poll_until(&mut renewal, || calls(&app) >= before + 2);
         drop(renewal);
         assert_eq!(app.records(), 2);
         assert!(polled(1, session.destroy()).is_none());
         let mut end = Box::pin(exchange.end());
-        while app.records() == 2 {
-            assert!(!poll(&mut end));
-        }
+        poll_until(&mut end, || app.records() != 2);
         assert!(app.held(&sid).is_none());
         done(end).unwrap();
         assert_eq!(app.records(), 0);
@@ -209,8 +184,11 @@ fn a_renewal_that_comes_too_late_leaves_no_copy_and_reads_nothing() {
 #[test]
 fn what_is_known_to_be_gone_is_not_asked_for_again() {
     for options in [Options::new("keyboard cat").touch(Touch::EveryRequest), express().resave(false)] {
-        let store = Arc::new(SlowStore::default());
-        let app = App { sessions: options.store(Arc::clone(&store)).build().unwrap(), store };
+        let (_, clock) = clock();
+        let store =
+            Arc::new(SlowStore { memory: MemoryStore::new().clock(clock.clone()), ..SlowStore::default() });
+        let options = options.clock(clock).store(Arc::clone(&store));
+        let app = App { sessions: options.build().unwrap(), store };
         let (exchange, session) = too_late(&app);
         assert!(matches!(done(session.renew_id()), Err(Error::Gone)));
         let before = calls(&app);
@@ -243,9 +221,7 @@ fn a_copy_of_what_has_expired_since_is_gone_when_its_id_is_the_sessions() {
         let sid = app.log_in();
         let (_exchange, session) = app.request(&sid);
         let mut renewal = Box::pin(session.renew_id());
-        while app.records() < 2 {
-            assert!(!poll(&mut renewal));
-        }
+        poll_until(&mut renewal, || app.records() >= 2);
         app.is_overtaken(&sid, 1);
         session.set_expires(Some(SystemTime::UNIX_EPOCH)).unwrap();
         done(renewal).unwrap();

@@ -23,7 +23,7 @@ use common::{
 };
 use session_core::{AdminStore, Destroyed, Expect, Set, Sid, Store, StoreError, Touched};
 use store_redis::{RedisStore, redis};
-use test_support::{Load, Network, Repeats, put_patiently, recovered, tests, within};
+use test_support::{Load, Network, Repeats, put_patiently, recovered, tests, until_served, within};
 
 fn main() -> ExitCode {
     tests! {
@@ -86,8 +86,7 @@ fn a_server_that_hangs_is_an_error_in_bounded_time() {
             }
         }
         server.signal("CONT");
-        recovered(&store).await;
-        assert!(store.get(&sid).await.unwrap().is_some());
+        until_served(&store, &sid).await;
     });
 }
 
@@ -96,9 +95,17 @@ fn a_slow_answer_is_waited_for_as_long_as_the_option_says() {
         let server = Server::start(&[]);
         let store = RedisStore::open(&server.url()).unwrap().timeout(TIMEOUT);
         let sid = put(&store, &record("")).await;
-        // The driver's own limit is half a second.
-        server.ask::<String>(&["CLIENT", "PAUSE", "1200"]);
-        assert!(store.get(&sid).await.unwrap().is_some());
+        // The driver's own limit is half a second. On a busy machine the pause may be over before it is asked.
+        let begun = Instant::now();
+        loop {
+            server.ask::<String>(&["CLIENT", "PAUSE", "1200"]);
+            let asked = Instant::now();
+            assert!(store.get(&sid).await.unwrap().is_some());
+            if asked.elapsed() > Duration::from_millis(600) {
+                break;
+            }
+            assert!(begun.elapsed() < Duration::from_secs(60), "no answer was slow");
+        }
     });
 }
 
@@ -201,11 +208,11 @@ fn a_connection_that_goes_silent_is_given_up_by_those_who_leave_before_the_time_
         let store = RedisStore::open(&url).unwrap().timeout(Duration::from_secs(2));
         let sid = put_patiently(&store, &record("")).await;
         network.goes_silent();
-        let begun = Instant::now();
-        let asks = async || tokio::time::timeout(Duration::from_secs(1), store.get(&sid)).await;
-        while !asks().await.is_ok_and(|read| read.is_ok_and(|held| held.is_some())) {
-            assert!(begun.elapsed() < Duration::from_secs(60), "it is waited for without end");
-        }
+        let is_served = async || {
+            let read = tokio::time::timeout(Duration::from_secs(1), store.get(&sid)).await;
+            read.is_ok_and(|read| read.is_ok_and(|held| held.is_some()))
+        };
+        network.answers_again(is_served).await;
     });
 }
 
@@ -226,7 +233,7 @@ fn a_master_that_became_a_replica_is_left_by_an_applications_manager_too() {
 async fn left_for_the_new_one(open: impl AsyncFnOnce(redis::Client) -> RedisStore) {
     let start = || Server::start(&["--repl-diskless-sync-delay", "0"]);
     let (old, new, network) = (start(), start(), Network::new());
-    let store = open(redis::Client::open(network.before(&old.url()).await).unwrap()).await;
+    let store = open(redis::Client::open(network.before(&old.url()).await).unwrap()).await.timeout(TIMEOUT);
     put(&store, &record("")).await;
     network.leads_to(new.port);
     let _: String = old.ask(&["REPLICAOF", "127.0.0.1", &new.port.to_string()]);
@@ -251,9 +258,10 @@ fn many_who_leave_a_replica_by_one_manager_are_all_served() {
         let (old, new, network) = (start(), start(), Network::new());
         let client = redis::Client::open(network.before(&old.url()).await).unwrap();
         let manager = client.get_connection_manager().await.unwrap();
-        let store = Arc::new(RedisStore::new(manager.clone()));
+        let store = Arc::new(RedisStore::new(manager.clone()).timeout(TIMEOUT));
         put(&*store, &record("")).await;
         for (from, to) in [(&old, &new), (&new, &old)] {
+            let before = connections(to);
             network.leads_to(to.port);
             let _: String = to.ask(&["REPLICAOF", "NO", "ONE"]);
             let _: String = from.ask(&["REPLICAOF", "127.0.0.1", &to.port.to_string()]);
@@ -276,10 +284,8 @@ fn many_who_leave_a_replica_by_one_manager_are_all_served() {
             for writer in writers.collect::<Vec<_>>() {
                 assert_eq!(writer.await.unwrap().unwrap(), Destroyed::Destroyed);
             }
-            let connections = to.ask::<String>(&["INFO", "stats"]);
-            let connections = connections.split("total_connections_received:").nth(1).unwrap();
-            let connections: u32 = connections.split_whitespace().next().unwrap().parse().unwrap();
-            assert!(connections < 20, "{connections}");
+            let more = connections(to) - before;
+            assert!(more < 20, "{more}");
             let pong: String = redis::cmd("PING").query_async(&mut manager.clone()).await.unwrap();
             assert_eq!(pong, "PONG");
             // Not twice within a second.
@@ -288,10 +294,17 @@ fn many_who_leave_a_replica_by_one_manager_are_all_served() {
     });
 }
 
+/// So many the server has had.
+fn connections(server: &Server) -> u32 {
+    let stats: String = server.ask(&["INFO", "stats"]);
+    let count = stats.split("total_connections_received:").nth(1).unwrap();
+    count.split_whitespace().next().unwrap().parse().unwrap()
+}
+
 fn a_first_write_whose_answer_was_lost_is_told_from_somebody_elses() {
     session_testkit::run(async {
         let (server, network) = (Server::start(&[]), Network::new());
-        let store = RedisStore::open(&network.before(&server.url()).await).unwrap();
+        let store = RedisStore::open(&network.before(&server.url()).await).unwrap().timeout(TIMEOUT);
         let (ours, theirs) = (record("\"user\":\"tj\""), Sid::random());
         put(&store, &ours).await;
         network.loses_an_answer();

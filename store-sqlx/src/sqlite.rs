@@ -191,7 +191,8 @@ impl SqliteStore {
 
     /// Whether the file has a write-ahead log ([WAL](https://www.sqlite.org/wal.html)), so that nobody who reads waits for a writer.
     /// Default: `true`. With `false` the file keeps the journal that it has, which is a new one's rollback journal: for file
-    /// systems that cannot share memory, those of a network; then it is synchronized with each write. connect-sqlite3: `concurrentDb`, `false` there.
+    /// systems that cannot share memory, those of a network; then it is synchronized with each write. connect-sqlite3:
+    /// `concurrentDb`, `false` there.
     ///
     /// # Errors
     /// The store is not on a file that it opens: a pool has what the application set.

@@ -105,10 +105,18 @@ impl Network {
     /// # Panics
     /// When it is not read.
     pub async fn serves_again(&self, store: &impl Store, sid: &Sid) {
+        self.answers_again(async || store.get(sid).await.is_ok_and(|held| held.is_some())).await;
+    }
+
+    /// The same, until it is so.
+    ///
+    /// # Panics
+    /// When it is not.
+    pub async fn answers_again(&self, mut is_so: impl AsyncFnMut() -> bool) {
         let (begun, mut silent) = (Instant::now(), 0);
         loop {
             let before = self.0.connections.load(Ordering::SeqCst);
-            if store.get(sid).await.is_ok_and(|held| held.is_some()) {
+            if is_so().await {
                 return;
             }
             silent += usize::from(self.0.connections.load(Ordering::SeqCst) == before);

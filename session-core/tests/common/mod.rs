@@ -3,12 +3,13 @@
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
+    clippy::panic,
     dead_code,
     reason = "helpers of tests, each of which uses some"
 )]
 
 use std::{
-    pin::pin,
+    pin::{Pin, pin},
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -149,6 +150,36 @@ pub(crate) fn polled<T>(times: usize, future: impl Future<Output = T>) -> Option
 
 pub(crate) fn done<T>(future: impl Future<Output = T>) -> T {
     polled(10_000, future).expect("it ends")
+}
+
+/// Whether it ends with this poll.
+pub(crate) fn poll<T>(task: &mut Pin<Box<impl Future<Output = T> + ?Sized>>) -> bool {
+    task.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready()
+}
+
+/// Polls, and it does not end, until it is so.
+pub(crate) fn poll_until<T>(
+    task: &mut Pin<Box<impl Future<Output = T> + ?Sized>>,
+    mut is_so: impl FnMut() -> bool,
+) {
+    for _ in 0..10_000 {
+        if is_so() {
+            return;
+        }
+        assert!(!poll(task), "it ends before it is so");
+    }
+    panic!("it is never so");
+}
+
+/// A clock, and by how many milliseconds it is later.
+pub(crate) fn clock() -> (Arc<AtomicUsize>, Clock) {
+    let (start, later) = (SystemTime::now(), Arc::new(AtomicUsize::new(0)));
+    let now = Arc::clone(&later);
+    (later, Clock::new(move || start + Duration::from_millis(now.load(Ordering::SeqCst) as u64)))
+}
+
+pub(crate) fn calls(app: &App) -> usize {
+    app.store.calls.load(Ordering::SeqCst)
 }
 
 pub(crate) struct App<S = SlowStore> {
