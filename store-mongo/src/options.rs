@@ -240,7 +240,8 @@ impl MongoOptions {
     }
 
     /// How a record's JSON becomes a document's `session`, and the way back: to compress it, or for records in another form.
-    /// Default: [`stringify`](Self::stringify) says it. Any BSON will do but null, and what it makes is compared as it stands.
+    /// Default: [`stringify`](Self::stringify) says it. Any BSON will do but null and arrays, and what it makes is compared as it
+    /// stands.
     ///
     /// Whoever shares the collection must have the same. What `unserialize` refuses is a record that cannot be read
     /// ([`StoreError::Corrupt`](session_core::StoreError::Corrupt)); what `serialize` refuses is not written, and an error of the

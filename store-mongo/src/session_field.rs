@@ -23,12 +23,13 @@ pub(crate) enum SessionField {
 }
 
 impl SessionField {
-    /// `None` for nothing.
+    /// `None` for nothing, and for arrays: MongoDB takes an array for each of its elements, a null among them and what a version
+    /// names.
     pub(crate) fn from_bson(session: Bson) -> Option<Self> {
         Some(match session {
             Bson::String(text) => Self::Text(text.into()),
             Bson::Document(session) => Self::Object(session.into()),
-            Bson::Null | Bson::Undefined => return None,
+            Bson::Null | Bson::Undefined | Bson::Array(_) => return None,
             other => Self::Other(doc! { "": other }.into()),
         })
     }

@@ -232,7 +232,8 @@ impl MongoStore {
 
     async fn stored(&self, mut document: Document, now: Millis) -> Result<Option<Stored>, StoreError> {
         let session = document.remove("session").and_then(SessionField::from_bson);
-        let session = session.ok_or_else(|| StoreError::corrupt(STORE, "it has no `session`"))?;
+        let session =
+            session.ok_or_else(|| StoreError::corrupt(STORE, "its `session` is missing, or none"))?;
         let record = self.record(&session).await?;
         let left = document.get_datetime("expires").ok().map(|at| left(now, at.timestamp_millis()));
         let lifetime = if self.is_touched(&document, left, now) {
@@ -277,7 +278,8 @@ impl MongoStore {
     ) -> Result<SessionField, StoreError> {
         if let Some(serializer) = &self.options().serializer {
             let serialized = (serializer.serialize)(&record.to_json()).map_err(unwritten)?;
-            return SessionField::from_bson(serialized).ok_or_else(|| unwritten("it made nothing of one"));
+            return SessionField::from_bson(serialized)
+                .ok_or_else(|| unwritten("it made nothing of one, or an array"));
         }
         let before = before.and_then(|before| match before {
             SessionField::Object(document) => Some(&**document),

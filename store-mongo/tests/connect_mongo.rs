@@ -128,7 +128,7 @@ fn what_a_serializer_makes_is_shared(both: (String, Express)) {
         let store = bytes(quiet(&collection)).build().unwrap();
         let sid = put(&store, &record("\"n\":1")).await;
         let held = store.get(&sid).await.unwrap().unwrap().version;
-        for bad in ["\"n\":\"nothing\"", "\"n\":\"refused\""] {
+        for bad in ["\"n\":\"nothing\"", "\"n\":\"refused\"", "\"n\":\"many\""] {
             let refused = store.set(&sid, &record(bad), &Expect::Version(held.clone())).await;
             let Err(StoreError::Unavailable { source, .. }) = refused else { panic!("{refused:?}") };
             assert_eq!(source.to_string(), "the serializer failed");
@@ -149,6 +149,7 @@ fn bytes(options: MongoOptions) -> MongoOptions {
     options.serializer(
         |json| match json {
             json if json.contains("nothing") => Ok(Bson::Null),
+            json if json.contains("many") => Ok(vec![Bson::Null, json.into()].into()),
             json if json.contains("refused") => Err("not that one".into()),
             json => Ok(Binary { subtype: BinarySubtype::Generic, bytes: json.into() }.into()),
         },

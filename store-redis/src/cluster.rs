@@ -1,29 +1,45 @@
 //! What only a cluster is asked.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, time::Duration};
 
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use redis::{
     ErrorKind, FromRedisValue, RedisError, RedisResult, Value,
     cluster_async::ClusterConnection,
     cluster_routing::{MultipleNodeRoutingInfo, RoutingInfo, SingleNodeRoutingInfo},
     cmd,
 };
+use tokio::time::timeout;
 
 use crate::connection::Live;
 
-/// Whether one of these keys is answered on a new connection; where there are none, whether all masters are.
-pub(crate) async fn answers(live: &mut Live, keys: &[Vec<u8>]) -> bool {
-    let Live::Cluster(connection) = live else { return false };
+/// Whether a new connection answers for one of these keys for which the present one does not; where there are none, whether
+/// all masters answer on it.
+pub(crate) async fn is_better(new: &Live, present: &Live, keys: &[Vec<u8>], patience: Duration) -> bool {
+    let (Live::Cluster(new), Live::Cluster(present)) = (new, present) else { return false };
     if keys.is_empty() {
-        return of_all_masters(connection, cmd("PING")).await.is_ok();
+        // A right that every list needs.
+        let (mut new, mut scan) = (new.clone(), cmd("SCAN"));
+        scan.arg(0).arg("COUNT").arg(1);
+        let asked = timeout(patience, of_all_masters(&mut new, scan)).await;
+        return asked.is_ok_and(|answers| answers.is_ok());
     }
-    // A right that every `get` needs.
+    let (new, present) = join(answered(new, keys, patience), answered(present, keys, patience)).await;
+    new.into_iter().zip(present).any(|(new, present)| new && !present)
+}
+
+/// Which of them are.
+async fn answered(connection: &ClusterConnection, keys: &[Vec<u8>], patience: Duration) -> Vec<bool> {
     let asked = keys.iter().map(|key| {
         let mut connection = connection.clone();
-        async move { cmd("PTTL").arg(key).query_async::<i64>(&mut connection).await.is_ok() }
+        async move {
+            // A right that every `get` needs.
+            let mut pttl = cmd("PTTL");
+            let asked = timeout(patience, pttl.arg(key).query_async::<i64>(&mut connection)).await;
+            asked.is_ok_and(|answer| answer.is_ok())
+        }
     });
-    join_all(asked).await.contains(&true)
+    join_all(asked).await
 }
 
 /// What each master answers, by its address. The client itself asks those that it is connected to, and says nothing of the

@@ -21,8 +21,11 @@ use crate::lazy::{Lazy, Lease, Server};
 /// `ClusterConnection`, with the feature `connection-manager` `ConnectionManager`; a [`MultiplexedConnection`] does not
 /// reconnect.
 ///
-/// How long connecting and an answer may take is the store's [`timeout`](crate::RedisStore::timeout), whatever a client was built with: of
-/// a cluster's, a node has a quarter of it to be connected, a second at most, and more after that was not enough for any.
+/// How long a call waits for connecting and for its answer is the store's [`timeout`](crate::RedisStore::timeout). Of a cluster's client the
+/// store sets the limits of connecting and of an answer itself: a node has a quarter of the time-out to be connected, a second at
+/// most, and somewhat more after that was not enough for any. A limit that it was built with for *all* of a call stays
+/// (`overall_response_timeout`, which `response_timeout` sets as well). How long sentinels may take is redis's own: a second to
+/// be connected, half a second for an answer.
 #[derive(Clone)]
 pub struct Connection(Source);
 

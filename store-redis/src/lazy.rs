@@ -49,7 +49,7 @@ pub(crate) enum Server {
 struct Slot {
     epoch: u64,
     connecting: Option<Connecting>,
-    /// How many attempts have failed since one did not.
+    /// How many attempts have failed for want of time since one did not.
     failed: u32,
     /// Whether another one is tried, while this one is in use.
     #[cfg(feature = "cluster")]
@@ -62,6 +62,8 @@ struct Slot {
 /// An attempt to connect has so long at least, however soon those who wait for it give up.
 const LEAST: Duration = Duration::from_secs(5);
 
+const LEAST_FOR_A_NODE: Duration = Duration::from_millis(100);
+
 fn longest(patience: Duration) -> Duration {
     patience.max(LEAST)
 }
@@ -70,8 +72,9 @@ fn longest(patience: Duration) -> Duration {
 /// they have a part of the time-out, and more of it where that was not enough for any.
 #[cfg(feature = "cluster")]
 fn for_a_node(patience: Duration, failed: u32) -> Duration {
-    let part = (patience / 4).clamp(Duration::from_millis(100), Duration::from_secs(1));
-    (part * 2_u32.pow(failed.min(6))).min(LEAST)
+    let part = (patience / 4).clamp(LEAST_FOR_A_NODE, Duration::from_secs(1));
+    // It waits twice: for those that it was told of, and for those that these tell of. Both must fit into an attempt.
+    (part * 2_u32.pow(failed.min(6))).min(longest(patience) / 4)
 }
 
 #[cfg(feature = "cluster")]
@@ -125,11 +128,16 @@ impl Lazy {
     }
 
     async fn connect(&self, patience: Duration) -> RedisResult<Live> {
-        let failed = self.slot().failed;
+        let (failed, begun) = (self.slot().failed, Instant::now());
         // A client's own limits are for each of several steps, or for none.
         let connecting = timeout(longest(patience), self.server.connect(patience, failed));
         let connected = connecting.await.map_err(late).and_then(|connected| connected);
-        self.slot().failed = if connected.is_ok() { 0 } else { failed.saturating_add(1) };
+        let wanted_time = begun.elapsed() >= LEAST_FOR_A_NODE;
+        self.slot().failed = match connected {
+            Ok(_) => 0,
+            Err(_) if wanted_time => failed.saturating_add(1),
+            Err(_) => failed,
+        };
         connected
     }
 
@@ -142,8 +150,8 @@ impl Lazy {
     }
 
     /// Tries another connection beside this one, which serves all others as long as that takes: it is taken if one of the keys
-    /// on which this one was silent is answered on it; where no key was asked for, if all masters are there. One at a time, and
-    /// a while apart: what is slow for being busy does not become faster by it.
+    /// on which this one was silent, and still is, is answered on it; where no key was asked for, if all masters are there. One at
+    /// a time, and a while apart: what is slow for being busy does not become faster by it.
     #[cfg(feature = "cluster")]
     fn try_another(self: &Arc<Self>, epoch: u64, patience: Duration, key: Option<&[u8]>) {
         // Who drops a call may not be on a runtime.
@@ -157,6 +165,7 @@ impl Lazy {
         {
             slot.silent.push(key.to_vec());
         }
+        let Some(present) = slot.connecting.clone() else { return };
         if std::mem::replace(&mut slot.trying, true) {
             return;
         }
@@ -164,10 +173,9 @@ impl Lazy {
         let trying = Trying(Arc::clone(self));
         runtime.spawn(async move {
             let Trying(lazy) = &trying;
-            if let Ok(mut live) = lazy.connect(patience).await {
+            if let (Ok(live), Ok(present)) = (lazy.connect(patience).await, present.await) {
                 let silent = std::mem::take(&mut lazy.slot().silent);
-                let answers = cluster::answers(&mut live, &silent);
-                if timeout(longest(patience), answers).await.is_ok_and(|answers| answers) {
+                if cluster::is_better(&live, &present, &silent, longest(patience)).await {
                     lazy.put(epoch, live);
                 }
             }

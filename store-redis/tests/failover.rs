@@ -13,6 +13,7 @@ mod common;
 use std::{
     any::Any,
     collections::HashSet,
+    net::TcpListener,
     process::ExitCode,
     sync::{
         Arc,
@@ -34,13 +35,14 @@ use store_redis::{
         sentinel::{SentinelClient, SentinelServerType},
     },
 };
-use test_support::{Load, Repeats, put_patiently, tests, until_served};
+use test_support::{Load, Repeats, put_patiently, recovered, tests, until_served};
 use tokio::task::JoinHandle;
 
 fn main() -> ExitCode {
     tests! {
         if redis_server =>
             in_a_cluster_a_node_that_is_silent_holds_up_nobody_elses_sessions,
+            in_a_cluster_a_silent_address_keeps_nobody_from_connecting,
             in_a_cluster_a_slot_that_moves_costs_nobody_an_error,
             in_a_cluster_a_write_whose_answer_was_lost_is_told_from_somebody_elses,
             in_a_cluster_a_killed_master_costs_bounded_errors_and_no_replicated_session,
@@ -57,6 +59,29 @@ const BOUND: Duration = TIMEOUT.saturating_mul(2);
 
 /// Where no call is to wait for it.
 const PATIENT: Duration = Duration::from_secs(30);
+
+/// However often it was tried before: nobody takes a connection there, and nobody refuses one.
+fn in_a_cluster_a_silent_address_keeps_nobody_from_connecting() {
+    session_testkit::run(async {
+        let (cluster, networks) = Cluster::start_behind_networks().await;
+        let ports: Vec<u16> = cluster.0.iter().map(|server| server.port).collect();
+        let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut urls = Vec::new();
+        for (network, server) in networks.iter().zip(&cluster.0) {
+            urls.push(network.before(&server.url()).await);
+        }
+        urls.push(format!("redis://{}", silent.local_addr().unwrap()));
+        let store = RedisStore::new(ClusterClient::new(urls).unwrap()).timeout(TIMEOUT);
+        let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        networks.iter().for_each(|network| network.leads_to(nobody));
+        for _ in 0..8 {
+            store.get(&Sid::random()).await.expect_err("there is none");
+        }
+        networks.iter().zip(ports).for_each(|(network, port)| network.leads_to(port));
+        recovered(&store).await;
+        put_patiently(&store, &record("")).await;
+    });
+}
 
 fn in_a_cluster_a_killed_master_costs_bounded_errors_and_no_replicated_session() {
     session_testkit::run(in_a_cluster_a_master_is_lost(killed));

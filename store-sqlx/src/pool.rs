@@ -162,10 +162,12 @@ impl<DB: Run> Manager for Opener<DB> {
     type Error = Failure;
 
     async fn create(&self) -> Result<Kept<DB>, Failure> {
-        if let Some(folder) = self.file.as_deref().and_then(Path::parent)
+        if let Some(folder) = self.file.as_deref().and_then(Path::parent).map(Path::to_owned)
             && self.creates_folder
         {
-            std::fs::create_dir_all(folder).map_err(sqlx::Error::Io)?;
+            // A file system may take its time.
+            let created = tokio::task::spawn_blocking(move || std::fs::create_dir_all(folder)).await;
+            created.map_err(std::io::Error::other).and_then(|created| created).map_err(sqlx::Error::Io)?;
         }
         let before = self.file_id();
         let mut connection = self.options.connect().await?;

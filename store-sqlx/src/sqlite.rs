@@ -208,7 +208,7 @@ impl SqliteStore {
     pub fn create_dir_if_not_exists(self, create: bool) -> Result<Self, StoreError> {
         const OPTION: &str = "create_dir_if_not_exists";
         if self.1.as_ref().is_some_and(|file| file.is_uri) {
-            let reason = "the file is named by a `file:` URI, and not by its path";
+            let reason = "the file is named by a `file:` URI, or by what is no text";
             return Err(Failure::Option { option: OPTION, reason }.of(Table::STORE));
         }
         self.reopened(OPTION, |file| file.creates_folder = create)
