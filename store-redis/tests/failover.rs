@@ -228,19 +228,19 @@ fn in_a_cluster_a_write_whose_answer_was_lost_is_told_from_somebody_elses() {
 
         // A first write.
         let sid = Sid::random();
-        network.loses_an_answer();
+        network.loses_an_answer(&sid);
         let Set::Written(first) = store.set(&sid, &nth(1), &Expect::Nothing).await.unwrap() else {
             panic!("it is in nobody's use")
         };
         assert!(network.has_lost_it() && held(&sid).await.version == first);
-        network.loses_an_answer();
+        network.loses_an_answer(&sid);
         assert_eq!(store.set(&sid, &nth(1), &Expect::Nothing).await.unwrap(), Set::Conflict);
         assert!(network.has_lost_it() && held(&sid).await.version == first);
 
         // One over what was read; also one that changes nothing.
         let mut version = first.clone();
         for n in [2, 2] {
-            network.loses_an_answer();
+            network.loses_an_answer(&sid);
             let expect = Expect::Version(version.clone());
             let Set::Written(next) = store.set(&sid, &nth(n), &expect).await.unwrap() else {
                 panic!("nobody else writes")
@@ -249,7 +249,7 @@ fn in_a_cluster_a_write_whose_answer_was_lost_is_told_from_somebody_elses() {
             assert_eq!(data(&held(&sid).await), n.to_string());
             version = next;
         }
-        network.loses_an_answer();
+        network.loses_an_answer(&sid);
         assert_eq!(store.set(&sid, &nth(2), &Expect::Version(first)).await.unwrap(), Set::Conflict);
         assert!(network.has_lost_it() && held(&sid).await.version == version);
 

@@ -305,13 +305,13 @@ fn a_first_write_whose_answer_was_lost_is_told_from_somebody_elses() {
     session_testkit::run(async {
         let (server, network) = (Server::start(&[]), Network::new());
         let store = RedisStore::open(&network.before(&server.url()).await).unwrap().timeout(TIMEOUT);
-        let (ours, theirs) = (record("\"user\":\"tj\""), Sid::random());
+        let (ours, sid, theirs) = (record("\"user\":\"tj\""), Sid::random(), Sid::random());
         put(&store, &ours).await;
-        network.loses_an_answer();
-        let set = store.set(&Sid::random(), &ours, &Expect::Nothing).await.unwrap();
+        network.loses_an_answer(&sid);
+        let set = store.set(&sid, &ours, &Expect::Nothing).await.unwrap();
         assert!(network.has_lost_it() && matches!(set, Set::Written(_)), "what is held is what was sent");
         store.set(&theirs, &record("\"user\":\"tobi\""), &Expect::Nothing).await.unwrap();
-        network.loses_an_answer();
+        network.loses_an_answer(&theirs);
         assert!(matches!(store.set(&theirs, &ours, &Expect::Nothing).await.unwrap(), Set::Conflict));
         assert!(network.has_lost_it());
     });

@@ -125,7 +125,7 @@ async fn a_call_is_one_question(store: impl AdminStore, network: Network) {
 /// Its answer may be asked for twice: a server that was restarted is noticed by nobody who reads.
 async fn a_connection_that_broke_is_no_error_of_a_read(store: impl AdminStore, network: Network) {
     let sid = put_patiently(&store, &record("")).await;
-    network.loses_an_answer();
+    network.loses_an_answer(&sid);
     assert!(store.get(&sid).await.unwrap().is_some());
     assert!(network.has_lost_it());
 }

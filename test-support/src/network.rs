@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU16, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
@@ -36,7 +36,15 @@ struct State {
     /// How many large pieces of an answer come through yet, and one more; 0: all of them.
     held_after: AtomicUsize,
     is_held: AtomicBool,
-    loses_an_answer: AtomicBool,
+    /// The answer to the next question that has this in it is lost.
+    loses: Mutex<Option<Vec<u8>>>,
+    has_lost: AtomicBool,
+}
+
+impl State {
+    fn loses(&self) -> MutexGuard<'_, Option<Vec<u8>>> {
+        self.loses.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Network {
@@ -61,8 +69,9 @@ impl Network {
                     stream.set_nodelay(true).unwrap();
                     stream.into_split()
                 });
-                tokio::spawn(network.clone().carry(asks, asked, false));
-                tokio::spawn(network.clone().carry(answers, answered, true));
+                let is_lost = Arc::default();
+                tokio::spawn(network.clone().carry(asks, asked, false, Arc::clone(&is_lost)));
+                tokio::spawn(network.clone().carry(answers, answered, true, is_lost));
             }
         });
         url.replacen(&format!(":{port}"), &format!(":{ours}"), 1)
@@ -94,9 +103,11 @@ impl Network {
         self.0.is_silent.store(false, Ordering::SeqCst);
     }
 
-    /// The next answer is lost together with its connection.
-    pub fn loses_an_answer(&self) {
-        self.0.loses_an_answer.store(true, Ordering::SeqCst);
+    /// The answer to the next question about this session is lost together with its connection. (A client asks some of its own,
+    /// whose answers nobody misses.)
+    pub fn loses_an_answer(&self, about: &Sid) {
+        self.0.has_lost.store(false, Ordering::SeqCst);
+        *self.0.loses() = Some(about.as_str().into());
     }
 
     /// Until the session is read, by a store whose connections have gone silent. A busy machine may be too slow for a new one;
@@ -155,14 +166,21 @@ impl Network {
 
     /// Whether the answer that was to be lost has been.
     pub fn has_lost_it(&self) -> bool {
-        !self.0.loses_an_answer.load(Ordering::SeqCst)
+        self.0.has_lost.load(Ordering::SeqCst)
     }
 
     fn port(&self) -> u16 {
         self.0.port.load(Ordering::SeqCst)
     }
 
-    async fn carry(self, mut from: OwnedReadHalf, mut to: OwnedWriteHalf, answers: bool) {
+    /// One direction of a connection, of which the next answer `is_lost`.
+    async fn carry(
+        self,
+        mut from: OwnedReadHalf,
+        mut to: OwnedWriteHalf,
+        answers: bool,
+        is_lost: Arc<AtomicBool>,
+    ) {
         let state = &self.0;
         let (born, mut piece) = (state.failures.load(Ordering::SeqCst), vec![0; 16_384]);
         if state.is_silent.load(Ordering::SeqCst) {
@@ -174,8 +192,14 @@ impl Network {
             }
             if !answers {
                 state.asked.fetch_add(1, Ordering::SeqCst);
+                let is_about =
+                    |about: &mut Vec<u8>| piece[..length].windows(about.len()).any(|part| part == about);
+                if state.loses().take_if(is_about).is_some() {
+                    is_lost.store(true, Ordering::SeqCst);
+                }
             }
-            if answers && state.loses_an_answer.swap(false, Ordering::SeqCst) {
+            if answers && is_lost.load(Ordering::SeqCst) {
+                state.has_lost.store(true, Ordering::SeqCst);
                 return;
             }
             if answers && length > 8_000 {
