@@ -6,6 +6,7 @@
 mod common;
 
 use std::{
+    pin::Pin,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -13,7 +14,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use common::{App, SlowStore, Trouble, apps, calls, clock, done, poll_until, polled};
+use common::{App, SlowStore, Trouble, add, apps, calls, clock, done, poll, poll_until, polled};
 use session_core::{
     Clock, Cookie, CookieOptions, Destroyed, Error, Exchange, Expect, MemoryStore, Options, Record,
     SessionHandle, Set, Sid, Store, StoreError, Stored, Touch, Touched, Unset, async_trait,
@@ -91,6 +92,37 @@ fn a_session_that_is_let_go_of_and_destroyed_takes_its_cookie_along() {
     let cookies = done(exchange.end()).unwrap();
     assert!(cookies.len() == 1 && cookies[0].starts_with("sid=;"), "{cookies:?}");
     assert!(app.held(&sid).is_none());
+}
+
+/// At whatever moment of an operation it is let go of.
+#[test]
+fn what_is_let_go_of_beside_an_operation_takes_its_cookie_along() {
+    type Task<'a> = Pin<Box<dyn Future<Output = Result<(), Error>> + 'a>>;
+    let operations: [fn(&SessionHandle) -> Task<'_>; 5] = [
+        |session| Box::pin(session.renew_id()),
+        |session| Box::pin(session.regenerate()),
+        |session| Box::pin(session.reload()),
+        |session| Box::pin(session.save()),
+        |session| Box::pin(async { add(session).await.map(drop) }),
+    ];
+    for (at, operation) in operations.iter().enumerate() {
+        for moment in 1.. {
+            let (app, _) = an_hour();
+            let sid = app.log_in();
+            let (exchange, session) = app.request(&sid);
+            session.insert("k", 1).unwrap();
+            let mut task = operation(&session);
+            if (0..moment).any(|_| poll(&mut task)) {
+                assert!(moment > 1, "{at}");
+                break;
+            }
+            session.unset();
+            _ = done(task);
+            let cookies = done(exchange.end()).unwrap();
+            assert!(cookies.len() == 1 && cookies[0].starts_with("sid=;"), "{at} {moment}: {cookies:?}");
+            assert_eq!(app.records(), 0, "{at} {moment}");
+        }
+    }
 }
 
 /// Also where that cannot be asked.

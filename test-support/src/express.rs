@@ -35,13 +35,18 @@ impl Express {
 }
 
 impl Express {
-    /// What npm compiles of the packages in `sqlite`.
-    pub fn sqlite_drivers(&self) -> impl Iterator<Item = PathBuf> {
-        let packages = self.folder.join("sqlite/node_modules");
-        ["better-sqlite3/build/Release/better_sqlite3.node", "sqlite3/build/Release/node_sqlite3.node"]
-            .into_iter()
-            .map(move |driver| packages.join(driver))
+    /// What npm compiles of the packages that have SQLite.
+    pub fn sqlite_drivers(&self) -> impl Iterator<Item = PathBuf> + use<> {
+        sqlite_drivers(&self.folder.join("sqlite"))
     }
+}
+
+/// What npm compiles of the packages in this folder.
+pub fn sqlite_drivers(folder: &Path) -> impl Iterator<Item = PathBuf> + use<> {
+    let packages = folder.join("node_modules");
+    ["better-sqlite3/build/Release/better_sqlite3.node", "sqlite3/build/Release/node_sqlite3.node"]
+        .into_iter()
+        .map(move |driver| packages.join(driver))
 }
 
 /// The major version of Node that a `package.json` asks for.

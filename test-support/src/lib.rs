@@ -26,7 +26,7 @@ mod user;
 pub mod websocket;
 
 pub use self::{
-    express::{Express, engine, major},
+    express::{Express, engine, major, sqlite_drivers},
     guarded::Guarded,
     port::free_port,
     programs::{pgbouncer, postgres, program, programs},

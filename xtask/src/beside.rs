@@ -16,8 +16,8 @@ use crate::{Result, process, say};
 /// Of what runs beside each other the tests are to be as sure as alone: no more than those of a machine that is busy.
 const BESIDE: usize = 2;
 
-/// One that hangs is ended, so that what it printed is seen. The longest takes a third of it on a machine that is busy.
-pub(crate) const LIMIT: Duration = Duration::from_secs(45 * 60);
+/// One that hangs is ended, so that what it printed is seen. The longest takes a quarter of it on a machine that is busy.
+pub(crate) const LIMIT: Duration = Duration::from_secs(60 * 60);
 
 /// With one of these it is the caller who says how much there is to do.
 const MORE: [&str; 5] =

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs};
 
-use test_support::{Express, engine, major, program};
+use test_support::{engine, major, program, sqlite_drivers};
 
 use crate::install::{self, Wheel};
 use crate::workspace::{self, Workspace};
@@ -80,8 +80,7 @@ pub(crate) fn with_sqlite(workspace: &Workspace, node: &Node) -> Result<()> {
     let version = process::ask(Command::new("node").arg("--version").env("PATH", &node.path));
     packages(workspace, &oracle, &mut npm, &version.unwrap_or_default())?;
     // npm takes one of them for optional.
-    let express = Express::find()?;
-    match express.sqlite_drivers().find(|driver| !driver.is_file()) {
+    match sqlite_drivers(&oracle).find(|driver| !driver.is_file()) {
         Some(driver) => {
             fs::remove_file(oracle.join(INSTALLED)).ok();
             Err(format!("npm did not make {}", driver.display()))

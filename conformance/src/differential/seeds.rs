@@ -12,11 +12,15 @@ pub(super) struct Seeds {
 }
 
 impl Seeds {
-    /// What the environment says, or these.
+    /// What the environment says (`SEEDS=fixed`: not today's), or these.
     pub(super) fn from_env(fixed: u64, configs: usize) -> Result<Self, String> {
         let chosen = setting("DIFFERENTIAL_SEED")?;
         let configs = setting("DIFFERENTIAL_CONFIGS")?.unwrap_or(configs);
-        let dated = if chosen.is_none() { Some(of_today()) } else { None };
+        let dated = match env::var("SEEDS").as_deref() {
+            Ok("fixed") => None,
+            Ok(other) if !other.is_empty() => return Err(format!("SEEDS is fixed or nothing: {other:?}")),
+            _ => chosen.is_none().then(of_today),
+        };
         Ok(Self { fixed: chosen.unwrap_or(fixed), configs, dated })
     }
 

@@ -148,8 +148,9 @@ pub(crate) fn cookie_after(facts: &Facts, policies: &Policies, decision: Decisio
     }
 }
 
-/// What goes out with an error, of what would have: the cookie of a record that would be nobody's without it, and the
-/// attributes, or the end, that are in the record, as was heard a moment ago, and nothing sent since that may be there instead.
+/// What goes out with an error, of what would have: the cookie of a record that would be nobody's without it (as was answered
+/// last, whatever was sent since), and the attributes, or the end, that are in the record, as was heard a moment ago, and nothing
+/// sent since that may be there instead.
 pub(crate) fn cookie_with_error(facts: &Facts, policies: &Policies, decision: Decision) -> SetCookie {
     let nobodys = facts.stored && !facts.cookie_matches;
     let changed = facts.cookie_changed && !facts.cookie_unsaved;

@@ -849,6 +849,12 @@ impl Life {
         }
     }
 
+    /// This request ended its record.
+    pub(super) fn ended_here(&mut self, context: &Context<'_>) {
+        self.leave_over(context);
+        self.standing = Standing::Fresh { tried: Few::new() };
+    }
+
     /// Somebody else ended it.
     pub(super) fn gone(&mut self) {
         self.standing = Standing::Gone;

@@ -123,8 +123,10 @@ impl Sqlite {
             rows => rows.map_err(words)?,
         };
         let row = |(sid, sess, types, expiry): (String, String, String, String)| {
+            // A fraction of a millisecond is another text.
             #[expect(clippy::cast_possible_truncation, reason = "whole milliseconds")]
-            let number = || expiry.parse::<f64>().ok().map(|millis| millis as i64);
+            let whole = |millis: f64| (millis.fract() == 0.0).then_some(millis as i64);
+            let number = || expiry.parse().ok().and_then(whole);
             let time = dates::iso(&expiry).or_else(number);
             let expiry = time.map_or(Piece::Text(expiry), Piece::Time);
             Row { sid, pieces: vec![Piece::Text(types), Piece::Record(sess), expiry] }

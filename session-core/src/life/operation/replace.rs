@@ -24,6 +24,7 @@ impl Operation {
         context: &Context<'_>,
         event: Event,
     ) -> Step {
+        let is_ended_here = matches!(event, Event::Destroyed(_, true));
         let done = match event {
             Event::Begin if life.presence != Presence::Present => return Step::Done(Err(Error::Destroyed)),
             Event::Begin if life.is_response_out() => return Step::Done(Err(Error::ResponseOut)),
@@ -64,6 +65,9 @@ impl Operation {
             }
         }
         if life.presence == Presence::Unset {
+            if is_ended_here {
+                life.ended_here(context);
+            }
             return Step::Done(Err(Error::Destroyed));
         }
         // As in Express, the new one begins even where the old one could not be destroyed.
@@ -118,7 +122,11 @@ impl Operation {
                 let is_out = life.presence == Presence::Present && life.is_response_out();
                 if life.presence == Presence::Unset || is_out {
                     // Unset meanwhile, or the client has left: the copy is one that nobody shall find, or can.
-                    life.gone();
+                    if is_out {
+                        life.gone();
+                    } else {
+                        life.ended_here(context);
+                    }
                     return Step::Ask(self.ask_destroy(new.clone(), Expect::Anything, Why::LeftOver));
                 }
                 if let Some(copy) = copy {

@@ -58,9 +58,12 @@ struct About {
     gone: bool,
     /// Something was begun that shortens it, or lengthens it.
     shortened: bool,
-    lengthened: bool,
-    /// Its own lifetime was set to end: it may be stored again by the same request.
-    may_return: bool,
+    /// … while a request goes on: it may go by what it has read.
+    is_changing: bool,
+    /// The requests that have set its lifetime to end: they may store it again.
+    returns: Vec<usize>,
+    /// So may whoever was there first, of a first write that was given up.
+    made_anew: bool,
     /// Somebody was told that it has ended, or that it is logged out.
     ended: bool,
     logged_out: bool,
@@ -233,6 +236,16 @@ pub(super) struct Moment<'a> {
     pub(super) before: &'a Sid,
 }
 
+impl About {
+    fn may_return(&self) -> bool {
+        self.made_anew || !self.returns.is_empty()
+    }
+
+    fn returns_by(&self, request: usize) -> bool {
+        self.made_anew || self.returns.contains(&request)
+    }
+}
+
 impl Ghost {
     pub(super) fn began_with(&mut self, sid: Sid) {
         let about = About { existed: true, known: true, ..About::default() };
@@ -257,18 +270,23 @@ impl Ghost {
         about.logged_out || about.parent.as_ref().is_some_and(|parent| self.is_logged_out(parent))
     }
 
-    pub(super) fn begins(&mut self, op: Op, sid: &Sid, present: bool) {
+    pub(super) fn begins(&mut self, op: Op, at: usize, sid: &Sid, present: bool) {
         if !present {
             return;
         }
         match op {
-            Op::ExpireNow => self.about(sid).may_return = true,
-            Op::Shorten => {
-                self.about(sid).shortened = true;
+            Op::ExpireNow => {
+                self.about(sid).returns.push(at);
                 self.about(sid).deadline = 0;
                 self.about(sid).browser_deadline = 0;
             }
-            Op::Lengthen => self.about(sid).lengthened = true,
+            Op::Shorten => {
+                self.about(sid).shortened = true;
+                self.about(sid).is_changing = true;
+                self.about(sid).deadline = 0;
+                self.about(sid).browser_deadline = 0;
+            }
+            Op::Lengthen => self.about(sid).is_changing = true,
             _ => {}
         }
     }
@@ -278,8 +296,9 @@ impl Ghost {
         let old = self.look(from);
         let new = self.about(to);
         new.shortened |= old.shortened;
-        new.lengthened |= old.lengthened;
-        new.may_return |= old.may_return;
+        new.is_changing |= old.is_changing;
+        new.returns.extend(old.returns);
+        new.made_anew |= old.made_anew;
     }
 
     /// Every effect changes what the request has changed, and nothing else.
@@ -297,10 +316,11 @@ impl Ghost {
                 let parent = self.look(effect.of);
                 let about = self.about(sid);
                 // Nobody can call back a first write that is on its way for longer than its session lives.
-                about.may_return |= effect.late && *expect == Expect::Nothing && !about.known;
-                if about.gone && about.known && !about.may_return {
+                about.made_anew |= effect.late && *expect == Expect::Nothing && !about.known;
+                if about.gone && about.known && !about.returns_by(effect.request) {
                     return broken("a session that was gone was stored again");
                 }
+                about.ended &= !(about.gone && about.returns_by(effect.request));
                 about.existed = true;
                 about.gone = false;
                 about.made_late |= effect.late;
@@ -308,14 +328,15 @@ impl Ghost {
                 if effect.op == Op::Renew && sid != effect.of {
                     about.parent = Some(effect.of.clone());
                     about.shortened |= parent.shortened;
-                    about.lengthened |= parent.lengthened;
-                    about.may_return |= parent.may_return;
+                    about.is_changing |= parent.is_changing;
+                    about.returns.extend(parent.returns);
+                    about.made_anew |= parent.made_anew;
                     return Ok(());
                 }
                 let held = effect.before.held(sid, effect.now).map(|entry| &entry.data);
                 let [old, old_count] = ["k", "n"].map(|key| held.and_then(|data| value(data, key)));
                 let [new, count] = ["k", "n"].map(|key| value(&record.data, key));
-                let returns = held.is_none() && self.look(sid).may_return;
+                let returns = held.is_none() && self.look(sid).returns_by(effect.request);
                 if new != old && Some(new) != mine.wanted && !returns {
                     return broken(format!(
                         "a write changed a key from {old:?} to {new:?}, which its request did not"
@@ -380,14 +401,15 @@ impl Ghost {
                 self.late_write(sid, effect);
             }
             (Ask::Destroy { sid, .. }, Answer::Destroyed(Destroyed::Destroyed)) => {
-                if !effect.late && !self.look(sid).may_return && effect.op == Op::Renew && sid == effect.of {
+                let returns = self.look(sid).returns_by(effect.request);
+                if !effect.late && !returns && effect.op == Op::Renew && sid == effect.of {
                     self.moved(sid, effect, mine)?;
                 }
                 if effect.late && effect.op == Op::Renew && sid == effect.of && effect.is_settled {
                     return broken("a renewal that was given up ended the session after its request");
                 }
                 // What nobody was given is nobody's.
-                let wanted = mine.ended || self.look(sid).may_return || !self.look(sid).known;
+                let wanted = mine.ended || returns || !self.look(sid).known;
                 if effect.op == Op::End && sid == effect.of && !wanted && !effect.late {
                     return broken("the end of a request destroyed its session, which nobody had asked for");
                 }
@@ -450,17 +472,21 @@ impl Ghost {
         now: Millis,
         requests: &mut [Request],
     ) -> Result<(), Violation> {
+        let at_rest =
+            requests.iter().all(|request| matches!(request.status, Status::NotBegun | Status::Ended));
         for (sid, about) in &mut self.0 {
+            about.is_changing &= !at_rest;
             let held = store.held(sid, now).is_some();
             if !held && about.existed && !about.gone {
-                if now < about.deadline && !about.may_return {
+                let expiring = about.returns.iter().any(|at| requests[*at].status != Status::Ended);
+                if now < about.deadline && !about.made_anew && !expiring {
                     return broken(format!("a session in use ended {} ms too early", about.deadline - now));
                 }
                 about.gone = true;
             }
             // A new record that is still on its way when its session is destroyed is one that nobody can find.
             let lost = !about.known && about.maker.is_none_or(|maker| requests[maker].faulty);
-            if held && about.ended && !lost && !about.may_return {
+            if held && about.ended && !lost {
                 return broken("a session lives after its end was told");
             }
         }
@@ -508,9 +534,8 @@ impl Ghost {
             && expires < *until
             // A call has the lifetime of when it was sent.
             && !just_heard
-            && !about.shortened
-            && !about.lengthened
-            && !about.may_return
+            && !about.is_changing
+            && !about.returns_by(at)
         {
             return broken(format!("the browser's cookie was set back from {until} to {expires}"));
         }
@@ -521,7 +546,7 @@ impl Ghost {
             // Of two responses at the same time, the browser believes the one that comes last; no touch sends another.
             about.browser_deadline = about.browser_deadline.min(expires);
         }
-        if about.ended && !trusted && !about.may_return {
+        if about.ended && !trusted && !about.returns_by(at) {
             return broken("a cookie was sent for a session whose end was told");
         }
         // Without touches an end that is in doubt stays so: a cookie that outlives its record harms nobody.
@@ -539,7 +564,7 @@ impl Ghost {
                 broken("a cookie was sent with an error, and its lifetime is not stored")
             }
             Some(entry)
-                if (rules.cookie_follows || !(about.shortened || about.lengthened || about.may_return))
+                if (rules.cookie_follows || !(about.is_changing || about.returns_by(at)))
                     && !request.faulty
                     && entry.writer == Some(at)
                     && expires.is_some_and(|at| at != entry.until && !(at > entry.until && is_in_doubt)) =>
@@ -562,7 +587,7 @@ impl Ghost {
         jar: Option<&(Sid, Option<Millis>)>,
         at: usize,
     ) -> Result<(), Violation> {
-        let lives = |sid: &Sid| store.held(sid, now).is_some() && !self.look(sid).may_return;
+        let lives = |sid: &Sid| store.held(sid, now).is_some() && !self.look(sid).returns_by(at);
         // Of a logout and a login at the same time, the browser believes the response that comes last.
         let ended_something = self.0.iter().any(|(_, about)| about.enders.contains(&at));
         if lives(sid) || jar.is_some_and(|(held, _)| lives(held) && !ended_something) {
@@ -615,10 +640,9 @@ impl Ghost {
             && *until <= now
             && now < about.browser_deadline
             && !about.gone
-            && !about.may_return
+            && !about.made_anew
             && !about.cookie_behind
-            // A request that began before goes by the lifetime that it read.
-            && !about.shortened
+            && !about.is_changing
         {
             return broken(format!(
                 "the browser's cookie ended at {until}, and the session is promised until {}",
@@ -757,7 +781,7 @@ impl Ghost {
             Error::ResponseOut => {
                 let to_another_id = matches!(running.op, Op::Renew | Op::Regenerate);
                 let about = self.look(sid);
-                let unreachable = !about.known || about.sent_expired || about.may_return;
+                let unreachable = !about.known || about.sent_expired || about.may_return();
                 request.status == Status::Ended && (to_another_id || unreachable)
             }
             Error::NotStored => running.saw_nothing,
@@ -795,7 +819,8 @@ impl Ghost {
         if let Some(error) = &ended.error {
             return self.failed(&sid, request, running, error);
         }
-        if request.mine.logs_out && store.held(&sid, now).is_some() && !self.look(&sid).may_return {
+        if request.mine.logs_out && store.held(&sid, now).is_some() && !self.look(&sid).returns_by(moment.at)
+        {
             return broken("a logout was begun, and nobody was told that it is not done");
         }
         let left = store.live(now).any(|(left, _)| {
@@ -809,7 +834,7 @@ impl Ghost {
         let came_with = life.came_with().filter(|came_with| **came_with != sid);
         let lives = |sid: &Sid| {
             let about = self.look(sid);
-            store.held(sid, now).is_some() && !about.made_late && !about.may_return
+            store.held(sid, now).is_some() && !about.made_late && !about.returns_by(moment.at)
         };
         if present && request.mine.is_to_replace && came_with.is_some_and(lives) {
             return broken("the request has ended under another id, and the one before lives on");
@@ -819,7 +844,7 @@ impl Ghost {
             // What it began with is there again, and nothing is there to have it.
             || (held.is_none() && request.mine.wanted == Some(request.loaded));
         // What stands under an id that nobody was given is nobody's.
-        let (known, returns) = (self.look(&sid).known, self.look(&sid).may_return);
+        let (known, returns) = (self.look(&sid).known, self.look(&sid).returns_by(moment.at));
         if present
             && known
             && !returns

@@ -15,7 +15,7 @@ use crate::{
     },
     options::{Options, cookie_options::CookieOptions, policy::Unset},
     record::data::Data,
-    store::{Set, Touched},
+    store::{Expect, Set, Touched},
     wire::{date::Millis, sid::Sid},
 };
 
@@ -286,10 +286,10 @@ impl std::hash::Hash for HashedAsk {
 impl HashedAsk {
     fn of(ask: Ask) -> Self {
         use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
-        let expect = |expect: &crate::store::Expect| match expect {
-            crate::store::Expect::Anything => 0,
-            crate::store::Expect::Nothing => 1,
-            crate::store::Expect::Version(version) => version.number().unwrap_or(2),
+        let expect = |expect: &Expect| match expect {
+            Expect::Anything => (0, None),
+            Expect::Nothing => (1, None),
+            Expect::Version(version) => (2, Some(version.clone())),
         };
         let hasher = BuildHasherDefault::<DefaultHasher>::default();
         let hash = match &ask {
@@ -639,7 +639,7 @@ impl World {
         }
         let Some(life) = &mut request.life else { return Ok(()) };
         let present = life.presence() == Presence::Present;
-        self.ghost.begins(op, life.sid(), present);
+        self.ghost.begins(op, at, life.sid(), present);
         let operation = match (op, new) {
             (Op::Get, _) => None,
             (
