@@ -91,6 +91,13 @@ fn every_named_test_exists_and_the_numbers_are_right() {
     for sentence in [counted, format!("{on_three} rows run on all three adapters")] {
         assert!(COVERAGE.replace('\n', " ").contains(&sentence), "the head does not say: {sentence}");
     }
+    let readme = fs::read_to_string(folder.join("../README.md")).unwrap();
+    let sentence = format!(
+        "of {}, {same} are the same here, {differ} differ on purpose, {cannot} cannot apply; what is about HTTP ({on_three}, and of one \
+         more a part) runs on all three adapters",
+        rows.len()
+    );
+    assert!(readme.contains(&sentence), "README does not say: {sentence}");
 }
 
 /// On how many adapters a test runs: one right below the attribute that makes it a test runs on one at most, one that
