@@ -136,6 +136,7 @@ mod tests {
             ("redis-tls", "store-redis/tls"),
             ("redis-cluster", "store-redis/cluster"),
             ("redis-sentinel", "store-redis/sentinel"),
+            ("redis-credentials", "store-redis/credentials"),
             ("mongo-srv", "store-mongo/srv"),
             ("postgres", "store-sqlx/postgres"),
             ("mysql", "store-sqlx/mysql"),

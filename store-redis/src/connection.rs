@@ -11,6 +11,8 @@ use redis::{
     aio::{ConnectionLike, MultiplexedConnection},
 };
 
+#[cfg(feature = "credentials")]
+use crate::lazy::Provider;
 use crate::lazy::{Lazy, Lease, Server};
 
 /// What a [`RedisStore`](crate::RedisStore) is made on: a client or a connection that the application already has, by
@@ -53,6 +55,53 @@ pub(crate) enum Live {
 }
 
 impl Connection {
+    /// A client whose credentials rotate, tokens of an identity service (IAM, Entra ID), say: the `provider`'s first ones are each
+    /// new connection's, and with those that follow it authenticates anew. Those of the client's URL are not used.
+    ///
+    /// The time that the provider takes for the first ones is that of connecting; what it fails with is the error of the call
+    /// ([`StoreError::Unavailable`](session_core::StoreError::Unavailable)). redis has such a provider for Entra ID, with its feature `entra-id`.
+    /// `ClusterClient`'s builder and `ConnectionManagerConfig` take one themselves (`set_credentials_provider`).
+    ///
+    /// ```
+    /// use std::pin::Pin;
+    ///
+    /// use futures_util::{Stream, StreamExt, stream};
+    /// use store_redis::{
+    ///     Connection, RedisStore,
+    ///     redis::{BasicAuth, Client, RedisResult, StreamingCredentialsProvider},
+    /// };
+    ///
+    /// /// A new one every ten minutes.
+    /// struct Tokens;
+    ///
+    /// impl StreamingCredentialsProvider for Tokens {
+    ///     fn subscribe(&self) -> Pin<Box<dyn Stream<Item = RedisResult<BasicAuth>> + Send>> {
+    ///         let next = |is_first: bool| async move {
+    ///             if !is_first {
+    ///                 tokio::time::sleep(std::time::Duration::from_secs(600)).await;
+    ///             }
+    ///             let token = "of the identity service".to_owned();
+    ///             Some((Ok(BasicAuth::new("web".to_owned(), token)), false))
+    ///         };
+    ///         stream::unfold(true, next).boxed()
+    ///     }
+    /// }
+    ///
+    /// let client = Client::open("redis://127.0.0.1:6379")?;
+    /// let store = RedisStore::new(Connection::with_credentials(client, Tokens));
+    /// # Ok::<(), store_redis::redis::RedisError>(())
+    /// ```
+    #[cfg(feature = "credentials")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "credentials")))]
+    #[must_use]
+    pub fn with_credentials(
+        client: redis::Client,
+        provider: impl redis::StreamingCredentialsProvider + 'static,
+    ) -> Self {
+        let provider = Provider(Arc::new(provider));
+        Self(Source::Opened(Lazy::new(Server::WithCredentials(client, provider))))
+    }
+
     /// The connection, connected if it is not; `patience`: how long an attempt may take.
     pub(crate) async fn lease(&self, patience: Duration) -> RedisResult<(Live, Lease<'_>)> {
         match &self.0 {

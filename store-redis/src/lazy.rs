@@ -1,12 +1,16 @@
 //! A connection that is made when it is needed, and again when it broke. redis's own `ConnectionManager` knows no sentinels,
 //! and answers the first command after a failed attempt with that failure, whatever the server does by then.
 
+#[cfg(feature = "credentials")]
+use std::pin::Pin;
 use std::{
     io,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
+#[cfg(feature = "credentials")]
+use futures_util::Stream;
 #[cfg(feature = "cluster")]
 use futures_util::future::ready;
 use futures_util::{
@@ -16,6 +20,8 @@ use futures_util::{
 #[cfg(feature = "cluster")]
 use redis::cluster::ClusterConfig;
 use redis::{AsyncConnectionConfig, Client, RedisError, RedisResult};
+#[cfg(feature = "credentials")]
+use redis::{BasicAuth, StreamingCredentialsProvider};
 #[cfg(feature = "cluster")]
 use tokio::time::sleep;
 use tokio::{
@@ -38,10 +44,24 @@ pub(crate) struct Lazy {
 
 pub(crate) enum Server {
     One(Client),
+    #[cfg(feature = "credentials")]
+    WithCredentials(Client, Provider),
     #[cfg(feature = "sentinel")]
     Sentinel(tokio::sync::Mutex<redis::sentinel::SentinelClient>),
     #[cfg(feature = "cluster")]
     Cluster(Box<redis::cluster::ClusterClient>),
+}
+
+/// Many connections have it, one after the other.
+#[cfg(feature = "credentials")]
+#[derive(Clone)]
+pub(crate) struct Provider(pub(crate) Arc<dyn StreamingCredentialsProvider>);
+
+#[cfg(feature = "credentials")]
+impl StreamingCredentialsProvider for Provider {
+    fn subscribe(&self) -> Pin<Box<dyn Stream<Item = RedisResult<BasicAuth>> + Send + 'static>> {
+        self.0.subscribe()
+    }
 }
 
 /// The connection of now, made or in the making, and how many there were before it.
@@ -207,6 +227,8 @@ impl Lazy {
     pub(crate) fn kind(&self) -> &'static str {
         match self.server {
             Server::One(_) => "Client",
+            #[cfg(feature = "credentials")]
+            Server::WithCredentials(..) => "Client(credentials)",
             #[cfg(feature = "sentinel")]
             Server::Sentinel(_) => "SentinelClient",
             #[cfg(feature = "cluster")]
@@ -240,6 +262,11 @@ impl Server {
             AsyncConnectionConfig::new().set_connection_timeout(Some(patience)).set_response_timeout(None);
         match self {
             Self::One(client) => {
+                client.get_multiplexed_async_connection_with_config(&config).await.map(Live::Multiplexed)
+            }
+            #[cfg(feature = "credentials")]
+            Self::WithCredentials(client, provider) => {
+                let config = config.set_credentials_provider(provider.clone());
                 client.get_multiplexed_async_connection_with_config(&config).await.map(Live::Multiplexed)
             }
             #[cfg(feature = "sentinel")]

@@ -4,28 +4,112 @@
 
 mod common;
 
-use std::process::ExitCode;
+use std::{
+    pin::Pin,
+    process::ExitCode,
+    time::{Duration, Instant},
+};
 
 use common::{
     put, record,
-    server::{Server, redis_server, redis_server_and_openssl},
+    server::{Server, redis_server, redis_server_and_openssl, until},
 };
-use session_core::{AdminStore, Destroyed, Expect, Store, StoreError, Touched};
+use futures_util::{Stream, StreamExt, stream::unfold};
+use session_core::{AdminStore, Destroyed, Expect, Sid, Store, StoreError, Touched};
 use store_redis::{
-    RedisStore,
-    redis::{Client, TlsCertificates},
+    Connection, RedisStore,
+    redis::{BasicAuth, Client, ErrorKind, RedisResult, StreamingCredentialsProvider, TlsCertificates},
 };
-use test_support::tests;
+use test_support::{tests, until_served};
+use tokio::sync::watch;
 
 fn main() -> ExitCode {
     tests! {
         if redis_server =>
             the_permissions_that_the_readme_names_are_enough,
-            half_a_list_is_an_error_and_never_the_whole;
+            half_a_list_is_an_error_and_never_the_whole,
+            a_connection_has_the_credentials_of_now;
         if redis_server_and_openssl =>
             sessions_travel_over_tls_to_a_server_that_proves_who_it_is;
     }
     .run()
+}
+
+/// What gives them out.
+struct Tokens(watch::Receiver<&'static str>);
+
+impl StreamingCredentialsProvider for Tokens {
+    fn subscribe(&self) -> Pin<Box<dyn Stream<Item = RedisResult<BasicAuth>> + Send>> {
+        let mut tokens = self.0.clone();
+        tokens.mark_changed();
+        let next = async |mut tokens: watch::Receiver<&'static str>| {
+            tokens.changed().await.ok()?;
+            let token = *tokens.borrow_and_update();
+            let is_there = !token.is_empty();
+            let token = is_there.then(|| BasicAuth::new("rotating".into(), token.into()));
+            let token = token.ok_or((ErrorKind::AuthenticationFailed, "the service is down").into());
+            Some((token, tokens))
+        };
+        unfold(tokens, next).boxed()
+    }
+}
+
+/// What a call says, once the end of its connection is known.
+async fn refused(store: &RedisStore, sid: &Sid) -> StoreError {
+    let begun = Instant::now();
+    loop {
+        if let Err(error) = store.get(sid).await
+            && !format!("{error:?}").contains("BrokenPipe")
+        {
+            return error;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(60), "it is served");
+    }
+}
+
+fn a_connection_has_the_credentials_of_now() {
+    session_testkit::run(async {
+        let server = Server::start(&[]);
+        let changes = |password: &str| -> String {
+            server.ask(&["ACL", "SETUSER", "rotating", "resetpass", password, "on", "~*", "+@all"])
+        };
+        let authenticated = || {
+            let stats: String = server.ask(&["INFO", "commandstats"]);
+            let calls =
+                stats.split("cmdstat_auth:calls=").nth(1).map_or("0", |rest| rest.split(',').next().unwrap());
+            calls.parse::<u32>().unwrap()
+        };
+        let ends = || server.ask::<u32>(&["CLIENT", "KILL", "USER", "rotating"]);
+        changes(">first");
+        let (says, tokens) = watch::channel("first");
+        let client = Client::open(server.url()).unwrap();
+        let store = RedisStore::new(Connection::with_credentials(client, Tokens(tokens)));
+        let sid = put(&store, &record("")).await;
+
+        // A connection that is there goes on with the new ones.
+        let before = authenticated();
+        changes(">second");
+        says.send("second").unwrap();
+        until("it authenticates anew", || authenticated() > before);
+        assert!(store.get(&sid).await.unwrap().is_some());
+
+        // And a new one begins with them.
+        assert!(ends() > 0);
+        until_served(&store, &sid).await;
+
+        for (token, is_said) in [("", "the service is down"), ("hunter2", "Password authentication failed")] {
+            says.send(token).unwrap();
+            ends();
+            let error = refused(&store, &sid).await;
+            assert!(matches!(error, StoreError::Unavailable { .. }), "{error:?}");
+            let source = std::error::Error::source(&error).unwrap();
+            let shown = format!("{error:?} {source} {source:?}");
+            assert!(shown.contains(is_said) && !shown.contains("hunter2"), "{shown}");
+        }
+        says.send("second").unwrap();
+        // And nothing has to be restarted.
+        until_served(&store, &sid).await;
+    });
 }
 
 fn the_permissions_that_the_readme_names_are_enough() {

@@ -23,6 +23,9 @@ pub(crate) enum Failure {
     Late(Duration),
     #[error("option {option}: {reason}")]
     Option { option: &'static str, reason: &'static str },
+    #[cfg(any(feature = "postgres", feature = "mysql"))]
+    #[error("there is no password for a new connection")]
+    Password(#[source] Arc<dyn std::error::Error + Send + Sync>),
     /// Connections, pools, protocols: the driver's own words.
     #[error(transparent)]
     Driver(Arc<sqlx::Error>),
@@ -37,6 +40,11 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
+    #[cfg(any(feature = "postgres", feature = "mysql"))]
+    pub(crate) fn password(why: BoxDynError) -> Self {
+        Self::Password(why.into())
+    }
+
     pub(crate) fn of(self, store: &'static str) -> StoreError {
         StoreError::unavailable(store, self)
     }

@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::FutureExt;
 use session_core::{Clock, Expect, StoreError, Stored, Version};
 use sqlx::{
     Arguments, MySql, MySqlConnection, MySqlPool, Row,
@@ -188,6 +189,36 @@ impl MySqlStore {
         Connections::own(Opener::new(options).begin(BEGIN), CONNECTIONS).map(Self::on).map_err(failed)
     }
 
+    /// The password of each new connection, asked for before it is made: for one that rotates, a token of an identity service (IAM),
+    /// say. Default: the URL's.
+    ///
+    /// A connection that was made with an earlier one goes on, for half an hour at most. What `password` fails with is the error
+    /// of the call ([`StoreError::Unavailable`], as its source); its words may be logged. The time that it takes is the call's.
+    /// In the clear, as RDS wants it (`mysql_clear_password`), only where the URL's `ssl-mode` demands TLS.
+    /// express-mysql-session: none; its `pool` does.
+    ///
+    /// ```
+    /// # async fn token() -> Result<String, std::io::Error> { Ok("token".into()) }
+    /// # use store_sqlx::MySqlStore;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let store = MySqlStore::open("mysql://web@db.example.com/shop?ssl-mode=verify_identity")?.password(|| async { Ok(token().await?) })?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// The store is on a pool of the application's, which has its own.
+    pub fn password<F>(mut self, password: impl Fn() -> F + Send + Sync + 'static) -> Result<Self, StoreError>
+    where
+        F: Future<Output = Result<String, BoxDynError>> + Send + 'static,
+    {
+        let password = Arc::new(move || password().boxed());
+        let connections = self.0.connections.with_password(password);
+        self.0.connections = connections.map_err(|failure| failure.of(MySqlTable::STORE))?;
+        Ok(self)
+    }
+
     fn on(connections: Connections<MySql>) -> Self {
         let [table, session_id, expires, data] =
             ["sessions", "session_id", "expires", "data"].map(String::from);
@@ -316,6 +347,13 @@ impl MySqlStore {
         self.0.dialect = Arc::new(MySqlTable::of(names, creates));
         self
     }
+}
+
+/// Tokens are sent in the clear, which only TLS makes a secret.
+pub(crate) fn with_password(options: MySqlConnectOptions, password: &str) -> MySqlConnectOptions {
+    use sqlx::mysql::MySqlSslMode::{Required, VerifyCa, VerifyIdentity};
+    let is_secret = matches!(options.get_ssl_mode(), Required | VerifyCa | VerifyIdentity);
+    options.password(password).enable_cleartext_plugin(is_secret)
 }
 
 impl MySqlTable {

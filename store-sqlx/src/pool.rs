@@ -7,6 +7,10 @@ use std::{
 };
 
 use deadpool::managed::{Manager, Metrics, Object, PoolError, QueueMode, RecycleError, RecycleResult};
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+use futures_util::future::BoxFuture;
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+use sqlx::error::BoxDynError;
 use sqlx::{ConnectOptions, Connection, Pool, pool::PoolConnection};
 
 use crate::{error::Failure, run::Run, sql::Statement, store::Turn};
@@ -20,6 +24,11 @@ pub(crate) enum Connections<DB: Run> {
     Shared(Pool<DB>),
     Own(deadpool::managed::Pool<Opener<DB>>),
 }
+
+/// Asks the application for what it has to say to the server now.
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+pub(crate) type Password =
+    std::sync::Arc<dyn Fn() -> BoxFuture<'static, Result<String, BoxDynError>> + Send + Sync>;
 
 /// A connection that was idle for so long is asked whether it is still there.
 const IDLE: Duration = Duration::from_secs(1);
@@ -39,6 +48,18 @@ impl<DB: Run> Connections<DB> {
         let pool = deadpool::managed::Pool::builder(opener).max_size(size).queue_mode(QueueMode::Lifo);
         let pool = pool.build().map_err(|error| sqlx::Error::Configuration(error.into()))?;
         Ok(Self::Own(pool))
+    }
+
+    /// The same with a password that is asked for before each connection.
+    #[cfg(any(feature = "postgres", feature = "mysql"))]
+    pub(crate) fn with_password(self, password: Password) -> Result<Self, Failure> {
+        let Self::Own(pool) = self else {
+            let reason = "it is for connections that the store opens by its URL";
+            return Err(Failure::Option { option: "password", reason });
+        };
+        let opener = pool.manager();
+        let (options, begin) = (opener.options.clone(), opener.begin.clone());
+        Self::own(Opener { begin, password: Some(password), ..Opener::new(options) }, pool.status().max_size)
     }
 
     pub(crate) async fn lend(&self) -> Result<Lent<DB>, Failure> {
@@ -98,6 +119,8 @@ pub(crate) struct Opener<DB: Run> {
     options: <DB::Connection as Connection>::Options,
     /// What a connection begins with.
     begin: Option<Statement>,
+    #[cfg(any(feature = "postgres", feature = "mysql"))]
+    password: Option<Password>,
     /// What holds the database, where one file does.
     file: Option<PathBuf>,
     creates_folder: bool,
@@ -120,8 +143,18 @@ pub(crate) struct Kept<DB: Run> {
 impl<DB: Run> Opener<DB> {
     pub(crate) fn new(options: <DB::Connection as Connection>::Options) -> Self {
         let [doubt, silence, looked] = [(); 3].map(|()| Mutex::default());
-        let (begin, file) = (None, None);
-        Self { options, begin, file, creates_folder: false, is_lasting: false, doubt, silence, looked }
+        Self {
+            options,
+            begin: None,
+            #[cfg(any(feature = "postgres", feature = "mysql"))]
+            password: None,
+            file: None,
+            creates_folder: false,
+            is_lasting: false,
+            doubt,
+            silence,
+            looked,
+        }
     }
 
     #[cfg(any(feature = "postgres", feature = "mysql"))]
@@ -148,6 +181,18 @@ impl<DB: Run> Opener<DB> {
         self
     }
 
+    #[cfg(any(feature = "postgres", feature = "mysql"))]
+    async fn connect(&self) -> Result<DB::Connection, Failure> {
+        let Some(password) = &self.password else { return Ok(self.options.connect().await?) };
+        let password = password().await.map_err(Failure::password)?;
+        Ok(DB::with_password(self.options.clone(), &password).connect().await?)
+    }
+
+    #[cfg(not(any(feature = "postgres", feature = "mysql")))]
+    async fn connect(&self) -> Result<DB::Connection, Failure> {
+        Ok(self.options.connect().await?)
+    }
+
     fn file_id(&self) -> Option<FileId> {
         self.file.as_deref().and_then(FileId::of)
     }
@@ -170,7 +215,7 @@ impl<DB: Run> Manager for Opener<DB> {
             created.map_err(std::io::Error::other).and_then(|created| created).map_err(sqlx::Error::Io)?;
         }
         let before = self.file_id();
-        let mut connection = self.options.connect().await?;
+        let mut connection = self.connect().await?;
         if let Some(begin) = &self.begin {
             DB::execute_raw(&mut connection, begin).await?;
         }

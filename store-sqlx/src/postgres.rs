@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::FutureExt;
 use session_core::{Clock, Expect, StoreError, Stored, Version};
 use sqlx::{
     Arguments, PgConnection, PgPool, Postgres, Row,
@@ -168,6 +169,35 @@ impl PostgresStore {
     /// There is no such variable, or it is no URL.
     pub fn from_env() -> Result<Self, StoreError> {
         Self::of_variable(env::var("DATABASE_URL"))
+    }
+
+    /// The password of each new connection, asked for before it is made: for one that rotates, a token of an identity service (IAM),
+    /// say. Default: the URL's.
+    ///
+    /// A connection that was made with an earlier one goes on, for half an hour at most. What `password` fails with is the error
+    /// of the call ([`StoreError::Unavailable`], as its source); its words may be logged. The time that it takes is the call's.
+    /// connect-pg-simple: none; its `pool` does.
+    ///
+    /// ```
+    /// # async fn token() -> Result<String, std::io::Error> { Ok("token".into()) }
+    /// # use store_sqlx::PostgresStore;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let store = PostgresStore::open("postgres://web@db.example.com/shop?sslmode=verify-full")?.password(|| async { Ok(token().await?) })?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// The store is on a pool of the application's, which has its own.
+    pub fn password<F>(mut self, password: impl Fn() -> F + Send + Sync + 'static) -> Result<Self, StoreError>
+    where
+        F: Future<Output = Result<String, BoxDynError>> + Send + 'static,
+    {
+        let password = Arc::new(move || password().boxed());
+        let connections = self.0.connections.with_password(password);
+        self.0.connections = connections.map_err(|failure| failure.of(PostgresTable::STORE))?;
+        Ok(self)
     }
 
     fn of_variable(url: Result<String, VarError>) -> Result<Self, StoreError> {

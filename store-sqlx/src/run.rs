@@ -11,6 +11,13 @@ pub(crate) trait Run: Database {
     /// There is a network between, or another process.
     const IS_REMOTE: bool;
 
+    /// The same with this password.
+    #[cfg(any(feature = "postgres", feature = "mysql"))]
+    fn with_password(
+        options: <Self::Connection as sqlx::Connection>::Options,
+        password: &str,
+    ) -> <Self::Connection as sqlx::Connection>::Options;
+
     /// The server closes the connection after this error.
     fn is_last_word(code: &str) -> bool;
 
@@ -43,9 +50,18 @@ pub(crate) trait Run: Database {
 }
 
 macro_rules! run {
-    ($database:ty, $is_remote:literal, $last_words:expr, $read_only:expr) => {
+    ($database:ty, $is_remote:literal, $with_password:expr, $last_words:expr, $read_only:expr) => {
         impl Run for $database {
             const IS_REMOTE: bool = $is_remote;
+
+            #[cfg(any(feature = "postgres", feature = "mysql"))]
+            fn with_password(
+                options: <Self::Connection as sqlx::Connection>::Options,
+                password: &str,
+            ) -> <Self::Connection as sqlx::Connection>::Options {
+                let with_password: fn(_, &str) -> _ = $with_password;
+                with_password(options, password)
+            }
 
             fn is_last_word(code: &str) -> bool {
                 let last_words: &[&str] = &$last_words;
@@ -97,9 +113,15 @@ macro_rules! run {
 
 // A shutdown; the connection was killed, or was idle for too long.
 #[cfg(feature = "mysql")]
-run!(sqlx::MySql, true, ["1053", "1927", "4031"], ["1290", "1792", "1836"]);
+run!(sqlx::MySql, true, crate::mysql::with_password, ["1053", "1927", "4031"], ["1290", "1792", "1836"]);
 // A shutdown, a crash, a server that starts, a database that is no more, a connection that was idle for too long.
 #[cfg(feature = "postgres")]
-run!(sqlx::Postgres, true, ["57P01", "57P02", "57P03", "57P04", "57P05"], ["25006"]);
+run!(
+    sqlx::Postgres,
+    true,
+    sqlx::postgres::PgConnectOptions::password,
+    ["57P01", "57P02", "57P03", "57P04", "57P05"],
+    ["25006"]
+);
 #[cfg(feature = "sqlite")]
-run!(sqlx::Sqlite, false, [], []);
+run!(sqlx::Sqlite, false, |options, _| options, [], []);

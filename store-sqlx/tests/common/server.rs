@@ -137,6 +137,11 @@ impl Server {
         self.stopped.url()
     }
 
+    /// Where its files are.
+    pub fn folder(&self) -> &Path {
+        &self.stopped.dir
+    }
+
     pub fn signal(&self, name: &str) {
         self.process.signal(name);
     }
