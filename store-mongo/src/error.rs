@@ -17,8 +17,10 @@ pub(crate) const STORE: &str = "mongo";
 /// A unique key is taken.
 const DUPLICATE_KEY: i32 = 11_000;
 
-/// What a server says that is on its way down, or is not the primary any more: another one will answer.
-const PASSING: [i32; 9] = [6, 7, 89, 91, 189, 10_107, 11_600, 13_435, 13_436];
+/// What a server says that is on its way down, or is not the primary any more, or hears nothing: another one will answer, or another
+/// attempt. (What drivers retry a read after, and what they take for the end of a primary.)
+const PASSING: [i32; 14] =
+    [6, 7, 89, 91, 134, 189, 262, 9_001, 10_058, 10_107, 11_600, 11_602, 13_435, 13_436];
 
 /// What went wrong with MongoDB: the kind of failure and the server's code, and nothing that the server or the driver
 /// quoted. The source of [`StoreError::Unavailable`].
@@ -84,9 +86,10 @@ impl From<Error> for MongoError {
                 error.code,
                 error.code_name.as_deref().unwrap_or(""),
             ),
-            ErrorKind::Write(WriteFailure::WriteConcernError(error)) => {
-                Self::answered("the write is not acknowledged as asked for:", error.code, &error.code_name)
-            }
+            ErrorKind::Write(WriteFailure::WriteConcernError(error)) => Self {
+                refused: false,
+                ..Self::answered("the write is not acknowledged as asked for:", error.code, &error.code_name)
+            },
             ErrorKind::Io(error) => {
                 Self { source: Some(error), ..Self::plain("the connection to the server failed") }
             }

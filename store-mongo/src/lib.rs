@@ -12,6 +12,7 @@ pub mod fuzzing;
 mod large;
 mod object;
 mod options;
+mod ready;
 mod removal;
 mod session_field;
 mod store;

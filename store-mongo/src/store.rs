@@ -10,7 +10,6 @@ use mongodb::{
 use session_core::{
     Cookie, Destroyed, Expect, Record, Set, Sid, Store, StoreError, Stored, Touched, async_trait,
 };
-use tokio::sync::OnceCell;
 
 use crate::{
     collation,
@@ -18,6 +17,7 @@ use crate::{
     expiry::{self, Millis, date, expired, held, left, millis},
     large, object,
     options::{MongoOptions, MongoOptionsError, MongoSource, UNACKNOWLEDGED, acknowledges},
+    ready::Ready,
     removal::Removal,
     session_field::SessionField,
 };
@@ -44,7 +44,7 @@ struct Inner {
     options: MongoOptions,
     collection: Collection<Document>,
     removal: Removal,
-    ready: OnceCell<()>,
+    ready: Ready,
 }
 
 impl MongoStore {
@@ -64,7 +64,7 @@ impl MongoStore {
 
     pub(crate) fn from_options(options: MongoOptions, collection: Collection<Document>) -> Self {
         let (how, interval) = options.auto_remove_settings();
-        let (removal, ready) = (Removal::new(how, interval), OnceCell::new());
+        let (removal, ready) = (Removal::new(how, interval), Ready::default());
         Self(Arc::new(Inner { options, collection, removal, ready }))
     }
 }
@@ -221,13 +221,17 @@ impl MongoStore {
 
     /// Looks at the collection before it is used first; a failure is no reason not to look again.
     pub(crate) async fn ready(&self) -> Result<(), MongoError> {
-        let look = async || {
-            if !acknowledges(&self.0.collection) {
-                return Err(MongoError::plain(format!("option write_concern: {UNACKNOWLEDGED}")));
+        let look = || {
+            let (collection, timeout) = (self.0.collection.clone(), self.options().timeout);
+            async move {
+                if !acknowledges(&collection) {
+                    return Err(MongoError::plain(format!("option write_concern: {UNACKNOWLEDGED}")));
+                }
+                let looked = tokio::time::timeout(timeout, collation::check(&collection)).await;
+                looked.unwrap_or_else(|_| Err(MongoError::timeout(timeout)))
             }
-            collation::check(&self.0.collection).await
         };
-        self.0.ready.get_or_try_init(look).await.copied()
+        self.0.ready.ensure(look).await
     }
 
     async fn stored(&self, mut document: Document, now: Millis) -> Result<Option<Stored>, StoreError> {

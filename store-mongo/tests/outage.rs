@@ -23,6 +23,7 @@ use common::{
     server::{ReplicaSet, Server, certificates, mongod, mongod_and_openssl, new_dir},
     until,
 };
+use futures_util::future::join_all;
 use mongodb::bson::doc;
 use session_core::{AdminStore, Destroyed, Expect, Options, Set, Sid, Store, StoreError, Touched};
 use session_testkit::run;
@@ -83,6 +84,12 @@ fn a_server_that_is_down_at_the_start_harms_only_who_asks() {
         let error = store.get(&Sid::from(CANARY)).await.unwrap_err();
         let why = unavailable(&error).to_string();
         assert!(why.starts_with("no server is reachable: Connection refused"), "{why}");
+        // And nobody waits for the attempts of others, which take as long one after the other.
+        let sid = Sid::from(CANARY);
+        for error in join_all((0..8).map(|_| within(2 * SELECTION, store.get(&sid)))).await {
+            let why = unavailable(&error.unwrap_err()).to_string();
+            assert!(why.starts_with("no server is reachable: Connection refused"), "{why}");
+        }
         let refused = MongoStore::open(&format!("mongodb://tj:{CANARY}@127.0.0.1:x/shop")).await.unwrap_err();
         assert_eq!(refused.option(), "url");
         assert!(!format!("{refused:?} {refused}").contains(CANARY));
@@ -332,7 +339,7 @@ fn what_a_server_says_that_changes_its_part_is_no_refusal(mongod: PathBuf) {
             let options = "serverMonitoringMode=poll&heartbeatFrequencyMS=500";
             MongoStore::open(&format!("{}/code{code}?{options}", server.url())).await.unwrap()
         };
-        let codes = [6, 7, 89, 91, 189, 10_107, 11_600, 13_435, 13_436];
+        let codes = [6, 7, 89, 91, 134, 189, 262, 9_001, 10_058, 10_107, 11_600, 11_602, 13_435, 13_436];
         for code in codes {
             let store = open(code).await;
             let before = entered().await;

@@ -830,11 +830,11 @@ impl Ghost {
         if left && !(ended.leaves_over && running.faulty) {
             return broken("the request has ended, and left a record behind");
         }
-        // What the client came with, and may come with again.
+        // What the client came with, and may come with again. (Not what came back since this request found nothing there.)
         let came_with = life.came_with().filter(|came_with| **came_with != sid);
         let lives = |sid: &Sid| {
             let about = self.look(sid);
-            store.held(sid, now).is_some() && !about.made_late && !about.returns_by(moment.at)
+            store.held(sid, now).is_some() && !about.made_late && !about.may_return()
         };
         if present && request.mine.is_to_replace && came_with.is_some_and(lives) {
             return broken("the request has ended under another id, and the one before lives on");
