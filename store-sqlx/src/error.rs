@@ -7,6 +7,8 @@ use sqlx::error::{BoxDynError, DatabaseError};
 
 #[cfg(feature = "mysql")]
 use sqlx::mysql::MySqlDatabaseError;
+#[cfg(feature = "postgres")]
+use sqlx::postgres::{PgDatabaseError, PgSeverity};
 
 use crate::run::Run;
 
@@ -15,7 +17,12 @@ use crate::run::Run;
 #[derive(Clone, Debug, thiserror::Error)]
 pub(crate) enum Failure {
     #[error("{message} (code {code})")]
-    Database { code: String, message: String },
+    Database {
+        code: String,
+        message: String,
+        /// What said it closes the connection, whoever that is.
+        is_fatal: bool,
+    },
     #[cfg(any(feature = "postgres", feature = "mysql"))]
     #[error("there is no table {table}: create it, or let {option} do so")]
     NoTable { table: String, option: &'static str },
@@ -59,7 +66,8 @@ impl Failure {
         use sqlx::Error::{Io, Protocol, Tls, WorkerCrashed};
         match self {
             Self::Driver(error) => matches!(**error, Io(_) | Protocol(_) | Tls(_) | WorkerCrashed),
-            failure => DB::is_last_word(failure.code()),
+            Self::Database { code, is_fatal, .. } => *is_fatal || DB::is_last_word(code),
+            _ => false,
         }
     }
 }
@@ -74,10 +82,21 @@ impl From<BoxDynError> for Failure {
 impl From<sqlx::Error> for Failure {
     fn from(error: sqlx::Error) -> Self {
         match error.as_database_error() {
-            Some(said) => Self::Database { code: code_of(said), message: message_of(said) },
+            Some(said) => {
+                Self::Database { code: code_of(said), message: message_of(said), is_fatal: is_fatal(said) }
+            }
             None => Self::Driver(Arc::new(error)),
         }
     }
+}
+
+fn is_fatal(said: &dyn DatabaseError) -> bool {
+    #[cfg(feature = "postgres")]
+    if let Some(said) = said.try_downcast_ref::<PgDatabaseError>() {
+        return matches!(said.severity(), PgSeverity::Fatal | PgSeverity::Panic);
+    }
+    _ = said;
+    false
 }
 
 fn code_of(said: &dyn DatabaseError) -> String {

@@ -509,9 +509,10 @@ impl Dialect for MySqlTable {
         if has_primary_key { &self.sql.remove_expired } else { &self.remove_expired }
     }
 
-    /// A deadlock, or in newer versions of MariaDB a row that changed while the statement looked for it.
+    /// A deadlock; in newer versions of MariaDB a row that changed while the statement looked for it; in a group of primaries another
+    /// one's write.
     fn gave_way(failure: &Failure) -> bool {
-        matches!(failure.code(), "1213" | "1020")
+        matches!(failure.code(), "1213" | "1020" | "3101")
     }
 
     fn is_no_table(failure: &Failure) -> bool {

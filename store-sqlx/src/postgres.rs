@@ -448,9 +448,9 @@ impl Dialect for PostgresTable {
             failure if Self::is_no_table(&failure) => {
                 Failure::NoTable { table: self.name.to_string(), option: "create_table_if_missing" }
             }
-            Failure::Database { code, message } if code == "22P05" => {
+            Failure::Database { code, message, is_fatal } if code == "22P05" => {
                 let message = format!("{message}: a column of type json could hold it, jsonb cannot");
-                Failure::Database { code, message }
+                Failure::Database { code, message, is_fatal }
             }
             failure => failure,
         }

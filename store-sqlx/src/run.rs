@@ -21,7 +21,7 @@ pub(crate) trait Run: Database {
     /// The server closes the connection after this error.
     fn is_last_word(code: &str) -> bool;
 
-    /// It does not write: a primary may have become a replica, and another server have its address.
+    /// It does not write, or does nothing at all: a primary may have become a replica, and another server have its address.
     fn is_read_only(code: &str) -> bool;
 
     /// The first row, if there is one.
@@ -111,17 +111,17 @@ macro_rules! run {
     };
 }
 
-// A shutdown; the connection was killed, or was idle for too long.
+// A shutdown; the connection was killed, or was idle for too long. Then: it only reads; a node of Galera is without the others.
 #[cfg(feature = "mysql")]
-run!(sqlx::MySql, true, crate::mysql::with_password, ["1053", "1927", "4031"], ["1290", "1792", "1836"]);
-// A shutdown, a crash, a server that starts, a database that is no more, a connection that was idle for too long.
-#[cfg(feature = "postgres")]
 run!(
-    sqlx::Postgres,
+    sqlx::MySql,
     true,
-    sqlx::postgres::PgConnectOptions::password,
-    ["57P01", "57P02", "57P03", "57P04", "57P05"],
-    ["25006"]
+    crate::mysql::with_password,
+    ["1053", "1927", "4031"],
+    ["1047", "1290", "1792", "1836"]
 );
+// What closes a connection says that it is fatal.
+#[cfg(feature = "postgres")]
+run!(sqlx::Postgres, true, sqlx::postgres::PgConnectOptions::password, [], ["25006"]);
 #[cfg(feature = "sqlite")]
 run!(sqlx::Sqlite, false, |options, _| options, [], []);

@@ -120,7 +120,7 @@ fn postgres_is_told_the_password_of_now(server: Server) {
     session_testkit::run(async {
         let pool = PgPool::connect_lazy(&server.url()).unwrap();
         put_patiently(&PostgresStore::new(pool.clone()).create_table_if_missing(true), &record("")).await;
-        let run = async |sql: &str| drop(pool.execute(raw_sql(AssertSqlSafe(sql.to_owned()))).await.unwrap());
+        let run = async |sql: &str| _ = pool.execute(raw_sql(AssertSqlSafe(sql.to_owned()))).await.unwrap();
         run("CREATE ROLE rotating LOGIN PASSWORD 'first'; GRANT ALL ON session TO rotating").await;
         // The others need none.
         let rules = server.folder().join("data/pg_hba.conf");
@@ -157,7 +157,7 @@ fn mysql_is_told_the_password_of_now(server: Server) {
     session_testkit::run(async {
         let pool = MySqlPool::connect_lazy(&server.url()).unwrap();
         put_patiently(&MySqlStore::new(pool.clone()), &record("")).await;
-        let run = async |sql: &str| drop(pool.execute(raw_sql(AssertSqlSafe(sql.to_owned()))).await.unwrap());
+        let run = async |sql: &str| _ = pool.execute(raw_sql(AssertSqlSafe(sql.to_owned()))).await.unwrap();
         run("CREATE USER rotating@'%' IDENTIFIED BY 'first'").await;
         run("GRANT ALL ON sessions.* TO rotating@'%'").await;
         assert!(

@@ -35,6 +35,7 @@ fn main() -> ExitCode {
             postgres_comes_back_when_a_host_goes_silent,
             postgres_notices_a_silent_connection_before_it_is_used,
             postgres_reads_again_where_a_connection_broke,
+            postgres_lends_nobody_a_connection_that_has_had_its_last_word,
             postgres_is_asked_once_a_call,
             postgres_makes_all_who_come_at_the_start_wait_for_one_attempt,
             postgres_gives_up_a_pool_of_the_applications_own_that_goes_silent,
@@ -44,6 +45,7 @@ fn main() -> ExitCode {
             mysql_comes_back_when_a_host_goes_silent,
             mysql_notices_a_silent_connection_before_it_is_used,
             mysql_reads_again_where_a_connection_broke,
+            mysql_leaves_a_node_that_serves_nobody,
             mysql_is_asked_once_a_call,
             mysql_makes_all_who_come_at_the_start_wait_for_one_attempt,
             mysql_gives_up_a_pool_of_the_applications_own_that_goes_silent,
@@ -128,6 +130,42 @@ async fn a_connection_that_broke_is_no_error_of_a_read(store: impl AdminStore, n
     network.loses_an_answer(&sid);
     assert!(store.get(&sid).await.unwrap().is_some());
     assert!(network.has_lost_it());
+}
+
+/// What stands between says what no server does.
+fn postgres_lends_nobody_a_connection_that_has_had_its_last_word(url: String) {
+    session_testkit::run(async {
+        let network = Network::new();
+        let store = PostgresStore::open(&network.before(&url).await).unwrap().create_table_if_missing(true);
+        let sid = put_patiently(&store, &record("")).await;
+        let held = store.get(&sid).await.unwrap().unwrap();
+        let fields = b"SFATAL\0VFATAL\0C08P01\0Mserver conn crashed?\0\0";
+        let length = u32::try_from(fields.len() + 4).unwrap().to_be_bytes();
+        network.ends_with([&b"E"[..], &length, fields].concat());
+        let expect = Expect::Version(held.version);
+        store.set(&sid, &record("\"n\":1"), &expect).await.expect_err("the pooler said so");
+        // Nothing was sent over the connection since, which is as good as new for all that is known.
+        store.set(&Sid::random(), &record(""), &Expect::Nothing).await.unwrap();
+    });
+}
+
+/// A node of Galera without the others answers that it is there, and refuses the rest.
+fn mysql_leaves_a_node_that_serves_nobody(url: String) {
+    session_testkit::run(async {
+        let network = Network::new();
+        let store = MySqlStore::open(&network.before(&url).await).unwrap();
+        let sid = put_patiently(&store, &record("")).await;
+        // Several connections.
+        join_all((0..MANY).map(|_| store.get(&sid))).await;
+        let refusal =
+            [&b"\xff"[..], &1047_u16.to_le_bytes(), b"#08S01WSREP has not yet prepared node"].concat();
+        let length = u32::try_from(refusal.len()).unwrap().to_le_bytes();
+        let before = network.connections();
+        network.ends_with([&length[..3], b"\x01", &refusal].concat());
+        store.get(&sid).await.expect_err("the node said so");
+        assert!(store.get(&sid).await.unwrap().is_some());
+        assert!(network.connections() > before, "the others lead to the same node");
+    });
 }
 
 /// Thirty at once, and a server that says nothing: none of them waits for another one's time to be up.

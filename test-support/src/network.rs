@@ -39,9 +39,15 @@ struct State {
     /// The answer to the next question that has this in it is lost.
     loses: Mutex<Option<Vec<u8>>>,
     has_lost: AtomicBool,
+    /// What the next answer is instead of what it is.
+    instead: Mutex<Option<Vec<u8>>>,
 }
 
 impl State {
+    fn instead(&self) -> MutexGuard<'_, Option<Vec<u8>>> {
+        self.instead.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn loses(&self) -> MutexGuard<'_, Option<Vec<u8>>> {
         self.loses.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -110,6 +116,16 @@ impl Network {
         *self.0.loses() = Some(about.as_str().into());
     }
 
+    /// The next answer is this one, and not the server's, and the last of its connection.
+    pub fn ends_with(&self, answer: Vec<u8>) {
+        *self.0.instead() = Some(answer);
+    }
+
+    /// How many connections there were so far.
+    pub fn connections(&self) -> usize {
+        self.0.connections.load(Ordering::SeqCst)
+    }
+
     /// Until the session is read, by a store whose connections have gone silent. A busy machine may be too slow for a new one;
     /// a silent one is found out a few times at most.
     ///
@@ -126,11 +142,11 @@ impl Network {
     pub async fn answers_again(&self, mut is_so: impl AsyncFnMut() -> bool) {
         let (begun, mut silent) = (Instant::now(), 0);
         loop {
-            let before = self.0.connections.load(Ordering::SeqCst);
+            let before = self.connections();
             if is_so().await {
                 return;
             }
-            silent += usize::from(self.0.connections.load(Ordering::SeqCst) == before);
+            silent += usize::from(self.connections() == before);
             assert!(silent < 4 && begun.elapsed() < Duration::from_secs(60), "it never comes back");
         }
     }
@@ -200,6 +216,12 @@ impl Network {
             }
             if answers && is_lost.load(Ordering::SeqCst) {
                 state.has_lost.store(true, Ordering::SeqCst);
+                return;
+            }
+            let instead = if answers { state.instead().take() } else { None };
+            if let Some(answer) = instead {
+                // Nobody is there any more who would say more.
+                _ = to.write_all(&answer).await;
                 return;
             }
             if answers && length > 8_000 {
