@@ -39,12 +39,12 @@ struct State {
     /// The answer to the next question that has this in it is lost.
     loses: Mutex<Option<Vec<u8>>>,
     has_lost: AtomicBool,
-    /// What the next answer is instead of what it is.
-    instead: Mutex<Option<Vec<u8>>>,
+    /// What the next answer is instead of what it is, and whether it is the last one.
+    instead: Mutex<Option<(Vec<u8>, bool)>>,
 }
 
 impl State {
-    fn instead(&self) -> MutexGuard<'_, Option<Vec<u8>>> {
+    fn instead(&self) -> MutexGuard<'_, Option<(Vec<u8>, bool)>> {
         self.instead.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -116,9 +116,14 @@ impl Network {
         *self.0.loses() = Some(about.as_str().into());
     }
 
-    /// The next answer is this one, and not the server's, and the last of its connection.
+    /// The next answer is this one, and not the server's.
+    pub fn answers_once(&self, answer: Vec<u8>) {
+        *self.0.instead() = Some((answer, false));
+    }
+
+    /// And the last of its connection.
     pub fn ends_with(&self, answer: Vec<u8>) {
-        *self.0.instead() = Some(answer);
+        *self.0.instead() = Some((answer, true));
     }
 
     /// How many connections there were so far.
@@ -219,10 +224,11 @@ impl Network {
                 return;
             }
             let instead = if answers { state.instead().take() } else { None };
-            if let Some(answer) = instead {
-                // Nobody is there any more who would say more.
-                _ = to.write_all(&answer).await;
-                return;
+            if let Some((answer, is_last)) = instead {
+                if to.write_all(&answer).await.is_err() || is_last {
+                    return;
+                }
+                continue;
             }
             if answers && length > 8_000 {
                 self.hold().await;
