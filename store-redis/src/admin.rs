@@ -6,7 +6,7 @@ use std::{
 };
 
 use futures_util::{StreamExt, TryStreamExt, stream};
-use redis::{Cmd, RedisResult, cmd};
+use redis::{Cmd, ErrorKind, RedisError, RedisResult, cmd};
 use session_core::{AdminStore, Record, Sid, Store, StoreError, async_trait};
 
 use crate::{call::Commands, connection::Live, error::failed, store::RedisStore};
@@ -77,6 +77,13 @@ impl AdminStore for RedisStore {
     }
 }
 
+/// Connections that break all the time are an error.
+const AGAIN: u32 = 8;
+
+fn not_one_server() -> RedisError {
+    (ErrorKind::Io, "the connection broke again and again, and each time the walk began anew").into()
+}
+
 /// A walk over the keys of all masters.
 struct Scan<'a> {
     store: &'a RedisStore,
@@ -85,6 +92,10 @@ struct Scan<'a> {
     seen: HashSet<u128>,
     hashes: [RandomState; 2],
     ahead: Vec<(Node, u64)>,
+    /// The connection that the cursors are of: to another server they mean other keys.
+    epoch: Option<u64>,
+    /// How often it may begin anew yet.
+    left: u32,
 }
 
 impl<'a> Scan<'a> {
@@ -96,6 +107,8 @@ impl<'a> Scan<'a> {
             seen: HashSet::new(),
             hashes: Default::default(),
             ahead: vec![(Node::Masters, 0)],
+            epoch: None,
+            left: AGAIN,
         }
     }
 
@@ -110,7 +123,14 @@ impl<'a> Scan<'a> {
         let Some((node, cursor)) = self.ahead.pop() else { return Ok(None) };
         let mut command = cmd("SCAN");
         command.arg(cursor).arg("MATCH").arg(&self.pattern).arg("COUNT").arg(self.store.settings.scan_count);
+        let epoch = *self.epoch.get_or_insert(self.store.connection.epoch());
         let pages = self.store.call().send(&OnNode { command, node }).await.map_err(failed)?;
+        if epoch != self.store.connection.epoch() {
+            // Whose answer that was is not known.
+            self.left = self.left.checked_sub(1).ok_or_else(|| failed(not_one_server()))?;
+            (self.epoch, self.ahead) = (None, vec![(Node::Masters, 0)]);
+            return Ok(Some(Vec::new()));
+        }
         let mut all = Vec::new();
         for (node, (cursor, keys)) in pages {
             if cursor != 0 {

@@ -2,8 +2,8 @@
 
 use std::{future::Future, io, marker::PhantomData, mem, time::Duration};
 
-use redis::{Arg, Cmd, ErrorKind, FromRedisValue, Pipeline, RedisError, RedisResult, ServerErrorKind};
-use tokio::time::{Instant, error::Elapsed, sleep, timeout_at};
+use redis::{Arg, Cmd, ErrorKind, FromRedisValue, Pipeline, RedisError, RedisResult, ServerErrorKind, cmd};
+use tokio::time::{Instant, error::Elapsed, sleep, timeout, timeout_at};
 
 use crate::{
     connection::{Connection, Live},
@@ -70,16 +70,36 @@ impl<'a> Call<'a> {
     }
 
     async fn attempt<T>(&self, commands: &impl Commands<T>) -> RedisResult<T> {
-        let connecting = self.connection.lease(self.timeout);
-        let (mut live, lease) = timeout_at(self.deadline, connecting).await.map_err(late)??;
+        let (mut live, mut lease) = self.lease().await?;
+        if lease.is_idle()
+            && let Some(key) = commands.key()
+            && let Err(error) = self.is_there(&mut live, key).await
+        {
+            lease.report(&error, self.timeout, None);
+            (live, lease) = self.lease().await?;
+        }
         let waits = Waits { call: self, commands, lease: &lease, begun: Instant::now(), of: PhantomData };
         let answer =
             timeout_at(self.deadline, commands.run(&mut live)).await.map_err(late).and_then(|answer| answer);
         mem::forget(waits);
-        if let Err(error) = &answer {
-            lease.report(error, self.timeout, commands.key());
+        match &answer {
+            Ok(_) => lease.hears(),
+            Err(error) => lease.report(error, self.timeout, commands.key()),
         }
         answer
+    }
+
+    async fn lease(&self) -> RedisResult<(Live, Lease<'_>)> {
+        timeout_at(self.deadline, self.connection.lease(self.timeout)).await.map_err(late)?
+    }
+
+    /// An error: it is not, or says nothing. A right that every `get` needs.
+    async fn is_there(&self, live: &mut Live, key: &[u8]) -> RedisResult<()> {
+        let look = async { cmd("PTTL").arg(key).query_async::<i64>(live).await };
+        match timeout(self.timeout / LONG, look).await.map_err(late)? {
+            Err(error) if error.is_connection_dropped() => Err(error),
+            _ => Ok(()),
+        }
     }
 }
 

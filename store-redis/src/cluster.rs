@@ -13,8 +13,8 @@ use tokio::time::timeout;
 
 use crate::connection::Live;
 
-/// Whether a new connection answers for one of these keys for which the present one does not; where there are none, whether
-/// all masters answer on it.
+/// Whether a new connection answers for one of these keys, within so long, for which the present one does not in half the time;
+/// where there are none, whether all masters answer on it.
 pub(crate) async fn is_better(new: &Live, present: &Live, keys: &[Vec<u8>], patience: Duration) -> bool {
     let (Live::Cluster(new), Live::Cluster(present)) = (new, present) else { return false };
     if keys.is_empty() {
@@ -24,7 +24,7 @@ pub(crate) async fn is_better(new: &Live, present: &Live, keys: &[Vec<u8>], pati
         let asked = timeout(patience, of_all_masters(&mut new, scan)).await;
         return asked.is_ok_and(|answers| answers.is_ok());
     }
-    let (new, present) = join(answered(new, keys, patience), answered(present, keys, patience)).await;
+    let (new, present) = join(answered(new, keys, patience), answered(present, keys, patience / 2)).await;
     new.into_iter().zip(present).any(|(new, present)| new && !present)
 }
 

@@ -9,6 +9,7 @@ use tokio::time::timeout_at;
 use redis::{
     Cmd, Pipeline, RedisFuture, RedisResult, Value,
     aio::{ConnectionLike, MultiplexedConnection},
+    io::tcp::socket2::TcpKeepalive,
 };
 
 #[cfg(feature = "credentials")]
@@ -99,7 +100,7 @@ impl Connection {
         provider: impl redis::StreamingCredentialsProvider + 'static,
     ) -> Self {
         let provider = Provider(Arc::new(provider));
-        Self(Source::Opened(Lazy::new(Server::WithCredentials(client, provider))))
+        Self(Source::Opened(Lazy::new(Server::WithCredentials(kept_alive(client), provider))))
     }
 
     /// The connection, connected if it is not; `patience`: how long an attempt may take.
@@ -140,6 +141,14 @@ impl Connection {
         }
     }
 
+    /// Another number is another connection, perhaps to another server. (What reconnects by itself does not say so.)
+    pub(crate) fn epoch(&self) -> u64 {
+        match &self.0 {
+            Source::Opened(lazy) if !lazy.is_cluster() => lazy.epoch(),
+            _ => 0,
+        }
+    }
+
     /// Whether it is a cluster's: it sends a command again whose connection broke, and after a slot that moves.
     pub(crate) fn is_cluster(&self) -> bool {
         match &self.0 {
@@ -153,8 +162,22 @@ impl Connection {
 
 impl From<redis::Client> for Connection {
     fn from(client: redis::Client) -> Self {
-        Self(Source::Opened(Lazy::new(Server::One(client))))
+        Self(Source::Opened(Lazy::new(Server::One(kept_alive(client)))))
     }
+}
+
+/// What lies between forgets a connection of which it hears nothing, some after four minutes.
+const KEEPALIVE: Duration = Duration::from_secs(60);
+
+/// The system asks whether the other side is there, unless the application has said how.
+fn kept_alive(client: redis::Client) -> redis::Client {
+    let info = client.get_connection_info();
+    let settings = info.tcp_settings();
+    if settings.keepalive().is_some() {
+        return client;
+    }
+    let settings = settings.clone().set_keepalive(TcpKeepalive::new().with_time(KEEPALIVE));
+    redis::Client::open(info.clone().set_tcp_settings(settings)).unwrap_or(client)
 }
 
 impl From<MultiplexedConnection> for Connection {

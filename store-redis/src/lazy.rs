@@ -5,7 +5,10 @@
 use std::pin::Pin;
 use std::{
     io,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -40,6 +43,9 @@ use crate::{
 pub(crate) struct Lazy {
     server: Server,
     slot: Mutex<Slot>,
+    /// When the server was heard last, in milliseconds since this was made.
+    heard: AtomicU64,
+    made: Instant,
 }
 
 pub(crate) enum Server {
@@ -69,8 +75,12 @@ impl StreamingCredentialsProvider for Provider {
 struct Slot {
     epoch: u64,
     connecting: Option<Connecting>,
-    /// How many attempts have failed for want of time since one did not.
+    /// How many attempts have failed for want of time, or had not all nodes, since one did not.
+    #[cfg(feature = "cluster")]
     failed: u32,
+    /// When one was given up for a master that may be none any more.
+    #[cfg(feature = "sentinel")]
+    left: Option<Instant>,
     /// Whether another one is tried, while this one is in use.
     #[cfg(feature = "cluster")]
     trying: bool,
@@ -94,14 +104,17 @@ fn longest(patience: Duration) -> Duration {
 fn for_a_node(patience: Duration, failed: u32) -> Duration {
     let part = (patience / 4).clamp(LEAST_FOR_A_NODE, Duration::from_secs(1));
     // It waits twice: for those that it was told of, and for those that these tell of. Both must fit into an attempt.
-    (part * 2_u32.pow(failed.min(6))).min(longest(patience) / 4)
+    (part * 2_u32.pow(failed.min(6))).min(longest(patience) / 5 * 2)
 }
 
 #[cfg(feature = "cluster")]
 const MOST_KEYS: usize = 16;
 
+/// A connection of which nothing was heard for so long is asked whether it is still there.
+const IDLE: Duration = Duration::from_secs(5);
+
 /// Between two attempts at another connection.
-#[cfg(feature = "cluster")]
+#[cfg(any(feature = "cluster", feature = "sentinel"))]
 const PAUSE: Duration = Duration::from_secs(1);
 
 type Connecting = Shared<BoxFuture<'static, RedisResult<Live>>>;
@@ -114,7 +127,7 @@ pub(crate) struct Lease<'a> {
 
 impl Lazy {
     pub(crate) fn new(server: Server) -> Arc<Self> {
-        Arc::new(Self { server, slot: Mutex::default() })
+        Arc::new(Self { server, slot: Mutex::default(), heard: AtomicU64::new(0), made: Instant::now() })
     }
 
     pub(crate) async fn lease(self: &Arc<Self>, patience: Duration) -> RedisResult<(Live, Lease<'_>)> {
@@ -148,17 +161,59 @@ impl Lazy {
     }
 
     async fn connect(&self, patience: Duration) -> RedisResult<Live> {
-        let (failed, begun) = (self.slot().failed, Instant::now());
+        let (failed, begun) = (self.failed(), Instant::now());
         // A client's own limits are for each of several steps, or for none.
         let connecting = timeout(longest(patience), self.server.connect(patience, failed));
         let connected = connecting.await.map_err(late).and_then(|connected| connected);
-        let wanted_time = begun.elapsed() >= LEAST_FOR_A_NODE;
-        self.slot().failed = match connected {
-            Ok(_) => 0,
-            Err(_) if wanted_time => failed.saturating_add(1),
-            Err(_) => failed,
-        };
+        match &connected {
+            Ok(_) => self.hears(),
+            Err(_) if begun.elapsed() >= LEAST_FOR_A_NODE => self.has_failed(failed.saturating_add(1)),
+            Err(_) => {}
+        }
         connected
+    }
+
+    fn failed(&self) -> u32 {
+        #[cfg(feature = "cluster")]
+        return self.slot().failed;
+        #[cfg(not(feature = "cluster"))]
+        0
+    }
+
+    fn has_failed(&self, times: u32) {
+        #[cfg(feature = "cluster")]
+        {
+            self.slot().failed = times;
+        }
+        #[cfg(not(feature = "cluster"))]
+        let _: u32 = times;
+    }
+
+    /// The server has said something.
+    fn hears(&self) {
+        let since = u64::try_from(self.made.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.heard.fetch_max(since, Ordering::Relaxed);
+    }
+
+    /// Whether what lies between may have forgotten it without a word. (Of a cluster's nodes that is not known of each.)
+    fn is_idle(&self) -> bool {
+        let heard = Duration::from_millis(self.heard.load(Ordering::Relaxed));
+        !self.is_cluster() && self.made.elapsed().saturating_sub(heard) >= IDLE
+    }
+
+    pub(crate) fn epoch(&self) -> u64 {
+        self.slot().epoch
+    }
+
+    /// Not with each error: there may be no other one.
+    #[cfg(feature = "sentinel")]
+    fn leave_at_times(&self, epoch: u64) {
+        let mut slot = self.slot();
+        if slot.left.is_none_or(|left| left.elapsed() >= PAUSE) {
+            slot.left = Some(Instant::now());
+            drop(slot);
+            self.give_up(epoch);
+        }
     }
 
     /// Lets the next one connect anew, unless that has happened already.
@@ -193,10 +248,15 @@ impl Lazy {
         let trying = Trying(Arc::clone(self));
         runtime.spawn(async move {
             let Trying(lazy) = &trying;
+            let failed = lazy.failed();
             if let (Ok(live), Ok(present)) = (lazy.connect(patience).await, present.await) {
                 let silent = std::mem::take(&mut lazy.slot().silent);
-                if cluster::is_better(&live, &present, &silent, longest(patience)).await {
+                if cluster::is_better(&live, &present, &silent, patience).await {
                     lazy.put(epoch, live);
+                    lazy.has_failed(0);
+                } else {
+                    // A node that is slow may not have been connected in time.
+                    lazy.has_failed(failed.saturating_add(1));
                 }
             }
             sleep(PAUSE).await;
@@ -275,10 +335,10 @@ impl Server {
             }
             #[cfg(feature = "cluster")]
             Self::Cluster(client) => {
-                // What it waits for by itself, while others wait for it, has an end.
+                // What it waits for by itself, while others wait for it, has an end: no call waits for longer.
                 let config = ClusterConfig::new()
                     .set_connection_timeout(for_a_node(patience, failed))
-                    .set_response_timeout(longest(patience));
+                    .set_response_timeout(patience);
                 client.get_async_connection_with_config(config).await.map(Live::Cluster)
             }
         }
@@ -309,11 +369,27 @@ impl<'a> Lease<'a> {
         Self { lazy: None, _managed: Some(guard) }
     }
 
+    /// Whether it is to be asked whether it is still there, before it is used.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.lazy.is_some_and(|(lazy, _)| lazy.is_idle())
+    }
+
+    pub(crate) fn hears(&self) {
+        if let Some((lazy, _)) = self.lazy {
+            lazy.hears();
+        }
+    }
+
     /// `key`: what was asked for, if it was one.
     pub(crate) fn report(&self, error: &RedisError, patience: Duration, key: Option<&[u8]>) {
         let Some((lazy, epoch)) = self.lazy else { return };
         if lazy.server.is_lost(error) {
             lazy.give_up(epoch);
+        }
+        // It is cut off from its replicas, and perhaps from the sentinels, who have made another one the master.
+        #[cfg(feature = "sentinel")]
+        if matches!(lazy.server, Server::Sentinel(_)) && error.code() == Some("NOREPLICAS") {
+            lazy.leave_at_times(epoch);
         }
         // A cluster's client waits for ever for a node that says nothing, and does not learn who took over from it.
         #[cfg(feature = "cluster")]

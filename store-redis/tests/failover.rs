@@ -43,6 +43,9 @@ fn main() -> ExitCode {
         if redis_server =>
             in_a_cluster_a_node_that_is_silent_holds_up_nobody_elses_sessions,
             in_a_cluster_a_silent_address_keeps_nobody_from_connecting,
+            in_a_cluster_a_slow_node_is_reached_by_who_connects_meanwhile,
+            in_a_cluster_a_forgotten_connection_holds_up_nobody_for_long_when_a_slot_moves,
+            under_sentinels_a_master_without_its_replicas_is_asked_for_again,
             in_a_cluster_a_slot_that_moves_costs_nobody_an_error,
             in_a_cluster_a_write_whose_answer_was_lost_is_told_from_somebody_elses,
             in_a_cluster_a_killed_master_costs_bounded_errors_and_no_replicated_session,
@@ -80,6 +83,108 @@ fn in_a_cluster_a_silent_address_keeps_nobody_from_connecting() {
         networks.iter().zip(ports).for_each(|(network, port)| network.leads_to(port));
         recovered(&store).await;
         put_patiently(&store, &record("")).await;
+    });
+}
+
+/// Whose calls are answered in time, and its first answers not in the part of it that a node has.
+fn in_a_cluster_a_slow_node_is_reached_by_who_connects_meanwhile() {
+    session_testkit::run(async {
+        let (cluster, networks) = Cluster::start_behind_networks().await;
+        let open = || RedisStore::new(ClusterClient::new(cluster.urls()).unwrap()).prefix("{one}:");
+        let sid = put_patiently(&open().timeout(PATIENT), &record("")).await;
+        networks[cluster.master_of("{one}:")].delays(TIMEOUT / 3);
+        until_served(&open().timeout(TIMEOUT), &sid).await;
+    });
+}
+
+/// The client asks on all that it has whether they are there, and waits for each.
+fn in_a_cluster_a_forgotten_connection_holds_up_nobody_for_long_when_a_slot_moves() {
+    session_testkit::run(async {
+        let (cluster, networks) = Cluster::start_behind_networks().await;
+        let store =
+            RedisStore::new(ClusterClient::new(cluster.urls()).unwrap()).prefix("").timeout(TIMEOUT / 4);
+        let (moved, from) = (Sid::from("{one}"), cluster.master_of("{one}"));
+        let [to, forgotten] = [1, 2].map(|further| (from + further) % 3);
+        let on = |node: usize| loop {
+            let sid = Sid::random();
+            if cluster.master_of(sid.as_str()) == node {
+                break sid;
+            }
+        };
+        let sids = [on(to), on(forgotten)];
+        let patient =
+            RedisStore::new(ClusterClient::new(cluster.urls()).unwrap()).prefix("").timeout(PATIENT);
+        for sid in &sids {
+            put_at(&patient, sid).await;
+        }
+        until_served(&store, &sids[0]).await;
+        until_served(&store, &sids[1]).await;
+        assert!(store.get(&moved).await.unwrap().is_none());
+        networks[forgotten].goes_silent();
+        let (slot, id) =
+            (cluster.slot_of("{one}").to_string(), cluster.0[to].ask::<String>(&["CLUSTER", "MYID"]));
+        for node in [to, from, forgotten] {
+            _ = cluster.0[node].ask::<Value>(&["CLUSTER", "SETSLOT", &slot, "NODE", &id]);
+        }
+        _ = store.get(&moved).await;
+        let (mut failed, begun) = (0, Instant::now());
+        while store.get(&sids[0]).await.is_err() {
+            failed += 1;
+        }
+        println!("a slot moved: {failed} of one's calls failed, one after the other; {:?}", begun.elapsed());
+        assert!(failed <= 4, "{failed}");
+        until_served(&store, &sids[1]).await;
+    });
+}
+
+async fn put_at(store: &RedisStore, sid: &Sid) {
+    let set = store.set(sid, &record(""), &Expect::Nothing).await.unwrap();
+    assert!(matches!(set, Set::Written(_)));
+}
+
+/// It refuses to write, and the connection to it stays: another one may be the master by now.
+fn under_sentinels_a_master_without_its_replicas_is_asked_for_again() {
+    session_testkit::run(async {
+        let watched = Watched::start();
+        let client =
+            SentinelClient::build(watched.urls(), Watched::NAME, None, SentinelServerType::Master).unwrap();
+        let store = RedisStore::new(client).timeout(TIMEOUT);
+        let sid = put_patiently(&store, &record("")).await;
+        let master = watched.servers.iter().find(|server| is_master(server)).unwrap();
+        let connections = || {
+            let clients: String = master.ask(&["INFO", "stats"]);
+            let count = clients.split("total_connections_received:").nth(1).unwrap();
+            count.split_whitespace().next().unwrap().parse::<u32>().unwrap()
+        };
+        // More than there are.
+        _ = master.ask::<Value>(&["CONFIG", "SET", "min-replicas-to-write", "9"]);
+        let held = store.get(&sid).await.unwrap().unwrap();
+        let refused = async || {
+            let version = Expect::Version(held.version.clone());
+            let error = store.set(&sid, &record("\"n\":1"), &version).await.unwrap_err();
+            assert!(format!("{error:?}").contains("NOREPLICAS"), "{error:?}");
+        };
+        refused().await;
+        let asked: u32 = connections();
+        for _ in 0..20 {
+            refused().await;
+        }
+        // The sentinels connect as well, and so does each question here.
+        assert!(connections() - asked < 15, "it connects with every refusal");
+        let mut quiet = connections();
+        let begun = Instant::now();
+        loop {
+            refused().await;
+            let now = connections();
+            if now > quiet + 1 {
+                break;
+            }
+            quiet = now;
+            assert!(begun.elapsed() < Duration::from_secs(60), "it never asks again");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        _ = master.ask::<Value>(&["CONFIG", "SET", "min-replicas-to-write", "0"]);
+        until_served(&store, &sid).await;
     });
 }
 

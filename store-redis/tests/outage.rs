@@ -12,6 +12,7 @@
 mod common;
 
 use std::{
+    collections::HashSet,
     process::ExitCode,
     sync::Arc,
     time::{Duration, Instant},
@@ -36,6 +37,8 @@ fn main() -> ExitCode {
             a_server_that_forgot_its_scripts_is_told_again,
             an_applications_own_connection_serves_as_well,
             a_connection_that_goes_silent_is_given_up,
+            a_connection_that_was_forgotten_while_it_was_idle_costs_nobody_an_error,
+            a_walk_over_the_keys_begins_anew_on_another_server,
             a_connection_that_goes_silent_is_given_up_by_those_who_leave_before_the_time_out,
             a_master_that_became_a_replica_is_left_for_the_new_one,
             a_master_that_became_a_replica_is_left_by_an_applications_manager_too,
@@ -299,6 +302,62 @@ fn connections(server: &Server) -> u32 {
     let stats: String = server.ask(&["INFO", "stats"]);
     let count = stats.split("total_connections_received:").nth(1).unwrap();
     count.split_whitespace().next().unwrap().parse().unwrap()
+}
+
+/// By what lies between, which tells nobody.
+fn a_connection_that_was_forgotten_while_it_was_idle_costs_nobody_an_error() {
+    session_testkit::run(async {
+        let (server, network) = (Server::start(&[]), Network::new());
+        let store =
+            RedisStore::open(&network.before(&server.url()).await).unwrap().timeout(Duration::from_secs(4));
+        let sid = put(&store, &record("")).await;
+        let held = store.get(&sid).await.unwrap().unwrap();
+        let forgotten = async || {
+            // Longer than a connection is idle without being asked.
+            tokio::time::sleep(Duration::from_millis(5_100)).await;
+            network.goes_silent();
+        };
+        forgotten().await;
+        let expect = Expect::Version(held.version);
+        assert!(matches!(store.set(&sid, &record("\"n\":1"), &expect).await.unwrap(), Set::Written(_)));
+        forgotten().await;
+        assert!(store.get(&sid).await.unwrap().is_some());
+    });
+}
+
+/// A cursor says where one server is in its own table: to another one it means other keys.
+fn a_walk_over_the_keys_begins_anew_on_another_server() {
+    session_testkit::run(async {
+        let (servers, network) = ([Server::start(&[]), Server::start(&[])], Network::new());
+        let url = network.before(&servers[0].url()).await;
+        let mut sids = HashSet::new();
+        // The second one has what the first one has, as a replica does.
+        let [one, other] = servers.each_ref().map(|server| RedisStore::open(&server.url()).unwrap());
+        for _ in 0..2_000 {
+            let sid = Sid::random();
+            for store in [&one, &other] {
+                store.set(&sid, &record(""), &Expect::Anything).await.unwrap();
+            }
+            sids.insert(sid);
+        }
+        let fails_over = |seen: usize| {
+            if seen == 500 {
+                network.leads_to(servers[1].port);
+                network.ends_with(Vec::new());
+            }
+        };
+        let store = RedisStore::open(&url).unwrap().timeout(TIMEOUT);
+        let (mut listed, mut seen) = (HashSet::new(), 0);
+        store
+            .ids(&mut |sid| {
+                assert!(listed.insert(sid), "none is shown twice");
+                seen += 1;
+                fails_over(seen);
+            })
+            .await
+            .unwrap();
+        assert!(listed == sids, "{} are passed over", sids.difference(&listed).count());
+    });
 }
 
 fn a_first_write_whose_answer_was_lost_is_told_from_somebody_elses() {

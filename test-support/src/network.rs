@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU16, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU16, AtomicU64, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -39,6 +39,8 @@ struct State {
     /// The answer to the next question that has this in it is lost.
     loses: Mutex<Option<Vec<u8>>>,
     has_lost: AtomicBool,
+    /// So many milliseconds later each piece of an answer comes.
+    delay: AtomicU64,
     /// What the next answer is instead of what it is, and whether it is the last one.
     instead: Mutex<Option<(Vec<u8>, bool)>>,
 }
@@ -114,6 +116,11 @@ impl Network {
     pub fn loses_an_answer(&self, about: &Sid) {
         self.0.has_lost.store(false, Ordering::SeqCst);
         *self.0.loses() = Some(about.as_str().into());
+    }
+
+    /// Answers come so much later, from now on.
+    pub fn delays(&self, by: Duration) {
+        self.0.delay.store(by.as_millis().try_into().unwrap(), Ordering::SeqCst);
     }
 
     /// The next answer is this one, and not the server's.
@@ -222,6 +229,10 @@ impl Network {
             if answers && is_lost.load(Ordering::SeqCst) {
                 state.has_lost.store(true, Ordering::SeqCst);
                 return;
+            }
+            let delay = state.delay.load(Ordering::SeqCst);
+            if answers && delay > 0 {
+                tokio::time::sleep(Duration::from_millis(delay)).await;
             }
             let instead = if answers { state.instead().take() } else { None };
             if let Some((answer, is_last)) = instead {

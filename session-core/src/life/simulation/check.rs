@@ -819,8 +819,7 @@ impl Ghost {
         if let Some(error) = &ended.error {
             return self.failed(&sid, request, running, error);
         }
-        if request.mine.logs_out && store.held(&sid, now).is_some() && !self.look(&sid).returns_by(moment.at)
-        {
+        if request.mine.logs_out && store.held(&sid, now).is_some() && !self.look(&sid).may_return() {
             return broken("a logout was begun, and nobody was told that it is not done");
         }
         let left = store.live(now).any(|(left, _)| {
