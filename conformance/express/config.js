@@ -97,6 +97,7 @@ const STORE_OPTIONS = {
     createTableIfMissing: flag,
     disableTouch: flag,
     pruneSessionInterval: never,
+    timeZone: word,
   },
   mysql: {
     expiration: number,

@@ -36,10 +36,12 @@ const openers = {
     return { store, admin: adminOf(store), ready: client.connect(), close: () => store.close() }
   },
 
-  postgres(url, options) {
+  postgres(url, { timeZone, ...options }) {
     const { Pool } = require('pg')
     const PgStore = require('connect-pg-simple')(session)
-    const pool = new Pool({ connectionString: url, connectionTimeoutMillis: CONNECT_TIMEOUT })
+    // Not an option of the package, which takes the server's.
+    const zone = timeZone ? { options: `-c TimeZone=${timeZone}` } : {}
+    const pool = new Pool({ connectionString: url, connectionTimeoutMillis: CONNECT_TIMEOUT, ...zone })
     pool.on('error', () => {}) // an idle connection was lost; the pool opens another
     const store = new PgStore({ ...options, pool, errorLog() {} })
     const admin = adminOf(store)

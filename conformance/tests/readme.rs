@@ -61,7 +61,7 @@ fn recorded_data() {
     let [cookie, signature, keygrip, cookie_session] = others;
     says(&format!(
         "{whole} vectors that the published packages print: {express} of express-session ({wire} cookies, {hash} hashes, {uid} \
-         ids), {cookie} of cookie, {signature} of cookie-signature (forged signatures), {keygrip} of keygrip, {cookie_session} \
+         ids), {cookie} of cookie, {signature} of cookie-signature (ten of them forged), {keygrip} of keygrip, {cookie_session} \
          of cookie-session"
     ));
     let rows: Vec<serde_json::Value> = serde_json::from_str(include_str!("../data/truth-3328.json")).unwrap();

@@ -159,8 +159,8 @@ pub async fn a_sid_that_is_refused_reaches_nothing(fixture: &Fixture) {
     let whole =
         |sid: &str| [1, 2, 64, 128, 191, 250, 255, 767].map(|cut| sid.chars().take(cut).collect::<String>());
     let long = ["x".repeat(129), "x".repeat(256), "x".repeat(5_000), "a\0b".into(), "a\n".into()];
-    let life = lasting(fixture, Some(LIFE), r#""cut":true"#);
     for sid in &long {
+        let life = lasting(fixture, Some(LIFE), r#""cut":true"#);
         let others: BTreeSet<String> = whole(sid).into_iter().filter(|cut| cut != sid).collect();
         let mut there = Vec::new();
         for other in others {

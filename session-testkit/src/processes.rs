@@ -17,7 +17,7 @@ use futures_util::{
     future::{join_all, poll_fn},
     stream,
 };
-use session_core::{Destroyed, Expect, Record, Set, Sid, Touched};
+use session_core::{AdminStore, Destroyed, Expect, Record, Set, Sid, Touched};
 
 use crate::{
     Fixture,
@@ -297,27 +297,40 @@ pub async fn every_set_that_is_answered_is_done(fixture: &Fixture) {
     .await;
 }
 
-/// As [`every_set_that_is_answered_is_done`].
+/// As [`every_set_that_is_answered_is_done`], and of what is known, which stores often do in another way.
 pub async fn every_touch_that_is_answered_is_done(fixture: &Fixture) {
-    let sids = sids_with(fixture, LIFE).await;
-    each(async |at| {
-        let (store, next) = (fixture.process(), record(fixture, ""));
-        assert_eq!(store.touch(&sids[at], &next.cookie, &Expect::Anything).await.unwrap(), Touched::Moved);
-        let left = store.get(&sids[at]).await.unwrap().expect("it is held").left;
-        assert!(left.is_some_and(|left| left > 2 * LIFE), "a touch is not done");
-    })
-    .await;
+    for of_a_version in [false, true] {
+        let sids = sids_with(fixture, LIFE).await;
+        each(async |at| {
+            let (store, next) = (fixture.process(), record(fixture, ""));
+            let expect = as_known(&*store, &sids[at], of_a_version).await;
+            assert_eq!(store.touch(&sids[at], &next.cookie, &expect).await.unwrap(), Touched::Moved);
+            let left = store.get(&sids[at]).await.unwrap().expect("it is held").left;
+            assert!(left.is_some_and(|left| left > 2 * LIFE), "a touch is not done");
+        })
+        .await;
+    }
 }
 
-/// As [`every_set_that_is_answered_is_done`].
+/// As [`every_touch_that_is_answered_is_done`].
 pub async fn every_destruction_that_is_answered_is_done(fixture: &Fixture) {
-    let sids = sids_with(fixture, HOUR).await;
-    each(async |at| {
-        let store = fixture.process();
-        assert_eq!(store.destroy(&sids[at], &Expect::Anything).await.unwrap(), Destroyed::Destroyed);
-        assert!(store.get(&sids[at]).await.unwrap().is_none(), "a destruction is not done");
-    })
-    .await;
+    for of_a_version in [false, true] {
+        let sids = sids_with(fixture, HOUR).await;
+        each(async |at| {
+            let store = fixture.process();
+            let expect = as_known(&*store, &sids[at], of_a_version).await;
+            assert_eq!(store.destroy(&sids[at], &expect).await.unwrap(), Destroyed::Destroyed);
+            assert!(store.get(&sids[at]).await.unwrap().is_none(), "a destruction is not done");
+        })
+        .await;
+    }
+}
+
+async fn as_known(store: &dyn AdminStore, sid: &Sid, of_a_version: bool) -> Expect {
+    if !of_a_version {
+        return Expect::Anything;
+    }
+    Expect::Version(store.get(sid).await.unwrap().expect("it is held").version)
 }
 
 async fn dropped<T>(call: impl Future<Output = T>, polls: usize) {

@@ -234,6 +234,12 @@ faults! {
     /// Of a thousand destructions without a condition one is not done.
     OneDestructionIsNotDone =>
         processes::every_destruction_that_is_answered_is_done: "a destruction is not done",
+    /// Of a thousand touches of what is known one is not done.
+    OneTouchOfAVersionIsNotDone =>
+        processes::every_touch_that_is_answered_is_done: "a touch is not done",
+    /// Of a thousand destructions of what is known one is not done.
+    OneDestructionOfAVersionIsNotDone =>
+        processes::every_destruction_that_is_answered_is_done: "a destruction is not done",
 }
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -344,11 +350,14 @@ impl Rare {
         self.database.ends.lock().unwrap().get(sid).is_some_and(|at| *at <= self.clock.now())
     }
 
-    /// Whether it is the one in a thousand.
-    fn is_left_out(&self, fault: Fault, expect: &Expect) -> bool {
-        self.fault == fault
-            && *expect == Expect::Anything
-            && self.database.calls.fetch_add(1, Ordering::SeqCst) % 1_000 == 500
+    /// Whether it is the one in a thousand: without a condition, or of a version.
+    fn is_left_out(&self, [any, of_a_version]: [Fault; 2], expect: &Expect) -> bool {
+        let is_one = match expect {
+            Expect::Anything => self.fault == any,
+            Expect::Version(_) => self.fault == of_a_version,
+            Expect::Nothing => false,
+        };
+        is_one && self.database.calls.fetch_add(1, Ordering::SeqCst) % 1_000 == 500
     }
 
     async fn sids(&self) -> Result<Vec<Sid>, StoreError> {
@@ -624,7 +633,7 @@ impl Store for Rare {
         }
         let held = self.held(sid).await?;
         if let Some(held) = &held
-            && self.is_left_out(Fault::OneSetIsNotDone, expect)
+            && self.is_left_out([Fault::OneSetIsNotDone; 2], expect)
         {
             return Ok(Set::Written(held.version.clone()));
         }
@@ -702,7 +711,7 @@ impl Store for Rare {
     async fn touch(&self, sid: &Sid, cookie: &Cookie, expect: &Expect) -> Result<Touched, StoreError> {
         yield_now().await;
         self.connection(false).await?;
-        if self.is_left_out(Fault::OneTouchIsNotDone, expect) {
+        if self.is_left_out([Fault::OneTouchIsNotDone, Fault::OneTouchOfAVersionIsNotDone], expect) {
             return Ok(Touched::Moved);
         }
         let (cookie, mut expect) = (self.timed(cookie, true), expect.clone());
@@ -748,7 +757,9 @@ impl Store for Rare {
     async fn destroy(&self, sid: &Sid, expect: &Expect) -> Result<Destroyed, StoreError> {
         yield_now().await;
         self.connection(false).await?;
-        if self.is_left_out(Fault::OneDestructionIsNotDone, expect) {
+        if self
+            .is_left_out([Fault::OneDestructionIsNotDone, Fault::OneDestructionOfAVersionIsNotDone], expect)
+        {
             return Ok(Destroyed::Destroyed);
         }
         let mut expect = expect.clone();

@@ -28,8 +28,8 @@ const MORE: [&str; 5] =
 pub(crate) struct Task {
     pub(crate) name: String,
     pub(crate) command: Command,
-    /// How many tests it has at least; none: some are left out on purpose.
-    pub(crate) fewest: Option<u64>,
+    /// How many tests it has; none: some are left out on purpose.
+    pub(crate) tests: Option<u64>,
 }
 
 /// What the ones that have ended leave.
@@ -38,8 +38,6 @@ struct Ended<'a, W> {
     to: &'a mut W,
     done: Done,
     failed: Vec<String>,
-    /// Those that have more tests than is known.
-    grown: Vec<String>,
     /// That one could not be run at all, or the interrupt.
     error: Option<String>,
 }
@@ -53,14 +51,7 @@ pub(crate) fn run(tasks: Vec<Task>, totals: &mut Totals, to: &mut (impl Write + 
     let count = tasks.len();
     let limit = if MORE.iter().any(|more| env::var_os(more).is_some()) { Duration::MAX } else { LIMIT };
     let queue = Mutex::new(tasks.into_iter().enumerate());
-    let ended = Mutex::new(Ended {
-        totals,
-        to,
-        done: Done::default(),
-        failed: Vec::new(),
-        grown: Vec::new(),
-        error: None,
-    });
+    let ended = Mutex::new(Ended { totals, to, done: Done::default(), failed: Vec::new(), error: None });
     thread::scope(|scope| {
         for _ in 0..BESIDE {
             scope.spawn(|| {
@@ -68,7 +59,7 @@ pub(crate) fn run(tasks: Vec<Task>, totals: &mut Totals, to: &mut (impl Write + 
                     say(&format!("{} of {count}: {}", index + 1, task.name));
                     let start = Instant::now();
                     let outcome = outcome(&task.command, limit);
-                    locked(&ended).add(task.name, task.fewest, start, outcome);
+                    locked(&ended).add(task.name, task.tests, start, outcome);
                 }
             });
         }
@@ -76,9 +67,6 @@ pub(crate) fn run(tasks: Vec<Task>, totals: &mut Totals, to: &mut (impl Write + 
     let ended = ended.into_inner().unwrap_or_else(PoisonError::into_inner);
     write!(ended.to, "{}", ended.done.slowest())
         .map_err(|error| format!("cannot show the slowest: {error}"))?;
-    if !ended.grown.is_empty() {
-        say(&format!("more tests than are listed: {}; {COUNT_ANEW}", ended.grown.join(", ")));
-    }
     let failed = (!ended.failed.is_empty()).then(|| format!("failed: {}", ended.failed.join(", ")));
     match ended.error.into_iter().chain(failed).collect::<Vec<_>>() {
         whole if whole.is_empty() => Ok(()),
@@ -99,7 +87,7 @@ impl<W: Write> Ended<'_, W> {
     fn add(
         &mut self,
         name: String,
-        fewest: Option<u64>,
+        tests: Option<u64>,
         start: Instant,
         outcome: Result<(Vec<u8>, ExitStatus)>,
     ) {
@@ -107,16 +95,14 @@ impl<W: Write> Ended<'_, W> {
             let mut own = Totals::default();
             let results = String::from_utf8_lossy(&output).lines().filter(|line| own.add(line)).count();
             *self.totals += own;
-            let (ran, fewest) = (own.ran(), fewest.unwrap_or(own.ran()));
+            let (ran, tests) = (own.ran(), tests.unwrap_or(own.ran()));
             if !status.success() {
                 self.failed.push(format!("{name} ({status})"));
             } else if results == 0 {
                 self.failed.push(format!("{name} (it says no result)"));
             }
-            if ran < fewest {
-                self.failed.push(format!("{name} (it has {ran} tests, and not {fewest}; {COUNT_ANEW})"));
-            } else if ran > fewest {
-                self.grown.push(format!("{name} ({ran})"));
+            if ran != tests {
+                self.failed.push(format!("{name} (it has {ran} tests, and not {tests}; {COUNT_ANEW})"));
             }
             let written = writeln!(self.to, "\n     Ran {name}").and_then(|()| self.to.write_all(&output));
             written.and_then(|()| self.to.flush()).map_err(|error| format!("cannot show its output: {error}"))
@@ -175,18 +161,21 @@ mod tests {
     fn task(name: &str, script: &str) -> Task {
         let mut command = Command::new("sh");
         command.args(["-c", script]);
-        Task { name: name.into(), command, fewest: None }
+        Task { name: name.into(), command, tests: None }
     }
 
     #[test]
-    fn one_that_lacks_tests_has_failed() {
-        let run = |script, fewest| {
-            let task = Task { fewest: Some(fewest), ..task("a", script) };
+    fn one_that_has_another_number_of_tests_has_failed() {
+        let run = |script, tests| {
+            let task = Task { tests: Some(tests), ..task("a", script) };
             run(vec![task], &mut Totals::default(), &mut Vec::new())
         };
         // What is ignored has run as well.
         assert_eq!(run(PASSED, 4), Ok(()));
-        assert_eq!(run(PASSED, 3), Ok(()), "more are welcome");
+        assert!(
+            run(PASSED, 3).unwrap_err().contains("a (it has 4 tests, and not 3"),
+            "which one may go later?"
+        );
         assert!(run(PASSED, 5).unwrap_err().contains("a (it has 4 tests, and not 5"));
         let nothing = "echo 'test result: ok. 0 passed; 0 failed; 0 ignored; 0 measured'";
         assert!(run(nothing, 1).unwrap_err().contains("a (it has 0 tests, and not 1"));

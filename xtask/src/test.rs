@@ -129,7 +129,7 @@ pub(crate) fn count(workspace: &Workspace) -> Result<()> {
 }
 
 fn examples(arguments: &[&str]) -> Task {
-    Task { name: EXAMPLES.into(), command: cargo(&["--doc"], arguments), fewest: None }
+    Task { name: EXAMPLES.into(), command: cargo(&["--doc"], arguments), tests: None }
 }
 
 /// All of the workspace, several programs at a time: those that take longest first, and the examples of the documentation last.
@@ -150,7 +150,7 @@ fn every_program(
     }
     for task in &mut tasks {
         task.command.envs(environment.iter().cloned()).env("CARGO_TERM_COLOR", "never");
-        task.fewest = listed.map(|listed| listed.fewest(&task.name));
+        task.tests = listed.map(|listed| listed.tests(&task.name));
     }
     let names: Vec<&str> = tasks.iter().map(|task| task.name.as_str()).collect();
     let missing = listed.map_or(Ok(()), |listed| listed.all_are_among(&names));
@@ -163,7 +163,7 @@ impl Program {
     fn task(self, arguments: &[&str]) -> Task {
         let mut command = Command::new(self.executable);
         command.args(arguments).current_dir(&self.folder).env("CARGO_MANIFEST_DIR", self.folder);
-        Task { name: self.name, command, fewest: None }
+        Task { name: self.name, command, tests: None }
     }
 }
 

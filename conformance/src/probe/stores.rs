@@ -146,6 +146,11 @@ fn postgres(url: &str, keys: &mut Keys<'_>) -> Parsed<PostgresStore> {
     if let Some(disable) = keys.boolean("disableTouch")? {
         store = store.disable_touch(disable);
     }
+    if let Some(zone) = keys.text("timeZone")? {
+        store = store
+            .time_zone(&zone)
+            .map_err(|_| refusal("store.options.timeZone", "no name of a time zone"))?;
+    }
     if keys.take("pruneSessionInterval", "false", is_false)?.is_some() {
         store = store.prune_session_interval(None);
     }

@@ -99,7 +99,7 @@ pub(crate) const MYSQL: Database = Database {
 };
 
 /// The options of Node's stores that change what is written, and when.
-pub(crate) const WITH_OPTIONS: [(&str, Database); 6] = [
+pub(crate) const WITH_OPTIONS: [(&str, Database); 7] = [
     ("redis_ttl", few(&REDIS, |url| redis_with(url, json!({ "ttl": 100 })))),
     ("redis_disable_touch", few(&REDIS, |url| redis_with(url, json!({ "ttl": 100, "disableTouch": true })))),
     ("redis_disable_ttl", few(&REDIS, |url| redis_with(url, json!({ "disableTTL": true })))),
@@ -107,6 +107,11 @@ pub(crate) const WITH_OPTIONS: [(&str, Database); 6] = [
     (
         "postgres_disable_touch",
         few(&POSTGRES, |url| postgres_with(url, json!({ "ttl": 100, "disableTouch": true }))),
+    ),
+    // Where Node's connections are in a zone of their own. (Times that come twice a year are told apart by neither.)
+    (
+        "postgres_in_another_zone",
+        few(&POSTGRES, |url| postgres_with(url, json!({ "timeZone": "Asia/Kolkata" }))),
     ),
     (
         "mysql_disable_touch",

@@ -169,7 +169,7 @@ impl Stopped {
         match self.engine {
             Engine::Postgres => {
                 command.args(["-D", "data", "-h", "127.0.0.1", "-p", &port]);
-                command.args(["-c", "unix_socket_directories=", "-c", "fsync=off"])
+                command.args(["-c", "unix_socket_directories=", "-c", "fsync=off", "-c", "timezone=UTC"])
             }
             Engine::MariaDb | Engine::MySql => command.args([
                 "--no-defaults".into(),

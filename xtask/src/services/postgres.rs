@@ -59,5 +59,7 @@ fn command(postgres: &Path, folder: &Path, port: u16, user: Option<User>) -> Res
     command.args(["-p", &port.to_string(), "-h", "127.0.0.1", "-D"]).arg(data);
     // No socket file, whose path may be too long, and no waiting for the disk.
     command.args(["-c", "unix_socket_directories=", "-c", "fsync=off"]);
+    // Node writes local times of the server's zone, which is else the machine's.
+    command.args(["-c", "timezone=UTC"]);
     Ok(command)
 }
