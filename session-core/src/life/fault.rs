@@ -81,11 +81,13 @@ pub(crate) enum Fault {
     SkippedTouchBelieved,
     /// What a call that was given up is to do is not kept from being done once the session was read.
     LateCallNotFenced,
+    /// A lifetime whose save was in doubt counts as stored once the session was read.
+    LifetimeForgotten,
 }
 
 #[cfg(test)]
 impl Fault {
-    pub(crate) const ALL: [Self; 39] = [
+    pub(crate) const ALL: [Self; 40] = [
         Self::OldExpiryWritten,
         Self::LifetimeClaimed,
         Self::NoDoubt,
@@ -125,6 +127,7 @@ impl Fault {
         Self::RenewedUnsent,
         Self::SkippedTouchBelieved,
         Self::LateCallNotFenced,
+        Self::LifetimeForgotten,
     ];
 }
 

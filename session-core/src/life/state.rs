@@ -767,6 +767,9 @@ impl Life {
         // What an answer that took long has said of it may be later.
         let ours = self.span().and_then(|span| span.until).into_iter().chain(given).min();
         let was_held = self.held().is_some();
+        if planted(Fault::LifetimeForgotten) && matches!(self.standing, Standing::Doubt { .. }) {
+            self.cookie_unsaved = Differing::default();
+        }
         self.standing = Standing::Held(Held::of(&stored, asked, context.now, given));
         let theirs = self.span().and_then(|span| span.until);
         // Somebody else may have moved it further since, and sent the cookie for it. Stores round to whole seconds.

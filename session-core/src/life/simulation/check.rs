@@ -144,6 +144,9 @@ impl Mine {
     /// What was under way when an operation was dropped came into the store.
     pub(super) fn arrived(&mut self, late: &Self) {
         self.applied |= late.applied && self.wanted == late.wanted;
+        if late.lifetime.is_none() && self.lifetime == late.gave {
+            self.lifetime = None;
+        }
     }
 
     /// What was there when the request began is there again, and nothing else was sent.
@@ -310,7 +313,8 @@ impl Ghost {
     ) -> Result<(), Violation> {
         match (effect.ask, effect.answer) {
             (Ask::Set { sid, record, expect }, Answer::Set(Set::Written(_))) => {
-                if effect.is_settled && effect.is_overruled && sid == effect.of {
+                // After the response there is no end that would see to it.
+                if effect.is_settled && effect.is_overruled && !effect.after_response && sid == effect.of {
                     return broken("a write that was given up changed the session after its request");
                 }
                 let parent = self.look(effect.of);
@@ -361,6 +365,9 @@ impl Ghost {
                 if Some(new) == mine.wanted {
                     mine.applied = true;
                 }
+                if mine.lifetime.is_some() && record.cookie.lifetime() == mine.lifetime {
+                    mine.lifetime = None;
+                }
                 let before = effect.before.held(sid, effect.now).map(|entry| entry.cookie.lifetime());
                 if before.is_some_and(|before| before != record.cookie.lifetime())
                     && mine.gave != record.cookie.lifetime()
@@ -405,13 +412,15 @@ impl Ghost {
                 if !effect.late && !returns && effect.op == Op::Renew && sid == effect.of {
                     self.moved(sid, effect, mine)?;
                 }
-                if effect.late && effect.op == Op::Renew && sid == effect.of && effect.is_settled {
+                if effect.late && effect.op == Op::Renew && sid == effect.of && effect.is_settled && !returns
+                {
                     return broken("a renewal that was given up ended the session after its request");
                 }
                 // What nobody was given is nobody's.
                 let wanted = mine.ended || returns || !self.look(sid).known;
-                if effect.op == Op::End && sid == effect.of && !wanted && !effect.late {
-                    return broken("the end of a request destroyed its session, which nobody had asked for");
+                let ends = matches!(effect.op, Op::Destroy | Op::Renew | Op::Regenerate);
+                if !ends && sid == effect.of && !wanted && !effect.late {
+                    return broken("a request destroyed its session, which nobody had asked for");
                 }
                 let about = self.about(sid);
                 about.gone = true;
@@ -508,7 +517,7 @@ impl Ghost {
         now: Millis,
         at: usize,
         ended: &Ended,
-        request: &Request,
+        (request, faulty): (&Request, bool),
     ) -> Result<(), Violation> {
         let (store, jar) = world;
         if ended.cookie.expires_at().is_some_and(|at| at <= now) {
@@ -550,7 +559,9 @@ impl Ghost {
             return broken("a cookie was sent for a session whose end was told");
         }
         // Without touches an end that is in doubt stays so: a cookie that outlives its record harms nobody.
-        let is_in_doubt = !rules.touches && request.life.as_ref().is_some_and(Life::expiry_is_in_doubt);
+        let in_doubt =
+            |life: &Life| life.expiry_is_in_doubt() || (request.faulty && life.cookie_is_in_doubt());
+        let is_in_doubt = request.life.as_ref().is_some_and(in_doubt);
         match store.held(&ended.sid, now) {
             Some(entry)
                 if ended.error.is_some()
@@ -565,7 +576,7 @@ impl Ghost {
             }
             Some(entry)
                 if (rules.cookie_follows || !(about.is_changing || about.returns_by(at)))
-                    && !request.faulty
+                    && !faulty
                     && entry.writer == Some(at)
                     && expires.is_some_and(|at| at != entry.until && !(at > entry.until && is_in_doubt)) =>
             {
@@ -589,7 +600,7 @@ impl Ghost {
     ) -> Result<(), Violation> {
         let lives = |sid: &Sid| store.held(sid, now).is_some() && !self.look(sid).returns_by(at);
         // Of a logout and a login at the same time, the browser believes the response that comes last.
-        let ended_something = self.0.iter().any(|(_, about)| about.enders.contains(&at));
+        let ended_something = self.0.iter().any(|(_, about)| about.known && about.enders.contains(&at));
         if lives(sid) || jar.is_some_and(|(held, _)| lives(held) && !ended_something) {
             return broken("the browser was told to forget a session that lives");
         }
@@ -858,6 +869,17 @@ impl Ghost {
             if request.mine.absent.as_ref() != Some(&sid) {
                 return broken("a change was dropped without a reason");
             }
+        }
+        if present
+            && known
+            && !returns
+            && !expired
+            && rules.cookie_follows
+            && ended.dropped == 0
+            && let (Some(wanted), Some(held)) = (request.mine.lifetime, held)
+            && held.cookie.lifetime() != Some(wanted)
+        {
+            return broken("a lifetime was dropped in silence");
         }
         request.mine.is_stored();
         // A session that was stored by an explicit save begins to end then, in Express.

@@ -74,9 +74,13 @@ const GIVEN_UP: Budget = Budget {
 /// Handles that are used after the response, for a long time.
 const LATE_TIME: Budget = Budget { faults: 0, time: 2, late: true, ops: &[Op::Update, Op::Save], ..FAULTS };
 const LONG: Budget = Budget { faults: 0, time: 2, ops: &[Op::Update, Op::Reload], ..TWO };
+/// As `MemoryStore` has them.
+const COUNTED: Budget = Budget { versions: Versions::Count, ..FAULTS };
+const COUNTED_TWO: Budget = Budget { versions: Versions::Count, ..TWO };
 
 /// Without `SIMULATION`: what takes less than a minute.
-const FEW: [Budget; 9] = [
+const FEW: [Budget; 10] = [
+    Budget { faults: 1, ..COUNTED },
     Budget { faults: 0, ..TWO },
     Budget { requests: 2, ..THREE },
     Budget { faults: 1, ..FAULTS },
@@ -93,7 +97,8 @@ const RARER: [Budget; 4] = [Budget { faults: 1, ..FAULTS }, Budget { time: 1, ..
 
 const FEW_OF_RARER: [Budget; 2] = [Budget { faults: 1, ..FAULTS }, Budget { time: 1, ..TIME }];
 
-const USUAL: [Budget; 11] = [TWO, THREE, FAULTS, TIME, EXPRESS, LATE, LATE_TIME, ONE, BACK, LONG, GIVEN_UP];
+const USUAL: [Budget; 13] =
+    [TWO, COUNTED_TWO, THREE, FAULTS, COUNTED, TIME, EXPRESS, LATE, LATE_TIME, ONE, BACK, LONG, GIVEN_UP];
 
 /// With `SIMULATION=all`, which takes long: two faults everywhere, and more of everything else.
 const MORE: [Budget; 7] = [
@@ -246,7 +251,7 @@ fn wander_from(seed: u64, runs: u64) {
         time: 4,
         express: 2,
         late: true,
-        versions: Versions::Digest,
+        versions: if seed % 2 == 0 { Versions::Count } else { Versions::Digest },
         ops: &OPS,
     };
     for rules in Rules::profiles().iter().chain(&Rules::rarer()) {
@@ -327,10 +332,9 @@ fn breaks(fault: Fault) -> &'static str {
         | Fault::FoundNotSaved
         | Fault::CookieNotDecidedAgain => "the record's expiry was moved, and the cookie was not sent",
         Fault::DroppedInSilence => "a change was dropped in silence",
+        Fault::LifetimeForgotten => "a lifetime was dropped in silence",
         Fault::NotConfirmed => "the browser's cookie was set back",
-        Fault::FailedRenewalLogsOut => {
-            "the end of a request destroyed its session, which nobody had asked for"
-        }
+        Fault::FailedRenewalLogsOut => "a request destroyed its session, which nobody had asked for",
         Fault::CookieSetBack | Fault::RenewedUnseen => "the browser's cookie ended",
         Fault::LogoutForgetsLeftovers => "a logout was acknowledged, and what a renewal had copied lives",
         Fault::ReloadKeepsCookie => "a write changed the lifetime, which its request did not",

@@ -822,7 +822,7 @@ impl World {
             SetCookie::Send => {
                 let until = ended.cookie.expires_at();
                 let world = (&self.store, self.jar.as_ref());
-                self.ghost.sent(rules, world, self.now, at, ended, &self.requests[at])?;
+                self.ghost.sent(rules, world, self.now, at, ended, (&self.requests[at], faulty))?;
                 let over = until.is_some_and(|until| until <= self.now);
                 self.jar = (!over).then(|| (ended.sid.clone(), until));
             }
