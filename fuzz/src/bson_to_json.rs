@@ -42,6 +42,7 @@ pub(crate) fn run(data: &[u8]) {
     let cookie = session.get("cookie").and_then(to_json);
     assert_eq!(parsed.is_ok(), cookie.is_some_and(|cookie| cookie.starts_with('{')));
     let Ok(record) = parsed else { return };
+    crate::reached();
 
     let Some(written) = object_of(&record, Some(&session)) else { return };
     for (key, value) in session.iter().filter(|(key, value)| *key != "cookie" && **value != Bson::Undefined) {

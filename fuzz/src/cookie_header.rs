@@ -9,6 +9,7 @@ use crate::input::Input;
 pub(crate) fn run(data: &[u8]) {
     let mut input = Input(data);
     let Some(name) = input.text().filter(|name| is_token(name)) else { return };
+    crate::reached();
     let header = input.0;
     let values: Vec<String> = cookie_values(header, name).map(Cow::into_owned).collect();
     assert_eq!(values, by_node(header, name), "as Node's cookie reads them");

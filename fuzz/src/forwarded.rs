@@ -15,6 +15,7 @@ pub(crate) fn run(data: &[u8]) {
     });
     assert!(appended == expected || (read.is_none() && appended.is_none()), "{appended:?}");
     let Some(elements) = read else { return };
+    crate::reached();
     let mut text = String::new();
     for (from, proto) in &elements {
         // One that says nothing is no element of the list, unless it has another word.

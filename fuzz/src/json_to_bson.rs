@@ -31,6 +31,7 @@ pub(crate) fn run(data: &[u8]) {
     // Over what was read, where nothing in that is past JSON.
     assert_eq!(object_of(&record, Some(&Document::new())), document, "over nothing");
     let Some(document) = document else { return };
+    crate::reached();
     assert_eq!(object_of(&record, Some(&document)).as_ref(), Some(&document), "over itself");
     let stored = Record::parse(object_text(&document)).unwrap();
     // A document has array indexes first, as JavaScript has.

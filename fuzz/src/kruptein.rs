@@ -62,6 +62,7 @@ pub(crate) fn run(data: &[u8]) {
             else {
                 return;
             };
+            crate::reached();
             let record = record.to_json();
             let stored = block_on(encrypt(&sealed.crypto, &record)).unwrap();
             assert_eq!(block_on(decrypt(&sealed.crypto, &stored)).unwrap(), record);
@@ -81,6 +82,7 @@ pub(crate) fn run(data: &[u8]) {
 /// `is_changed`: it is nothing else that was encrypted with this secret.
 fn check(sealed: &Sealed, text: &[u8], is_changed: bool) {
     let Ok(text) = std::str::from_utf8(text) else { return };
+    crate::reached();
     match block_on(decrypt(&sealed.crypto, text)) {
         Ok(opened) => {
             // Hex may have capitals.

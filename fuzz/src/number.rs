@@ -19,6 +19,7 @@ fn check(number: f64) {
         assert_eq!(printed, "null");
         return;
     }
+    crate::reached();
     // JavaScript prints no sign of a zero.
     assert_eq!(printed.parse::<f64>().unwrap(), number, "no digit too few");
     let shortest = by_javascript(number);

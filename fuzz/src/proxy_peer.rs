@@ -6,6 +6,7 @@ use session_core::fuzzing::trusts;
 pub(crate) fn run(data: &[u8]) {
     let Some((peer, from)) = question(data) else { return };
     let Some(trusted) = trusts(peer, from) else { return };
+    crate::reached();
     if let IpAddr::V4(from) = from {
         assert_eq!(trusts(peer, from.to_ipv6_mapped().into()), Some(trusted), "{peer} {from}");
     }

@@ -24,6 +24,7 @@ pub(crate) fn run(data: &[u8]) {
     let parsed = Record::parse(text);
     assert_eq!(parsed.is_ok(), is_record, "an object with a cookie object");
     let Ok(record) = parsed else { return };
+    crate::reached();
 
     let read = read.unwrap_or_default();
     let mut keys: Vec<&str> = Vec::new();

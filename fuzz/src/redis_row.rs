@@ -25,6 +25,7 @@ pub(crate) fn run(data: &[u8]) {
     let read = std::str::from_utf8(text).ok().and_then(|text| Record::parse(text).ok());
     match (stored(&STORES[chosen], text.to_vec(), left), read) {
         (Ok(stored), Some(record)) => {
+            crate::reached();
             assert!(stored.record == record);
             let digest: String = Sha1::digest(text).iter().map(|byte| format!("{byte:02x}")).collect();
             assert_eq!(stored.version.text(), Some(digest.as_str()), "one text, one version");

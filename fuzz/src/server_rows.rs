@@ -29,6 +29,7 @@ pub(crate) fn run(data: &[u8]) {
 fn check(text: &str, read: Result<Stored, StoreError>) -> Option<Stored> {
     match (read, Record::parse(text)) {
         (Ok(stored), Ok(record)) => {
+            crate::reached();
             assert!(stored.record == record);
             assert_eq!(stored.version.text(), Some(text));
             let lifetime = record.cookie.original_max_age().unwrap_or(Duration::from_secs(86_400));

@@ -13,6 +13,7 @@ pub(crate) fn run(data: &[u8]) {
     let mut input = Input(data);
     let secret = input.line();
     let Some(value) = std::str::from_utf8(input.0).ok().filter(|_| !secret.is_empty()) else { return };
+    crate::reached();
     let (this, other) = (Secret::new(secret), Secret::new([secret, b"?"].concat()));
 
     let read = this.unsign(value);

@@ -6,20 +6,27 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
 };
 
-use crate::{Mutator, Target, seeds};
+use crate::{Mutator, REACHED, Target, seeds};
 
 pub(crate) fn run(name: &str, target: Target, inputs: u64) {
     let times: u64 = env::var("FUZZ_TIMES").map_or(1, |times| times.parse().unwrap());
     assert!(times > 0, "FUZZ_TIMES=0 tries nothing");
-    for input in Mutator::new(name, 0).corpus() {
+    let reached = || REACHED.get();
+    let mutator = Mutator::new(name, 0);
+    for input in mutator.corpus() {
         attempt(target, input, || format!("{name}: corpus"));
     }
+    let of_corpus = mutator.corpus().len();
+    println!("{name}: {} of {of_corpus} of the corpus", reached());
+    assert!(reached() * 3 >= of_corpus as u64, "most of the corpus tries nothing");
     for (seed, inputs) in seeds(inputs * times) {
         let mutator = Mutator::new(name, seed);
         for number in 0..inputs {
             attempt(target, &mutator.input(number), || format!("{name}: FUZZ_SEED={seed}, input {number}"));
         }
     }
+    println!("{name}: {} of {}", reached(), inputs * times);
+    assert!(reached() * 100 >= inputs * times, "nearly nothing is tried");
 }
 
 fn attempt(target: Target, input: &[u8], which: impl Fn() -> String) {

@@ -74,7 +74,12 @@ impl Tables {
         );
         let planted = query(AssertSqlSafe(insert)).bind(expiry).bind(text).execute(&self.pool).await;
         // What the table itself refuses can stand in none.
-        if planted.is_ok() {
+        if let Err(refused) = &planted {
+            const CONSTRAINT: u32 = 19;
+            let code: u32 = refused.as_database_error().unwrap().code().unwrap().parse().unwrap();
+            assert_eq!(code & 0xff, CONSTRAINT, "{refused}");
+        } else {
+            crate::reached();
             let kind = format!(
                 "SELECT typeof({expire}), CAST({expire} AS REAL), CAST({expire} AS BLOB) FROM {name}"
             );
