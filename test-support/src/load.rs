@@ -136,6 +136,27 @@ impl Load {
 }
 
 impl Outcome {
+    /// How many sessions have a write that was acknowledged.
+    pub fn acknowledged(&self) -> usize {
+        self.sessions.iter().filter(|written| written.acknowledged.is_some()).count()
+    }
+
+    /// How long the slowest call took.
+    pub fn slowest(&self) -> Duration {
+        self.slowest
+    }
+
+    /// How many sessions are not there, or not as they were acknowledged.
+    pub async fn lost(&self, store: &(impl Store + ?Sized)) -> usize {
+        let mut lost = 0;
+        for written in self.sessions.iter().filter(|written| written.acknowledged.is_some()) {
+            let stored = store.get(&written.sid).await.unwrap();
+            let held = stored.and_then(|stored| stored.record.data.get("n")?.parse::<u64>().ok());
+            lost += usize::from(held < written.acknowledged);
+        }
+        lost
+    }
+
     /// Every acknowledged write is there; one in doubt may be.
     ///
     /// # Panics
@@ -173,7 +194,7 @@ impl Outcome {
 
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let acknowledged = self.sessions.iter().filter(|written| written.acknowledged.is_some()).count();
+        let acknowledged = self.acknowledged();
         let in_doubt = self.sessions.iter().filter(|written| written.in_doubt).count();
         let (failed, slowest) = (self.errors.len(), self.slowest);
         write!(

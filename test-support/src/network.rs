@@ -16,6 +16,7 @@ use tokio::{
         TcpListener, TcpStream,
         tcp::{OwnedReadHalf, OwnedWriteHalf},
     },
+    sync::watch,
 };
 
 /// A network of its own before one server, on the loopback interface. Cheap to clone.
@@ -39,6 +40,8 @@ struct State {
     /// The answer to the next question that has this in it is lost.
     loses: Mutex<Option<Vec<u8>>>,
     has_lost: AtomicBool,
+    /// Connections from before this grew are closed.
+    cuts: watch::Sender<usize>,
     /// So many milliseconds later each piece of an answer comes.
     delay: AtomicU64,
     /// What the next answer is instead of what it is, and whether it is the last one.
@@ -93,6 +96,11 @@ impl Network {
     /// New connections lead to another server. Those that are there stay.
     pub fn leads_to(&self, port: u16) {
         self.0.port.store(port, Ordering::SeqCst);
+    }
+
+    /// The connections that are there are closed.
+    pub fn cuts(&self) {
+        self.0.cuts.send_modify(|cuts| *cuts += 1);
     }
 
     /// On the connections that are there nothing comes through any more, and nobody is told.
@@ -214,7 +222,15 @@ impl Network {
         if state.is_silent.load(Ordering::SeqCst) {
             std::future::pending::<()>().await;
         }
-        while let Ok(length @ 1..) = from.read(&mut piece).await {
+        let mut cuts = state.cuts.subscribe();
+        loop {
+            let length = tokio::select! {
+                _ = cuts.changed() => return,
+                read = from.read(&mut piece) => match read {
+                    Ok(length @ 1..) => length,
+                    _ => return,
+                },
+            };
             if state.failures.load(Ordering::SeqCst) != born {
                 std::future::pending::<()>().await;
             }
