@@ -84,13 +84,14 @@ pub trait AdminStore: Store {
     /// When the database does not answer; some records may have been shown by then.
     async fn all(&self, visit: &mut (dyn FnMut(Sid, Record) + Send)) -> Result<(), StoreError>;
 
-    /// Destroys every session.
+    /// Destroys every session. Dropped before its end, what is gone stays gone, and another call goes on with the rest.
     ///
     /// # Errors
     /// When the database does not answer; some sessions may be gone by then.
     async fn clear(&self) -> Result<(), StoreError>;
 
-    /// Removes what has expired, and answers how many records that were. Zero where the database does it by itself.
+    /// Removes what has expired, and answers how many records that were. Zero where the database does it by itself. Dropped before
+    /// its end, another call goes on with the rest.
     ///
     /// # Errors
     /// When the database does not answer.
