@@ -32,6 +32,10 @@
 //! - Records of more than some kilobytes (lists of up to three, three deep), keys of more than 20 bytes; more than three clients, or
 //!   22 requests. `SameSite=None` and `Partitioned` without `secure` in the configuration, and `cookieSet` of `secure: "auto"`.
 //! - A `save` without a `touch` before it, which the oracle gets from the runner (`Program::touches_before_saving`).
+//! - Attributes of the cookie that two requests at once set, but its age: what merging makes of them is a unit test's.
+//! - Records that are broken in another way than by being `{}`: the contracts of the stores have them.
+//! - Time zones of a server but UTC and one other, and none with an hour that comes twice; express before 5.
+//! - What `Content-Length` says of the body that a `HEAD` leaves out.
 //! - 204, 304 and 1xx by `["status", …]`, and response headers that are not tokens: they test the frameworks.
 
 mod config;
