@@ -94,6 +94,24 @@ fn a_session_that_is_let_go_of_and_destroyed_takes_its_cookie_along() {
     assert!(app.held(&sid).is_none());
 }
 
+/// Its own save has confirmed the cookie a moment ago; what the store answers then says that somebody else has written since.
+#[test]
+fn an_error_after_a_conflict_sets_no_browsers_cookie_back() {
+    let (app, later) = an_hour();
+    let sid = app.log_in();
+    let [(one, first), (other, second)] = [(); 2].map(|()| app.request(&sid));
+    done(first.save()).unwrap();
+    // A touch is due by now.
+    later.store(50 * 60 * 1_000, Ordering::SeqCst);
+    done(first.reload()).unwrap();
+    done(add(&second)).unwrap();
+    assert_eq!(done(other.end()).unwrap().len(), 1, "the browser's cookie lives for an hour");
+    // The touch is too late, and what is there by now cannot be read.
+    app.trouble_at(1, Trouble::FailsBefore);
+    let error = done(one.end()).unwrap_err();
+    assert!(error.cookies().is_empty(), "{error:?}");
+}
+
 /// At whatever moment of an operation it is let go of.
 #[test]
 fn what_is_let_go_of_beside_an_operation_takes_its_cookie_along() {

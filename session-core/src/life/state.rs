@@ -707,6 +707,11 @@ impl Life {
         };
     }
 
+    /// Somebody else has written since the session was heard of: until it is read, nothing of it is confirmed.
+    pub(super) fn is_behind(&mut self) {
+        self.confirmed = Millis::MIN;
+    }
+
     /// Somebody else wrote first: the last write was not done. What they wrote is to be read.
     pub(super) fn was_overtaken(&mut self, sent: &Sent) {
         self.moved_nothing(sent.was_in_doubt);

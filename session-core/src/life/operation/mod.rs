@@ -519,7 +519,8 @@ impl Operation {
     }
 
     /// Somebody else was faster: their change is read, and the writers of one process take turns from now on.
-    fn after_conflict(&mut self, life: &Life) -> Result<Ask, Error> {
+    fn after_conflict(&mut self, life: &mut Life) -> Result<Ask, Error> {
+        life.is_behind();
         self.count_conflict()?;
         if self.has_turn {
             return Ok(self.ask_get(life));

@@ -879,7 +879,10 @@ impl World {
             (request.asked, request.heard) = (running.asked, self.now);
         }
         let Waits::Store(ask) = &running.waits else { return };
-        if matches!(answer, Answer::Got(Some(_)) | Answer::Set(Set::Written(_))) {
+        // What comes after its end sees to nothing any more.
+        if request.status == Status::Open
+            && matches!(answer, Answer::Got(Some(_)) | Answer::Set(Set::Written(_)))
+        {
             let given_up = self.late.iter_mut().filter(|late| late.request == at && late.of == *life.sid());
             given_up.for_each(|late| late.is_overruled = true);
         }
