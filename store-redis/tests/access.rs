@@ -12,15 +12,18 @@ use std::{
 
 use common::{
     put, record,
-    server::{Server, redis_server, redis_server_and_openssl, until},
+    server::{Cluster, Server, redis_server, redis_server_and_openssl, until},
 };
 use futures_util::{Stream, StreamExt, stream::unfold};
 use session_core::{AdminStore, Destroyed, Expect, Sid, Store, StoreError, Touched};
 use store_redis::{
     Connection, RedisStore,
-    redis::{BasicAuth, Client, ErrorKind, RedisResult, StreamingCredentialsProvider, TlsCertificates},
+    redis::{
+        BasicAuth, Client, ErrorKind, RedisResult, StreamingCredentialsProvider, TlsCertificates,
+        cluster::ClusterClient,
+    },
 };
-use test_support::{tests, until_served};
+use test_support::{Network, put_patiently, tests, until_served};
 use tokio::sync::watch;
 
 fn main() -> ExitCode {
@@ -28,6 +31,7 @@ fn main() -> ExitCode {
         if redis_server =>
             the_permissions_that_the_readme_names_are_enough,
             half_a_list_is_an_error_and_never_the_whole,
+            the_permissions_that_the_readme_names_are_enough_in_a_cluster,
             a_connection_has_the_credentials_of_now;
         if redis_server_and_openssl =>
             sessions_travel_over_tls_to_a_server_that_proves_who_it_is;
@@ -140,6 +144,52 @@ fn the_permissions_that_the_readme_names_are_enough() {
         let error = other.get(&sid).await.unwrap_err();
         let source = std::error::Error::source(&error).unwrap().to_string();
         assert!(source.contains("NOPERM"), "{source}");
+
+        // Another database is a right more.
+        assert!(readme.contains("another database than 0\n`+select`"));
+        let numbered = RedisStore::open(&format!("{url}/1")).unwrap();
+        numbered.get(&sid).await.expect_err("it may not go there");
+        let _: String = server.ask(&["ACL", "SETUSER", "web", "+select"]);
+        put(&numbered, &record("")).await;
+        assert_eq!((numbered.length().await.unwrap(), store.length().await.unwrap()), (1, 0));
+    });
+}
+
+/// And those beside them of a cluster's client, which without the last one connects to all nodes anew whenever a slot moves.
+fn the_permissions_that_the_readme_names_are_enough_in_a_cluster() {
+    session_testkit::run(async {
+        let (cluster, networks) = Cluster::start_behind_networks().await;
+        let readme = include_str!("../README.md");
+        assert!(readme.contains("A cluster's client needs `+cluster|slots` and `+ping` as well"));
+        let acl = readme.lines().find_map(|line| line.strip_prefix("ACL SETUSER web ")).unwrap();
+        let rights = acl.replace("~sess:*", "~{one}:* ~sess:*");
+        for node in &cluster.0 {
+            let setuser = ["ACL", "SETUSER", "web"].into_iter().chain(rights.split(' '));
+            let setuser: Vec<&str> = setuser.chain(["+cluster|slots", "+ping"]).collect();
+            let _: String = node.ask(&setuser);
+        }
+        let client =
+            ClusterClient::builder(cluster.urls()).username("web").password("password").build().unwrap();
+        let store = RedisStore::new(client);
+        let sid = put_patiently(&store, &record("")).await;
+        let version = Expect::Version(store.get(&sid).await.unwrap().unwrap().version);
+        assert_eq!(store.touch(&sid, &record("").cookie, &version).await.unwrap(), Touched::Moved);
+        assert_eq!(store.length().await.unwrap(), 1);
+
+        // A slot that moves costs nobody a connection.
+        let before: usize = networks.iter().map(Network::connections).sum();
+        let from = cluster.master_of("sess:moved");
+        let to = (from + 1) % cluster.0.len();
+        let slot = cluster.slot_of("sess:moved").to_string();
+        let id: String = cluster.0[to].ask(&["CLUSTER", "MYID"]);
+        for node in [to, from, 3 - to - from] {
+            let _: String = cluster.0[node].ask(&["CLUSTER", "SETSLOT", &slot, "NODE", &id]);
+        }
+        assert!(store.get(&Sid::from("moved")).await.unwrap().is_none());
+        assert!(store.get(&sid).await.unwrap().is_some());
+        assert_eq!(networks.iter().map(Network::connections).sum::<usize>(), before);
+        store.clear().await.unwrap();
+        assert_eq!(store.length().await.unwrap(), 0);
     });
 }
 
