@@ -615,14 +615,18 @@ impl Ghost {
     pub(super) fn not_sent(
         &mut self,
         rules: &Rules,
-        store: &SimStore,
+        (store, jar): (&SimStore, Option<&(Sid, Option<Millis>)>),
         now: Millis,
         at: usize,
         request: &Request,
         faulty: bool,
     ) -> Result<(), Violation> {
         let Some(life) = &request.life else { return Ok(()) };
-        let wrote = store.held(life.sid(), now).is_some_and(|entry| entry.writer == Some(at));
+        let held = store.held(life.sid(), now);
+        // Somebody else has told the browser of this very end.
+        let is_told =
+            jar.is_some_and(|(of, until)| of == life.sid() && *until == held.map(|entry| entry.until));
+        let wrote = held.is_some_and(|entry| entry.writer == Some(at));
         let moved = wrote && request.mine.moved;
         if moved && (faulty || life.presence() != Presence::Present) {
             self.lost(life.sid());
@@ -632,6 +636,7 @@ impl Ghost {
             && life.cookie().has_expires()
             && !faulty
             && life.presence() == Presence::Present
+            && !is_told
         {
             return broken("the record's expiry was moved, and the cookie was not sent");
         }

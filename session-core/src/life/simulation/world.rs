@@ -831,7 +831,8 @@ impl World {
                 self.jar = None;
             }
             SetCookie::Nothing | SetCookie::Withheld => {
-                self.ghost.not_sent(rules, &self.store, self.now, at, &self.requests[at], faulty)?;
+                let world = (&self.store, self.jar.as_ref());
+                self.ghost.not_sent(rules, world, self.now, at, &self.requests[at], faulty)?;
             }
         }
         Ok(())
