@@ -92,8 +92,8 @@ struct Scan<'a> {
     seen: HashSet<u128>,
     hashes: [RandomState; 2],
     ahead: Vec<(Node, u64)>,
-    /// The connection that the cursors are of: to another server they mean other keys.
-    epoch: Option<u64>,
+    /// The connection that the cursors are of, whatever others do: to another server they mean other keys.
+    on: Option<Live>,
     /// How often it may begin anew yet.
     left: u32,
 }
@@ -107,7 +107,7 @@ impl<'a> Scan<'a> {
             seen: HashSet::new(),
             hashes: Default::default(),
             ahead: vec![(Node::Masters, 0)],
-            epoch: None,
+            on: None,
             left: AGAIN,
         }
     }
@@ -123,14 +123,21 @@ impl<'a> Scan<'a> {
         let Some((node, cursor)) = self.ahead.pop() else { return Ok(None) };
         let mut command = cmd("SCAN");
         command.arg(cursor).arg("MATCH").arg(&self.pattern).arg("COUNT").arg(self.store.settings.scan_count);
-        let epoch = *self.epoch.get_or_insert(self.store.connection.epoch());
-        let pages = self.store.call().send(&OnNode { command, node }).await.map_err(failed)?;
-        if epoch != self.store.connection.epoch() {
-            // Whose answer that was is not known.
-            self.left = self.left.checked_sub(1).ok_or_else(|| failed(not_one_server()))?;
-            (self.epoch, self.ahead) = (None, vec![(Node::Masters, 0)]);
-            return Ok(Some(Vec::new()));
-        }
+        let (call, command) = (self.store.call(), OnNode { command, node });
+        let is_first = self.on.is_none();
+        let pages = match self.store.connection.is_reopened() {
+            true => call.send_on(&mut self.on, &command).await,
+            false => call.send(&command).await,
+        };
+        let pages = match pages {
+            // It broke, and the cursors with it.
+            Err(_) if !is_first && self.on.is_none() => {
+                self.left = self.left.checked_sub(1).ok_or_else(|| failed(not_one_server()))?;
+                self.ahead = vec![(Node::Masters, 0)];
+                return Ok(Some(Vec::new()));
+            }
+            pages => pages.map_err(failed)?,
+        };
         let mut all = Vec::new();
         for (node, (cursor, keys)) in pages {
             if cursor != 0 {

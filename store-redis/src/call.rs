@@ -73,20 +73,63 @@ impl<'a> Call<'a> {
         let (mut live, mut lease) = self.lease().await?;
         if lease.is_idle()
             && let Some(key) = commands.key()
-            && let Err(error) = self.is_there(&mut live, key).await
         {
-            lease.report(&error, self.timeout, None);
-            (live, lease) = self.lease().await?;
+            match self.is_there(&mut live, key).await {
+                Ok(()) => lease.hears(),
+                Err(error) => {
+                    lease.report(&error, self.timeout, None);
+                    (live, lease) = self.lease().await?;
+                }
+            }
         }
         let waits = Waits { call: self, commands, lease: &lease, begun: Instant::now(), of: PhantomData };
-        let answer =
-            timeout_at(self.deadline, commands.run(&mut live)).await.map_err(late).and_then(|answer| answer);
+        let answer = self.run(&mut live, commands).await;
         mem::forget(waits);
         match &answer {
             Ok(_) => lease.hears(),
-            Err(error) => lease.report(error, self.timeout, commands.key()),
+            Err(error) => {
+                if !(error.is_timeout() || error.is_connection_dropped()) {
+                    lease.hears();
+                }
+                lease.report(error, self.timeout, commands.key());
+            }
         }
         answer
+    }
+
+    async fn run<T>(&self, live: &mut Live, commands: &impl Commands<T>) -> RedisResult<T> {
+        timeout_at(self.deadline, commands.run(live)).await.map_err(late).and_then(|answer| answer)
+    }
+
+    /// As `send`, and the next time over the same connection; none is left where it broke.
+    pub(crate) async fn send_on<T>(
+        &self,
+        on: &mut Option<Live>,
+        commands: &impl Commands<T>,
+    ) -> RedisResult<T> {
+        let is_over = |error: &RedisError| error.is_timeout() || error.is_unrecoverable_error();
+        if let Some(mut live) = on.take() {
+            let answer = self.run(&mut live, commands).await;
+            if !answer.as_ref().is_err_and(is_over) {
+                *on = Some(live);
+            }
+            return answer;
+        }
+        for is_last in [false, true] {
+            let (mut live, lease) = self.lease().await?;
+            let answer = self.run(&mut live, commands).await;
+            match &answer {
+                Ok(_) => {
+                    lease.hears();
+                    *on = Some(live);
+                }
+                Err(error) => lease.report(error, self.timeout, None),
+            }
+            if is_last || !answer.as_ref().is_err_and(broke) {
+                return answer;
+            }
+        }
+        Err(io::Error::from(io::ErrorKind::BrokenPipe).into())
     }
 
     async fn lease(&self) -> RedisResult<(Live, Lease<'_>)> {

@@ -13,19 +13,37 @@ use tokio::time::timeout;
 
 use crate::connection::Live;
 
-/// Whether a new connection answers for one of these keys, within so long, for which the present one does not in half the time;
-/// where there are none, whether all masters answer on it.
-pub(crate) async fn is_better(new: &Live, present: &Live, keys: &[Vec<u8>], patience: Duration) -> bool {
-    let (Live::Cluster(new), Live::Cluster(present)) = (new, present) else { return false };
+/// What another connection is beside the present one.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Beside {
+    /// It answers for one of the keys, within so long, for which the present one does not in half the time; where there are no keys,
+    /// all masters answer on it.
+    Better,
+    /// Neither answers for one of them.
+    AsSilent,
+    /// The present one answers for all.
+    NotNeeded,
+}
+
+pub(crate) async fn compared(new: &Live, present: &Live, keys: &[Vec<u8>], patience: Duration) -> Beside {
+    let (Live::Cluster(new), Live::Cluster(present)) = (new, present) else { return Beside::NotNeeded };
     if keys.is_empty() {
         // A right that every list needs.
         let (mut new, mut scan) = (new.clone(), cmd("SCAN"));
         scan.arg(0).arg("COUNT").arg(1);
         let asked = timeout(patience, of_all_masters(&mut new, scan)).await;
-        return asked.is_ok_and(|answers| answers.is_ok());
+        return if asked.is_ok_and(|answers| answers.is_ok()) { Beside::Better } else { Beside::AsSilent };
     }
     let (new, present) = join(answered(new, keys, patience), answered(present, keys, patience / 2)).await;
-    new.into_iter().zip(present).any(|(new, present)| new && !present)
+    let mut beside = Beside::NotNeeded;
+    for (new, present) in new.into_iter().zip(present) {
+        match (new, present) {
+            (true, false) => return Beside::Better,
+            (false, false) => beside = Beside::AsSilent,
+            (_, true) => {}
+        }
+    }
+    beside
 }
 
 /// Which of them are.

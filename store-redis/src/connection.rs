@@ -57,9 +57,9 @@ pub(crate) enum Live {
 
 impl Connection {
     /// A client whose credentials rotate, tokens of an identity service (IAM, Entra ID), say: the `provider`'s first ones are each
-    /// new connection's, and with those that follow it authenticates anew. Those of the client's URL are not used.
+    /// new connection's, and with those that follow it authenticates anew, until the server refuses some. Those of the client's URL are not used.
     ///
-    /// The time that the provider takes for the first ones is that of connecting; what it fails with is the error of the call
+    /// For the first ones the provider has the time of connecting, five seconds at least; what it fails with is the error of the call
     /// ([`StoreError::Unavailable`](session_core::StoreError::Unavailable)). redis has such a provider for Entra ID, with its feature `entra-id`.
     /// `ClusterClient`'s builder and `ConnectionManagerConfig` take one themselves (`set_credentials_provider`).
     ///
@@ -141,12 +141,9 @@ impl Connection {
         }
     }
 
-    /// Another number is another connection, perhaps to another server. (What reconnects by itself does not say so.)
-    pub(crate) fn epoch(&self) -> u64 {
-        match &self.0 {
-            Source::Opened(lazy) if !lazy.is_cluster() => lazy.epoch(),
-            _ => 0,
-        }
+    /// Whether it is the store that connects anew, and not what it was given.
+    pub(crate) fn is_reopened(&self) -> bool {
+        matches!(&self.0, Source::Opened(lazy) if !lazy.is_cluster())
     }
 
     /// Whether it is a cluster's: it sends a command again whose connection broke, and after a slot that moves.
@@ -154,7 +151,7 @@ impl Connection {
         match &self.0 {
             Source::Opened(lazy) => lazy.is_cluster(),
             #[cfg(feature = "cluster")]
-            Source::Given(Live::Cluster(_)) => true,
+            Source::Given(Live::Cluster(..)) => true,
             _ => false,
         }
     }

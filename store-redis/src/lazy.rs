@@ -14,7 +14,7 @@ use std::{
 
 #[cfg(feature = "credentials")]
 use futures_util::Stream;
-#[cfg(feature = "cluster")]
+#[cfg(any(feature = "cluster", feature = "sentinel"))]
 use futures_util::future::ready;
 use futures_util::{
     FutureExt,
@@ -33,7 +33,7 @@ use tokio::{
 };
 
 #[cfg(feature = "cluster")]
-use crate::cluster;
+use crate::cluster::{self, Beside};
 
 use crate::{
     call::{is_replica, late},
@@ -78,7 +78,7 @@ struct Slot {
     /// How many attempts have failed for want of time, or had not all nodes, since one did not.
     #[cfg(feature = "cluster")]
     failed: u32,
-    /// When one was given up for a master that may be none any more.
+    /// When the sentinels were asked again for a master that may be none any more.
     #[cfg(feature = "sentinel")]
     left: Option<Instant>,
     /// Whether another one is tried, while this one is in use.
@@ -150,8 +150,9 @@ impl Lazy {
             let lazy = Arc::clone(self);
             let attempt = tokio::spawn(async move {
                 let connected = lazy.connect(patience).await;
-                if connected.is_err() {
-                    lazy.give_up(epoch);
+                match connected {
+                    Ok(_) => lazy.has_failed(0),
+                    Err(_) => lazy.give_up(epoch),
                 }
                 connected
             });
@@ -201,19 +202,22 @@ impl Lazy {
         !self.is_cluster() && self.made.elapsed().saturating_sub(heard) >= IDLE
     }
 
-    pub(crate) fn epoch(&self) -> u64 {
-        self.slot().epoch
-    }
-
-    /// Not with each error: there may be no other one.
+    /// Beside the connection that is there, which serves those who read, and not with each error: there may be no other master.
     #[cfg(feature = "sentinel")]
-    fn leave_at_times(&self, epoch: u64) {
+    fn ask_again(self: &Arc<Self>, epoch: u64, patience: Duration) {
         let mut slot = self.slot();
-        if slot.left.is_none_or(|left| left.elapsed() >= PAUSE) {
-            slot.left = Some(Instant::now());
-            drop(slot);
-            self.give_up(epoch);
+        if slot.left.is_some_and(|left| left.elapsed() < PAUSE) {
+            return;
         }
+        slot.left = Some(Instant::now());
+        drop(slot);
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        let lazy = Arc::clone(self);
+        runtime.spawn(async move {
+            if let Ok(live) = lazy.connect(patience).await {
+                lazy.put(epoch, live);
+            }
+        });
     }
 
     /// Lets the next one connect anew, unless that has happened already.
@@ -251,19 +255,21 @@ impl Lazy {
             let failed = lazy.failed();
             if let (Ok(live), Ok(present)) = (lazy.connect(patience).await, present.await) {
                 let silent = std::mem::take(&mut lazy.slot().silent);
-                if cluster::is_better(&live, &present, &silent, patience).await {
-                    lazy.put(epoch, live);
-                    lazy.has_failed(0);
-                } else {
+                match cluster::compared(&live, &present, &silent, patience).await {
+                    Beside::Better => {
+                        lazy.put(epoch, live);
+                        lazy.has_failed(0);
+                    }
                     // A node that is slow may not have been connected in time.
-                    lazy.has_failed(failed.saturating_add(1));
+                    Beside::AsSilent => lazy.has_failed(failed.saturating_add(1)),
+                    Beside::NotNeeded => {}
                 }
             }
             sleep(PAUSE).await;
         });
     }
 
-    #[cfg(feature = "cluster")]
+    #[cfg(any(feature = "cluster", feature = "sentinel"))]
     fn put(&self, epoch: u64, live: Live) {
         let mut slot = self.slot();
         if slot.epoch == epoch {
@@ -318,8 +324,9 @@ impl Server {
         #[cfg(not(feature = "cluster"))]
         let _: u32 = failed;
         // The calls have their own limit for answers.
-        let config =
-            AsyncConnectionConfig::new().set_connection_timeout(Some(patience)).set_response_timeout(None);
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(longest(patience)))
+            .set_response_timeout(None);
         match self {
             Self::One(client) => {
                 client.get_multiplexed_async_connection_with_config(&config).await.map(Live::Multiplexed)
@@ -389,7 +396,7 @@ impl<'a> Lease<'a> {
         // It is cut off from its replicas, and perhaps from the sentinels, who have made another one the master.
         #[cfg(feature = "sentinel")]
         if matches!(lazy.server, Server::Sentinel(_)) && error.code() == Some("NOREPLICAS") {
-            lazy.leave_at_times(epoch);
+            lazy.ask_again(epoch, patience);
         }
         // A cluster's client waits for ever for a node that says nothing, and does not learn who took over from it.
         #[cfg(feature = "cluster")]

@@ -120,8 +120,15 @@ run!(
     ["1053", "1927", "4031"],
     ["1047", "1290", "1792", "1836"]
 );
-// What closes a connection says that it is fatal.
+// What closes a connection says that it is fatal; what is not PostgreSQL may not: a shutdown, a crash, a server that starts, a database
+// that is no more, a connection that was idle for too long.
 #[cfg(feature = "postgres")]
-run!(sqlx::Postgres, true, sqlx::postgres::PgConnectOptions::password, [], ["25006"]);
+run!(
+    sqlx::Postgres,
+    true,
+    sqlx::postgres::PgConnectOptions::password,
+    ["57P01", "57P02", "57P03", "57P04", "57P05"],
+    ["25006"]
+);
 #[cfg(feature = "sqlite")]
 run!(sqlx::Sqlite, false, |options, _| options, [], []);
