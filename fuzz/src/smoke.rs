@@ -12,13 +12,15 @@ pub(crate) fn run(name: &str, target: Target, inputs: u64) {
     let times: u64 = env::var("FUZZ_TIMES").map_or(1, |times| times.parse().unwrap());
     assert!(times > 0, "FUZZ_TIMES=0 tries nothing");
     let reached = || REACHED.get();
+    REACHED.set(0);
     let mutator = Mutator::new(name, 0);
     for input in mutator.corpus() {
         attempt(target, input, || format!("{name}: corpus"));
     }
     let of_corpus = mutator.corpus().len();
     println!("{name}: {} of {of_corpus} of the corpus", reached());
-    assert!(reached() * 3 >= of_corpus as u64, "most of the corpus tries nothing");
+    assert!(reached() * 3 >= of_corpus as u64, "two thirds of the corpus try nothing");
+    REACHED.set(0);
     for (seed, inputs) in seeds(inputs * times) {
         let mutator = Mutator::new(name, seed);
         for number in 0..inputs {

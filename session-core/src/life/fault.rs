@@ -83,11 +83,13 @@ pub(crate) enum Fault {
     LateCallNotFenced,
     /// A lifetime whose save was in doubt counts as stored once the session was read.
     LifetimeForgotten,
+    /// After a conflict what was heard before it still counts.
+    ConfirmedAfterConflict,
 }
 
 #[cfg(test)]
 impl Fault {
-    pub(crate) const ALL: [Self; 40] = [
+    pub(crate) const ALL: [Self; 41] = [
         Self::OldExpiryWritten,
         Self::LifetimeClaimed,
         Self::NoDoubt,
@@ -128,6 +130,7 @@ impl Fault {
         Self::SkippedTouchBelieved,
         Self::LateCallNotFenced,
         Self::LifetimeForgotten,
+        Self::ConfirmedAfterConflict,
     ];
 }
 

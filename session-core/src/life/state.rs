@@ -709,7 +709,9 @@ impl Life {
 
     /// Somebody else has written since the session was heard of: until it is read, nothing of it is confirmed.
     pub(super) fn is_behind(&mut self) {
-        self.confirmed = Millis::MIN;
+        if !planted(Fault::ConfirmedAfterConflict) {
+            self.confirmed = Millis::MIN;
+        }
     }
 
     /// Somebody else wrote first: the last write was not done. What they wrote is to be read.

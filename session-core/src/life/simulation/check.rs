@@ -527,7 +527,7 @@ impl Ghost {
             return Ok(());
         }
         // What the store said a moment ago may have changed since, as it may while the response is on its way.
-        let just_heard = now - request.heard < CONFIRMED_FOR;
+        let just_heard = now - request.heard < CONFIRMED_FOR && !request.is_behind;
         let trusted =
             if rules.cookie_follows { now - request.asked < CONFIRMED_AT_THE_END_FOR } else { just_heard };
         if self.is_logged_out(&ended.sid) && !trusted {

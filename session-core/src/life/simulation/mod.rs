@@ -275,6 +275,8 @@ const ALONE_IN_DOUBT: Budget = Budget { faults: 1, time: 0, express: 0, ..ONE };
 const ALONE_TWICE_IN_DOUBT: Budget = Budget { faults: 2, ..ALONE_IN_DOUBT };
 const BESIDE: Budget = Budget { faults: 0, time: 1, ..FAULTS };
 const SLOW: Budget = Budget { time: 1, ..FAULTS };
+const BEHIND: Budget =
+    Budget { operations: 2, faults: 1, time: 1, ops: &[Op::Save, Op::Reload, Op::Update], ..FAULTS };
 
 /// The smallest budget that shows this fault.
 fn shows(fault: Fault) -> Budget {
@@ -302,6 +304,7 @@ fn shows(fault: Fault) -> Budget {
         Fault::OvertakenInDoubt => BACK,
         Fault::LateCallNotFenced | Fault::NotFenced => GIVEN_UP,
         Fault::SlowAnswerTrusted => SLOW,
+        Fault::ConfirmedAfterConflict => BEHIND,
         _ => ALONE_IN_DOUBT,
     }
 }
@@ -333,7 +336,7 @@ fn breaks(fault: Fault) -> &'static str {
         | Fault::CookieNotDecidedAgain => "the record's expiry was moved, and the cookie was not sent",
         Fault::DroppedInSilence => "a change was dropped in silence",
         Fault::LifetimeForgotten => "a lifetime was dropped in silence",
-        Fault::NotConfirmed => "the browser's cookie was set back",
+        Fault::NotConfirmed | Fault::ConfirmedAfterConflict => "the browser's cookie was set back",
         Fault::FailedRenewalLogsOut => "a request destroyed its session, which nobody had asked for",
         Fault::CookieSetBack | Fault::RenewedUnseen => "the browser's cookie ended",
         Fault::LogoutForgetsLeftovers => "a logout was acknowledged, and what a renewal had copied lives",
@@ -356,7 +359,7 @@ fn without_a_fault_nothing_is_found() {
     let mut budgets = vec![ALONE, ALONE_IN_DOUBT, ALONE_TWICE_IN_DOUBT, BESIDE];
     match Much::from_env() {
         Much::Few => {}
-        Much::Usual | Much::All => budgets.push(SLOW),
+        Much::Usual | Much::All => budgets.extend([SLOW, BEHIND]),
     }
     let (_, mut violations) = explore_all(&budgets, &Rules::profiles());
     violations.extend(explore_all(&[ALONE], &Rules::rarer()).1);

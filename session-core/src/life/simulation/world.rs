@@ -223,6 +223,8 @@ pub(super) struct Request {
     /// When it last asked the store what that answered, and when that came.
     pub(super) asked: Millis,
     pub(super) heard: Millis,
+    /// The store has said since that somebody else wrote.
+    pub(super) is_behind: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -880,6 +882,11 @@ impl World {
             (request.asked, request.heard) = (running.asked, self.now);
         }
         let Waits::Store(ask) = &running.waits else { return };
+        let of = match &*ask.0 {
+            Ask::Set { sid, .. } | Ask::Touch { sid, .. } => Some(sid),
+            _ => None,
+        };
+        request.is_behind = is_conflict && of == Some(life.sid());
         // What comes after its end sees to nothing any more.
         if request.status == Status::Open
             && matches!(answer, Answer::Got(Some(_)) | Answer::Set(Set::Written(_)))
@@ -978,6 +985,7 @@ impl Request {
             ended_well: false,
             asked: 0,
             heard: 0,
+            is_behind: false,
         }
     }
 }
