@@ -76,7 +76,6 @@ struct Slot {
     epoch: u64,
     connecting: Option<Connecting>,
     /// How many attempts have failed for want of time, or had not all nodes, since one did not.
-    #[cfg(feature = "cluster")]
     failed: u32,
     /// When the sentinels were asked again for a master that may be none any more.
     #[cfg(feature = "sentinel")]
@@ -175,19 +174,11 @@ impl Lazy {
     }
 
     fn failed(&self) -> u32 {
-        #[cfg(feature = "cluster")]
-        return self.slot().failed;
-        #[cfg(not(feature = "cluster"))]
-        0
+        self.slot().failed
     }
 
     fn has_failed(&self, times: u32) {
-        #[cfg(feature = "cluster")]
-        {
-            self.slot().failed = times;
-        }
-        #[cfg(not(feature = "cluster"))]
-        let _: u32 = times;
+        self.slot().failed = times;
     }
 
     /// The server has said something.

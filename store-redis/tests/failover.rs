@@ -148,9 +148,10 @@ fn under_sentinels_a_master_without_its_replicas_is_asked_for_again() {
         let watched = Watched::start();
         let client =
             SentinelClient::build(watched.urls(), Watched::NAME, None, SentinelServerType::Master).unwrap();
+        let Watched { servers, sentinels } = watched;
         let store = RedisStore::new(client).timeout(TIMEOUT);
         let sid = put_patiently(&store, &record("")).await;
-        let master = watched.servers.iter().find(|server| is_master(server)).unwrap();
+        let master = servers.iter().find(|server| is_master(server)).unwrap();
         let connections = || {
             let clients: String = master.ask(&["INFO", "stats"]);
             let count = clients.split("total_connections_received:").nth(1).unwrap();
@@ -182,6 +183,14 @@ fn under_sentinels_a_master_without_its_replicas_is_asked_for_again() {
             quiet = now;
             assert!(begun.elapsed() < Duration::from_secs(60), "it never asks again");
             tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        // Where nobody can be asked, who reads is served all the same.
+        drop(sentinels);
+        let begun = Instant::now();
+        while begun.elapsed() < Duration::from_secs(3) {
+            refused().await;
+            assert!(store.get(&sid).await.unwrap().is_some());
+            tokio::time::sleep(Duration::from_millis(50)).await;
         }
         _ = master.ask::<Value>(&["CONFIG", "SET", "min-replicas-to-write", "0"]);
         until_served(&store, &sid).await;

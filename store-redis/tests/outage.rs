@@ -13,6 +13,7 @@ mod common;
 
 use std::{
     collections::HashSet,
+    pin::pin,
     process::ExitCode,
     sync::Arc,
     time::{Duration, Instant},
@@ -23,7 +24,7 @@ use common::{
     server::{Server, redis_server, until},
 };
 use session_core::{AdminStore, Destroyed, Expect, Set, Sid, Store, StoreError, Touched};
-use store_redis::{RedisStore, redis};
+use store_redis::{Connection, RedisStore, redis};
 use test_support::{Load, Network, Repeats, put_patiently, recovered, tests, until_served, within};
 
 fn main() -> ExitCode {
@@ -330,7 +331,7 @@ fn a_walk_over_the_keys_begins_anew_on_another_server() {
     session_testkit::run(async {
         let (servers, network) = ([Server::start(&[]), Server::start(&[])], Network::new());
         let url = network.before(&servers[0].url()).await;
-        let mut sids = HashSet::new();
+        let (mut sids, theirs) = (HashSet::new(), Sid::random());
         // The second one has what the first one has, as a replica does.
         let [one, other] = servers.each_ref().map(|server| RedisStore::open(&server.url()).unwrap());
         for _ in 0..2_000 {
@@ -357,6 +358,19 @@ fn a_walk_over_the_keys_begins_anew_on_another_server() {
             .await
             .unwrap();
         assert!(listed == sids, "{} are passed over", sids.difference(&listed).count());
+
+        // And not because others have given up the connection that all share: it is the same server.
+        let connection = Connection::from(redis::Client::open(servers[1].url()).unwrap());
+        let store = RedisStore::new(connection.clone()).timeout(TIMEOUT).scan_count(10);
+        let impatient = RedisStore::new(connection).timeout(Duration::from_nanos(1));
+        let (mut length, mut left) = (pin!(store.length()), 0);
+        let length = loop {
+            tokio::select! {
+                length = &mut length => break length.unwrap(),
+                _ = impatient.get(&theirs) => left += 1,
+            }
+        };
+        assert!(length == 2_000 && left > 20, "{length}, {left}");
     });
 }
 

@@ -575,6 +575,21 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_password_goes_in_the_clear_only_where_the_url_demands_tls() {
+        for (mode, is_sent) in [
+            ("disabled", false),
+            ("preferred", false),
+            ("required", true),
+            ("verify_ca", true),
+            ("verify_identity", true),
+        ] {
+            let options = format!("mysql://me@127.0.0.1/app?ssl-mode={mode}").parse().unwrap();
+            let shown = format!("{:?}", with_password(options, "hunter2"));
+            assert!(shown.contains(&format!("enable_cleartext_plugin: {is_sent}")), "{mode}");
+        }
+    }
+
     #[tokio::test]
     async fn expired_sessions_are_removed_as_often_as_the_option_says() {
         let store = MySqlStore::open("mysql://me@127.0.0.1/app").unwrap();

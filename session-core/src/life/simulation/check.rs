@@ -558,7 +558,7 @@ impl Ghost {
         if about.ended && !trusted && !about.returns_by(at) {
             return broken("a cookie was sent for a session whose end was told");
         }
-        // Without touches an end that is in doubt stays so: a cookie that outlives its record harms nobody.
+        // Where its end is in doubt, a cookie that outlives its record harms nobody.
         let in_doubt =
             |life: &Life| life.expiry_is_in_doubt() || (request.faulty && life.cookie_is_in_doubt());
         let is_in_doubt = request.life.as_ref().is_some_and(in_doubt);
