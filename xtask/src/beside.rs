@@ -19,6 +19,9 @@ const BESIDE: usize = 2;
 /// One that hangs is ended, so that what it printed is seen. The longest takes a quarter of it on a machine that is busy.
 pub(crate) const LIMIT: Duration = Duration::from_secs(60 * 60);
 
+/// So many lines of a program that failed are shown once more at the end, where who keeps but a part of the output finds them.
+const SHOWN_AGAIN: usize = 100;
+
 /// With one of these it is the caller who says how much there is to do.
 const MORE: [&str; 5] =
     ["SIMULATION", "DIFFERENTIAL_CONFIGS", "FUZZ_TIMES", "PARSER_INPUTS", "DIFFERENTIAL_SELF_CONFIGS"];
@@ -38,6 +41,8 @@ struct Ended<'a, W> {
     to: &'a mut W,
     done: Done,
     failed: Vec<String>,
+    /// Of each that failed, the last it printed.
+    ends: String,
     /// That one could not be run at all, or the interrupt.
     error: Option<String>,
 }
@@ -51,7 +56,14 @@ pub(crate) fn run(tasks: Vec<Task>, totals: &mut Totals, to: &mut (impl Write + 
     let count = tasks.len();
     let limit = if MORE.iter().any(|more| env::var_os(more).is_some()) { Duration::MAX } else { LIMIT };
     let queue = Mutex::new(tasks.into_iter().enumerate());
-    let ended = Mutex::new(Ended { totals, to, done: Done::default(), failed: Vec::new(), error: None });
+    let ended = Mutex::new(Ended {
+        totals,
+        to,
+        done: Done::default(),
+        failed: Vec::new(),
+        ends: String::new(),
+        error: None,
+    });
     thread::scope(|scope| {
         for _ in 0..BESIDE {
             scope.spawn(|| {
@@ -65,7 +77,7 @@ pub(crate) fn run(tasks: Vec<Task>, totals: &mut Totals, to: &mut (impl Write + 
         }
     });
     let ended = ended.into_inner().unwrap_or_else(PoisonError::into_inner);
-    write!(ended.to, "{}", ended.done.slowest())
+    write!(ended.to, "{}{}", ended.ends, ended.done.slowest())
         .map_err(|error| format!("cannot show the slowest: {error}"))?;
     let failed = (!ended.failed.is_empty()).then(|| format!("failed: {}", ended.failed.join(", ")));
     match ended.error.into_iter().chain(failed).collect::<Vec<_>>() {
@@ -96,13 +108,21 @@ impl<W: Write> Ended<'_, W> {
             let results = String::from_utf8_lossy(&output).lines().filter(|line| own.add(line)).count();
             *self.totals += own;
             let (ran, tests) = (own.ran(), tests.unwrap_or(own.ran()));
-            if !status.success() {
-                self.failed.push(format!("{name} ({status})"));
+            let failure = if !status.success() {
+                Some(status.to_string())
             } else if results == 0 {
-                self.failed.push(format!("{name} (it says no result)"));
-            }
-            if ran != tests {
-                self.failed.push(format!("{name} (it has {ran} tests, and not {tests}; {COUNT_ANEW})"));
+                Some("it says no result".into())
+            } else if ran != tests {
+                Some(format!("it has {ran} tests, and not {tests}; {COUNT_ANEW}"))
+            } else {
+                None
+            };
+            if let Some(failure) = failure {
+                self.failed.push(format!("{name} ({failure})"));
+                let output = String::from_utf8_lossy(&output);
+                let from = output.lines().count().saturating_sub(SHOWN_AGAIN);
+                let end = output.lines().skip(from).map(|line| format!("{line}\n"));
+                self.ends.extend([format!("\n     Failed {name}\n")].into_iter().chain(end));
             }
             let written = writeln!(self.to, "\n     Ran {name}").and_then(|()| self.to.write_all(&output));
             written.and_then(|()| self.to.flush()).map_err(|error| format!("cannot show its output: {error}"))
@@ -194,7 +214,9 @@ mod tests {
         assert_eq!(totals, Totals { passed: 7, failed: 2, skipped: 2 });
         let shown = String::from_utf8(shown).unwrap();
         assert!(shown.contains("\n     Ran a\ntest result: ok. 3 passed"), "{shown}");
-        assert!(shown.contains("the slowest:\n"), "{shown}");
+        let end = shown.split_once("\n     Failed b\ntest result: FAILED.").expect(&shown).1;
+        assert!(end.contains("\n     Failed d\n") && end.contains("the slowest:\n"), "{shown}");
+        assert!(!shown.contains("Failed a"), "{shown}");
         assert_eq!(run(vec![task("a", passed)], &mut totals, &mut Vec::new()), Ok(()));
     }
 
