@@ -134,7 +134,6 @@ mod tests {
         let manifest = include_str!("../Cargo.toml");
         for (feature, of_store) in [
             ("redis-tls", "store-redis/tls"),
-            ("redis-cluster", "store-redis/cluster"),
             ("redis-sentinel", "store-redis/sentinel"),
             ("redis-credentials", "store-redis/credentials"),
             ("mongo-srv", "store-mongo/srv"),

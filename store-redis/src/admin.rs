@@ -9,7 +9,11 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use redis::{Cmd, ErrorKind, RedisError, RedisResult, cmd};
 use session_core::{AdminStore, Record, Sid, Store, StoreError, async_trait};
 
-use crate::{call::Commands, connection::Live, error::failed, store::RedisStore};
+use crate::{
+    connection::{Live, Place},
+    error::failed,
+    store::RedisStore,
+};
 
 /// So many commands are under way at a time.
 const AT_ONCE: usize = 64;
@@ -91,7 +95,8 @@ struct Scan<'a> {
     /// SCAN may show a key more than once. Of each, 128 bits: keys themselves would be many times as much.
     seen: HashSet<u128>,
     hashes: [RandomState; 2],
-    ahead: Vec<(Node, u64)>,
+    /// Where it is, and where it has not been yet. None: it has not begun.
+    ahead: Option<Vec<(Place, u64)>>,
     /// The connection that the cursors are of, whatever others do: to another server they mean other keys.
     on: Option<Live>,
     /// How often it may begin anew yet.
@@ -106,7 +111,7 @@ impl<'a> Scan<'a> {
             pattern,
             seen: HashSet::new(),
             hashes: Default::default(),
-            ahead: vec![(Node::Masters, 0)],
+            ahead: None,
             on: None,
             left: AGAIN,
         }
@@ -120,32 +125,38 @@ impl<'a> Scan<'a> {
 
     /// Some keys more, also such as came before.
     async fn keys(&mut self) -> Result<Option<Vec<Vec<u8>>>, StoreError> {
-        let Some((node, cursor)) = self.ahead.pop() else { return Ok(None) };
+        let call = self.store.call();
+        let ahead = match &mut self.ahead {
+            Some(ahead) => ahead,
+            ahead => {
+                let places = call.places().await.map_err(failed)?;
+                ahead.insert(places.into_iter().map(|place| (place, 0)).collect())
+            }
+        };
+        let Some((place, cursor)) = ahead.pop() else { return Ok(None) };
+        if cursor == 0 {
+            self.on = None;
+        }
         let mut command = cmd("SCAN");
         command.arg(cursor).arg("MATCH").arg(&self.pattern).arg("COUNT").arg(self.store.settings.scan_count);
-        let (call, command) = (self.store.call(), OnNode { command, node });
-        let is_first = self.on.is_none();
-        let pages = match self.store.connection.is_reopened() {
+        let (call, is_first) = (call.at(place.clone()), self.on.is_none());
+        let page: RedisResult<Page> = match self.store.connection.is_reopened() {
             true => call.send_on(&mut self.on, &command).await,
             false => call.send(&command).await,
         };
-        let pages = match pages {
+        let (cursor, keys) = match page {
             // It broke, and the cursors with it.
             Err(_) if !is_first && self.on.is_none() => {
                 self.left = self.left.checked_sub(1).ok_or_else(|| failed(not_one_server()))?;
-                self.ahead = vec![(Node::Masters, 0)];
+                self.ahead = None;
                 return Ok(Some(Vec::new()));
             }
-            pages => pages.map_err(failed)?,
+            page => page.map_err(failed)?,
         };
-        let mut all = Vec::new();
-        for (node, (cursor, keys)) in pages {
-            if cursor != 0 {
-                self.ahead.push((node, cursor));
-            }
-            all.extend(keys);
+        if cursor != 0 {
+            ahead.push((place, cursor));
         }
-        Ok(Some(all))
+        Ok(Some(keys))
     }
 
     fn new_sid(&mut self, key: &[u8]) -> Option<Sid> {
@@ -157,70 +168,6 @@ impl<'a> Scan<'a> {
 
 /// What SCAN answers: the next cursor, and keys.
 type Page = (u64, Vec<Vec<u8>>);
-
-#[derive(Clone)]
-enum Node {
-    /// All of a cluster, or the only server.
-    Masters,
-    #[cfg(feature = "cluster")]
-    At { host: String, port: u16 },
-}
-
-struct OnNode {
-    command: Cmd,
-    node: Node,
-}
-
-impl Commands<Vec<(Node, Page)>> for OnNode {
-    async fn run(&self, live: &mut Live) -> RedisResult<Vec<(Node, Page)>> {
-        match live {
-            #[cfg(feature = "cluster")]
-            Live::Cluster(connection) => cluster::scan(connection, self).await,
-            live => Ok(vec![(self.node.clone(), self.command.query_async(live).await?)]),
-        }
-    }
-
-    fn key(&self) -> Option<&[u8]> {
-        None
-    }
-}
-
-#[cfg(feature = "cluster")]
-mod cluster {
-    use redis::{
-        FromRedisValue, RedisResult, Value,
-        cluster_async::ClusterConnection,
-        cluster_routing::{RoutingInfo, SingleNodeRoutingInfo},
-    };
-
-    use super::{Node, OnNode, Page};
-    use crate::cluster::of_all_masters;
-
-    pub(super) async fn scan(
-        connection: &mut ClusterConnection,
-        OnNode { command, node }: &OnNode,
-    ) -> RedisResult<Vec<(Node, Page)>> {
-        match node {
-            Node::Masters => {
-                let answers = of_all_masters(connection, command.clone()).await?;
-                answers.into_iter().map(answer_of).collect()
-            }
-            Node::At { host, port } => {
-                let at = SingleNodeRoutingInfo::ByAddress { host: host.clone(), port: *port };
-                let answer = connection.route_command(command.clone(), RoutingInfo::SingleNode(at)).await?;
-                Ok(vec![(node.clone(), Page::from_redis_value(answer)?)])
-            }
-        }
-    }
-
-    /// An answer of a multi-node command: the node's address, and its page.
-    fn answer_of((address, answer): (Value, Value)) -> RedisResult<(Node, Page)> {
-        let address = String::from_redis_value(address)?;
-        let (host, port) = address.rsplit_once(':').unwrap_or((&address, ""));
-        let node = Node::At { host: host.to_owned(), port: port.parse().unwrap_or_default() };
-        Ok((node, Page::from_redis_value(answer)?))
-    }
-}
 
 /// The text as a pattern that matches it and nothing else.
 fn glob_escaped(text: &str) -> String {

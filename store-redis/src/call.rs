@@ -1,16 +1,16 @@
 //! One call of the store: what is sent, when it is sent again, and how long all of it may take.
 
-use std::{future::Future, io, marker::PhantomData, mem, time::Duration};
+use std::{future::Future, io, mem, time::Duration};
 
 use redis::{Arg, Cmd, ErrorKind, FromRedisValue, Pipeline, RedisError, RedisResult, ServerErrorKind, cmd};
 use tokio::time::{Instant, error::Elapsed, sleep, timeout, timeout_at};
 
 use crate::{
-    connection::{Connection, Live},
+    connection::{Connection, Live, Place},
     lazy::Lease,
 };
 
-/// Before a node is asked again that had sent the client elsewhere.
+/// Before a node is asked again that had sent the call elsewhere.
 const PAUSE: Duration = Duration::from_millis(5);
 
 /// Who was not answered for such a part of the time-out counts as one who was not answered at all.
@@ -20,6 +20,7 @@ pub(crate) struct Call<'a> {
     connection: &'a Connection,
     timeout: Duration,
     deadline: Instant,
+    place: Place,
 }
 
 /// One command, or several in one round trip.
@@ -33,7 +34,19 @@ pub(crate) trait Commands<T>: Sync {
 impl<'a> Call<'a> {
     pub(crate) fn new(connection: &'a Connection, timeout: Duration) -> Self {
         let (now, never) = (Instant::now(), Duration::from_secs(30 * 365 * 86_400));
-        Self { connection, timeout, deadline: now + timeout.min(never) }
+        Self { connection, timeout, deadline: now + timeout.min(never), place: Place::OfKey }
+    }
+
+    pub(crate) fn at(self, place: Place) -> Self {
+        Self { place, ..self }
+    }
+
+    /// Where the keys are.
+    pub(crate) async fn places(&self) -> RedisResult<Vec<Place>> {
+        timeout_at(self.deadline, self.connection.places(self.timeout))
+            .await
+            .map_err(late)
+            .and_then(|ended| ended)
     }
 
     /// For commands that may be done twice: sent again when the connection broke, so that an idle one that the server had
@@ -47,42 +60,44 @@ impl<'a> Call<'a> {
 
     /// Sent again only when the server says that it did not do it.
     pub(crate) async fn send_once<T>(&self, commands: &impl Commands<T>) -> RedisResult<T> {
-        let mut left_a_replica = false;
+        let (mut left_a_replica, mut was_sent_elsewhere) = (false, false);
+        let mut place = self.place.clone();
         loop {
             let begun = Instant::now();
-            match self.attempt(commands).await {
-                Err(error) if is_replica(&error) && !left_a_replica => {
-                    left_a_replica = true;
-                    self.connection.leaves(begun, self.deadline).await;
-                }
-                // A cluster's client follows a slot that moves, but what it says on a connection that all share, others
-                // may interrupt, and then the node knows nothing of it.
-                Err(error)
-                    if is_elsewhere(&error)
-                        && self.connection.is_cluster()
-                        && Instant::now() + PAUSE < self.deadline =>
-                {
-                    sleep(PAUSE).await;
-                }
+            let error = match self.attempt(commands, &place).await {
+                Err(error) => error,
                 answer => return answer,
+            };
+            if is_replica(&error) && !left_a_replica {
+                left_a_replica = true;
+                self.connection.leaves(begun, self.deadline).await;
+                continue;
+            }
+            place = match self.connection.redirected(&error, self.timeout) {
+                Some(place) if Instant::now() + PAUSE < self.deadline => place,
+                _ => return Err(error),
+            };
+            // While a slot moves one node may send it to the other, and that one back.
+            if mem::replace(&mut was_sent_elsewhere, true) {
+                sleep(PAUSE).await;
             }
         }
     }
 
-    async fn attempt<T>(&self, commands: &impl Commands<T>) -> RedisResult<T> {
-        let (mut live, mut lease) = self.lease().await?;
+    async fn attempt<T>(&self, commands: &impl Commands<T>, place: &Place) -> RedisResult<T> {
+        let (mut live, mut lease) = self.lease(place, commands.key()).await?;
         if lease.is_idle()
             && let Some(key) = commands.key()
         {
             match self.is_there(&mut live, key).await {
                 Ok(()) => lease.hears(),
                 Err(error) => {
-                    lease.report(&error, self.timeout, None);
-                    (live, lease) = self.lease().await?;
+                    self.report(&lease, &error);
+                    (live, lease) = self.lease(place, commands.key()).await?;
                 }
             }
         }
-        let waits = Waits { call: self, commands, lease: &lease, begun: Instant::now(), of: PhantomData };
+        let waits = Waits { call: self, lease: &lease, begun: Instant::now() };
         let answer = self.run(&mut live, commands).await;
         mem::forget(waits);
         match &answer {
@@ -91,7 +106,7 @@ impl<'a> Call<'a> {
                 if !(error.is_timeout() || error.is_connection_dropped()) {
                     lease.hears();
                 }
-                lease.report(error, self.timeout, commands.key());
+                self.report(&lease, error);
             }
         }
         answer
@@ -116,14 +131,14 @@ impl<'a> Call<'a> {
             return answer;
         }
         for is_last in [false, true] {
-            let (mut live, lease) = self.lease().await?;
+            let (mut live, lease) = self.lease(&self.place, commands.key()).await?;
             let answer = self.run(&mut live, commands).await;
             match &answer {
                 Ok(_) => {
                     lease.hears();
                     *on = Some(live);
                 }
-                Err(error) => lease.report(error, self.timeout, None),
+                Err(error) => self.report(&lease, error),
             }
             if is_last || !answer.as_ref().is_err_and(broke) {
                 return answer;
@@ -132,8 +147,14 @@ impl<'a> Call<'a> {
         Err(io::Error::from(io::ErrorKind::BrokenPipe).into())
     }
 
-    async fn lease(&self) -> RedisResult<(Live, Lease<'_>)> {
-        timeout_at(self.deadline, self.connection.lease(self.timeout)).await.map_err(late)?
+    async fn lease(&self, place: &Place, key: Option<&[u8]>) -> RedisResult<(Live, Lease<'_>)> {
+        let lease = self.connection.lease(place, key, self.timeout);
+        timeout_at(self.deadline, lease).await.map_err(late).and_then(|ended| ended)
+    }
+
+    fn report(&self, lease: &Lease<'_>, error: &RedisError) {
+        lease.report(error, self.timeout);
+        self.connection.doubts(error, lease, self.timeout);
     }
 
     /// An error: it is not, or says nothing. A right that every `get` needs.
@@ -148,22 +169,16 @@ impl<'a> Call<'a> {
 
 /// A client that leaves drops its call. Where all of them leave before the time-out, a connection that went silent would never
 /// be told from one that is slow.
-struct Waits<'a, T, C: Commands<T>> {
+struct Waits<'a> {
     call: &'a Call<'a>,
-    commands: &'a C,
     lease: &'a Lease<'a>,
     begun: Instant,
-    of: PhantomData<fn() -> T>,
 }
 
-impl<T, C: Commands<T>> Drop for Waits<'_, T, C> {
+impl Drop for Waits<'_> {
     fn drop(&mut self) {
         if self.begun.elapsed() >= self.call.timeout / LONG {
-            self.lease.report(
-                &io::Error::from(io::ErrorKind::TimedOut).into(),
-                self.call.timeout,
-                self.commands.key(),
-            );
+            self.call.report(self.lease, &io::Error::from(io::ErrorKind::TimedOut).into());
         }
     }
 }
@@ -199,14 +214,6 @@ pub(crate) fn broke(error: &RedisError) -> bool {
 /// Whether the master that we were connected to has been made a replica.
 pub(crate) fn is_replica(error: &RedisError) -> bool {
     error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly)
-}
-
-/// Whether a node of a cluster says that it has not, or not yet, or no more, what it was asked for.
-fn is_elsewhere(error: &RedisError) -> bool {
-    matches!(
-        error.kind(),
-        ErrorKind::Server(ServerErrorKind::Ask | ServerErrorKind::Moved | ServerErrorKind::TryAgain)
-    )
 }
 
 pub(crate) fn late(_: Elapsed) -> RedisError {

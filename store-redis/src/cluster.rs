@@ -1,104 +1,522 @@
-//! What only a cluster is asked.
+//! A Redis Cluster: who has a key, and a connection to each who has some.
+//!
+//! Not by redis's own client, which sends a command again by itself, lets all wait for a node that is silent, and (1.8) waits for
+//! itself when a slot moves beside some sixty calls.
 
-use std::{collections::HashSet, time::Duration};
-
-use futures_util::future::{join, join_all};
-use redis::{
-    ErrorKind, FromRedisValue, RedisError, RedisResult, Value,
-    cluster_async::ClusterConnection,
-    cluster_routing::{MultipleNodeRoutingInfo, RoutingInfo, SingleNodeRoutingInfo},
-    cmd,
+use std::{
+    fmt,
+    pin::pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
-use tokio::time::timeout;
 
-use crate::connection::Live;
+#[cfg(feature = "credentials")]
+use crate::lazy::Provider;
+use crate::{
+    call::late,
+    connection::{Live, kept_alive},
+    lazy::{Lazy, Lease, Server, aborted, longest},
+};
+use futures_util::{
+    FutureExt, StreamExt,
+    future::{BoxFuture, Either, Shared, pending, select},
+    stream::FuturesUnordered,
+};
+use redis::{
+    Client, ConnectionAddr, ConnectionInfo, ErrorKind, FromRedisValue, IntoConnectionInfo, RedisError,
+    RedisResult, ServerErrorKind, Value, cmd,
+};
+use tokio::{
+    runtime::Handle,
+    sync::{oneshot, watch},
+    time::{Instant, timeout},
+};
 
-/// What another connection is beside the present one.
-#[derive(Clone, Copy, PartialEq)]
-pub(crate) enum Beside {
-    /// It answers for one of the keys, within so long, for which the present one does not in half the time; where there are no keys,
-    /// all masters answer on it.
-    Better,
-    /// Neither answers for one of them.
-    AsSilent,
-    /// The present one answers for all.
-    NotNeeded,
+/// A Redis Cluster (or Valkey's), for [`RedisStore::new`](crate::RedisStore::new): some of its nodes, of which one that answers is enough to find the
+/// others.
+///
+/// There is one connection to each master, made when a session of its is asked for. A slot that moves is followed, and when a
+/// connection fails another node is asked who has taken over, twice a second at most. Replicas are never asked: they may be
+/// behind. Each node is to the store what a single server is, with the same [`timeout`](crate::RedisStore::timeout).
+///
+/// ```
+/// use store_redis::{Cluster, RedisStore};
+///
+/// let nodes = ["redis://10.0.0.1", "redis://10.0.0.2", "redis://10.0.0.3"];
+/// let store = RedisStore::new(Cluster::new(nodes)?);
+/// # Ok::<(), store_redis::redis::RedisError>(())
+/// ```
+#[derive(Clone)]
+pub struct Cluster {
+    /// One at least.
+    nodes: Vec<ConnectionInfo>,
+    address_map: Option<AddressMap>,
+    #[cfg(feature = "credentials")]
+    provider: Option<Provider>,
 }
 
-pub(crate) async fn compared(new: &Live, present: &Live, keys: &[Vec<u8>], patience: Duration) -> Beside {
-    let (Live::Cluster(new), Live::Cluster(present)) = (new, present) else { return Beside::NotNeeded };
-    if keys.is_empty() {
-        // A right that every list needs.
-        let (mut new, mut scan) = (new.clone(), cmd("SCAN"));
-        scan.arg(0).arg("COUNT").arg(1);
-        let asked = timeout(patience, of_all_masters(&mut new, scan)).await;
-        return if asked.is_ok_and(|answers| answers.is_ok()) { Beside::Better } else { Beside::AsSilent };
+type AddressMap = Arc<dyn Fn(&str, u16) -> Option<(String, u16)> + Send + Sync>;
+
+impl Cluster {
+    /// By the URLs of some nodes, as [`RedisStore::open`](crate::RedisStore::open) takes them, or [`ConnectionInfo`]s. User, password, TLS and
+    /// the other settings of the first one are those of every node that is not among them. Nothing is connected yet.
+    ///
+    /// # Errors
+    /// One is no such URL, or there is none.
+    pub fn new<T: IntoConnectionInfo>(nodes: impl IntoIterator<Item = T>) -> RedisResult<Self> {
+        let client = |node: T| Ok(kept_alive(Client::open(node)?).get_connection_info().clone());
+        let nodes: Vec<_> = nodes.into_iter().map(client).collect::<RedisResult<_>>()?;
+        if nodes.is_empty() {
+            return Err((ErrorKind::InvalidClientConfig, "a cluster needs the address of a node").into());
+        }
+        Ok(Self {
+            nodes,
+            address_map: None,
+            #[cfg(feature = "credentials")]
+            provider: None,
+        })
     }
-    let (new, present) = join(answered(new, keys, patience), answered(present, keys, patience / 2)).await;
-    let mut beside = Beside::NotNeeded;
-    for (new, present) in new.into_iter().zip(present) {
-        match (new, present) {
-            (true, false) => return Beside::Better,
-            (false, false) => beside = Beside::AsSilent,
-            (_, true) => {}
+
+    /// Where nodes are reached, if not at the host and port that they announce: through a tunnel, or in containers (`nodeAddressMap`
+    /// of node-redis, `natMap` of ioredis). `None`: there. Unless set, each node is reached where it says.
+    ///
+    /// ```
+    /// # use store_redis::Cluster;
+    /// let cluster = Cluster::new(["redis://127.0.0.1:30001"])?
+    ///     .node_address_map(|host, port| (host == "10.0.1.230").then(|| ("127.0.0.1".to_owned(), port)));
+    /// # Ok::<(), store_redis::redis::RedisError>(())
+    /// ```
+    #[must_use]
+    pub fn node_address_map(
+        mut self,
+        map: impl Fn(&str, u16) -> Option<(String, u16)> + Send + Sync + 'static,
+    ) -> Self {
+        self.address_map = Some(Arc::new(map));
+        self
+    }
+
+    /// Credentials that rotate, as [`Connection::with_credentials`](crate::Connection::with_credentials) takes them; each node's connection asks for
+    /// its own. Unless set, those of the URLs are used.
+    #[cfg(feature = "credentials")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "credentials")))]
+    #[must_use]
+    pub fn credentials(mut self, provider: impl redis::StreamingCredentialsProvider + 'static) -> Self {
+        self.provider = Some(Provider(Arc::new(provider)));
+        self
+    }
+
+    /// Of the node that was announced so.
+    fn address(&self, host: &str, port: u16) -> ConnectionAddr {
+        let reached = self.address_map.as_ref().and_then(|map| map(host, port));
+        let (host, port) = reached.unwrap_or_else(|| (host.to_owned(), port));
+        match self.nodes.first().map(ConnectionInfo::addr) {
+            Some(ConnectionAddr::TcpTls { insecure, tls_params, .. }) => {
+                ConnectionAddr::TcpTls { host, port, insecure: *insecure, tls_params: tls_params.clone() }
+            }
+            _ => ConnectionAddr::Tcp(host, port),
         }
     }
-    beside
+
+    fn node(&self, address: ConnectionAddr) -> RedisResult<Node> {
+        let same = self.nodes.iter().find(|node| *node.addr() == address);
+        let Some(settings) = same.or_else(|| self.nodes.first()) else { return Err(nobody()) };
+        let client = Client::open(settings.clone().set_addr(address.clone()))?;
+        #[cfg(feature = "credentials")]
+        if let Some(provider) = self.provider.clone() {
+            return Ok(Node::at(address, Server::WithCredentials(client, provider)));
+        }
+        Ok(Node::at(address, Server::One(client)))
+    }
 }
 
-/// Which of them are.
-async fn answered(connection: &ClusterConnection, keys: &[Vec<u8>], patience: Duration) -> Vec<bool> {
-    let asked = keys.iter().map(|key| {
-        let mut connection = connection.clone();
-        async move {
-            // A right that every `get` needs.
-            let mut pttl = cmd("PTTL");
-            let asked = timeout(patience, pttl.arg(key).query_async::<i64>(&mut connection)).await;
-            asked.is_ok_and(|answer| answer.is_ok())
+/// Shows neither address nor password.
+impl fmt::Debug for Cluster {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cluster").finish_non_exhaustive()
+    }
+}
+
+/// What is known of it, and its connections.
+pub(crate) struct Nodes {
+    cluster: Cluster,
+    map: watch::Sender<Arc<Map>>,
+    asking: Mutex<Asking>,
+}
+
+/// A server like any other, with its own connection.
+#[derive(Clone)]
+pub(crate) struct Node {
+    address: Arc<ConnectionAddr>,
+    lazy: Arc<Lazy>,
+}
+
+/// Who has which slot. Until somebody was asked nobody has one.
+#[derive(Clone, Default)]
+struct Map {
+    nodes: Vec<Node>,
+    /// Of each slot, the place of its master among the nodes.
+    masters: Vec<u16>,
+}
+
+/// Whether a node is being asked who has what, when that was done last, and how often.
+#[derive(Default)]
+struct Asking {
+    now: Option<Asked>,
+    ended: Option<Instant>,
+    turn: usize,
+}
+
+type Asked = Shared<BoxFuture<'static, RedisResult<()>>>;
+
+const SLOTS: u16 = 16_384;
+
+const NOBODY: u16 = u16::MAX;
+
+/// Between two times that a node is asked.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// After so long another node is asked as well.
+const STAGGER: Duration = Duration::from_millis(100);
+
+impl Nodes {
+    pub(crate) fn of(cluster: Cluster) -> Arc<Self> {
+        Arc::new(Self { cluster, map: watch::Sender::default(), asking: Mutex::default() })
+    }
+
+    /// A connection to who has the key. Who waits for a node that has lost it goes on to the one that has it now.
+    pub(crate) async fn lease(
+        self: &Arc<Self>,
+        key: &[u8],
+        patience: Duration,
+    ) -> RedisResult<(Live, Lease<'static>)> {
+        let (slot, mut maps) = (slot_of(key), self.map.subscribe());
+        loop {
+            let Some(node) = maps.borrow_and_update().master(slot) else {
+                match self.ask(patience, None) {
+                    Some(asked) => asked.await?,
+                    None if self.master(slot).is_none() => return Err(nobody()),
+                    None => {}
+                }
+                continue;
+            };
+            if !node.lazy.is_connected() {
+                // It may be none any more.
+                _ = self.ask(patience, Some(&node.lazy));
+            }
+            let (lease, moves) = (pin!(node.lazy.lease(patience)), pin!(moves(&mut maps, slot, &node)));
+            match select(lease, moves).await {
+                Either::Left((Err(error), _)) => {
+                    if let Some(asked) = self.ask(patience, Some(&node.lazy)) {
+                        _ = asked.await;
+                    }
+                    if self.master(slot).is_some_and(|now| now.is(&node)) {
+                        return Err(error);
+                    }
+                }
+                Either::Left((leased, _)) => return leased,
+                Either::Right(_) => {}
+            }
         }
+    }
+
+    /// Where what the error is about is to be sent: a key that has moved, or is on its way.
+    pub(crate) fn redirected(self: &Arc<Self>, error: &RedisError, patience: Duration) -> Option<Redirected> {
+        let ErrorKind::Server(kind) = error.kind() else { return None };
+        if kind == ServerErrorKind::TryAgain {
+            return Some(Redirected::Again);
+        }
+        let (address, slot) = error.redirect_node()?;
+        let (host, port) = address.rsplit_once(':')?;
+        let map = Arc::clone(&self.map.borrow());
+        let same = map.master(slot).and_then(|node| node.host().map(ToOwned::to_owned));
+        // None: that of who says so.
+        let host = if host.is_empty() { same? } else { host.to_owned() };
+        let node = self.known(&map, self.cluster.address(&host, port.parse().ok()?)).ok()?;
+        if kind == ServerErrorKind::Ask {
+            return Some(Redirected::Asking(node));
+        }
+        self.map.send_modify(|map| Arc::make_mut(map).moves(slot, node));
+        // Others may have moved as well.
+        _ = self.ask(patience, None);
+        Some(Redirected::Again)
+    }
+
+    /// After an error that a master may answer with who is none any more.
+    pub(crate) fn doubts(self: &Arc<Self>, error: &RedisError, lease: &Lease<'_>, patience: Duration) {
+        let is_doubtful = match error.kind() {
+            ErrorKind::Server(kind) => matches!(
+                kind,
+                ServerErrorKind::ClusterDown | ServerErrorKind::MasterDown | ServerErrorKind::ReadOnly
+            ),
+            _ => error.is_timeout() || error.is_unrecoverable_error() || error.code() == Some("NOREPLICAS"),
+        };
+        if is_doubtful {
+            _ = self.ask(patience, lease.lazy());
+        }
+    }
+
+    /// All of now.
+    pub(crate) async fn masters(self: &Arc<Self>, patience: Duration) -> RedisResult<Vec<Node>> {
+        if let Some(asked) = self.ask(patience, None) {
+            asked.await?;
+        }
+        let map = Arc::clone(&self.map.borrow());
+        let has_some = |(place, node): (u16, &Node)| map.masters.contains(&place).then(|| node.clone());
+        Ok((0..).zip(&map.nodes).filter_map(has_some).collect())
+    }
+
+    fn master(&self, slot: u16) -> Option<Node> {
+        self.map.borrow().master(slot)
+    }
+
+    fn known(&self, map: &Map, address: ConnectionAddr) -> RedisResult<Node> {
+        match map.nodes.iter().find(|node| *node.address == address) {
+            Some(node) => Ok(node.clone()),
+            None => self.cluster.node(address),
+        }
+    }
+
+    /// Has a node asked who has what, for all who want to know: `None` where that was just done. It is a task of its own, and goes on
+    /// when nobody waits for it. The one that is in doubt is asked last: cut off from the others, it believes that it is none.
+    fn ask(self: &Arc<Self>, patience: Duration, doubted: Option<&Arc<Lazy>>) -> Option<Asked> {
+        // Who drops a call may not be on a runtime.
+        let runtime = Handle::try_current().ok()?;
+        let mut asking = self.asking();
+        if asking.now.is_some() {
+            return asking.now.clone();
+        }
+        if asking.ended.is_some_and(|ended| ended.elapsed() < PAUSE) {
+            return None;
+        }
+        let (answer, answered) = oneshot::channel();
+        let now = answered.map(|answer| answer.unwrap_or_else(|_| Err(aborted()))).boxed().shared();
+        asking.now = Some(now.clone());
+        asking.turn = asking.turn.wrapping_add(1);
+        let turn = asking.turn;
+        drop(asking);
+        let (asks, doubted) = (Asks(Arc::clone(self)), doubted.cloned());
+        runtime.spawn(async move {
+            let Asks(nodes) = &asks;
+            let learnt = nodes.learn(turn, doubted, patience).await;
+            drop(asks);
+            _ = answer.send(learnt);
+        });
+        Some(now)
+    }
+
+    /// A panic of another holder left it whole: nothing in it panics half-way.
+    fn asking(&self) -> MutexGuard<'_, Asking> {
+        self.asking.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// From the first that knows of all slots, or else of some. One after the other is asked: those who are connected, each time
+    /// another one first, the others, and those that were given.
+    async fn learn(&self, turn: usize, doubted: Option<Arc<Lazy>>, patience: Duration) -> RedisResult<()> {
+        let map = Arc::clone(&self.map.borrow());
+        let mut nodes = map.nodes.clone();
+        if !nodes.is_empty() {
+            let first = turn % nodes.len();
+            nodes.rotate_left(first);
+        }
+        for given in &self.cluster.nodes {
+            if !nodes.iter().any(|node| *node.address == *given.addr()) {
+                nodes.push(self.cluster.node(given.addr().clone())?);
+            }
+        }
+        nodes.sort_by_cached_key(|node| {
+            (doubted.as_ref().is_some_and(|lazy| Arc::ptr_eq(lazy, &node.lazy)), !node.lazy.is_connected())
+        });
+        let first = async {
+            let (mut nodes, mut asked) = (nodes.iter(), FuturesUnordered::new());
+            let mut some = Err(nobody());
+            loop {
+                let last = match nodes.next() {
+                    Some(node) => {
+                        asked.push(self.asked(node, patience));
+                        false
+                    }
+                    None => true,
+                };
+                let answer =
+                    if last { Some(asked.next().await) } else { timeout(STAGGER, asked.next()).await.ok() };
+                match answer {
+                    Some(Some(Ok(map))) if !map.masters.contains(&NOBODY) => return Ok(map),
+                    Some(Some(answer)) if some.is_err() => some = answer,
+                    Some(Some(_)) => {}
+                    Some(None) if last => return some,
+                    Some(None) | None => {}
+                }
+            }
+        };
+        let learnt = timeout(longest(patience), first).await.map_err(late)??;
+        self.map.send_replace(Arc::new(learnt));
+        Ok(())
+    }
+
+    async fn asked(&self, node: &Node, patience: Duration) -> RedisResult<Map> {
+        let (mut live, lease) = node.lazy.lease(patience).await?;
+        let mut slots = cmd("CLUSTER");
+        slots.arg("SLOTS");
+        let answer =
+            timeout(patience, slots.query_async(&mut live)).await.map_err(late).and_then(|ended| ended);
+        match answer {
+            Ok(answer) => {
+                lease.hears();
+                self.read(answer, node)
+            }
+            Err(error) => {
+                lease.report(&error, patience);
+                Err(error)
+            }
+        }
+    }
+
+    /// The first and the last one, the master, its replicas; of a master its host, its port, its name.
+    fn read(&self, slots: Vec<Vec<Value>>, from: &Node) -> RedisResult<Map> {
+        let before = Arc::clone(&self.map.borrow());
+        let mut map = Map::default();
+        for slots in slots {
+            let Some([first, last, master]) = slots.first_chunk().cloned() else {
+                return Err(misunderstood());
+            };
+            let (first, last) = (u16::from_redis_value(first)?, u16::from_redis_value(last)?);
+            let master = Vec::<Value>::from_redis_value(master)?;
+            let Some([host, port]) = master.first_chunk().cloned() else { return Err(misunderstood()) };
+            let (host, port) = (Option::<String>::from_redis_value(host)?, u16::from_redis_value(port)?);
+            let host = match host.as_deref() {
+                // It does not know.
+                Some("?") => continue,
+                None | Some("") => from.host().ok_or_else(nobody)?,
+                Some(host) => host,
+            };
+            let node = self.known(&before, self.cluster.address(host, port))?;
+            for slot in first..=last {
+                map.moves(slot, node.clone());
+            }
+        }
+        if map.nodes.is_empty() {
+            // It has left the cluster, or has not yet come to it.
+            return Err(nobody());
+        }
+        // Those to which keys are on their way have no slot yet.
+        let others = before.nodes.iter().filter(|node| !map.nodes.iter().any(|other| other.is(node)));
+        let used: Vec<Node> = others.filter(|node| !node.lazy.is_idle()).cloned().collect();
+        map.nodes.extend(used);
+        Ok(map)
+    }
+}
+
+impl Map {
+    fn master(&self, slot: u16) -> Option<Node> {
+        let place = *self.masters.get(usize::from(slot))?;
+        self.nodes.get(usize::from(place)).cloned()
+    }
+
+    fn moves(&mut self, slot: u16, to: Node) {
+        self.masters.resize(SLOTS.into(), NOBODY);
+        let place = self.nodes.iter().position(|node| node.is(&to)).unwrap_or_else(|| {
+            self.nodes.push(to);
+            self.nodes.len() - 1
+        });
+        if let Some(master) = self.masters.get_mut(usize::from(slot)) {
+            *master = u16::try_from(place).unwrap_or(NOBODY);
+        }
+    }
+}
+
+impl Node {
+    fn at(address: ConnectionAddr, server: Server) -> Self {
+        Self { address: Arc::new(address), lazy: Lazy::new(server) }
+    }
+
+    /// Also one that was replaced and is back is another one.
+    fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.lazy, &other.lazy)
+    }
+
+    fn host(&self) -> Option<&str> {
+        match &*self.address {
+            ConnectionAddr::Tcp(host, _) | ConnectionAddr::TcpTls { host, .. } => Some(host),
+            _ => None,
+        }
+    }
+
+    pub(crate) async fn lease(&self, patience: Duration) -> RedisResult<(Live, Lease<'static>)> {
+        self.lazy.lease(patience).await
+    }
+}
+
+/// Where a command is to be sent again.
+pub(crate) enum Redirected {
+    /// To who has the key by now.
+    Again,
+    /// To this one, which has the key and not yet its slot, and serves who says `ASKING`.
+    Asking(Node),
+}
+
+/// That a node is asked, until this is dropped: with its runtime as well.
+struct Asks(Arc<Nodes>);
+
+impl Drop for Asks {
+    fn drop(&mut self) {
+        let mut asking = self.0.asking();
+        (asking.now, asking.ended) = (None, Some(Instant::now()));
+    }
+}
+
+/// Ends when somebody else has the slot.
+async fn moves(maps: &mut watch::Receiver<Arc<Map>>, slot: u16, from: &Node) {
+    while maps.changed().await.is_ok() {
+        if !maps.borrow_and_update().master(slot).is_some_and(|now| now.is(from)) {
+            return;
+        }
+    }
+    pending::<()>().await;
+}
+
+fn nobody() -> RedisError {
+    (ErrorKind::ClusterConnectionNotFound, "no node of the cluster has the session's slot").into()
+}
+
+fn misunderstood() -> RedisError {
+    (ErrorKind::UnexpectedReturnType, "no list of slots").into()
+}
+
+/// CRC16 (XMODEM) of the key, or of what stands in its first braces, if that is something: the Redis Cluster specification.
+fn slot_of(key: &[u8]) -> u16 {
+    let position = |part: &[u8], byte| part.iter().position(|it| *it == byte);
+    let tag = position(key, b'{').and_then(|open| {
+        let behind = key.get(open + 1..)?;
+        behind.get(..position(behind, b'}')?).filter(|tag| !tag.is_empty())
     });
-    join_all(asked).await
+    let crc = tag.unwrap_or(key).iter().fold(0_u16, |crc, byte| {
+        (0..8).fold(crc ^ (u16::from(*byte) << 8), |crc, _| {
+            (crc << 1) ^ if crc >> 15 == 1 { 0x1021 } else { 0 }
+        })
+    });
+    crc % SLOTS
 }
 
-/// What each master answers, by its address. The client itself asks those that it is connected to, and says nothing of the
-/// others: here that is an error.
-pub(crate) async fn of_all_masters(
-    connection: &mut ClusterConnection,
-    command: redis::Cmd,
-) -> RedisResult<Vec<(Value, Value)>> {
-    let routing = RoutingInfo::MultiNode((MultipleNodeRoutingInfo::AllMasters, None));
-    let Value::Map(answers) = connection.route_command(command, routing).await? else {
-        return Err((ErrorKind::UnexpectedReturnType, "no answer of each master").into());
-    };
-    for (_, answer) in &answers {
-        if let Value::ServerError(error) = answer {
-            return Err(error.clone().into());
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The check value is the specification's, the others are what `CLUSTER KEYSLOT` answers.
+    #[test]
+    fn a_slot_is_the_one_of_the_specification() {
+        assert_eq!(slot_of(b"123456789"), 0x31c3);
+        assert_eq!(slot_of(b""), 0);
+        assert_eq!(slot_of(b"foo"), 12_182);
+        for same in ["{foo}", "{foo}bar", "a{foo}{b}", "{foo}}"] {
+            assert_eq!(slot_of(same.as_bytes()), 12_182, "{same}");
+        }
+        for whole in ["{}foo", "foo}{", "fo{o"] {
+            assert_ne!(slot_of(whole.as_bytes()), 12_182, "{whole}");
         }
     }
-    if answers.len() < masters(connection).await? { Err(not_all()) } else { Ok(answers) }
-}
 
-/// How many of them have keys.
-async fn masters(connection: &mut ClusterConnection) -> RedisResult<usize> {
-    let (mut command, any) = (cmd("CLUSTER"), SingleNodeRoutingInfo::RandomPrimary);
-    command.arg("SLOTS");
-    let slots = connection.route_command(command, RoutingInfo::SingleNode(any)).await?;
-    let third = |list| {
-        let third = Vec::<Value>::from_redis_value(list)?.into_iter().nth(2);
-        Ok::<_, RedisError>(third.unwrap_or(Value::Nil))
-    };
-    // The first and the last one, the master, its replicas; of a master its host, its port, its name.
-    let names = Vec::<Value>::from_redis_value(slots)?
-        .into_iter()
-        .map(|slots| Ok(String::from_redis_value(third(third(slots)?)?)?));
-    Ok(names.collect::<RedisResult<HashSet<_>>>()?.len())
-}
-
-fn not_all() -> RedisError {
-    (ErrorKind::ClusterConnectionNotFound, "not every master is connected").into()
-}
-
-/// Whether it is that error, after which the client itself does nothing.
-pub(crate) fn is_not_all(error: &RedisError) -> bool {
-    error.kind() == ErrorKind::ClusterConnectionNotFound
+    #[test]
+    fn a_cluster_without_a_node_is_refused() {
+        assert!(Cluster::new([""; 0]).is_err() && Cluster::new(["http://a"]).is_err());
+    }
 }

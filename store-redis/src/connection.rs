@@ -7,11 +7,12 @@ use tokio::time::Instant;
 use tokio::time::timeout_at;
 
 use redis::{
-    Cmd, Pipeline, RedisFuture, RedisResult, Value,
+    Cmd, Pipeline, RedisError, RedisFuture, RedisResult, Value,
     aio::{ConnectionLike, MultiplexedConnection},
     io::tcp::socket2::TcpKeepalive,
 };
 
+use crate::cluster::{Cluster, Node, Nodes, Redirected};
 #[cfg(feature = "credentials")]
 use crate::lazy::Provider;
 use crate::lazy::{Lazy, Lease, Server};
@@ -20,21 +21,18 @@ use crate::lazy::{Lazy, Lease, Server};
 /// `From`.
 ///
 /// A client is connected when it is needed and whenever its connection broke: [`redis::Client`], with the feature `sentinel`
-/// `SentinelClient`, with `cluster` `ClusterClient`. A connection is shared with the application and takes care of itself:
-/// `ClusterConnection`, with the feature `connection-manager` `ConnectionManager`; a [`MultiplexedConnection`] does not
-/// reconnect.
+/// `SentinelClient`; a [`Cluster`](crate::Cluster). A connection is shared with the application and takes care of itself:
+/// with the feature `connection-manager` a `ConnectionManager`; a [`MultiplexedConnection`] does not reconnect.
 ///
-/// How long a call waits for connecting and for its answer is the store's [`timeout`](crate::RedisStore::timeout). Of a cluster's client the
-/// store sets the limits of connecting and of an answer itself: a node has a quarter of the time-out to be connected, a second at
-/// most, and somewhat more after that was not enough for any. A limit that it was built with for *all* of a call stays
-/// (`overall_response_timeout`, which `response_timeout` sets as well). How long sentinels may take is redis's own: a second to
-/// be connected, half a second for an answer.
+/// How long a call waits for connecting and for its answer is the store's [`timeout`](crate::RedisStore::timeout). How long sentinels may take is redis's own:
+/// a second to be connected, half a second for an answer.
 #[derive(Clone)]
 pub struct Connection(Source);
 
 #[derive(Clone)]
 enum Source {
     Opened(Arc<Lazy>),
+    Cluster(Arc<Nodes>),
     Given(Live),
     /// And when it was last made to connect again.
     #[cfg(feature = "connection-manager")]
@@ -51,8 +49,18 @@ pub(crate) enum Live {
     Multiplexed(MultiplexedConnection),
     #[cfg(feature = "connection-manager")]
     Managed(redis::aio::ConnectionManager),
-    #[cfg(feature = "cluster")]
-    Cluster(redis::cluster_async::ClusterConnection),
+    /// To a node that serves who says so before each command.
+    Asking(MultiplexedConnection),
+}
+
+/// Which server a call is for.
+#[derive(Clone, Default)]
+pub(crate) enum Place {
+    /// The one that has its key, or the only one.
+    #[default]
+    OfKey,
+    At(Node),
+    Asking(Node),
 }
 
 impl Connection {
@@ -61,7 +69,7 @@ impl Connection {
     ///
     /// For the first ones the provider has the time of connecting, five seconds at least; what it fails with is the error of the call
     /// ([`StoreError::Unavailable`](session_core::StoreError::Unavailable)). redis has such a provider for Entra ID, with its feature `entra-id`.
-    /// `ClusterClient`'s builder and `ConnectionManagerConfig` take one themselves (`set_credentials_provider`).
+    /// `Cluster::credentials` takes one as well, and so does `ConnectionManagerConfig` (`set_credentials_provider`).
     ///
     /// ```
     /// use std::pin::Pin;
@@ -103,9 +111,26 @@ impl Connection {
         Self(Source::Opened(Lazy::new(Server::WithCredentials(kept_alive(client), provider))))
     }
 
-    /// The connection, connected if it is not; `patience`: how long an attempt may take.
-    pub(crate) async fn lease(&self, patience: Duration) -> RedisResult<(Live, Lease<'_>)> {
+    /// The connection for a key, connected if it is not; `patience`: how long an attempt may take.
+    pub(crate) async fn lease(
+        &self,
+        place: &Place,
+        key: Option<&[u8]>,
+        patience: Duration,
+    ) -> RedisResult<(Live, Lease<'_>)> {
+        match place {
+            Place::OfKey => {}
+            Place::At(node) => return node.lease(patience).await,
+            Place::Asking(node) => {
+                let (live, lease) = node.lease(patience).await?;
+                return Ok((
+                    if let Live::Multiplexed(live) = live { Live::Asking(live) } else { live },
+                    lease,
+                ));
+            }
+        }
         match &self.0 {
+            Source::Cluster(nodes) => nodes.lease(key.unwrap_or_default(), patience).await,
             Source::Opened(lazy) => lazy.lease(patience).await,
             Source::Given(live) => Ok((live.clone(), Lease::none())),
             #[cfg(feature = "connection-manager")]
@@ -141,19 +166,42 @@ impl Connection {
         }
     }
 
-    /// Whether it is the store that connects anew, and not what it was given.
-    pub(crate) fn is_reopened(&self) -> bool {
-        matches!(&self.0, Source::Opened(lazy) if !lazy.is_cluster())
+    /// Where a command is to be sent after this error, if elsewhere: it was not done.
+    pub(crate) fn redirected(&self, error: &RedisError, patience: Duration) -> Option<Place> {
+        match &self.0 {
+            Source::Cluster(nodes) => nodes.redirected(error, patience).map(|redirected| match redirected {
+                Redirected::Again => Place::OfKey,
+                Redirected::Asking(node) => Place::Asking(node),
+            }),
+            _ => None,
+        }
     }
 
-    /// Whether it is a cluster's: it sends a command again whose connection broke, and after a slot that moves.
-    pub(crate) fn is_cluster(&self) -> bool {
-        match &self.0 {
-            Source::Opened(lazy) => lazy.is_cluster(),
-            #[cfg(feature = "cluster")]
-            Source::Given(Live::Cluster(..)) => true,
-            _ => false,
+    /// An error that may mean that the server is not the right one any more.
+    pub(crate) fn doubts(&self, error: &RedisError, lease: &Lease<'_>, patience: Duration) {
+        if let Source::Cluster(nodes) = &self.0 {
+            nodes.doubts(error, lease, patience);
         }
+    }
+
+    /// All that have keys.
+    pub(crate) async fn places(&self, patience: Duration) -> RedisResult<Vec<Place>> {
+        match &self.0 {
+            Source::Cluster(nodes) => {
+                nodes.masters(patience).await.map(|nodes| nodes.into_iter().map(Place::At).collect())
+            }
+            _ => Ok(vec![Place::OfKey]),
+        }
+    }
+
+    /// Whether it is the store that connects anew, and not what it was given.
+    pub(crate) fn is_reopened(&self) -> bool {
+        matches!(&self.0, Source::Opened(_)) || self.is_cluster()
+    }
+
+    /// Whether one key is here and the next one there.
+    pub(crate) fn is_cluster(&self) -> bool {
+        matches!(&self.0, Source::Cluster(_))
     }
 }
 
@@ -167,7 +215,7 @@ impl From<redis::Client> for Connection {
 const KEEPALIVE: Duration = Duration::from_secs(60);
 
 /// The system asks whether the other side is there, unless the application has said how.
-fn kept_alive(client: redis::Client) -> redis::Client {
+pub(crate) fn kept_alive(client: redis::Client) -> redis::Client {
     let info = client.get_connection_info();
     let settings = info.tcp_settings();
     if settings.keepalive().is_some() {
@@ -199,19 +247,9 @@ impl From<redis::sentinel::SentinelClient> for Connection {
     }
 }
 
-#[cfg(feature = "cluster")]
-#[cfg_attr(docsrs, doc(cfg(feature = "cluster")))]
-impl From<redis::cluster::ClusterClient> for Connection {
-    fn from(client: redis::cluster::ClusterClient) -> Self {
-        Self(Source::Opened(Lazy::new(Server::Cluster(Box::new(client)))))
-    }
-}
-
-#[cfg(feature = "cluster")]
-#[cfg_attr(docsrs, doc(cfg(feature = "cluster")))]
-impl From<redis::cluster_async::ClusterConnection> for Connection {
-    fn from(connection: redis::cluster_async::ClusterConnection) -> Self {
-        Self(Source::Given(Live::Cluster(connection)))
+impl From<Cluster> for Connection {
+    fn from(cluster: Cluster) -> Self {
+        Self(Source::Cluster(Nodes::of(cluster)))
     }
 }
 
@@ -221,8 +259,15 @@ impl ConnectionLike for Live {
             Self::Multiplexed(connection) => connection.req_packed_command(command),
             #[cfg(feature = "connection-manager")]
             Self::Managed(connection) => connection.req_packed_command(command),
-            #[cfg(feature = "cluster")]
-            Self::Cluster(connection) => connection.req_packed_command(command),
+            // Together: what others send on the same connection does not come between.
+            Self::Asking(connection) => Box::pin(async move {
+                let mut together = redis::pipe();
+                together.cmd("ASKING").add_command(command.clone());
+                let answers = connection.req_packed_commands(&together, 0, 2).await?;
+                let refused = answers.iter().position(|answer| matches!(answer, Value::ServerError(_)));
+                let answer = answers.into_iter().nth(refused.unwrap_or(1));
+                answer.ok_or_else(|| std::io::Error::from(std::io::ErrorKind::UnexpectedEof).into())
+            }),
         }
     }
 
@@ -236,8 +281,7 @@ impl ConnectionLike for Live {
             Self::Multiplexed(connection) => connection.req_packed_commands(commands, offset, count),
             #[cfg(feature = "connection-manager")]
             Self::Managed(connection) => connection.req_packed_commands(commands, offset, count),
-            #[cfg(feature = "cluster")]
-            Self::Cluster(connection) => connection.req_packed_commands(commands, offset, count),
+            Self::Asking(connection) => connection.req_packed_commands(commands, offset, count),
         }
     }
 
@@ -246,8 +290,7 @@ impl ConnectionLike for Live {
             Self::Multiplexed(connection) => connection.get_db(),
             #[cfg(feature = "connection-manager")]
             Self::Managed(connection) => connection.get_db(),
-            #[cfg(feature = "cluster")]
-            Self::Cluster(connection) => connection.get_db(),
+            Self::Asking(connection) => connection.get_db(),
         }
     }
 }
@@ -257,6 +300,7 @@ impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match &self.0 {
             Source::Opened(lazy) => lazy.kind(),
+            Source::Cluster(_) => "Cluster",
             _ => "Connection(given)",
         })
     }

@@ -50,9 +50,7 @@ fn refused(error: RedisError) -> StoreError {
     // "unknown command 'EVALSHA', with args beginning with: …": those would be the key and the record.
     let words = first.details().unwrap_or_default().split(", with args").next().unwrap_or_default();
     let hint = match first.code() {
-        "MOVED" | "ASK" => {
-            " (a cluster's node: is the client a `ClusterClient`, and its address the one that is announced?)"
-        }
+        "MOVED" | "ASK" => " (a node of a cluster: `RedisStore::new` takes a `Cluster`)",
         _ => "",
     };
     StoreError::unavailable(STORE, Refused(format!("{}: {words}{hint}", first.code())))

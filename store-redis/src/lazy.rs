@@ -14,26 +14,19 @@ use std::{
 
 #[cfg(feature = "credentials")]
 use futures_util::Stream;
-#[cfg(any(feature = "cluster", feature = "sentinel"))]
+#[cfg(feature = "sentinel")]
 use futures_util::future::ready;
 use futures_util::{
     FutureExt,
     future::{BoxFuture, Shared},
 };
-#[cfg(feature = "cluster")]
-use redis::cluster::ClusterConfig;
 use redis::{AsyncConnectionConfig, Client, RedisError, RedisResult};
 #[cfg(feature = "credentials")]
 use redis::{BasicAuth, StreamingCredentialsProvider};
-#[cfg(feature = "cluster")]
-use tokio::time::sleep;
 use tokio::{
     sync::RwLockReadGuard,
     time::{Instant, timeout},
 };
-
-#[cfg(feature = "cluster")]
-use crate::cluster::{self, Beside};
 
 use crate::{
     call::{is_replica, late},
@@ -54,8 +47,6 @@ pub(crate) enum Server {
     WithCredentials(Client, Provider),
     #[cfg(feature = "sentinel")]
     Sentinel(tokio::sync::Mutex<redis::sentinel::SentinelClient>),
-    #[cfg(feature = "cluster")]
-    Cluster(Box<redis::cluster::ClusterClient>),
 }
 
 /// Many connections have it, one after the other.
@@ -75,52 +66,30 @@ impl StreamingCredentialsProvider for Provider {
 struct Slot {
     epoch: u64,
     connecting: Option<Connecting>,
-    /// How many attempts have failed for want of time, or had not all nodes, since one did not.
-    failed: u32,
     /// When the sentinels were asked again for a master that may be none any more.
     #[cfg(feature = "sentinel")]
     left: Option<Instant>,
-    /// Whether another one is tried, while this one is in use.
-    #[cfg(feature = "cluster")]
-    trying: bool,
-    /// Keys of which nothing was heard.
-    #[cfg(feature = "cluster")]
-    silent: Vec<Vec<u8>>,
 }
 
 /// An attempt to connect has so long at least, however soon those who wait for it give up.
 const LEAST: Duration = Duration::from_secs(5);
 
-const LEAST_FOR_A_NODE: Duration = Duration::from_millis(100);
-
-fn longest(patience: Duration) -> Duration {
+pub(crate) fn longest(patience: Duration) -> Duration {
     patience.max(LEAST)
 }
-
-/// A cluster's client waits for each node that it knows of, again and again while one is silent, and nobody is served meanwhile. So
-/// they have a part of the time-out, and more of it where that was not enough for any.
-#[cfg(feature = "cluster")]
-fn for_a_node(patience: Duration, failed: u32) -> Duration {
-    let part = (patience / 4).clamp(LEAST_FOR_A_NODE, Duration::from_secs(1));
-    // It waits twice: for those that it was told of, and for those that these tell of. Both must fit into an attempt.
-    (part * 2_u32.pow(failed.min(6))).min(longest(patience) / 5 * 2)
-}
-
-#[cfg(feature = "cluster")]
-const MOST_KEYS: usize = 16;
 
 /// A connection of which nothing was heard for so long is asked whether it is still there.
 const IDLE: Duration = Duration::from_secs(5);
 
-/// Between two attempts at another connection.
-#[cfg(any(feature = "cluster", feature = "sentinel"))]
+/// Between two times that the sentinels are asked again.
+#[cfg(feature = "sentinel")]
 const PAUSE: Duration = Duration::from_secs(1);
 
 type Connecting = Shared<BoxFuture<'static, RedisResult<Live>>>;
 
 /// Whose connection it is, to whom its failures are told; of a manager, that nobody makes it connect again meanwhile.
 pub(crate) struct Lease<'a> {
-    lazy: Option<(&'a Arc<Lazy>, u64)>,
+    lazy: Option<(Arc<Lazy>, u64)>,
     _managed: Option<RwLockReadGuard<'a, Option<Instant>>>,
 }
 
@@ -129,10 +98,10 @@ impl Lazy {
         Arc::new(Self { server, slot: Mutex::default(), heard: AtomicU64::new(0), made: Instant::now() })
     }
 
-    pub(crate) async fn lease(self: &Arc<Self>, patience: Duration) -> RedisResult<(Live, Lease<'_>)> {
+    pub(crate) async fn lease(self: &Arc<Self>, patience: Duration) -> RedisResult<(Live, Lease<'static>)> {
         let (connecting, epoch) = self.connecting(patience);
         match connecting.await {
-            Ok(live) => Ok((live, Lease { lazy: Some((self, epoch)), _managed: None })),
+            Ok(live) => Ok((live, Lease { lazy: Some((Arc::clone(self), epoch)), _managed: None })),
             Err(error) => {
                 self.give_up(epoch);
                 Err(error)
@@ -149,9 +118,8 @@ impl Lazy {
             let lazy = Arc::clone(self);
             let attempt = tokio::spawn(async move {
                 let connected = lazy.connect(patience).await;
-                match connected {
-                    Ok(_) => lazy.has_failed(0),
-                    Err(_) => lazy.give_up(epoch),
+                if connected.is_err() {
+                    lazy.give_up(epoch);
                 }
                 connected
             });
@@ -161,24 +129,13 @@ impl Lazy {
     }
 
     async fn connect(&self, patience: Duration) -> RedisResult<Live> {
-        let (failed, begun) = (self.failed(), Instant::now());
         // A client's own limits are for each of several steps, or for none.
-        let connecting = timeout(longest(patience), self.server.connect(patience, failed));
-        let connected = connecting.await.map_err(late).and_then(|connected| connected);
-        match &connected {
-            Ok(_) => self.hears(),
-            Err(_) if begun.elapsed() >= LEAST_FOR_A_NODE => self.has_failed(failed.saturating_add(1)),
-            Err(_) => {}
+        let connecting = timeout(longest(patience), self.server.connect(patience));
+        let connected = connecting.await.map_err(late).and_then(|ended| ended);
+        if connected.is_ok() {
+            self.hears();
         }
         connected
-    }
-
-    fn failed(&self) -> u32 {
-        self.slot().failed
-    }
-
-    fn has_failed(&self, times: u32) {
-        self.slot().failed = times;
     }
 
     /// The server has said something.
@@ -187,10 +144,14 @@ impl Lazy {
         self.heard.fetch_max(since, Ordering::Relaxed);
     }
 
-    /// Whether what lies between may have forgotten it without a word. (Of a cluster's nodes that is not known of each.)
-    fn is_idle(&self) -> bool {
+    /// Whether what lies between may have forgotten it without a word.
+    pub(crate) fn is_idle(&self) -> bool {
         let heard = Duration::from_millis(self.heard.load(Ordering::Relaxed));
-        !self.is_cluster() && self.made.elapsed().saturating_sub(heard) >= IDLE
+        self.made.elapsed().saturating_sub(heard) >= IDLE
+    }
+
+    pub(crate) fn is_connected(&self) -> bool {
+        self.slot().connecting.as_ref().and_then(Shared::peek).is_some_and(Result::is_ok)
     }
 
     /// Beside the connection that is there, which serves those who read, and not with each error: there may be no other master.
@@ -219,48 +180,7 @@ impl Lazy {
         }
     }
 
-    /// Tries another connection beside this one, which serves all others as long as that takes: it is taken if one of the keys
-    /// on which this one was silent, and still is, is answered on it; where no key was asked for, if all masters are there. One at
-    /// a time, and a while apart: what is slow for being busy does not become faster by it.
-    #[cfg(feature = "cluster")]
-    fn try_another(self: &Arc<Self>, epoch: u64, patience: Duration, key: Option<&[u8]>) {
-        // Who drops a call may not be on a runtime.
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-        let mut slot = self.slot();
-        if slot.epoch != epoch {
-            return;
-        }
-        if let Some(key) = key
-            && slot.silent.len() < MOST_KEYS
-        {
-            slot.silent.push(key.to_vec());
-        }
-        let Some(present) = slot.connecting.clone() else { return };
-        if std::mem::replace(&mut slot.trying, true) {
-            return;
-        }
-        drop(slot);
-        let trying = Trying(Arc::clone(self));
-        runtime.spawn(async move {
-            let Trying(lazy) = &trying;
-            let failed = lazy.failed();
-            if let (Ok(live), Ok(present)) = (lazy.connect(patience).await, present.await) {
-                let silent = std::mem::take(&mut lazy.slot().silent);
-                match cluster::compared(&live, &present, &silent, patience).await {
-                    Beside::Better => {
-                        lazy.put(epoch, live);
-                        lazy.has_failed(0);
-                    }
-                    // A node that is slow may not have been connected in time.
-                    Beside::AsSilent => lazy.has_failed(failed.saturating_add(1)),
-                    Beside::NotNeeded => {}
-                }
-            }
-            sleep(PAUSE).await;
-        });
-    }
-
-    #[cfg(any(feature = "cluster", feature = "sentinel"))]
+    #[cfg(feature = "sentinel")]
     fn put(&self, epoch: u64, live: Live) {
         let mut slot = self.slot();
         if slot.epoch == epoch {
@@ -273,14 +193,6 @@ impl Lazy {
         self.slot.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn is_cluster(&self) -> bool {
-        match self.server {
-            #[cfg(feature = "cluster")]
-            Server::Cluster(_) => true,
-            _ => false,
-        }
-    }
-
     pub(crate) fn kind(&self) -> &'static str {
         match self.server {
             Server::One(_) => "Client",
@@ -288,32 +200,14 @@ impl Lazy {
             Server::WithCredentials(..) => "Client(credentials)",
             #[cfg(feature = "sentinel")]
             Server::Sentinel(_) => "SentinelClient",
-            #[cfg(feature = "cluster")]
-            Server::Cluster(_) => "ClusterClient",
         }
     }
 }
 
-/// That one is tried, until this is dropped: with its runtime as well.
-#[cfg(feature = "cluster")]
-struct Trying(Arc<Lazy>);
-
-#[cfg(feature = "cluster")]
-impl Drop for Trying {
-    fn drop(&mut self) {
-        let mut slot = self.0.slot();
-        slot.trying = false;
-        slot.silent.clear();
-    }
-}
-
 impl Server {
-    /// After so many attempts that failed.
-    async fn connect(&self, patience: Duration, failed: u32) -> RedisResult<Live> {
+    async fn connect(&self, patience: Duration) -> RedisResult<Live> {
         #[cfg(feature = "tls")]
         choose_cryptography();
-        #[cfg(not(feature = "cluster"))]
-        let _: u32 = failed;
         // The calls have their own limit for answers.
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(longest(patience)))
@@ -331,27 +225,13 @@ impl Server {
             Self::Sentinel(client) => {
                 client.lock().await.get_async_connection_with_config(&config).await.map(Live::Multiplexed)
             }
-            #[cfg(feature = "cluster")]
-            Self::Cluster(client) => {
-                // What it waits for by itself, while others wait for it, has an end: no call waits for longer.
-                let config = ClusterConfig::new()
-                    .set_connection_timeout(for_a_node(patience, failed))
-                    .set_response_timeout(patience);
-                client.get_async_connection_with_config(config).await.map(Live::Cluster)
-            }
         }
     }
+}
 
-    /// Whether the connection is of no more use after this error.
-    fn is_lost(&self, error: &RedisError) -> bool {
-        match self {
-            // It reconnects to its nodes by itself; this is the end of all of it.
-            #[cfg(feature = "cluster")]
-            Self::Cluster(_) => error.is_connection_dropped(),
-            // One that does not answer may have been forgotten by the other side.
-            _ => error.is_unrecoverable_error() || error.is_timeout() || is_replica(error),
-        }
-    }
+/// Whether the connection is of no more use after this error. One that does not answer may have been forgotten by the other side.
+fn is_lost(error: &RedisError) -> bool {
+    error.is_unrecoverable_error() || error.is_timeout() || is_replica(error)
 }
 
 impl Lease<'_> {
@@ -369,37 +249,35 @@ impl<'a> Lease<'a> {
 
     /// Whether it is to be asked whether it is still there, before it is used.
     pub(crate) fn is_idle(&self) -> bool {
-        self.lazy.is_some_and(|(lazy, _)| lazy.is_idle())
+        self.lazy.as_ref().is_some_and(|(lazy, _)| lazy.is_idle())
+    }
+
+    pub(crate) fn lazy(&self) -> Option<&Arc<Lazy>> {
+        self.lazy.as_ref().map(|(lazy, _)| lazy)
     }
 
     pub(crate) fn hears(&self) {
-        if let Some((lazy, _)) = self.lazy {
+        if let Some((lazy, _)) = &self.lazy {
             lazy.hears();
         }
     }
 
-    /// `key`: what was asked for, if it was one.
-    pub(crate) fn report(&self, error: &RedisError, patience: Duration, key: Option<&[u8]>) {
-        let Some((lazy, epoch)) = self.lazy else { return };
-        if lazy.server.is_lost(error) {
-            lazy.give_up(epoch);
+    pub(crate) fn report(&self, error: &RedisError, patience: Duration) {
+        let Some((lazy, epoch)) = &self.lazy else { return };
+        if is_lost(error) {
+            lazy.give_up(*epoch);
         }
         // It is cut off from its replicas, and perhaps from the sentinels, who have made another one the master.
         #[cfg(feature = "sentinel")]
         if matches!(lazy.server, Server::Sentinel(_)) && error.code() == Some("NOREPLICAS") {
-            lazy.ask_again(epoch, patience);
+            lazy.ask_again(*epoch, patience);
         }
-        // A cluster's client waits for ever for a node that says nothing, and does not learn who took over from it.
-        #[cfg(feature = "cluster")]
-        if lazy.is_cluster() && (error.is_timeout() || cluster::is_not_all(error)) {
-            lazy.try_another(epoch, patience, key);
-        }
-        #[cfg(not(feature = "cluster"))]
-        let _: (Duration, Option<&[u8]>) = (patience, key);
+        #[cfg(not(feature = "sentinel"))]
+        let _: Duration = patience;
     }
 }
 
-fn aborted() -> RedisError {
+pub(crate) fn aborted() -> RedisError {
     io::Error::from(io::ErrorKind::ConnectionAborted).into()
 }
 

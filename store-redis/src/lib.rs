@@ -1,13 +1,12 @@
-#![cfg_attr(all(feature = "cluster", feature = "sentinel"), doc = include_str!("../README.md"))]
+#![cfg_attr(feature = "sentinel", doc = include_str!("../README.md"))]
 #![cfg_attr(
-    not(all(feature = "cluster", feature = "sentinel")),
+    not(feature = "sentinel"),
     doc = "Sessions in Redis and what speaks its protocol: the whole page is the one with all features."
 )]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod admin;
 mod call;
-#[cfg(feature = "cluster")]
 mod cluster;
 mod connection;
 mod error;
@@ -22,4 +21,5 @@ mod store;
 /// The client library, for what [`RedisStore::new`] takes.
 pub use redis;
 
+pub use crate::cluster::Cluster;
 pub use crate::{connection::Connection, store::RedisStore};

@@ -65,9 +65,8 @@ impl RedisStore {
     ///
     /// Whoever shares the records must have the same. What `parse` refuses is a record that cannot be read
     /// ([`StoreError::Corrupt`]); what `stringify` refuses is not written, and an error of the call. The words of these errors may be
-    /// logged: let them show no data. Both run on the caller's thread, which they should not hold up. In a cluster the JSON that
-    /// `stringify` gets ends in white space, by which the store knows a write of its own again: keep it if you can. connect-redis:
-    /// `serializer`, an object with these two, of which `parse` may be asynchronous there.
+    /// logged: let them show no data. Both run on the caller's thread, which they should not hold up. connect-redis: `serializer`, an
+    /// object with these two, of which `parse` may be asynchronous there.
     ///
     /// ```
     /// # fn store(store: store_redis::RedisStore) -> store_redis::RedisStore {

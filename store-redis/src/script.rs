@@ -32,8 +32,8 @@ end
 return done
 ";
 
-/// What is held and what is left of it. `GET` and `PTTL` in a transaction are no command that a cluster's client could send
-/// after a slot that moves.
+/// What is held and what is left of it. `GET` and `PTTL` in a transaction are no command that could be sent after a slot that
+/// moves.
 const READ: &str = "\
 local held = redis.pcall('GET', KEYS[1])
 if type(held) ~= 'string' then

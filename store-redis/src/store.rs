@@ -1,9 +1,6 @@
 //! The four verbs.
 
-use std::{
-    fmt,
-    hash::{BuildHasher, Hasher, RandomState},
-};
+use std::fmt;
 
 use redis::{Cmd, RedisResult, cmd, pipe};
 use session_core::{
@@ -87,12 +84,7 @@ impl Store for RedisStore {
         if hold == Hold::Expired {
             return Ok(Set::Expired);
         }
-        let (call, key, mut json) = (self.call(), self.key(sid), record.to_json());
-        let repeats = self.connection.is_cluster();
-        if repeats {
-            push_mark(&mut json);
-        }
-        let text = self.settings.text(json)?;
+        let (call, key, text) = (self.call(), self.key(sid), self.settings.text(record.to_json())?);
         let written = match expect {
             Expect::Anything => call.send(&set(&key, &text, hold)).await.map(|()| true),
             Expect::Nothing => create(&call, &key, &text, hold).await,
@@ -102,12 +94,7 @@ impl Store for RedisStore {
                 found.map(|found| found == Found::Version)
             }
         };
-        let written = match written.map_err(failed)? {
-            // It may have sent it twice, and found what it did the first time.
-            false if repeats => is_held(&call, &key, &text).await.map_err(failed)?,
-            written => written,
-        };
-        Ok(if written { Set::Written(version_of(&text)) } else { Set::Conflict })
+        Ok(if written.map_err(failed)? { Set::Written(version_of(&text)) } else { Set::Conflict })
     }
 
     async fn touch(&self, sid: &Sid, cookie: &Cookie, expect: &Expect) -> Result<Touched, StoreError> {
@@ -196,18 +183,6 @@ async fn look(call: &Call<'_>, key: &str) -> RedisResult<Found> {
 async fn is_held(call: &Call<'_>, key: &str, text: &[u8]) -> RedisResult<bool> {
     let held: Option<Vec<u8>> = call.send(cmd("GET").arg(key)).await?;
     Ok(held.as_deref() == Some(text))
-}
-
-/// By which a text is told from any other, also from one that says the same: white space behind it, that no reader of JSON
-/// sees. Two bits a character.
-fn push_mark(text: &mut String) {
-    let random = RandomState::new().build_hasher().finish();
-    text.extend((0..16).map(|place| match (random >> (2 * place)) & 3 {
-        0 => ' ',
-        1 => '\t',
-        2 => '\n',
-        _ => '\r',
-    }));
 }
 
 /// Writes where nothing is held.

@@ -18,10 +18,7 @@ use futures_util::{Stream, StreamExt, stream::unfold};
 use session_core::{AdminStore, Destroyed, Expect, Sid, Store, StoreError, Touched};
 use store_redis::{
     Connection, RedisStore,
-    redis::{
-        BasicAuth, Client, ErrorKind, RedisResult, StreamingCredentialsProvider, TlsCertificates,
-        cluster::ClusterClient,
-    },
+    redis::{BasicAuth, Client, ErrorKind, RedisResult, StreamingCredentialsProvider, TlsCertificates},
 };
 use test_support::{Network, put_patiently, tests, until_served};
 use tokio::sync::watch;
@@ -113,6 +110,17 @@ fn a_connection_has_the_credentials_of_now() {
         says.send("second").unwrap();
         // And nothing has to be restarted.
         until_served(&store, &sid).await;
+
+        let (cluster, _networks) = Cluster::start_behind_networks().await;
+        for node in &cluster.0 {
+            let _: String = node.ask(&["ACL", "SETUSER", "rotating", "on", ">second", "~*", "+@all"]);
+            let _: String = node.ask(&["ACL", "SETUSER", "default", "off"]);
+        }
+        let nodes = store_redis::Cluster::new(cluster.urls()).unwrap();
+        let refused = RedisStore::new(nodes.clone()).get(&sid).await.unwrap_err();
+        assert!(format!("{refused:?}").contains("NOAUTH"), "{refused:?}");
+        let store = RedisStore::new(nodes.credentials(Tokens(says.subscribe())));
+        until_served(&store, &put_patiently(&store, &record("")).await).await;
     });
 }
 
@@ -155,22 +163,22 @@ fn the_permissions_that_the_readme_names_are_enough() {
     });
 }
 
-/// And those beside them of a cluster's client, which without the last one connects to all nodes anew whenever a slot moves.
+/// And those beside them of a cluster.
 fn the_permissions_that_the_readme_names_are_enough_in_a_cluster() {
     session_testkit::run(async {
         let (cluster, networks) = Cluster::start_behind_networks().await;
         let readme = include_str!("../README.md");
-        assert!(readme.contains("A cluster's client needs `+cluster|slots` and `+ping` as well"));
+        assert!(readme.contains("A cluster needs `+cluster|slots` and `+asking` as well"));
         let acl = readme.lines().find_map(|line| line.strip_prefix("ACL SETUSER web ")).unwrap();
         let rights = acl.replace("~sess:*", "~{one}:* ~sess:*");
         for node in &cluster.0 {
             let setuser = ["ACL", "SETUSER", "web"].into_iter().chain(rights.split(' '));
-            let setuser: Vec<&str> = setuser.chain(["+cluster|slots", "+ping"]).collect();
+            let setuser: Vec<&str> = setuser.chain(["+cluster|slots", "+asking"]).collect();
             let _: String = node.ask(&setuser);
         }
-        let client =
-            ClusterClient::builder(cluster.urls()).username("web").password("password").build().unwrap();
-        let store = RedisStore::new(client);
+        let urls = cluster.urls().into_iter().map(|url| url.replace("redis://", "redis://web:password@"));
+        // The others are found by it.
+        let store = RedisStore::new(store_redis::Cluster::new(urls.take(1)).unwrap());
         let sid = put_patiently(&store, &record("")).await;
         let version = Expect::Version(store.get(&sid).await.unwrap().unwrap().version);
         assert_eq!(store.touch(&sid, &record("").cookie, &version).await.unwrap(), Touched::Moved);
@@ -181,7 +189,10 @@ fn the_permissions_that_the_readme_names_are_enough_in_a_cluster() {
         let from = cluster.master_of("sess:moved");
         let to = (from + 1) % cluster.0.len();
         let slot = cluster.slot_of("sess:moved").to_string();
-        let id: String = cluster.0[to].ask(&["CLUSTER", "MYID"]);
+        let [source, id] = [from, to].map(|node| cluster.0[node].ask::<String>(&["CLUSTER", "MYID"]));
+        let _: String = cluster.0[to].ask(&["CLUSTER", "SETSLOT", &slot, "IMPORTING", &source]);
+        let _: String = cluster.0[from].ask(&["CLUSTER", "SETSLOT", &slot, "MIGRATING", &id]);
+        assert!(store.get(&Sid::from("moved")).await.unwrap().is_none());
         for node in [to, from, 3 - to - from] {
             let _: String = cluster.0[node].ask(&["CLUSTER", "SETSLOT", &slot, "NODE", &id]);
         }

@@ -12,10 +12,7 @@ use common::{
 };
 use session_core::Store;
 use session_testkit::Fixture;
-use store_redis::{
-    RedisStore,
-    redis::{cluster::ClusterClient, cmd},
-};
+use store_redis::RedisStore;
 use test_support::{Tests, recovered};
 
 fn main() -> ExitCode {
@@ -31,9 +28,9 @@ fn main() -> ExitCode {
 /// Nobody dies here, however busy the machine is.
 static CLUSTER: LazyLock<Cluster> = LazyLock::new(|| Cluster::start("30000"));
 
-/// It is driven by a task of the runtime in which it was made, and is dead without it, where one that lost a node is not.
+/// It is driven by a task of the runtime in which it was made, and is dead without it.
 fn a_connection_whose_runtime_has_ended_is_made_anew() {
-    let store = RedisStore::new(ClusterClient::new(CLUSTER.urls()).unwrap()).prefix(new_prefix());
+    let store = RedisStore::new(store_redis::Cluster::new(CLUSTER.urls()).unwrap()).prefix(new_prefix());
     let mut sid = None;
     session_testkit::run(async { sid = Some(put(&store, &record("")).await) });
     let sid = sid.unwrap();
@@ -45,21 +42,14 @@ fn a_connection_whose_runtime_has_ended_is_made_anew() {
 
 fn fixture() -> Fixture {
     let prefix = new_prefix();
-    let client = ClusterClient::new(CLUSTER.urls()).unwrap();
+    let client = store_redis::Cluster::new(CLUSTER.urls()).unwrap();
     let [store, other] = [(); 2].map(|()| RedisStore::new(client.clone()).prefix(&prefix));
     let fixture = Fixture::new(store).beside(other).ttl(DAY).expires_by_itself().exempt(BY_ITS_OWN_CLOCK);
     fixture.plant(move |sid, text, until| {
-        let (key, client) = (format!("{prefix}{}", sid.as_str()), client.clone());
+        let (key, left) = (format!("{prefix}{}", sid.as_str()), left(until));
         async move {
-            let mut connection = client.get_async_connection().await.unwrap();
-            cmd("SET")
-                .arg(key)
-                .arg(text)
-                .arg("PX")
-                .arg(left(until))
-                .exec_async(&mut connection)
-                .await
-                .unwrap();
+            let master = &CLUSTER.0[CLUSTER.master_of(&key)];
+            let _: String = master.ask(&["SET", &key, &text, "PX", &left]);
         }
     })
 }
