@@ -480,14 +480,20 @@ impl Ghost {
         store: &SimStore,
         now: Millis,
         requests: &mut [Request],
+        calls_are_late: bool,
     ) -> Result<(), Violation> {
-        let at_rest =
-            requests.iter().all(|request| matches!(request.status, Status::NotBegun | Status::Ended));
+        let goes_on = |request: &Request| match request.status {
+            Status::NotBegun | Status::Ended => false,
+            // What it asked for last may be on its way yet.
+            Status::Left => calls_are_late,
+            _ => true,
+        };
+        let at_rest = !requests.iter().any(goes_on);
         for (sid, about) in &mut self.0 {
             about.is_changing &= !at_rest;
             let held = store.held(sid, now).is_some();
             if !held && about.existed && !about.gone {
-                let expiring = about.returns.iter().any(|at| requests[*at].status != Status::Ended);
+                let expiring = about.returns.iter().any(|at| goes_on(&requests[*at]));
                 if now < about.deadline && !about.made_anew && !expiring {
                     return broken(format!("a session in use ended {} ms too early", about.deadline - now));
                 }
@@ -880,11 +886,15 @@ impl Ghost {
             && !returns
             && !expired
             && rules.cookie_follows
-            && ended.dropped == 0
             && let (Some(wanted), Some(held)) = (request.mine.lifetime, held)
             && held.cookie.lifetime() != Some(wanted)
         {
-            return broken("a lifetime was dropped in silence");
+            if ended.dropped == 0 {
+                return broken("a lifetime was dropped in silence");
+            }
+            if request.mine.absent.as_ref() != Some(&sid) {
+                return broken("a lifetime was dropped without a reason");
+            }
         }
         request.mine.is_stored();
         // A session that was stored by an explicit save begins to end then, in Express.

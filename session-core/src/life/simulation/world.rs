@@ -443,8 +443,8 @@ impl World {
             Choice::Call(at, op) if self.goes_on(at, op) => Some(at),
             _ => None,
         };
-        let Self { ghost, store, requests, now, jar, .. } = self;
-        ghost.look_around(store, *now, requests)?;
+        let Self { ghost, store, requests, now, jar, late, .. } = self;
+        ghost.look_around(store, *now, requests, !late.is_empty())?;
         ghost.browser(rules, *now, jar.as_ref())?;
         if self.is_quiet() { self.ghost.at_rest(&self.store, self.now, &self.requests) } else { Ok(()) }
     }
