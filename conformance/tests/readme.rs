@@ -43,6 +43,27 @@ fn faults_that_are_planted() {
     assert_eq!(planted_in_the_core(), 41, "DESIGN.md has the number as a word");
 }
 
+/// Words that stand for the number of something, and the source from which it is counted.
+#[test]
+fn how_much_is_compared() {
+    let of_databases = source("conformance/tests/planted.rs");
+    let faults = of_databases.split_once("fn each_of_stores_is_found").unwrap().1;
+    let faults = faults.split_once("vec![").unwrap().1.split_once(']').unwrap().0;
+    // And one where text is held.
+    assert_eq!(faults.split(',').count() + 1, 5);
+    says("five on each database (MongoDB in text and encrypted; four where it has objects)");
+    let differential = source("conformance/tests/differential.rs");
+    assert!(differential.contains("const USUAL: (u64, usize) = (20_260_101, 160);"));
+    says("some 2,800 each over 160 configurations");
+    let simulation = source("session-core/src/life/simulation/mod.rs");
+    for least in ["Much::Few => 6_500_000,", "Much::Usual => 48_000_000,", "Much::All => 300_000_000,"] {
+        assert!(simulation.contains(least), "{least}");
+    }
+    says(
+        "seven million states in half a minute, fifty with `usual`, and over three hundred with `SIMULATION=all`",
+    );
+}
+
 #[test]
 fn stores_that_are_wrong() {
     let files = ["session-testkit/tests/faults.rs", "session-testkit/tests/rare_faults.rs"];
