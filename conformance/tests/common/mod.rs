@@ -51,7 +51,7 @@ pub(crate) struct Database {
 }
 
 /// Some 2,000 requests.
-const CONFIGS: usize = 120;
+pub(crate) const CONFIGS: usize = 120;
 
 pub(crate) const REDIS: Database = Database {
     url: "REDIS_URL",
