@@ -5,10 +5,10 @@ use mongodb::{
     bson::{Bson, Document, doc},
 };
 
-use crate::error::MongoError;
+use crate::{error::MongoError, ready::Looked};
 
 /// Refuses a collection with a default collation. The `_id` index has it as well, and so no command could do without.
-pub(crate) async fn check(collection: &Collection<Document>) -> Result<(), MongoError> {
+pub(crate) async fn check(collection: &Collection<Document>) -> Result<Looked, MongoError> {
     let namespace = collection.namespace();
     let database = collection.client().database(&namespace.db);
     let list = async || {
@@ -21,14 +21,16 @@ pub(crate) async fn check(collection: &Collection<Document>) -> Result<(), Mongo
         listed => listed,
     };
     match listed {
-        Ok(answer) => refuse_collated(&answer),
-        Err(error) if error.is_refused() => {
+        Ok(answer) => refuse_collated(&answer).map(|()| Looked::ForGood),
+        Err(error) if error.is_refused_for_good() => {
             tracing::warn!(
                 error = &error as &dyn std::error::Error,
                 "nobody may list the collection: make sure that it has no default collation"
             );
-            Ok(())
+            Ok(Looked::ForGood)
         }
+        // Another server than MongoDB may have reasons of its own.
+        Err(error) if error.is_refused() => Ok(Looked::NotYet),
         Err(error) => Err(error),
     }
 }

@@ -22,6 +22,9 @@ const DUPLICATE_KEY: i32 = 11_000;
 const PASSING: [i32; 14] =
     [6, 7, 89, 91, 134, 189, 262, 9_001, 10_058, 10_107, 11_600, 11_602, 13_435, 13_436];
 
+/// A right that is missing, a command that is not there, or that this kind of server does not have.
+const FOR_GOOD: [i32; 7] = [13, 59, 115, 238, 303, 323, 8_000];
+
 /// What went wrong with MongoDB: the kind of failure and the server's code, and nothing that the server or the driver
 /// quoted. The source of [`StoreError::Unavailable`].
 #[derive(Clone, Debug)]
@@ -29,6 +32,8 @@ pub struct MongoError {
     what: String,
     code: Option<i32>,
     refused: bool,
+    /// It is not the id that is taken, but what an index of the application's allows once.
+    is_of_another_index: bool,
     source: Option<Arc<io::Error>>,
 }
 
@@ -44,16 +49,20 @@ impl MongoError {
     }
 
     pub(crate) fn plain(what: impl Into<String>) -> Self {
-        Self { what: what.into(), code: None, refused: false, source: None }
+        Self { what: what.into(), code: None, refused: false, is_of_another_index: false, source: None }
     }
 
     pub(crate) fn is_duplicate_key(&self) -> bool {
-        self.code == Some(DUPLICATE_KEY)
+        self.code == Some(DUPLICATE_KEY) && !self.is_of_another_index
     }
 
     /// The server understood and will say the same next time.
     pub(crate) fn is_refused(&self) -> bool {
         self.refused && self.code.is_none_or(|code| !PASSING.contains(&code))
+    }
+
+    pub(crate) fn is_refused_for_good(&self) -> bool {
+        self.refused && self.code.is_some_and(|code| FOR_GOOD.contains(&code))
     }
 
     /// Another attempt may find another server, or another connection.
@@ -63,7 +72,7 @@ impl MongoError {
 
     fn answered(what: &str, code: i32, name: &str) -> Self {
         let name = if name.is_empty() { String::new() } else { format!(" ({name})") };
-        Self { what: format!("{what} code {code}{name}"), code: Some(code), refused: true, source: None }
+        Self { code: Some(code), refused: true, ..Self::plain(format!("{what} code {code}{name}")) }
     }
 }
 
@@ -81,11 +90,14 @@ impl From<Error> for MongoError {
     fn from(error: Error) -> Self {
         match *error.kind {
             ErrorKind::Command(error) => Self::answered("the server refused:", error.code, &error.code_name),
-            ErrorKind::Write(WriteFailure::WriteError(error)) => Self::answered(
-                "the server refused the write:",
-                error.code,
-                error.code_name.as_deref().unwrap_or(""),
-            ),
+            ErrorKind::Write(WriteFailure::WriteError(error)) => Self {
+                is_of_another_index: is_of_another_index(&error.message),
+                ..Self::answered(
+                    "the server refused the write:",
+                    error.code,
+                    error.code_name.as_deref().unwrap_or(""),
+                )
+            },
             ErrorKind::Write(WriteFailure::WriteConcernError(error)) => Self {
                 refused: false,
                 ..Self::answered("the write is not acknowledged as asked for:", error.code, &error.code_name)
@@ -114,6 +126,11 @@ impl From<Error> for MongoError {
             _ => Self::plain("the driver failed"),
         }
     }
+}
+
+/// `E11000 duplicate key error collection: shop.sessions index: _id_ dup key: …`
+fn is_of_another_index(message: &str) -> bool {
+    message.split_once(" index: ").is_some_and(|(_, index)| !index.starts_with("_id_"))
 }
 
 /// Of the state of all servers, which the driver tells with what they said last: why the first one is not reachable.

@@ -17,15 +17,23 @@ use crate::error::MongoError;
 
 #[derive(Default)]
 pub(crate) struct Ready {
-    is_done: AtomicBool,
+    is_done: Arc<AtomicBool>,
     attempt: Mutex<Option<Attempt>>,
+}
+
+/// What came of it, where nothing speaks against going on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Looked {
+    ForGood,
+    /// The next call is to look once more.
+    NotYet,
 }
 
 /// It is a task of its own, and goes on when all who wait for it have left.
 #[derive(Clone)]
 struct Attempt {
     is_over: Arc<AtomicBool>,
-    ended: Shared<BoxFuture<'static, Result<Result<(), MongoError>, Lost>>>,
+    ended: Shared<BoxFuture<'static, Result<Result<Looked, MongoError>, Lost>>>,
 }
 
 /// Its runtime has ended, or it panicked.
@@ -35,7 +43,7 @@ struct Lost;
 impl Ready {
     pub(crate) async fn ensure<F>(&self, look: impl Fn() -> F) -> Result<(), MongoError>
     where
-        F: Future<Output = Result<(), MongoError>> + Send + 'static,
+        F: Future<Output = Result<Looked, MongoError>> + Send + 'static,
     {
         for _ in 0..2 {
             if self.is_done.load(Ordering::Acquire) {
@@ -43,10 +51,7 @@ impl Ready {
             }
             let Attempt { is_over, ended } = self.going_on(&look);
             match ended.await {
-                Ok(ended) => {
-                    self.is_done.fetch_or(ended.is_ok(), Ordering::Release);
-                    return ended;
-                }
+                Ok(ended) => return ended.map(drop),
                 Err(Lost) => is_over.store(true, Ordering::Release),
             }
         }
@@ -56,12 +61,12 @@ impl Ready {
     /// What ended while nobody looked says nothing of now.
     fn going_on<F>(&self, look: &impl Fn() -> F) -> Attempt
     where
-        F: Future<Output = Result<(), MongoError>> + Send + 'static,
+        F: Future<Output = Result<Looked, MongoError>> + Send + 'static,
     {
         let mut slot = self.attempt();
         match slot.take().filter(|attempt| !attempt.is_over.load(Ordering::Acquire)) {
             Some(going_on) => slot.insert(going_on).clone(),
-            None => slot.insert(Attempt::begin(look())).clone(),
+            None => slot.insert(Attempt::begin(look(), Arc::clone(&self.is_done))).clone(),
         }
     }
 
@@ -72,11 +77,15 @@ impl Ready {
 }
 
 impl Attempt {
-    fn begin(look: impl Future<Output = Result<(), MongoError>> + Send + 'static) -> Self {
+    fn begin(
+        look: impl Future<Output = Result<Looked, MongoError>> + Send + 'static,
+        is_done: Arc<AtomicBool>,
+    ) -> Self {
         let is_over = Arc::new(AtomicBool::new(false));
         let over = Arc::clone(&is_over);
         let task = tokio::spawn(async move {
             let ended = look.await;
+            is_done.fetch_or(matches!(ended, Ok(Looked::ForGood)), Ordering::Release);
             over.store(true, Ordering::Release);
             ended
         });

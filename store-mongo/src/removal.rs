@@ -89,29 +89,35 @@ impl Drop for Task {
 
 impl Task {
     async fn run(mut self, how: AutoRemove) {
-        if how == AutoRemove::Native && self.index().await {
-            self.state.store(DONE, Ordering::Release);
-            return;
-        }
-        // Processes that were started together do not all come at once: an eighth sooner or later.
-        while self.sleeps(self.interval.mul_f64(0.875 + rand::random::<f64>() / 4.0)).await {
-            self.remove().await;
+        let mut is_told = false;
+        loop {
+            // Made again and again: somebody may have dropped it, or the collection, and what was refused may be granted.
+            let is_there = how == AutoRemove::Native && self.index(&mut is_told).await;
+            // Processes that were started together do not all come at once: an eighth sooner or later.
+            if !self.sleeps(self.interval.mul_f64(0.875 + rand::random::<f64>() / 4.0)).await {
+                return;
+            }
+            if !is_there {
+                self.remove().await;
+            }
         }
     }
 
     /// connect-mongo's index; answers whether it is there.
-    async fn index(&mut self) -> bool {
+    async fn index(&mut self, is_told: &mut bool) -> bool {
         let mut pause = FIRST_PAUSE;
         loop {
             let index = self.collection.create_index(expires_1()).await;
             match index.map_err(MongoError::from) {
                 Ok(_) => return true,
                 Err(error) if error.is_refused() => {
-                    tracing::warn!(
-                        error = &error as &dyn std::error::Error,
-                        "no TTL index on `expires`: this process removes expired sessions every {:?} instead",
-                        self.interval
-                    );
+                    if !std::mem::replace(is_told, true) {
+                        tracing::warn!(
+                            error = &error as &dyn std::error::Error,
+                            "no TTL index on `expires`: this process removes expired sessions every {:?} instead",
+                            self.interval
+                        );
+                    }
                     return false;
                 }
                 Err(error) => {

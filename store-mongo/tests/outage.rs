@@ -358,5 +358,24 @@ fn what_a_server_says_that_changes_its_part_is_no_refusal(mongod: PathBuf) {
             assert_eq!(store.length().await.unwrap(), 1);
             assert!(entered().await > before);
         }
+        // What is said once for reasons that nobody has listed here: the store looks again, and tries again.
+        for code in [24, 46, 112, 133, 202, 276, 462, 11_601] {
+            let name = format!("loose{code}");
+            let database = mongodb::Client::with_uri_str(server.url()).await.unwrap().database(&name);
+            let collation = doc! { "create": "sessions", "collation": { "locale": "en", "strength": 2 } };
+            database.run_command(collation).await.unwrap();
+            let store = MongoStore::open(&format!("{}/{name}", server.url())).await.unwrap();
+            fail_once("listCollections", code).await;
+            _ = store.get(&Sid::from("abc")).await;
+            let refused = store.get(&Sid::from("abc")).await.unwrap_err();
+            assert!(unavailable(&refused).to_string().contains("default collation"), "{refused:?}");
+
+            let name = format!("later{code}");
+            let store = MongoOptions::open(&format!("{}/{name}", server.url())).await.unwrap();
+            let store = store.auto_remove_interval(Duration::from_secs(1)).build().unwrap();
+            fail_once("createIndexes", code).await;
+            put_patiently(&store, &record("")).await;
+            until(async || has_index(&server, &name).await).await;
+        }
     });
 }

@@ -25,7 +25,7 @@ use mongodb::{
     event::{EventHandler, command::CommandEvent},
     options::{ClientOptions, IndexOptions},
 };
-use session_core::{AdminStore, Expect, Sid, Store, StoreError};
+use session_core::{AdminStore, Expect, Set, Sid, Store, StoreError};
 use session_testkit::run;
 use store_mongo::{AutoRemove, MongoOptions, MongoStore, mongodb};
 use test_support::tests;
@@ -36,6 +36,9 @@ fn main() -> ExitCode {
             the_index_is_connect_mongos,
             the_server_removes_what_has_expired,
             another_index_is_left_alone_and_the_store_works_on,
+            an_index_that_somebody_dropped_is_made_again,
+            what_another_index_allows_once_is_no_id_in_use,
+            a_store_that_is_closed_says_so,
             every_so_often_or_never,
             what_has_expired_goes_in_small_parts,
             removal_begins_again_where_its_runtime_has_ended,
@@ -123,6 +126,47 @@ fn another_index_is_left_alone_and_the_store_works_on(url: String) {
             assert!(store.get(&sid).await.unwrap().is_some());
             assert_eq!(warnings(&format!("{interval:?}")), 1, "it says so once");
         }
+    });
+}
+
+fn an_index_that_somebody_dropped_is_made_again(url: String) {
+    run(async {
+        let collection = collection(&url).await;
+        let options = MongoOptions::new(collection.clone()).auto_remove_interval(Duration::from_secs(1));
+        let store = options.build().unwrap();
+        put(&store, &record("")).await;
+        for _ in 0..2 {
+            until(async || indexes(&collection).await.len() == 2).await;
+            // To log everybody out.
+            collection.drop().await.unwrap();
+            put(&store, &record("")).await;
+        }
+    });
+}
+
+fn what_another_index_allows_once_is_no_id_in_use(url: String) {
+    run(async {
+        let collection = collection(&url).await;
+        let once = IndexOptions::builder().unique(true).build();
+        let user = IndexModel::builder().keys(doc! { "session.user": 1 }).options(once).build();
+        collection.create_index(user).await.unwrap();
+        let store = quiet(&collection).stringify(false).build().unwrap();
+        let one = put(&store, &record("\"user\":1")).await;
+        assert_eq!(store.set(&one, &record("\"user\":1"), &Expect::Nothing).await.unwrap(), Set::Conflict);
+        let other = Sid::random();
+        let error = store.set(&other, &record("\"user\":1"), &Expect::Nothing).await.unwrap_err();
+        assert!(format!("{error:?}").contains("11000"), "{error:?}");
+        assert!(store.get(&other).await.unwrap().is_none());
+    });
+}
+
+fn a_store_that_is_closed_says_so(url: String) {
+    run(async {
+        let store = MongoStore::open(&url).await.unwrap();
+        assert!(store.get(&Sid::random()).await.unwrap().is_none());
+        store.close().await;
+        let error = store.get(&Sid::random()).await.unwrap_err();
+        assert!(format!("{error:?}").contains("shut down"), "{error:?}");
     });
 }
 

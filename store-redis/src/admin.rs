@@ -141,7 +141,7 @@ impl<'a> Scan<'a> {
         command.arg(cursor).arg("MATCH").arg(&self.pattern).arg("COUNT").arg(self.store.settings.scan_count);
         let (call, is_first) = (call.at(place.clone()), self.on.is_none());
         let page: RedisResult<Page> = match self.store.connection.is_reopened() {
-            true => call.send_on(&mut self.on, &command).await,
+            true => call.send_on(&mut self.on, self.store.settings.prefix.as_bytes(), &command).await,
             false => call.send(&command).await,
         };
         let (cursor, keys) = match page {

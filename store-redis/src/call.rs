@@ -3,18 +3,18 @@
 use std::{future::Future, io, mem, time::Duration};
 
 use redis::{Arg, Cmd, ErrorKind, FromRedisValue, Pipeline, RedisError, RedisResult, ServerErrorKind, cmd};
-use tokio::time::{Instant, error::Elapsed, sleep, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use crate::{
     connection::{Connection, Live, Place},
     lazy::Lease,
 };
 
-/// Before a node is asked again that had sent the call elsewhere.
-const PAUSE: Duration = Duration::from_millis(5);
+/// Before a node is asked again that had sent the call elsewhere: each time twice as long.
+const PAUSES: [Duration; 2] = [Duration::from_millis(5), Duration::from_millis(80)];
 
 /// Who was not answered for such a part of the time-out counts as one who was not answered at all.
-const LONG: u32 = 4;
+pub(crate) const LONG: u32 = 4;
 
 pub(crate) struct Call<'a> {
     connection: &'a Connection,
@@ -45,7 +45,7 @@ impl<'a> Call<'a> {
     pub(crate) async fn places(&self) -> RedisResult<Vec<Place>> {
         timeout_at(self.deadline, self.connection.places(self.timeout))
             .await
-            .map_err(late)
+            .map_err(|_| late())
             .and_then(|ended| ended)
     }
 
@@ -60,7 +60,7 @@ impl<'a> Call<'a> {
 
     /// Sent again only when the server says that it did not do it.
     pub(crate) async fn send_once<T>(&self, commands: &impl Commands<T>) -> RedisResult<T> {
-        let (mut left_a_replica, mut was_sent_elsewhere) = (false, false);
+        let (mut left_a_replica, mut pause) = (false, Duration::ZERO);
         let mut place = self.place.clone();
         loop {
             let begun = Instant::now();
@@ -74,29 +74,19 @@ impl<'a> Call<'a> {
                 continue;
             }
             place = match self.connection.redirected(&error, self.timeout) {
-                Some(place) if Instant::now() + PAUSE < self.deadline => place,
+                Some(place) if Instant::now() + pause < self.deadline => place,
                 _ => return Err(error),
             };
             // While a slot moves one node may send it to the other, and that one back.
-            if mem::replace(&mut was_sent_elsewhere, true) {
-                sleep(PAUSE).await;
+            if !pause.is_zero() {
+                sleep(pause).await;
             }
+            pause = (2 * pause).clamp(PAUSES[0], PAUSES[1]);
         }
     }
 
     async fn attempt<T>(&self, commands: &impl Commands<T>, place: &Place) -> RedisResult<T> {
-        let (mut live, mut lease) = self.lease(place, commands.key()).await?;
-        if lease.is_idle()
-            && let Some(key) = commands.key()
-        {
-            match self.is_there(&mut live, key).await {
-                Ok(()) => lease.hears(),
-                Err(error) => {
-                    self.report(&lease, &error);
-                    (live, lease) = self.lease(place, commands.key()).await?;
-                }
-            }
-        }
+        let (mut live, lease) = self.lease_of_now(place, commands.key()).await?;
         let waits = Waits { call: self, lease: &lease, begun: Instant::now() };
         let answer = self.run(&mut live, commands).await;
         mem::forget(waits);
@@ -113,13 +103,14 @@ impl<'a> Call<'a> {
     }
 
     async fn run<T>(&self, live: &mut Live, commands: &impl Commands<T>) -> RedisResult<T> {
-        timeout_at(self.deadline, commands.run(live)).await.map_err(late).and_then(|answer| answer)
+        timeout_at(self.deadline, commands.run(live)).await.map_err(|_| late()).and_then(|answer| answer)
     }
 
-    /// As `send`, and the next time over the same connection; none is left where it broke.
+    /// As `send`, and the next time over the same connection; none is left where it broke. `key`: one that may be asked for.
     pub(crate) async fn send_on<T>(
         &self,
         on: &mut Option<Live>,
+        key: &[u8],
         commands: &impl Commands<T>,
     ) -> RedisResult<T> {
         let is_over = |error: &RedisError| error.is_timeout() || error.is_unrecoverable_error();
@@ -131,7 +122,7 @@ impl<'a> Call<'a> {
             return answer;
         }
         for is_last in [false, true] {
-            let (mut live, lease) = self.lease(&self.place, commands.key()).await?;
+            let (mut live, lease) = self.lease_of_now(&self.place, Some(key)).await?;
             let answer = self.run(&mut live, commands).await;
             match &answer {
                 Ok(_) => {
@@ -149,7 +140,24 @@ impl<'a> Call<'a> {
 
     async fn lease(&self, place: &Place, key: Option<&[u8]>) -> RedisResult<(Live, Lease<'_>)> {
         let lease = self.connection.lease(place, key, self.timeout);
-        timeout_at(self.deadline, lease).await.map_err(late).and_then(|ended| ended)
+        timeout_at(self.deadline, lease).await.map_err(|_| late()).and_then(|ended| ended)
+    }
+
+    /// One that was idle is asked whether it is still there.
+    async fn lease_of_now(&self, place: &Place, key: Option<&[u8]>) -> RedisResult<(Live, Lease<'_>)> {
+        let (mut live, mut lease) = self.lease(place, key).await?;
+        if lease.is_idle()
+            && let Some(key) = key
+        {
+            match self.is_there(&mut live, key).await {
+                Ok(()) => lease.hears(),
+                Err(error) => {
+                    self.report(&lease, &error);
+                    (live, lease) = self.lease(place, Some(key)).await?;
+                }
+            }
+        }
+        Ok((live, lease))
     }
 
     fn report(&self, lease: &Lease<'_>, error: &RedisError) {
@@ -160,7 +168,7 @@ impl<'a> Call<'a> {
     /// An error: it is not, or says nothing. A right that every `get` needs.
     async fn is_there(&self, live: &mut Live, key: &[u8]) -> RedisResult<()> {
         let look = async { cmd("PTTL").arg(key).query_async::<i64>(live).await };
-        match timeout(self.timeout / LONG, look).await.map_err(late)? {
+        match timeout(self.timeout / LONG, look).await.map_err(|_| late())? {
             Err(error) if error.is_connection_dropped() => Err(error),
             _ => Ok(()),
         }
@@ -216,6 +224,6 @@ pub(crate) fn is_replica(error: &RedisError) -> bool {
     error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly)
 }
 
-pub(crate) fn late(_: Elapsed) -> RedisError {
+pub(crate) fn late() -> RedisError {
     io::Error::from(io::ErrorKind::TimedOut).into()
 }

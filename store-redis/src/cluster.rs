@@ -5,6 +5,7 @@
 
 use std::{
     fmt,
+    ops::RangeInclusive,
     pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -13,7 +14,7 @@ use std::{
 #[cfg(feature = "credentials")]
 use crate::lazy::Provider;
 use crate::{
-    call::late,
+    call::{LONG, late},
     connection::{Live, kept_alive},
     lazy::{Lazy, Lease, Server, aborted, longest},
 };
@@ -29,7 +30,7 @@ use redis::{
 use tokio::{
     runtime::Handle,
     sync::{oneshot, watch},
-    time::{Instant, timeout},
+    time::{Instant, timeout, timeout_at},
 };
 
 /// A Redis Cluster (or Valkey's), for [`RedisStore::new`](crate::RedisStore::new): some of its nodes, of which one that answers is enough to find the
@@ -156,12 +157,16 @@ struct Map {
     nodes: Vec<Node>,
     /// Of each slot, the place of its master among the nodes.
     masters: Vec<u16>,
+    /// To whom keys are on their way.
+    importing: Vec<Node>,
+    /// Whether some slots are a master's of which nobody said where it is.
+    is_hiding: bool,
 }
 
-/// Whether a node is being asked who has what, when that was done last, and how often.
+/// Whether a node is being asked who has what, and since when; when that was done last, and how often.
 #[derive(Default)]
 struct Asking {
-    now: Option<Asked>,
+    now: Option<(Asked, Instant)>,
     ended: Option<Instant>,
     turn: usize,
 }
@@ -177,6 +182,9 @@ const PAUSE: Duration = Duration::from_millis(500);
 
 /// After so long another node is asked as well.
 const STAGGER: Duration = Duration::from_millis(100);
+
+/// So long something better is waited for, by who has something.
+const GRACE: Duration = Duration::from_millis(300);
 
 impl Nodes {
     pub(crate) fn of(cluster: Cluster) -> Arc<Self> {
@@ -207,7 +215,8 @@ impl Nodes {
             match select(lease, moves).await {
                 Either::Left((Err(error), _)) => {
                     if let Some(asked) = self.ask(patience, Some(&node.lazy)) {
-                        _ = asked.await;
+                        // No longer: others may be silent.
+                        _ = timeout(GRACE, asked).await;
                     }
                     if self.master(slot).is_some_and(|now| now.is(&node)) {
                         return Err(error);
@@ -227,18 +236,37 @@ impl Nodes {
         }
         let (address, slot) = error.redirect_node()?;
         let (host, port) = address.rsplit_once(':')?;
-        let map = Arc::clone(&self.map.borrow());
-        let same = map.master(slot).and_then(|node| node.host().map(ToOwned::to_owned));
-        // None: that of who says so.
-        let host = if host.is_empty() { same? } else { host.to_owned() };
-        let node = self.known(&map, self.cluster.address(&host, port.parse().ok()?)).ok()?;
-        if kind == ServerErrorKind::Ask {
-            return Some(Redirected::Asking(node));
-        }
-        self.map.send_modify(|map| Arc::make_mut(map).moves(slot, node));
         // Others may have moved as well.
-        _ = self.ask(patience, None);
-        Some(Redirected::Again)
+        let again = || {
+            _ = self.ask(patience, None);
+            Some(Redirected::Again)
+        };
+        let now = self.master(slot);
+        let host = match host {
+            // It does not know.
+            "?" => return again(),
+            // Its own.
+            "" => now.as_ref()?.host()?,
+            host => host,
+        };
+        let address = self.cluster.address(host, port.parse().ok()?);
+        let is_asking = kind == ServerErrorKind::Ask;
+        if !is_asking && now.is_some_and(|now| *now.address == address) {
+            return again();
+        }
+        let mut node = None;
+        // In one step, so that all who are sent there go by one connection.
+        self.map.send_if_modified(|map| {
+            node = self.known(map.all(), address).ok();
+            let Some(node) = &node else { return false };
+            if !is_asking {
+                Arc::make_mut(map).moves(slot..=slot, node.clone());
+            } else if !map.all().any(|known| known.is(node)) {
+                Arc::make_mut(map).importing.push(node.clone());
+            }
+            !is_asking
+        });
+        if is_asking { node.map(Redirected::Asking) } else { again() }
     }
 
     /// After an error that a master may answer with who is none any more.
@@ -255,22 +283,31 @@ impl Nodes {
         }
     }
 
-    /// All of now.
+    /// All that have keys.
     pub(crate) async fn masters(self: &Arc<Self>, patience: Duration) -> RedisResult<Vec<Node>> {
-        if let Some(asked) = self.ask(patience, None) {
-            asked.await?;
-        }
+        let asked = match self.ask(patience, None) {
+            Some(asked) => asked.await,
+            None => Ok(()),
+        };
         let map = Arc::clone(&self.map.borrow());
-        let has_some = |(place, node): (u16, &Node)| map.masters.contains(&place).then(|| node.clone());
-        Ok((0..).zip(&map.nodes).filter_map(has_some).collect())
+        if map.nodes.is_empty() || map.is_hiding {
+            asked?;
+            return Err(nobody());
+        }
+        // Who cannot be reached is an error by itself.
+        Ok(map.all().cloned().collect())
     }
 
     fn master(&self, slot: u16) -> Option<Node> {
         self.map.borrow().master(slot)
     }
 
-    fn known(&self, map: &Map, address: ConnectionAddr) -> RedisResult<Node> {
-        match map.nodes.iter().find(|node| *node.address == address) {
+    fn known<'a>(
+        &self,
+        mut nodes: impl Iterator<Item = &'a Node>,
+        address: ConnectionAddr,
+    ) -> RedisResult<Node> {
+        match nodes.find(|node| *node.address == address) {
             Some(node) => Ok(node.clone()),
             None => self.cluster.node(address),
         }
@@ -282,22 +319,25 @@ impl Nodes {
         // Who drops a call may not be on a runtime.
         let runtime = Handle::try_current().ok()?;
         let mut asking = self.asking();
-        if asking.now.is_some() {
-            return asking.now.clone();
+        // Longer than it may take: it is a task of a runtime that nobody drives.
+        if let Some((now, since)) = &asking.now
+            && since.elapsed() < 2 * longest(patience)
+        {
+            return Some(now.clone());
         }
         if asking.ended.is_some_and(|ended| ended.elapsed() < PAUSE) {
             return None;
         }
         let (answer, answered) = oneshot::channel();
         let now = answered.map(|answer| answer.unwrap_or_else(|_| Err(aborted()))).boxed().shared();
-        asking.now = Some(now.clone());
+        asking.now = Some((now.clone(), Instant::now()));
         asking.turn = asking.turn.wrapping_add(1);
         let turn = asking.turn;
         drop(asking);
-        let (asks, doubted) = (Asks(Arc::clone(self)), doubted.cloned());
+        let (asks, doubted) = (Asks { nodes: Arc::clone(self), turn }, doubted.cloned());
         runtime.spawn(async move {
-            let Asks(nodes) = &asks;
-            let learnt = nodes.learn(turn, doubted, patience).await;
+            let Asks { nodes, turn } = &asks;
+            let learnt = nodes.learn(*turn, doubted, patience).await;
             drop(asks);
             _ = answer.send(learnt);
         });
@@ -326,29 +366,28 @@ impl Nodes {
         nodes.sort_by_cached_key(|node| {
             (doubted.as_ref().is_some_and(|lazy| Arc::ptr_eq(lazy, &node.lazy)), !node.lazy.is_connected())
         });
-        let first = async {
-            let (mut nodes, mut asked) = (nodes.iter(), FuturesUnordered::new());
-            let mut some = Err(nobody());
-            loop {
-                let last = match nodes.next() {
-                    Some(node) => {
-                        asked.push(self.asked(node, patience));
-                        false
-                    }
-                    None => true,
-                };
-                let answer =
-                    if last { Some(asked.next().await) } else { timeout(STAGGER, asked.next()).await.ok() };
-                match answer {
-                    Some(Some(Ok(map))) if !map.masters.contains(&NOBODY) => return Ok(map),
-                    Some(Some(answer)) if some.is_err() => some = answer,
-                    Some(Some(_)) => {}
-                    Some(None) if last => return some,
-                    Some(None) | None => {}
+        let end = Instant::now() + longest(patience);
+        // All are asked before half of the time is over.
+        let stagger =
+            STAGGER.min(longest(patience) / 2 / u32::try_from(nodes.len()).unwrap_or(u32::MAX).max(1));
+        let (mut nodes, mut asked) = (nodes.iter(), FuturesUnordered::new());
+        let (mut some, mut enough) = (Err(late()), end);
+        let learnt = loop {
+            let next = nodes.next();
+            asked.extend(next.map(|node| self.asked(node, patience)));
+            let wait = if next.is_some() { enough.min(Instant::now() + stagger) } else { enough };
+            match timeout_at(wait, asked.next()).await {
+                Ok(Some(Ok(map))) if !map.masters.contains(&NOBODY) => break Ok(map),
+                Ok(Some(Ok(map))) if some.is_err() => {
+                    some = Ok(map);
+                    enough = end.min(Instant::now() + GRACE);
                 }
+                Ok(Some(Err(error))) if some.is_err() => some = Err(error),
+                Ok(None) if next.is_none() => break some,
+                Err(_) if Instant::now() >= enough => break some,
+                _ => {}
             }
-        };
-        let learnt = timeout(longest(patience), first).await.map_err(late)??;
+        }?;
         self.map.send_replace(Arc::new(learnt));
         Ok(())
     }
@@ -357,8 +396,10 @@ impl Nodes {
         let (mut live, lease) = node.lazy.lease(patience).await?;
         let mut slots = cmd("CLUSTER");
         slots.arg("SLOTS");
-        let answer =
-            timeout(patience, slots.query_async(&mut live)).await.map_err(late).and_then(|ended| ended);
+        // What lies between may have forgotten it without a word.
+        let limit = if lease.is_idle() { patience / LONG } else { patience };
+        let answer = timeout(limit, slots.query_async(&mut live)).await;
+        let answer = answer.unwrap_or_else(|_| Err(late()));
         match answer {
             Ok(answer) => {
                 lease.hears();
@@ -385,23 +426,24 @@ impl Nodes {
             let (host, port) = (Option::<String>::from_redis_value(host)?, u16::from_redis_value(port)?);
             let host = match host.as_deref() {
                 // It does not know.
-                Some("?") => continue,
+                Some("?") => {
+                    map.is_hiding = true;
+                    continue;
+                }
                 None | Some("") => from.host().ok_or_else(nobody)?,
                 Some(host) => host,
             };
-            let node = self.known(&before, self.cluster.address(host, port))?;
-            for slot in first..=last {
-                map.moves(slot, node.clone());
-            }
+            let known = map.nodes.iter().chain(before.all()).chain([from]);
+            let node = self.known(known, self.cluster.address(host, port))?;
+            map.moves(first..=last, node);
         }
         if map.nodes.is_empty() {
             // It has left the cluster, or has not yet come to it.
             return Err(nobody());
         }
-        // Those to which keys are on their way have no slot yet.
-        let others = before.nodes.iter().filter(|node| !map.nodes.iter().any(|other| other.is(node)));
-        let used: Vec<Node> = others.filter(|node| !node.lazy.is_idle()).cloned().collect();
-        map.nodes.extend(used);
+        let has_no_slot = |node: &&Node| !map.nodes.iter().any(|other| other.is(node));
+        let importing = before.importing.iter().filter(has_no_slot);
+        map.importing = importing.filter(|node| !node.lazy.is_idle()).cloned().collect();
         Ok(map)
     }
 }
@@ -412,14 +454,22 @@ impl Map {
         self.nodes.get(usize::from(place)).cloned()
     }
 
-    fn moves(&mut self, slot: u16, to: Node) {
+    fn all(&self) -> impl Iterator<Item = &Node> {
+        self.nodes.iter().chain(&self.importing)
+    }
+
+    fn moves(&mut self, slots: RangeInclusive<u16>, to: Node) {
         self.masters.resize(SLOTS.into(), NOBODY);
+        self.importing.retain(|node| !node.is(&to));
         let place = self.nodes.iter().position(|node| node.is(&to)).unwrap_or_else(|| {
             self.nodes.push(to);
             self.nodes.len() - 1
         });
-        if let Some(master) = self.masters.get_mut(usize::from(slot)) {
-            *master = u16::try_from(place).unwrap_or(NOBODY);
+        let place = u16::try_from(place).unwrap_or(NOBODY);
+        for slot in slots {
+            if let Some(master) = self.masters.get_mut(usize::from(slot)) {
+                *master = place;
+            }
         }
     }
 }
@@ -455,12 +505,17 @@ pub(crate) enum Redirected {
 }
 
 /// That a node is asked, until this is dropped: with its runtime as well.
-struct Asks(Arc<Nodes>);
+struct Asks {
+    nodes: Arc<Nodes>,
+    turn: usize,
+}
 
 impl Drop for Asks {
     fn drop(&mut self) {
-        let mut asking = self.0.asking();
-        (asking.now, asking.ended) = (None, Some(Instant::now()));
+        let mut asking = self.nodes.asking();
+        if asking.turn == self.turn {
+            (asking.now, asking.ended) = (None, Some(Instant::now()));
+        }
     }
 }
 

@@ -49,9 +49,13 @@ fn refused(error: RedisError) -> StoreError {
     }
     // "unknown command 'EVALSHA', with args beginning with: …": those would be the key and the record.
     let words = first.details().unwrap_or_default().split(", with args").next().unwrap_or_default();
-    let hint = match first.code() {
-        "MOVED" | "ASK" => " (a node of a cluster: `RedisStore::new` takes a `Cluster`)",
-        _ => "",
+    // Whose slot it is would tell something of the key.
+    let words = match first.code() {
+        "MOVED" | "ASK" => {
+            "a node of a cluster, which sends to another one: give the store a `Cluster`, with a `node_address_map` where its nodes \
+             are not reached at the addresses that they announce"
+        }
+        _ => words,
     };
-    StoreError::unavailable(STORE, Refused(format!("{}: {words}{hint}", first.code())))
+    StoreError::unavailable(STORE, Refused(format!("{}: {words}", first.code())))
 }

@@ -66,6 +66,8 @@ impl StreamingCredentialsProvider for Provider {
 struct Slot {
     epoch: u64,
     connecting: Option<Connecting>,
+    /// When that began.
+    since: Option<Instant>,
     /// When the sentinels were asked again for a master that may be none any more.
     #[cfg(feature = "sentinel")]
     left: Option<Instant>,
@@ -113,6 +115,15 @@ impl Lazy {
     /// while nobody looks, the next one does not hear of it.
     fn connecting(self: &Arc<Self>, patience: Duration) -> (Connecting, u64) {
         let mut slot = self.slot();
+        // Longer than an attempt may take: it is a task of a runtime that nobody drives.
+        let is_stuck = slot.connecting.as_ref().is_some_and(|connecting| connecting.peek().is_none())
+            && slot.since.is_some_and(|since| since.elapsed() > 2 * longest(patience));
+        if is_stuck {
+            (slot.epoch, slot.connecting) = (slot.epoch + 1, None);
+        }
+        if slot.connecting.is_none() {
+            slot.since = Some(Instant::now());
+        }
         let epoch = slot.epoch;
         let connecting = slot.connecting.get_or_insert_with(|| {
             let lazy = Arc::clone(self);
@@ -131,7 +142,7 @@ impl Lazy {
     async fn connect(&self, patience: Duration) -> RedisResult<Live> {
         // A client's own limits are for each of several steps, or for none.
         let connecting = timeout(longest(patience), self.server.connect(patience));
-        let connected = connecting.await.map_err(late).and_then(|ended| ended);
+        let connected = connecting.await.map_err(|_| late()).and_then(|ended| ended);
         if connected.is_ok() {
             self.hears();
         }

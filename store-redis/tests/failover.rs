@@ -13,7 +13,6 @@ mod common;
 use std::{
     any::Any,
     collections::HashSet,
-    io,
     net::TcpListener,
     process::ExitCode,
     sync::{
@@ -25,7 +24,8 @@ use std::{
 
 use common::{
     record,
-    server::{Cluster, Server, Watched, redis_server, until},
+    server::{Cluster, Server, Watched, is_master, redis_server, replicated},
+    sessions,
 };
 use session_core::{AdminStore, Expect, Set, Sid, Store, StoreError, Touched};
 use store_redis::{
@@ -35,12 +35,8 @@ use store_redis::{
         sentinel::{SentinelClient, SentinelServerType},
     },
 };
-use test_support::{Load, Network, Repeats, put_patiently, recovered, tests, until_served, within};
-use tokio::{
-    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufStream},
-    net::TcpStream,
-    task::JoinHandle,
-};
+use test_support::{Load, Repeats, put_patiently, recovered, tests, until_served, within};
+use tokio::task::JoinHandle;
 
 fn main() -> ExitCode {
     tests! {
@@ -49,9 +45,6 @@ fn main() -> ExitCode {
             in_a_cluster_a_silent_address_keeps_nobody_from_connecting,
             in_a_cluster_a_slow_node_is_reached_by_who_connects_meanwhile,
             in_a_cluster_a_forgotten_connection_holds_up_nobody_for_long_when_a_slot_moves,
-            in_a_cluster_a_master_that_is_cut_off_from_the_others_is_left,
-            in_a_cluster_who_is_wrong_about_all_others_is_asked_last,
-            in_a_cluster_nodes_are_reached_where_they_are_mapped_to,
             under_sentinels_a_master_without_its_replicas_is_asked_for_again,
             in_a_cluster_a_slot_that_moves_costs_nobody_an_error,
             in_a_cluster_a_write_whose_answer_was_lost_is_not_repeated,
@@ -142,109 +135,6 @@ fn in_a_cluster_a_forgotten_connection_holds_up_nobody_for_long_when_a_slot_move
         println!("a slot moved: {failed} of one's calls failed, one after the other; {:?}", begun.elapsed());
         assert_eq!(failed, 0);
         until_served(&store, &sids[1]).await;
-    });
-}
-
-/// It knows of nobody else, and so believes that its slots are its own, where all others know who took over.
-fn in_a_cluster_a_master_that_is_cut_off_from_the_others_is_left() {
-    session_testkit::run(async {
-        let cluster = Cluster::start("30000");
-        let store = RedisStore::new(store_redis::Cluster::new(cluster.urls()).unwrap()).timeout(TIMEOUT);
-        let sids = sessions(&store).await;
-        replicated(&cluster.0);
-        let id = |server: &Server| server.ask::<String>(&["CLUSTER", "MYID"]);
-        let ids: Vec<String> = cluster.0.iter().map(id).collect();
-        let cut_off = cluster.0.iter().position(is_master).unwrap();
-        let follows = format!("master_port:{}\r", cluster.0[cut_off].port);
-        let is_replica = |server: &Server| server.ask::<String>(&["INFO", "replication"]).contains(&follows);
-        let replica = cluster.0.iter().position(is_replica).unwrap();
-        for other in ids.iter().filter(|id| **id != ids[cut_off]) {
-            let _: String = cluster.0[cut_off].ask(&["CLUSTER", "FORGET", other]);
-        }
-        let _: String = cluster.0[replica].ask(&["CLUSTER", "FAILOVER", "TAKEOVER"]);
-        for sid in &sids {
-            until_served(&store, sid).await;
-        }
-        // Each time another one is asked who has what, and it knows of a third.
-        for _ in 0..6 {
-            tokio::time::sleep(Duration::from_millis(600)).await;
-            assert_eq!(store.length().await.unwrap(), 200);
-            for sid in sids.iter().take(20) {
-                assert!(store.get(sid).await.unwrap().is_some());
-            }
-        }
-    });
-}
-
-/// It says that it has all slots, and serves nobody: a master that was cut off, which no network here can do to a real one.
-fn in_a_cluster_who_is_wrong_about_all_others_is_asked_last() {
-    session_testkit::run(async {
-        let (cluster, _networks) = Cluster::start_behind_networks().await;
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = listener.local_addr().unwrap().port();
-        tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(serves_nobody(BufStream::new(stream), port));
-            }
-        });
-        let urls = [format!("redis://127.0.0.1:{port}")].into_iter().chain(cluster.urls());
-        let store = RedisStore::new(store_redis::Cluster::new(urls).unwrap());
-        let error = store.get(&Sid::random()).await.unwrap_err();
-        assert!(format!("{error:?}").contains("CLUSTERDOWN"), "{error:?}");
-        for _ in 0..20 {
-            put_patiently(&store, &record("")).await;
-        }
-        assert_eq!(store.length().await.unwrap(), 20);
-    });
-}
-
-async fn serves_nobody(mut stream: BufStream<TcpStream>, port: u16) -> io::Result<()> {
-    loop {
-        let (mut line, mut words) = (String::new(), Vec::new());
-        if stream.read_line(&mut line).await? == 0 {
-            return Ok(());
-        }
-        for _ in 0..line[1..].trim_end().parse().unwrap() {
-            line.clear();
-            stream.read_line(&mut line).await?;
-            let mut word = vec![0; line[1..].trim_end().parse::<usize>().unwrap() + 2];
-            stream.read_exact(&mut word).await?;
-            words.push(String::from_utf8(word).unwrap().trim_end().to_owned());
-        }
-        let answer = match words[0].as_str() {
-            "CLUSTER" => {
-                format!("*1\r\n*3\r\n:0\r\n:16383\r\n*2\r\n$9\r\n127.0.0.1\r\n:{port}\r\n")
-            }
-            "CLIENT" => "+OK\r\n".to_owned(),
-            _ => "-CLUSTERDOWN The cluster is down\r\n".to_owned(),
-        };
-        stream.write_all(answer.as_bytes()).await?;
-        stream.flush().await?;
-    }
-}
-
-/// They announce the address of a network before them.
-fn in_a_cluster_nodes_are_reached_where_they_are_mapped_to() {
-    session_testkit::run(async {
-        let (cluster, networks) = Cluster::start_behind_networks().await;
-        let urls = cluster.urls();
-        let announced: Vec<(u16, u16)> = cluster
-            .0
-            .iter()
-            .map(|server| {
-                let port: Vec<String> = server.ask(&["CONFIG", "GET", "cluster-announce-port"]);
-                (port[1].parse().unwrap(), server.port)
-            })
-            .collect();
-        let before: usize = networks.iter().map(Network::connections).sum();
-        let nodes = store_redis::Cluster::new(urls).unwrap().node_address_map(move |host, port| {
-            let (_, reached) = announced.iter().find(|(announced, _)| *announced == port)?;
-            Some((host.to_owned(), *reached))
-        });
-        let store = RedisStore::new(nodes);
-        sessions(&store).await;
-        assert_eq!(store.length().await.unwrap(), 200);
-        assert_eq!(networks.iter().map(Network::connections).sum::<usize>(), before);
     });
 }
 
@@ -584,32 +474,6 @@ fn in_a_cluster_a_slot_that_moves_costs_nobody_an_error() {
         println!("{moved} sessions moved beside {} requests", calls.load(Ordering::SeqCst));
         assert!(moved >= sids.len() && failed.is_empty(), "{} failed: {:?}", failed.len(), failed.first());
     });
-}
-
-async fn sessions(store: &RedisStore) -> Vec<Sid> {
-    let mut sids = Vec::new();
-    for n in 0..200 {
-        sids.push(put_patiently(store, &record(&format!("\"n\":{n}"))).await);
-    }
-    sids
-}
-
-/// Until what the masters have by now has reached a replica: Redis acknowledges writes before that.
-fn replicated(servers: &[Server]) {
-    for master in servers.iter().filter(|server| is_master(server)) {
-        let written = offsets(master, "master_repl_offset:")[0];
-        until("a replica has it", || offsets(master, ",offset=").iter().any(|read| *read >= written));
-    }
-}
-
-fn is_master(server: &Server) -> bool {
-    server.ask::<String>(&["INFO", "replication"]).contains("role:master")
-}
-
-fn offsets(master: &Server, label: &str) -> Vec<u64> {
-    let info: String = master.ask(&["INFO", "replication"]);
-    let number = |rest: &str| rest.split(|c: char| !c.is_ascii_digit()).next().unwrap().parse().unwrap();
-    info.split(label).skip(1).map(number).collect()
 }
 
 /// Until every session can be read and written again; answers how long that took.

@@ -22,7 +22,7 @@ use crate::{
     dialect::{Dialect, OfList, Sql, Templates},
     digest::digest,
     error::Failure,
-    pool::{Connections, Opener},
+    pool::{Connections, Opener, without_brackets},
     run::Run,
     settings::{CONNECTIONS, QUARTER, Schedule, Settings, parse},
     sql::{Statement, Style, Value, Values, fill, identifier, quoted},
@@ -186,6 +186,8 @@ impl MySqlStore {
     pub fn open(url: &str) -> Result<Self, StoreError> {
         let failed = |failure: Failure| failure.of(MySqlTable::STORE);
         let options: MySqlConnectOptions = url.parse().map_err(|error: sqlx::Error| failed(error.into()))?;
+        let host = without_brackets(options.get_host()).to_owned();
+        let options = options.host(&host);
         Connections::own(Opener::new(options).begin(BEGIN), CONNECTIONS).map(Self::on).map_err(failed)
     }
 
@@ -194,7 +196,9 @@ impl MySqlStore {
     ///
     /// A connection that was made with an earlier one goes on, for half an hour at most. What `password` fails with is the error
     /// of the call ([`StoreError::Unavailable`], as its source); its words may be logged. The time that it takes is the call's.
-    /// In the clear, as RDS wants it (`mysql_clear_password`), only where the URL's `ssl-mode` demands TLS.
+    /// It is asked often while the server refuses, and given up with the call that waits for it: where a token takes its time, keep it
+    /// yourself until it ends. In the clear, as RDS wants it (`mysql_clear_password`), only where the URL's `ssl-mode` demands TLS;
+    /// who is in between is kept out by `verify_ca` and `verify_identity` alone.
     /// express-mysql-session: none; its `pool` does.
     ///
     /// ```

@@ -244,6 +244,12 @@ impl<DB: Run> Manager for Opener<DB> {
     }
 }
 
+/// Of a URL, an address of IPv6 has them, and where it is connected to it has none.
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+pub(crate) fn without_brackets(host: &str) -> &str {
+    host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
+}
+
 fn lock(moment: &Mutex<Option<Instant>>) -> MutexGuard<'_, Option<Instant>> {
     moment.lock().unwrap_or_else(PoisonError::into_inner)
 }

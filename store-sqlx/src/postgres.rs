@@ -20,7 +20,7 @@ use crate::{
     dialect::{Dialect, Sql, Templates},
     digest::digest,
     error::Failure,
-    pool::{Connections, Opener},
+    pool::{Connections, Opener, without_brackets},
     run::Run,
     settings::{CONNECTIONS, QUARTER, Schedule, Settings, parse},
     sql::{Statement, Style, Value, Values, fill, identifier, quoted},
@@ -159,6 +159,8 @@ impl PostgresStore {
         let options: PgConnectOptions = url.parse().map_err(|error: sqlx::Error| failed(error.into()))?;
         // Which PgBouncer refuses: sqlx asks for numbers in full, which in its binary form they are.
         let options = options.extra_float_digits(None);
+        let host = without_brackets(options.get_host()).to_owned();
+        let options = options.host(&host);
         Connections::own(Opener::new(options).begin(BEGIN), CONNECTIONS).map(Self::on).map_err(failed)
     }
 
@@ -176,7 +178,9 @@ impl PostgresStore {
     ///
     /// A connection that was made with an earlier one goes on, for half an hour at most. What `password` fails with is the error
     /// of the call ([`StoreError::Unavailable`], as its source); its words may be logged. The time that it takes is the call's.
-    /// connect-pg-simple: none; its `pool` does.
+    /// It is asked often while the server refuses, and given up with the call that waits for it: where a token takes its time, keep it
+    /// yourself until it ends. A server that asks for it in the clear gets it: demand TLS (`sslmode=verify-full`), or whoever is in
+    /// between may ask. connect-pg-simple: none; its `pool` does.
     ///
     /// ```
     /// # async fn token() -> Result<String, std::io::Error> { Ok("token".into()) }

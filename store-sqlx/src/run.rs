@@ -111,23 +111,24 @@ macro_rules! run {
     };
 }
 
-// A shutdown; the connection was killed, or was idle for too long. Then: it only reads; a node of Galera is without the others.
+// A shutdown; a record that is larger than the server reads (`max_allowed_packet`), after which it hangs up; the connection was
+// killed, or was idle for too long. Then: it only reads; a node of Galera is without the others.
 #[cfg(feature = "mysql")]
 run!(
     sqlx::MySql,
     true,
     crate::mysql::with_password,
-    ["1053", "1927", "4031"],
+    ["1053", "1153", "1927", "4031"],
     ["1047", "1290", "1792", "1836"]
 );
 // What closes a connection says that it is fatal; what is not PostgreSQL may not: a shutdown, a crash, a server that starts, a database
-// that is no more, a connection that was idle for too long.
+// that is no more, a connection that was idle for too long; one that broke behind a pooler.
 #[cfg(feature = "postgres")]
 run!(
     sqlx::Postgres,
     true,
     sqlx::postgres::PgConnectOptions::password,
-    ["57P01", "57P02", "57P03", "57P04", "57P05"],
+    ["57P01", "57P02", "57P03", "57P04", "57P05", "08000", "08001", "08003", "08006", "08P01"],
     ["25006"]
 );
 #[cfg(feature = "sqlite")]

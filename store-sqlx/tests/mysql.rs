@@ -43,6 +43,7 @@ fn main() -> ExitCode {
             destroy_says_what_became_of_the_row,
             a_record_is_held_for_the_rest_of_a_second,
             what_is_written_twice_is_written_twice,
+            a_record_that_the_server_does_not_read_is_an_error_of_its_own_writer,
             many_that_start_at_once_create_one_table,
             a_table_that_is_there_needs_no_right_to_create_one,
             a_missing_table_is_an_error_that_names_the_option,
@@ -415,6 +416,27 @@ fn what_is_written_twice_is_written_twice(url: String) {
         }
         assert_eq!(store.set(&sid, &same, &Expect::Nothing).await.unwrap(), Set::Conflict);
         assert_eq!(store.touch(&sid, &same.cookie, &Expect::Anything).await.unwrap(), Touched::Moved);
+    });
+}
+
+/// It hangs up on who sends it, and that connection is nobody else's.
+fn a_record_that_the_server_does_not_read_is_an_error_of_its_own_writer(url: String) {
+    session_testkit::run(async {
+        let (pool, table) = (pool(&url), new_name());
+        let limit: u64 =
+            ask(&pool, "SELECT CAST(@@max_allowed_packet AS CHAR)".into()).await.parse().unwrap();
+        let large = "a".repeat(usize::try_from(limit).unwrap() + 1_000);
+        let store = MySqlStore::open(&url).unwrap().table_name(&table).unwrap();
+        let sid = put(&store, &record("")).await;
+        for _ in 0..3 {
+            let held = store.get(&sid).await.unwrap().unwrap();
+            let too_large = record(&format!("\"a\":\"{large}\""));
+            store.set(&Sid::random(), &too_large, &Expect::Nothing).await.unwrap_err();
+            let expect = Expect::Version(held.version);
+            let set = store.set(&sid, &record("\"n\":1"), &expect).await.unwrap();
+            assert!(matches!(set, Set::Written(_)), "by the next one at once");
+        }
+        run_owned(&pool, format!("DROP TABLE `{table}`")).await;
     });
 }
 

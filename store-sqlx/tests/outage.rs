@@ -23,6 +23,8 @@ use test_support::{Load, Repeats, put_patiently, recovered, tests, within};
 
 fn main() -> ExitCode {
     tests! {
+        free =>
+            an_address_of_ipv6_is_no_name;
         needs postgres_server =>
             postgres_killed_and_restarted_under_load_loses_nothing_acknowledged,
             postgres_that_is_down_at_the_start_is_an_error_until_it_is_there;
@@ -32,6 +34,19 @@ fn main() -> ExitCode {
             a_server_that_hangs_is_an_error_in_bounded_time;
     }
     .run()
+}
+
+fn an_address_of_ipv6_is_no_name() {
+    session_testkit::run(async {
+        let postgres = PostgresStore::open("postgres://postgres@[::1]:1/shop").unwrap();
+        let mysql = MySqlStore::open("mysql://root@[::1]:1/shop").unwrap();
+        let errors = [postgres.get(&Sid::random()).await, mysql.get(&Sid::random()).await];
+        for error in errors.map(|get| get.map(drop).unwrap_err()) {
+            // What a machine says that has no such addresses is another error, and no question for a name.
+            let said = format!("{error:?}");
+            assert!(said.contains("Io(") && !said.contains("lookup"), "{said}");
+        }
+    });
 }
 
 const TIMEOUT: Duration = Duration::from_secs(2);

@@ -10,6 +10,7 @@ use redis::{Client, FromRedisValue};
 use session_core::Sid;
 use session_testkit::{Fixture, ManualClock};
 use store_redis::{RedisStore, redis};
+use test_support::put_patiently;
 use test_support::{Need, service};
 pub use test_support::{put, record};
 
@@ -95,4 +96,13 @@ pub fn left(until: SystemTime) -> String {
 pub fn ask<T: FromRedisValue>(url: &str, command: &[&str]) -> T {
     let mut connection = Client::open(url).unwrap().get_connection().unwrap();
     redis::cmd(command[0]).arg(&command[1..]).query(&mut connection).unwrap()
+}
+
+/// Two hundred, of which each knows its number.
+pub async fn sessions(store: &RedisStore) -> Vec<Sid> {
+    let mut sids = Vec::new();
+    for n in 0..200 {
+        sids.push(put_patiently(store, &record(&format!("\"n\":{n}"))).await);
+    }
+    sids
 }

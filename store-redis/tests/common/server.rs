@@ -161,6 +161,32 @@ impl Cluster {
         (Self::create(servers, "0"), networks)
     }
 
+    /// One more master, which has no slot yet.
+    pub fn joined(&self) -> Server {
+        let new = node(node_port(), "30000", &[]);
+        let other = &self.0[0];
+        let bus = match is_before_7() {
+            true => other.port + 10_000,
+            false => other.ask::<Vec<String>>(&["CONFIG", "GET", "cluster-port"])[1].parse().unwrap(),
+        };
+        let address = ["127.0.0.1", &other.port.to_string(), &bus.to_string()];
+        let _: String = new.ask(&[&["CLUSTER", "MEET"], &address[..]].concat());
+        let id: String = new.ask(&["CLUSTER", "MYID"]);
+        let knows = |server: &Server| server.ask::<String>(&["CLUSTER", "NODES"]).contains(&id);
+        let is_up = || new.ask::<String>(&["CLUSTER", "INFO"]).contains("cluster_state:ok");
+        until("all know it", || self.0.iter().all(knows) && is_up());
+        new
+    }
+
+    /// By what one of them tells all: the slot is of that one.
+    pub fn moves_slot(&self, slot: u16, to: usize) {
+        let id: String = self.0[to].ask(&["CLUSTER", "MYID"]);
+        // Who gets it first: it tells the others.
+        for node in [to].into_iter().chain((0..self.0.len()).filter(|node| *node != to)) {
+            let _: String = self.0[node].ask(&["CLUSTER", "SETSLOT", &slot.to_string(), "NODE", &id]);
+        }
+    }
+
     fn create(servers: Vec<Server>, replicas: &str) -> Self {
         let nodes = servers.iter().map(|server| format!("127.0.0.1:{}", server.port));
         let created = Command::new(program("redis-cli"))
@@ -275,6 +301,24 @@ pub fn until(what: &str, mut done: impl FnMut() -> bool) {
         assert!(start.elapsed() < PATIENCE, "waited in vain: {what}");
         sleep(Duration::from_millis(20));
     }
+}
+
+/// Until what the masters have by now has reached a replica: Redis acknowledges writes before that.
+pub fn replicated(servers: &[Server]) {
+    for master in servers.iter().filter(|server| is_master(server)) {
+        let written = offsets(master, "master_repl_offset:")[0];
+        until("a replica has it", || offsets(master, ",offset=").iter().any(|read| *read >= written));
+    }
+}
+
+pub fn is_master(server: &Server) -> bool {
+    server.ask::<String>(&["INFO", "replication"]).contains("role:master")
+}
+
+fn offsets(master: &Server, label: &str) -> Vec<u64> {
+    let info: String = master.ask(&["INFO", "replication"]);
+    let number = |rest: &str| rest.split(|c: char| !c.is_ascii_digit()).next().unwrap().parse().unwrap();
+    info.split(label).skip(1).map(number).collect()
 }
 
 fn program(name: &str) -> PathBuf {

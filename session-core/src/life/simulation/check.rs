@@ -488,7 +488,9 @@ impl Ghost {
             Status::Left => calls_are_late,
             _ => true,
         };
-        let at_rest = !requests.iter().any(goes_on);
+        // A browser to which no response came is behind until one does, whoever else sends what he knows.
+        let at_rest =
+            requests.iter().all(|request| matches!(request.status, Status::NotBegun | Status::Ended));
         for (sid, about) in &mut self.0 {
             about.is_changing &= !at_rest;
             let held = store.held(sid, now).is_some();
