@@ -34,6 +34,10 @@ async fn serve(layers: Layers, protocol: Protocol, may_half_close: bool) -> Sock
         let server = HttpServer::new(move || layered!(again()))
             .h1_allow_half_closed(may_half_close)
             .workers(2)
+            // Its own are of seconds, in which a busy machine may not come to the next request.
+            .keep_alive(std::time::Duration::from_secs(120))
+            .client_request_timeout(std::time::Duration::ZERO)
+            .tls_handshake_timeout(std::time::Duration::from_secs(120))
             .disable_signals()
             .shutdown_timeout(0);
         let server = if protocol.is_encrypted() {

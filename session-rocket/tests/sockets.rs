@@ -23,7 +23,13 @@ async fn served(layers: Layers, protocol: Protocol) -> Socket {
     let tls = || TlsConfig::from_bytes(certificate.as_bytes(), key.as_bytes());
     let shutdown =
         Shutdown { ctrlc: false, signals: HashSet::new(), grace: 0, mercy: 0, ..Shutdown::default() };
-    let config = Config { port: 0, tls: protocol.is_encrypted().then(tls), shutdown, ..Config::default() };
+    let config = Config {
+        port: 0,
+        tls: protocol.is_encrypted().then(tls),
+        shutdown,
+        keep_alive: 120,
+        ..Config::default()
+    };
     let (bound, port) = oneshot::channel();
     let bound = Mutex::new(Some(bound));
     let rocket = layered(custom(config), layers).attach(AdHoc::on_liftoff("bound", move |rocket| {

@@ -96,9 +96,10 @@ pub async fn a_large_record_is_touched(fixture: &Fixture) {
     let large = lasting(fixture, Some(LIFE), &format!("\"large\":\"{}\"", "é\\n☃".repeat(100_000)));
     let version = put(fixture, &sid, &large).await;
     for (expect, lifetime) in [(Expect::Anything, LIFE / 2), (Expect::Version(version), HOUR)] {
+        let begun = fixture.now();
         let cookie = lasting(fixture, Some(lifetime), "").cookie;
         assert_eq!(fixture.store.touch(&sid, &cookie, &expect).await.unwrap(), Touched::Moved);
-        is_left(fixture, &sid, Some(lifetime)).await;
+        is_left(fixture, begun, &sid, Some(lifetime)).await;
         assert!(held(fixture, &sid).await.unwrap() == text_of(&large), "a touch changes no data");
     }
 }
@@ -121,6 +122,7 @@ pub async fn no_version_comes_again_under_a_sid(fixture: &Fixture) {
         if end == "expired and pruned" {
             fixture.store.prune().await.unwrap();
         }
+        let begun = fixture.now();
         let second = lasting(fixture, Some(LIFE), r#""a":2"#);
         written(fixture.store.set(&sid, &second, &Expect::Nothing).await.unwrap());
         let late = record(fixture, r#""late":true"#);
@@ -129,7 +131,7 @@ pub async fn no_version_comes_again_under_a_sid(fixture: &Fixture) {
         assert_eq!(touched, Touched::Conflict, "{end}");
         assert_eq!(fixture.store.destroy(&sid, &old).await.unwrap(), Destroyed::Conflict, "{end}");
         assert_eq!(held(fixture, &sid).await.unwrap(), [("a".into(), "2".into())], "{end}");
-        is_left(fixture, &sid, Some(LIFE)).await;
+        is_left(fixture, begun, &sid, Some(LIFE)).await;
     }
 }
 
@@ -160,6 +162,7 @@ pub async fn a_sid_that_is_refused_reaches_nothing(fixture: &Fixture) {
         |sid: &str| [1, 2, 64, 128, 191, 250, 255, 767].map(|cut| sid.chars().take(cut).collect::<String>());
     let long = ["x".repeat(129), "x".repeat(256), "x".repeat(5_000), "a\0b".into(), "a\n".into()];
     for sid in &long {
+        let begun = fixture.now();
         let life = lasting(fixture, Some(LIFE), r#""cut":true"#);
         let others: BTreeSet<String> = whole(sid).into_iter().filter(|cut| cut != sid).collect();
         let mut there = Vec::new();
@@ -179,7 +182,7 @@ pub async fn a_sid_that_is_refused_reaches_nothing(fixture: &Fixture) {
             assert!(destroyed.is_err() || destroyed.is_ok_and(|gone| gone == Destroyed::Unknown));
         }
         for other in there {
-            is_left(fixture, &other, Some(LIFE)).await;
+            is_left(fixture, begun, &other, Some(LIFE)).await;
             fixture.store.destroy(&other, &Expect::Anything).await.unwrap();
         }
     }

@@ -7,7 +7,7 @@ mod common;
 use std::{process::ExitCode, sync::LazyLock};
 
 use common::{
-    BY_ITS_OWN_CLOCK, DAY, left, new_prefix, put, record,
+    BY_ITS_OWN_CLOCK, DAY, PATIENT, left, new_prefix, put, record,
     server::{Cluster, redis_server},
 };
 use session_core::Store;
@@ -43,7 +43,7 @@ fn a_connection_whose_runtime_has_ended_is_made_anew() {
 fn fixture() -> Fixture {
     let prefix = new_prefix();
     let client = store_redis::Cluster::new(CLUSTER.urls()).unwrap();
-    let [store, other] = [(); 2].map(|()| RedisStore::new(client.clone()).prefix(&prefix));
+    let [store, other] = [(); 2].map(|()| RedisStore::new(client.clone()).prefix(&prefix).timeout(PATIENT));
     let fixture = Fixture::new(store).beside(other).ttl(DAY).expires_by_itself().exempt(BY_ITS_OWN_CLOCK);
     fixture.plant(move |sid, text, until| {
         let (key, left) = (format!("{prefix}{}", sid.as_str()), left(until));

@@ -124,7 +124,7 @@ fn a_master_to_which_keys_are_on_their_way_has_one_connection() {
 fn a_master_that_is_cut_off_from_the_others_is_left() {
     session_testkit::run(async {
         let cluster = Nodes::start("30000");
-        let store = RedisStore::new(Cluster::new(cluster.urls()).unwrap()).timeout(TIMEOUT);
+        let store = RedisStore::new(Cluster::new(cluster.urls()).unwrap()).timeout(15 * TIMEOUT);
         let sids = sessions(&store).await;
         replicated(&cluster.0);
         let id = |server: &Server| server.ask::<String>(&["CLUSTER", "MYID"]);

@@ -1,6 +1,6 @@
 //! The probe of the actix-web adapter.
 
-use std::{convert::Infallible, io, net::SocketAddr, sync::Arc};
+use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use actix_web::{
     App, HttpRequest, HttpResponse, HttpServer,
@@ -44,6 +44,9 @@ async fn serve(config: Arc<Config>) -> io::Result<Serving> {
     });
     // Else it takes a client that has gone for one that has nothing more to say.
     let server = server.h1_allow_half_closed(false).workers(2).disable_signals().shutdown_timeout(0);
+    // Its own are of seconds, in which a busy machine may not come to the next request.
+    let server = server.keep_alive(Duration::from_secs(120)).client_request_timeout(Duration::ZERO);
+    let server = server.tls_handshake_timeout(Duration::from_secs(120));
     let server = match tls {
         Some(tls) => server.bind_rustls_0_23(("127.0.0.1", port), tls)?,
         None => server.bind(("127.0.0.1", port))?,

@@ -48,6 +48,8 @@ async fn serve(config: Arc<Config>) -> io::Result<Serving> {
         port: config.port,
         tls: config.tls.as_ref().map(Tls::rocket),
         log_level: LogLevel::Off,
+        // In five seconds a busy machine may not come to the next request.
+        keep_alive: 120,
         // The process ends when its input does, or by a signal that nothing catches.
         shutdown: ShutdownConfig {
             ctrlc: false,

@@ -18,10 +18,17 @@ pub fn redis_url() -> Need<String> {
     service("REDIS_URL")
 }
 
+/// What waits for nobody is not to fail on a machine that is busy.
+pub const PATIENT: Duration = Duration::from_secs(30);
+
+fn open(url: &str, prefix: &str) -> RedisStore {
+    RedisStore::open(url).unwrap().prefix(prefix).timeout(PATIENT)
+}
+
 /// A store among keys of its own.
 pub fn store(url: &str) -> (RedisStore, String) {
     let prefix = new_prefix();
-    (RedisStore::open(url).unwrap().prefix(&prefix), prefix)
+    (open(url, &prefix), prefix)
 }
 
 pub fn new_prefix() -> String {
@@ -44,14 +51,13 @@ pub const BY_ITS_OWN_CLOCK: [&str; 5] = [
 /// A store whose own clock a test moves, for sentences in which nothing has to end: Redis's stays behind.
 pub fn by_a_clock(url: &str) -> Fixture {
     let (prefix, clock) = (new_prefix(), ManualClock::new());
-    let [store, other] =
-        [(); 2].map(|()| RedisStore::open(url).unwrap().prefix(&prefix).clock(clock.clock()));
+    let [store, other] = [(); 2].map(|()| open(url, &prefix).clock(clock.clock()));
     Fixture::new(store).beside(other).clock(clock).ttl(DAY).expires_by_itself()
 }
 
 pub fn fixture(url: &str) -> Fixture {
     let ((store, prefix), url) = (store(url), url.to_owned());
-    let other = RedisStore::open(&url).unwrap().prefix(&prefix);
+    let other = open(&url, &prefix);
     let fixture = Fixture::new(store).beside(other).ttl(DAY).expires_by_itself().exempt(BY_ITS_OWN_CLOCK);
     fixture.plant(move |sid, text, until| {
         let (key, url) = (format!("{prefix}{}", sid.as_str()), url.clone());
@@ -62,7 +68,7 @@ pub fn fixture(url: &str) -> Fixture {
 /// What is held is no text, and never the same twice: each byte of the JSON beside a random one.
 pub fn serialized(url: &str) -> Fixture {
     let (prefix, url) = (new_prefix(), url.to_owned());
-    let [store, other] = [(); 2].map(|()| with_serializer(RedisStore::open(&url).unwrap().prefix(&prefix)));
+    let [store, other] = [(); 2].map(|()| with_serializer(open(&url, &prefix)));
     let fixture = Fixture::new(store).beside(other).ttl(DAY).expires_by_itself().exempt(BY_ITS_OWN_CLOCK);
     fixture.plant(move |sid, text, until| {
         let (key, url, held) = (format!("{prefix}{}", sid.as_str()), url.clone(), scrambled(&text));

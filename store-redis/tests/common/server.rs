@@ -262,14 +262,15 @@ pub struct Watched {
 impl Watched {
     pub const NAME: &str = "mymaster";
 
-    pub fn start() -> Self {
+    /// A master that is silent for so long, in milliseconds, is taken for dead.
+    pub fn start(down_after: &str) -> Self {
         let quick = ["--repl-diskless-sync-delay", "0"];
         let master = Server::start(&quick);
         let port = master.port.to_string();
         let replica = |_| Server::start(&[&quick[..], &["--replicaof", "127.0.0.1", &port]].concat());
         let servers: Vec<Server> = std::iter::once(master).chain((0..2).map(replica)).collect();
         until("replicas are in step", || servers.iter().all(in_step));
-        let sentinels: Vec<Server> = (0..3).map(|_| sentinel(&port)).collect();
+        let sentinels: Vec<Server> = (0..3).map(|_| sentinel(&port, down_after)).collect();
         until("the sentinels know each other", || {
             sentinels.iter().all(|sentinel| {
                 let info: String = sentinel.ask(&["INFO", "sentinel"]);
@@ -284,11 +285,11 @@ impl Watched {
     }
 }
 
-fn sentinel(master: &str) -> Server {
+fn sentinel(master: &str, down_after: &str) -> Server {
     let (port, dir, name) = (free_port(), new_dir(), Watched::NAME);
     let config = format!(
         "port {port}\nbind 127.0.0.1\nsentinel monitor {name} 127.0.0.1 {master} 2\n\
-         sentinel down-after-milliseconds {name} 1000\nsentinel failover-timeout {name} 5000\n"
+         sentinel down-after-milliseconds {name} {down_after}\nsentinel failover-timeout {name} 5000\n"
     );
     let file = dir.join("sentinel.conf");
     fs::write(&file, config).unwrap();
