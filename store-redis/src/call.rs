@@ -34,7 +34,8 @@ pub(crate) trait Commands<T>: Sync {
 impl<'a> Call<'a> {
     pub(crate) fn new(connection: &'a Connection, timeout: Duration) -> Self {
         let (now, never) = (Instant::now(), Duration::from_secs(30 * 365 * 86_400));
-        Self { connection, timeout, deadline: now + timeout.min(never), place: Place::OfKey }
+        let timeout = timeout.min(never);
+        Self { connection, timeout, deadline: now + timeout, place: Place::OfKey }
     }
 
     pub(crate) fn at(self, place: Place) -> Self {

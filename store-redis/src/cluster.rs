@@ -30,7 +30,7 @@ use redis::{
 use tokio::{
     runtime::Handle,
     sync::{oneshot, watch},
-    time::{Instant, timeout, timeout_at},
+    time::{Instant, sleep, timeout, timeout_at},
 };
 
 /// A Redis Cluster (or Valkey's), for [`RedisStore::new`](crate::RedisStore::new): some of its nodes, of which one that answers is enough to find the
@@ -140,6 +140,8 @@ impl fmt::Debug for Cluster {
 /// What is known of it, and its connections.
 pub(crate) struct Nodes {
     cluster: Cluster,
+    /// At the addresses that were given.
+    given: Vec<Node>,
     map: watch::Sender<Arc<Map>>,
     asking: Mutex<Asking>,
 }
@@ -159,8 +161,8 @@ struct Map {
     masters: Vec<u16>,
     /// To whom keys are on their way.
     importing: Vec<Node>,
-    /// Whether some slots are a master's of which nobody said where it is.
-    is_hiding: bool,
+    /// Whether nobody knows of more: where slots are missing, or a master of which nobody said where it is, there may be sessions.
+    is_sure: bool,
 }
 
 /// Whether a node is being asked who has what, and since when; when that was done last, and how often.
@@ -168,6 +170,7 @@ struct Map {
 struct Asking {
     now: Option<(Asked, Instant)>,
     ended: Option<Instant>,
+    has_failed: bool,
     turn: usize,
 }
 
@@ -183,12 +186,16 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// After so long another node is asked as well.
 const STAGGER: Duration = Duration::from_millis(100);
 
-/// So long something better is waited for, by who has something.
+/// So long somebody new is waited for, by who has an error already.
 const GRACE: Duration = Duration::from_millis(300);
+
+/// And one who knows of all slots, where another one knows of some.
+const WHOLE: Duration = Duration::from_secs(1);
 
 impl Nodes {
     pub(crate) fn of(cluster: Cluster) -> Arc<Self> {
-        Arc::new(Self { cluster, map: watch::Sender::default(), asking: Mutex::default() })
+        let given = cluster.nodes.iter().filter_map(|node| cluster.node(node.addr().clone()).ok()).collect();
+        Arc::new(Self { cluster, given, map: watch::Sender::default(), asking: Mutex::default() })
     }
 
     /// A connection to who has the key. Who waits for a node that has lost it goes on to the one that has it now.
@@ -257,7 +264,7 @@ impl Nodes {
         let mut node = None;
         // In one step, so that all who are sent there go by one connection.
         self.map.send_if_modified(|map| {
-            node = self.known(map.all(), address).ok();
+            node = self.known(map.all().chain(&self.given), address).ok();
             let Some(node) = &node else { return false };
             if !is_asking {
                 Arc::make_mut(map).moves(slot..=slot, node.clone());
@@ -274,7 +281,10 @@ impl Nodes {
         let is_doubtful = match error.kind() {
             ErrorKind::Server(kind) => matches!(
                 kind,
-                ServerErrorKind::ClusterDown | ServerErrorKind::MasterDown | ServerErrorKind::ReadOnly
+                ServerErrorKind::BusyLoading
+                    | ServerErrorKind::ClusterDown
+                    | ServerErrorKind::MasterDown
+                    | ServerErrorKind::ReadOnly
             ),
             _ => error.is_timeout() || error.is_unrecoverable_error() || error.code() == Some("NOREPLICAS"),
         };
@@ -285,17 +295,27 @@ impl Nodes {
 
     /// All that have keys.
     pub(crate) async fn masters(self: &Arc<Self>, patience: Duration) -> RedisResult<Vec<Node>> {
-        let asked = match self.ask(patience, None) {
-            Some(asked) => asked.await,
-            None => Ok(()),
-        };
+        let mut asked = Err(nobody());
+        // An attempt that was under way, or has just failed, may be of a time when nobody could be reached.
+        for is_last in [false, true] {
+            asked = match self.ask(patience, None) {
+                Some(asked) => asked.await,
+                None if self.asking().has_failed => Err(nobody()),
+                None => Ok(()),
+            };
+            if asked.is_ok() || is_last {
+                break;
+            }
+            sleep(PAUSE).await;
+        }
+        asked?;
         let map = Arc::clone(&self.map.borrow());
-        if map.nodes.is_empty() || map.is_hiding {
-            asked?;
+        if !map.is_sure {
             return Err(nobody());
         }
-        // Who cannot be reached is an error by itself.
-        Ok(map.all().cloned().collect())
+        let has_some = |(place, node): (u16, &Node)| map.masters.contains(&place).then(|| node.clone());
+        let masters = (0..).zip(&map.nodes).filter_map(has_some);
+        Ok(masters.chain(map.importing.iter().cloned()).collect())
     }
 
     fn master(&self, slot: u16) -> Option<Node> {
@@ -331,13 +351,14 @@ impl Nodes {
         let (answer, answered) = oneshot::channel();
         let now = answered.map(|answer| answer.unwrap_or_else(|_| Err(aborted()))).boxed().shared();
         asking.now = Some((now.clone(), Instant::now()));
-        asking.turn = asking.turn.wrapping_add(1);
+        asking.turn = asking.turn.saturating_add(1);
         let turn = asking.turn;
         drop(asking);
         let (asks, doubted) = (Asks { nodes: Arc::clone(self), turn }, doubted.cloned());
         runtime.spawn(async move {
             let Asks { nodes, turn } = &asks;
             let learnt = nodes.learn(*turn, doubted, patience).await;
+            nodes.asking().has_failed = learnt.is_err();
             drop(asks);
             _ = answer.send(learnt);
         });
@@ -355,41 +376,74 @@ impl Nodes {
         let map = Arc::clone(&self.map.borrow());
         let mut nodes = map.nodes.clone();
         if !nodes.is_empty() {
-            let first = turn % nodes.len();
+            let first = (turn - 1) % nodes.len();
             nodes.rotate_left(first);
         }
-        for given in &self.cluster.nodes {
-            if !nodes.iter().any(|node| *node.address == *given.addr()) {
-                nodes.push(self.cluster.node(given.addr().clone())?);
-            }
+        let is_known = |given: &&Node| map.nodes.iter().any(|node| node.address == given.address);
+        let (mut given, known): (Vec<Node>, usize) =
+            (self.given.iter().filter(|given| !is_known(given)).cloned().collect(), nodes.len());
+        if !given.is_empty() {
+            let first = (turn - 1) % given.len();
+            given.rotate_left(first);
         }
-        nodes.sort_by_cached_key(|node| {
-            (doubted.as_ref().is_some_and(|lazy| Arc::ptr_eq(lazy, &node.lazy)), !node.lazy.is_connected())
-        });
+        nodes.extend(given);
+        let is_doubted = |node: &Node| doubted.as_ref().is_some_and(|lazy| Arc::ptr_eq(lazy, &node.lazy));
+        let mut nodes: Vec<(bool, bool, bool, Node)> = nodes
+            .into_iter()
+            .enumerate()
+            .map(|(at, node)| (is_doubted(&node), at >= known, !node.lazy.is_connected(), node))
+            .collect();
+        nodes.sort_by_key(|(is_doubted, is_given, is_apart, _)| (*is_doubted, *is_given, *is_apart));
         let end = Instant::now() + longest(patience);
         // All are asked before half of the time is over.
         let stagger =
             STAGGER.min(longest(patience) / 2 / u32::try_from(nodes.len()).unwrap_or(u32::MAX).max(1));
-        let (mut nodes, mut asked) = (nodes.iter(), FuturesUnordered::new());
-        let (mut some, mut enough) = (Err(late()), end);
-        let learnt = loop {
+        let (mut nodes, mut asked) = (nodes.iter().map(|(.., node)| node), FuturesUnordered::new());
+        let (mut some, mut enough, mut is_sure) = (Err(late()), end, true);
+        let mut learnt = loop {
             let next = nodes.next();
             asked.extend(next.map(|node| self.asked(node, patience)));
             let wait = if next.is_some() { enough.min(Instant::now() + stagger) } else { enough };
             match timeout_at(wait, asked.next()).await {
-                Ok(Some(Ok(map))) if !map.masters.contains(&NOBODY) => break Ok(map),
-                Ok(Some(Ok(map))) if some.is_err() => {
-                    some = Ok(map);
-                    enough = end.min(Instant::now() + GRACE);
+                Ok(Some(Ok(map))) if map.is_whole() => break Ok(map),
+                Ok(Some(Ok(map))) => {
+                    enough = enough.min(Instant::now() + WHOLE);
+                    if some.as_ref().map_or(0, Map::slots) < map.slots() {
+                        some = Ok(map);
+                    }
                 }
-                Ok(Some(Err(error))) if some.is_err() => some = Err(error),
+                Ok(Some(Err(error))) => {
+                    is_sure = false;
+                    if some.is_err() {
+                        some = Err(error);
+                    }
+                }
                 Ok(None) if next.is_none() => break some,
-                Err(_) if Instant::now() >= enough => break some,
+                Err(_) if Instant::now() >= enough => {
+                    is_sure = false;
+                    break some;
+                }
                 _ => {}
             }
         }?;
-        self.map.send_replace(Arc::new(learnt));
+        if learnt.is_whole() {
+            learnt.is_sure = true;
+            self.leave_strangers(&learnt);
+        } else {
+            learnt = learnt.over(&map);
+            learnt.is_sure = is_sure;
+        }
+        // Nobody else has begun since, who knows better.
+        if self.asking().turn == turn {
+            self.map.send_replace(Arc::new(learnt));
+        }
         Ok(())
+    }
+
+    /// Who was only given, by a name that leads to some node, say, is asked again when nobody else answers.
+    fn leave_strangers(&self, map: &Map) {
+        let is_stranger = |given: &&Node| !map.all().any(|node| node.is(given));
+        self.given.iter().filter(is_stranger).for_each(|given| given.lazy.close());
     }
 
     async fn asked(&self, node: &Node, patience: Duration) -> RedisResult<Map> {
@@ -426,14 +480,11 @@ impl Nodes {
             let (host, port) = (Option::<String>::from_redis_value(host)?, u16::from_redis_value(port)?);
             let host = match host.as_deref() {
                 // It does not know.
-                Some("?") => {
-                    map.is_hiding = true;
-                    continue;
-                }
+                Some("?") => continue,
                 None | Some("") => from.host().ok_or_else(nobody)?,
                 Some(host) => host,
             };
-            let known = map.nodes.iter().chain(before.all()).chain([from]);
+            let known = map.nodes.iter().chain(before.all()).chain([from]).chain(&self.given);
             let node = self.known(known, self.cluster.address(host, port))?;
             map.moves(first..=last, node);
         }
@@ -452,6 +503,25 @@ impl Map {
     fn master(&self, slot: u16) -> Option<Node> {
         let place = *self.masters.get(usize::from(slot))?;
         self.nodes.get(usize::from(place)).cloned()
+    }
+
+    fn slots(&self) -> usize {
+        self.masters.iter().filter(|master| **master != NOBODY).count()
+    }
+
+    fn is_whole(&self) -> bool {
+        self.slots() == usize::from(SLOTS)
+    }
+
+    /// What it says, and of the other slots what was known before.
+    fn over(&self, before: &Self) -> Self {
+        let mut all = Self { importing: self.importing.clone(), ..before.clone() };
+        for (slot, place) in (0..SLOTS).zip(&self.masters) {
+            if let Some(node) = self.nodes.get(usize::from(*place)) {
+                all.moves(slot..=slot, node.clone());
+            }
+        }
+        all
     }
 
     fn all(&self) -> impl Iterator<Item = &Node> {

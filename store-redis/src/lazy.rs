@@ -7,7 +7,7 @@ use std::{
     io,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -65,9 +65,7 @@ impl StreamingCredentialsProvider for Provider {
 #[derive(Default)]
 struct Slot {
     epoch: u64,
-    connecting: Option<Connecting>,
-    /// When that began.
-    since: Option<Instant>,
+    attempt: Option<Attempt>,
     /// When the sentinels were asked again for a master that may be none any more.
     #[cfg(feature = "sentinel")]
     left: Option<Instant>,
@@ -87,7 +85,24 @@ const IDLE: Duration = Duration::from_secs(5);
 #[cfg(feature = "sentinel")]
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// One to connect, and the connection that came of it.
+struct Attempt {
+    connecting: Connecting,
+    is_over: Arc<AtomicBool>,
+    /// It is over by then, or a task of a runtime that nobody drives.
+    until: Instant,
+}
+
 type Connecting = Shared<BoxFuture<'static, RedisResult<Live>>>;
+
+/// Also when its runtime drops it.
+struct Over(Arc<AtomicBool>);
+
+impl Drop for Over {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Release);
+    }
+}
 
 /// Whose connection it is, to whom its failures are told; of a manager, that nobody makes it connect again meanwhile.
 pub(crate) struct Lease<'a> {
@@ -115,28 +130,27 @@ impl Lazy {
     /// while nobody looks, the next one does not hear of it.
     fn connecting(self: &Arc<Self>, patience: Duration) -> (Connecting, u64) {
         let mut slot = self.slot();
-        // Longer than an attempt may take: it is a task of a runtime that nobody drives.
-        let is_stuck = slot.connecting.as_ref().is_some_and(|connecting| connecting.peek().is_none())
-            && slot.since.is_some_and(|since| since.elapsed() > 2 * longest(patience));
-        if is_stuck {
-            (slot.epoch, slot.connecting) = (slot.epoch + 1, None);
-        }
-        if slot.connecting.is_none() {
-            slot.since = Some(Instant::now());
+        let is_stuck =
+            |attempt: &Attempt| !attempt.is_over.load(Ordering::Acquire) && attempt.until < Instant::now();
+        if slot.attempt.as_ref().is_some_and(is_stuck) {
+            (slot.epoch, slot.attempt) = (slot.epoch + 1, None);
         }
         let epoch = slot.epoch;
-        let connecting = slot.connecting.get_or_insert_with(|| {
-            let lazy = Arc::clone(self);
+        let attempt = slot.attempt.get_or_insert_with(|| {
+            let is_over = Arc::new(AtomicBool::new(false));
+            let (lazy, over) = (Arc::clone(self), Over(Arc::clone(&is_over)));
             let attempt = tokio::spawn(async move {
+                let _over = over;
                 let connected = lazy.connect(patience).await;
                 if connected.is_err() {
                     lazy.give_up(epoch);
                 }
                 connected
             });
-            attempt.map(|ended| ended.unwrap_or_else(|_| Err(aborted()))).boxed().shared()
+            let connecting = attempt.map(|ended| ended.unwrap_or_else(|_| Err(aborted()))).boxed().shared();
+            Attempt { connecting, is_over, until: Instant::now() + 2 * longest(patience) }
         });
-        (connecting.clone(), epoch)
+        (attempt.connecting.clone(), epoch)
     }
 
     async fn connect(&self, patience: Duration) -> RedisResult<Live> {
@@ -162,7 +176,8 @@ impl Lazy {
     }
 
     pub(crate) fn is_connected(&self) -> bool {
-        self.slot().connecting.as_ref().and_then(Shared::peek).is_some_and(Result::is_ok)
+        // A failed one is given up.
+        self.slot().attempt.as_ref().is_some_and(|attempt| attempt.is_over.load(Ordering::Acquire))
     }
 
     /// Beside the connection that is there, which serves those who read, and not with each error: there may be no other master.
@@ -183,11 +198,17 @@ impl Lazy {
         });
     }
 
+    /// Its connection is not needed any more.
+    pub(crate) fn close(&self) {
+        let mut slot = self.slot();
+        (slot.epoch, slot.attempt) = (slot.epoch + 1, None);
+    }
+
     /// Lets the next one connect anew, unless that has happened already.
     fn give_up(&self, epoch: u64) {
         let mut slot = self.slot();
         if slot.epoch == epoch {
-            (slot.epoch, slot.connecting) = (epoch + 1, None);
+            (slot.epoch, slot.attempt) = (epoch + 1, None);
         }
     }
 
@@ -195,7 +216,10 @@ impl Lazy {
     fn put(&self, epoch: u64, live: Live) {
         let mut slot = self.slot();
         if slot.epoch == epoch {
-            (slot.epoch, slot.connecting) = (epoch + 1, Some(ready(Ok(live)).boxed().shared()));
+            let connecting = ready(Ok(live)).boxed().shared();
+            let is_over = Arc::new(AtomicBool::new(true));
+            slot.epoch = epoch + 1;
+            slot.attempt = Some(Attempt { connecting, is_over, until: Instant::now() });
         }
     }
 

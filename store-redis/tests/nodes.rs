@@ -34,6 +34,10 @@ fn main() -> ExitCode {
             a_master_that_is_cut_off_from_the_others_is_left,
             who_is_wrong_about_all_others_is_asked_last,
             a_map_with_a_gap_is_taken_where_nobody_has_a_better_one,
+            who_knows_a_part_is_no_better_than_who_is_slow,
+            a_walk_after_an_outage_knows_of_a_master_that_is_new,
+            a_time_out_without_an_end_is_one,
+            a_connection_that_took_longer_than_its_callers_waited_is_there_for_the_next,
             many_masters_that_moved_at_once_are_found_by_the_given_address,
             a_call_whose_own_master_refuses_does_not_wait_for_a_silent_other_one,
             who_counts_after_a_while_finds_connections_that_were_forgotten,
@@ -59,6 +63,11 @@ fn connections(server: &Server) -> u32 {
     let stats: String = server.ask(&["INFO", "stats"]);
     let count = stats.split("total_connections_received:").nth(1).unwrap();
     count.split_whitespace().next().unwrap().parse().unwrap()
+}
+
+/// Where it is reached through its network.
+fn announced(server: &Server) -> u16 {
+    server.ask::<Vec<String>>(&["CONFIG", "GET", "cluster-announce-port"])[1].parse().unwrap()
 }
 
 /// Also just after an attempt, when no other one is made.
@@ -184,6 +193,15 @@ impl Wrong {
     }
 }
 
+impl Wrong {
+    /// A hundred slots, and they are its own.
+    fn knows_a_part(&self) {
+        let port = self.url.rsplit_once(':').unwrap().1;
+        let host = "$9\r\n127.0.0.1";
+        *self.says.lock().unwrap() = format!("*1\r\n*3\r\n:0\r\n:99\r\n*2\r\n{host}\r\n:{port}\r\n");
+    }
+}
+
 async fn serves_nobody(mut stream: BufStream<TcpStream>, says: Arc<Mutex<String>>) -> io::Result<()> {
     loop {
         let (mut line, mut words) = (String::new(), Vec::new());
@@ -236,14 +254,100 @@ fn a_map_with_a_gap_is_taken_where_nobody_has_a_better_one() {
             let _: String = node.ask(&["CLUSTER", "DELSLOTS", &gap]);
         }
         let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let silent = [format!("redis://{}", silent.local_addr().unwrap())].into_iter();
-        let nodes = Cluster::new(silent.chain(cluster.urls())).unwrap();
+        // One that says nothing, and one that knows of less.
+        let (silent, part) = (format!("redis://{}", silent.local_addr().unwrap()), Wrong::start().await);
+        part.knows_a_part();
+        let nodes = Cluster::new([part.url, silent].into_iter().chain(cluster.urls())).unwrap();
         let store = RedisStore::new(nodes.clone());
         until_served(&store, &put_patiently(&store, &record("")).await).await;
         // And who asks for what nobody has is told so.
         let gap = RedisStore::new(nodes).prefix("{gap}:");
         recovered(&store).await;
         within(AT_ONCE, gap.get(&Sid::random())).await.unwrap_err();
+    });
+}
+
+/// The others need longer to be connected than somebody better is waited for.
+fn who_knows_a_part_is_no_better_than_who_is_slow() {
+    session_testkit::run(async {
+        let ((cluster, networks), part) = (Nodes::start_behind_networks().await, Wrong::start().await);
+        part.knows_a_part();
+        networks.iter().for_each(|network| network.delays(Duration::from_millis(400)));
+        let announced = cluster.0.iter().map(|server| format!("redis://127.0.0.1:{}", announced(server)));
+        let urls = [part.url].into_iter().chain(announced);
+        let store = RedisStore::new(Cluster::new(urls).unwrap()).timeout(15 * TIMEOUT);
+        for _ in 0..5 {
+            until_served(&store, &put_patiently(&store, &record("")).await).await;
+        }
+        assert_eq!(store.length().await.unwrap(), 5);
+    });
+}
+
+/// It has taken over a slot while nobody could be reached.
+fn a_walk_after_an_outage_knows_of_a_master_that_is_new() {
+    session_testkit::run(async {
+        let (cluster, networks) = Nodes::start_behind_networks().await;
+        let store = RedisStore::new(Cluster::new(cluster.urls()).unwrap()).timeout(15 * TIMEOUT);
+        let sids = sessions(&store).await;
+        assert_eq!(store.length().await.unwrap(), 200);
+        let closed = nobody().await.rsplit_once(':').unwrap().1.parse().unwrap();
+        for network in &networks {
+            network.leads_to(closed);
+            network.cuts();
+        }
+        let new = cluster.joined();
+        let moved = format!("sess:{}", sids[0].as_str());
+        let (slot, from) = (cluster.slot_of(&moved).to_string(), &cluster.0[cluster.master_of(&moved)]);
+        let [source, target] = [from, &new].map(|node| node.ask::<String>(&["CLUSTER", "MYID"]));
+        let _: String = new.ask(&["CLUSTER", "SETSLOT", &slot, "IMPORTING", &source]);
+        let _: String = from.ask(&["CLUSTER", "SETSLOT", &slot, "MIGRATING", &target]);
+        let _: String = from.ask(&["MIGRATE", "127.0.0.1", &new.port.to_string(), &moved, "0", "5000"]);
+        for node in [&new].into_iter().chain(&cluster.0) {
+            let _: String = node.ask(&["CLUSTER", "SETSLOT", &slot, "NODE", &target]);
+        }
+        store.length().await.unwrap_err();
+        for (network, server) in networks.iter().zip(&cluster.0) {
+            network.leads_to(server.port);
+        }
+        let begun = Instant::now();
+        loop {
+            match store.length().await {
+                Ok(length) => break assert_eq!(length, 200),
+                Err(error) => assert!(begun.elapsed() < Duration::from_secs(60), "{error:?}"),
+            }
+        }
+    });
+}
+
+fn a_time_out_without_an_end_is_one() {
+    session_testkit::run(async {
+        let ((cluster, _networks), server) = (Nodes::start_behind_networks().await, Server::start(&[]));
+        let stores = [
+            RedisStore::new(Cluster::new(cluster.urls()).unwrap()),
+            RedisStore::open(&server.url()).unwrap(),
+        ];
+        for store in stores {
+            let store = store.timeout(Duration::MAX);
+            let sids: Vec<Sid> = (0..3).map(|_| Sid::random()).collect();
+            for read in join_all(sids.iter().map(|sid| store.get(sid))).await {
+                assert!(read.unwrap().is_none());
+            }
+        }
+    });
+}
+
+fn a_connection_that_took_longer_than_its_callers_waited_is_there_for_the_next() {
+    session_testkit::run(async {
+        let (server, network) = (Server::start(&[]), Network::new());
+        network.delays(Duration::from_millis(1_500));
+        let store = RedisStore::open(&network.before(&server.url()).await).unwrap();
+        let store = store.timeout(Duration::from_secs(1));
+        store.get(&Sid::random()).await.unwrap_err();
+        network.delays(Duration::ZERO);
+        // Longer than any attempt.
+        tokio::time::sleep(Duration::from_secs(11)).await;
+        assert!(store.get(&Sid::random()).await.unwrap().is_none());
+        assert_eq!(network.connections(), 1);
     });
 }
 
@@ -359,14 +463,8 @@ fn nodes_are_reached_where_they_are_mapped_to() {
     session_testkit::run(async {
         let (cluster, networks) = Nodes::start_behind_networks().await;
         let urls = cluster.urls();
-        let announced: Vec<(u16, u16)> = cluster
-            .0
-            .iter()
-            .map(|server| {
-                let port: Vec<String> = server.ask(&["CONFIG", "GET", "cluster-announce-port"]);
-                (port[1].parse().unwrap(), server.port)
-            })
-            .collect();
+        let announced: Vec<(u16, u16)> =
+            cluster.0.iter().map(|server| (announced(server), server.port)).collect();
         let before: usize = networks.iter().map(Network::connections).sum();
         let nodes = Cluster::new(urls).unwrap().node_address_map(move |host, port| {
             let (_, reached) = announced.iter().find(|(announced, _)| *announced == port)?;

@@ -404,8 +404,10 @@ impl Ghost {
                         entry.until, effect.asked
                     ));
                 }
-                mine.moved = true;
-                self.late_write(sid, effect);
+                if *touched == Touched::Moved {
+                    mine.moved = true;
+                    self.late_write(sid, effect);
+                }
             }
             (Ask::Destroy { sid, .. }, Answer::Destroyed(Destroyed::Destroyed)) => {
                 let returns = self.look(sid).returns_by(effect.request);
