@@ -301,7 +301,8 @@ fn a_walk_after_an_outage_knows_of_a_master_that_is_new() {
         let [source, target] = [from, &new].map(|node| node.ask::<String>(&["CLUSTER", "MYID"]));
         let _: String = new.ask(&["CLUSTER", "SETSLOT", &slot, "IMPORTING", &source]);
         let _: String = from.ask(&["CLUSTER", "SETSLOT", &slot, "MIGRATING", &target]);
-        let _: String = from.ask(&["MIGRATE", "127.0.0.1", &new.port.to_string(), &moved, "0", "5000"]);
+        let migrate = ["MIGRATE", "127.0.0.1", &new.port.to_string(), &moved, "0", "5000"];
+        assert_eq!(from.ask::<String>(&migrate), "OK");
         for node in [&new].into_iter().chain(&cluster.0) {
             let _: String = node.ask(&["CLUSTER", "SETSLOT", &slot, "NODE", &target]);
         }
