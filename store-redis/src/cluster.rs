@@ -4,6 +4,7 @@
 //! itself when a slot moves beside some sixty calls.
 
 use std::{
+    collections::VecDeque,
     fmt,
     ops::RangeInclusive,
     pin::pin,
@@ -161,7 +162,9 @@ struct Map {
     masters: Vec<u16>,
     /// To whom keys are on their way.
     importing: Vec<Node>,
-    /// Whether nobody knows of more: where slots are missing, or a master of which nobody said where it is, there may be sessions.
+    /// Slots that are a master's of which it was not said where it is.
+    hidden: Vec<RangeInclusive<u16>>,
+    /// Whether nobody knows of more: where slots are missing there may be sessions.
     is_sure: bool,
 }
 
@@ -358,11 +361,18 @@ impl Nodes {
         runtime.spawn(async move {
             let Asks { nodes, turn } = &asks;
             let learnt = nodes.learn(*turn, doubted, patience).await;
-            nodes.asking().has_failed = learnt.is_err();
+            nodes.has_ended(*turn, learnt.is_err());
             drop(asks);
             _ = answer.send(learnt);
         });
         Some(now)
+    }
+
+    fn has_ended(&self, turn: usize, has_failed: bool) {
+        let mut asking = self.asking();
+        if asking.turn == turn {
+            asking.has_failed = has_failed;
+        }
     }
 
     /// A panic of another holder left it whole: nothing in it panics half-way.
@@ -370,7 +380,7 @@ impl Nodes {
         self.asking.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// From the first that knows of all slots, or else of some. One after the other is asked: those who are connected, each time
+    /// From the first that knows of all slots, or else from all who know of some. One after the other is asked: those who are connected, each time
     /// another one first, the others, and those that were given.
     async fn learn(&self, turn: usize, doubted: Option<Arc<Lazy>>, patience: Duration) -> RedisResult<()> {
         let map = Arc::clone(&self.map.borrow());
@@ -398,43 +408,57 @@ impl Nodes {
         // All are asked before half of the time is over.
         let stagger =
             STAGGER.min(longest(patience) / 2 / u32::try_from(nodes.len()).unwrap_or(u32::MAX).max(1));
-        let (mut nodes, mut asked) = (nodes.iter().map(|(.., node)| node), FuturesUnordered::new());
-        let (mut some, mut enough, mut is_sure) = (Err(late()), end, true);
-        let mut learnt = loop {
-            let next = nodes.next();
-            asked.extend(next.map(|node| self.asked(node, patience)));
+        let mut ahead: VecDeque<Node> = nodes.into_iter().map(|(.., node)| node).collect();
+        let (mut known, mut asked) = (Vec::from(ahead.clone()), FuturesUnordered::new());
+        let (mut parts, mut answered, mut failure, mut enough) = (Vec::new(), Vec::new(), late(), end);
+        let whole = loop {
+            let next = ahead.pop_front();
             let wait = if next.is_some() { enough.min(Instant::now() + stagger) } else { enough };
+            let is_last = next.is_none();
+            asked.extend(next.map(|node| async {
+                let answer = self.asked(&node, patience).await;
+                (node, answer)
+            }));
             match timeout_at(wait, asked.next()).await {
-                Ok(Some(Ok(map))) if map.is_whole() => break Ok(map),
-                Ok(Some(Ok(map))) => {
+                Ok(Some((_, Ok(map)))) if map.is_whole() => break Some(map),
+                Ok(Some((node, Ok(map)))) => {
                     enough = enough.min(Instant::now() + WHOLE);
-                    if some.as_ref().map_or(0, Map::slots) < map.slots() {
-                        some = Ok(map);
+                    // Those of whom it tells may know of more.
+                    for named in &map.nodes {
+                        if !known.iter().any(|known| known.address == named.address) {
+                            known.push(named.clone());
+                            ahead.push_back(named.clone());
+                        }
                     }
+                    answered.push(node);
+                    parts.push(map);
                 }
-                Ok(Some(Err(error))) => {
-                    is_sure = false;
-                    if some.is_err() {
-                        some = Err(error);
-                    }
-                }
-                Ok(None) if next.is_none() => break some,
-                Err(_) if Instant::now() >= enough => {
-                    is_sure = false;
-                    break some;
-                }
+                Ok(Some((_, Err(error)))) => failure = error,
+                Ok(None) if is_last => break None,
+                Err(_) if Instant::now() >= enough => break None,
                 _ => {}
             }
-        }?;
-        if learnt.is_whole() {
-            learnt.is_sure = true;
-            self.leave_strangers(&learnt);
-        } else {
-            learnt = learnt.over(&map);
-            learnt.is_sure = is_sure;
-        }
+        };
+        let learnt = match whole {
+            Some(whole) => Map { is_sure: true, ..whole },
+            None if parts.is_empty() => return Err(failure),
+            None => {
+                parts.sort_by_key(Map::slots);
+                let told = parts.iter().fold(Map::default(), |told, part| part.over(&told));
+                let has_answered = |master: &Node| answered.iter().any(|node| node.address == master.address);
+                let is_all = told.nodes.iter().all(has_answered) && 2 * answered.len() > known.len();
+                let mut hidden = parts.iter().flat_map(|part| &part.hidden).cloned().flatten().peekable();
+                // Else what was known before may be so still.
+                let learnt = if is_all && hidden.peek().is_none() { told } else { told.over(&map) };
+                let is_sure = is_all && hidden.all(|slot| learnt.master(slot).is_some());
+                Map { is_sure, ..learnt }
+            }
+        };
         // Nobody else has begun since, who knows better.
         if self.asking().turn == turn {
+            if learnt.is_sure {
+                self.leave_strangers(&learnt);
+            }
             self.map.send_replace(Arc::new(learnt));
         }
         Ok(())
@@ -480,7 +504,10 @@ impl Nodes {
             let (host, port) = (Option::<String>::from_redis_value(host)?, u16::from_redis_value(port)?);
             let host = match host.as_deref() {
                 // It does not know.
-                Some("?") => continue,
+                Some("?") => {
+                    map.hidden.push(first..=last);
+                    continue;
+                }
                 None | Some("") => from.host().ok_or_else(nobody)?,
                 Some(host) => host,
             };
@@ -515,10 +542,11 @@ impl Map {
 
     /// What it says, and of the other slots what was known before.
     fn over(&self, before: &Self) -> Self {
-        let mut all = Self { importing: self.importing.clone(), ..before.clone() };
-        for (slot, place) in (0..SLOTS).zip(&self.masters) {
-            if let Some(node) = self.nodes.get(usize::from(*place)) {
-                all.moves(slot..=slot, node.clone());
+        let mut all = Self { importing: self.importing.clone(), ..Self::default() };
+        for slot in 0..SLOTS {
+            if let Some(node) = self.master(slot).or_else(|| before.master(slot)) {
+                let same = all.nodes.iter().find(|known| known.address == node.address).cloned();
+                all.moves(slot..=slot, same.unwrap_or(node));
             }
         }
         all

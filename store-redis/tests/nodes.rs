@@ -17,7 +17,7 @@ use common::{
     sessions,
 };
 use futures_util::{FutureExt, future::join_all};
-use session_core::{AdminStore, Sid, Store, StoreError};
+use session_core::{AdminStore, Expect, Set, Sid, Store, StoreError};
 use store_redis::{Cluster, RedisStore};
 use test_support::{Network, put_patiently, recovered, tests, until_served, within};
 use tokio::{
@@ -35,6 +35,9 @@ fn main() -> ExitCode {
             who_is_wrong_about_all_others_is_asked_last,
             a_map_with_a_gap_is_taken_where_nobody_has_a_better_one,
             who_knows_a_part_is_no_better_than_who_is_slow,
+            who_knows_of_one_master_alone_leads_to_the_others,
+            a_walk_that_cannot_reach_a_master_of_unknown_address_is_an_error,
+            a_cluster_with_a_gap_is_walked_after_a_master_was_lost,
             a_walk_after_an_outage_knows_of_a_master_that_is_new,
             a_time_out_without_an_end_is_one,
             a_connection_that_took_longer_than_its_callers_waited_is_there_for_the_next,
@@ -218,6 +221,7 @@ async fn serves_nobody(mut stream: BufStream<TcpStream>, says: Arc<Mutex<String>
         let answer = match words[0].as_str() {
             "CLUSTER" => says.lock().unwrap().clone(),
             "CLIENT" => "+OK\r\n".to_owned(),
+            "SCAN" => "*2\r\n$1\r\n0\r\n*0\r\n".to_owned(),
             _ => "-CLUSTERDOWN The cluster is down\r\n".to_owned(),
         };
         stream.write_all(answer.as_bytes()).await?;
@@ -280,6 +284,76 @@ fn who_knows_a_part_is_no_better_than_who_is_slow() {
             until_served(&store, &put_patiently(&store, &record("")).await).await;
         }
         assert_eq!(store.length().await.unwrap(), 5);
+    });
+}
+
+/// A node that has just met another one.
+fn who_knows_of_one_master_alone_leads_to_the_others() {
+    session_testkit::run(async {
+        let ((cluster, _networks), new) = (Nodes::start_behind_networks().await, Wrong::start().await);
+        let store = RedisStore::new(Cluster::new(cluster.urls()).unwrap());
+        sessions(&store).await;
+        let known = format!("$9\r\n127.0.0.1\r\n:{}", cluster.0[0].port);
+        *new.says.lock().unwrap() = format!("*1\r\n*3\r\n:0\r\n:5460\r\n*2\r\n{known}\r\n");
+        let store = RedisStore::new(Cluster::new([new.url]).unwrap()).timeout(15 * TIMEOUT);
+        assert_eq!(store.length().await.unwrap(), 200);
+        store.clear().await.unwrap();
+        assert_eq!(store.length().await.unwrap(), 0);
+    });
+}
+
+/// Its name is preferred, and it has none (`cluster-preferred-endpoint-type`).
+fn a_walk_that_cannot_reach_a_master_of_unknown_address_is_an_error() {
+    session_testkit::run(async {
+        let node = Wrong::start().await;
+        let own = format!("$9\r\n127.0.0.1\r\n:{}", node.url.rsplit_once(':').unwrap().1);
+        let other = "*3\r\n:8000\r\n:16383\r\n*2\r\n$1\r\n?\r\n:6379";
+        *node.says.lock().unwrap() = format!("*2\r\n*3\r\n:0\r\n:7999\r\n*2\r\n{own}\r\n{other}\r\n");
+        let store = RedisStore::new(Cluster::new([&*node.url]).unwrap());
+        for _ in 0..2 {
+            store.length().await.unwrap_err();
+            store.clear().await.unwrap_err();
+        }
+        // It has some keys of its own, in a cluster that has no others.
+        *node.says.lock().unwrap() = format!("*1\r\n*3\r\n:0\r\n:7999\r\n*2\r\n{own}\r\n");
+        tokio::time::sleep(Duration::from_millis(600)).await;
+        assert_eq!(store.length().await.unwrap(), 0);
+    });
+}
+
+fn a_cluster_with_a_gap_is_walked_after_a_master_was_lost() {
+    session_testkit::run(async {
+        let mut cluster = Nodes::start("1500");
+        let gap = cluster.slot_of("{gap}:").to_string();
+        for node in &cluster.0 {
+            let _: String = node.ask(&["CONFIG", "SET", "cluster-require-full-coverage", "no"]);
+            let _: String = node.ask(&["CLUSTER", "DELSLOTS", &gap]);
+        }
+        let store = RedisStore::new(Cluster::new(cluster.urls()).unwrap()).timeout(TIMEOUT);
+        // One may have been for the gap.
+        let before = store.length().await.unwrap();
+        let mut sids = Vec::new();
+        while sids.len() < 100 {
+            let sid = Sid::random();
+            if cluster.slot_of(&format!("sess:{}", sid.as_str())).to_string() != gap {
+                let set = store.set(&sid, &record(""), &Expect::Nothing).await.unwrap();
+                assert!(matches!(set, Set::Written(_)));
+                sids.push(sid);
+            }
+        }
+        replicated(&cluster.0);
+        let lost = cluster.0.iter().position(is_master).unwrap();
+        let _lost = cluster.0.remove(lost).kill();
+        for sid in &sids {
+            until_served(&store, sid).await;
+        }
+        let begun = Instant::now();
+        loop {
+            match store.length().await {
+                Ok(length) => break assert_eq!(length - before, 100),
+                Err(error) => assert!(begun.elapsed() < Duration::from_secs(60), "{error:?}"),
+            }
+        }
     });
 }
 
