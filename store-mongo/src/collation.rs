@@ -30,7 +30,13 @@ pub(crate) async fn check(collection: &Collection<Document>) -> Result<Looked, M
             Ok(Looked::ForGood)
         }
         // Another server than MongoDB may have reasons of its own.
-        Err(error) if error.is_refused() => Ok(Looked::NotYet),
+        Err(error) if error.is_refused() => {
+            tracing::debug!(
+                error = &error as &dyn std::error::Error,
+                "whether it has a collation has to wait"
+            );
+            Ok(Looked::NotYet)
+        }
         Err(error) => Err(error),
     }
 }

@@ -77,7 +77,8 @@ enum Source {
 /// How expired sessions go. Node: `autoRemove`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AutoRemove {
-    /// By MongoDB, about once a minute, with the TTL index `expires_1` that connect-mongo makes.
+    /// By MongoDB, about once a minute, with the TTL index `expires_1` that connect-mongo makes. It is made again when it is gone, as often
+    /// as [`auto_remove_interval`](MongoOptions::auto_remove_interval) says: with [`Disabled`](Self::Disabled) it is not.
     Native,
     /// By this process, every [`auto_remove_interval`](MongoOptions::auto_remove_interval).
     Interval,

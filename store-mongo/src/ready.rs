@@ -6,6 +6,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
+    time::{Duration, Instant},
 };
 
 use futures_util::{
@@ -15,9 +16,15 @@ use futures_util::{
 
 use crate::error::MongoError;
 
+/// Between two looks where the server has said why not, and may say otherwise.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
 #[derive(Default)]
 pub(crate) struct Ready {
     is_done: Arc<AtomicBool>,
+    /// Not before then is it looked at again, and how long that was put off.
+    later: Arc<Mutex<Option<(Instant, Duration)>>>,
     attempt: Mutex<Option<Attempt>>,
 }
 
@@ -25,7 +32,7 @@ pub(crate) struct Ready {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Looked {
     ForGood,
-    /// The next call is to look once more.
+    /// It is to be looked at once more, a while later.
     NotYet,
 }
 
@@ -46,7 +53,7 @@ impl Ready {
         F: Future<Output = Result<Looked, MongoError>> + Send + 'static,
     {
         for _ in 0..2 {
-            if self.is_done.load(Ordering::Acquire) {
+            if self.is_done.load(Ordering::Acquire) || self.is_put_off() {
                 return Ok(());
             }
             let Attempt { is_over, ended } = self.going_on(&look);
@@ -58,6 +65,10 @@ impl Ready {
         Err(MongoError::plain("the runtime has ended"))
     }
 
+    fn is_put_off(&self) -> bool {
+        locked(&self.later).is_some_and(|(until, _)| Instant::now() < until)
+    }
+
     /// What ended while nobody looked says nothing of now.
     fn going_on<F>(&self, look: &impl Fn() -> F) -> Attempt
     where
@@ -66,26 +77,39 @@ impl Ready {
         let mut slot = self.attempt();
         match slot.take().filter(|attempt| !attempt.is_over.load(Ordering::Acquire)) {
             Some(going_on) => slot.insert(going_on).clone(),
-            None => slot.insert(Attempt::begin(look(), Arc::clone(&self.is_done))).clone(),
+            None => slot.insert(Attempt::begin(look(), self)).clone(),
         }
     }
 
-    /// Nothing in it panics half-way.
     fn attempt(&self) -> MutexGuard<'_, Option<Attempt>> {
-        self.attempt.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.attempt)
     }
 }
 
+/// Each time for twice as long.
+fn put_off(later: &Mutex<Option<(Instant, Duration)>>) {
+    let mut later = locked(later);
+    let pause = later.map_or(FIRST_PAUSE, |(_, pause)| LONGEST_PAUSE.min(2 * pause));
+    *later = Some((Instant::now() + pause, pause));
+}
+
+/// Nothing in it panics half-way.
+fn locked<T>(value: &Mutex<T>) -> MutexGuard<'_, T> {
+    value.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl Attempt {
-    fn begin(
-        look: impl Future<Output = Result<Looked, MongoError>> + Send + 'static,
-        is_done: Arc<AtomicBool>,
-    ) -> Self {
+    fn begin(look: impl Future<Output = Result<Looked, MongoError>> + Send + 'static, ready: &Ready) -> Self {
+        let (is_done, later) = (Arc::clone(&ready.is_done), Arc::clone(&ready.later));
         let is_over = Arc::new(AtomicBool::new(false));
         let over = Arc::clone(&is_over);
         let task = tokio::spawn(async move {
             let ended = look.await;
-            is_done.fetch_or(matches!(ended, Ok(Looked::ForGood)), Ordering::Release);
+            match ended {
+                Ok(Looked::ForGood) => is_done.store(true, Ordering::Release),
+                Ok(Looked::NotYet) => put_off(&later),
+                Err(_) => {}
+            }
             over.store(true, Ordering::Release);
             ended
         });

@@ -89,21 +89,23 @@ impl Drop for Task {
 
 impl Task {
     async fn run(mut self, how: AutoRemove) {
-        let mut is_told = false;
+        let (mut is_told, mut was_there) = (false, false);
         loop {
             // Made again and again: somebody may have dropped it, or the collection, and what was refused may be granted.
             let is_there = how == AutoRemove::Native && self.index(&mut is_told).await;
+            was_there |= is_there;
             // Processes that were started together do not all come at once: an eighth sooner or later.
             if !self.sleeps(self.interval.mul_f64(0.875 + rand::random::<f64>() / 4.0)).await {
                 return;
             }
-            if !is_there {
+            // Where it was, another one that is there now is an operator's, who knows how long to keep what has expired.
+            if !was_there {
                 self.remove().await;
             }
         }
     }
 
-    /// connect-mongo's index; answers whether it is there.
+    /// connect-mongo's index; answers whether it is there. Is it refused, that is told once.
     async fn index(&mut self, is_told: &mut bool) -> bool {
         let mut pause = FIRST_PAUSE;
         loop {

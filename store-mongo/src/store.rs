@@ -48,24 +48,6 @@ struct Inner {
 }
 
 impl MongoStore {
-    /// Closes the client's connections, and the store with them: at the end of an application, before its runtime ends. Without it the
-    /// driver, 3.9, may panic in one of its own tasks when a runtime with several threads ends (`connection_requester.rs`), which harms
-    /// nothing but is reported. Calls from then on fail.
-    ///
-    /// ```no_run
-    /// # async fn serve(store: store_mongo::MongoStore) {}
-    /// # #[tokio::main]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let store = store_mongo::MongoStore::open("mongodb://127.0.0.1/shop").await?;
-    /// serve(store.clone()).await;
-    /// store.close().await;
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub async fn close(&self) {
-        self.0.collection.client().clone().shutdown().immediate(true).await;
-    }
-
     /// On the client, database or collection that the application already has, with connect-mongo's defaults. For others:
     /// [`MongoOptions`].
     pub fn new(source: impl Into<MongoSource>) -> Self {

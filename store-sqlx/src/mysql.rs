@@ -198,7 +198,7 @@ impl MySqlStore {
     /// of the call ([`StoreError::Unavailable`], as its source); its words may be logged. The time that it takes is the call's.
     /// It is asked often while the server refuses, and given up with the call that waits for it: where a token takes its time, keep it
     /// yourself until it ends. In the clear, as RDS wants it (`mysql_clear_password`), only where the URL's `ssl-mode` demands TLS;
-    /// who is in between is kept out by `verify_ca` and `verify_identity` alone.
+    /// who is in between is kept out by `verify_identity` alone.
     /// express-mysql-session: none; its `pool` does.
     ///
     /// ```

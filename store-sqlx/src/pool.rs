@@ -347,6 +347,10 @@ impl<DB: Run> Lent<DB> {
 
     /// The call has come to its end, with this answer.
     pub(crate) fn ended<T>(mut self, answer: Result<T, Failure>) -> Result<T, Failure> {
+        if answer.as_ref().is_err_and(|failure| DB::hangs_up(failure.code())) {
+            self.close();
+            return answer;
+        }
         if let Err(failure) = &answer
             && (failure.ends_connection::<DB>()
                 || (DB::is_read_only(failure.code()) && !self.is_newer_than_the_others()))

@@ -20,6 +20,8 @@ pub(crate) trait Run: Database {
 
     /// The server closes the connection after this error.
     fn is_last_word(code: &str) -> bool;
+    /// After which it hangs up on this connection, and on no other.
+    fn hangs_up(code: &str) -> bool;
 
     /// It does not write, or does nothing at all: a primary may have become a replica, and another server have its address.
     fn is_read_only(code: &str) -> bool;
@@ -50,7 +52,7 @@ pub(crate) trait Run: Database {
 }
 
 macro_rules! run {
-    ($database:ty, $is_remote:literal, $with_password:expr, $last_words:expr, $read_only:expr) => {
+    ($database:ty, $is_remote:literal, $with_password:expr, $last_words:expr, $hangs_up:expr, $read_only:expr) => {
         impl Run for $database {
             const IS_REMOTE: bool = $is_remote;
 
@@ -66,6 +68,11 @@ macro_rules! run {
             fn is_last_word(code: &str) -> bool {
                 let last_words: &[&str] = &$last_words;
                 last_words.contains(&code)
+            }
+
+            fn hangs_up(code: &str) -> bool {
+                let hangs_up: &[&str] = &$hangs_up;
+                hangs_up.contains(&code)
             }
 
             fn is_read_only(code: &str) -> bool {
@@ -111,25 +118,27 @@ macro_rules! run {
     };
 }
 
-// A shutdown; a record that is larger than the server reads (`max_allowed_packet`), after which it hangs up; the connection was
-// killed, or was idle for too long. Then: it only reads; a node of Galera is without the others.
+// A shutdown; the connection was killed, or was idle for too long. Then: a record is larger than the server reads
+// (`max_allowed_packet`). Then: it only reads; a node of Galera is without the others.
 #[cfg(feature = "mysql")]
 run!(
     sqlx::MySql,
     true,
     crate::mysql::with_password,
-    ["1053", "1153", "1927", "4031"],
+    ["1053", "1927", "4031"],
+    ["1153"],
     ["1047", "1290", "1792", "1836"]
 );
 // What closes a connection says that it is fatal; what is not PostgreSQL may not: a shutdown, a crash, a server that starts, a database
-// that is no more, a connection that was idle for too long; one that broke behind a pooler.
+// that is no more, a connection that was idle for too long.
 #[cfg(feature = "postgres")]
 run!(
     sqlx::Postgres,
     true,
     sqlx::postgres::PgConnectOptions::password,
-    ["57P01", "57P02", "57P03", "57P04", "57P05", "08000", "08001", "08003", "08006", "08P01"],
+    ["57P01", "57P02", "57P03", "57P04", "57P05"],
+    [],
     ["25006"]
 );
 #[cfg(feature = "sqlite")]
-run!(sqlx::Sqlite, false, |options, _| options, [], []);
+run!(sqlx::Sqlite, false, |options, _| options, [], [], []);
