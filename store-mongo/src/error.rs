@@ -131,7 +131,8 @@ impl From<Error> for MongoError {
 /// `E11000 duplicate key error collection: shop.sessions index: _id_ dup key: …`. What others say in other words is taken for the id's.
 fn is_of_another_index(message: &str) -> bool {
     let index = message.split_once(" dup key:").and_then(|(before, _)| before.rsplit_once(" index: "));
-    index.is_some_and(|(_, index)| index.trim() != "_id_")
+    let name = index.map(|(_, index)| index.split(" collation:").next().unwrap_or(index).trim());
+    name.is_some_and(|name| name != "_id_")
 }
 
 /// Of the state of all servers, which the driver tells with what they said last: why the first one is not reachable.

@@ -78,7 +78,9 @@ enum Source {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AutoRemove {
     /// By MongoDB, about once a minute, with the TTL index `expires_1` that connect-mongo makes. It is made again when it is gone, as often
-    /// as [`auto_remove_interval`](MongoOptions::auto_remove_interval) says: with [`Disabled`](Self::Disabled) it is not.
+    /// as [`auto_remove_interval`](MongoOptions::auto_remove_interval) says; where it cannot be made, for want of a right or since there is
+    /// another index on `expires`, this process removes them as often. An index of your own that gives them more time wants
+    /// [`Disabled`](Self::Disabled).
     Native,
     /// By this process, every [`auto_remove_interval`](MongoOptions::auto_remove_interval).
     Interval,

@@ -89,17 +89,15 @@ impl Drop for Task {
 
 impl Task {
     async fn run(mut self, how: AutoRemove) {
-        let (mut is_told, mut was_there) = (false, false);
+        let mut is_told = false;
         loop {
             // Made again and again: somebody may have dropped it, or the collection, and what was refused may be granted.
             let is_there = how == AutoRemove::Native && self.index(&mut is_told).await;
-            was_there |= is_there;
             // Processes that were started together do not all come at once: an eighth sooner or later.
             if !self.sleeps(self.interval.mul_f64(0.875 + rand::random::<f64>() / 4.0)).await {
                 return;
             }
-            // Where it was, another one that is there now is an operator's, who knows how long to keep what has expired.
-            if !was_there {
+            if !is_there {
                 self.remove().await;
             }
         }

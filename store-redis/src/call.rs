@@ -88,9 +88,7 @@ impl<'a> Call<'a> {
 
     async fn attempt<T>(&self, commands: &impl Commands<T>, place: &Place) -> RedisResult<T> {
         let (mut live, lease) = self.lease_of_now(place, commands.key()).await?;
-        let waits = Waits { call: self, lease: &lease, begun: Instant::now() };
-        let answer = self.run(&mut live, commands).await;
-        mem::forget(waits);
+        let answer = self.waiting(&lease, self.run(&mut live, commands)).await;
         match &answer {
             Ok(_) => lease.hears(),
             Err(error) => {
@@ -150,7 +148,7 @@ impl<'a> Call<'a> {
         if lease.is_idle()
             && let Some(key) = key
         {
-            match self.is_there(&mut live, key).await {
+            match self.waiting(&lease, self.is_there(&mut live, key)).await {
                 Ok(()) => lease.hears(),
                 Err(error) => {
                     self.report(&lease, &error);
@@ -159,6 +157,14 @@ impl<'a> Call<'a> {
             }
         }
         Ok((live, lease))
+    }
+
+    async fn waiting<T>(&self, lease: &Lease<'_>, answer: impl Future<Output = T>) -> T {
+        lease.asks();
+        let waits = Waits { call: self, lease };
+        let answer = answer.await;
+        mem::forget(waits);
+        answer
     }
 
     fn report(&self, lease: &Lease<'_>, error: &RedisError) {
@@ -181,12 +187,12 @@ impl<'a> Call<'a> {
 struct Waits<'a> {
     call: &'a Call<'a>,
     lease: &'a Lease<'a>,
-    begun: Instant,
 }
 
 impl Drop for Waits<'_> {
     fn drop(&mut self) {
-        if self.begun.elapsed() >= self.call.timeout / LONG {
+        // Since somebody asked first: each may leave sooner.
+        if self.lease.is_silent_for() >= self.call.timeout / LONG {
             self.call.report(self.lease, &io::Error::from(io::ErrorKind::TimedOut).into());
         }
     }

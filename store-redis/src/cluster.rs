@@ -543,11 +543,21 @@ impl Map {
     /// What it says, and of the other slots what was known before.
     fn over(&self, before: &Self) -> Self {
         let mut all = Self { importing: self.importing.clone(), ..Self::default() };
-        for slot in 0..SLOTS {
-            if let Some(node) = self.master(slot).or_else(|| before.master(slot)) {
+        let owner = |slot| self.master(slot).or_else(|| before.master(slot));
+        let mut first = 0;
+        while first < SLOTS {
+            let node = owner(first);
+            let is_same = |slot: &u16| match (&node, owner(*slot)) {
+                (Some(node), Some(other)) => node.is(&other),
+                (None, None) => true,
+                _ => false,
+            };
+            let last = (first..SLOTS).take_while(is_same).last().unwrap_or(first);
+            if let Some(node) = node {
                 let same = all.nodes.iter().find(|known| known.address == node.address).cloned();
-                all.moves(slot..=slot, same.unwrap_or(node));
+                all.moves(first..=last, same.unwrap_or(node));
             }
+            first = last + 1;
         }
         all
     }

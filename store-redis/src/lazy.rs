@@ -38,6 +38,8 @@ pub(crate) struct Lazy {
     slot: Mutex<Slot>,
     /// When the server was heard last, in milliseconds since this was made.
     heard: AtomicU64,
+    /// When it was asked first since then, likewise; zero: it was not.
+    asked: AtomicU64,
     made: Instant,
 }
 
@@ -112,7 +114,13 @@ pub(crate) struct Lease<'a> {
 
 impl Lazy {
     pub(crate) fn new(server: Server) -> Arc<Self> {
-        Arc::new(Self { server, slot: Mutex::default(), heard: AtomicU64::new(0), made: Instant::now() })
+        Arc::new(Self {
+            server,
+            slot: Mutex::default(),
+            heard: AtomicU64::new(0),
+            asked: AtomicU64::new(0),
+            made: Instant::now(),
+        })
     }
 
     pub(crate) async fn lease(self: &Arc<Self>, patience: Duration) -> RedisResult<(Live, Lease<'static>)> {
@@ -165,8 +173,24 @@ impl Lazy {
 
     /// The server has said something.
     fn hears(&self) {
-        let since = u64::try_from(self.made.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.heard.fetch_max(since, Ordering::Relaxed);
+        self.heard.fetch_max(self.now(), Ordering::Relaxed);
+        self.asked.store(0, Ordering::Relaxed);
+    }
+
+    fn asks(&self) {
+        _ = self.asked.compare_exchange(0, self.now().max(1), Ordering::Relaxed, Ordering::Relaxed);
+    }
+
+    /// For so long it has owed an answer.
+    fn is_silent_for(&self) -> Duration {
+        match self.asked.load(Ordering::Relaxed) {
+            0 => Duration::ZERO,
+            asked => Duration::from_millis(self.now().saturating_sub(asked)),
+        }
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.made.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
     /// Whether what lies between may have forgotten it without a word.
@@ -289,6 +313,16 @@ impl<'a> Lease<'a> {
 
     pub(crate) fn lazy(&self) -> Option<&Arc<Lazy>> {
         self.lazy.as_ref().map(|(lazy, _)| lazy)
+    }
+
+    pub(crate) fn asks(&self) {
+        if let Some((lazy, _)) = &self.lazy {
+            lazy.asks();
+        }
+    }
+
+    pub(crate) fn is_silent_for(&self) -> Duration {
+        self.lazy.as_ref().map_or(Duration::ZERO, |(lazy, _)| lazy.is_silent_for())
     }
 
     pub(crate) fn hears(&self) {
