@@ -380,37 +380,17 @@ impl Nodes {
         self.asking.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// From the first that knows of all slots, or else from all who know of some. One after the other is asked: those who are connected, each time
-    /// another one first, the others, and those that were given.
+    /// From the first that knows of all slots, or else from all who know of some.
     async fn learn(&self, turn: usize, doubted: Option<Arc<Lazy>>, patience: Duration) -> RedisResult<()> {
-        let map = Arc::clone(&self.map.borrow());
-        let mut nodes = map.nodes.clone();
-        if !nodes.is_empty() {
-            let first = (turn - 1) % nodes.len();
-            nodes.rotate_left(first);
-        }
-        let is_known = |given: &&Node| map.nodes.iter().any(|node| node.address == given.address);
-        let (mut given, known): (Vec<Node>, usize) =
-            (self.given.iter().filter(|given| !is_known(given)).cloned().collect(), nodes.len());
-        if !given.is_empty() {
-            let first = (turn - 1) % given.len();
-            given.rotate_left(first);
-        }
-        nodes.extend(given);
-        let is_doubted = |node: &Node| doubted.as_ref().is_some_and(|lazy| Arc::ptr_eq(lazy, &node.lazy));
-        let mut nodes: Vec<(bool, bool, bool, Node)> = nodes
-            .into_iter()
-            .enumerate()
-            .map(|(at, node)| (is_doubted(&node), at >= known, !node.lazy.is_connected(), node))
-            .collect();
-        nodes.sort_by_key(|(is_doubted, is_given, is_apart, _)| (*is_doubted, *is_given, *is_apart));
+        let before = Arc::clone(&self.map.borrow());
+        let mut known = self.in_turn(&before, turn, doubted.as_ref());
+        let mut ahead = VecDeque::from(known.clone());
         let end = Instant::now() + longest(patience);
         // All are asked before half of the time is over.
-        let stagger =
-            STAGGER.min(longest(patience) / 2 / u32::try_from(nodes.len()).unwrap_or(u32::MAX).max(1));
-        let mut ahead: VecDeque<Node> = nodes.into_iter().map(|(.., node)| node).collect();
-        let (mut known, mut asked) = (Vec::from(ahead.clone()), FuturesUnordered::new());
-        let (mut parts, mut answered, mut failure, mut enough) = (Vec::new(), Vec::new(), late(), end);
+        let most = longest(patience) / 2 / u32::try_from(known.len()).unwrap_or(u32::MAX).max(1);
+        let stagger = STAGGER.min(most);
+        let (mut asked, mut parts) = (FuturesUnordered::new(), Vec::new());
+        let (mut failure, mut enough) = (late(), end);
         let whole = loop {
             let next = ahead.pop_front();
             let wait = if next.is_some() { enough.min(Instant::now() + stagger) } else { enough };
@@ -430,8 +410,7 @@ impl Nodes {
                             ahead.push_back(named.clone());
                         }
                     }
-                    answered.push(node);
-                    parts.push(map);
+                    parts.push((node, map));
                 }
                 Ok(Some((_, Err(error)))) => failure = error,
                 Ok(None) if is_last => break None,
@@ -442,17 +421,7 @@ impl Nodes {
         let learnt = match whole {
             Some(whole) => Map { is_sure: true, ..whole },
             None if parts.is_empty() => return Err(failure),
-            None => {
-                parts.sort_by_key(Map::slots);
-                let told = parts.iter().fold(Map::default(), |told, part| part.over(&told));
-                let has_answered = |master: &Node| answered.iter().any(|node| node.address == master.address);
-                let is_all = told.nodes.iter().all(has_answered) && 2 * answered.len() > known.len();
-                let mut hidden = parts.iter().flat_map(|part| &part.hidden).cloned().flatten().peekable();
-                // Else what was known before may be so still.
-                let learnt = if is_all && hidden.peek().is_none() { told } else { told.over(&map) };
-                let is_sure = is_all && hidden.all(|slot| learnt.master(slot).is_some());
-                Map { is_sure, ..learnt }
-            }
+            None => Map::of_parts(parts, known.len(), &before),
         };
         // Nobody else has begun since, who knows better.
         if self.asking().turn == turn {
@@ -462,6 +431,24 @@ impl Nodes {
             self.map.send_replace(Arc::new(learnt));
         }
         Ok(())
+    }
+
+    /// Whom to ask, one after the other: those who have slots, each time another one first and those who are connected before the
+    /// others; then those that were given.
+    fn in_turn(&self, map: &Map, turn: usize, doubted: Option<&Arc<Lazy>>) -> Vec<Node> {
+        let is_given = |node: &Node| !map.nodes.iter().any(|known| known.address == node.address);
+        let (mut nodes, mut given) = (map.nodes.clone(), self.given.clone());
+        given.retain(is_given);
+        for nodes in [&mut nodes, &mut given] {
+            let first = (turn - 1).checked_rem(nodes.len()).unwrap_or_default();
+            nodes.rotate_left(first);
+        }
+        nodes.extend(given);
+        nodes.sort_by_cached_key(|node| {
+            let is_doubted = doubted.is_some_and(|lazy| Arc::ptr_eq(lazy, &node.lazy));
+            (is_doubted, is_given(node), !node.lazy.is_connected())
+        });
+        nodes
     }
 
     /// Who was only given, by a name that leads to some node, say, is asked again when nobody else answers.
@@ -538,6 +525,19 @@ impl Map {
 
     fn is_whole(&self) -> bool {
         self.slots() == usize::from(SLOTS)
+    }
+
+    /// What some say who know of a part each, of so many who were asked.
+    fn of_parts(mut parts: Vec<(Node, Self)>, asked: usize, before: &Self) -> Self {
+        parts.sort_by_key(|(_, part)| part.slots());
+        let told = parts.iter().fold(Self::default(), |told, (_, part)| part.over(&told));
+        let has_answered = |master: &Node| parts.iter().any(|(node, _)| node.address == master.address);
+        let is_all = told.nodes.iter().all(has_answered) && 2 * parts.len() > asked;
+        let mut hidden = parts.iter().flat_map(|(_, part)| &part.hidden).cloned().flatten().peekable();
+        // Else what was known before may be so still.
+        let map = if is_all && hidden.peek().is_none() { told } else { told.over(before) };
+        let is_sure = is_all && hidden.all(|slot| map.master(slot).is_some());
+        Self { is_sure, ..map }
     }
 
     /// What it says, and of the other slots what was known before.
