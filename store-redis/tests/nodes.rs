@@ -132,27 +132,30 @@ fn a_master_to_which_keys_are_on_their_way_has_one_connection() {
     });
 }
 
-/// It knows of nobody else, and so believes that its slots are its own, where all others know who took over.
+/// It believes that its slots are its own, where all others know who took over; then it knows of nobody else. (No real one: since Redis
+/// 7.2 whoever forgets others tells them to forget each other.)
 fn a_master_that_is_cut_off_from_the_others_is_left() {
     session_testkit::run(async {
-        let cluster = Nodes::start("30000");
-        let store = RedisStore::new(Cluster::new(cluster.urls()).unwrap()).timeout(15 * TIMEOUT);
-        let sids = sessions(&store).await;
-        replicated(&cluster.0);
-        let id = |server: &Server| server.ask::<String>(&["CLUSTER", "MYID"]);
-        let ids: Vec<String> = cluster.0.iter().map(id).collect();
-        let cut_off = cluster.0.iter().position(is_master).unwrap();
-        let follows = format!("master_port:{}\r", cluster.0[cut_off].port);
-        let is_replica = |server: &Server| server.ask::<String>(&["INFO", "replication"]).contains(&follows);
-        let replica = cluster.0.iter().position(is_replica).unwrap();
-        for other in ids.iter().filter(|id| **id != ids[cut_off]) {
-            let _: String = cluster.0[cut_off].ask(&["CLUSTER", "FORGET", other]);
-        }
-        let _: String = cluster.0[replica].ask(&["CLUSTER", "FAILOVER", "TAKEOVER"]);
+        let ((cluster, _networks), cut_off) = (Nodes::start_behind_networks().await, Wrong::start().await);
+        let nodes = Cluster::new(cluster.urls()).unwrap();
+        let sids = sessions(&RedisStore::new(nodes)).await;
+        let own = cut_off.url.rsplit_once(':').unwrap().1.parse().unwrap();
+        let others = cluster.0[1..].iter().map(|server| server.port);
+        let masters: Vec<_> =
+            [own].into_iter().chain(others).map(|port| ("127.0.0.1".to_owned(), port)).collect();
+        *cut_off.says.lock().unwrap() = of_masters(&masters);
+        let is_its_own = |sid: &&Sid| cluster.master_of(&format!("sess:{}", sid.as_str())) == 0;
+        let (lost, kept): (Vec<&Sid>, Vec<&Sid>) = sids.iter().partition(is_its_own);
+        let given = [&*cut_off.url].into_iter().map(ToOwned::to_owned).chain(cluster.urls());
+        let store = RedisStore::new(Cluster::new(given).unwrap()).timeout(15 * TIMEOUT);
+        assert!(store.get(kept[0]).await.unwrap().is_some());
+        let error = store.get(lost[0]).await.unwrap_err();
+        assert!(format!("{error:?}").contains("CLUSTERDOWN"), "{error:?}");
         for sid in &sids {
             until_served(&store, sid).await;
         }
-        // Each time another one is asked who has what, and it knows of a third.
+        cut_off.knows_a_part();
+        // Each time another one is asked who has what.
         for _ in 0..6 {
             tokio::time::sleep(Duration::from_millis(600)).await;
             assert_eq!(store.length().await.unwrap(), 200);
