@@ -44,10 +44,11 @@ impl<'a> Call<'a> {
 
     /// Where the keys are.
     pub(crate) async fn places(&self) -> RedisResult<Vec<Place>> {
-        timeout_at(self.deadline, self.connection.places(self.timeout))
-            .await
-            .map_err(|_| late())
-            .and_then(|ended| ended)
+        self.in_time(self.connection.places(self.timeout)).await
+    }
+
+    async fn in_time<T>(&self, answer: impl Future<Output = RedisResult<T>>) -> RedisResult<T> {
+        timeout_at(self.deadline, answer).await.unwrap_or_else(|_| Err(late()))
     }
 
     /// For commands that may be done twice: sent again when the connection broke, so that an idle one that the server had
@@ -102,7 +103,7 @@ impl<'a> Call<'a> {
     }
 
     async fn run<T>(&self, live: &mut Live, commands: &impl Commands<T>) -> RedisResult<T> {
-        timeout_at(self.deadline, commands.run(live)).await.map_err(|_| late()).and_then(|answer| answer)
+        self.in_time(commands.run(live)).await
     }
 
     /// As `send`, and the next time over the same connection; none is left where it broke. `key`: one that may be asked for.
@@ -138,8 +139,7 @@ impl<'a> Call<'a> {
     }
 
     async fn lease(&self, place: &Place, key: Option<&[u8]>) -> RedisResult<(Live, Lease<'_>)> {
-        let lease = self.connection.lease(place, key, self.timeout);
-        timeout_at(self.deadline, lease).await.map_err(|_| late()).and_then(|ended| ended)
+        self.in_time(self.connection.lease(place, key, self.timeout)).await
     }
 
     /// One that was idle is asked whether it is still there.

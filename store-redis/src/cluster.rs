@@ -16,7 +16,7 @@ use std::{
 use crate::lazy::Provider;
 use crate::{
     call::{LONG, late},
-    connection::{Live, kept_alive},
+    connection::{Live, Place, kept_alive},
     lazy::{Lazy, Lease, Server, aborted, longest},
 };
 use futures_util::{
@@ -239,17 +239,17 @@ impl Nodes {
     }
 
     /// Where what the error is about is to be sent: a key that has moved, or is on its way.
-    pub(crate) fn redirected(self: &Arc<Self>, error: &RedisError, patience: Duration) -> Option<Redirected> {
+    pub(crate) fn redirected(self: &Arc<Self>, error: &RedisError, patience: Duration) -> Option<Place> {
         let ErrorKind::Server(kind) = error.kind() else { return None };
         if kind == ServerErrorKind::TryAgain {
-            return Some(Redirected::Again);
+            return Some(Place::OfKey);
         }
         let (address, slot) = error.redirect_node()?;
         let (host, port) = address.rsplit_once(':')?;
         // Others may have moved as well.
         let again = || {
             _ = self.ask(patience, None);
-            Some(Redirected::Again)
+            Some(Place::OfKey)
         };
         let now = self.master(slot);
         let host = match host {
@@ -276,7 +276,7 @@ impl Nodes {
             }
             !is_asking
         });
-        if is_asking { node.map(Redirected::Asking) } else { again() }
+        if is_asking { node.map(Place::Asking) } else { again() }
     }
 
     /// After an error that a master may answer with who is none any more.
@@ -602,14 +602,6 @@ impl Node {
     pub(crate) async fn lease(&self, patience: Duration) -> RedisResult<(Live, Lease<'static>)> {
         self.lazy.lease(patience).await
     }
-}
-
-/// Where a command is to be sent again.
-pub(crate) enum Redirected {
-    /// To who has the key by now.
-    Again,
-    /// To this one, which has the key and not yet its slot, and serves who says `ASKING`.
-    Asking(Node),
 }
 
 /// That a node is asked, until this is dropped: with its runtime as well.

@@ -12,7 +12,7 @@ use redis::{
     io::tcp::socket2::TcpKeepalive,
 };
 
-use crate::cluster::{Cluster, Node, Nodes, Redirected};
+use crate::cluster::{Cluster, Node, Nodes};
 #[cfg(feature = "credentials")]
 use crate::lazy::Provider;
 use crate::lazy::{Lazy, Lease, Server};
@@ -60,6 +60,7 @@ pub(crate) enum Place {
     #[default]
     OfKey,
     At(Node),
+    /// One that has the key and not yet its slot, and serves who says `ASKING`.
     Asking(Node),
 }
 
@@ -169,10 +170,7 @@ impl Connection {
     /// Where a command is to be sent after this error, if elsewhere: it was not done.
     pub(crate) fn redirected(&self, error: &RedisError, patience: Duration) -> Option<Place> {
         match &self.0 {
-            Source::Cluster(nodes) => nodes.redirected(error, patience).map(|redirected| match redirected {
-                Redirected::Again => Place::OfKey,
-                Redirected::Asking(node) => Place::Asking(node),
-            }),
+            Source::Cluster(nodes) => nodes.redirected(error, patience),
             _ => None,
         }
     }

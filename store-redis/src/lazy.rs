@@ -164,7 +164,7 @@ impl Lazy {
     async fn connect(&self, patience: Duration) -> RedisResult<Live> {
         // A client's own limits are for each of several steps, or for none.
         let connecting = timeout(longest(patience), self.server.connect(patience));
-        let connected = connecting.await.map_err(|_| late()).and_then(|ended| ended);
+        let connected = connecting.await.unwrap_or_else(|_| Err(late()));
         if connected.is_ok() {
             self.hears();
         }
