@@ -161,7 +161,7 @@ impl<'a> Call<'a> {
 
     async fn waiting<T>(&self, lease: &Lease<'_>, answer: impl Future<Output = T>) -> T {
         lease.asks();
-        let waits = Waits { call: self, lease };
+        let waits = Waits { call: self, lease, begun: Instant::now() };
         let answer = answer.await;
         mem::forget(waits);
         answer
@@ -187,12 +187,13 @@ impl<'a> Call<'a> {
 struct Waits<'a> {
     call: &'a Call<'a>,
     lease: &'a Lease<'a>,
+    begun: Instant,
 }
 
 impl Drop for Waits<'_> {
     fn drop(&mut self) {
-        // Since somebody asked first: each may leave sooner.
-        if self.lease.is_silent_for() >= self.call.timeout / LONG {
+        // Its own, or since somebody asked first: each may leave sooner.
+        if self.begun.elapsed().max(self.lease.is_silent_for()) >= self.call.timeout / LONG {
             self.call.report(self.lease, &io::Error::from(io::ErrorKind::TimedOut).into());
         }
     }
