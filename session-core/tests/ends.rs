@@ -759,6 +759,49 @@ fn a_store_that_is_slow_is_not_asked_twice() {
     assert_eq!(app.store.1.load(Ordering::SeqCst), 1);
 }
 
+/// The answer to the last look takes as long as the one before it: it says nothing of what another request has done since. The
+/// same where the store is quick the second time shows that it is the answers that matter.
+#[test]
+fn after_two_slow_answers_no_cookie_goes_out_for_what_another_request_has_renewed() {
+    for (seconds, cookies) in [(0, 1), (2, 0)] {
+        let (app, later) = timed();
+        let sid = app.log_in();
+        let [(a, one), (b, two)] = [(); 2].map(|()| app.request(&sid));
+        one.insert("k", 1).unwrap();
+        let mut end = Box::pin(a.end());
+        common::poll_until(&mut end, || app.held(&sid).unwrap().data.get("k").is_some());
+        later.store(2, Ordering::SeqCst);
+        let before = common::calls(&app);
+        common::poll_until(&mut end, || common::calls(&app) > before);
+        assert!(!common::poll(&mut end), "the store has said that it is there, and nobody has heard it");
+        done(two.renew_id()).unwrap();
+        assert_eq!(done(b.end()).unwrap().len(), 1);
+        later.store(2 + seconds, Ordering::SeqCst);
+        assert_eq!(done(end).unwrap().len(), cookies, "{seconds}");
+    }
+}
+
+/// A socket that writes while every answer takes seconds: the record ends no later than the browser's cookie, which nobody renews.
+#[test]
+fn a_write_that_keeps_the_end_does_not_move_it_by_the_time_of_an_answer() {
+    let (app, later) = app(Duration::from_secs(60 * MINUTE), Far::new);
+    let (exchange, socket) = app.ask(&[]);
+    socket.insert("user", "tj").unwrap();
+    done(exchange.end()).unwrap();
+    let sid = socket.id();
+    let (exchange, one) = app.request(&sid);
+    let end = one.cookie().expires().unwrap();
+    let held = || done(app.store.memory.get(&sid)).unwrap().unwrap().record.cookie.expires().unwrap();
+    app.store.back.store(8, Ordering::SeqCst);
+    for minute in 1..4 {
+        later.store(minute * MINUTE, Ordering::SeqCst);
+        done(add(&one)).unwrap();
+        let early = end.duration_since(held()).unwrap();
+        assert!(early <= Duration::from_secs(minute * 8), "{early:?}");
+    }
+    drop(exchange);
+}
+
 /// A touch that was left out, and then a change that was stored: that is what the end has written.
 #[test]
 fn an_end_whose_change_is_stored_after_a_touch_was_left_out_does_not_fail_with_the_look() {

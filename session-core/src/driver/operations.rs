@@ -275,7 +275,7 @@ impl SessionHandle {
         }
         if let Some(error) = ended.unconfirmed.as_deref() {
             let error = error as &dyn std::error::Error;
-            tracing::warn!(error, "the session is stored, but whether it still was could not be asked");
+            tracing::warn!(error, "the session is stored, but whether it still is was not answered in time");
         }
         if ended.leaves_over {
             tracing::warn!(

@@ -85,11 +85,15 @@ pub(crate) enum Fault {
     LifetimeForgotten,
     /// After a conflict what was heard before it still counts.
     ConfirmedAfterConflict,
+    /// A look that took long itself is believed.
+    SlowLookTrusted,
+    /// How long an answer took counts as lifetime.
+    AnswersTimeIgnored,
 }
 
 #[cfg(test)]
 impl Fault {
-    pub(crate) const ALL: [Self; 41] = [
+    pub(crate) const ALL: [Self; 43] = [
         Self::OldExpiryWritten,
         Self::LifetimeClaimed,
         Self::NoDoubt,
@@ -131,6 +135,8 @@ impl Fault {
         Self::LateCallNotFenced,
         Self::LifetimeForgotten,
         Self::ConfirmedAfterConflict,
+        Self::SlowLookTrusted,
+        Self::AnswersTimeIgnored,
     ];
 }
 

@@ -28,7 +28,7 @@ pub(crate) struct Held {
 pub(super) struct Span {
     /// Until when at most; `None`: for ever.
     pub(super) until: Option<Millis>,
-    /// And by so much less, perhaps: the store took so long to say it.
+    /// And by so much less, perhaps: the store took so long to say it, and it is no end that is known otherwise.
     slack: Millis,
     /// How long a touch would hold it; `None`: for ever.
     pub(super) lifetime: Option<Millis>,
@@ -56,6 +56,7 @@ impl Held {
         let mut ends = [given, stored.record.cookie.expires_at()].into_iter().flatten();
         let exact = if slack <= ROUNDED { ends.find(is_near) } else { None };
         let until = exact.or(told);
+        let slack = if exact.is_some() { 0 } else { slack };
         let span = Span { until, slack, lifetime: stored.lifetime.map(millis) };
         Self { version: stored.version.clone(), span: Some(span) }
     }
@@ -77,7 +78,13 @@ pub(super) fn is_whole(stamped: &Cookie, at: Millis) -> bool {
 impl Span {
     /// Until when at least.
     pub(super) fn surely(self) -> Option<Millis> {
-        self.until.map(|until| until.saturating_sub(self.slack))
+        let slack = if planted(Fault::AnswersTimeIgnored) { 0 } else { self.slack };
+        self.until.map(|until| until.saturating_sub(slack))
+    }
+
+    /// It ends then, and not perhaps.
+    pub(super) fn is_known_to_end(self, at: Option<Millis>) -> bool {
+        at.is_some() && at == self.until && (self.slack == 0 || planted(Fault::AnswersTimeIgnored))
     }
 
     /// What a cookie without a date of its own is held for is the store's to say: what it said last.

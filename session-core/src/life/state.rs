@@ -523,7 +523,7 @@ impl Life {
         context: &Context<'_>,
     ) -> Option<(Millis, Millis)> {
         let lifetime = stamped.expires_at()?.saturating_sub(context.now);
-        let held = self.span()?.until?;
+        let held = self.span()?.surely()?;
         let writer = match (at_the_end, self.is_response_out()) {
             (true, _) => Writer::End,
             (false, true) => Writer::LateHandler,
@@ -592,8 +592,8 @@ impl Life {
             at: now,
             was_in_doubt: self.expiry_in_doubt,
         };
-        let held = self.span().and_then(|span| span.until);
-        self.expiry_in_doubt |= held.is_none() || sent.stamped.expires_at() != held;
+        let keeps_its_end = |span: Span| span.is_known_to_end(sent.stamped.expires_at());
+        self.expiry_in_doubt |= !self.span().is_some_and(keeps_its_end);
         self.cookie_sent |= !self.cookie_unsaved.is_nothing();
         self.doubt.sent(&sent.data, &self.view);
         if let Standing::Doubt { before: Before::Fresh { tried } } = &mut self.standing {
@@ -725,7 +725,7 @@ impl Life {
     /// A write that was the last one sent was done.
     pub(super) fn written(&mut self, sent: &Sent, version: Version, context: &Context<'_>) {
         let span = self.span();
-        let keeps_its_end = span.is_some_and(|span| span.until == sent.stamped.expires_at());
+        let keeps_its_end = span.is_some_and(|span| span.surely() == sent.stamped.expires_at());
         self.view = self.with_view(&sent.seen, &sent.data);
         self.base = Arc::clone(&sent.data);
         self.has_no_doubt();
@@ -744,6 +744,9 @@ impl Life {
             self.is_renewed(&sent.stamped, sent.at);
         } else {
             self.has_kept_back |= !keeps_its_end;
+            if keeps_its_end {
+                self.moved_nothing(sent.was_in_doubt);
+            }
             // What this request gave is no more where the record ends.
             self.renewed = self.renewed.filter(|renewed| sent.stamped.expires_at() == renewed.end);
         }
@@ -778,8 +781,10 @@ impl Life {
             self.cookie_unsaved = Differing::default();
         }
         self.standing = Standing::Held(Held::of(&stored, asked, context.now, given));
-        let theirs = self.span().and_then(|span| span.until);
-        // Somebody else may have moved it further since, and sent the cookie for it. Stores round to whole seconds.
+        let follows = context.options.policies.cookie_renewal == CookieRenewal::WithRecord;
+        let theirs = self.span().and_then(|span| if follows { span.until } else { span.surely() });
+        // Somebody else may have moved it further since, and sent the cookie for it. Stores round to whole seconds. (A cookie that
+        // follows the record has the later end where that is not sure: it harms nobody.)
         if ours.zip(theirs).is_some_and(|(ours, theirs)| theirs > ours.saturating_add(ROUNDED))
             && !planted(Fault::CookieSetBack)
         {

@@ -172,6 +172,7 @@ pub enum Expect {
 
 /// What became of a conditional write.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(test, derive(Hash))]
 pub enum Set {
     /// It is written, and this is its version.
     Written(Version),
@@ -183,6 +184,7 @@ pub enum Set {
 
 /// What became of a touch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(test, derive(Hash))]
 pub enum Touched {
     /// The expiry is moved.
     Moved,
@@ -198,6 +200,7 @@ pub enum Touched {
 
 /// What became of a destruction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(test, derive(Hash))]
 pub enum Destroyed {
     /// The record that was held is gone. One that had expired and was not yet removed may be answered so as well.
     Destroyed,

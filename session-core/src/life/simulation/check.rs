@@ -81,6 +81,8 @@ struct About {
     browser_deadline: Millis,
     /// The expiry was moved, and the cookie that goes with it was not sent yet, or never arrived.
     cookie_behind: bool,
+    /// The latest end that it has had: who has read that keeps it, whatever has set it back in the moment since.
+    latest: Millis,
     /// The record was made by a call that nobody waited for any more.
     made_late: bool,
     /// The expiry of a call that arrived late: it has the lifetime of when it was sent.
@@ -208,16 +210,23 @@ impl Effect<'_> {
 
     /// The response is to bring the cookie, and may never go out: it ends as the record did, and no touch is due immediately
     /// that tells of the new end. (A call that took long may have set the record back, and not the cookie.)
-    fn leaves_the_cookie_behind(&self, sid: &Sid) -> bool {
+    fn leaves_the_cookie_behind(&self, sid: &Sid, latest: Millis) -> bool {
         let due = |lifetime| self.asked + self.rules.kept * lifetime / LIFETIME;
         let known =
             self.jar.filter(|(held, _)| held == sid).and_then(|(_, until)| *until).unwrap_or_default();
         self.rules.cookie_follows
             && self.op != Op::End
             && !self.after_response
-            && self
-                .ends(sid)
-                .is_some_and(|(before, until, lifetime)| until > before.max(due(lifetime)).max(known))
+            && self.ends(sid).is_some_and(|(before, until, lifetime)| {
+                until > before.max(due(lifetime)).max(known).max(latest)
+            })
+    }
+
+    /// A record that ends earlier than before has as much left as each write gives at least: from when it was asked for.
+    fn takes_what_was_promised(&self, sid: &Sid) -> bool {
+        self.ends(sid).is_some_and(|(before, until, lifetime)| {
+            until < before.min(self.asked + self.rules.kept * lifetime / LIFETIME)
+        })
     }
 
     /// The record ends later than before, of which no response has told. (What a touch has given in the moment between a look
@@ -242,6 +251,11 @@ pub(super) struct Moment<'a> {
 impl About {
     fn may_return(&self) -> bool {
         self.made_anew || !self.returns.is_empty()
+    }
+
+    /// The shortest one that it was given.
+    fn lifetime(&self) -> Millis {
+        if self.shortened { SHORTER } else { LIFETIME }
     }
 
     fn returns_by(&self, request: usize) -> bool {
@@ -378,8 +392,12 @@ impl Ghost {
                 mine.moved |= effect.moves_its_end(sid);
                 mine.wrote = (!effect.rules.touches).then_some(effect.asked);
                 mine.end_wrote |= !effect.rules.touches && effect.op == Op::End;
-                if effect.leaves_the_cookie_behind(sid) {
+                let latest = self.look(sid).latest;
+                if effect.leaves_the_cookie_behind(sid, latest) {
                     return broken("a write before the response kept the cookie from being renewed in time");
+                }
+                if effect.takes_what_was_promised(sid) {
+                    return broken("a write took from a session what it had left");
                 }
                 self.late_write(sid, effect);
             }
@@ -440,6 +458,7 @@ impl Ghost {
         let Some(entry) = effect.after.held(sid, effect.now) else { return };
         let until = entry.until;
         let about = self.about(sid);
+        about.latest = about.latest.max(until);
         about.cookie_behind |= !effect.after_response && effect.moves_its_end(sid);
         if effect.asked == effect.now {
             about.late = None;
@@ -540,6 +559,10 @@ impl Ghost {
         let just_heard = now - request.heard < CONFIRMED_FOR && !request.is_behind;
         let trusted =
             if rules.cookie_follows { now - request.asked < CONFIRMED_AT_THE_END_FOR } else { just_heard };
+        // Where nobody else will tell the browser of what this request has done, the cookie goes out in the end.
+        let Mine { moved, gave, wrote, .. } = &request.mine;
+        let owes = ended.unconfirmed.is_some() && (*moved || gave.is_some() || wrote.is_some());
+        let trusted = trusted || owes;
         if self.is_logged_out(&ended.sid) && !trusted {
             return broken("a cookie was sent for what a logout had ended");
         }
@@ -572,6 +595,8 @@ impl Ghost {
         let in_doubt =
             |life: &Life| life.expiry_is_in_doubt() || (request.faulty && life.cookie_is_in_doubt());
         let is_in_doubt = request.life.as_ref().is_some_and(in_doubt);
+        // Nor does one that goes by an answer, and outlives it by no more than that took.
+        let took = now - request.asked;
         match store.held(&ended.sid, now) {
             Some(entry)
                 if ended.error.is_some()
@@ -588,7 +613,9 @@ impl Ghost {
                 if (rules.cookie_follows || !(about.is_changing || about.returns_by(at)))
                     && !faulty
                     && entry.writer == Some(at)
-                    && expires.is_some_and(|at| at != entry.until && !(at > entry.until && is_in_doubt)) =>
+                    && expires.is_some_and(|at| {
+                        at != entry.until && !(at > entry.until && (is_in_doubt || at <= entry.until + took))
+                    }) =>
             {
                 broken(format!("the cookie ends at {expires:?}, its record at {}", entry.until))
             }
@@ -698,6 +725,8 @@ impl Ghost {
             Ok(Done::Ended(ended)) => return self.ended(moment, request, ended, expired),
             Ok(Done::Ok) => {}
         }
+        // Since this was done, a request that had let the session expire has stored it again.
+        let is_back = store.held(before, now).is_some() && self.look(before).may_return();
         match op {
             Op::Update | Op::Save | Op::Renew if !expired => {
                 let stored = request.mine.wanted.is_none()
@@ -737,10 +766,10 @@ impl Ghost {
             Op::Reload => {
                 request.mine.is_stored();
                 request.mine.gave = None;
-                let held = store.held(&sid, now).map(|entry| value(&entry.data, "k"));
+                // As it was read: somebody else may have written since.
                 let seen = value(life.data(), "k");
-                request.knows(held.flatten());
-                if held.is_some_and(|held| held != seen) {
+                request.knows(running.read);
+                if running.read != seen {
                     return broken("a reload was acknowledged, and the handler sees something else");
                 }
             }
@@ -751,7 +780,7 @@ impl Ghost {
             Op::Destroy => {
                 request.mine.forgets();
                 request.mine.logs_out = false;
-                self.about(before).logged_out = true;
+                self.about(before).logged_out |= !is_back;
                 let copy = store.live(now).any(|(copy, _)| {
                     let about = self.look(copy);
                     about.maker == Some(moment.at) && !about.known && !about.made_late && copy != before
@@ -766,10 +795,12 @@ impl Ghost {
             return broken(format!("{op:?} was acknowledged, and the id is the same"));
         }
         if matches!(op, Op::Regenerate | Op::Destroy | Op::Renew) && (op == Op::Destroy || *before != sid) {
-            if store.held(before, now).is_some() {
+            // What came late, under an id that nobody has, is cleaned up at the end.
+            let about = self.look(before);
+            if store.held(before, now).is_some() && !is_back && (about.known || !about.made_late) {
                 return broken(format!("{op:?} was acknowledged, and the session lives"));
             }
-            self.about(before).ended = true;
+            self.about(before).ended = !is_back;
         }
         if self.is_logged_out(&sid) && op == Op::Renew {
             return broken("a renewal brought back what a logout had ended");
@@ -781,7 +812,7 @@ impl Ghost {
         // Without touches a session lives from its last write on.
         let Some(from) = (if rules.touches { Some(from) } else { mine.wrote }) else { return };
         let about = self.about(sid);
-        let lifetime = if about.shortened { SHORTER } else { LIFETIME };
+        let lifetime = about.lifetime();
         if about.existed && !about.gone {
             let until = from + rules.kept * lifetime / LIFETIME;
             about.deadline = about.deadline.max(about.late.map_or(until, |late| late.min(until)));
@@ -797,7 +828,7 @@ impl Ghost {
         error: &Error,
     ) -> Result<(), Violation> {
         let because = match error {
-            Error::Store(_) => running.faulty,
+            Error::Store(_) => running.has_reason(true),
             // The copy of a renewal may have expired before the old record was ended.
             Error::Gone => {
                 request.mine.absent.as_ref() == Some(sid) || (running.op == Op::Renew && running.saw_nothing)
@@ -844,6 +875,9 @@ impl Ghost {
         let present = life.presence() == Presence::Present;
         if let Some(error) = &ended.error {
             return self.failed(&sid, request, running, error);
+        }
+        if ended.unconfirmed.is_some() && !running.has_reason(true) {
+            return broken("a cookie was not confirmed without a reason");
         }
         if request.mine.logs_out && store.held(&sid, now).is_some() && !self.look(&sid).may_return() {
             return broken("a logout was begun, and nobody was told that it is not done");
@@ -909,7 +943,8 @@ impl Ghost {
             self.promise(rules, &request.mine, &sid, from);
             let about = self.about(&sid);
             if rules.touches || request.mine.end_wrote {
-                about.browser_deadline = about.deadline.min(running.began + rules.kept);
+                let kept = running.began + rules.kept * about.lifetime() / LIFETIME;
+                about.browser_deadline = about.deadline.min(kept);
             }
         }
         Ok(())

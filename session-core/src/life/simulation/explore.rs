@@ -24,6 +24,8 @@ pub(super) struct Budget {
     pub(super) express: u8,
     /// Whether a handle is used after the response.
     pub(super) late: bool,
+    /// Whether an answer takes its time after the store has done what it was asked.
+    pub(super) answers: bool,
     pub(super) versions: Versions,
     /// What handlers may do.
     pub(super) ops: &'static [Op],

@@ -11,11 +11,11 @@ use crate::{
     error::{Error, StoreError},
     life::{
         Answer, Ask, Changed, Context, Done, Life, Operation, Step,
-        decide::{Presence, SetCookie},
+        decide::{CONFIRMED_AT_THE_END_FOR, Presence, SetCookie},
     },
     options::{Options, cookie_options::CookieOptions, policy::Unset},
     record::data::Data,
-    store::{Expect, Set, Touched},
+    store::{Destroyed, Expect, Set, Stored, Touched},
     wire::{date::Millis, sid::Sid},
 };
 
@@ -183,6 +183,7 @@ pub(super) struct World {
     time: u8,
     express: u8,
     with_late: bool,
+    with_answers: bool,
     ops: Ops,
     /// This request goes on next. What it did last was its own affair: whether others do something before or after that
     /// makes no difference, so that one of the two orders is enough.
@@ -251,13 +252,79 @@ pub(super) struct Running {
     pub(super) added: u8,
     /// The session was not in the store at some time while it ran.
     pub(super) saw_nothing: bool,
+    /// What the store held of the key when it was last read.
+    pub(super) read: Option<u8>,
+    /// How many answers it has had, two at most, and whether the last one took long.
+    heard: u8,
+    is_slow: bool,
     pub(super) faulty: bool,
+}
+
+impl Running {
+    /// Why it may fail, or does not know whether what it has written is still so: a second answer that is slow is as good as
+    /// none.
+    pub(super) fn has_reason(&self, is_unconfirmed: bool) -> bool {
+        self.faulty || (is_unconfirmed && self.op == Op::End && self.heard > 1 && self.is_slow)
+    }
 }
 
 #[derive(Clone, Hash)]
 enum Waits {
     Store(HashedAsk),
+    /// The store has done it, and its answer is on its way.
+    Answer(HashedAsk, Told),
     Turn,
+}
+
+impl Waits {
+    /// What was asked of the store.
+    fn ask(&self) -> Option<&HashedAsk> {
+        match self {
+            Self::Store(ask) | Self::Answer(ask, _) => Some(ask),
+            Self::Turn => None,
+        }
+    }
+}
+
+/// What the store has answered, and nobody has heard yet.
+#[derive(Clone, Hash)]
+enum Told {
+    Got(Option<HashedStored>),
+    Set(Set),
+    Touched(Touched),
+    Destroyed(Destroyed),
+}
+
+#[derive(Clone)]
+struct HashedStored(Stored);
+
+impl std::hash::Hash for HashedStored {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        let Stored { record, version, left, lifetime } = &self.0;
+        (&record.data, &record.cookie, version, left, lifetime).hash(state);
+    }
+}
+
+impl Told {
+    /// `None`: that is no store's answer.
+    fn of(answer: Answer) -> Option<Self> {
+        Some(match answer {
+            Answer::Got(stored) => Self::Got(stored.map(HashedStored)),
+            Answer::Set(set) => Self::Set(set),
+            Answer::Touched(touched) => Self::Touched(touched),
+            Answer::Destroyed(destroyed) => Self::Destroyed(destroyed),
+            _ => return None,
+        })
+    }
+
+    fn answer(self) -> Answer {
+        match self {
+            Self::Got(stored) => Answer::Got(stored.map(|stored| stored.0)),
+            Self::Set(set) => Answer::Set(set),
+            Self::Touched(touched) => Answer::Touched(touched),
+            Self::Destroyed(destroyed) => Answer::Destroyed(destroyed),
+        }
+    }
 }
 
 /// A call whose sender is gone.
@@ -314,7 +381,9 @@ impl HashedAsk {
 pub(super) enum Choice {
     Begin(usize),
     Call(usize, Op),
-    /// The store does what it was asked, and answers.
+    /// The store does what it was asked, and its answer is on its way.
+    Does(usize),
+    /// The store does what it was asked, if it has not yet, and answers.
     Works(usize),
     FailsBefore(usize),
     FailsAfter(usize),
@@ -333,7 +402,7 @@ pub(super) enum Choice {
 impl Choice {
     /// What happens when nothing goes wrong.
     pub(super) fn is_usual(self) -> bool {
-        matches!(self, Self::Begin(_) | Self::Call(..) | Self::Works(_) | Self::TurnComes(_))
+        matches!(self, Self::Begin(_) | Self::Call(..) | Self::Does(_) | Self::Works(_) | Self::TurnComes(_))
     }
 }
 
@@ -355,6 +424,7 @@ impl World {
             time: budget.time,
             express: budget.express,
             with_late: budget.late,
+            with_answers: budget.answers,
             ops: Ops(budget.ops),
             next: None,
         };
@@ -390,8 +460,18 @@ impl World {
                     match &running.waits {
                         Waits::Turn if self.is_turn_free() => choices.push(Choice::TurnComes(at)),
                         Waits::Turn => {}
+                        // Whether it was heard or not, it is done.
+                        Waits::Answer(..) => {
+                            choices.push(Choice::Works(at));
+                            if self.faults > 0 {
+                                choices.extend([Choice::FailsAfter(at), Choice::DroppedAfter(at)]);
+                            }
+                        }
                         Waits::Store(ask) => {
                             choices.push(Choice::Works(at));
+                            if self.with_answers {
+                                choices.push(Choice::Does(at));
+                            }
                             if self.faults > 0 {
                                 choices.push(Choice::FailsBefore(at));
                                 choices.push(Choice::DroppedBefore(at));
@@ -457,7 +537,7 @@ impl World {
 
     fn goes_on(&self, at: usize, op: Op) -> bool {
         let request = &self.requests[at];
-        let waits = request.running.as_ref().is_some_and(|running| matches!(running.waits, Waits::Store(_)));
+        let waits = request.running.as_ref().is_some_and(|running| running.waits.ask().is_some());
         let local = matches!(
             op,
             Op::Get
@@ -477,8 +557,19 @@ impl World {
         match choice {
             Choice::Begin(at) => self.begin(rules, at),
             Choice::Call(at, op) => return self.call(rules, at, op),
+            Choice::Does(at) => {
+                let told = Told::of(self.effect(rules, at)?);
+                if let Some(running) = &mut self.requests[at].running
+                    && let (Some(ask), Some(told)) = (running.waits.ask().cloned(), told)
+                {
+                    running.waits = Waits::Answer(ask, told);
+                }
+            }
             Choice::Works(at) => {
-                let answer = self.effect(rules, at)?;
+                let answer = match self.told(at) {
+                    Some(told) => told.answer(),
+                    None => self.effect(rules, at)?,
+                };
                 self.hears(at, &answer);
                 return self.answer(rules, at, answer);
             }
@@ -488,7 +579,9 @@ impl World {
             }
             Choice::FailsAfter(at) => {
                 self.fault(at);
-                self.effect(rules, at)?;
+                if self.told(at).is_none() {
+                    self.effect(rules, at)?;
+                }
                 return self.answer(rules, at, Answer::Failed(StoreError::unavailable("simulated", "lost")));
             }
             Choice::DroppedBefore(at) => {
@@ -497,7 +590,9 @@ impl World {
             }
             Choice::DroppedAfter(at) => {
                 self.fault(at);
-                self.effect(rules, at)?;
+                if self.told(at).is_none() {
+                    self.effect(rules, at)?;
+                }
                 self.drop_operation(at);
             }
             Choice::DroppedOnItsWay(at) => {
@@ -585,6 +680,7 @@ impl World {
         let asks = running.map(|Running { op, waits, .. }| {
             let asks = match waits {
                 Waits::Turn => "its turn".into(),
+                Waits::Answer(..) => "nothing more".into(),
                 Waits::Store(HashedAsk(ask, _)) => match &**ask {
                     Ask::Set { sid, record, expect } => {
                         let [k, n] = ["k", "n"].map(|key| value(&record.data, key));
@@ -738,6 +834,9 @@ impl World {
             asked: now,
             added: 0,
             saw_nothing,
+            read: None,
+            heard: 0,
+            is_slow: false,
             faulty: false,
         });
         self.go_on(rules, at, step)
@@ -803,7 +902,7 @@ impl World {
             self.requests[at].status = Status::Ended;
             self.requests[at].ended_well = ended.error.is_none();
             if ended.error.is_none() || ended.set_cookie == SetCookie::Send {
-                self.respond(rules, at, ended, running.faulty)?;
+                self.respond(rules, at, ended, running.has_reason(ended.unconfirmed.is_some()))?;
             }
         }
         let now = self.now;
@@ -850,6 +949,7 @@ impl World {
         let Waits::Store(ask) = running.waits.clone() else { return Ok(Answer::Again) };
         let Some(life) = life else { return Ok(Answer::Again) };
         let before = store.clone();
+        running.saw_nothing |= before.held(life.sid(), now).is_none();
         let answer = store.answer(&ask.0, now, at);
         let effect = Effect {
             rules,
@@ -869,19 +969,34 @@ impl World {
             jar: jar.as_ref(),
         };
         ghost.effect(&effect, &mut running.added, mine)?;
+        if let Answer::Got(Some(stored)) = &answer {
+            running.read = value(&stored.record.data, "k");
+        }
         Ok(answer)
+    }
+
+    /// What the store has answered already.
+    fn told(&self, at: usize) -> Option<Told> {
+        match &self.requests[at].running.as_ref()?.waits {
+            Waits::Answer(_, told) => Some(told.clone()),
+            _ => None,
+        }
     }
 
     /// What the request knows by this answer.
     fn hears(&mut self, at: usize, answer: &Answer) {
         let request = &mut self.requests[at];
+        if let Some(running) = &mut request.running {
+            running.heard = (running.heard + 1).min(2);
+            running.is_slow = self.now - running.asked >= CONFIRMED_AT_THE_END_FOR;
+        }
         let (Some(running), Some(life)) = (&request.running, &request.life) else { return };
         // A conflict says that something is there, and not that it is this session.
         let is_conflict = matches!(answer, Answer::Set(Set::Conflict) | Answer::Touched(Touched::Conflict));
         if !is_conflict {
             (request.asked, request.heard) = (running.asked, self.now);
         }
-        let Waits::Store(ask) = &running.waits else { return };
+        let Some(ask) = running.waits.ask() else { return };
         let of = match &*ask.0 {
             Ask::Set { sid, .. } | Ask::Touch { sid, .. } => Some(sid),
             _ => None,
@@ -906,8 +1021,8 @@ impl World {
 
     fn fault(&mut self, at: usize) {
         self.faults -= 1;
-        if let Request { running: Some(Running { waits: Waits::Store(ask), .. }), life: Some(life), .. } =
-            &self.requests[at]
+        if let Request { running: Some(Running { waits, .. }), life: Some(life), .. } = &self.requests[at]
+            && let Some(ask) = waits.ask()
             && matches!(&*ask.0, Ask::Set { sid, .. } if sid == life.sid())
         {
             let seen = value(life.data(), "k");
