@@ -21,6 +21,11 @@ const secrets = [
   'a secret or an array of secrets, none of them empty: strings, or bytes as {"hex": "…"}',
   value => [].concat(value).length > 0 && [].concat(value).every(secret),
 ]
+const oneSecret = ['a secret that is not empty: a string, or bytes as {"hex": "…"}', secret]
+const keys = [
+  'an array of secrets: strings, or bytes as {"hex": "…"}',
+  value => Array.isArray(value) && value.every(key => key === '' || secret(key)),
+]
 const hops = ['true or a number of hops', value => value === true || (Number.isInteger(value) && value >= 0)]
 const never = ['false', value => value === false]
 const oneOf = (...values) => [
@@ -37,6 +42,7 @@ const CONFIG = {
   saveUninitialized: flag,
   rolling: flag,
   unset: oneOf('keep', 'destroy'),
+  backend: oneOf('cookie'),
   proxy: flag,
   trustProxy: hops,
   cookie: object,
@@ -51,7 +57,7 @@ const CONFIG = {
 }
 
 // What an outer layer has; where it is served from is the server's.
-const { port: _, store: __, tls: ___, clock: ____, ...OUTER } = CONFIG
+const { port: _, backend: __, store: ___, tls: ____, clock: _____, ...OUTER } = CONFIG
 CONFIG.outer = object
 
 const TLS = { certificate: text, key: text }
@@ -70,6 +76,28 @@ const COOKIE = {
   partitioned: flag,
   priority: oneOf('low', 'medium', 'high'),
 }
+
+/** With the backend `cookie`, whose middleware has the attributes of its cookie at the top. */
+const CLIENT_SIDE = {
+  port,
+  profile: CONFIG.profile,
+  backend: CONFIG.backend,
+  name: word,
+  keys,
+  secret: oneSecret,
+  keygrip: object,
+  signed: flag,
+  overwrite: flag,
+  ...COOKIE,
+  secure: flag,
+  sameSite: oneOf(true, false, 'lax', 'strict', 'none'),
+  proxy: flag,
+  trustProxy: hops,
+  tls: object,
+  clock: flag,
+}
+
+const KEYGRIP = { algorithm: oneOf('sha1', 'sha256', 'sha384', 'sha512'), encoding: oneOf('base64', 'hex') }
 
 const STORE = {
   kind: oneOf('memory', 'redis', 'mongo', 'postgres', 'mysql', 'sqlite'),
@@ -113,6 +141,7 @@ const STORE_OPTIONS = {
 /** The configuration in `json`, with the defaults that the rest of the probe relies on. */
 function readConfig(json = '{}') {
   const config = parse(json)
+  if (config.backend === 'cookie') return readClientSide(config)
   check(config, CONFIG, '')
   if (config.secret === undefined) throw new Refusal('secret', 'missing')
 
@@ -131,6 +160,13 @@ function readConfig(json = '{}') {
   return { port: 0, ...config, cookie, store }
 }
 
+function readClientSide(config) {
+  check(config, CLIENT_SIDE, '')
+  if (config.keygrip !== undefined) check(config.keygrip, KEYGRIP, 'keygrip.')
+  if (config.tls !== undefined) check(config.tls, TLS, 'tls.')
+  return { port: 0, ...config }
+}
+
 function readOuter({ outer, trustProxy }) {
   check(outer, OUTER, 'outer.')
   if (outer.secret === undefined) throw new Refusal('outer.secret', 'missing')
@@ -138,6 +174,11 @@ function readOuter({ outer, trustProxy }) {
   if (outer.trustProxy !== undefined && outer.trustProxy !== trustProxy) {
     throw new Refusal('outer.trustProxy', 'Express has one `trust proxy` for the whole application')
   }
+}
+
+/** What a secret in a configuration stands for. */
+function bytesOf(secret) {
+  return typeof secret === 'string' ? secret : Buffer.from(secret.hex, 'hex')
 }
 
 function parse(json) {
@@ -163,4 +204,4 @@ function isObject(value) {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-module.exports = { readConfig, Refusal }
+module.exports = { readConfig, bytesOf, Refusal }

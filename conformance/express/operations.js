@@ -1,6 +1,7 @@
 'use strict'
 // The operations of the probe protocol, on the session that express-session made; and `["now", ms]`, which moves the clock within
-// a request; `["stream"]`, which has the answer sent in two chunks; and `["wait", gate]`.
+// a request; `["stream"]`, which has the answer sent in two chunks; and `["wait", gate]`. Those of cookie-session are in
+// `client-side.js`.
 
 const { setClock } = require('./clock')
 const gates = require('./gates')
@@ -25,6 +26,7 @@ async function perform(operations, context) {
 function performOne(operation, context) {
   if (!Array.isArray(operation)) throw new Error('an operation is an array')
   const [name, ...args] = operation
+  const { onSession, onRest } = context.operations
   if (Object.hasOwn(onSession, name)) return onSession[name](sessionOf(context.req), ...args)
   if (Object.hasOwn(onRest, name)) return onRest[name](context, ...args)
   throw new Error(`unknown operation ${JSON.stringify(name)}`)
@@ -36,7 +38,7 @@ function sessionOf(req) {
   return req.session
 }
 
-const onSession = {
+const onExpressSession = {
   get: (session, key) => (isData(session, key) ? session[key] : null),
   set: (session, key, value) => void (session[writable(session, key)] = value),
   del: (session, key) => void delete session[writable(session, key)],
@@ -53,7 +55,8 @@ const onSession = {
   save: call('save'),
 }
 
-const onRest = {
+/** On the request and the response, whatever made the session. */
+const onExchange = {
   unset: ({ req }) => void (req.session = null),
   status: ({ res }, code) => void res.status(code),
   header: ({ res }, name, value) => void res.appendHeader(name, value),
@@ -64,6 +67,9 @@ const onRest = {
     if (!clock) throw new Error('the clock is the real one')
     setClock(ms)
   },
+}
+
+const onStore = {
   async store({ admin }, verb, sid) {
     if (!Object.hasOwn(admin, verb)) throw new Error(`unknown store operation ${JSON.stringify(verb)}`)
     const answer = await (verb === 'get' || verb === 'destroy' ? admin[verb](sid) : admin[verb]())
@@ -96,4 +102,7 @@ function writable(session, key) {
   return key
 }
 
-module.exports = { perform }
+/** Those of a session that a store holds. */
+const serverSideOperations = { onSession: onExpressSession, onRest: { ...onExchange, ...onStore } }
+
+module.exports = { perform, serverSideOperations, onExchange, attributeOf, valueOf }

@@ -12,9 +12,12 @@ module.exports = {
   session: require('express-session'),
   cookie: ofSession('cookie'),
   cookieSignature: ofSession('cookie-signature'),
-  // For the vectors alone: who only compares need not have it.
+  // Loaded when they are asked for, so that the probe starts fast.
   get cookieSession() {
     return require('cookie-session')
+  },
+  get Cookie() {
+    return from('cookie-session')('cookies').Cookie
   },
   get Keygrip() {
     return createRequire(from('cookie-session').resolve('cookies'))('keygrip')

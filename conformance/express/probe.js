@@ -1,5 +1,6 @@
 'use strict'
-// The oracle: the real express-session behind the probe protocol, on the real stores.
+// The oracle: the real express-session behind the probe protocol, on the real stores; or, with the backend `cookie`, the real
+// cookie-session.
 //
 // With `--many` it serves one configuration after the other: each line of standard input is one, answered by `listening URL` or
 // `refused REASON`; a line `close URL` ends it, and is answered by `closed`. The end of the input ends the process. A line
@@ -15,9 +16,10 @@ const { promisify } = require('node:util')
 const { cookie } = require('./packages')
 const express = require('express')
 const session = require('express-session')
-const { readConfig, Refusal } = require('./config')
+const { clientSide, clientSideOperations } = require('./client-side')
+const { readConfig, bytesOf, Refusal } = require('./config')
 const gates = require('./gates')
-const { perform } = require('./operations')
+const { perform, serverSideOperations } = require('./operations')
 const functions = require('./functions')
 const { openStore } = require('./stores')
 
@@ -75,14 +77,8 @@ function reasonOf(error) {
 /** Serves one configuration; answers its URL, and what ends it. */
 async function serve(json) {
   const config = readConfig(json)
-  const options = sessionOptions(config)
-  const { store, admin, close } = await openStore(config.store)
-  if (config.storeWithoutTouch === true) store.touch = undefined
-  if (config.storeFails !== undefined) failing(store, config.storeFails)
-  if (config.storeWaits !== undefined) waiting(store, config.storeWaits)
-  const context = { admin, clock: config.clock === true, trustProxy: config.trustProxy }
-  const outer = config.outer && sessionOptions({ ...config.outer, cookie: config.outer.cookie ?? {} })
-  const handler = app({ ...options, store }, outer, context)
+  const { close, ...backend } = config.backend === 'cookie' ? openCookie(config) : await openStored(config)
+  const handler = app({ ...backend, clock: config.clock === true })
   const server = config.tls
     ? https.createServer({ maxHeaderSize: MAX_HEADER_SIZE, cert: config.tls.certificate, key: config.tls.key }, handler)
     : http.createServer({ maxHeaderSize: MAX_HEADER_SIZE }, handler)
@@ -101,6 +97,25 @@ async function serve(json) {
   }
 }
 
+/** Sessions that a store holds: their layers, the outermost first, and what ends their connections. */
+async function openStored(config) {
+  const options = sessionOptions(config)
+  const outer = config.outer && sessionOptions({ ...config.outer, cookie: config.outer.cookie ?? {} })
+  const { store, admin, close } = await openStore(config.store)
+  if (config.storeWithoutTouch === true) store.touch = undefined
+  if (config.storeFails !== undefined) failing(store, config.storeFails)
+  if (config.storeWaits !== undefined) waiting(store, config.storeWaits)
+  const layers = [session({ ...options, store })]
+  if (outer) layers.unshift(session(outer)) // on a memory store of its own
+  return { layers, operations: serverSideOperations, admin, trustProxy: config.trustProxy, close }
+}
+
+/** Sessions in the cookie itself. cookie-session has no option `proxy`, and asks Express whether a request is secure. */
+function openCookie(config) {
+  const trustProxy = config.proxy ?? config.trustProxy
+  return { layers: [clientSide(config)], operations: clientSideOperations, trustProxy, async close() {} }
+}
+
 function sessionOptions(config) {
   const { name, resave, saveUninitialized, rolling, unset, cookie, cookieFunction, genidFunction, trustProxy } = config
   const options = { name, resave, saveUninitialized, rolling, unset, cookie }
@@ -112,10 +127,6 @@ function sessionOptions(config) {
   if (genidFunction !== undefined) options.genid = functions.genid[genidFunction]()
   checkSerializable(name, cookie)
   return options
-}
-
-function bytesOf(secret) {
-  return typeof secret === 'string' ? secret : Buffer.from(secret.hex, 'hex')
 }
 
 /** One call of a verb fails, counted from 1. */
@@ -146,7 +157,7 @@ function checkSerializable(name = 'connect.sid', { path, domain }) {
   }
 }
 
-function app(options, outer, { admin, clock, trustProxy }) {
+function app({ layers, trustProxy, clock, ...context }) {
   const app = express()
   app.disable('etag')
   app.disable('x-powered-by')
@@ -157,15 +168,15 @@ function app(options, outer, { admin, clock, trustProxy }) {
       next()
     })
   }
-  if (outer) app.use(session(outer)) // on a memory store of its own
-  app.use(session(options))
+  for (const layer of layers) app.use(layer)
   app.use(async (req, res) => {
     if (req.path === '/none') return answer(res, [])
 
+    void req.session // which is when cookie-session reads it
     const operations = readOperations(req.headers['x-ops'])
     if (operations === null) return answer(res.status(400), { error: true, message: 'x-ops: not an array' })
 
-    const results = await perform(operations, { req, res, admin, clock })
+    const results = await perform(operations, { ...context, clock, req, res })
     if (req.path === '/head-only') return res.status(204).end()
     answer(res, results)
   })

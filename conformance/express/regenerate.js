@@ -1,8 +1,8 @@
 'use strict'
 // Makes the data that the tests hold against anew, from the real packages:
 //
-//     node regenerate.js golden          prints it; `truth` and `crypto` likewise
-//     node regenerate.js --write         replaces the three files
+//     node regenerate.js golden          prints it; `truth`, `cookie-session` and `crypto` likewise
+//     node regenerate.js --write         replaces the four files
 //     node regenerate.js plaintexts      decrypts what the file of `crypto` holds
 //
 // `crypto` stores sessions on the MongoDB of MONGODB_URL.
@@ -18,6 +18,10 @@ const DATA = {
   truth: {
     file: '../data/truth-3328.json',
     make: async () => JSON.stringify(await require('./truth').truth()),
+  },
+  'cookie-session': {
+    file: '../data/cookie-session-vectors.json',
+    make: async () => JSON.stringify(await require('./cookie-session-vectors').cookieSessionVectors(), null, 1),
   },
   crypto: {
     file: '../../store-mongo/tests/data/crypto-vectors.json',
@@ -40,6 +44,6 @@ async function main(word) {
     const vectors = require(DATA.crypto.file)
     process.stdout.write(JSON.stringify(await require('./crypto-vectors').plaintexts(vectors)))
   } else {
-    throw new Error('which of golden, truth, crypto, plaintexts? Or --write?')
+    throw new Error('which of golden, truth, cookie-session, crypto, plaintexts? Or --write?')
   }
 }

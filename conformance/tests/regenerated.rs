@@ -29,7 +29,8 @@ fn main() -> ExitCode {
     tests! {
         needs express =>
             the_vectors_are_what_the_packages_print,
-            the_observed_runs_are_what_express_session_does;
+            the_observed_runs_are_what_express_session_does,
+            the_client_side_sessions_are_what_cookie_session_sets;
         needs mongo_and_express => the_encrypted_sessions_are_what_node_stores_and_reads;
     }
     .run()
@@ -67,6 +68,11 @@ fn the_vectors_are_what_the_packages_print(express: Express) {
 
 fn the_observed_runs_are_what_express_session_does(express: Express) {
     assert_same(&regenerated(&express, "truth"), include_str!("../data/truth-3328.json"));
+}
+
+fn the_client_side_sessions_are_what_cookie_session_sets(express: Express) {
+    let committed = include_str!("../data/cookie-session-vectors.json");
+    assert_same(&regenerated(&express, "cookie-session"), committed);
 }
 
 /// What is random in a vector, or the time: only its length is the same.

@@ -173,6 +173,7 @@ async fn end<B>(
 ) -> Result<ServiceResponse<EitherBody<B>>, actix_web::Error> {
     match (response, exchange.end().await) {
         (Ok(mut response), Ok(cookies)) => {
+            overwrite(response.headers_mut(), |set| exchange.overwrites(set, &cookies));
             append(response.headers_mut(), &cookies);
             Ok(response.map_into_left_body())
         }
@@ -200,6 +201,14 @@ fn with_cookies(error: actix_web::Error, cookies: &[String]) -> actix_web::Error
     let mut response = error.error_response();
     append(response.headers_mut(), cookies);
     InternalError::from_response(error, response).into()
+}
+
+/// Takes out what the handler has set of the name of one that is appended.
+fn overwrite(headers: &mut HeaderMap, is_over: impl Fn(&[u8]) -> bool) {
+    if headers.get_all(SET_COOKIE).any(|set| is_over(set.as_bytes())) {
+        let kept: Vec<_> = headers.remove(SET_COOKIE).filter(|set| !is_over(set.as_bytes())).collect();
+        kept.into_iter().for_each(|kept| headers.append(SET_COOKIE, kept));
+    }
 }
 
 fn append(headers: &mut HeaderMap, cookies: &[String]) {

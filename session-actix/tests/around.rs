@@ -89,7 +89,7 @@ fn a_panic_drops_what_was_not_acknowledged() {
                         #[expect(unreachable_code, reason = "it says what the handler answers")]
                         ""
                     };
-                    let id = async |session: Session| session.id().as_str().to_owned();
+                    let id = async |session: Session| session.id().unwrap().as_str().to_owned();
                     App::new()
                         .route("/count", web::get().to(counts))
                         .route("/id", web::get().to(id))
@@ -149,7 +149,7 @@ fn a_time_out_below_ends_the_handler_and_one_above_is_as_a_client_that_has_gone(
             };
             let id = async |session: Session| {
                 session.insert("n", 0)?;
-                Ok::<_, SessionError>(session.id().as_str().to_owned())
+                Ok::<_, SessionError>(session.id().unwrap().as_str().to_owned())
             };
             let sessions = || middleware(options(&store).on_disconnect(policy));
             let routes = App::new().route("/id", web::get().to(id)).route("/slow", web::get().to(slow));

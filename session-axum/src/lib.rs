@@ -238,7 +238,10 @@ async fn end<E>(exchange: Exchange, response: Result<Response<Body>, E>) -> Resu
         }
     };
     match ended {
-        Ok(cookies) => append(response.headers_mut(), &cookies),
+        Ok(cookies) => {
+            overwrite(response.headers_mut(), |set| exchange.overwrites(set, &cookies));
+            append(response.headers_mut(), &cookies);
+        }
         Err(error) => {
             let cookies = error.cookies().to_vec();
             response = SessionError(error.into()).into_response();
@@ -246,6 +249,16 @@ async fn end<E>(exchange: Exchange, response: Result<Response<Body>, E>) -> Resu
         }
     }
     Ok(response)
+}
+
+/// Takes out what the handler has set of the name of one that is appended.
+fn overwrite(headers: &mut HeaderMap, is_over: impl Fn(&[u8]) -> bool) {
+    let set = headers.get_all(header::SET_COOKIE);
+    if set.iter().any(|set| is_over(set.as_bytes())) {
+        let kept: Vec<_> = set.iter().filter(|set| !is_over(set.as_bytes())).cloned().collect();
+        headers.remove(header::SET_COOKIE);
+        kept.into_iter().for_each(|kept| _ = headers.append(header::SET_COOKIE, kept));
+    }
 }
 
 fn append(headers: &mut HeaderMap, cookies: &[String]) {

@@ -16,12 +16,16 @@ macro_rules! layer {
         }
 
         impl $name {
-            /// From options, which are checked here.
+            /// From options, which are checked here: [`Options`]($crate::Options), or where the clients keep their sessions themselves
+            /// [`CookieSessionOptions`]($crate::CookieSessionOptions).
             ///
             /// # Errors
             /// Options that cannot work; the error names the option.
-            pub fn new(options: $crate::Options) -> ::std::result::Result<Self, $crate::OptionsError> {
-                options.build().map(Self::from)
+            pub fn new<O>(options: O) -> ::std::result::Result<Self, $crate::OptionsError>
+            where
+                O: ::std::convert::TryInto<$crate::Sessions, Error = $crate::OptionsError>,
+            {
+                options.try_into().map(Self::from)
             }
 
             $(#[$marked])*

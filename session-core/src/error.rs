@@ -95,8 +95,9 @@ pub enum Error {
         /// The part of the path that leads to it.
         path: String,
     },
-    /// express-session keeps this name for itself: an Express app would drop the value.
-    #[error("{0:?} is a name that express-session keeps for itself: choose another key")]
+    /// express-session keeps this name for itself (or cookie-session does, where the client keeps the session): an Express app would drop the
+    /// value.
+    #[error("{0:?} is a name that Node's sessions keep for themselves: choose another key")]
     ReservedKey(String),
     /// The session was destroyed or unset earlier in this request.
     #[error("the session was destroyed or unset in this request: it takes no more calls")]
@@ -123,6 +124,20 @@ pub enum Error {
         /// The bound, in bytes.
         limit: usize,
     },
+    /// The cookie of a session that its client keeps would be larger than
+    /// [`CookieSessionOptions::max_size`](crate::CookieSessionOptions::max_size): browsers would drop it in silence.
+    #[error(
+        "the session's cookie would have {size} bytes of name and value, more than {limit} (option max_size): keep less in it"
+    )]
+    CookieTooLarge {
+        /// What it would have, in bytes.
+        size: usize,
+        /// The bound, in bytes.
+        limit: usize,
+    },
+    /// What was asked for needs a store, and the client keeps this session itself ([`CookieSessionOptions`](crate::CookieSessionOptions)).
+    #[error("{0}: the client keeps this session in its cookie, and there is no store that could do it")]
+    NoStore(&'static str),
     /// `reload`: the store has no record of this session. express-session's words.
     #[error("failed to load session")]
     NotStored,

@@ -2,6 +2,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod adapter;
+mod client;
 mod clock;
 mod driver;
 mod error;
@@ -18,6 +19,7 @@ mod wire;
 pub use async_trait::async_trait;
 
 pub use crate::{
+    client::options::{CookieSessionOptions, EmptySession, Reissue},
     clock::Clock,
     driver::draft::Draft,
     driver::exchange::Exchange,

@@ -101,7 +101,7 @@ fn run(app: &App, express: bool, op: Op, made: Change, moment: usize, dirty: boo
         _ => done(exchange.end()).unwrap(),
     };
 
-    let held = app.held(&session.id());
+    let held = app.held(&session.id().unwrap());
     if (op == Op::Destroy && !was_refused) || made == Change::Destroy {
         assert_eq!(app.records(), 0, "{what}");
         assert!(cookies.iter().all(|cookie| cookie.starts_with("sid=;")), "{what}: {cookies:?}");
@@ -195,7 +195,7 @@ fn an_end_that_was_not_heard_of_can_be_tried_again() {
         session.insert("late", 1).unwrap();
         assert_eq!(done(exchange.end()).unwrap().len(), 1);
         assert_eq!(app.records(), 1);
-        assert!(app.held(&session.id()).unwrap().data.contains("late"));
+        assert!(app.held(&session.id().unwrap()).unwrap().data.contains("late"));
     }
 }
 

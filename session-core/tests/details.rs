@@ -112,7 +112,7 @@ fn a_session_that_was_saved_early_in_a_long_request_is_held_from_its_end_on() {
         done(session.save()).unwrap();
         later.store(30 * 60_000, Ordering::SeqCst);
         assert_eq!(done(exchange.end()).unwrap().len(), 1);
-        assert_eq!(done(app.store.memory.get(&session.id())).unwrap().unwrap().left, Some(HOUR));
+        assert_eq!(done(app.store.memory.get(&session.id().unwrap())).unwrap().unwrap().left, Some(HOUR));
     }
 }
 
@@ -194,7 +194,7 @@ fn a_store_that_rounds_up_is_not_taken_for_another_request() {
     let (exchange, session) = app.ask(&[]);
     session.insert("n", 0).unwrap();
     done(exchange.end()).unwrap();
-    let (exchange, session) = app.request(&session.id());
+    let (exchange, session) = app.request(&session.id().unwrap());
     done(add(&session)).unwrap();
     later.store(50, Ordering::SeqCst);
     done(session.reload()).unwrap();
@@ -255,7 +255,7 @@ fn what_a_renewal_left_under_a_made_id_is_cleaned_up() {
     session.insert("k", 1).unwrap();
     done(exchange.end()).unwrap();
     assert_eq!(app.records(), 1);
-    assert_eq!(app.held(&session.id()).unwrap().data.get("k"), Some("1"));
+    assert_eq!(app.held(&session.id().unwrap()).unwrap().data.get("k"), Some("1"));
 }
 
 #[test]
@@ -296,7 +296,7 @@ fn the_first_secret_signs_and_all_verify() {
     let session = done(exchange.session(&RequestInfo::new("/", false, &none))).unwrap().unwrap();
     session.insert("k", 1).unwrap();
     done(exchange.end()).unwrap();
-    let sid = session.id();
+    let sid = session.id().unwrap();
     let signed = |secret: &str| format!("sid=s:{}", Secret::new(secret).sign(sid.as_str()));
     let both = sessions(&["new", "old"]);
     for (secret, is_ours) in [("old", true), ("new", true), ("other", false)] {
@@ -410,7 +410,7 @@ fn a_handler_that_can_do_without_a_new_session_is_not_overruled() {
         let [app, express] = apps();
         for (app, is_well) in [(app, true), (express, false)] {
             let (exchange, session) = app.ask(&[]);
-            app.trouble(&session.id(), Some(trouble));
+            app.trouble(&session.id().unwrap(), Some(trouble));
             assert!(done(add(&session)).is_err());
             // The express profile stores what was never changed, and cannot.
             assert_eq!(done(exchange.end()).map(|cookies| cookies.len()).ok(), is_well.then_some(0));
@@ -431,7 +431,7 @@ fn an_id_that_a_client_came_with_is_never_forgiven() {
         session.insert("n", 1).unwrap();
         app.trouble_at(0, Trouble::FailsBefore);
         assert!(done(session.save()).is_err());
-        assert_eq!(session.id(), sid);
+        assert_eq!(session.id().unwrap(), sid);
         done(session.regenerate()).unwrap();
         app.trouble(&sid, Some(Trouble::FailsBefore));
         assert!(done(exchange.end()).is_err(), "what was sent may still arrive");
@@ -451,8 +451,8 @@ fn who_finds_the_session_gone_at_a_login_begins_anew() {
         done(second.regenerate()).unwrap();
         second.insert("user", "hu").unwrap();
         assert_eq!(done(other.end()).unwrap().len(), 1);
-        assert_eq!(app.held(&second.id()).unwrap().data.get("user"), Some("\"hu\""));
-        assert!(app.held(&first.id()).is_some() && app.held(&sid).is_none());
+        assert_eq!(app.held(&second.id().unwrap()).unwrap().data.get("user"), Some("\"hu\""));
+        assert!(app.held(&first.id().unwrap()).is_some() && app.held(&sid).is_none());
     }
 }
 
@@ -465,7 +465,7 @@ fn an_id_that_was_renewed_and_may_live_on_is_a_failure() {
         let new = {
             app.trouble(&sid, Some(Trouble::FailsBefore));
             assert!(done(session.regenerate()).is_err());
-            session.id()
+            session.id().unwrap()
         };
         assert_ne!(new, sid);
         assert!(done(exchange.end()).is_err());
@@ -532,7 +532,7 @@ fn what_comes_later_than_its_lifetime_is_sent_again() {
             does(&exchange, &session);
             assert_eq!(later.load(Ordering::SeqCst), 1_500, "it came late");
             done(exchange.end()).unwrap();
-            let held = app.held(&session.id()).unwrap();
+            let held = app.held(&session.id().unwrap()).unwrap();
             assert_eq!((held.data.get("mine"), held.data.get("user")), (Some("1"), Some("\"tj\"")));
         }
     }
@@ -779,7 +779,7 @@ fn whichever_of_many_writes_without_an_answer_is_done_later_what_was_taken_back_
             session.insert("n", 0).unwrap();
             session.insert("taken", 1).unwrap();
             done(exchange.end()).unwrap();
-            let sid = session.id();
+            let sid = session.id().unwrap();
             let (exchange, session) = app.request(&sid);
             store.fails.store(WRITES, Ordering::SeqCst);
             store.caught_at.store(WRITES + 1 - arrives, Ordering::SeqCst);
@@ -876,7 +876,7 @@ fn a_cookie_with_an_error_ends_with_the_record() {
     let error = done(exchange.end()).unwrap_err();
     let [sent] = error.cookies() else { panic!("{error:?}") };
     // What is sent is what a request that only reads would send.
-    let (next, two) = app.request(&session.id());
+    let (next, two) = app.request(&session.id().unwrap());
     two.insert("k", 1).unwrap();
     let renewed = done(next.end()).unwrap().remove(0);
     let expires =
@@ -949,10 +949,10 @@ fn a_cookie_with_an_error_is_what_was_sent_to_the_store_and_not_what_was_set_mea
     app.trouble_at(0, Trouble::FailsBefore);
     let error = done(exchange.end()).unwrap_err();
     let [sent] = error.cookies() else { panic!("{error:?}") };
-    let stored = app.held(&session.id()).unwrap().cookie;
+    let stored = app.held(&session.id().unwrap()).unwrap().cookie;
     assert_eq!(stored.original_max_age(), Some(HOUR));
     // What a request that only changes data sends at the same time.
-    let (next, two) = app.request(&session.id());
+    let (next, two) = app.request(&session.id().unwrap());
     two.insert("k", 1).unwrap();
     let as_stored = done(next.end()).unwrap().remove(0);
     let expires =
@@ -1017,7 +1017,7 @@ fn a_regenerated_session_has_the_lifetime_of_the_configuration() {
         done(session.regenerate()).unwrap();
         session.insert("k", 1).unwrap();
         done(exchange.end()).unwrap();
-        assert_eq!(app.held(&session.id()).unwrap().cookie.original_max_age(), Some(HOUR));
+        assert_eq!(app.held(&session.id().unwrap()).unwrap().cookie.original_max_age(), Some(HOUR));
     }
 }
 
@@ -1031,14 +1031,14 @@ fn a_first_write_that_arrives_after_its_id_was_given_up_is_cleaned_up() {
     store.fails.store(1, Ordering::SeqCst);
     store.caught_at.store(1, Ordering::SeqCst);
     assert!(done(session.save()).is_err());
-    let first = session.id();
+    let first = session.id().unwrap();
     done(session.save()).unwrap();
-    assert!(session.id() != first);
+    assert!(session.id().unwrap() != first);
     let (of, record, expect) = store.caught.lock().unwrap().take().unwrap();
     assert!(matches!(done(store.memory.set(&of, &record, &expect)).unwrap(), Set::Written(_)));
     assert_eq!(done(exchange.end()).unwrap().len(), 1);
     assert!(done(store.memory.get(&first)).unwrap().is_none());
-    assert!(done(store.memory.get(&session.id())).unwrap().is_some());
+    assert!(done(store.memory.get(&session.id().unwrap())).unwrap().is_some());
 }
 
 #[test]
@@ -1156,8 +1156,8 @@ fn a_cookie_with_an_error_is_what_was_sent_last_and_not_what_was_stored_first() 
     app.trouble_at(0, Trouble::FailsBefore);
     let error = done(exchange.end()).unwrap_err();
     let [sent] = error.cookies() else { panic!("{error:?}") };
-    assert_eq!(app.held(&session.id()).unwrap().cookie.original_max_age(), Some(MONTH));
-    let (next, two) = app.request(&session.id());
+    assert_eq!(app.held(&session.id().unwrap()).unwrap().cookie.original_max_age(), Some(MONTH));
+    let (next, two) = app.request(&session.id().unwrap());
     two.insert("k", 1).unwrap();
     let as_stored = done(next.end()).unwrap().remove(0);
     let expires =
@@ -1272,7 +1272,7 @@ fn hooked() -> (App<Hooked>, SessionHandle) {
     let (exchange, session) = app.ask(&[]);
     session.insert("n", 0).unwrap();
     done(exchange.end()).unwrap();
-    let (exchange, session) = app.request(&session.id());
+    let (exchange, session) = app.request(&session.id().unwrap());
     // It lives as long as the test.
     Box::leak(Box::new(exchange));
     app.store.waits.store(true, Ordering::SeqCst);
@@ -1441,12 +1441,12 @@ fn debug_shows_no_data_and_no_id() {
     let failed = done(of_it.end()).unwrap_err();
     assert_eq!(failed.cookies().len(), 1, "{failed:?}");
     let shown = format!("{failed:?} {failed}");
-    for secret in [failing.id().as_str(), &failed.cookies()[0], CANARY, "%3A"] {
+    for secret in [failing.id().unwrap().as_str(), &failed.cookies()[0], CANARY, "%3A"] {
         assert!(!shown.contains(secret), "{shown}");
     }
     let request = with_cookies(&cookies, |request| format!("{request:?}"));
     for shown in [format!("{session:?} {exchange:?} {:?}", app.sessions), draft, request] {
-        assert!(!shown.contains(CANARY) && !shown.contains(session.id().as_str()), "{shown}");
+        assert!(!shown.contains(CANARY) && !shown.contains(session.id().unwrap().as_str()), "{shown}");
         assert!(
             !shown.is_empty() && !shown.contains(&cookies[0]) && !shown.contains("keyboard cat"),
             "{shown}"

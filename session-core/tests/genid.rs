@@ -25,7 +25,7 @@ fn app_beside_a_stranger(ids: &'static [&'static str]) -> (App, Sid) {
     let (exchange, session) = stranger.ask(&[]);
     session.insert("stranger", 1).unwrap();
     done(exchange.end()).unwrap();
-    (with(Options::new("keyboard cat").genid(move |_| genid())), session.id())
+    (with(Options::new("keyboard cat").genid(move |_| genid())), session.id().unwrap())
 }
 
 fn is_untouched(app: &App, stranger: &Sid) {
@@ -53,7 +53,7 @@ fn a_first_write_that_was_sent_twice_is_done() {
         app.store.sends_twice.store(true, Ordering::SeqCst);
         assert_eq!(done(exchange.end()).unwrap().len(), 1);
         assert_eq!(app.records(), 1);
-        assert_eq!(app.held(&session.id()).unwrap().data.get("me"), Some("1"));
+        assert_eq!(app.held(&session.id().unwrap()).unwrap().data.get("me"), Some("1"));
     }
 }
 
@@ -64,7 +64,7 @@ fn an_update_that_was_sent_twice_counts_once() {
         app.store.sends_twice.store(true, Ordering::SeqCst);
         assert_eq!(done(add(&session)).unwrap(), 1);
         assert_eq!(done(exchange.end()).unwrap().len(), 1);
-        assert_eq!(app.count(&session.id()), Some(1));
+        assert_eq!(app.count(&session.id().unwrap()), Some(1));
     }
 }
 
@@ -96,7 +96,7 @@ fn a_renewal_does_not_overwrite_it_and_keeps_its_own() {
     assert!(matches!(done(session.renew_id()), Err(Error::IdInUse)));
     assert_eq!(done(exchange.end()).unwrap().len(), 1);
     is_untouched(&app, &stranger);
-    assert_eq!(app.held(&session.id()).unwrap().data.get("me"), Some("1"));
+    assert_eq!(app.held(&session.id().unwrap()).unwrap().data.get("me"), Some("1"));
 }
 
 #[test]
@@ -141,13 +141,13 @@ fn a_renewal_that_is_tried_again_under_the_same_id_leaves_nothing() {
     let (exchange, session) = app.ask(&[]);
     session.insert("me", 1).unwrap();
     done(exchange.end()).unwrap();
-    let (exchange, session) = app.request(&session.id());
+    let (exchange, session) = app.request(&session.id().unwrap());
     app.trouble_at(1, Trouble::FailsBefore);
     assert!(matches!(done(session.renew_id()), Err(Error::Store(_))));
     assert_eq!(app.records(), 3);
     assert!(matches!(done(session.renew_id()), Err(Error::IdInUse)));
     done(exchange.end()).unwrap();
-    assert_eq!((app.records(), session.id().as_str()), (2, "mine"));
+    assert_eq!((app.records(), session.id().unwrap().as_str()), (2, "mine"));
     is_untouched(&app, &stranger);
 }
 
@@ -205,7 +205,7 @@ fn no_id_is_made_for_who_comes_with_a_session() {
     let [App { store, .. }, _] = apps();
     let app = App { sessions: options.store(Arc::clone(&store)).build().unwrap(), store };
     let sid = app.log_in();
-    assert_eq!(app.request(&sid).1.id(), sid);
+    assert_eq!(app.request(&sid).1.id().unwrap(), sid);
     assert_eq!(made.load(Ordering::SeqCst), 1);
 }
 
@@ -236,7 +236,7 @@ fn what_ends_a_session_that_is_known_to_be_gone_leaves_who_comes_later() {
         let (exchange, session) = app.ask(&[]);
         session.insert("me", 1).unwrap();
         done(exchange.end()).unwrap();
-        let sid = session.id();
+        let sid = session.id().unwrap();
         let (exchange, session) = app.request(&sid);
         done(app.store.memory.destroy(&sid, &Expect::Anything)).unwrap();
         session.insert("me", 2).unwrap();

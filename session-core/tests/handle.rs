@@ -159,7 +159,7 @@ impl Run {
                 return Err(format!("{op:?} failed without a reason: {answer:?}"));
             }
         }
-        let id = self.session.id();
+        let id = self.session.id().unwrap();
         let held = self.app.held(&id);
         let records = self.app.records();
         if !self.faulty && records > u64::from(held.is_some()) {

@@ -287,7 +287,7 @@ fn a_renewal_of_what_expires_meanwhile_leaves_no_copy_under_its_id() {
             session.set_max_age(Some(Duration::from_secs(3_600))).unwrap();
             session.insert("late", 1).unwrap();
             assert_eq!(done(exchange.end()).unwrap().len(), 1, "{times}");
-            assert_eq!(app.held(&session.id()).unwrap().data.get("late"), Some("1"));
+            assert_eq!(app.held(&session.id().unwrap()).unwrap().data.get("late"), Some("1"));
             assert_eq!(app.records(), 1, "{times}");
             done(session.destroy()).unwrap();
         }
@@ -399,7 +399,7 @@ fn however_many_were_put_aside_the_next_one_is_woken() {
             let (exchange, session) = ask(None);
             session.insert("n", 0).unwrap();
             store.drive(exchange.end()).unwrap().unwrap();
-            let all: Vec<_> = (0..requests).map(|_| ask(Some(&session.id()))).collect();
+            let all: Vec<_> = (0..requests).map(|_| ask(Some(&session.id().unwrap()))).collect();
             let mut aside: Vec<Task<bool>> = (0..many).map(|at| adding(&all[at % requests].1)).collect();
             for _ in 0..2 {
                 for future in &mut aside {

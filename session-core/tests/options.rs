@@ -27,7 +27,7 @@ async fn request(
     let exchange = sessions.exchange();
     let session = exchange.session(&RequestInfo::new("/admin", false, &each)).await.unwrap().unwrap();
     handler(&session);
-    (session.id(), exchange.end().await.unwrap().pop())
+    (session.id().unwrap(), exchange.end().await.unwrap().pop())
 }
 
 fn logs_in(session: &SessionHandle) {

@@ -101,7 +101,7 @@ async fn writers_of_one_session_do_not_wait_out_each_others_time_outs() {
             let (exchange, session) = ask(&sessions, None).await;
             session.insert("n", 0).unwrap();
             exchange.end().await.unwrap();
-            let sid = session.id();
+            let sid = session.id().unwrap();
             let requests = join_all((0..30).map(|_| ask(&sessions, Some(&sid)))).await;
             store.writes.store(get_through, Ordering::SeqCst);
             let begun = Instant::now();
@@ -142,7 +142,7 @@ async fn after_a_quick_error_the_next_one_tries() {
     let (exchange, session) = ask(&sessions, None).await;
     session.insert("n", 0).unwrap();
     exchange.end().await.unwrap();
-    let sid = session.id();
+    let sid = session.id().unwrap();
     let requests = join_all((0..30).map(|_| ask(&sessions, Some(&sid)))).await;
     store.writes.store(3, Ordering::SeqCst);
     let add = |n: Option<u32>| n.unwrap_or(0) + 1;

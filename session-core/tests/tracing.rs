@@ -73,7 +73,7 @@ fn everything_that_happens_is_told_and_no_secret_with_it() {
 
         let (exchange, session) = ask(&sessions, None).await;
         session.insert("password", "swordfish").unwrap();
-        let sid = session.id();
+        let sid = session.id().unwrap();
         exchange.end().await.unwrap();
 
         let (slow, late) = ask(&sessions, Some(&cookie(&sid))).await;
@@ -129,7 +129,7 @@ fn a_session_that_somebody_ended_is_told_to_be_gone() {
         let sessions = options(MemoryStore::new()).build().unwrap();
         let (exchange, session) = ask(&sessions, None).await;
         session.insert("a", 1).unwrap();
-        let sid = session.id();
+        let sid = session.id().unwrap();
         exchange.end().await.unwrap();
         let (slow, session) = ask(&sessions, Some(&cookie(&sid))).await;
         session.insert("b", 1).unwrap();

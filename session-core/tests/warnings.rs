@@ -182,7 +182,7 @@ fn what_was_stored_or_logged_out_is_told_nobody() {
         let (_exchange, session) = app.ask(&[]);
         session.insert("a", 1).unwrap();
         session.unset();
-        vec![session.id()]
+        vec![session.id().unwrap()]
     });
     assert_eq!(told, NOTHING, "{text}");
 }
@@ -215,7 +215,7 @@ fn a_renewal_and_a_regeneration_that_were_given_up_are_told() {
                 } else {
                     assert!(polled(1, session.regenerate()).is_none());
                 }
-                vec![sid.clone(), session.id()]
+                vec![sid.clone(), session.id().unwrap()]
             });
             assert_eq!(told, Told { unfinished: 1, ..NOTHING }, "{renews} {text}");
             let (exchange, session) = app.request(&sid);
@@ -399,10 +399,10 @@ fn a_record_that_may_be_left_under_an_id_that_nobody_has_is_told() {
     let [app, _] = apps();
     let (counted, text) = told(|| {
         let (exchange, session) = app.ask(&[]);
-        app.trouble(&session.id(), Some(Trouble::FailsAfter));
+        app.trouble(&session.id().unwrap(), Some(Trouble::FailsAfter));
         assert!(done(add(&session)).is_err());
         assert!(done(exchange.end()).unwrap().is_empty());
-        vec![session.id()]
+        vec![session.id().unwrap()]
     });
     assert_eq!(counted, NOTHING, "{text}");
     assert_eq!(text.matches("nobody has the id of, lives until it expires").count(), 1, "{text}");
@@ -592,7 +592,7 @@ fn a_save_that_failed_is_told_where_the_response_goes_out_all_the_same() {
 fn a_cookie_that_cannot_be_sent_is_told() {
     // Browsers take such a name over TLS only.
     let sessions = Options::new("keyboard cat").name("__Host-sid").build().unwrap();
-    let (_, text) = told(|| vec![log_in(&sessions).id()]);
+    let (_, text) = told(|| vec![log_in(&sessions).id().unwrap()]);
     for said in ["browsers would refuse it", "option=\"name\"", "secure_connection=false"] {
         assert!(text.contains(said), "{text}");
     }
@@ -620,7 +620,7 @@ fn a_cookie_that_was_lost_is_told() {
         session.insert("user", "swordfish").unwrap();
         assert_eq!(done(exchange.end()).unwrap().len(), 1);
         exchange.cookies_are_lost();
-        vec![session.id()]
+        vec![session.id().unwrap()]
     });
     assert_eq!(text.matches(" WARN ").count(), 1, "{text}");
     assert!(text.contains("the session's cookie is lost"), "{text}");
@@ -633,7 +633,7 @@ fn where_there_was_no_cookie_none_is_lost() {
         let (exchange, session) = app.ask(&[]);
         assert!(done(exchange.end()).unwrap().is_empty());
         exchange.cookies_are_lost();
-        vec![session.id()]
+        vec![session.id().unwrap()]
     });
     assert_eq!(text, "");
 }

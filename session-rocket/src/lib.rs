@@ -109,7 +109,10 @@ impl<M: 'static> Fairing for SessionFairing<M> {
             return;
         }
         match exchange.end().await {
-            Ok(cookies) => append(response, &cookies),
+            Ok(cookies) => {
+                overwrite(response, |set| exchange.overwrites(set, &cookies));
+                append(response, &cookies);
+            }
             Err(error) => {
                 let cookies = error.cookies().to_vec();
                 let status = SessionError(error.into()).tell();
@@ -138,6 +141,16 @@ fn carried<'r>(request: &'r Request<'_>) -> MutexGuard<'r, Carried> {
 
 fn exchange(request: &Request<'_>) -> Option<Exchange> {
     carried(request).exchange.clone()
+}
+
+/// Takes out what the handler has set of the name of one that is appended.
+fn overwrite(response: &mut Response<'_>, is_over: impl Fn(&[u8]) -> bool) {
+    let set = || response.headers().get("Set-Cookie");
+    if set().any(|set| is_over(set.as_bytes())) {
+        let kept: Vec<String> = set().filter(|set| !is_over(set.as_bytes())).map(Into::into).collect();
+        response.remove_header("Set-Cookie");
+        append(response, &kept);
+    }
 }
 
 fn append(response: &mut Response<'_>, cookies: &[String]) {

@@ -27,7 +27,7 @@ use session_testkit::{Captured, run};
 fn count(session: Session) -> Result<String, SessionError> {
     let n = session.get::<u32>("n")?.unwrap_or(0) + 1;
     session.insert("n", n)?;
-    Ok(session.id().as_str().into())
+    Ok(session.id().unwrap().as_str().into())
 }
 
 #[get("/panics")]

@@ -133,7 +133,7 @@ fn results(
     second: Result<Session, SessionError>,
 ) -> Result<String, SessionError> {
     drop(first);
-    Ok(second?.id().as_str().into())
+    Ok(second?.id()?.as_str().into())
 }
 
 /// A guard does not know that a route takes its error for an answer; [`MaybeSession`](session_rocket::MaybeSession) does.

@@ -88,7 +88,7 @@ pub async fn answer(session: &SessionHandle, path: &str) -> Result<String, Error
             session.save().await.map(|()| "saved".into())
         }
         "reserved" => session.insert("save", 1).map(|()| "saved".into()),
-        "id" => Ok(session.id().as_str().into()),
+        "id" => Ok(session.id().unwrap().as_str().into()),
         word => {
             if let Some(gate) = word.strip_prefix("wait-") {
                 session.update("sum", |sum: Option<u32>| sum.unwrap_or(0) + 1).await?;

@@ -265,7 +265,7 @@ fn types_stay_beside_what_changed_and_under_another_sid(url: String) {
         let visitor = exchange.session(&RequestInfo::new("/", false, &|_| {})).await.unwrap().unwrap();
         visitor.insert("user", "tj").unwrap();
         let cookie = exchange.end().await.unwrap().pop().unwrap();
-        let (sid, cookie) = (visitor.id(), cookie.split(';').next().unwrap());
+        let (sid, cookie) = (visitor.id().unwrap(), cookie.split(';').next().unwrap());
         let express = doc! { "$set": { "session": session } };
         collection.update_one(doc! { "_id": sid.as_str() }, express).await.unwrap();
 
@@ -283,7 +283,7 @@ fn types_stay_beside_what_changed_and_under_another_sid(url: String) {
         collection.update_one(doc! { "_id": sid.as_str() }, other).await.unwrap();
         session.renew_id().await.unwrap();
         exchange.end().await.unwrap();
-        let now = session.id();
+        let now = session.id().unwrap();
         assert_ne!(now, sid);
 
         let after = document(&collection, &now).await;

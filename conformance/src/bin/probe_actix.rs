@@ -24,8 +24,8 @@ async fn main() -> io::Result<()> {
 
 async fn serve(config: Arc<Config>) -> io::Result<Serving> {
     probe::without_faulty_layer(&config)?;
-    let sessions = SessionMiddleware::new(config.options.clone()).map_err(io::Error::other)?;
-    let outer = config.outer.clone().map(SessionMiddleware::new).transpose().map_err(io::Error::other)?;
+    let sessions = SessionMiddleware::from(config.sessions.clone());
+    let outer = config.outer.clone().map(SessionMiddleware::from);
     let (port, tls) = (config.port, config.tls.as_ref().map(Tls::server));
     let has_tls = tls.is_some();
     let server = HttpServer::new(move || {

@@ -22,8 +22,8 @@ async fn main() -> io::Result<()> {
 }
 
 async fn serve(config: Arc<Config>) -> io::Result<Serving> {
-    let sessions = SessionLayer::new(config.options.clone()).map_err(io::Error::other)?;
-    let outer = config.outer.clone().map(SessionLayer::new).transpose().map_err(io::Error::other)?;
+    let sessions = SessionLayer::from(config.sessions.clone());
+    let outer = config.outer.clone().map(SessionLayer::from);
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", config.port)).await?;
     let port = listener.local_addr()?.port();
     let app = Router::new()

@@ -31,8 +31,8 @@ async fn serve(config: Arc<Config>) -> io::Result<Serving> {
     if config.on_disconnect == Some(OnDisconnect::Cancel) {
         return Err(probe::unhonoured("onDisconnect: Rocket finishes every request"));
     }
-    let sessions = SessionFairing::new(config.options.clone()).map_err(io::Error::other)?;
-    let outer = config.outer.clone().map(SessionFairing::new).transpose().map_err(io::Error::other)?;
+    let sessions = SessionFairing::from(config.sessions.clone());
+    let outer = config.outer.clone().map(SessionFairing::from);
     let methods = [
         Method::Get,
         Method::Head,

@@ -26,6 +26,7 @@
 
 mod answer;
 mod case;
+pub mod client_side;
 mod cookies;
 mod dates;
 mod fields;

@@ -35,6 +35,14 @@ pub struct Sent {
     pub results: Value,
 }
 
+/// All of an answer that a comparison of cookies looks at.
+#[derive(Debug)]
+pub(super) struct Answered {
+    pub(super) status: u16,
+    pub(super) set_cookie: Vec<String>,
+    pub(super) body: String,
+}
+
 impl Program {
     /// Starts it, and waits until it listens.
     ///
@@ -62,6 +70,22 @@ impl Server {
             status: reply.status,
             cookie: cookie.and_then(|cookie| cookie.split(';').next()).map(str::to_owned),
             results: serde_json::from_str(&reply.body).unwrap_or_default(),
+        })
+    }
+
+    /// Sends operations with headers.
+    pub(super) fn ask(&self, headers: &[(String, Vec<u8>)], operations: &Value) -> Result<Answered, String> {
+        let mut all = vec![("x-ops", encode(&operations.to_string()).into_bytes())];
+        all.extend(headers.iter().map(|(name, value)| (name.as_str(), value.clone())));
+        let reply = exchange(&self.agent, "GET", &format!("{}/", self.base), &all)
+            .map_err(|error| error.to_string())?;
+        let set_cookie = reply.headers.get_all("set-cookie").iter();
+        Ok(Answered {
+            status: reply.status,
+            set_cookie: set_cookie
+                .map(|line| String::from_utf8_lossy(line.as_bytes()).into_owned())
+                .collect(),
+            body: reply.body,
         })
     }
 

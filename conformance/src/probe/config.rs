@@ -8,13 +8,14 @@
 use std::sync::Arc;
 
 use express_session::{
-    AdminStore, CookieOptions, MemoryStore, OnDisconnect, Options, Priority, Proxy, SameSite, SameSiteOption,
-    Secret, Secure, Sid, Unset,
+    AdminStore, CookieOptions, CookieSessionOptions, MemoryStore, OnDisconnect, Options, Priority, Proxy,
+    SameSite, SameSiteOption, Secret, Secure, Sessions, Sid, Unset,
 };
 use serde_json::{Map, Value};
 
 use crate::differential::STAND_IN;
 
+use super::client_side::client_side;
 use super::clock::ProbeClock;
 use super::faults::{Fault, Strike, Unreliable, Verb};
 use super::functions;
@@ -28,10 +29,10 @@ use super::tls::Tls;
 pub struct Config {
     /// Where to listen; 0: any free port.
     pub port: u16,
-    /// The options of the session middleware, its store included.
-    pub options: Options,
-    /// Those of another layer around it.
-    pub outer: Option<Options>,
+    /// What the session middleware is made of.
+    pub sessions: Sessions,
+    /// And another one around it.
+    pub outer: Option<Sessions>,
     /// What becomes of a handler whose client has gone, where the configuration says so.
     pub on_disconnect: Option<OnDisconnect>,
     /// The store, for the operations that go straight to it.
@@ -55,6 +56,7 @@ impl Config {
         };
         let mut keys = Keys::of("", &object);
         let clock = ProbeClock::new(keys.boolean("clock")?.unwrap_or(false));
+        let is_client_side = keys.word("backend", &[("cookie", ())])?.is_some();
         let store = store(&keys.object("store")?.unwrap_or_default(), &clock.clock()).await?;
         let fault = keys.word("fault", &Fault::ALL)?;
         let tls = keys.object("tls")?.map(|object| Tls::parse(&object)).transpose()?;
@@ -62,22 +64,28 @@ impl Config {
         let fails = keys.object("storeFails")?.map(|object| strike("storeFails.", &object)).transpose()?;
         let waits = keys.object("storeWaits")?.map(|object| strike("storeWaits.", &object)).transpose()?;
         let strikes: Vec<Strike> = fails.into_iter().chain(waits).collect();
+        let on_disconnect = keys.word("onDisconnect", &ON_DISCONNECT)?;
+        if is_client_side {
+            let options = client_side(&mut keys)?.clock(clock.clock());
+            let options = on_disconnect.into_iter().fold(options, CookieSessionOptions::on_disconnect);
+            let port = port(&mut keys)?;
+            keys.finish()?;
+            let sessions = options.build().map_err(|error| Refusal(error.to_string()))?;
+            return Ok(Self { port, sessions, outer: None, on_disconnect, store, clock, fault, tls });
+        }
         let mut options = options(&mut keys, fault)?.clock(clock.clock());
         options = if fault.is_some() || !strikes.is_empty() || !touches {
             options.store(Unreliable::new(Arc::clone(&store), fault, strikes, touches))
         } else {
             options.store(Arc::clone(&store))
         };
-        let on_disconnect = keys.word("onDisconnect", &ON_DISCONNECT)?;
         options = on_disconnect.into_iter().fold(options, Options::on_disconnect);
         let outer = keys.object("outer")?.map(|object| outer(&object, &clock)).transpose()?;
         let outer = outer.filter(|_| fault != Some(Fault::OuterLayerLeftOut));
-        let port = keys.take("port", "a port", |value| u16::try_from(value.as_u64()?).ok())?.unwrap_or(0);
+        let port = port(&mut keys)?;
         keys.finish()?;
-        match options.clone().build() {
-            Ok(_) => Ok(Self { port, options, outer, on_disconnect, store, clock, fault, tls }),
-            Err(error) => Err(Refusal(error.to_string())),
-        }
+        let sessions = options.build().map_err(|error| Refusal(error.to_string()))?;
+        Ok(Self { port, sessions, outer, on_disconnect, store, clock, fault, tls })
     }
 }
 
@@ -85,17 +93,18 @@ const ON_DISCONNECT: [(&str, OnDisconnect); 2] =
     [("finish", OnDisconnect::Finish), ("cancel", OnDisconnect::Cancel)];
 
 /// A layer around the other, on a memory store of its own.
-fn outer(object: &Map<String, Value>, clock: &ProbeClock) -> Parsed<Options> {
+fn outer(object: &Map<String, Value>, clock: &ProbeClock) -> Parsed<Sessions> {
     let mut keys = Keys::of("outer.", object);
     let mut options = options(&mut keys, None)?;
     let on_disconnect = keys.word("onDisconnect", &ON_DISCONNECT)?;
     options = on_disconnect.into_iter().fold(options, Options::on_disconnect);
     keys.finish()?;
     let options = options.clock(clock.clock()).store(MemoryStore::new().clock(clock.clock()));
-    match options.clone().build() {
-        Ok(_) => Ok(options),
-        Err(error) => Err(Refusal(format!("outer: {error}"))),
-    }
+    options.build().map_err(|error| Refusal(format!("outer: {error}")))
+}
+
+fn port(keys: &mut Keys<'_>) -> Parsed<u16> {
+    Ok(keys.take("port", "a port", |value| u16::try_from(value.as_u64()?).ok())?.unwrap_or(0))
 }
 
 /// The call of a verb that is to fail, or to wait at a gate.
@@ -140,11 +149,7 @@ fn options(keys: &mut Keys<'_>, fault: Option<Fault>) -> Parsed<Options> {
     if let Some(unset) = keys.word("unset", &[("keep", Unset::Keep), ("destroy", Unset::Destroy)])? {
         options = options.unset(unset);
     }
-    let hops = |value: &Value| match value {
-        Value::Bool(true) => Some(usize::MAX),
-        hops => usize::try_from(hops.as_u64()?).ok(),
-    };
-    let trusted = keys.take("trustProxy", "true or a number of hops", hops)?.map(Proxy::Hops);
+    let trusted = trusted_proxy(keys)?;
     let mut proxy = keys.boolean("proxy")?.map(Proxy::from).or(trusted);
     if fault == Some(Fault::CapitalsTrusted) {
         proxy = proxy.map(|proxy| if matches!(proxy, Proxy::Hops(1..)) { Proxy::Always } else { proxy });
@@ -163,6 +168,15 @@ fn options(keys: &mut Keys<'_>, fault: Option<Fault>) -> Parsed<Options> {
     Ok(options)
 }
 
+/// Express's `trust proxy`.
+pub(super) fn trusted_proxy(keys: &mut Keys<'_>) -> Parsed<Option<Proxy>> {
+    let hops = |value: &Value| match value {
+        Value::Bool(true) => Some(usize::MAX),
+        hops => usize::try_from(hops.as_u64()?).ok(),
+    };
+    Ok(keys.take("trustProxy", "true or a number of hops", hops)?.map(Proxy::Hops))
+}
+
 /// An id that a client of the comparison has made up: of one that it was given, the first character is another.
 fn made_up(cookies: &str) -> Option<&str> {
     let (_, value) = cookies.split_once("s%3A")?;
@@ -171,6 +185,12 @@ fn made_up(cookies: &str) -> Option<&str> {
 
 fn cookie(object: &Map<String, Value>) -> Parsed<CookieOptions> {
     let mut keys = Keys::of("cookie.", object);
+    let cookie = attributes(&mut keys)?;
+    keys.finish()?;
+    Ok(cookie)
+}
+
+pub(super) fn attributes(keys: &mut Keys<'_>) -> Parsed<CookieOptions> {
     let mut cookie = CookieOptions::new();
     if let Some(path) = keys.text("path")? {
         cookie = cookie.path(path);
@@ -204,7 +224,6 @@ fn cookie(object: &Map<String, Value>) -> Parsed<CookieOptions> {
     if let Some(expires) = keys.take("expires", "a number of milliseconds since 1970", Value::as_i64)? {
         cookie = cookie.expires(time(expires));
     }
-    keys.finish()?;
     Ok(cookie)
 }
 
@@ -217,13 +236,16 @@ fn secrets(value: &Value) -> Option<Vec<Secret>> {
 
 /// A string, or bytes as `{"hex": "…"}`.
 fn secret(value: &Value) -> Option<Secret> {
+    bytes(value).map(Secret::new)
+}
+
+pub(super) fn bytes(value: &Value) -> Option<Vec<u8>> {
     if let Some(text) = value.as_str() {
-        return Some(Secret::new(text));
+        return Some(text.into());
     }
     let hex = value.get("hex")?.as_str()?;
     let byte = |at: usize| u8::from_str_radix(hex.get(at..at + 2)?, 16).ok();
-    let bytes: Option<Vec<u8>> = (0..hex.len()).step_by(2).map(byte).collect();
-    bytes.map(Secret::new)
+    (0..hex.len()).step_by(2).map(byte).collect()
 }
 
 fn secure(value: &Value) -> Option<Secure> {

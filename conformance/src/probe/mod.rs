@@ -1,5 +1,6 @@
 //! What the Rust probes share: everything but the framework. A probe describes its request and sends the reply.
 
+mod client_side;
 mod clock;
 mod config;
 mod faults;

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use express_session::{AdminStore, Clock, Cookie, Error, Priority, SameSite, SessionHandle, Sid, StoreError};
 
-use super::{Reply, config::Config, faults::Fault, gates, javascript::Value};
+use super::{Reply, client_side::replace, config::Config, faults::Fault, gates, javascript::Value};
 
 /// `[name, argument, …]`
 pub(super) type Operation = OperationOf;
@@ -51,6 +51,11 @@ impl OperationOf {
             "store" => return on_store(config.store.as_ref(), text(1)?, text(2).ok()).await.map_err(words),
             "unset" if config.fault == Some(Fault::UnsetKeeps) => {}
             "unset" => session.iter().for_each(|session| session.unset()),
+            "options" => {
+                let session = session.ok_or("the request has no session")?;
+                return set_attributes(session, argument(1), &config.clock.clock());
+            }
+            "replace" => replace(session.ok_or("the request has no session")?, argument(1))?,
             _ => {
                 let present = session.filter(|session| !session.is_destroyed());
                 let session = present.ok_or("the request has no session")?;
@@ -86,11 +91,13 @@ async fn on_session(session: &SessionHandle, name: &str, parts: &[Value], clock:
         "set" => done(session.insert(key()?, argument(2))),
         "del" => done(session.remove(key()?).map(drop)),
         "keys" => serde_json::to_string(&session.keys()).map_err(words),
-        "id" => serde_json::to_string(session.id().as_str()).map_err(words),
+        "id" => serde_json::to_string(session.id().map_err(words)?.as_str()).map_err(words),
         "cookie" => Ok(session.cookie_json()),
         "maxAge" => done(max_age(session, argument(1), clock)),
         // What Node's `touch` calls, and no more.
         "touch" | "resetMaxAge" => done(session.touch()),
+        "isNew" => Ok(session.is_new().to_string()),
+        "isPopulated" => Ok((!session.is_empty()).to_string()),
         "cookieSet" => set_attribute(session, argument(1), argument(2)),
         "save" => done(session.save().await),
         "reload" => done(session.reload().await),
@@ -146,6 +153,18 @@ fn max_age(session: &SessionHandle, argument: &Value, clock: &Clock) -> Result<(
     }
 }
 
+/// What changing `req.sessionOptions` does.
+fn set_attributes(session: &SessionHandle, attributes: &Value, clock: &Clock) -> Outcome {
+    let Value::Object(attributes) = attributes else { return Err("the attributes are no object".into()) };
+    for (name, value) in attributes {
+        match name.as_str() {
+            "maxAge" => max_age(session, value, clock).map_err(words)?,
+            _ => drop(set_attribute(session, &Value::String(name.clone()), value)?),
+        }
+    }
+    Ok(NULL.into())
+}
+
 fn set_attribute(session: &SessionHandle, attribute: &Value, value: &Value) -> Outcome {
     let change: Box<dyn FnOnce(&mut Cookie)> = match (attribute.as_str().unwrap_or_default(), value) {
         ("expires", Value::Null) => return set_expires(session, None),
@@ -170,6 +189,10 @@ fn set_attribute(session: &SessionHandle, attribute: &Value, value: &Value) -> O
         ("partitioned", Value::Boolean(partitioned)) => {
             let partitioned = *partitioned;
             Box::new(move |cookie| cookie.set_partitioned(partitioned))
+        }
+        ("sameSite", Value::Boolean(strict)) => {
+            let word = strict.then_some(SameSite::Strict);
+            Box::new(move |cookie| cookie.set_same_site(word))
         }
         ("sameSite", Value::String(word)) => {
             let word = named(

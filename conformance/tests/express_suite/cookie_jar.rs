@@ -13,7 +13,7 @@ use crate::fixture::{SECRET, options};
 async fn hits(session: Session) -> Result<String, SessionError> {
     let count = session.get::<u32>("count")?.unwrap_or(0) + 1;
     session.insert("count", count)?;
-    Ok(format!("{count} {}", session.id().as_str()))
+    Ok(format!("{count} {}", session.id().unwrap().as_str()))
 }
 
 /// The count that a second request gets, whose cookie is made of the id of the first.

@@ -74,7 +74,7 @@ async fn a_session_is_saved_with_the_expiry_that_its_cookie_has(adapter: Adapter
     let fixture = Fixture::new();
     let app = app(adapter, fixture.options(), async |visit: Visit| -> Reply {
         visit.insert("user", "bob")?;
-        Ok(visit.id().as_str().into())
+        Ok(visit.id().unwrap().as_str().into())
     });
     let first = get("/").ok(&app).await;
     let expires = async || fixture.record(&first.body).await.unwrap()["cookie"]["expires"].clone();

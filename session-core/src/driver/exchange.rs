@@ -249,14 +249,25 @@ impl Exchange {
                 return Ok(Vec::new());
             }
         };
-        let (cookie, error) = poll_within(&self.0.span, pin!(session.end())).await;
+        let (cookies, error) = poll_within(&self.0.span, pin!(session.end())).await;
         self.0.has_ended.store(true, Ordering::Relaxed);
-        let cookies: Vec<String> = cookie.into_iter().collect();
         let all = self.gave(&cookies);
         match error {
             None => Ok(cookies),
             Some(error) => Err(EndError { cookies: all.unwrap_or(cookies), error }),
         }
+    }
+
+    /// Whether a `Set-Cookie` of the handler's is to be taken out of the response, because [`end`](Self::end) has answered one of its name:
+    /// [`overwrite`](crate::CookieSessionOptions::overwrite) of sessions that the client keeps.
+    #[must_use]
+    pub fn overwrites(&self, set_cookie: &[u8], cookies: &[String]) -> bool {
+        let overwrites = self.0.sessions.options().client.as_ref().is_some_and(|client| client.overwrite);
+        let name = |cookie: &[u8]| cookie.iter().position(|byte| *byte == b'=');
+        overwrites
+            && name(set_cookie).is_some_and(|end| {
+                cookies.iter().any(|cookie| cookie.as_bytes().get(..=end) == set_cookie.get(..=end))
+            })
     }
 
     /// To the response, and nothing that it gave before. Answers what all of the session layers around the request have given, if there

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
+    client,
     driver::{
         session::{Origin, SessionHandle},
         sessions::Sessions,
@@ -28,7 +29,13 @@ pub(crate) const VALUE_LIMIT: usize = 4096;
 const DUPLICATES_LIMIT: usize = 8;
 
 /// What a request's cookie came to, before the store is asked.
-pub(crate) struct Begun {
+pub(crate) enum Begun {
+    Stored(Presented),
+    /// All of it came with the request.
+    OnTheClient(SessionHandle),
+}
+
+pub(crate) struct Presented {
     presented: Option<Sid>,
     /// Further cookies of the name that are ours.
     others: Vec<Sid>,
@@ -37,9 +44,12 @@ pub(crate) struct Begun {
 }
 
 impl Sessions {
-    /// Is the path in the cookie's? `computed`: the attributes of this request, where the application has a function for them.
+    /// Is the path in the cookie's? One that the client keeps is there for all. `computed`: the attributes of this request, where the application has a function for them.
     pub(crate) fn covers(&self, request: &RequestInfo<'_>, computed: Option<&Arc<CookieOptions>>) -> bool {
         let options = self.options();
+        if options.client.is_some() {
+            return true;
+        }
         let cookie_path = computed.map_or(&options.cookie, |computed| computed).match_path();
         path_matches(request.path(), cookie_path, options.path_match)
     }
@@ -70,6 +80,16 @@ impl Sessions {
             self.warn_untrusted_proxy(request);
         }
         let computed = computed.cloned();
+        if let Some(client) = &options.client {
+            let (data, came) = client::read(request, &options.name, client);
+            let origin = Origin { request: None, computed, secure, is_loaded: false };
+            return Ok(Some(Begun::OnTheClient(SessionHandle::on_the_client(
+                self.clone(),
+                origin,
+                data,
+                came,
+            ))));
+        }
         let (presented, others) = self.presented(request);
         let origin = Origin {
             request: options.genid.is_some().then(|| Box::new(request.to_owned())),
@@ -79,7 +99,7 @@ impl Sessions {
         };
         // With a cookie it is made only when the store has no such session.
         let new_sid = presented.is_none().then(|| origin.new_sid(options));
-        Ok(Some(Begun { presented, others, origin, new_sid }))
+        Ok(Some(Begun::Stored(Presented { presented, others, origin, new_sid })))
     }
 
     /// The session under an id, outside of any request: for a job, or a message on a socket. `None`: the store has none, or it has
@@ -98,8 +118,10 @@ impl Sessions {
     /// ```
     ///
     /// # Errors
-    /// The store failed, or holds a record that cannot be read and [`CorruptRecord::Fail`] says so.
+    /// The store failed, or holds a record that cannot be read and [`CorruptRecord::Fail`] says so. [`Error::NoStore`] where the clients keep
+    /// their sessions.
     pub async fn load(&self, sid: &Sid) -> Result<Option<SessionHandle>, Error> {
+        self.needs_a_store("load")?;
         let asked = self.options().clock.millis();
         let Some(stored) = self.read(sid).await? else { return Ok(None) };
         let secure = stored.record.cookie.secure();
@@ -113,7 +135,10 @@ impl Sessions {
 
     /// Reads the store where a cookie is ours; else, and for what is not there, a new session under a new id.
     pub(crate) async fn load_begun(&self, begun: Begun) -> Result<SessionHandle, Error> {
-        let Begun { presented, others, origin, new_sid } = begun;
+        let Presented { presented, others, origin, new_sid } = match begun {
+            Begun::Stored(presented) => presented,
+            Begun::OnTheClient(session) => return Ok(session),
+        };
         // A stale cookie shall not hide a live one behind it.
         for sid in presented.iter().chain(&others) {
             let asked = self.options().clock.millis();

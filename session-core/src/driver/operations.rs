@@ -4,9 +4,13 @@ use serde::{Serialize, de::DeserializeOwned};
 use std::sync::Arc;
 
 use crate::{
+    client::{self, Sending, options::ClientSide},
     driver::{draft::Draft, line::Run, session::SessionHandle, sessions::Sessions},
     error::Error,
-    life::{Answer, Ask, Changed, Done, Ended, Operation, Step, decide::SetCookie},
+    life::{
+        Answer, Ask, Changed, Done, Ended, Operation, Step,
+        decide::{Presence, SetCookie},
+    },
     options::policy::{BrowserRules, SaveError},
     record::data::Data,
     store::{Destroyed, Set},
@@ -137,6 +141,9 @@ impl SessionHandle {
     ) -> Result<R, E> {
         let limits = self.options().limits;
         let mut outcome = None;
+        if self.came().is_some() {
+            return self.changes_here(change);
+        }
         let done = self
             .run(Operation::change(), |seen| {
                 let mut draft = Draft::new((**seen).clone(), limits);
@@ -153,6 +160,27 @@ impl SessionHandle {
             // Nobody asked for a change: there is no session to change.
             (Ok(_), None) => Err(Error::Destroyed.into()),
         }
+    }
+
+    /// Of a session that the client keeps: nobody else writes to it.
+    fn changes_here<R, E: From<Error>>(
+        &self,
+        mut change: impl FnMut(&mut Draft) -> Result<R, E>,
+    ) -> Result<R, E> {
+        let seen = {
+            let life = self.life();
+            if life.presence() != Presence::Present {
+                return Err(Error::Destroyed.into());
+            }
+            if life.is_response_out() {
+                return Err(Error::ResponseOut.into());
+            }
+            Arc::clone(life.data())
+        };
+        let mut draft = Draft::new((*seen).clone(), self.options().limits);
+        let changed = change(&mut draft)?;
+        self.life().takes(&seen, &Arc::new(draft.into_data()));
+        Ok(changed)
     }
 
     /// Takes a value out, for exactly one of the requests that try: flash messages. `None` when there is none, or
@@ -186,6 +214,9 @@ impl SessionHandle {
     /// written, [`Error::Store`] when the store failed: it may then be written or not. [`Error::Destroyed`] when it is no
     /// more, [`Error::ResponseOut`] when nobody could find what is saved, [`Error::TooLarge`] above the bound.
     pub async fn save(&self) -> Result<(), Error> {
+        if self.came().is_some() {
+            return self.is_to_be_sent();
+        }
         self.run_plain(Operation::save()).await
     }
 
@@ -195,6 +226,7 @@ impl SessionHandle {
     /// [`Error::NotStored`] when the store has none, and then the session stays as it is; [`Error::Store`] when the store
     /// failed; [`Error::Destroyed`] when it is no more.
     pub async fn reload(&self) -> Result<(), Error> {
+        self.sessions().needs_a_store("reload")?;
         self.run_plain(Operation::reload()).await
     }
 
@@ -207,6 +239,10 @@ impl SessionHandle {
     /// [`Error::Destroyed`] when the session is no more,
     /// [`Error::ResponseOut`] when no cookie can carry the new id any more.
     pub async fn regenerate(&self) -> Result<(), Error> {
+        if self.came().is_some() {
+            self.is_to_be_sent()?;
+            return self.clear();
+        }
         self.run_plain(Operation::regenerate(self.new_sid())).await?;
         tracing::debug!("session regenerated");
         Ok(())
@@ -235,6 +271,7 @@ impl SessionHandle {
     /// logout: the session is then over, which the next call tells by [`Error::Gone`]. So it is after [`Error::ResponseOut`] where
     /// the client has left while the old record was on its way out.
     pub async fn renew_id(&self) -> Result<(), Error> {
+        self.sessions().needs_a_store("renew_id")?;
         self.run_plain(Operation::renew(self.new_sid())).await?;
         tracing::debug!("session id renewed");
         Ok(())
@@ -250,6 +287,11 @@ impl SessionHandle {
     /// this id any more: another request ended the session, or it expired, or it was renewed and lives on under an id that
     /// only its client knows. [`Error::Destroyed`] the second time.
     pub async fn destroy(&self) -> Result<(), Error> {
+        if self.came().is_some() {
+            self.is_to_be_sent()?;
+            self.unset();
+            return Ok(());
+        }
         // Even while another operation is under way, and if nobody waits until that is done.
         let was_there = self.life().begins_to_end();
         self.run_plain(Operation::destroy(was_there)).await
@@ -257,12 +299,15 @@ impl SessionHandle {
 }
 
 impl SessionHandle {
-    /// The end of the request. Answers the cookie to send, and why the request fails.
-    pub(crate) async fn end(&self) -> (Option<String>, Option<Error>) {
+    /// The end of the request. Answers the cookies to send, and why the request fails.
+    pub(crate) async fn end(&self) -> (Vec<String>, Option<Error>) {
+        if let Some(client) = &self.options().client {
+            return self.goes_to_the_client(client);
+        }
         let ended = match self.run(Operation::end(), |_| Changed::NotAtAll).await {
             Ok(Done::Ended(ended)) => ended,
-            Ok(Done::Ok) => return (None, None),
-            Err(error) => return (None, Some(error)),
+            Ok(Done::Ok) => return (Vec::new(), None),
+            Err(error) => return (Vec::new(), Some(error)),
         };
         if ended.gone {
             tracing::debug!("session gone: another request ended it, or it expired");
@@ -275,7 +320,7 @@ impl SessionHandle {
         }
         if let Some(error) = ended.unconfirmed.as_deref() {
             let error = error as &dyn std::error::Error;
-            tracing::warn!(error, "the session is stored, but whether it still is was not answered in time");
+            tracing::warn!(error, "the session is stored, but whether it still was could not be asked");
         }
         if ended.leaves_over {
             tracing::warn!(
@@ -283,8 +328,8 @@ impl SessionHandle {
                  expires"
             );
         }
-        let cookie = self.set_cookie(&ended);
-        if cookie.is_none() && ended.set_cookie == SetCookie::Send {
+        let cookie: Vec<String> = self.set_cookie(&ended).into_iter().collect();
+        if cookie.is_empty() && ended.set_cookie == SetCookie::Send {
             self.life().cookie_was_refused();
         }
         match (ended.error, self.options().save_error) {
@@ -294,6 +339,52 @@ impl SessionHandle {
                 (cookie, None)
             }
             (error, _) => (cookie, error),
+        }
+    }
+
+    /// The end of a request whose client keeps the session.
+    fn goes_to_the_client(&self, client: &ClientSide) -> (Vec<String>, Option<Error>) {
+        let context = self.context();
+        let mut life = self.life();
+        let Some(came) = self.came().filter(|_| !life.is_response_out()) else { return (Vec::new(), None) };
+        let mut cookie = life.cookie().clone();
+        cookie.touch(context.now);
+        let sending = Sending {
+            name: &context.options.name,
+            client,
+            came,
+            data: (life.presence() == Presence::Present).then(|| &**life.data()),
+            is_new: life.is_new(),
+            cookie: &cookie,
+            secure: context.secure,
+        };
+        match client::ends(&sending) {
+            Ok(sent) => {
+                if sent.is_withheld {
+                    life.came_late();
+                } else {
+                    life.goes_to_the_client();
+                }
+                drop(life);
+                if sent.is_withheld {
+                    self.sessions().warn_insecure();
+                }
+                (sent.cookies, None)
+            }
+            Err(error) => {
+                life.is_told();
+                drop(life);
+                match context.options.save_error {
+                    SaveError::Log => {
+                        tracing::error!(
+                            error = &error as &dyn std::error::Error,
+                            "the session was not saved"
+                        );
+                        (Vec::new(), None)
+                    }
+                    SaveError::Fail => (Vec::new(), Some(error)),
+                }
+            }
         }
     }
 
@@ -334,6 +425,16 @@ impl SessionHandle {
         header
             .inspect_err(|error| tracing::error!(error = error as &dyn std::error::Error, "no cookie sent"))
             .ok()
+    }
+
+    /// Of a session that the client keeps: the response is to take it there.
+    fn is_to_be_sent(&self) -> Result<(), Error> {
+        let life = self.life();
+        match life.presence() {
+            Presence::Present if life.is_response_out() => Err(Error::ResponseOut),
+            Presence::Present => Ok(()),
+            _ => Err(Error::Destroyed),
+        }
     }
 
     async fn run_plain(&self, operation: Operation) -> Result<(), Error> {

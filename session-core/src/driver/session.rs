@@ -9,6 +9,7 @@ use std::{
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
+    client::Came,
     driver::{
         line::Line,
         sessions::Sessions,
@@ -25,7 +26,7 @@ use crate::{
     record::{
         cookie::Cookie,
         data::Data,
-        value::{at_path, put_path, read, text_of},
+        value::{at_path, members_of, put_path, read, text_of},
     },
     request::RequestInfo,
     wire::{date, set_cookie, sid::Sid},
@@ -61,6 +62,8 @@ struct Inner {
     origin: Origin,
     life: Mutex<Life>,
     line: Line,
+    /// The client keeps the session: what came with the request.
+    came: Option<Came>,
 }
 
 /// What of the request is needed once more when the session gets a new id.
@@ -76,9 +79,12 @@ pub(crate) struct Origin {
 /// What a handler asks and tells. Nothing here waits.
 impl SessionHandle {
     /// The id. Whoever knows it and the secret is logged in: do not log it.
-    #[must_use]
-    pub fn id(&self) -> Sid {
-        self.life().sid().clone()
+    ///
+    /// # Errors
+    /// [`Error::NoStore`] where the client keeps the session ([`CookieSessionOptions`](crate::CookieSessionOptions)): it has no id.
+    pub fn id(&self) -> Result<Sid, Error> {
+        self.sessions().needs_a_store("id")?;
+        Ok(self.life().sid().clone())
     }
 
     /// Whether this request began without a stored session, or its session was regenerated.
@@ -172,6 +178,34 @@ impl SessionHandle {
     /// [`Error::Destroyed`] when the session is no more.
     pub fn clear(&self) -> Result<(), Error> {
         self.present()?.clear();
+        Ok(())
+    }
+
+    /// Puts other data in the place of all: what `req.session = {…}` does in cookie-session, where it may also follow
+    /// [`unset`](Self::unset).
+    ///
+    /// ```
+    /// # use serde::Serialize;
+    /// #[derive(Serialize)]
+    /// struct Visit { views: u32 }
+    ///
+    /// # fn handler(session: session_core::SessionHandle) -> Result<(), session_core::Error> {
+    /// session.replace(&Visit { views: 1 })
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::NoObject`] when the value is not written as a JSON object, and those of [`insert`](Self::insert).
+    pub fn replace<T: Serialize>(&self, value: &T) -> Result<(), Error> {
+        let members = members_of(value)?;
+        let mut data = Data::new();
+        for (key, json) in members.iter() {
+            self.options().limits.check_insert(&mut data, key, json)?;
+            data.insert(key, json.into());
+        }
+        let on_the_client = self.came().is_some();
+        let mut life = if on_the_client { self.life() } else { self.present()? };
+        life.replace(data, on_the_client);
         Ok(())
     }
 
@@ -274,7 +308,7 @@ impl SessionHandle {
     /// goes as [`Unset`](crate::Unset) says. While a [`renew_id`](Self::renew_id) is under way it ends the session: the client
     /// could not be told the new id. After one that was given up it may: what is still on its way is not called back.
     pub fn unset(&self) {
-        let destroys = self.options().policies.unset == Unset::Destroy;
+        let destroys = self.options().policies.unset == Unset::Destroy && self.came().is_none();
         self.life().unset(destroys);
     }
 }
@@ -283,7 +317,24 @@ impl SessionHandle {
 impl SessionHandle {
     pub(crate) fn new(sessions: Sessions, origin: Origin, life: impl FnOnce(&Context<'_>) -> Life) -> Self {
         let life = life(&origin.context(sessions.options()));
-        Self(Arc::new(Inner { sessions, origin, life: Mutex::new(life), line: Line::default() }))
+        Self(Arc::new(Inner { sessions, origin, life: Mutex::new(life), line: Line::default(), came: None }))
+    }
+
+    /// `data`: of a session that came with the request.
+    pub(crate) fn on_the_client(
+        sessions: Sessions,
+        origin: Origin,
+        data: Option<Arc<Data>>,
+        came: Came,
+    ) -> Self {
+        let life = Life::on_the_client(data, &origin.context(sessions.options()));
+        let (life, line) = (Mutex::new(life), Line::default());
+        Self(Arc::new(Inner { sessions, origin, life, line, came: Some(came) }))
+    }
+
+    /// What came with the request, where the client keeps the session.
+    pub(super) fn came(&self) -> Option<&Came> {
+        self.0.came.as_ref()
     }
 
     /// Locked for as long as it takes to look or to change, never while anybody else is at work. A panic of another holder
@@ -367,7 +418,8 @@ impl SessionHandle {
 
     /// For what only a cookie tells.
     fn before_the_response(&self) -> Result<MutexGuard<'_, Life>, Error> {
-        let life = self.present()?;
+        // Where the client keeps the session, they are of what tells it to forget it as well.
+        let life = if self.came().is_some() { self.life() } else { self.present()? };
         if life.is_response_out() { Err(Error::ResponseOut) } else { Ok(life) }
     }
 }

@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use crate::{
     driver::{load::path_matches, turns::Turns, warnings::Warned},
-    error::OptionsError,
+    error::{Error, OptionsError},
     options::{Options, cookie_options::CookieOptions, policy::StoreRead},
     store::Store,
 };
@@ -36,6 +36,14 @@ impl Options {
     }
 }
 
+impl TryFrom<Options> for Sessions {
+    type Error = OptionsError;
+
+    fn try_from(options: Options) -> Result<Self, OptionsError> {
+        options.build()
+    }
+}
+
 impl Sessions {
     /// Whether an adapter shall ask for the session as soon as the request arrives ([`StoreRead::OnArrival`]).
     #[must_use]
@@ -59,7 +67,12 @@ impl Sessions {
         one.name == two.name && is_known && overlap
     }
 
-    /// The store.
+    /// What is asked for is a store's.
+    pub(super) fn needs_a_store(&self, call: &'static str) -> Result<(), Error> {
+        if self.options().client.is_none() { Ok(()) } else { Err(Error::NoStore(call)) }
+    }
+
+    /// The store. Where the clients keep their sessions, one of which each verb fails.
     #[must_use]
     pub fn store(&self) -> &dyn Store {
         &*self.options().store

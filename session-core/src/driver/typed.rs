@@ -10,7 +10,7 @@ use crate::{
     life::limits::Limits,
     record::{
         data::Data,
-        value::{members_of, read, read_object, refuse_reserved, same_members, text_of},
+        value::{members_of, read, read_object, same_members, text_of},
     },
 };
 
@@ -240,7 +240,6 @@ impl Change {
             }
             removed.remove(key);
         }
-        change.put.iter().try_for_each(|(key, _)| refuse_reserved(key))?;
         change.removed = removed.iter().cloned().collect();
         // What could not be read again would be an error with every request: two spellings of one field, say. And of data that could not be
         // read before, what the type has is known only now.

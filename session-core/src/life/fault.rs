@@ -85,15 +85,13 @@ pub(crate) enum Fault {
     LifetimeForgotten,
     /// After a conflict what was heard before it still counts.
     ConfirmedAfterConflict,
-    /// A look that took long itself is believed.
-    SlowLookTrusted,
     /// How long an answer took counts as lifetime.
     AnswersTimeIgnored,
 }
 
 #[cfg(test)]
 impl Fault {
-    pub(crate) const ALL: [Self; 43] = [
+    pub(crate) const ALL: [Self; 42] = [
         Self::OldExpiryWritten,
         Self::LifetimeClaimed,
         Self::NoDoubt,
@@ -135,7 +133,6 @@ impl Fault {
         Self::LateCallNotFenced,
         Self::LifetimeForgotten,
         Self::ConfirmedAfterConflict,
-        Self::SlowLookTrusted,
         Self::AnswersTimeIgnored,
     ];
 }

@@ -1,18 +1,26 @@
 //! How large a session may be.
 
-use crate::{error::Error, record::data::Data};
+use crate::{
+    error::Error,
+    record::{data::Data, value::Reserved},
+};
 
 /// The bounds of keys and records, in bytes of their text.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
     pub(crate) key: usize,
     pub(crate) record: usize,
+    /// Keys that are none.
+    pub(crate) reserved: Reserved,
 }
 
 impl Limits {
-    pub(crate) const NONE: Self = Self { key: usize::MAX, record: usize::MAX };
+    pub(crate) const NONE: Self = Self { key: usize::MAX, record: usize::MAX, reserved: Reserved::Express };
 
     pub(crate) fn check_key(&self, key: &str) -> Result<(), Error> {
+        if self.reserved.has(key) {
+            return Err(Error::ReservedKey(key.into()));
+        }
         if key.len() > self.key { Err(Error::KeyTooLong { limit: self.key }) } else { Ok(()) }
     }
 

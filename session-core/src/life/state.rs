@@ -197,6 +197,13 @@ impl Life {
         }
     }
 
+    /// One that its client keeps. `data`: what came with the request.
+    pub(crate) fn on_the_client(data: Option<Arc<Data>>, context: &Context<'_>) -> Self {
+        let is_new = data.is_none();
+        let life = Self::of("".into(), None, data.unwrap_or_default(), context.new_cookie(), context.now);
+        Self { is_new, ..life }
+    }
+
     /// `asked`: when the store was.
     pub(crate) fn loaded(sid: Sid, stored: Stored, asked: Millis, context: &Context<'_>) -> Self {
         let held = Held::of(&stored, asked, context.now, None);
@@ -274,6 +281,27 @@ impl Life {
     pub(crate) fn clear(&mut self) {
         self.doubt.says_nothing_is_there();
         self.view = Arc::default();
+    }
+
+    /// Other data, in the place of all. `begins_anew`: as another session, also where this one was unset.
+    pub(crate) fn replace(&mut self, data: Data, begins_anew: bool) {
+        self.doubt.says_nothing_is_there();
+        self.view = Arc::new(data);
+        if begins_anew {
+            (self.is_new, self.presence) = (true, Presence::Present);
+        }
+    }
+
+    /// What an atomic change has made of what was `seen`, and what was changed here meanwhile.
+    pub(crate) fn takes(&mut self, seen: &Arc<Data>, made: &Arc<Data>) {
+        self.view = self.with_view(seen, made);
+    }
+
+    /// The response takes these data to the client that keeps them.
+    pub(crate) fn goes_to_the_client(&mut self) {
+        self.base = Arc::clone(&self.view);
+        self.cookie_unsaved = Differing::default();
+        self.response = Some(CookieOut::Sent);
     }
 
     pub(crate) fn cookie(&self) -> &Cookie {
@@ -987,7 +1015,7 @@ impl Life {
     }
 
     /// Whoever waits for the end of the request is told that the data were not stored.
-    pub(super) fn is_told(&mut self) {
+    pub(crate) fn is_told(&mut self) {
         self.reported = Some((Arc::clone(&self.view), self.cookie.clone()));
         self.told_unfinished = true;
     }

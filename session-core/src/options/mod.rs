@@ -8,6 +8,7 @@ pub(crate) mod secret;
 use std::{fmt, sync::Arc};
 
 use crate::{
+    client::options::ClientSide,
     clock::Clock,
     error::OptionsError,
     life::{decide::Policies, limits::Limits},
@@ -18,11 +19,12 @@ use crate::{
     },
     options::proxy::{Proxy, ProxyHeader},
     options::secret::Secrets,
-    record::cookie::SameSite,
+    record::{cookie::SameSite, value::Reserved},
     request::RequestInfo,
     store::Store,
     store::default::DefaultStore,
     store::memory::MemoryStore,
+    store::none::NoStore,
     wire::set_cookie,
     wire::sid::Sid,
 };
@@ -98,6 +100,8 @@ pub struct Options {
     pub(crate) on_disconnect: OnDisconnect,
     pub(crate) browser_rules: BrowserRules,
     pub(crate) limits: Limits,
+    /// The client keeps its session.
+    pub(crate) client: Option<Arc<ClientSide>>,
     /// What `decide` goes by.
     pub(crate) policies: Policies,
 }
@@ -134,7 +138,8 @@ impl Options {
             save_error: SaveError::Fail,
             on_disconnect: OnDisconnect::Cancel,
             browser_rules: BrowserRules::Enforce,
-            limits: Limits { key: 1 << 10, record: 1 << 20 },
+            limits: Limits { key: 1 << 10, record: 1 << 20, ..Limits::NONE },
+            client: None,
             policies: Policies {
                 save_uninitialized: false,
                 rolling: false,
@@ -407,15 +412,32 @@ impl Options {
         Self { clock, ..self }
     }
 
+    /// Of a profile: the name that nobody has chosen.
+    pub(crate) fn named_by_profile(self, name: &str) -> Self {
+        Self { name: name.into(), ..self }
+    }
+
+    /// Sessions without a store: the client keeps its own.
+    pub(crate) fn on_the_client(mut self, client: ClientSide) -> Self {
+        self.limits.reserved = Reserved::CookieSession;
+        Self {
+            client: Some(Arc::new(client)),
+            store: Arc::new(NoStore),
+            default_store: None,
+            store_read: StoreRead::WhenAsked,
+            ..self
+        }
+    }
+
     /// Once all is set: the name that nobody has chosen.
     pub(crate) fn choose_name(&mut self) {
         if self.is_name_open && self.cookie_of.is_none() && self.cookie.is_of_one_host() {
-            self.name = "__Host-sid".into();
+            self.name = format!("__Host-{}", self.name);
         }
     }
 
     pub(crate) fn check(&self) -> Result<(), OptionsError> {
-        if !self.secrets.is_usable() {
+        if self.client.is_none() && !self.secrets.is_usable() {
             return refuse("secret", "it is empty; give one secret, or several of which the first signs");
         }
         if set_cookie::check_name(&self.name).is_err() {
@@ -431,7 +453,7 @@ impl Options {
         if let Touch::AfterPercent(101..) = self.touch {
             return refuse("touch", "a part of the lifetime is at most 100 percent");
         }
-        if self.secrets.has_shorter_than(SHORT_SECRET) {
+        if self.client.is_none() && self.secrets.has_shorter_than(SHORT_SECRET) {
             tracing::warn!(
                 "a session secret has fewer than {SHORT_SECRET} bytes: whoever guesses it can forge cookies; take 32 random ones"
             );

@@ -42,13 +42,31 @@ const RESERVED: [&str; 21] = [
     "__lookupSetter__",
 ];
 
-pub(crate) fn refuse_reserved(key: &str) -> Result<(), Error> {
-    if RESERVED.contains(&key) { Err(Error::ReservedKey(key.into())) } else { Ok(()) }
+/// cookie-session's: the session's getters and its context, and those of every object.
+const RESERVED_BY_COOKIE_SESSION: [&str; 4] = ["isChanged", "isNew", "isPopulated", "_ctx"];
+/// From here on [`RESERVED`] are those of every object.
+const OF_EVERY_OBJECT: usize = 9;
+
+/// Whose names are no keys: an Express app would drop their values.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Reserved {
+    Express,
+    CookieSession,
+}
+
+impl Reserved {
+    pub(crate) fn has(self, key: &str) -> bool {
+        match self {
+            Self::Express => RESERVED.contains(&key),
+            Self::CookieSession => {
+                RESERVED_BY_COOKIE_SESSION.contains(&key) || RESERVED[OF_EVERY_OBJECT..].contains(&key)
+            }
+        }
+    }
 }
 
 /// The JSON text of a value that goes under a key.
 pub(crate) fn text_of(key: &str, value: &impl Serialize) -> Result<Box<str>, Error> {
-    refuse_reserved(key)?;
     json::to_text(value).map(Into::into).map_err(|_| Error::Serialize { key: key.into() })
 }
 
@@ -224,7 +242,6 @@ pub(crate) fn put_path<'p>(data: &Data, path: &'p str, value: &str) -> Result<(&
         Some((key, rest)) if !data.contains(path) => (key, rest),
         _ => return Ok((path, value.into())),
     };
-    refuse_reserved(key)?;
     let segments: Vec<&str> = rest.split('.').collect();
     let put = put_at_path(data.get(key), &segments, value);
     let no_place = |NoPlace { depth }| Error::NoPlace {
@@ -711,7 +728,9 @@ mod tests {
 
     #[test]
     fn names_that_express_session_keeps_are_no_keys() {
-        assert!(matches!(text_of("cookie", &1), Err(Error::ReservedKey(key)) if key == "cookie"));
+        assert!(Reserved::Express.has("cookie") && Reserved::Express.has("constructor"));
+        assert!(!Reserved::CookieSession.has("cookie") && !Reserved::CookieSession.has("regenerate"));
+        assert!(Reserved::CookieSession.has("isNew") && Reserved::CookieSession.has("constructor"));
         assert!(
             matches!(text_of("a", &BTreeMap::from([([1], 1)])), Err(Error::Serialize { key }) if key == "a")
         );

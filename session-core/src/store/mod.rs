@@ -2,6 +2,7 @@
 
 pub(crate) mod default;
 pub(crate) mod memory;
+pub(crate) mod none;
 mod shard;
 
 use std::{fmt, sync::Arc, time::Duration};

@@ -91,6 +91,14 @@ impl Keygrip {
         self.keys.iter().position(|key| self.digest(key, data).as_bytes().ct_eq(signature.as_bytes()).into())
     }
 
+    pub(crate) fn has_none(&self) -> bool {
+        self.keys.is_empty()
+    }
+
+    pub(crate) fn is_usable(&self) -> bool {
+        !self.has_none() && self.keys.iter().all(|key| !key.is_empty())
+    }
+
     fn digest(&self, key: &[u8], data: &str) -> String {
         let digest = match self.algorithm {
             KeygripAlgorithm::Sha1 => mac::<Hmac<Sha1>>(key, data),

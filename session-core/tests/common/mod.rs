@@ -227,7 +227,7 @@ impl App {
         session.insert("user", "tj").unwrap();
         session.insert("n", 0).unwrap();
         done(exchange.end()).unwrap();
-        session.id()
+        session.id().unwrap()
     }
 
     pub(crate) fn trouble(&self, sid: &Sid, trouble: Option<Trouble>) {

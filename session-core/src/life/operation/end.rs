@@ -2,7 +2,7 @@
 
 use super::{Ask, Done, End, Ended, Event, Kind, Operation, Step, Why, write::Written};
 use crate::{
-    error::{Error, StoreError},
+    error::Error,
     life::{
         Context,
         decide::{
@@ -134,12 +134,12 @@ impl Operation {
                 self.decide(life, context)
             }
             (End::Looking(decision), Event::Failed(error)) => {
+                let has_written = matches!(decision.write, Write::Set | Write::Touch) && !self.was_skipped;
                 let owes = owes_its_cookie(&life.facts(context), &context.options.policies);
-                if is_to_write(life, context) || (owes && !self.has_written) {
+                if is_to_write(life, context) || (owes && !has_written) {
                     return self.ended(life, context, decision, Some(error.into()));
                 }
-                let cookie = cookie_with_error(&life.facts(context), &context.options.policies, decision);
-                self.ended_unconfirmed(Decision { cookie, ..decision }, life, context, error)
+                self.ended_unconfirmed(decision, life, context, error.into())
             }
             (End::Looking(before), _) => {
                 self.is_looked_after = true;
@@ -273,17 +273,18 @@ impl Operation {
         }
     }
 
-    /// What is stored is no failure.
+    /// What is stored is no failure. The cookie goes out where the record would be nobody's without it.
     fn ended_unconfirmed(
         &mut self,
         decision: Decision,
         life: &mut Life,
         context: &Context<'_>,
-        error: StoreError,
+        error: Error,
     ) -> Step {
-        let mut step = self.ended(life, context, decision, None);
+        let cookie = cookie_with_error(&life.facts(context), &context.options.policies, decision);
+        let mut step = self.ended(life, context, Decision { cookie, ..decision }, None);
         if let Step::Done(Ok(Done::Ended(ended))) = &mut step {
-            ended.unconfirmed = Some(Box::new(error.into()));
+            ended.unconfirmed = Some(Box::new(error));
         }
         step
     }
@@ -312,40 +313,28 @@ impl Operation {
                 self.kind = Kind::End(End::CleaningUp(decision));
                 Step::Ask(self.ask_destroy(sid, Expect::Anything, Why::LeftOver))
             }
-            _ => self.look(decision, life, context),
+            _ => match self.look(decision, life, context) {
+                Some(ask) => Step::Ask(ask),
+                None => self.ended(life, context, decision, None),
+            },
         }
     }
 
-    /// The last question, where the answers before it are old: is what the cookie is to say still so? An answer to it that is old
-    /// itself is none.
-    fn look(&mut self, decision: Decision, life: &mut Life, context: &Context<'_>) -> Step {
+    /// The last question, where the answers before it are old: is what the cookie is to say still so?
+    fn look(&mut self, decision: Decision, life: &Life, context: &Context<'_>) -> Option<Ask> {
         let has_asked =
             self.has_read || (matches!(decision.write, Write::Set | Write::Touch) && !self.was_skipped);
-        let is_old =
-            |after| life.is_unheard(after, context.now) || matches!(life.standing, Standing::Doubt { .. });
+        let after = is_to_look_after(&context.options.policies, has_asked)?;
         let is_due = decision.cookie == SetCookie::Send
             && life.presence == Presence::Present
             && life.is_stored()
-            && is_to_look_after(&context.options.policies, has_asked).is_some_and(is_old);
-        // Nobody else can have ended what nobody has the id of.
-        let is_enough = self.is_looked_after && !life.is_presented();
-        if !is_due || is_enough || (self.has_confirmed && planted(Fault::SlowLookTrusted)) {
-            return self.ended(life, context, decision, None);
-        }
-        if self.has_confirmed {
-            // The record would be nobody's without its cookie, or the browser has another one that nobody else will replace.
-            let facts = life.facts(context);
-            let cookie = if owes_its_cookie(&facts, &context.options.policies) && !self.has_written {
-                decision.cookie
-            } else {
-                cookie_with_error(&facts, &context.options.policies, decision)
-            };
-            let error = StoreError::unavailable("session", "its answers take too long");
-            return self.ended_unconfirmed(Decision { cookie, ..decision }, life, context, error);
-        }
-        self.has_confirmed = has_asked;
-        self.kind = Kind::End(End::Looking(decision));
-        Step::Ask(self.ask_get(life))
+            && (life.is_unheard(after, context.now) || matches!(life.standing, Standing::Doubt { .. }))
+            && !(self.has_confirmed || self.is_looked_after);
+        is_due.then(|| {
+            self.has_confirmed = has_asked;
+            self.kind = Kind::End(End::Looking(decision));
+            self.ask_get(life)
+        })
     }
 
     fn ended(

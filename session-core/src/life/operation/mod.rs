@@ -127,8 +127,6 @@ pub(crate) struct Operation {
     was_sent_twice: bool,
     /// The store was asked what stands under an id of the application's making.
     has_looked: bool,
-    /// It has changed the record: a touch that was left out has not.
-    has_written: bool,
     /// A touch was left out: nobody was asked.
     was_skipped: bool,
     /// The store was asked once more whether what the end has written is still so.
@@ -295,7 +293,6 @@ impl Operation {
             has_other_sid: false,
             was_sent_twice: false,
             has_looked: false,
-            has_written: false,
             was_skipped: false,
             has_confirmed: false,
             is_looked_after: false,
@@ -346,7 +343,7 @@ impl Operation {
                     Event::Touched
                 }
                 Touched::Moved | Touched::Skipped => {
-                    (self.has_written, self.was_skipped) = (true, false);
+                    self.was_skipped = false;
                     life.touched(&stamped, at);
                     Event::Touched
                 }
@@ -436,7 +433,7 @@ impl Operation {
     fn set(&mut self, life: &mut Life, context: &Context<'_>, sent: &Sent, set: Set) -> Event {
         match set {
             Set::Written(version) => {
-                (self.has_written, self.was_skipped) = (true, false);
+                self.was_skipped = false;
                 life.written(sent, version, context);
                 Event::Written
             }

@@ -546,7 +546,7 @@ impl Ghost {
         now: Millis,
         at: usize,
         ended: &Ended,
-        (request, faulty): (&Request, bool),
+        (request, running): (&Request, &Running),
     ) -> Result<(), Violation> {
         let (store, jar) = world;
         if ended.cookie.expires_at().is_some_and(|at| at <= now) {
@@ -559,10 +559,8 @@ impl Ghost {
         let just_heard = now - request.heard < CONFIRMED_FOR && !request.is_behind;
         let trusted =
             if rules.cookie_follows { now - request.asked < CONFIRMED_AT_THE_END_FOR } else { just_heard };
-        // Where nobody else will tell the browser of what this request has done, the cookie goes out in the end.
-        let Mine { moved, gave, wrote, .. } = &request.mine;
-        let owes = ended.unconfirmed.is_some() && (*moved || gave.is_some() || wrote.is_some());
-        let trusted = trusted || owes;
+        // A store that is slow is not asked for ever: a cookie that stayed away would log out who is there.
+        let trusted = trusted || running.slow > 1;
         if self.is_logged_out(&ended.sid) && !trusted {
             return broken("a cookie was sent for what a logout had ended");
         }
@@ -611,7 +609,7 @@ impl Ghost {
             }
             Some(entry)
                 if (rules.cookie_follows || !(about.is_changing || about.returns_by(at)))
-                    && !faulty
+                    && !running.faulty
                     && entry.writer == Some(at)
                     && expires.is_some_and(|at| {
                         at != entry.until && !(at > entry.until && (is_in_doubt || at <= entry.until + took))
@@ -665,7 +663,7 @@ impl Ghost {
             jar.is_some_and(|(of, until)| of == life.sid() && *until == held.map(|entry| entry.until));
         let wrote = held.is_some_and(|entry| entry.writer == Some(at));
         let moved = wrote && request.mine.moved;
-        if moved && (faulty || life.presence() != Presence::Present) {
+        if faulty || (moved && life.presence() != Presence::Present) {
             self.lost(life.sid());
         }
         if rules.cookie_follows
@@ -726,7 +724,11 @@ impl Ghost {
             Ok(Done::Ok) => {}
         }
         // Since this was done, a request that had let the session expire has stored it again.
-        let is_back = store.held(before, now).is_some() && self.look(before).may_return();
+        let is_back = {
+            let about = self.look(before);
+            let was_gone = running.saw_nothing || about.enders.contains(&moment.at);
+            was_gone && store.held(before, now).is_some() && about.may_return()
+        };
         match op {
             Op::Update | Op::Save | Op::Renew if !expired => {
                 let stored = request.mine.wanted.is_none()
@@ -828,7 +830,7 @@ impl Ghost {
         error: &Error,
     ) -> Result<(), Violation> {
         let because = match error {
-            Error::Store(_) => running.has_reason(true),
+            Error::Store(_) => running.faulty,
             // The copy of a renewal may have expired before the old record was ended.
             Error::Gone => {
                 request.mine.absent.as_ref() == Some(sid) || (running.op == Op::Renew && running.saw_nothing)
@@ -875,9 +877,6 @@ impl Ghost {
         let present = life.presence() == Presence::Present;
         if let Some(error) = &ended.error {
             return self.failed(&sid, request, running, error);
-        }
-        if ended.unconfirmed.is_some() && !running.has_reason(true) {
-            return broken("a cookie was not confirmed without a reason");
         }
         if request.mine.logs_out && store.held(&sid, now).is_some() && !self.look(&sid).may_return() {
             return broken("a logout was begun, and nobody was told that it is not done");
@@ -935,8 +934,10 @@ impl Ghost {
             }
         }
         request.mine.is_stored();
-        // A session that was stored by an explicit save begins to end then, in Express.
-        if present && held.is_some() && known && (rules.cookie_follows || life.is_presented()) {
+        // A session that was stored by an explicit save begins to end then, in Express. (One that was gone for this request is back
+        // without it.)
+        if present && held.is_some() && known && !ended.gone && (rules.cookie_follows || life.is_presented())
+        {
             // A request that was not heard of since another gave it a shorter life goes by what it knows.
             let from =
                 if self.look(&sid).shortened { running.began.min(request.heard) } else { running.began };

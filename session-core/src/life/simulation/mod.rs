@@ -338,7 +338,7 @@ fn shows(fault: Fault) -> Budget {
         Fault::LateCallNotFenced | Fault::NotFenced => GIVEN_UP,
         Fault::SlowAnswerTrusted => SLOW,
         Fault::ConfirmedAfterConflict => BEHIND,
-        Fault::SlowLookTrusted | Fault::AnswersTimeIgnored => ANSWERS,
+        Fault::AnswersTimeIgnored => ANSWERS,
         _ => ALONE_IN_DOUBT,
     }
 }
@@ -346,7 +346,8 @@ fn shows(fault: Fault) -> Budget {
 /// The promise that this fault breaks: whatever else it may break, this is what is found.
 fn breaks(fault: Fault) -> &'static str {
     match fault {
-        Fault::OldExpiryWritten | Fault::TouchUnconditional => "a touch gave a session of",
+        Fault::OldExpiryWritten => "a write took from a session what it had left",
+        Fault::TouchUnconditional => "a touch gave a session of",
         Fault::NoDoubt => "Destroy was acknowledged, and the session lives",
         Fault::ConflictNotRead | Fault::OvertakenInDoubt => "a write changed a key",
         Fault::LifetimeClaimed | Fault::AnswersTimeIgnored => "a session in use ended",
@@ -381,9 +382,7 @@ fn breaks(fault: Fault) -> &'static str {
         Fault::NotFenced | Fault::LateCallNotFenced => "a write that was given up changed the session",
         Fault::UnsavedCookieSent => "a cookie was sent with an error, and its lifetime is not stored",
         Fault::RenewedUnsent => "a write before the response kept the cookie from being renewed in time",
-        Fault::SlowAnswerTrusted | Fault::SlowLookTrusted => {
-            "a cookie was sent for a session whose end was told"
-        }
+        Fault::SlowAnswerTrusted => "a cookie was sent for a session whose end was told",
     }
 }
 

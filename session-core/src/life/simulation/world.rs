@@ -254,18 +254,9 @@ pub(super) struct Running {
     pub(super) saw_nothing: bool,
     /// What the store held of the key when it was last read.
     pub(super) read: Option<u8>,
-    /// How many answers it has had, two at most, and whether the last one took long.
-    heard: u8,
-    is_slow: bool,
+    /// So many answers, two at most, took so long that the session may have ended since; a look counts as both.
+    pub(super) slow: u8,
     pub(super) faulty: bool,
-}
-
-impl Running {
-    /// Why it may fail, or does not know whether what it has written is still so: a second answer that is slow is as good as
-    /// none.
-    pub(super) fn has_reason(&self, is_unconfirmed: bool) -> bool {
-        self.faulty || (is_unconfirmed && self.op == Op::End && self.heard > 1 && self.is_slow)
-    }
 }
 
 #[derive(Clone, Hash)]
@@ -835,8 +826,7 @@ impl World {
             added: 0,
             saw_nothing,
             read: None,
-            heard: 0,
-            is_slow: false,
+            slow: 0,
             faulty: false,
         });
         self.go_on(rules, at, step)
@@ -902,7 +892,7 @@ impl World {
             self.requests[at].status = Status::Ended;
             self.requests[at].ended_well = ended.error.is_none();
             if ended.error.is_none() || ended.set_cookie == SetCookie::Send {
-                self.respond(rules, at, ended, running.has_reason(ended.unconfirmed.is_some()))?;
+                self.respond(rules, at, ended, &running)?;
             }
         }
         let now = self.now;
@@ -917,13 +907,13 @@ impl World {
         rules: &Rules,
         at: usize,
         ended: &crate::life::Ended,
-        faulty: bool,
+        running: &Running,
     ) -> Result<(), Violation> {
         match ended.set_cookie {
             SetCookie::Send => {
                 let until = ended.cookie.expires_at();
                 let world = (&self.store, self.jar.as_ref());
-                self.ghost.sent(rules, world, self.now, at, ended, (&self.requests[at], faulty))?;
+                self.ghost.sent(rules, world, self.now, at, ended, (&self.requests[at], running))?;
                 let over = until.is_some_and(|until| until <= self.now);
                 self.jar = (!over).then(|| (ended.sid.clone(), until));
             }
@@ -933,7 +923,7 @@ impl World {
             }
             SetCookie::Nothing | SetCookie::Withheld => {
                 let world = (&self.store, self.jar.as_ref());
-                self.ghost.not_sent(rules, world, self.now, at, &self.requests[at], faulty)?;
+                self.ghost.not_sent(rules, world, self.now, at, &self.requests[at], running.faulty)?;
             }
         }
         Ok(())
@@ -987,8 +977,9 @@ impl World {
     fn hears(&mut self, at: usize, answer: &Answer) {
         let request = &mut self.requests[at];
         if let Some(running) = &mut request.running {
-            running.heard = (running.heard + 1).min(2);
-            running.is_slow = self.now - running.asked >= CONFIRMED_AT_THE_END_FOR;
+            let is_slow = self.now - running.asked >= CONFIRMED_AT_THE_END_FOR;
+            let count = if matches!(answer, Answer::Got(Some(_))) { 2 } else { 1 };
+            running.slow = if is_slow { (running.slow + count).min(2) } else { running.slow };
         }
         let (Some(running), Some(life)) = (&request.running, &request.life) else { return };
         // A conflict says that something is there, and not that it is this session.

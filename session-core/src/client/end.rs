@@ -1,0 +1,167 @@
+//! What the response sets: cookie-session's rules, and where these fail its users the new profile's.
+
+use super::{
+    json,
+    options::{ClientSide, EmptySession, Reissue},
+    read::{Came, Signature},
+};
+use crate::{
+    error::Error,
+    record::cookie::Cookie,
+    record::data::Data,
+    wire::{date, keygrip::cookie_session_value},
+};
+
+/// What there is at the end of a request.
+pub(crate) struct Sending<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) client: &'a ClientSide,
+    pub(crate) came: &'a Came,
+    /// `None`: it was unset.
+    pub(crate) data: Option<&'a Data>,
+    pub(crate) is_new: bool,
+    pub(crate) cookie: &'a Cookie,
+    /// The connection is.
+    pub(crate) secure: bool,
+}
+
+/// What was to be set, and could not: the cookie is for secure connections only.
+#[derive(Default)]
+pub(crate) struct Sent {
+    pub(crate) cookies: Vec<String>,
+    pub(crate) is_withheld: bool,
+}
+
+enum Write {
+    Nothing,
+    Value(String),
+    Removal,
+}
+
+/// The values of the `Set-Cookie` headers, in order.
+///
+/// # Errors
+/// [`Error::CookieTooLarge`]; nothing is set then.
+pub(crate) fn ends(sending: &Sending<'_>) -> Result<Sent, Error> {
+    let Sending { client, came, .. } = sending;
+    let mut sent = Sent::default();
+    let signature = format!("{}.sig", sending.name);
+    match (&came.signature, &client.keys, &came.value) {
+        (Signature::Forged, ..) => sent.cookies.push(sending.plain(&format!("{signature}="), true)),
+        (Signature::Old, Some(keys), Some(value)) if client.reissue == Reissue::SignatureOnly => {
+            let signed = keys.sign(&format!("{}={value}", sending.name));
+            sent.cookies.push(sending.plain(&format!("{signature}={signed}"), false));
+        }
+        _ => {}
+    }
+    let value = match sending.write() {
+        Write::Nothing => return Ok(sent),
+        Write::Removal => String::new(),
+        Write::Value(value) => value,
+    };
+    if sending.cookie.secure() && !sending.secure {
+        sent.is_withheld = true;
+        return Ok(sent);
+    }
+    fits(sending.name, &value, client)?;
+    let pair = format!("{}={value}", sending.name);
+    let mut set = |pair: &str| {
+        let name = pair.split_inclusive('=').next().unwrap_or_default();
+        if client.overwrite {
+            sent.cookies.retain(|cookie| !cookie.starts_with(name));
+        }
+        sent.cookies.push(sending.with_attributes(pair, value.is_empty()));
+    };
+    set(&pair);
+    if let Some(keys) = &client.keys {
+        set(&format!("{signature}={}", keys.sign(&pair)));
+    }
+    Ok(sent)
+}
+
+/// Whether browsers keep it.
+fn fits(name: &str, value: &str, client: &ClientSide) -> Result<(), Error> {
+    let size = name.len() + value.len();
+    match client.max_size {
+        Some(limit) if size > limit => Err(Error::CookieTooLarge { size, limit }),
+        _ => Ok(()),
+    }
+}
+
+/// The value of the cookie of these data.
+fn value_of(data: &Data) -> String {
+    cookie_session_value(&json::stringify(data))
+}
+
+impl Sending<'_> {
+    fn write(&self) -> Write {
+        let clears = self.client.empty == EmptySession::Removed;
+        let Some(data) = self.data else {
+            return if clears && self.came.value.is_none() { Write::Nothing } else { Write::Removal };
+        };
+        if self.is_new && data.is_empty() {
+            let is_replaced = self.came.is_read;
+            return if clears && is_replaced { Write::Removal } else { Write::Nothing };
+        }
+        let value = value_of(data);
+        let is_to_reissue = self.came.signature == Signature::Old && self.client.reissue == Reissue::Both;
+        let is_as_it_came = !self.is_new && self.came.value.as_ref() == Some(&value);
+        if is_as_it_came && !is_to_reissue { Write::Nothing } else { Write::Value(value) }
+    }
+
+    /// With the attributes that `cookies` gives where none are named.
+    fn plain(&self, pair: &str, is_removal: bool) -> String {
+        let mut header = format!("{pair}; path=/");
+        if is_removal {
+            header.push_str("; expires=");
+            header.push_str(&date::http(0));
+        }
+        header.push_str(if self.secure { "; secure; httponly" } else { "; httponly" });
+        header
+    }
+
+    /// In the order of `cookies` 0.9, and in its case; never `Max-Age`.
+    fn with_attributes(&self, pair: &str, is_removal: bool) -> String {
+        let cookie = self.cookie;
+        let expires = match cookie.lifetime() {
+            _ if is_removal => Some(0),
+            // A max age of nothing is none.
+            Some(0) => None,
+            _ => cookie.expires_at(),
+        };
+        let mut header = String::from(pair);
+        let mut push = |name: &str, value: Option<&str>| {
+            header.push_str("; ");
+            header.push_str(name);
+            if let Some(value) = value {
+                header.push('=');
+                header.push_str(value);
+            }
+        };
+        if let Some(path) = cookie.path().filter(|path| !path.is_empty()) {
+            push("path", Some(path));
+        }
+        if let Some(at) = expires {
+            push("expires", Some(&date::http(at)));
+        }
+        if let Some(domain) = cookie.domain().filter(|domain| !domain.is_empty()) {
+            push("domain", Some(domain));
+        }
+        if let Some(priority) = cookie.priority() {
+            push("priority", Some(&priority.as_str().to_ascii_lowercase()));
+        }
+        if let Some(same_site) = cookie.same_site() {
+            push("samesite", Some(&same_site.as_str().to_ascii_lowercase()));
+        }
+        for (name, is_set) in [
+            ("secure", cookie.secure()),
+            ("httponly", cookie.http_only()),
+            ("partitioned", cookie.partitioned()),
+        ] {
+            if is_set {
+                push(name, None);
+            }
+        }
+        header
+    }
+}

@@ -1,0 +1,252 @@
+//! Sessions that the client keeps: what differs from cookie-session in the new profile, and what they cannot do. That they are
+//! cookie-session's to the byte is for the comparison with the real one.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests")]
+
+mod common;
+
+use std::time::Duration;
+
+use common::{done, with_cookies};
+use session_core::{
+    CookieOptions, CookieSessionOptions, EmptySession, Error, Exchange, Keygrip, Reissue, SaveError,
+    SessionHandle, Sessions, Sid,
+};
+
+fn new() -> CookieSessionOptions {
+    CookieSessionOptions::new(["key1"])
+}
+
+fn ask(sessions: &Sessions, cookies: &[String]) -> (Exchange, SessionHandle) {
+    let exchange = sessions.exchange();
+    let session = done(with_cookies(cookies, |request| exchange.session(request))).unwrap().unwrap();
+    (exchange, session)
+}
+
+/// `name=value` of each, as a browser sends them.
+fn kept(set: &[String]) -> Vec<String> {
+    let pairs: Vec<&str> = set.iter().filter_map(|cookie| cookie.split(';').next()).collect();
+    vec![pairs.join("; ")]
+}
+
+/// What a visitor has after a login.
+fn logged_in(sessions: &Sessions) -> Vec<String> {
+    let (exchange, session) = ask(sessions, &[]);
+    assert!(session.is_new());
+    session.insert("user", "tj").unwrap();
+    done(exchange.end()).unwrap()
+}
+
+#[test]
+fn a_session_comes_back_with_its_client() {
+    let sessions = new().build().unwrap();
+    let set = logged_in(&sessions);
+    assert_eq!(set.len(), 2, "the session and its signature");
+    let (exchange, session) = ask(&sessions, &kept(&set));
+    assert!(!session.is_new());
+    assert_eq!(session.get::<String>("user").unwrap().as_deref(), Some("tj"));
+    assert_eq!(done(exchange.end()).unwrap(), Vec::<String>::new(), "nothing has changed");
+    // Nor is anything set for one that nobody asked for, or a visitor without data.
+    assert!(done(sessions.exchange().end()).unwrap().is_empty());
+    let (exchange, _session) = ask(&sessions, &[]);
+    assert!(done(exchange.end()).unwrap().is_empty());
+}
+
+#[test]
+fn what_needs_a_store_says_so() {
+    let sessions = new().build().unwrap();
+    let (_exchange, session) = ask(&sessions, &kept(&logged_in(&sessions)));
+    let why = |result: Result<(), Error>| match result {
+        Err(error @ Error::NoStore(_)) => error.to_string(),
+        other => panic!("{other:?}"),
+    };
+    assert!(why(session.id().map(drop)).starts_with("id: the client keeps this session in its cookie"));
+    assert!(why(done(session.reload())).starts_with("reload: "));
+    assert!(why(done(session.renew_id())).starts_with("renew_id: "));
+    assert!(why(done(sessions.load(&Sid::random())).map(drop)).starts_with("load: "));
+    assert!(done(sessions.store().get(&Sid::random())).is_err());
+    assert_eq!(session.get::<String>("user").unwrap().as_deref(), Some("tj"), "and nothing is lost");
+}
+
+#[test]
+fn what_needs_none_works() {
+    let sessions = new().build().unwrap();
+    let (exchange, session) = ask(&sessions, &[]);
+    assert_eq!(done(session.update("n", |n: Option<u32>| n.unwrap_or(0) + 1)).unwrap(), 1);
+    assert_eq!(done(session.update("n", |n: Option<u32>| n.unwrap_or(0) + 1)).unwrap(), 2);
+    session.insert("flash", "hello").unwrap();
+    assert_eq!(done(session.take::<String>("flash")).unwrap().as_deref(), Some("hello"));
+    let refused = done(session.transaction(|draft| {
+        draft.insert("n", 7)?;
+        Err::<(), _>(Error::Destroyed)
+    }));
+    assert!(refused.is_err());
+    done(session.save()).unwrap();
+    let set = done(exchange.end()).unwrap();
+    let (_exchange, again) = ask(&sessions, &kept(&set));
+    assert_eq!((again.get::<u32>("n").unwrap(), again.len()), (Some(2), 1));
+    // After the response nothing can take it to the client.
+    for late in [done(session.save()), done(session.regenerate()), done(session.destroy())] {
+        assert!(matches!(late, Err(Error::ResponseOut)), "{late:?}");
+    }
+    assert!(matches!(done(session.update("n", |_: Option<u32>| 1)), Err(Error::ResponseOut)));
+    assert!(done(exchange.end()).unwrap().is_empty(), "asked twice, it is sent once");
+}
+
+#[test]
+fn destroyed_and_unset_the_client_forgets_it() {
+    let sessions = new().build().unwrap();
+    let cookies = kept(&logged_in(&sessions));
+    for destroys in [true, false] {
+        let (exchange, session) = ask(&sessions, &cookies);
+        if destroys {
+            done(session.destroy()).unwrap();
+            assert!(matches!(done(session.destroy()), Err(Error::Destroyed)));
+        } else {
+            session.unset();
+        }
+        assert!(session.is_destroyed() && session.insert("k", 1).is_err());
+        let set = done(exchange.end()).unwrap();
+        assert_eq!(set.len(), 2);
+        assert!(set.iter().all(|cookie| cookie.contains("expires=Thu, 01 Jan 1970 00:00:00 GMT")), "{set:?}");
+    }
+    // Who has none needs not be told.
+    let (exchange, session) = ask(&sessions, &[]);
+    session.unset();
+    assert!(done(exchange.end()).unwrap().is_empty());
+    let (exchange, session) = ask(&CookieSessionOptions::express(["key1"]).build().unwrap(), &[]);
+    session.unset();
+    assert_eq!(done(exchange.end()).unwrap().len(), 2, "as cookie-session does");
+}
+
+#[test]
+fn regenerated_it_is_empty() {
+    let sessions = new().build().unwrap();
+    let (exchange, session) = ask(&sessions, &kept(&logged_in(&sessions)));
+    done(session.regenerate()).unwrap();
+    session.insert("role", "admin").unwrap();
+    let (_exchange, again) = ask(&sessions, &kept(&done(exchange.end()).unwrap()));
+    assert_eq!(again.keys(), ["role"]);
+}
+
+/// Browsers would drop it in silence, and the visitor would be as before.
+#[test]
+fn what_does_not_fit_is_an_error_before_the_response() {
+    let sessions = new().build().unwrap();
+    let (exchange, session) = ask(&sessions, &[]);
+    session.insert("text", "x".repeat(4_000)).unwrap();
+    let error = done(exchange.end()).unwrap_err();
+    assert!(error.cookies().is_empty());
+    let Error::CookieTooLarge { size, limit: 4_096 } = *error.error() else { panic!("{error:?}") };
+    assert!(size > 5_300, "{size}");
+    // What fits by a byte goes out: name and value.
+    let exact = new().max_size(size).build().unwrap();
+    let (exchange, session) = ask(&exact, &[]);
+    session.insert("text", "x".repeat(4_000)).unwrap();
+    assert_eq!(done(exchange.end()).unwrap()[0].split(';').next().unwrap().len(), size + "=".len());
+    for options in [
+        new().max_size(size - 1).save_error(SaveError::Log),
+        new().max_size(None),
+        CookieSessionOptions::express(["key1"]),
+    ] {
+        let is_sent = !format!("{options:?}").contains(&format!("max_size: Some({})", size - 1));
+        let (exchange, session) = ask(&options.build().unwrap(), &[]);
+        session.insert("text", "x".repeat(4_000)).unwrap();
+        assert_eq!(done(exchange.end()).unwrap().is_empty(), !is_sent);
+    }
+}
+
+/// cookie-session sends the signature alone, without the attributes, and a session that shall outlive the browser ends with it.
+#[test]
+fn an_older_keys_session_is_sent_again_whole() {
+    let hour = || CookieOptions::new().max_age(Duration::from_secs(3_600));
+    let cookies = kept(&logged_in(&new().cookie(hour()).build().unwrap()));
+    let rotated = |options: CookieSessionOptions| {
+        let sessions = options.cookie(hour()).keygrip(Keygrip::new(["key2", "key1"])).build().unwrap();
+        let (exchange, session) = ask(&sessions, &cookies);
+        assert!(!session.is_new());
+        done(exchange.end()).unwrap()
+    };
+    let both = rotated(new());
+    assert_eq!(both.len(), 2);
+    assert!(both.iter().all(|cookie| cookie.contains("; expires=") && cookie.contains("; samesite=lax")));
+    let one = rotated(new().reissue(Reissue::SignatureOnly));
+    assert!(one.len() == 1 && one[0].starts_with("session.sig=") && !one[0].contains("expires"), "{one:?}");
+    assert_eq!(rotated(CookieSessionOptions::express(["key1"])), one);
+}
+
+#[test]
+fn a_session_that_is_replaced_by_an_empty_one_is_gone_from_its_client() {
+    let empty = std::collections::BTreeMap::<String, u32>::new();
+    for (options, sent) in [(new(), 2), (new().empty_session(EmptySession::Kept), 0)] {
+        let sessions = options.build().unwrap();
+        let cookies = kept(&logged_in(&sessions));
+        let (exchange, session) = ask(&sessions, &cookies);
+        session.replace(&empty).unwrap();
+        assert!(session.is_new() && session.is_empty());
+        assert_eq!(done(exchange.end()).unwrap().len(), sent);
+        // By one with data it is another session, also after it was unset.
+        let (exchange, session) = ask(&sessions, &cookies);
+        session.unset();
+        session.replace(&std::collections::BTreeMap::from([("n", 1)])).unwrap();
+        let (_exchange, again) = ask(&sessions, &kept(&done(exchange.end()).unwrap()));
+        assert_eq!(again.keys(), ["n"]);
+    }
+    // Where there is a store, only the data are replaced.
+    let stored = session_core::Options::new("keyboard cat").build().unwrap();
+    let (_exchange, session) = ask(&stored, &[]);
+    session.insert("k", 1).unwrap();
+    session.replace(&std::collections::BTreeMap::from([("n", 1)])).unwrap();
+    assert_eq!(session.keys(), ["n"]);
+    assert!(matches!(
+        session.replace(&std::collections::BTreeMap::from([("cookie", 1)])),
+        Err(Error::ReservedKey(_))
+    ));
+    session.unset();
+    assert!(matches!(session.replace(&empty), Err(Error::Destroyed)));
+}
+
+#[test]
+fn over_an_insecure_connection_nothing_goes_out_that_is_for_secure_ones() {
+    let sessions = new().cookie(CookieOptions::new().secure(true)).build().unwrap();
+    assert_eq!(sessions.cookie_name(), "__Host-session");
+    assert!(logged_in(&sessions).is_empty());
+}
+
+#[test]
+fn what_cannot_work_is_refused_by_name() {
+    for (option, options) in [
+        ("keys", CookieSessionOptions::new::<&str>([])),
+        ("keys", CookieSessionOptions::express(["good", ""])),
+        ("name", new().name("a b")),
+        ("proxy", new().proxy(session_core::Proxy::peers(["everybody"]))),
+    ] {
+        assert_eq!(options.build().unwrap_err().option(), option);
+    }
+    assert!(CookieSessionOptions::new::<&str>([]).signed(false).build().is_ok());
+    let shown = format!("{:?}", CookieSessionOptions::new(["hunter2"]));
+    assert!(!shown.contains("hunter2") && shown.contains("max_size"), "{shown}");
+}
+
+/// A forged one is forgotten, and what it says is never seen.
+#[test]
+fn a_session_that_somebody_has_changed_is_none() {
+    let sessions = new().build().unwrap();
+    let cookies = kept(&logged_in(&sessions));
+    let forged = cookies[0].replacen("session=e", "session=f", 1);
+    let (exchange, session) = ask(&sessions, &[forged]);
+    assert!(session.is_new() && session.is_empty());
+    let set = done(exchange.end()).unwrap();
+    assert!(set.len() == 1 && set[0].starts_with("session.sig=;"), "{set:?}");
+}
+
+/// Deeper than any application nests: each level would cost stack, and a client that needs no key could send as many as fit.
+#[test]
+fn a_payload_as_deep_as_a_header_is_long_is_none() {
+    let sessions = new().signed(false).build().unwrap();
+    for (depth, is_new) in [(100, false), (5_000, true)] {
+        let json = format!(r#"{{"a":{}{}}}"#, "[".repeat(depth), "]".repeat(depth));
+        let cookie = format!("session={}", session_core::cookie_session_value(&json));
+        assert_eq!(ask(&sessions, &[cookie]).1.is_new(), is_new, "{depth}");
+    }
+}
