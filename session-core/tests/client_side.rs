@@ -162,17 +162,18 @@ fn an_older_keys_session_is_sent_again_whole() {
     let hour = || CookieOptions::new().max_age(Duration::from_secs(3_600));
     let cookies = kept(&logged_in(&new().cookie(hour()).build().unwrap()));
     let rotated = |options: CookieSessionOptions| {
-        let sessions = options.cookie(hour()).keygrip(Keygrip::new(["key2", "key1"])).build().unwrap();
+        let sessions = options.cookie(hour()).build().unwrap();
         let (exchange, session) = ask(&sessions, &cookies);
         assert!(!session.is_new());
         done(exchange.end()).unwrap()
     };
-    let both = rotated(new());
+    let keys = || Keygrip::new(["key2", "key1"]);
+    let both = rotated(CookieSessionOptions::new(keys()));
     assert_eq!(both.len(), 2);
     assert!(both.iter().all(|cookie| cookie.contains("; expires=") && cookie.contains("; samesite=lax")));
-    let one = rotated(new().reissue(Reissue::SignatureOnly));
+    let one = rotated(CookieSessionOptions::new(keys()).reissue(Reissue::SignatureOnly));
     assert!(one.len() == 1 && one[0].starts_with("session.sig=") && !one[0].contains("expires"), "{one:?}");
-    assert_eq!(rotated(CookieSessionOptions::express(["key1"])), one);
+    assert_eq!(rotated(CookieSessionOptions::express(keys())), one);
 }
 
 #[test]
@@ -216,15 +217,16 @@ fn over_an_insecure_connection_nothing_goes_out_that_is_for_secure_ones() {
 #[test]
 fn what_cannot_work_is_refused_by_name() {
     for (option, options) in [
-        ("keys", CookieSessionOptions::new::<&str>([])),
+        ("keys", CookieSessionOptions::new(Vec::<&str>::new())),
         ("keys", CookieSessionOptions::express(["good", ""])),
+        ("keys", CookieSessionOptions::express("")),
         ("name", new().name("a b")),
         ("proxy", new().proxy(session_core::Proxy::peers(["everybody"]))),
     ] {
         assert_eq!(options.build().unwrap_err().option(), option);
     }
-    assert!(CookieSessionOptions::new::<&str>([]).signed(false).build().is_ok());
-    let shown = format!("{:?}", CookieSessionOptions::new(["hunter2"]));
+    assert!(CookieSessionOptions::new(Vec::<&str>::new()).signed(false).build().is_ok());
+    let shown = format!("{:?}", CookieSessionOptions::new("hunter2"));
     assert!(!shown.contains("hunter2") && shown.contains("max_size"), "{shown}");
 }
 
@@ -244,9 +246,98 @@ fn a_session_that_somebody_has_changed_is_none() {
 #[test]
 fn a_payload_as_deep_as_a_header_is_long_is_none() {
     let sessions = new().signed(false).build().unwrap();
-    for (depth, is_new) in [(100, false), (5_000, true)] {
+    for (depth, is_new) in [(128, false), (129, true), (5_000, true)] {
         let json = format!(r#"{{"a":{}{}}}"#, "[".repeat(depth), "]".repeat(depth));
         let cookie = format!("session={}", session_core::cookie_session_value(&json));
         assert_eq!(ask(&sessions, &[cookie]).1.is_new(), is_new, "{depth}");
     }
+}
+
+/// The user's number, say: a double would be another user's.
+#[test]
+fn large_integers_stay_what_they_are() {
+    let numbers = (1_234_567_890_123_456_789_u64, u64::MAX, i64::MIN);
+    let come_back = |options: CookieSessionOptions| {
+        let sessions = options.build().unwrap();
+        let (exchange, session) = ask(&sessions, &[]);
+        session.insert("ids", numbers).unwrap();
+        let cookies = kept(&done(exchange.end()).unwrap());
+        let (exchange, session) = ask(&sessions, &cookies);
+        let same = session.get::<(u64, u64, i64)>("ids").is_ok_and(|ids| ids == Some(numbers));
+        (same, done(exchange.end()).unwrap().len())
+    };
+    assert_eq!(come_back(new()), (true, 0));
+    // JavaScript has no others than doubles.
+    assert_eq!(come_back(CookieSessionOptions::express("key1")), (false, 2));
+}
+
+#[test]
+fn a_changed_lifetime_is_sent_by_itself() {
+    for (options, sent) in [(new(), 2), (CookieSessionOptions::express("key1"), 0)] {
+        let sessions = options.build().unwrap();
+        let (exchange, session) = ask(&sessions, &kept(&logged_in(&sessions)));
+        session.set_max_age(Some(Duration::from_secs(86_400))).unwrap();
+        let set = done(exchange.end()).unwrap();
+        assert_eq!(set.len(), sent);
+        assert!(set.iter().all(|cookie| cookie.contains("; expires=")));
+    }
+    // None at all ends the session, and not with the browser.
+    let sessions = new().build().unwrap();
+    let (exchange, session) = ask(&sessions, &kept(&logged_in(&sessions)));
+    session.set_max_age(Some(Duration::ZERO)).unwrap();
+    assert!(done(exchange.end()).unwrap()[0].contains("; expires="));
+}
+
+/// A date is no lifetime: it does not move while a handler is at work.
+#[test]
+fn a_date_stays_where_it_is() {
+    let (later, clock) = common::clock();
+    let date = std::time::UNIX_EPOCH + Duration::from_secs(4_000_000_000);
+    let sessions = new().cookie(CookieOptions::new().expires(date)).clock(clock).build().unwrap();
+    let (exchange, session) = ask(&sessions, &[]);
+    session.insert("k", 1).unwrap();
+    later.store(2_100, std::sync::atomic::Ordering::SeqCst);
+    assert!(done(exchange.end()).unwrap()[0].contains("; expires=Tue, 02 Oct 2096 07:06:40 GMT"));
+}
+
+#[test]
+fn of_two_handles_none_loses_what_the_other_has_done() {
+    let sessions = new().build().unwrap();
+    let (_exchange, session) = ask(&sessions, &[]);
+    let other = session.clone();
+    let mut is_first = true;
+    let sum = done(session.update("n", |n: Option<u32>| {
+        if std::mem::take(&mut is_first) {
+            assert_eq!(done(other.update("n", |n: Option<u32>| n.unwrap_or(0) + 10)).unwrap(), 10);
+        }
+        n.unwrap_or(0) + 1
+    }));
+    assert_eq!(sum.unwrap(), 11);
+    let ended = done(session.update("n", |_: Option<u32>| {
+        _ = done(other.destroy());
+        99
+    }));
+    assert!(matches!(ended, Err(Error::Destroyed)), "{ended:?}");
+    assert!(matches!(session.replace(&std::collections::BTreeMap::from([("n", 1)])), Err(Error::Destroyed)));
+}
+
+/// Each letter is a key, and each key an index: in one pass, and no more than a header of Node's can hold.
+#[test]
+fn many_keys_of_a_client_cost_no_more_than_their_number() {
+    let sessions = new().signed(false).build().unwrap();
+    let cookie = |letters: usize| {
+        let json = format!("\"{}\"", "a".repeat(letters));
+        vec![format!("session={}", session_core::cookie_session_value(&json))]
+    };
+    assert_eq!(ask(&sessions, &cookie(12_000)).1.len(), 12_000);
+    assert!(ask(&sessions, &cookie(13_000)).1.is_new());
+}
+
+/// Browsers would drop it.
+#[test]
+fn what_browsers_refuse_is_not_sent() {
+    let none = CookieOptions::new().same_site(session_core::SameSite::None);
+    assert!(logged_in(&new().cookie(none.clone()).build().unwrap()).is_empty());
+    let sent = logged_in(&CookieSessionOptions::express("key1").cookie(none).build().unwrap());
+    assert_eq!(sent.len(), 2, "as cookie-session does; a warning tells");
 }

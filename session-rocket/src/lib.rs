@@ -171,7 +171,7 @@ fn describe<T>(request: &Request<'_>, then: impl FnOnce(&RequestInfo<'_>) -> T) 
             request
                 .cookies()
                 .iter()
-                .for_each(|cookie| visit("cookie", cookie.encoded().to_string().as_bytes()));
+                .for_each(|cookie| visit("cookie", cookie.stripped().to_string().as_bytes()));
         }
     };
     then(&RequestInfo::new(&uri, encrypted, &each).with_method(request.method().as_str()).with_peer(peer))

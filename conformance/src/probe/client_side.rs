@@ -37,8 +37,8 @@ pub(super) fn client_side(keys: &mut Keys<'_>) -> Parsed<CookieSessionOptions> {
     let age = keys.take("maxAge", "a number", |age| Some(age.as_i64().filter(|age| *age != 0)))?.flatten();
     // It counts before `expires`.
     let cookie = age.into_iter().fold(cookie, CookieOptions::max_age_millis);
-    let profile = if is_express { CookieSessionOptions::express } else { CookieSessionOptions::new::<&str> };
-    let mut options = profile([]).keygrip(keygrip).cookie(cookie);
+    let profile = if is_express { CookieSessionOptions::express } else { CookieSessionOptions::new };
+    let mut options = profile(keygrip).cookie(cookie);
     if let Some(name) = keys.text("name")? {
         options = options.name(name);
     }

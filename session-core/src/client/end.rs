@@ -21,6 +21,8 @@ pub(crate) struct Sending<'a> {
     pub(crate) data: Option<&'a Data>,
     pub(crate) is_new: bool,
     pub(crate) cookie: &'a Cookie,
+    /// The handler has set attributes, and that is a change.
+    pub(crate) cookie_changed: bool,
     /// The connection is.
     pub(crate) secure: bool,
 }
@@ -47,7 +49,13 @@ pub(crate) fn ends(sending: &Sending<'_>) -> Result<Sent, Error> {
     let mut sent = Sent::default();
     let signature = format!("{}.sig", sending.name);
     match (&came.signature, &client.keys, &came.value) {
-        (Signature::Forged, ..) => sent.cookies.push(sending.plain(&format!("{signature}="), true)),
+        (Signature::Forged, ..) if client.is_node => {
+            sent.cookies.push(sending.plain(&format!("{signature}="), true));
+        }
+        // Of one with a domain or another path, browsers keep the other.
+        (Signature::Forged, ..) => {
+            sent.cookies.push(sending.with_attributes(&format!("{signature}="), true));
+        }
         (Signature::Old, Some(keys), Some(value)) if client.reissue == Reissue::SignatureOnly => {
             let signed = keys.sign(&format!("{}={value}", sending.name));
             sent.cookies.push(sending.plain(&format!("{signature}={signed}"), false));
@@ -106,7 +114,11 @@ impl Sending<'_> {
         let value = value_of(data);
         let is_to_reissue = self.came.signature == Signature::Old && self.client.reissue == Reissue::Both;
         let is_as_it_came = !self.is_new && self.came.value.as_ref() == Some(&value);
-        if is_as_it_came && !is_to_reissue { Write::Nothing } else { Write::Value(value) }
+        if is_as_it_came && !is_to_reissue && !self.cookie_changed {
+            Write::Nothing
+        } else {
+            Write::Value(value)
+        }
     }
 
     /// With the attributes that `cookies` gives where none are named.
@@ -126,7 +138,7 @@ impl Sending<'_> {
         let expires = match cookie.lifetime() {
             _ if is_removal => Some(0),
             // A max age of nothing is none.
-            Some(0) => None,
+            Some(0) if self.client.is_node => None,
             _ => cookie.expires_at(),
         };
         let mut header = String::from(pair);

@@ -13,20 +13,33 @@ use crate::{
     wire::json,
 };
 
+/// What becomes of numbers.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Numbers {
+    /// Doubles, as JavaScript has them.
+    JavaScript,
+    /// Integers stay what they are: one beyond 2⁵³ would be another one.
+    Exact,
+}
+
+fn is_integer(number: &str) -> bool {
+    number != "-0" && number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-')
+}
+
 /// Deeper values are refused: a client could send as many as fit, and each level costs stack.
 const DEEPEST: usize = 128;
 
 /// What `new Session(JSON.parse(text))` has: an object's members, an array's items, a string's letters; of every other value
 /// nothing. Names that a session has already are dropped. `None`: it is no JSON.
-pub(super) fn parse(text: &str) -> Option<Data> {
+pub(super) fn parse(text: &str, numbers: Numbers) -> Option<Data> {
     let value = serde_json::from_str::<&RawValue>(text).ok()?.get();
-    let mut data = Data::new();
+    let mut put: Vec<(String, String)> = Vec::new();
     match value.as_bytes().first()? {
         b'{' | b'[' => {
-            for (key, value) in parts(value, 0)? {
+            for (key, value) in parts(value, numbers, 0)? {
                 let key = String::from_utf8_lossy(&key).into_owned();
                 if !Reserved::CookieSession.has(&key) {
-                    data.insert(&key, value.into());
+                    put.push((key, value));
                 }
             }
         }
@@ -35,11 +48,14 @@ pub(super) fn parse(text: &str) -> Option<Data> {
                 let mut json = String::from('"');
                 push_units(&mut json, &[unit]);
                 json.push('"');
-                data.insert(&at.to_string(), json.into());
+                put.push((at.to_string(), json));
             }
         }
         _ => {}
     }
+    let put: Vec<(&str, &str)> = put.iter().map(|(key, value)| (&**key, &**value)).collect();
+    let mut data = Data::new();
+    data.change(&[], &put);
     Some(data)
 }
 
@@ -58,7 +74,7 @@ pub(super) fn stringify(data: &Data) -> String {
 
 /// The members of an object, or the items of an array under their indexes, each as `JSON.stringify` prints it and in the order in which
 /// JavaScript has them: array indexes first, and of two with one name the last value in the first one's place.
-fn parts(value: &str, depth: usize) -> Option<Vec<(Cow<'_, [u8]>, String)>> {
+fn parts(value: &str, numbers: Numbers, depth: usize) -> Option<Vec<(Cow<'_, [u8]>, String)>> {
     let mut parts: Vec<(Cow<'_, [u8]>, &str)> = Vec::new();
     let mut places = HashMap::new();
     json::each_part(value, |key, json| {
@@ -73,11 +89,11 @@ fn parts(value: &str, depth: usize) -> Option<Vec<(Cow<'_, [u8]>, String)>> {
     // Stable: what is no index stays in its order.
     let index = |key: &[u8]| str::from_utf8(key).ok().and_then(array_index);
     parts.sort_by_key(|(key, _)| index(key).map_or(u64::MAX, u64::from));
-    parts.into_iter().map(|(key, value)| Some((key, printed(value, depth + 1)?))).collect()
+    parts.into_iter().map(|(key, value)| Some((key, printed(value, numbers, depth + 1)?))).collect()
 }
 
 /// As `JSON.stringify(JSON.parse(value))`.
-fn printed(value: &str, depth: usize) -> Option<String> {
+fn printed(value: &str, numbers: Numbers, depth: usize) -> Option<String> {
     if depth > DEEPEST {
         return None;
     }
@@ -85,7 +101,7 @@ fn printed(value: &str, depth: usize) -> Option<String> {
     match value.as_bytes().first()? {
         b'{' => {
             text.push('{');
-            for (at, (key, value)) in parts(value, depth)?.into_iter().enumerate() {
+            for (at, (key, value)) in parts(value, numbers, depth)?.into_iter().enumerate() {
                 if at > 0 {
                     text.push(',');
                 }
@@ -97,7 +113,7 @@ fn printed(value: &str, depth: usize) -> Option<String> {
         }
         b'[' => {
             text.push('[');
-            for (at, (_, value)) in parts(value, depth)?.into_iter().enumerate() {
+            for (at, (_, value)) in parts(value, numbers, depth)?.into_iter().enumerate() {
                 if at > 0 {
                     text.push(',');
                 }
@@ -107,6 +123,7 @@ fn printed(value: &str, depth: usize) -> Option<String> {
         }
         b'"' => push_bytes(&mut text, &bytes_of(value)?),
         b't' | b'f' | b'n' => text.push_str(value),
+        _ if numbers == Numbers::Exact && is_integer(value) => text.push_str(value),
         // JavaScript has one kind of numbers, and none that is infinite in JSON.
         _ => match value.parse::<f64>().ok()? {
             number if number.is_finite() => {

@@ -18,7 +18,10 @@ use crate::{
 
 /// The options of sessions that live in the client's own cookie, every one by the name that Node's `cookie-session` has for it. Nothing is
 /// kept on the server: what is in the cookie can be read by whoever has it, an older copy of it opens as well, and of parallel
-/// responses the last one counts.
+/// responses the last one counts: what two requests change at the same time is not merged, and [`update`](crate::SessionHandle::update)
+/// and [`take`](crate::SessionHandle::take) are atomic within one request only. A max age is counted from the last *change*, as in Node, and
+/// is the cookie's alone: no server enforces it. Every path has the session, so that of two layers around each other the outer one
+/// serves, whatever their cookies' paths (in Node the inner one). A key is hashed as it stands: take 32 random bytes.
 ///
 /// There are two **profiles**, full sets of defaults from which each setter departs:
 ///
@@ -35,13 +38,17 @@ use crate::{
 /// | `empty_session` | kept | removed |
 /// | `browser_rules` | warn | enforce |
 /// | `save_error` | fail | fail |
+/// | `on_disconnect` | finish | cancel |
+/// | a changed lifetime or attribute alone | sends nothing | sends the cookie |
+/// | integers beyond 2⁵³ | doubles, as in JavaScript | stay what they are |
+/// | a max age of zero | ends with the browser | ends the session |
 ///
 /// ```
 /// use session_core::{CookieSessionOptions, Sessions};
 ///
 /// let sessions: Sessions = CookieSessionOptions::express(["key2", "key1"]).name("my.session").build()?;
 ///
-/// let error = CookieSessionOptions::new([""]).build().unwrap_err();
+/// let error = CookieSessionOptions::new("").build().unwrap_err();
 /// assert_eq!(error.to_string(), "option keys: one is empty; give one key, or several of which the first signs");
 /// # Ok::<(), session_core::OptionsError>(())
 /// ```
@@ -62,6 +69,8 @@ pub(crate) struct ClientSide {
     pub(crate) max_size: Option<usize>,
     pub(crate) reissue: Reissue,
     pub(crate) empty: EmptySession,
+    /// As the real one has it, where that is nobody's choice: numbers are doubles, and a max age of nothing is none.
+    pub(crate) is_node: bool,
 }
 
 /// What is set when an older key has signed the session that came.
@@ -85,16 +94,19 @@ pub enum EmptySession {
     Removed,
 }
 
+/// Shorter ones are guessed by trying.
+const SHORT_KEY: usize = 8;
+
 /// RFC 6265bis §5.5: what a browser keeps of name and value.
 const KEPT_BY_BROWSERS: usize = 4096;
 
 impl CookieSessionOptions {
     /// The profile of a new application: cookies as browsers want them today, and an error instead of a loss.
-    pub fn new<K: AsRef<[u8]>>(keys: impl IntoIterator<Item = K>) -> Self {
+    pub fn new(keys: impl Into<Keygrip>) -> Self {
         let cookie = CookieOptions::new().same_site(SameSite::Lax).secure(Secure::Auto);
         Self {
             options: Options::new("").named_by_profile("session").cookie(cookie),
-            keys: Keygrip::new(keys),
+            keys: keys.into(),
             signed: true,
             client: ClientSide {
                 keys: None,
@@ -102,12 +114,23 @@ impl CookieSessionOptions {
                 max_size: Some(KEPT_BY_BROWSERS),
                 reissue: Reissue::Both,
                 empty: EmptySession::Removed,
+                is_node: false,
             },
         }
     }
 
-    /// The profile of cookie-session 2.1, every default as there: for serving the same users as an Express app.
-    pub fn express<K: AsRef<[u8]>>(keys: impl IntoIterator<Item = K>) -> Self {
+    /// The profile of cookie-session 2.1, every default as there: for serving the same users as an Express app. `keys`: one, or several of
+    /// which the first signs, or a [`Keygrip`] of another algorithm or encoding.
+    ///
+    /// ```
+    /// use session_core::{CookieSessionOptions, Keygrip, KeygripAlgorithm};
+    ///
+    /// let options = CookieSessionOptions::express("keyboard cat");
+    /// let keys = Keygrip::new(["key2", "key1"]).algorithm(KeygripAlgorithm::Sha256);
+    /// let other = CookieSessionOptions::express(keys);
+    /// # assert!(options.build().is_ok() && other.build().is_ok());
+    /// ```
+    pub fn express(keys: impl Into<Keygrip>) -> Self {
         let new = Self::new(keys);
         Self {
             options: Options::express("").name("session").cookie(CookieOptions::new().secure(Secure::Auto)),
@@ -115,6 +138,7 @@ impl CookieSessionOptions {
                 max_size: None,
                 reissue: Reissue::SignatureOnly,
                 empty: EmptySession::Kept,
+                is_node: true,
                 ..new.client
             },
             ..new
@@ -126,21 +150,6 @@ impl CookieSessionOptions {
     #[must_use]
     pub fn name(self, name: impl Into<String>) -> Self {
         Self { options: self.options.name(name), ..self }
-    }
-
-    /// Another digest or encoding than Keygrip's defaults, and other keys: what cookie-session takes as `keys` where that is a
-    /// Keygrip.
-    ///
-    /// ```
-    /// use session_core::{CookieSessionOptions, Keygrip, KeygripAlgorithm};
-    ///
-    /// let keys = Keygrip::new(["key1"]).algorithm(KeygripAlgorithm::Sha256);
-    /// let options = CookieSessionOptions::new([""]).keygrip(keys);
-    /// # assert!(options.build().is_ok());
-    /// ```
-    #[must_use]
-    pub fn keygrip(self, keys: Keygrip) -> Self {
-        Self { keys, ..self }
     }
 
     /// Whether the session is signed: without, a client can make what it likes of it. Default `true`.
@@ -156,8 +165,8 @@ impl CookieSessionOptions {
         self
     }
 
-    /// The attributes of both cookies; what is not set in them stays as it was. A max age of zero is none. Every path has the session,
-    /// whatever the cookie's is. cookie-session has them beside the other options.
+    /// The attributes of both cookies; what is not set in them stays as it was. Every path has the session, whatever the cookie's is.
+    /// cookie-session has them beside the other options.
     #[must_use]
     pub fn cookie(self, cookie: CookieOptions) -> Self {
         Self { options: self.options.cookie(cookie), ..self }
@@ -235,6 +244,12 @@ impl CookieSessionOptions {
             let reason = if keys.has_none() { "there is none" } else { "one is empty" };
             let reason = format!("{reason}; give one key, or several of which the first signs");
             return Err(OptionsError { option: "keys", reason });
+        }
+        if signed && keys.has_shorter_than(SHORT_KEY) {
+            tracing::warn!(
+                "a key of sessions that the client keeps has fewer than {SHORT_KEY} bytes: each client can try until it finds it, and then make \
+                 what session it likes; take 32 random ones"
+            );
         }
         client.keys = signed.then_some(keys);
         options.on_the_client(client).build()

@@ -7,7 +7,10 @@ use base64::{
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
 
-use super::{json, options::ClientSide};
+use super::{
+    json::{self, Numbers},
+    options::ClientSide,
+};
 use crate::{record::data::Data, request::RequestInfo};
 
 /// What came with the request.
@@ -31,6 +34,9 @@ pub(super) enum Signature {
     /// An older key has made it.
     Old,
 }
+
+/// As long as all headers together may be for Node. Browsers keep a quarter of that.
+const LONGEST: usize = 16 << 10;
 
 /// cookie-session's bytes: of either alphabet, junk skipped, and read up to the first `=`.
 const LENIENT: GeneralPurpose = GeneralPurpose::new(
@@ -59,7 +65,11 @@ pub(crate) fn read(request: &RequestInfo<'_>, name: &str, client: &ClientSide) -
             Some(_) => came.signature = Signature::Old,
         }
     }
-    let data = decode(value);
+    let numbers = if client.is_node { Numbers::JavaScript } else { Numbers::Exact };
+    let data = decode(value, numbers);
+    if data.is_none() {
+        tracing::debug!(why = "the payload is no session", "session cookie refused");
+    }
     came.is_read = data.is_some();
     (data.map(Arc::new), came)
 }
@@ -89,8 +99,8 @@ fn value_of<'a>(header: &'a str, name: &str) -> Option<&'a str> {
     }
 }
 
-fn decode(value: &str) -> Option<Data> {
-    if value.is_empty() {
+fn decode(value: &str, numbers: Numbers) -> Option<Data> {
+    if value.is_empty() || value.len() > LONGEST {
         return None;
     }
     let letters = value.bytes().take_while(|byte| *byte != b'=').filter_map(|byte| match byte {
@@ -105,5 +115,5 @@ fn decode(value: &str) -> Option<Data> {
         letters.pop();
     }
     let bytes = LENIENT.decode(letters).ok()?;
-    json::parse(&String::from_utf8_lossy(&bytes))
+    json::parse(&String::from_utf8_lossy(&bytes), numbers)
 }

@@ -8,11 +8,11 @@ use crate::{
     driver::{draft::Draft, line::Run, session::SessionHandle, sessions::Sessions},
     error::Error,
     life::{
-        Answer, Ask, Changed, Done, Ended, Operation, Step,
+        ATTEMPTS, Answer, Ask, Changed, Done, Ended, Operation, Step,
         decide::{Presence, SetCookie},
     },
-    options::policy::{BrowserRules, SaveError},
-    record::data::Data,
+    options::policy::{BrowserRules, CookieChange, SaveError},
+    record::{cookie::Cookie, data::Data},
     store::{Destroyed, Set},
     wire::set_cookie,
 };
@@ -167,20 +167,21 @@ impl SessionHandle {
         &self,
         mut change: impl FnMut(&mut Draft) -> Result<R, E>,
     ) -> Result<R, E> {
-        let seen = {
-            let life = self.life();
-            if life.presence() != Presence::Present {
-                return Err(Error::Destroyed.into());
+        for _ in 0..ATTEMPTS {
+            self.is_to_be_sent()?;
+            let seen = Arc::clone(self.life().data());
+            let mut draft = Draft::new((*seen).clone(), self.options().limits);
+            let changed = change(&mut draft)?;
+            let made = Arc::new(draft.into_data());
+            // Another handle of the same session may have been faster, and have ended it.
+            self.is_to_be_sent()?;
+            let mut life = self.life();
+            if Arc::ptr_eq(life.data(), &seen) {
+                life.takes(&seen, &made);
+                return Ok(changed);
             }
-            if life.is_response_out() {
-                return Err(Error::ResponseOut.into());
-            }
-            Arc::clone(life.data())
-        };
-        let mut draft = Draft::new((*seen).clone(), self.options().limits);
-        let changed = change(&mut draft)?;
-        self.life().takes(&seen, &Arc::new(draft.into_data()));
-        Ok(changed)
+        }
+        Err(Error::Contended(ATTEMPTS.into()).into())
     }
 
     /// Takes a value out, for exactly one of the requests that try: flash messages. `None` when there is none, or
@@ -241,7 +242,9 @@ impl SessionHandle {
     pub async fn regenerate(&self) -> Result<(), Error> {
         if self.came().is_some() {
             self.is_to_be_sent()?;
-            return self.clear();
+            let context = self.context();
+            self.life().begins_anew_on_the_client(&context);
+            return Ok(());
         }
         self.run_plain(Operation::regenerate(self.new_sid())).await?;
         tracing::debug!("session regenerated");
@@ -289,7 +292,7 @@ impl SessionHandle {
     pub async fn destroy(&self) -> Result<(), Error> {
         if self.came().is_some() {
             self.is_to_be_sent()?;
-            self.unset();
+            self.life().ends_on_the_client();
             return Ok(());
         }
         // Even while another operation is under way, and if nobody waits until that is done.
@@ -347,8 +350,15 @@ impl SessionHandle {
         let context = self.context();
         let mut life = self.life();
         let Some(came) = self.came().filter(|_| !life.is_response_out()) else { return (Vec::new(), None) };
-        let mut cookie = life.cookie().clone();
-        cookie.touch(context.now);
+        // Counted from now; a date stays where it is.
+        let cookie = if life.has_changed_cookie() {
+            let mut cookie = life.cookie().clone();
+            cookie.touch(context.now);
+            cookie
+        } else {
+            context.cookie.cookie(context.secure, context.now)
+        };
+        let counts = context.options.policies.cookie_change == CookieChange::Counts;
         let sending = Sending {
             name: &context.options.name,
             client,
@@ -356,34 +366,60 @@ impl SessionHandle {
             data: (life.presence() == Presence::Present).then(|| &**life.data()),
             is_new: life.is_new(),
             cookie: &cookie,
+            cookie_changed: counts && life.has_changed_cookie(),
             secure: context.secure,
         };
-        match client::ends(&sending) {
-            Ok(sent) => {
-                if sent.is_withheld {
+        let ended = client::ends(&sending);
+        match &ended {
+            Ok(sent) if sent.is_withheld => life.came_late(),
+            Ok(sent) => life.goes_to_the_client(!sent.cookies.is_empty()),
+            Err(_) => {
+                life.is_told();
+                if context.options.save_error == SaveError::Log {
                     life.came_late();
-                } else {
-                    life.goes_to_the_client();
                 }
-                drop(life);
-                if sent.is_withheld {
-                    self.sessions().warn_insecure();
-                }
+            }
+        }
+        drop(life);
+        match ended {
+            Ok(sent) if sent.is_withheld => {
+                self.sessions().warn_insecure();
                 (sent.cookies, None)
             }
-            Err(error) => {
-                life.is_told();
-                drop(life);
-                match context.options.save_error {
-                    SaveError::Log => {
-                        tracing::error!(
-                            error = &error as &dyn std::error::Error,
-                            "the session was not saved"
-                        );
-                        (Vec::new(), None)
-                    }
-                    SaveError::Fail => (Vec::new(), Some(error)),
+            Ok(sent) if sent.cookies.is_empty() => (sent.cookies, None),
+            Ok(sent) if self.would_be_refused(&cookie) => {
+                self.life().came_late();
+                drop(sent);
+                (Vec::new(), None)
+            }
+            Ok(sent) => (sent.cookies, None),
+            Err(error) => match context.options.save_error {
+                SaveError::Log => {
+                    tracing::error!(error = &error as &dyn std::error::Error, "the session was not saved");
+                    (Vec::new(), None)
                 }
+                SaveError::Fail => (Vec::new(), Some(error)),
+            },
+        }
+    }
+
+    /// Browsers would not keep it: the log is told, and under [`BrowserRules::Enforce`] it is not sent.
+    fn would_be_refused(&self, cookie: &Cookie) -> bool {
+        let options = self.options();
+        match (set_cookie::browser_refusal(&options.name, cookie), options.browser_rules) {
+            (None, _) => false,
+            (Some((option, reason)), BrowserRules::Warn) => {
+                self.sessions().warn_refused(option, reason);
+                false
+            }
+            (Some((option, reason)), BrowserRules::Enforce) => {
+                tracing::error!(
+                    option,
+                    reason,
+                    secure_connection = self.is_secure(),
+                    "no cookie sent: browsers would refuse it"
+                );
+                true
             }
         }
     }
@@ -402,21 +438,8 @@ impl SessionHandle {
                 return None;
             }
             SetCookie::Send => {
-                let refusal = set_cookie::browser_refusal(&options.name, &ended.cookie);
-                match (refusal, options.browser_rules) {
-                    (None, _) => {}
-                    (Some((option, reason)), BrowserRules::Warn) => {
-                        self.sessions().warn_refused(option, reason);
-                    }
-                    (Some((option, reason)), BrowserRules::Enforce) => {
-                        tracing::error!(
-                            option,
-                            reason,
-                            secure_connection = self.is_secure(),
-                            "no cookie sent: browsers would refuse it"
-                        );
-                        return None;
-                    }
+                if self.would_be_refused(&ended.cookie) {
+                    return None;
                 }
                 set_cookie::serialize(&options.name, &options.secrets.seal(ended.sid.as_str()), &ended.cookie)
             }

@@ -181,8 +181,8 @@ impl SessionHandle {
         Ok(())
     }
 
-    /// Puts other data in the place of all: what `req.session = {…}` does in cookie-session, where it may also follow
-    /// [`unset`](Self::unset).
+    /// Puts other data in the place of all. Where the client keeps the session, it is another one from then on
+    /// ([`is_new`](Self::is_new)), and this may also follow [`unset`](Self::unset): what `req.session = {…}` does in cookie-session.
     ///
     /// ```
     /// # use serde::Serialize;
@@ -204,7 +204,11 @@ impl SessionHandle {
             data.insert(key, json.into());
         }
         let on_the_client = self.came().is_some();
-        let mut life = if on_the_client { self.life() } else { self.present()? };
+        let mut life = self.life();
+        let may_follow_unset = on_the_client && life.presence() == Presence::Unset;
+        if life.presence() != Presence::Present && !may_follow_unset {
+            return Err(Error::Destroyed);
+        }
         life.replace(data, on_the_client);
         Ok(())
     }

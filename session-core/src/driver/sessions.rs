@@ -62,7 +62,10 @@ impl Sessions {
         let [one, two] = [self, other].map(Self::options);
         let paths = [&one.cookie, &two.cookie].map(CookieOptions::match_path);
         let is_known = one.cookie_of.is_none() && two.cookie_of.is_none();
-        let overlap = path_matches(paths[1], paths[0], one.path_match)
+        // One that the client keeps is there for every path.
+        let is_everywhere = one.client.is_some() || two.client.is_some();
+        let overlap = is_everywhere
+            || path_matches(paths[1], paths[0], one.path_match)
             || path_matches(paths[0], paths[1], two.path_match);
         one.name == two.name && is_known && overlap
     }

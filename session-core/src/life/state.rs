@@ -297,11 +297,28 @@ impl Life {
         self.view = self.with_view(seen, made);
     }
 
+    /// The handler has set attributes of the cookie.
+    pub(crate) fn has_changed_cookie(&self) -> bool {
+        self.cookie_changed
+    }
+
+    /// A logout of a session that its client keeps.
+    pub(crate) fn ends_on_the_client(&mut self) {
+        self.presence = Presence::Destroyed;
+    }
+
+    /// Another session, which its client does not have yet.
+    pub(crate) fn begins_anew_on_the_client(&mut self, context: &Context<'_>) {
+        self.replace(Data::new(), true);
+        (self.cookie, self.cookie_changed) = (context.new_cookie(), false);
+        self.cookie_unsaved = Differing::default();
+    }
+
     /// The response takes these data to the client that keeps them.
-    pub(crate) fn goes_to_the_client(&mut self) {
+    pub(crate) fn goes_to_the_client(&mut self, is_sent: bool) {
         self.base = Arc::clone(&self.view);
         self.cookie_unsaved = Differing::default();
-        self.response = Some(CookieOut::Sent);
+        self.response = Some(if is_sent { CookieOut::Sent } else { CookieOut::NotSent });
     }
 
     pub(crate) fn cookie(&self) -> &Cookie {

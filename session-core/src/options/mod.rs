@@ -419,7 +419,8 @@ impl Options {
 
     /// Sessions without a store: the client keeps its own.
     pub(crate) fn on_the_client(mut self, client: ClientSide) -> Self {
-        self.limits.reserved = Reserved::CookieSession;
+        // How large it may be is the cookie's matter.
+        self.limits = Limits { reserved: Reserved::CookieSession, ..Limits::NONE };
         Self {
             client: Some(Arc::new(client)),
             store: Arc::new(NoStore),

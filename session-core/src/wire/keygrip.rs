@@ -95,6 +95,10 @@ impl Keygrip {
         self.keys.is_empty()
     }
 
+    pub(crate) fn has_shorter_than(&self, bytes: usize) -> bool {
+        self.keys.iter().any(|key| key.len() < bytes)
+    }
+
     pub(crate) fn is_usable(&self) -> bool {
         !self.has_none() && self.keys.iter().all(|key| !key.is_empty())
     }
@@ -110,6 +114,30 @@ impl Keygrip {
             KeygripEncoding::Base64 => URL_SAFE_NO_PAD.encode(digest),
             KeygripEncoding::Hex => digest.iter().map(|byte| format!("{byte:02x}")).collect(),
         }
+    }
+}
+
+impl From<&str> for Keygrip {
+    fn from(key: &str) -> Self {
+        Self::new([key])
+    }
+}
+
+impl From<String> for Keygrip {
+    fn from(key: String) -> Self {
+        Self::new([key])
+    }
+}
+
+impl<K: AsRef<[u8]>, const N: usize> From<[K; N]> for Keygrip {
+    fn from(keys: [K; N]) -> Self {
+        Self::new(keys)
+    }
+}
+
+impl<K: AsRef<[u8]>> From<Vec<K>> for Keygrip {
+    fn from(keys: Vec<K>) -> Self {
+        Self::new(keys)
     }
 }
 
