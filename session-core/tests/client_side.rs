@@ -281,11 +281,25 @@ fn a_changed_lifetime_is_sent_by_itself() {
         assert_eq!(set.len(), sent);
         assert!(set.iter().all(|cookie| cookie.contains("; expires=")));
     }
+    // Also to what it is: nobody knows since when the client has it. So an active user stays.
+    let day = || Duration::from_secs(86_400);
+    let (_, clock) = common::clock();
+    let sessions = new().cookie(CookieOptions::new().max_age(day())).clock(clock).build().unwrap();
+    let cookies = kept(&logged_in(&sessions));
+    for touches in [false, true] {
+        let (exchange, session) = ask(&sessions, &cookies);
+        if touches {
+            session.touch().unwrap()
+        } else {
+            session.set_max_age(Some(day())).unwrap()
+        }
+        assert_eq!(done(exchange.end()).unwrap().len(), 2, "{touches}");
+    }
     // None at all ends the session, and not with the browser.
     let sessions = new().build().unwrap();
     let (exchange, session) = ask(&sessions, &kept(&logged_in(&sessions)));
     session.set_max_age(Some(Duration::ZERO)).unwrap();
-    assert!(done(exchange.end()).unwrap()[0].contains("; expires="));
+    assert!(done(exchange.end()).unwrap()[0].contains("; expires=Thu, 01 Jan 1970 00:00:00 GMT"));
 }
 
 /// A date is no lifetime: it does not move while a handler is at work.
@@ -293,11 +307,21 @@ fn a_changed_lifetime_is_sent_by_itself() {
 fn a_date_stays_where_it_is() {
     let (later, clock) = common::clock();
     let date = std::time::UNIX_EPOCH + Duration::from_secs(4_000_000_000);
-    let sessions = new().cookie(CookieOptions::new().expires(date)).clock(clock).build().unwrap();
-    let (exchange, session) = ask(&sessions, &[]);
-    session.insert("k", 1).unwrap();
-    later.store(2_100, std::sync::atomic::Ordering::SeqCst);
-    assert!(done(exchange.end()).unwrap()[0].contains("; expires=Tue, 02 Oct 2096 07:06:40 GMT"));
+    let with_date = CookieOptions::new().expires(date);
+    type Set = fn(&SessionHandle, std::time::SystemTime);
+    let cases: [(CookieOptions, Set); 3] = [
+        (with_date.clone(), |_, _| {}),
+        (with_date, |session, _| session.update_cookie(|cookie| cookie.set_path("/a")).unwrap()),
+        (CookieOptions::new(), |session, date| session.set_expires(Some(date)).unwrap()),
+    ];
+    for (cookie, set) in cases {
+        let sessions = new().cookie(cookie).clock(clock.clone()).build().unwrap();
+        let (exchange, session) = ask(&sessions, &[]);
+        session.insert("k", 1).unwrap();
+        set(&session, date);
+        later.fetch_add(2_100, std::sync::atomic::Ordering::SeqCst);
+        assert!(done(exchange.end()).unwrap()[0].contains("; expires=Tue, 02 Oct 2096 07:06:40 GMT"));
+    }
 }
 
 #[test]
@@ -313,6 +337,14 @@ fn of_two_handles_none_loses_what_the_other_has_done() {
         n.unwrap_or(0) + 1
     }));
     assert_eq!(sum.unwrap(), 11);
+    // What is set meanwhile is no atomic change: both stay, and nothing is asked again.
+    let mut asked = 0;
+    let sum = done(session.update("n", |n: Option<u32>| {
+        asked += 1;
+        session.insert("seen", true).unwrap();
+        n.unwrap_or(0) + 1
+    }));
+    assert_eq!((sum.unwrap(), asked, session.get("seen").unwrap()), (12, 1, Some(true)));
     let ended = done(session.update("n", |_: Option<u32>| {
         _ = done(other.destroy());
         99
@@ -331,6 +363,27 @@ fn many_keys_of_a_client_cost_no_more_than_their_number() {
     };
     assert_eq!(ask(&sessions, &cookie(12_000)).1.len(), 12_000);
     assert!(ask(&sessions, &cookie(13_000)).1.is_new());
+}
+
+/// After a rotation: the client keeps it, and who only reads it is served.
+#[test]
+fn what_does_not_fit_any_more_and_has_not_changed_stays() {
+    let sessions = new().build().unwrap();
+    let cookies = kept(&logged_in(&sessions));
+    let rotated = CookieSessionOptions::new(["key2", "key1"]).max_size(10).build().unwrap();
+    let (exchange, session) = ask(&rotated, &cookies);
+    assert_eq!(session.len(), 1);
+    assert!(done(exchange.end()).unwrap().is_empty());
+}
+
+/// UTF-8 has no such keys.
+#[test]
+fn keys_that_are_no_text_are_one_key() {
+    let sessions = new().signed(false).build().unwrap();
+    let json = r#"{"\ud800":1,"a":2,"\ud801":3}"#;
+    let (_exchange, session) =
+        ask(&sessions, &[format!("session={}", session_core::cookie_session_value(json))]);
+    assert_eq!(session.len(), 2);
 }
 
 /// Browsers would drop it.

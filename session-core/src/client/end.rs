@@ -36,7 +36,11 @@ pub(crate) struct Sent {
 
 enum Write {
     Nothing,
-    Value(String),
+    /// `is_change`: the client does not have this yet.
+    Value {
+        value: String,
+        is_change: bool,
+    },
     Removal,
 }
 
@@ -52,6 +56,7 @@ pub(crate) fn ends(sending: &Sending<'_>) -> Result<Sent, Error> {
         (Signature::Forged, ..) if client.is_node => {
             sent.cookies.push(sending.plain(&format!("{signature}="), true));
         }
+        (Signature::Forged, ..) if sending.is_withheld() => {}
         // Of one with a domain or another path, browsers keep the other.
         (Signature::Forged, ..) => {
             sent.cookies.push(sending.with_attributes(&format!("{signature}="), true));
@@ -62,16 +67,20 @@ pub(crate) fn ends(sending: &Sending<'_>) -> Result<Sent, Error> {
         }
         _ => {}
     }
-    let value = match sending.write() {
+    let (value, is_change) = match sending.write() {
         Write::Nothing => return Ok(sent),
-        Write::Removal => String::new(),
-        Write::Value(value) => value,
+        Write::Removal => (String::new(), true),
+        Write::Value { value, is_change } => (value, is_change),
     };
-    if sending.cookie.secure() && !sending.secure {
+    if sending.is_withheld() {
         sent.is_withheld = true;
         return Ok(sent);
     }
-    fits(sending.name, &value, client)?;
+    match fits(sending.name, &value, client) {
+        // The client has it, and keeps it.
+        Err(_) if !is_change => return Ok(sent),
+        fits => fits?,
+    }
     let pair = format!("{}={value}", sending.name);
     let mut set = |pair: &str| {
         let name = pair.split_inclusive('=').next().unwrap_or_default();
@@ -113,12 +122,17 @@ impl Sending<'_> {
         }
         let value = value_of(data);
         let is_to_reissue = self.came.signature == Signature::Old && self.client.reissue == Reissue::Both;
-        let is_as_it_came = !self.is_new && self.came.value.as_ref() == Some(&value);
-        if is_as_it_came && !is_to_reissue && !self.cookie_changed {
-            Write::Nothing
+        let is_change = self.is_new || self.came.value.as_ref() != Some(&value);
+        if is_change || is_to_reissue || self.cookie_changed {
+            Write::Value { value, is_change }
         } else {
-            Write::Value(value)
+            Write::Nothing
         }
+    }
+
+    /// The cookie is for secure connections only.
+    fn is_withheld(&self) -> bool {
+        self.cookie.secure() && !self.secure
     }
 
     /// With the attributes that `cookies` gives where none are named.
@@ -139,6 +153,8 @@ impl Sending<'_> {
             _ if is_removal => Some(0),
             // A max age of nothing is none.
             Some(0) if self.client.is_node => None,
+            // Whatever the client's clock says.
+            Some(..=0) if !self.client.is_node => Some(0),
             _ => cookie.expires_at(),
         };
         let mut header = String::from(pair);

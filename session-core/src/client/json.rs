@@ -33,13 +33,21 @@ const DEEPEST: usize = 128;
 /// nothing. Names that a session has already are dropped. `None`: it is no JSON.
 pub(super) fn parse(text: &str, numbers: Numbers) -> Option<Data> {
     let value = serde_json::from_str::<&RawValue>(text).ok()?.get();
-    let mut put: Vec<(String, String)> = Vec::new();
+    // Of two that no UTF-8 tells apart the last one.
+    let (mut put, mut places) = (Vec::<(String, String)>::new(), HashMap::new());
     match value.as_bytes().first()? {
         b'{' | b'[' => {
             for (key, value) in parts(value, numbers, 0)? {
                 let key = String::from_utf8_lossy(&key).into_owned();
-                if !Reserved::CookieSession.has(&key) {
-                    put.push((key, value));
+                if Reserved::CookieSession.has(&key) {
+                    continue;
+                }
+                match places.get(&key) {
+                    Some(&at) => put[at] = (key, value),
+                    None => {
+                        places.insert(key.clone(), put.len());
+                        put.push((key, value));
+                    }
                 }
             }
         }

@@ -20,7 +20,9 @@ use crate::{
 /// kept on the server: what is in the cookie can be read by whoever has it, an older copy of it opens as well, and of parallel
 /// responses the last one counts: what two requests change at the same time is not merged, and [`update`](crate::SessionHandle::update)
 /// and [`take`](crate::SessionHandle::take) are atomic within one request only. A max age is counted from the last *change*, as in Node, and
-/// is the cookie's alone: no server enforces it. Every path has the session, so that of two layers around each other the outer one
+/// is the cookie's alone: no server enforces it. One that a handler sets is that response's: set it with each, or
+/// [`touch`](crate::SessionHandle::touch) the session, to have it live on. What comes with a cookie of more than 16 KiB, or nests deeper than
+/// 128, is no session. Every path has the session, so that of two layers around each other the outer one
 /// serves, whatever their cookies' paths (in Node the inner one). A key is hashed as it stands: take 32 random bytes.
 ///
 /// There are two **profiles**, full sets of defaults from which each setter departs:

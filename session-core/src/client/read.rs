@@ -1,6 +1,9 @@
 //! What a request's cookies come to.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicU32},
+};
 
 use base64::{
     Engine, alphabet,
@@ -22,6 +25,10 @@ pub(crate) struct Came {
     pub(super) is_read: bool,
     /// What becomes of its signature.
     pub(super) signature: Signature,
+    /// How many atomic changes there were, and whether the handler has set a date on which the session ends. Both go with the lock of the
+    /// session's life.
+    pub(crate) changes: AtomicU32,
+    pub(crate) is_dated: AtomicBool,
 }
 
 #[derive(Default, PartialEq)]

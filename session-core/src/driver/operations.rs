@@ -1,14 +1,17 @@
 //! What of a session talks to the store, immediately: the shell around the life of a session.
 
 use serde::{Serialize, de::DeserializeOwned};
-use std::sync::Arc;
+use std::sync::{
+    Arc, MutexGuard,
+    atomic::{AtomicU32, Ordering},
+};
 
 use crate::{
     client::{self, Sending, options::ClientSide},
     driver::{draft::Draft, line::Run, session::SessionHandle, sessions::Sessions},
     error::Error,
     life::{
-        ATTEMPTS, Answer, Ask, Changed, Done, Ended, Operation, Step,
+        ATTEMPTS, Answer, Ask, Changed, Done, Ended, Life, Operation, Step,
         decide::{Presence, SetCookie},
     },
     options::policy::{BrowserRules, CookieChange, SaveError},
@@ -141,8 +144,8 @@ impl SessionHandle {
     ) -> Result<R, E> {
         let limits = self.options().limits;
         let mut outcome = None;
-        if self.came().is_some() {
-            return self.changes_here(change);
+        if let Some(came) = self.came() {
+            return self.changes_here(&came.changes, change);
         }
         let done = self
             .run(Operation::change(), |seen| {
@@ -165,18 +168,21 @@ impl SessionHandle {
     /// Of a session that the client keeps: nobody else writes to it.
     fn changes_here<R, E: From<Error>>(
         &self,
+        changes: &AtomicU32,
         mut change: impl FnMut(&mut Draft) -> Result<R, E>,
     ) -> Result<R, E> {
         for _ in 0..ATTEMPTS {
-            self.is_to_be_sent()?;
-            let seen = Arc::clone(self.life().data());
+            let (seen, number) = {
+                let life = self.is_to_be_sent()?;
+                (Arc::clone(life.data()), changes.load(Ordering::Relaxed))
+            };
             let mut draft = Draft::new((*seen).clone(), self.options().limits);
             let changed = change(&mut draft)?;
             let made = Arc::new(draft.into_data());
-            // Another handle of the same session may have been faster, and have ended it.
-            self.is_to_be_sent()?;
-            let mut life = self.life();
-            if Arc::ptr_eq(life.data(), &seen) {
+            // Another handle of the same session may have been faster, or have ended it.
+            let mut life = self.is_to_be_sent()?;
+            if changes.load(Ordering::Relaxed) == number {
+                changes.fetch_add(1, Ordering::Relaxed);
                 life.takes(&seen, &made);
                 return Ok(changed);
             }
@@ -216,7 +222,7 @@ impl SessionHandle {
     /// more, [`Error::ResponseOut`] when nobody could find what is saved, [`Error::TooLarge`] above the bound.
     pub async fn save(&self) -> Result<(), Error> {
         if self.came().is_some() {
-            return self.is_to_be_sent();
+            return self.is_to_be_sent().map(drop);
         }
         self.run_plain(Operation::save()).await
     }
@@ -241,9 +247,9 @@ impl SessionHandle {
     /// [`Error::ResponseOut`] when no cookie can carry the new id any more.
     pub async fn regenerate(&self) -> Result<(), Error> {
         if self.came().is_some() {
-            self.is_to_be_sent()?;
+            // The clock may be the application's: it is asked before anything is locked.
             let context = self.context();
-            self.life().begins_anew_on_the_client(&context);
+            self.is_to_be_sent()?.begins_anew_on_the_client(&context);
             return Ok(());
         }
         self.run_plain(Operation::regenerate(self.new_sid())).await?;
@@ -291,8 +297,7 @@ impl SessionHandle {
     /// only its client knows. [`Error::Destroyed`] the second time.
     pub async fn destroy(&self) -> Result<(), Error> {
         if self.came().is_some() {
-            self.is_to_be_sent()?;
-            self.life().ends_on_the_client();
+            self.is_to_be_sent()?.ends_on_the_client();
             return Ok(());
         }
         // Even while another operation is under way, and if nobody waits until that is done.
@@ -350,14 +355,9 @@ impl SessionHandle {
         let context = self.context();
         let mut life = self.life();
         let Some(came) = self.came().filter(|_| !life.is_response_out()) else { return (Vec::new(), None) };
-        // Counted from now; a date stays where it is.
-        let cookie = if life.has_changed_cookie() {
-            let mut cookie = life.cookie().clone();
-            cookie.touch(context.now);
-            cookie
-        } else {
-            context.cookie.cookie(context.secure, context.now)
-        };
+        let fresh = context.cookie.cookie(context.secure, context.now);
+        let is_dated = came.is_dated.load(Ordering::Relaxed);
+        let cookie = life.cookie_for_the_client(fresh, is_dated, context.now);
         let counts = context.options.policies.cookie_change == CookieChange::Counts;
         let sending = Sending {
             name: &context.options.name,
@@ -366,13 +366,13 @@ impl SessionHandle {
             data: (life.presence() == Presence::Present).then(|| &**life.data()),
             is_new: life.is_new(),
             cookie: &cookie,
-            cookie_changed: counts && life.has_changed_cookie(),
+            cookie_changed: counts && life.has_set_cookie(),
             secure: context.secure,
         };
         let ended = client::ends(&sending);
         match &ended {
             Ok(sent) if sent.is_withheld => life.came_late(),
-            Ok(sent) => life.goes_to_the_client(!sent.cookies.is_empty()),
+            Ok(sent) => life.goes_to_the_client(!sent.cookies.is_empty() && !self.is_refused(&cookie)),
             Err(_) => {
                 life.is_told();
                 if context.options.save_error == SaveError::Log {
@@ -387,11 +387,7 @@ impl SessionHandle {
                 (sent.cookies, None)
             }
             Ok(sent) if sent.cookies.is_empty() => (sent.cookies, None),
-            Ok(sent) if self.would_be_refused(&cookie) => {
-                self.life().came_late();
-                drop(sent);
-                (Vec::new(), None)
-            }
+            Ok(_) if self.would_be_refused(&cookie) => (Vec::new(), None),
             Ok(sent) => (sent.cookies, None),
             Err(error) => match context.options.save_error {
                 SaveError::Log => {
@@ -401,6 +397,12 @@ impl SessionHandle {
                 SaveError::Fail => (Vec::new(), Some(error)),
             },
         }
+    }
+
+    /// Browsers would not keep it, and it is not sent.
+    fn is_refused(&self, cookie: &Cookie) -> bool {
+        self.options().browser_rules == BrowserRules::Enforce
+            && set_cookie::browser_refusal(&self.options().name, cookie).is_some()
     }
 
     /// Browsers would not keep it: the log is told, and under [`BrowserRules::Enforce`] it is not sent.
@@ -451,11 +453,11 @@ impl SessionHandle {
     }
 
     /// Of a session that the client keeps: the response is to take it there.
-    fn is_to_be_sent(&self) -> Result<(), Error> {
+    fn is_to_be_sent(&self) -> Result<MutexGuard<'_, Life>, Error> {
         let life = self.life();
         match life.presence() {
             Presence::Present if life.is_response_out() => Err(Error::ResponseOut),
-            Presence::Present => Ok(()),
+            Presence::Present => Ok(life),
             _ => Err(Error::Destroyed),
         }
     }

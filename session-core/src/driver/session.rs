@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering},
     time::{Duration, SystemTime},
 };
 
@@ -198,11 +198,12 @@ impl SessionHandle {
     /// [`Error::NoObject`] when the value is not written as a JSON object, and those of [`insert`](Self::insert).
     pub fn replace<T: Serialize>(&self, value: &T) -> Result<(), Error> {
         let members = members_of(value)?;
+        let limits = self.options().limits;
+        members.keys().try_for_each(|key| limits.check_key(key))?;
+        let put: Vec<(&str, &str)> = members.iter().collect();
         let mut data = Data::new();
-        for (key, json) in members.iter() {
-            self.options().limits.check_insert(&mut data, key, json)?;
-            data.insert(key, json.into());
-        }
+        data.change(&[], &put);
+        limits.check(&data)?;
         let on_the_client = self.came().is_some();
         let mut life = self.life();
         let may_follow_unset = on_the_client && life.presence() == Presence::Unset;
@@ -267,13 +268,15 @@ impl SessionHandle {
     }
 
     /// How long this session lives after each request from now on; `None`: until the browser closes. For "remember me".
-    /// In the express profile the browser learns of it with the next change of data. Node: `cookie.maxAge = …`.
+    /// In the express profile the browser learns of it with the next change of data. Where the client keeps the session
+    /// ([`CookieSessionOptions`](crate::CookieSessionOptions)) it is this response's alone, and is sent with it in the new profile.
+    /// Node: `cookie.maxAge = …`.
     ///
     /// # Errors
     /// [`Error::Destroyed`] when the session is no more; [`Error::ResponseOut`] after the response, which would have told the
     /// browser.
     pub fn set_max_age(&self, max_age: Option<Duration>) -> Result<(), Error> {
-        self.change_cookie(|cookie, now| cookie.set_max_age(max_age, now))
+        self.change_cookie(Some(false), |cookie, now| cookie.set_max_age(max_age, now))
     }
 
     /// When this session ends, unless another request prolongs it by as long again; `None`: when the browser closes. A
@@ -282,7 +285,7 @@ impl SessionHandle {
     /// # Errors
     /// Those of [`set_max_age`](Self::set_max_age).
     pub fn set_expires(&self, expires: Option<SystemTime>) -> Result<(), Error> {
-        self.change_cookie(|cookie, now| cookie.set_expires(expires, now))
+        self.change_cookie(Some(true), |cookie, now| cookie.set_expires(expires, now))
     }
 
     /// Changes the other attributes of this session's cookie. Under
@@ -293,18 +296,22 @@ impl SessionHandle {
     /// a `__Host-` name), and nothing is changed; those of
     /// [`set_max_age`](Self::set_max_age).
     pub fn update_cookie(&self, change: impl FnOnce(&mut Cookie)) -> Result<(), Error> {
-        self.change_cookie(|cookie, _| change(cookie))
+        self.change_cookie(None, |cookie, _| change(cookie))
     }
 
     /// Gives the session its whole lifetime again, in memory: what [`cookie`](Self::cookie) shows. Stored and sent it is at the
     /// end of the request, which gives the whole lifetime too: to what it writes, and else once a touch is due
-    /// ([`Options::touch`]). Node: `touch()`.
+    /// ([`Options::touch`]). Where the client keeps the session, the new profile sends its cookie again. Node: `touch()`.
     ///
     /// # Errors
     /// [`Error::Destroyed`] when the session is no more.
     pub fn touch(&self) -> Result<(), Error> {
         let now = self.options().clock.millis();
-        self.present()?.touch(now);
+        let mut life = self.present()?;
+        life.touch(now);
+        if self.came().is_some() {
+            life.sets_cookie();
+        }
         Ok(())
     }
 
@@ -397,7 +404,12 @@ impl SessionHandle {
         if life.presence() == Presence::Present { Ok(life) } else { Err(Error::Destroyed) }
     }
 
-    fn change_cookie(&self, change: impl FnOnce(&mut Cookie, SystemTime)) -> Result<(), Error> {
+    /// `is_date`: of a change of its lifetime, whether it ends on a date.
+    fn change_cookie(
+        &self,
+        is_date: Option<bool>,
+        change: impl FnOnce(&mut Cookie, SystemTime),
+    ) -> Result<(), Error> {
         let now = self.options().clock.now();
         // On a copy: the application may use the session meanwhile, and what it sets there stays.
         let before = self.before_the_response()?.cookie().clone();
@@ -405,7 +417,12 @@ impl SessionHandle {
         change(&mut cookie, now);
         set_cookie::check_attributes(&cookie)?;
         self.check_browser_rules(&before, &cookie)?;
-        self.before_the_response()?.change_cookie(&before, cookie);
+        let mut life = self.before_the_response()?;
+        life.change_cookie(&before, cookie);
+        if let Some(came) = self.came() {
+            life.sets_cookie();
+            is_date.into_iter().for_each(|is_date| came.is_dated.store(is_date, Ordering::Relaxed));
+        }
         Ok(())
     }
 

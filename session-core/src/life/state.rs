@@ -297,9 +297,23 @@ impl Life {
         self.view = self.with_view(seen, made);
     }
 
-    /// The handler has set attributes of the cookie.
-    pub(crate) fn has_changed_cookie(&self) -> bool {
+    /// The handler has set attributes of the cookie, if only to what they are: nobody knows what its client has.
+    pub(crate) fn sets_cookie(&mut self) {
+        self.cookie_changed = true;
+    }
+
+    pub(crate) fn has_set_cookie(&self) -> bool {
         self.cookie_changed
+    }
+
+    /// The cookie of a session that its client keeps: `fresh`, and what the handler has set. A max age counts from now, and a date stays
+    /// where it is (`is_dated`).
+    pub(crate) fn cookie_for_the_client(&self, fresh: Cookie, is_dated: bool, now: Millis) -> Cookie {
+        let mut own = self.cookie.clone();
+        if !is_dated {
+            own.touch(now);
+        }
+        fresh.with(self.cookie_unsaved, own)
     }
 
     /// A logout of a session that its client keeps.
