@@ -16,8 +16,8 @@ macro_rules! layer {
         }
 
         impl $name {
-            /// From options, which are checked here: [`Options`]($crate::Options), or where the clients keep their sessions themselves
-            /// [`CookieSessionOptions`]($crate::CookieSessionOptions).
+            /// From options, which are checked here: [`Options`](session_core::Options), or where the clients keep their sessions themselves
+            /// [`CookieSessionOptions`](session_core::CookieSessionOptions).
             ///
             /// # Errors
             /// Options that cannot work; the error names the option.

@@ -289,9 +289,9 @@ fn a_changed_lifetime_is_sent_by_itself() {
     for touches in [false, true] {
         let (exchange, session) = ask(&sessions, &cookies);
         if touches {
-            session.touch().unwrap()
+            session.touch().unwrap();
         } else {
-            session.set_max_age(Some(day())).unwrap()
+            session.set_max_age(Some(day())).unwrap();
         }
         assert_eq!(done(exchange.end()).unwrap().len(), 2, "{touches}");
     }
