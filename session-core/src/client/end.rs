@@ -27,7 +27,8 @@ pub(crate) struct Sending<'a> {
     pub(crate) secure: bool,
 }
 
-/// What was to be set, and could not: the cookie is for secure connections only.
+/// The values of the `Set-Cookie` headers. `is_withheld`: the session's own are not among them, since they are for secure connections
+/// only.
 #[derive(Default)]
 pub(crate) struct Sent {
     pub(crate) cookies: Vec<String>,

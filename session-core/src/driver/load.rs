@@ -44,7 +44,8 @@ pub(crate) struct Presented {
 }
 
 impl Sessions {
-    /// Is the path in the cookie's? One that the client keeps is there for all. `computed`: the attributes of this request, where the application has a function for them.
+    /// Is the path in the cookie's? A session that the client keeps is there for all. `computed`: the attributes of this request, where
+    /// the application has a function for them.
     pub(crate) fn covers(&self, request: &RequestInfo<'_>, computed: Option<&Arc<CookieOptions>>) -> bool {
         let options = self.options();
         if options.client.is_some() {
