@@ -71,8 +71,9 @@ fn keeps_what_express_keeps(oracle: &Program, probe: &Program) {
                 let sides = [oracle, probe].map(|program| Watched::new(program, &config));
                 sides.iter().for_each(|side| side.hung_up(at, before, after, is_new));
                 let (begun, mut equal) = (Instant::now(), 0);
-                // What is left is the end of the request: what it writes comes last. Nothing tells of one that writes nothing.
-                let looks = if last_write(before, after).is_some() { 1 } else { 4 };
+                // What is left is the end of the request: what it writes comes last. Of one that writes nothing there is nothing to
+                // see but that, for longer than an end takes.
+                let looks = if last_write(before, after).is_some() { 1 } else { 20 };
                 while equal < looks {
                     thread::sleep(Duration::from_millis(5));
                     let held = sides.each_ref().map(Watched::held);

@@ -19,7 +19,7 @@ pub(crate) fn run(data: &[u8]) {
     let (new, old) = (input.line(), input.line());
     let (Some(data), Some(signature)) = (input.text(), input.text()) else { return };
     crate::reached();
-    let keygrip = |keys: &[&[u8]]| Keygrip::new(keys).algorithm(algorithm).encoding(encoding);
+    let keygrip = |keys: &[&[u8]]| Keygrip::new(keys.iter().copied()).algorithm(algorithm).encoding(encoding);
     let keys = keygrip(&[new, old]);
 
     let signed = keys.sign(data);

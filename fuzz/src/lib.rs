@@ -8,6 +8,7 @@
 use std::cell::Cell;
 
 mod bson_to_json;
+mod client_session;
 mod cookie_header;
 mod corpus;
 mod date;
@@ -77,6 +78,7 @@ targets! {
     forwarded, 20_000: "The header `Forwarded`, and what a proxy appends to it.",
     proxy_peer, 20_000: "Who is a trusted proxy, and who comes.",
     keygrip, 10_000: "A cookie that Keygrip signed.",
+    client_session, 40_000: "A session that its client keeps, unsigned.",
     kruptein, 150: "What connect-mongo's `crypto` option has encrypted.",
     web_crypto, 10_000: "What connect-mongo's Web Crypto adapter has encrypted.",
     bson_to_json, 8_000: "A session as a BSON document.",

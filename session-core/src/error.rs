@@ -125,14 +125,23 @@ pub enum Error {
         limit: usize,
     },
     /// The cookie of a session that its client keeps would be larger than
-    /// [`CookieSessionOptions::max_size`](crate::CookieSessionOptions::max_size): browsers would drop it in silence.
+    /// [`CookieSessionOptions::max_size`](crate::CookieSessionOptions::max_size), so that browsers would drop it in silence; or than what
+    /// is read again.
     #[error(
-        "the session's cookie would have {size} bytes of name and value, more than {limit} (option max_size): keep less in it"
+        "the session's cookie would have {size} bytes of name and value, more than {limit} (option max_size, 16 KiB at most): keep less in it"
     )]
     CookieTooLarge {
         /// What it would have, in bytes.
         size: usize,
         /// The bound, in bytes.
+        limit: usize,
+    },
+    /// A value of a session that its client keeps is nested so deep that it would not be read again.
+    #[error(
+        "a value of the session is nested deeper than {limit}: its client's cookie would not be read again"
+    )]
+    TooDeep {
+        /// How deep values may be nested.
         limit: usize,
     },
     /// What was asked for needs a store, and the client keeps this session itself ([`CookieSessionOptions`](crate::CookieSessionOptions)).

@@ -43,6 +43,6 @@ pub use crate::{
     store::memory::MemoryStore,
     store::{AdminStore, Destroyed, Expect, Set, Store, Stored, Touched, Version},
     wire::cookie_header::cookie_values,
-    wire::keygrip::{Keygrip, KeygripAlgorithm, KeygripEncoding, cookie_session_value},
+    wire::keygrip::{Keygrip, KeygripAlgorithm, KeygripEncoding, KeygripKey, cookie_session_value},
     wire::sid::Sid,
 };

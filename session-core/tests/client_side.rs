@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use common::{done, with_cookies};
 use session_core::{
-    CookieOptions, CookieSessionOptions, EmptySession, Error, Exchange, Keygrip, Reissue, SaveError,
-    SessionHandle, Sessions, Sid,
+    CookieOptions, CookieSessionOptions, EmptySession, Error, Exchange, Keygrip, KeygripAlgorithm, Reissue,
+    SaveError, SessionHandle, Sessions, Sid,
 };
 
 fn new() -> CookieSessionOptions {
@@ -90,6 +90,7 @@ fn what_needs_none_works() {
         assert!(matches!(late, Err(Error::ResponseOut)), "{late:?}");
     }
     assert!(matches!(done(session.update("n", |_: Option<u32>| 1)), Err(Error::ResponseOut)));
+    assert!(matches!(session.touch(), Err(Error::ResponseOut)));
     assert!(done(exchange.end()).unwrap().is_empty(), "asked twice, it is sent once");
 }
 
@@ -127,6 +128,26 @@ fn regenerated_it_is_empty() {
     session.insert("role", "admin").unwrap();
     let (_exchange, again) = ask(&sessions, &kept(&done(exchange.end()).unwrap()));
     assert_eq!(again.keys(), ["role"]);
+}
+
+/// Whatever becomes of one that was replaced by an empty one.
+#[test]
+fn regenerated_and_left_empty_it_is_no_more() {
+    let empty = std::collections::BTreeMap::<String, u32>::new();
+    for options in [new(), new().empty_session(EmptySession::Kept), CookieSessionOptions::express(["key1"])] {
+        let sessions = options.build().unwrap();
+        let cookies = kept(&logged_in(&sessions));
+        for then_replaced in [false, true] {
+            let (exchange, session) = ask(&sessions, &cookies);
+            done(session.regenerate()).unwrap();
+            if then_replaced {
+                session.replace(&empty).unwrap();
+            }
+            let set = done(exchange.end()).unwrap();
+            assert_eq!(set.len(), 2);
+            assert!(set.iter().all(|cookie| cookie.contains("expires=Thu, 01 Jan 1970")), "{set:?}");
+        }
+    }
 }
 
 /// Browsers would drop it in silence, and the visitor would be as before.
@@ -173,7 +194,8 @@ fn an_older_keys_session_is_sent_again_whole() {
     assert!(both.iter().all(|cookie| cookie.contains("; expires=") && cookie.contains("; samesite=lax")));
     let one = rotated(CookieSessionOptions::new(keys()).reissue(Reissue::SignatureOnly));
     assert!(one.len() == 1 && one[0].starts_with("session.sig=") && !one[0].contains("expires"), "{one:?}");
-    assert_eq!(rotated(CookieSessionOptions::express(keys())), one);
+    let sha256 = keys().algorithm(KeygripAlgorithm::Sha256);
+    assert_eq!(rotated(CookieSessionOptions::express(sha256)), one, "the digest of the new profile");
 }
 
 #[test]
@@ -212,6 +234,14 @@ fn over_an_insecure_connection_nothing_goes_out_that_is_for_secure_ones() {
     let sessions = new().cookie(CookieOptions::new().secure(true)).build().unwrap();
     assert_eq!(sessions.cookie_name(), "__Host-session");
     assert!(logged_in(&sessions).is_empty());
+    // Nor the signature alone.
+    let old = new().name("s").build().unwrap();
+    let cookies = kept(&logged_in(&old));
+    let secure = CookieOptions::new().secure(true);
+    let rotated = CookieSessionOptions::new(["key2", "key1"]).name("s").cookie(secure);
+    let rotated = rotated.reissue(Reissue::SignatureOnly).build().unwrap();
+    let (exchange, session) = ask(&rotated, &cookies);
+    assert!(!session.is_new() && done(exchange.end()).unwrap().is_empty());
 }
 
 #[test]
@@ -230,7 +260,7 @@ fn what_cannot_work_is_refused_by_name() {
     assert!(!shown.contains("hunter2") && shown.contains("max_size"), "{shown}");
 }
 
-/// A forged one is forgotten, and what it says is never seen.
+/// What it says is never seen. Its signature stays: it may be of another instance's newer key.
 #[test]
 fn a_session_that_somebody_has_changed_is_none() {
     let sessions = new().build().unwrap();
@@ -238,8 +268,7 @@ fn a_session_that_somebody_has_changed_is_none() {
     let forged = cookies[0].replacen("session=e", "session=f", 1);
     let (exchange, session) = ask(&sessions, &[forged]);
     assert!(session.is_new() && session.is_empty());
-    let set = done(exchange.end()).unwrap();
-    assert!(set.len() == 1 && set[0].starts_with("session.sig=;"), "{set:?}");
+    assert!(done(exchange.end()).unwrap().is_empty());
 }
 
 /// Deeper than any application nests: each level would cost stack, and a client that needs no key could send as many as fit.
@@ -251,6 +280,34 @@ fn a_payload_as_deep_as_a_header_is_long_is_none() {
         let cookie = format!("session={}", session_core::cookie_session_value(&json));
         assert_eq!(ask(&sessions, &[cookie]).1.is_new(), is_new, "{depth}");
     }
+}
+
+/// In both directions: what would not come back is not sent.
+#[test]
+fn what_would_not_be_read_again_is_an_error() {
+    let sessions = new().max_size(None).build().unwrap();
+    for (depth, scalar, comes_back) in
+        [(128, "", true), (129, "", false), (127, "1", true), (128, "1", false), (127, r#""[\"[""#, true)]
+    {
+        let (exchange, session) = ask(&sessions, &[]);
+        session.insert("user", "tj").unwrap();
+        let json = format!("{}{scalar}{}", "[".repeat(depth), "]".repeat(depth));
+        session.insert("deep", serde_json::value::RawValue::from_string(json).unwrap()).unwrap();
+        match (done(session.save()), done(exchange.end())) {
+            (Ok(()), Ok(set)) => {
+                assert!(comes_back, "{depth}");
+                assert_eq!(ask(&sessions, &kept(&set)).1.len(), 2);
+            }
+            (Err(Error::TooDeep { limit: 128 }), Err(error)) => {
+                assert!(!comes_back && matches!(error.error(), Error::TooDeep { .. }), "{depth}");
+            }
+            other => panic!("{depth} {other:?}"),
+        }
+    }
+    let (exchange, session) = ask(&sessions, &[]);
+    session.insert("text", "x".repeat(13_000)).unwrap();
+    assert!(matches!(done(session.save()), Err(Error::CookieTooLarge { .. })));
+    assert!(matches!(done(exchange.end()).unwrap_err().error(), Error::CookieTooLarge { .. }));
 }
 
 /// The user's number, say: a double would be another user's.
@@ -309,10 +366,25 @@ fn a_date_stays_where_it_is() {
     let date = std::time::UNIX_EPOCH + Duration::from_secs(4_000_000_000);
     let with_date = CookieOptions::new().expires(date);
     type Set = fn(&SessionHandle, std::time::SystemTime);
-    let cases: [(CookieOptions, Set); 3] = [
+    let max_age = CookieOptions::new().max_age(Duration::from_secs(60));
+    let cases: [(CookieOptions, Set); 7] = [
         (with_date.clone(), |_, _| {}),
-        (with_date, |session, _| session.update_cookie(|cookie| cookie.set_path("/a")).unwrap()),
+        (with_date.clone(), |session, _| session.update_cookie(|cookie| cookie.set_path("/a")).unwrap()),
+        (with_date, |session, _| session.touch().unwrap()),
         (CookieOptions::new(), |session, date| session.set_expires(Some(date)).unwrap()),
+        (CookieOptions::new(), |session, date| {
+            session.set_expires(Some(date)).unwrap();
+            session.touch().unwrap();
+        }),
+        (max_age.clone(), |session, date| {
+            let now = std::time::SystemTime::now();
+            session.update_cookie(|cookie| cookie.set_expires(Some(date), now)).unwrap();
+        }),
+        // To where it ends already.
+        (max_age, |session, date| {
+            session.set_expires(Some(date)).unwrap();
+            session.set_expires(session.cookie().expires()).unwrap();
+        }),
     ];
     for (cookie, set) in cases {
         let sessions = new().cookie(cookie).clock(clock.clone()).build().unwrap();
@@ -321,7 +393,39 @@ fn a_date_stays_where_it_is() {
         set(&session, date);
         later.fetch_add(2_100, std::sync::atomic::Ordering::SeqCst);
         assert!(done(exchange.end()).unwrap()[0].contains("; expires=Tue, 02 Oct 2096 07:06:40 GMT"));
+        assert_eq!(session.cookie().expires(), Some(date));
     }
+    // An end that a max age gives, set as a date, is one.
+    let minute = new().cookie(CookieOptions::new().max_age(Duration::from_secs(60)));
+    let sessions = minute.clock(clock).build().unwrap();
+    let expires = |sets_date: bool, takes: usize| {
+        let (exchange, session) = ask(&sessions, &[]);
+        session.insert("k", 1).unwrap();
+        if sets_date {
+            session.set_expires(session.cookie().expires()).unwrap();
+        }
+        later.fetch_add(takes, std::sync::atomic::Ordering::SeqCst);
+        let sent = done(exchange.end()).unwrap().remove(0);
+        sent.split("; expires=").nth(1).unwrap().split(';').next().unwrap().to_owned()
+    };
+    let now = expires(false, 0);
+    assert_eq!(expires(true, 30_000), now);
+    assert_ne!(expires(false, 0), now);
+}
+
+/// In the millisecond in which it was set it has no time left: that is no max age of nothing.
+#[test]
+fn a_date_that_is_now_ends_the_session() {
+    let (_, clock) = common::clock();
+    let sessions = CookieSessionOptions::express(["key1"]).clock(clock.clone()).build().unwrap();
+    let (exchange, session) = ask(&sessions, &[]);
+    session.insert("k", 1).unwrap();
+    session.set_expires(Some(clock.now())).unwrap();
+    assert!(done(exchange.end()).unwrap().iter().all(|cookie| cookie.contains("; expires=")));
+    let (exchange, session) = ask(&sessions, &[]);
+    session.insert("k", 1).unwrap();
+    session.set_max_age(Some(Duration::ZERO)).unwrap();
+    assert!(done(exchange.end()).unwrap().iter().all(|cookie| !cookie.contains("; expires=")));
 }
 
 #[test]
@@ -353,6 +457,70 @@ fn of_two_handles_none_loses_what_the_other_has_done() {
     assert!(matches!(session.replace(&std::collections::BTreeMap::from([("n", 1)])), Err(Error::Destroyed)));
 }
 
+/// As with a store: what the change answers is what the session then has.
+#[test]
+fn an_atomic_change_stands_on_top_of_what_was_set_meanwhile() {
+    let sessions = new().build().unwrap();
+    let meanwhile: [fn(&SessionHandle); 4] = [
+        |session| session.insert("n", 100).unwrap(),
+        |session| assert!(session.remove("n").unwrap()),
+        |session| session.clear().unwrap(),
+        |session| session.insert("m", 1).unwrap(),
+    ];
+    for set in meanwhile {
+        let (_exchange, session) = ask(&sessions, &[]);
+        session.insert("n", 5).unwrap();
+        let made = done(session.update("n", |n: Option<u32>| {
+            set(&session);
+            n.unwrap_or(0) + 1
+        }));
+        assert_eq!((made.unwrap(), session.get("n").unwrap()), (6, Some(6)));
+    }
+    // Of another session it is made anew.
+    let another: [fn(&SessionHandle); 2] = [
+        |session| done(session.regenerate()).unwrap(),
+        |session| session.replace(&std::collections::BTreeMap::from([("user", "jd")])).unwrap(),
+    ];
+    for (set, greeting) in another.into_iter().zip(["hello nobody", "hello jd"]) {
+        let (_exchange, session) = ask(&sessions, &[]);
+        session.insert("user", "tj").unwrap();
+        let mut is_first = true;
+        done(session.transaction(|draft| {
+            let user: Option<String> = draft.get("user")?;
+            if std::mem::take(&mut is_first) {
+                set(&session);
+            }
+            draft.insert("greeting", format!("hello {}", user.as_deref().unwrap_or("nobody")))
+        }))
+        .unwrap();
+        assert_eq!(session.get::<String>("greeting").unwrap().as_deref(), Some(greeting));
+    }
+}
+
+/// A sibling host may set one of the same name, and browsers send that first.
+#[test]
+fn another_applications_cookie_hides_none_of_ours() {
+    let sessions = new().build().unwrap();
+    let ours = kept(&logged_in(&sessions)).remove(0);
+    for cookies in [
+        format!("session=x; {ours}"),
+        format!("session=x; session.sig=y; {ours}"),
+        format!("{ours}; session=x; session.sig=y"),
+    ] {
+        let (exchange, session) = ask(&sessions, &[cookies]);
+        assert_eq!(session.len(), 1);
+        assert!(done(exchange.end()).unwrap().is_empty());
+    }
+    // So many are looked at.
+    let many = "session=x; ".repeat(8);
+    assert!(ask(&sessions, &[format!("{many}{ours}")]).1.is_new());
+    // cookie-session takes the first, and has its signature forgotten.
+    let express = CookieSessionOptions::express(["key1"]).build().unwrap();
+    let ours = kept(&logged_in(&express)).remove(0);
+    let (exchange, session) = ask(&express, &[format!("session=x; {ours}")]);
+    assert!(session.is_new() && done(exchange.end()).unwrap().len() == 1);
+}
+
 /// Each letter is a key, and each key an index: in one pass, and no more than a header of Node's can hold.
 #[test]
 fn many_keys_of_a_client_cost_no_more_than_their_number() {
@@ -374,6 +542,13 @@ fn what_does_not_fit_any_more_and_has_not_changed_stays() {
     let (exchange, session) = ask(&rotated, &cookies);
     assert_eq!(session.len(), 1);
     assert!(done(exchange.end()).unwrap().is_empty());
+    // Unless it was to live for another time; and one that is to end needs no room.
+    let (exchange, session) = ask(&rotated, &cookies);
+    session.set_max_age(Some(Duration::from_secs(60))).unwrap();
+    assert!(done(exchange.end()).is_err());
+    let (exchange, session) = ask(&rotated, &cookies);
+    session.set_max_age(Some(Duration::ZERO)).unwrap();
+    assert!(done(exchange.end()).unwrap()[0].starts_with("session=; "));
 }
 
 /// UTF-8 has no such keys.
@@ -390,7 +565,13 @@ fn keys_that_are_no_text_are_one_key() {
 #[test]
 fn what_browsers_refuse_is_not_sent() {
     let none = CookieOptions::new().same_site(session_core::SameSite::None);
-    assert!(logged_in(&new().cookie(none.clone()).build().unwrap()).is_empty());
+    let sessions = new().cookie(none.clone()).build().unwrap();
+    assert!(logged_in(&sessions).is_empty());
+    // What it has from before it is to forget all the same.
+    let (exchange, session) = ask(&sessions, &kept(&logged_in(&new().build().unwrap())));
+    done(session.destroy()).unwrap();
+    let set = done(exchange.end()).unwrap();
+    assert!(set.len() == 2 && set.iter().all(|cookie| !cookie.contains("samesite")), "{set:?}");
     let sent = logged_in(&CookieSessionOptions::express("key1").cookie(none).build().unwrap());
     assert_eq!(sent.len(), 2, "as cookie-session does; a warning tells");
 }

@@ -63,9 +63,9 @@ impl Store for Far {
     }
 }
 
-/// How often it is read.
+/// How often it is read, and written.
 #[derive(Debug)]
-struct Counting(Far, AtomicU64);
+struct Counting(Far, AtomicU64, AtomicU64);
 
 #[async_trait]
 impl Store for Counting {
@@ -75,10 +75,12 @@ impl Store for Counting {
     }
 
     async fn set(&self, sid: &Sid, record: &Record, expect: &Expect) -> Result<Set, StoreError> {
+        self.2.fetch_add(1, Ordering::SeqCst);
         self.0.set(sid, record, expect).await
     }
 
     async fn touch(&self, sid: &Sid, cookie: &Cookie, expect: &Expect) -> Result<Touched, StoreError> {
+        self.2.fetch_add(1, Ordering::SeqCst);
         self.0.touch(sid, cookie, expect).await
     }
 
@@ -92,9 +94,19 @@ fn app_with<S: Store + 'static>(
     set: impl FnOnce(Options) -> Options,
     store: impl FnOnce(MemoryStore, Arc<AtomicU64>) -> S,
 ) -> (App<S>, Arc<AtomicU64>) {
+    app_in(Duration::from_secs(1), set, store)
+}
+
+/// The same in another unit.
+fn app_in<S: Store + 'static>(
+    unit: Duration,
+    set: impl FnOnce(Options) -> Options,
+    store: impl FnOnce(MemoryStore, Arc<AtomicU64>) -> S,
+) -> (App<S>, Arc<AtomicU64>) {
     let (start, later) = (SystemTime::now(), Arc::new(AtomicU64::new(0)));
     let now = Arc::clone(&later);
-    let clock = Clock::new(move || start + Duration::from_secs(now.load(Ordering::SeqCst)));
+    let clock =
+        Clock::new(move || start + unit * u32::try_from(now.load(Ordering::SeqCst)).expect("weeks at most"));
     let store = Arc::new(store(MemoryStore::new().clock(clock.clone()), Arc::clone(&later)));
     let options = set(Options::new("keyboard cat")).clock(clock);
     (App { sessions: options.store(Arc::clone(&store)).build().unwrap(), store }, later)
@@ -748,7 +760,7 @@ fn a_lifetime_beyond_the_last_date_is_not_touched_with_every_request() {
 #[test]
 fn a_store_that_is_slow_is_not_asked_twice() {
     let (app, later) = app(Duration::from_secs(60 * MINUTE), |memory, now| {
-        Counting(Far::new(memory, now), AtomicU64::new(0))
+        Counting(Far::new(memory, now), AtomicU64::new(0), AtomicU64::new(0))
     });
     let (exchange, session) = app.ask(&[]);
     session.insert("user", "tj").unwrap();
@@ -809,6 +821,34 @@ fn a_write_that_keeps_the_end_does_not_move_it_by_the_time_of_an_answer() {
         assert!(early <= Duration::from_secs((minute - 3) * 8), "{early:?}");
     }
     drop(exchange);
+}
+
+/// Of a touched record it is the store that says when it ends, and its answer takes a moment: an early save that keeps that end
+/// has kept nothing back which the end of the request would have to write once more.
+#[test]
+fn an_early_save_of_a_touched_record_is_one_write() {
+    let hour = CookieOptions::new().max_age(Duration::from_secs(60 * MINUTE));
+    let (app, later) = app_in(
+        Duration::from_millis(1),
+        |options| options.cookie(hour),
+        |memory, now| Counting(Far::new(memory, now), AtomicU64::new(0), AtomicU64::new(0)),
+    );
+    let (exchange, session) = app.ask(&[]);
+    session.insert("user", "tj").unwrap();
+    done(exchange.end()).unwrap();
+    let sid = session.id().unwrap();
+    later.store(30 * MINUTE * 1_000, Ordering::SeqCst);
+    let (exchange, _session) = app.request(&sid);
+    assert_eq!(done(exchange.end()).unwrap().len(), 1, "the touch, and its cookie");
+    app.store.0.back.store(300, Ordering::SeqCst);
+    later.store(31 * MINUTE * 1_000, Ordering::SeqCst);
+    let calls = || [&app.store.1, &app.store.2].map(|counter| counter.load(Ordering::SeqCst));
+    let [reads, writes] = calls();
+    let (exchange, session) = app.request(&sid);
+    session.insert("page", 2).unwrap();
+    done(session.save()).unwrap();
+    assert!(done(exchange.end()).unwrap().is_empty());
+    assert_eq!(calls(), [reads + 1, writes + 1]);
 }
 
 /// A touch that was left out, and then a change that was stored: that is what the end has written.

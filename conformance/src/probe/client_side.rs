@@ -24,7 +24,9 @@ pub(super) fn client_side(keys: &mut Keys<'_>) -> Parsed<CookieSessionOptions> {
     let all = |value: &Value| value.as_array()?.iter().map(bytes).collect::<Option<Vec<_>>>();
     let secret = keys.take("secret", "a string, or bytes as {\"hex\": \"…\"}", bytes)?;
     let given = keys.take("keys", "an array of strings, or of bytes as {\"hex\": \"…\"}", all)?;
-    let mut keygrip = Keygrip::new(given.unwrap_or_else(|| secret.into_iter().collect()));
+    // cookie-session's digest, whatever the profile.
+    let keygrip = Keygrip::new(given.unwrap_or_else(|| secret.into_iter().collect()));
+    let mut keygrip = keygrip.algorithm(KeygripAlgorithm::Sha1);
     if let Some(object) = keys.object("keygrip")? {
         let mut keys = Keys::of("keygrip.", &object);
         let algorithm = keys.word("algorithm", &ALGORITHMS)?.unwrap_or_default();

@@ -3,11 +3,13 @@
 use super::{
     json,
     options::{ClientSide, EmptySession, Reissue},
-    read::{Came, Signature},
+    read::{Came, LONGEST, Signature},
 };
+use std::sync::atomic::Ordering;
+
 use crate::{
     error::Error,
-    record::cookie::Cookie,
+    record::cookie::{Cookie, SameSite},
     record::data::Data,
     wire::{date, keygrip::cookie_session_value},
 };
@@ -21,6 +23,8 @@ pub(crate) struct Sending<'a> {
     pub(crate) data: Option<&'a Data>,
     pub(crate) is_new: bool,
     pub(crate) cookie: &'a Cookie,
+    /// It ends on a date, and not after a time.
+    pub(crate) is_dated: bool,
     /// The handler has set attributes, and that is a change.
     pub(crate) cookie_changed: bool,
     /// The connection is.
@@ -33,6 +37,8 @@ pub(crate) struct Sending<'a> {
 pub(crate) struct Sent {
     pub(crate) cookies: Vec<String>,
     pub(crate) is_withheld: bool,
+    /// The client is told to forget it.
+    pub(crate) is_removal: bool,
 }
 
 enum Write {
@@ -57,12 +63,11 @@ pub(crate) fn ends(sending: &Sending<'_>) -> Result<Sent, Error> {
         (Signature::Forged, ..) if client.is_node => {
             sent.cookies.push(sending.plain(&format!("{signature}="), true));
         }
-        (Signature::Forged, ..) if sending.is_withheld() => {}
-        // Of one with a domain or another path, browsers keep the other.
-        (Signature::Forged, ..) => {
-            sent.cookies.push(sending.with_attributes(&format!("{signature}="), true));
-        }
-        (Signature::Old, Some(keys), Some(value)) if client.reissue == Reissue::SignatureOnly => {
+        // It may be another instance's, which has a newer key already.
+        (Signature::Forged, ..) => {}
+        (Signature::Old, Some(keys), Some(value))
+            if client.reissue == Reissue::SignatureOnly && (client.is_node || !sending.is_withheld()) =>
+        {
             let signed = keys.sign(&format!("{}={value}", sending.name));
             sent.cookies.push(sending.plain(&format!("{signature}={signed}"), false));
         }
@@ -70,17 +75,22 @@ pub(crate) fn ends(sending: &Sending<'_>) -> Result<Sent, Error> {
     }
     let (value, is_change) = match sending.write() {
         Write::Nothing => return Ok(sent),
-        Write::Removal => (String::new(), true),
+        Write::Removal => {
+            sent.is_removal = true;
+            (String::new(), true)
+        }
         Write::Value { value, is_change } => (value, is_change),
     };
     if sending.is_withheld() {
         sent.is_withheld = true;
         return Ok(sent);
     }
-    match fits(sending.name, &value, client) {
-        // The client has it, and keeps it.
-        Err(_) if !is_change => return Ok(sent),
-        fits => fits?,
+    if let Some(data) = sending.data.filter(|_| !sent.is_removal) {
+        match fits(sending.name, &value, data, client) {
+            // The client has it, and keeps it.
+            Err(_) if !is_change => return Ok(sent),
+            fits => fits?,
+        }
     }
     let pair = format!("{}={value}", sending.name);
     let mut set = |pair: &str| {
@@ -97,13 +107,26 @@ pub(crate) fn ends(sending: &Sending<'_>) -> Result<Sent, Error> {
     Ok(sent)
 }
 
-/// Whether browsers keep it.
-fn fits(name: &str, value: &str, client: &ClientSide) -> Result<(), Error> {
+/// Whether these data could be sent.
+///
+/// # Errors
+/// [`Error::CookieTooLarge`], [`Error::TooDeep`].
+pub(crate) fn check(name: &str, client: &ClientSide, data: &Data) -> Result<(), Error> {
+    fits(name, &value_of(data), data, client)
+}
+
+/// Whether browsers keep it, and it would be read again.
+fn fits(name: &str, value: &str, data: &Data, client: &ClientSide) -> Result<(), Error> {
     let size = name.len() + value.len();
-    match client.max_size {
-        Some(limit) if size > limit => Err(Error::CookieTooLarge { size, limit }),
-        _ => Ok(()),
+    let readable = if client.is_node { usize::MAX } else { name.len() + LONGEST };
+    let limit = client.max_size.map_or(readable, |limit| limit.min(readable));
+    if size > limit {
+        return Err(Error::CookieTooLarge { size, limit });
     }
+    if !client.is_node && data.iter().any(|(_, value)| json::is_too_deep(value)) {
+        return Err(Error::TooDeep { limit: json::DEEPEST });
+    }
+    Ok(())
 }
 
 /// The value of the cookie of these data.
@@ -118,17 +141,17 @@ impl Sending<'_> {
             return if clears && self.came.value.is_none() { Write::Nothing } else { Write::Removal };
         };
         if self.is_new && data.is_empty() {
-            let is_replaced = self.came.is_read;
-            return if clears && is_replaced { Write::Removal } else { Write::Nothing };
+            let ends = clears || self.came.has_ended.load(Ordering::Relaxed);
+            return if ends && self.came.is_read { Write::Removal } else { Write::Nothing };
+        }
+        // Whatever the client's clock says.
+        if !self.client.is_node && self.cookie.lifetime().is_some_and(|left| left <= 0) {
+            return if self.came.value.is_some() { Write::Removal } else { Write::Nothing };
         }
         let value = value_of(data);
         let is_to_reissue = self.came.signature == Signature::Old && self.client.reissue == Reissue::Both;
-        let is_change = self.is_new || self.came.value.as_ref() != Some(&value);
-        if is_change || is_to_reissue || self.cookie_changed {
-            Write::Value { value, is_change }
-        } else {
-            Write::Nothing
-        }
+        let is_change = self.is_new || self.cookie_changed || self.came.value.as_ref() != Some(&value);
+        if is_change || is_to_reissue { Write::Value { value, is_change } } else { Write::Nothing }
     }
 
     /// The cookie is for secure connections only.
@@ -153,9 +176,7 @@ impl Sending<'_> {
         let expires = match cookie.lifetime() {
             _ if is_removal => Some(0),
             // A max age of nothing is none.
-            Some(0) if self.client.is_node => None,
-            // Whatever the client's clock says.
-            Some(..=0) if !self.client.is_node => Some(0),
+            Some(0) if self.client.is_node && !self.is_dated => None,
             _ => cookie.expires_at(),
         };
         let mut header = String::from(pair);
@@ -179,13 +200,16 @@ impl Sending<'_> {
         if let Some(priority) = cookie.priority() {
             push("priority", Some(&priority.as_str().to_ascii_lowercase()));
         }
-        if let Some(same_site) = cookie.same_site() {
+        // Browsers refuse two attributes without a third, and would keep what they are to forget.
+        let is_plain = is_removal && !self.client.is_node && !cookie.secure();
+        let needs_secure = |same_site: &SameSite| *same_site == SameSite::None;
+        if let Some(same_site) = cookie.same_site().filter(|word| !is_plain || !needs_secure(word)) {
             push("samesite", Some(&same_site.as_str().to_ascii_lowercase()));
         }
         for (name, is_set) in [
             ("secure", cookie.secure()),
             ("httponly", cookie.http_only()),
-            ("partitioned", cookie.partitioned()),
+            ("partitioned", cookie.partitioned() && !is_plain),
         ] {
             if is_set {
                 push(name, None);

@@ -27,7 +27,7 @@ fn is_integer(number: &str) -> bool {
 }
 
 /// Deeper values are refused: a client could send as many as fit, and each level costs stack.
-const DEEPEST: usize = 128;
+pub(super) const DEEPEST: usize = 128;
 
 /// What `new Session(JSON.parse(text))` has: an object's members, an array's items, a string's letters; of every other value
 /// nothing. Names that a session has already are dropped. `None`: it is no JSON.
@@ -78,6 +78,30 @@ pub(super) fn stringify(data: &Data) -> String {
     }
     text.push_str(if text.is_empty() { "{}" } else { "}" });
     text
+}
+
+/// Whether [`parse`] would refuse this value of a key because of its depth.
+pub(super) fn is_too_deep(value: &str) -> bool {
+    let (mut depth, mut deepest, mut in_string, mut escaped) = (1, 1, false, false);
+    for byte in value.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => {
+                in_string = !in_string;
+                deepest = deepest.max(depth);
+            }
+            _ if in_string => {}
+            b'[' | b'{' => {
+                deepest = deepest.max(depth);
+                depth += 1;
+            }
+            b']' | b'}' => depth -= 1,
+            b',' | b':' | b' ' => {}
+            _ => deepest = deepest.max(depth),
+        }
+    }
+    deepest > DEEPEST
 }
 
 /// The members of an object, or the items of an array under their indexes, each as `JSON.stringify` prints it and in the order in which

@@ -11,6 +11,6 @@ pub(crate) mod options;
 mod read;
 
 pub(crate) use self::{
-    end::{Sending, ends},
+    end::{Sending, check, ends},
     read::{Came, read},
 };

@@ -13,7 +13,7 @@ use crate::{
         proxy::{Proxy, ProxyHeader},
     },
     record::cookie::SameSite,
-    wire::keygrip::Keygrip,
+    wire::keygrip::{Keygrip, KeygripAlgorithm},
 };
 
 /// The options of sessions that live in the client's own cookie, every one by the name that Node's `cookie-session` has for it. Nothing is
@@ -22,7 +22,7 @@ use crate::{
 /// and [`take`](crate::SessionHandle::take) are atomic within one request only. A max age is counted from the last *change*, as in Node, and
 /// is the cookie's alone: no server enforces it. One that a handler sets is that response's: set it with each, or
 /// [`touch`](crate::SessionHandle::touch) the session, to have it live on. What comes with a cookie of more than 16 KiB, or nests deeper than
-/// 128, is no session. Every path has the session, so that of two layers around each other the outer one
+/// 128, is no session, and the new profile sends no such one. Every path has the session, so that of two layers around each other the outer one
 /// serves, whatever their cookies' paths (in Node the inner one). A key is hashed as it stands: take 32 random bytes.
 ///
 /// There are two **profiles**, full sets of defaults from which each setter departs:
@@ -31,6 +31,7 @@ use crate::{
 /// |---|---|---|
 /// | `name` | `session` | `session`, or `__Host-session` |
 /// | `signed` | true | true |
+/// | the keys' digest | SHA-1 | SHA-256 |
 /// | `overwrite` | true | true |
 /// | `proxy` | never | never |
 /// | `cookie.secure` | as the connection is | as the connection is |
@@ -44,6 +45,10 @@ use crate::{
 /// | a changed lifetime or attribute alone | sends nothing | sends the cookie |
 /// | integers beyond 2⁵³ | doubles, as in JavaScript | stay what they are |
 /// | a max age of zero | ends with the browser | ends the session |
+/// | several cookies of the name | the first one counts | the first one that is signed |
+/// | a signature that no key has made | removed | left alone |
+///
+/// New keys go round in two steps, where several instances serve: first as the second one everywhere, then as the first.
 ///
 /// ```
 /// use session_core::{CookieSessionOptions, Sessions};
@@ -108,7 +113,7 @@ impl CookieSessionOptions {
         let cookie = CookieOptions::new().same_site(SameSite::Lax).secure(Secure::Auto);
         Self {
             options: Options::new("").named_by_profile("session").cookie(cookie),
-            keys: keys.into(),
+            keys: keys.into().or_algorithm(KeygripAlgorithm::Sha256),
             signed: true,
             client: ClientSide {
                 keys: None,
@@ -133,7 +138,7 @@ impl CookieSessionOptions {
     /// # assert!(options.build().is_ok() && other.build().is_ok());
     /// ```
     pub fn express(keys: impl Into<Keygrip>) -> Self {
-        let new = Self::new(keys);
+        let new = Self::new(keys.into().or_algorithm(KeygripAlgorithm::Sha1));
         Self {
             options: Options::express("").name("session").cookie(CookieOptions::new().secure(Secure::Auto)),
             client: ClientSide {

@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicBool, AtomicU32},
+    atomic::{AtomicBool, AtomicU32, Ordering},
 };
 
 use base64::{
@@ -14,7 +14,7 @@ use super::{
     json::{self, Numbers},
     options::ClientSide,
 };
-use crate::{record::data::Data, request::RequestInfo};
+use crate::{record::data::Data, request::RequestInfo, wire::keygrip::Keygrip};
 
 /// What came with the request.
 #[derive(Default)]
@@ -25,10 +25,21 @@ pub(crate) struct Came {
     pub(super) is_read: bool,
     /// What becomes of its signature.
     pub(super) signature: Signature,
-    /// How many atomic changes there were, and whether the handler has set a date on which the session ends. Both go with the lock of the
-    /// session's life.
+    /// The name came more than once.
+    pub(crate) has_duplicates: bool,
+    /// What goes with the lock of the session's life: how many changes there were that an atomic one must see, whether the session ends on a
+    /// date, and whether the handler has ended what came.
     pub(crate) changes: AtomicU32,
     pub(crate) is_dated: AtomicBool,
+    pub(super) has_ended: AtomicBool,
+}
+
+impl Came {
+    /// The handler has put another session into its place. `ends`: and wants that to be no more.
+    pub(crate) fn is_another(&self, ends: bool) {
+        self.changes.fetch_add(1, Ordering::Relaxed);
+        self.has_ended.fetch_or(ends, Ordering::Relaxed);
+    }
 }
 
 #[derive(Default, PartialEq)]
@@ -36,14 +47,17 @@ pub(super) enum Signature {
     /// It stays.
     #[default]
     Stays,
-    /// None of the keys has made it: the client is told to forget it.
+    /// None of the keys has made it.
     Forged,
     /// An older key has made it.
     Old,
 }
 
 /// As long as all headers together may be for Node. Browsers keep a quarter of that.
-const LONGEST: usize = 16 << 10;
+pub(super) const LONGEST: usize = 16 << 10;
+
+/// So many cookies of one name are looked at, as of those with an id.
+const CANDIDATES: usize = 8;
 
 /// cookie-session's bytes: of either alphabet, junk skipped, and read up to the first `=`.
 const LENIENT: GeneralPurpose = GeneralPurpose::new(
@@ -53,25 +67,44 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
         .with_decode_allow_trailing_bits(true),
 );
 
-/// The session in the cookie; none where there is no cookie, or it is not what it should be.
-pub(crate) fn read(request: &RequestInfo<'_>, name: &str, client: &ClientSide) -> (Option<Arc<Data>>, Came) {
+/// The session in the cookie; none where there is no cookie, or it is not what it should be. `is_dated`: by the options it ends on a date.
+///
+/// cookie-session looks at the first cookie of the name only, which may be another application's: the new profile takes the first that is
+/// ours.
+pub(crate) fn read(
+    request: &RequestInfo<'_>,
+    name: &str,
+    client: &ClientSide,
+    is_dated: bool,
+) -> (Option<Arc<Data>>, Came) {
     let header = header_of(request);
-    let mut came = Came::default();
-    let Some(value) = value_of(&header, name) else { return (None, came) };
-    came.value = Some(value.to_owned());
-    if let Some(keys) = &client.keys {
-        let signature = value_of(&header, &format!("{name}.sig")).filter(|signature| !signature.is_empty());
-        let Some(signature) = signature else { return (None, came) };
-        match keys.verify(&format!("{name}={value}"), signature) {
-            None => {
-                tracing::debug!(why = "the signature is not ours", "session cookie refused");
-                came.signature = Signature::Forged;
-                return (None, came);
-            }
-            Some(0) => {}
-            Some(_) => came.signature = Signature::Old,
+    let mut came = Came { is_dated: is_dated.into(), ..Came::default() };
+    let candidates = if client.is_node { 1 } else { CANDIDATES };
+    let mut values = values_of(&header, name);
+    let Some(first) = values.next() else { return (None, came) };
+    let values: Vec<&str> = std::iter::once(first).chain(values.take(CANDIDATES - 1)).collect();
+    came.has_duplicates = values.len() > 1;
+    let values = &values[..values.len().min(candidates)];
+    let ours = match &client.keys {
+        None => Some(first),
+        Some(keys) => {
+            let signature = format!("{name}.sig");
+            let signatures = values_of(&header, &signature).take(candidates);
+            let signatures: Vec<&str> = signatures.filter(|signature| !signature.is_empty()).collect();
+            let ours = verified(keys, name, values, &signatures);
+            came.signature = match ours {
+                Some((_, true)) => Signature::Old,
+                None if !signatures.is_empty() => {
+                    tracing::debug!(why = "the signature is not ours", "session cookie refused");
+                    Signature::Forged
+                }
+                _ => Signature::Stays,
+            };
+            ours.map(|(value, _)| value)
         }
-    }
+    };
+    came.value = Some(ours.unwrap_or(first).to_owned());
+    let Some(value) = ours else { return (None, came) };
     let numbers = if client.is_node { Numbers::JavaScript } else { Numbers::Exact };
     let data = decode(value, numbers);
     if data.is_none() {
@@ -79,6 +112,22 @@ pub(crate) fn read(request: &RequestInfo<'_>, name: &str, client: &ClientSide) -
     }
     came.is_read = data.is_some();
     (data.map(Arc::new), came)
+}
+
+/// The first value that one of the keys has signed, and whether that was an older one. What is too long to be read is not hashed either.
+fn verified<'a>(
+    keys: &Keygrip,
+    name: &str,
+    values: &[&'a str],
+    signatures: &[&str],
+) -> Option<(&'a str, bool)> {
+    if signatures.is_empty() {
+        return None;
+    }
+    values.iter().filter(|value| value.len() <= LONGEST).find_map(|value| {
+        let key = keys.verify_one_of(&format!("{name}={value}"), signatures)?;
+        Some((*value, key > 0))
+    })
 }
 
 /// The headers as Node joins them, and Latin-1 as Node reads them.
@@ -95,15 +144,14 @@ fn header_of(request: &RequestInfo<'_>) -> String {
     all
 }
 
-/// The first of the name: spaces before it fall away, behind its value they do not. After an opening quote the last letter is taken for
+/// Those of the name: spaces before it fall away, behind its value they do not. After an opening quote the last letter is taken for
 /// the closing one.
-fn value_of<'a>(header: &'a str, name: &str) -> Option<&'a str> {
-    let named = |pair: &'a str| pair.trim_start_matches(' ').strip_prefix(name)?.strip_prefix('=');
-    let value = header.split(';').find_map(named)?;
-    match value.strip_prefix('"') {
-        Some(inside) => Some(inside.char_indices().next_back().map_or("", |(last, _)| &inside[..last])),
-        None => Some(value),
-    }
+fn values_of<'a>(header: &'a str, name: &str) -> impl Iterator<Item = &'a str> {
+    let named = move |pair: &'a str| pair.trim_start_matches(' ').strip_prefix(name)?.strip_prefix('=');
+    header.split(';').filter_map(named).map(|value| match value.strip_prefix('"') {
+        Some(inside) => inside.char_indices().next_back().map_or("", |(last, _)| &inside[..last]),
+        None => value,
+    })
 }
 
 fn decode(value: &str, numbers: Numbers) -> Option<Data> {

@@ -82,7 +82,11 @@ impl Sessions {
         }
         let computed = computed.cloned();
         if let Some(client) = &options.client {
-            let (data, came) = client::read(request, &options.name, client);
+            let is_dated = computed.as_deref().unwrap_or(&options.cookie).is_dated();
+            let (data, came) = client::read(request, &options.name, client, is_dated);
+            if came.has_duplicates && !client.is_node {
+                self.warn_duplicates();
+            }
             let origin = Origin { request: None, computed, secure, is_loaded: false };
             return Ok(Some(Begun::OnTheClient(SessionHandle::on_the_client(
                 self.clone(),

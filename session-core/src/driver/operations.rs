@@ -183,7 +183,7 @@ impl SessionHandle {
             let mut life = self.is_to_be_sent()?;
             if changes.load(Ordering::Relaxed) == number {
                 changes.fetch_add(1, Ordering::Relaxed);
-                life.takes(&seen, &made);
+                life.takes(&seen, made);
                 return Ok(changed);
             }
         }
@@ -214,15 +214,18 @@ impl SessionHandle {
     /// session before it. What other requests changed meanwhile is kept, and from then on seen here. In the express profile the
     /// session has its whole lifetime again. In the new one its lifetime is renewed together with the cookie, which only a
     /// response can bring: by the end of the request, or after it by the next request, once a touch is due
-    /// ([`Options::touch`](crate::Options::touch)). Node: `save()`, which stores the expiry that was read.
+    /// ([`Options::touch`](crate::Options::touch)). Where the client keeps the session, the response takes it there, and this tells
+    /// whether it can. Node: `save()`, which stores the expiry that was read.
     ///
     /// # Errors
     /// [`Error::Gone`] when the session was ended elsewhere, [`Error::Contended`] and [`Error::IdInUse`] when it could not be
     /// written, [`Error::Store`] when the store failed: it may then be written or not. [`Error::Destroyed`] when it is no
-    /// more, [`Error::ResponseOut`] when nobody could find what is saved, [`Error::TooLarge`] above the bound.
+    /// more, [`Error::ResponseOut`] when nobody could find what is saved, [`Error::TooLarge`] above the bound,
+    /// [`Error::CookieTooLarge`] and [`Error::TooDeep`] where the client keeps the session.
     pub async fn save(&self) -> Result<(), Error> {
-        if self.came().is_some() {
-            return self.is_to_be_sent().map(drop);
+        if let (Some(client), Some(_)) = (&self.options().client, self.came()) {
+            let data = Arc::clone(self.is_to_be_sent()?.data());
+            return client::check(&self.options().name, client, &data);
         }
         self.run_plain(Operation::save()).await
     }
@@ -246,10 +249,13 @@ impl SessionHandle {
     /// [`Error::Destroyed`] when the session is no more,
     /// [`Error::ResponseOut`] when no cookie can carry the new id any more.
     pub async fn regenerate(&self) -> Result<(), Error> {
-        if self.came().is_some() {
+        if let Some(came) = self.came() {
             // The clock may be the application's: it is asked before anything is locked.
             let context = self.context();
-            self.is_to_be_sent()?.begins_anew_on_the_client(&context);
+            let mut life = self.is_to_be_sent()?;
+            life.begins_anew_on_the_client(&context);
+            came.is_another(true);
+            came.is_dated.store(context.cookie.is_dated(), Ordering::Relaxed);
             return Ok(());
         }
         self.run_plain(Operation::regenerate(self.new_sid())).await?;
@@ -366,13 +372,17 @@ impl SessionHandle {
             data: (life.presence() == Presence::Present).then(|| &**life.data()),
             is_new: life.is_new(),
             cookie: &cookie,
+            is_dated,
             cookie_changed: counts && life.has_set_cookie(),
             secure: context.secure,
         };
         let ended = client::ends(&sending);
         match &ended {
             Ok(sent) if sent.is_withheld => life.came_late(),
-            Ok(sent) => life.goes_to_the_client(!sent.cookies.is_empty() && !self.is_refused(&cookie)),
+            Ok(sent) => {
+                let is_refused = !sent.is_removal && self.is_refused(&cookie);
+                life.goes_to_the_client(!sent.cookies.is_empty() && !is_refused);
+            }
             Err(_) => {
                 life.is_told();
                 if context.options.save_error == SaveError::Log {
@@ -386,7 +396,8 @@ impl SessionHandle {
                 self.sessions().warn_insecure();
                 (sent.cookies, None)
             }
-            Ok(sent) if sent.cookies.is_empty() => (sent.cookies, None),
+            // What is to be forgotten is told whatever browsers make of it: an attribute less is none that they refuse.
+            Ok(sent) if sent.cookies.is_empty() || sent.is_removal => (sent.cookies, None),
             Ok(_) if self.would_be_refused(&cookie) => (Vec::new(), None),
             Ok(sent) => (sent.cookies, None),
             Err(error) => match context.options.save_error {
@@ -453,7 +464,7 @@ impl SessionHandle {
     }
 
     /// Of a session that the client keeps: the response is to take it there.
-    fn is_to_be_sent(&self) -> Result<MutexGuard<'_, Life>, Error> {
+    pub(super) fn is_to_be_sent(&self) -> Result<MutexGuard<'_, Life>, Error> {
         let life = self.life();
         match life.presence() {
             Presence::Present if life.is_response_out() => Err(Error::ResponseOut),

@@ -211,6 +211,9 @@ impl SessionHandle {
             return Err(Error::Destroyed);
         }
         life.replace(data, on_the_client);
+        if let Some(came) = self.came() {
+            came.is_another(false);
+        }
         Ok(())
     }
 
@@ -304,13 +307,18 @@ impl SessionHandle {
     /// ([`Options::touch`]). Where the client keeps the session, the new profile sends its cookie again. Node: `touch()`.
     ///
     /// # Errors
-    /// [`Error::Destroyed`] when the session is no more.
+    /// [`Error::Destroyed`] when the session is no more; [`Error::ResponseOut`] after the response, where the client keeps the session.
     pub fn touch(&self) -> Result<(), Error> {
         let now = self.options().clock.millis();
-        let mut life = self.present()?;
-        life.touch(now);
-        if self.came().is_some() {
-            life.sets_cookie();
+        let Some(came) = self.came() else {
+            self.present()?.touch(now);
+            return Ok(());
+        };
+        let mut life = self.is_to_be_sent()?;
+        life.sets_cookie();
+        // A date stays where it is.
+        if !came.is_dated.load(Ordering::Relaxed) {
+            life.touch(now);
         }
         Ok(())
     }
@@ -418,10 +426,16 @@ impl SessionHandle {
         set_cookie::check_attributes(&cookie)?;
         self.check_browser_rules(&before, &cookie)?;
         let mut life = self.before_the_response()?;
+        let sets_lifetime = is_date.is_some() || cookie.differing(&before).is_of_the_lifetime();
         life.change_cookie(&before, cookie);
-        if let Some(came) = self.came() {
-            life.sets_cookie();
-            is_date.into_iter().for_each(|is_date| came.is_dated.store(is_date, Ordering::Relaxed));
+        match self.came() {
+            // An end that a closure has set is where it has set it.
+            Some(came) if sets_lifetime => {
+                life.sets_lifetime();
+                came.is_dated.store(is_date.unwrap_or(true), Ordering::Relaxed);
+            }
+            Some(_) => life.sets_cookie(),
+            None => {}
         }
         Ok(())
     }

@@ -67,7 +67,14 @@ impl Sessions {
         let overlap = is_everywhere
             || path_matches(paths[1], paths[0], one.path_match)
             || path_matches(paths[0], paths[1], two.path_match);
-        one.name == two.name && is_known && overlap
+        // One that the client keeps has two cookies.
+        let is_signature_of = |options: &Options, name: &str| {
+            let signed = options.client.as_ref().is_some_and(|client| client.keys.is_some());
+            signed && name.strip_suffix(".sig") == Some(&*options.name)
+        };
+        let share_a_name =
+            one.name == two.name || is_signature_of(one, &two.name) || is_signature_of(two, &one.name);
+        share_a_name && is_known && overlap
     }
 
     /// What is asked for is a store's.

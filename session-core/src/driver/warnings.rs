@@ -55,7 +55,7 @@ impl Sessions {
         if self.warned().name.is_first() {
             tracing::error!(
                 name = self.cookie_name(),
-                "two session layers side by side have one cookie name, and lose each other's sessions: give each a name of its own"
+                "two session layers side by side have a cookie name in common, and lose each other's sessions: give each a name of its own"
             );
         }
     }

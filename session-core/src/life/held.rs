@@ -84,7 +84,7 @@ impl Span {
 
     /// It ends then, and not perhaps.
     pub(super) fn is_known_to_end(self, at: Option<Millis>) -> bool {
-        at.is_some() && at == self.until && (self.slack == 0 || planted(Fault::AnswersTimeIgnored))
+        at.is_some() && at == self.until && self.slack == 0
     }
 
     /// What a cookie without a date of its own is held for is the store's to say: what it said last.
@@ -129,5 +129,20 @@ mod tests {
         assert_eq!(told(10_000, 10_000, 60_900), Some(60_000));
         assert_eq!(told(10_000, 10_900, 61_800), Some(60_000));
         assert_eq!(told(10_000, 30_000, 75_000), Some(75_000));
+    }
+
+    /// An answer that took three seconds may be three seconds old.
+    #[test]
+    fn what_an_answer_says_is_sure_but_for_the_time_that_it_took() {
+        let span = Span { until: Some(60_000), slack: 3_000, lifetime: None };
+        assert_eq!(span.surely(), Some(57_000));
+        assert!(!span.is_known_to_end(Some(60_000)));
+        assert!(!span.is_known_to_end(Some(57_000)));
+        let known = Span { slack: 0, ..span };
+        assert_eq!(known.surely(), Some(60_000));
+        assert!(known.is_known_to_end(Some(60_000)));
+        let endless = Span { until: None, ..span };
+        assert_eq!(endless.surely(), None);
+        assert!(!endless.is_known_to_end(None));
     }
 }

@@ -292,14 +292,21 @@ impl Life {
         }
     }
 
-    /// What an atomic change has made of what was `seen`, and what was changed here meanwhile.
-    pub(crate) fn takes(&mut self, seen: &Arc<Data>, made: &Arc<Data>) {
-        self.view = self.with_view(seen, made);
+    /// What an atomic change has made of what was `seen`, on top of what was changed here meanwhile.
+    pub(crate) fn takes(&mut self, seen: &Arc<Data>, made: Arc<Data>) {
+        self.view =
+            if Arc::ptr_eq(&self.view, seen) { made } else { Arc::new(merge(seen, &made, &self.view)) };
     }
 
     /// The handler has set attributes of the cookie, if only to what they are: nobody knows what its client has.
     pub(crate) fn sets_cookie(&mut self) {
         self.cookie_changed = true;
+    }
+
+    /// And when the session ends.
+    pub(crate) fn sets_lifetime(&mut self) {
+        self.sets_cookie();
+        self.cookie_unsaved = self.cookie_unsaved.or(Differing::LIFETIME);
     }
 
     pub(crate) fn has_set_cookie(&self) -> bool {

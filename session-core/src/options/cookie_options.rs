@@ -224,6 +224,11 @@ impl CookieOptions {
     }
 
     /// The path that requests are matched with; an empty one covers all, as `/` does.
+    /// Sessions end on a date.
+    pub(crate) fn is_dated(&self) -> bool {
+        matches!(self.lifetime, Some(Lifetime::Expires(_)))
+    }
+
     pub(crate) fn match_path(&self) -> &str {
         self.path.as_deref().filter(|path| !path.is_empty()).unwrap_or("/")
     }

@@ -107,6 +107,24 @@ impl From<&[u8]> for Secret {
     }
 }
 
+impl From<&String> for Secret {
+    fn from(secret: &String) -> Self {
+        Self::new(secret)
+    }
+}
+
+impl<const N: usize> From<[u8; N]> for Secret {
+    fn from(secret: [u8; N]) -> Self {
+        Self::new(Zeroizing::new(secret).as_slice())
+    }
+}
+
+impl<const N: usize> From<&[u8; N]> for Secret {
+    fn from(secret: &[u8; N]) -> Self {
+        Self::new(secret)
+    }
+}
+
 impl From<Vec<u8>> for Secret {
     fn from(secret: Vec<u8>) -> Self {
         Self::new(Zeroizing::new(secret).as_slice())
@@ -120,7 +138,7 @@ impl From<Vec<u8>> for Secret {
 ///
 /// let one: Secrets = "keyboard cat".into();
 /// let rotated: Secrets = ["this year's", "last year's"].into();
-/// let bytes: Secrets = Secret::new([0xa0, 0xab]).into();
+/// let bytes: Secrets = [0x5a; 32].into();
 /// ```
 #[derive(Clone, Debug)]
 pub struct Secrets(Vec<Secret>);
@@ -161,6 +179,36 @@ impl From<&str> for Secrets {
 
 impl From<String> for Secrets {
     fn from(secret: String) -> Self {
+        Secret::from(secret).into()
+    }
+}
+
+impl From<&String> for Secrets {
+    fn from(secret: &String) -> Self {
+        Secret::from(secret).into()
+    }
+}
+
+impl From<&[u8]> for Secrets {
+    fn from(secret: &[u8]) -> Self {
+        Secret::from(secret).into()
+    }
+}
+
+impl From<Vec<u8>> for Secrets {
+    fn from(secret: Vec<u8>) -> Self {
+        Secret::from(secret).into()
+    }
+}
+
+impl<const N: usize> From<[u8; N]> for Secrets {
+    fn from(secret: [u8; N]) -> Self {
+        Secret::from(secret).into()
+    }
+}
+
+impl<const N: usize> From<&[u8; N]> for Secrets {
+    fn from(secret: &[u8; N]) -> Self {
         Secret::from(secret).into()
     }
 }

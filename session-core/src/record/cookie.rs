@@ -83,6 +83,22 @@ pub(crate) struct Differing {
 }
 
 impl Differing {
+    pub(crate) const LIFETIME: Self = Self {
+        lifetime: true,
+        partitioned: false,
+        priority: false,
+        secure: false,
+        http_only: false,
+        domain: false,
+        path: false,
+        same_site: false,
+    };
+
+    /// When the session ends.
+    pub(crate) fn is_of_the_lifetime(self) -> bool {
+        self.lifetime
+    }
+
     pub(crate) fn is_nothing(self) -> bool {
         self == Self::default()
     }

@@ -25,10 +25,24 @@ use zeroize::Zeroizing;
 /// ```
 #[derive(Clone)]
 pub struct Keygrip {
-    keys: Vec<Zeroizing<Vec<u8>>>,
-    algorithm: KeygripAlgorithm,
+    keys: Vec<KeygripKey>,
+    /// `None`: nobody has chosen one.
+    algorithm: Option<KeygripAlgorithm>,
     encoding: KeygripEncoding,
 }
+
+/// One key of a [`Keygrip`]: text or bytes. Wiped on drop.
+///
+/// ```
+/// use session_core::{CookieSessionOptions, KeygripKey};
+///
+/// let key: [u8; 32] = std::array::from_fn(|at| at as u8);
+/// let one = CookieSessionOptions::new(key);
+/// let several = CookieSessionOptions::new([KeygripKey::from(key), "last year's".into()]);
+/// # assert!(one.build().is_ok() && several.build().is_ok());
+/// ```
+#[derive(Clone)]
+pub struct KeygripKey(Zeroizing<Vec<u8>>);
 
 /// The digest of the HMAC; Keygrip's default is SHA-1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -58,10 +72,10 @@ pub enum KeygripEncoding {
 
 impl Keygrip {
     /// From keys of which the first signs and all verify, with Keygrip's defaults: SHA-1 and base64.
-    pub fn new<K: AsRef<[u8]>>(keys: impl IntoIterator<Item = K>) -> Self {
+    pub fn new<K: Into<KeygripKey>>(keys: impl IntoIterator<Item = K>) -> Self {
         Self {
-            keys: keys.into_iter().map(|key| Zeroizing::new(key.as_ref().to_vec())).collect(),
-            algorithm: KeygripAlgorithm::default(),
+            keys: keys.into_iter().map(Into::into).collect(),
+            algorithm: None,
             encoding: KeygripEncoding::default(),
         }
     }
@@ -69,7 +83,12 @@ impl Keygrip {
     /// Another digest: Keygrip's second argument.
     #[must_use]
     pub fn algorithm(self, algorithm: KeygripAlgorithm) -> Self {
-        Self { algorithm, ..self }
+        Self { algorithm: Some(algorithm), ..self }
+    }
+
+    /// The digest where nobody has chosen one.
+    pub(crate) fn or_algorithm(self, algorithm: KeygripAlgorithm) -> Self {
+        Self { algorithm: self.algorithm.or(Some(algorithm)), ..self }
     }
 
     /// Another encoding: Keygrip's third argument.
@@ -88,7 +107,15 @@ impl Keygrip {
     /// none did.
     #[must_use]
     pub fn verify(&self, data: &str, signature: &str) -> Option<usize> {
-        self.keys.iter().position(|key| self.digest(key, data).as_bytes().ct_eq(signature.as_bytes()).into())
+        self.verify_one_of(data, &[signature])
+    }
+
+    /// The same of several signatures, each key asked once.
+    pub(crate) fn verify_one_of(&self, data: &str, signatures: &[&str]) -> Option<usize> {
+        self.keys.iter().position(|key| {
+            let digest = self.digest(key, data);
+            signatures.iter().any(|signature| digest.as_bytes().ct_eq(signature.as_bytes()).into())
+        })
     }
 
     pub(crate) fn has_none(&self) -> bool {
@@ -96,15 +123,16 @@ impl Keygrip {
     }
 
     pub(crate) fn has_shorter_than(&self, bytes: usize) -> bool {
-        self.keys.iter().any(|key| key.len() < bytes)
+        self.keys.iter().any(|key| key.0.len() < bytes)
     }
 
     pub(crate) fn is_usable(&self) -> bool {
-        !self.has_none() && self.keys.iter().all(|key| !key.is_empty())
+        !self.has_none() && self.keys.iter().all(|key| !key.0.is_empty())
     }
 
-    fn digest(&self, key: &[u8], data: &str) -> String {
-        let digest = match self.algorithm {
+    fn digest(&self, key: &KeygripKey, data: &str) -> String {
+        let key = &*key.0;
+        let digest = match self.algorithm.unwrap_or_default() {
             KeygripAlgorithm::Sha1 => mac::<Hmac<Sha1>>(key, data),
             KeygripAlgorithm::Sha256 => mac::<Hmac<Sha256>>(key, data),
             KeygripAlgorithm::Sha384 => mac::<Hmac<Sha384>>(key, data),
@@ -117,27 +145,54 @@ impl Keygrip {
     }
 }
 
-impl From<&str> for Keygrip {
-    fn from(key: &str) -> Self {
+/// From text or bytes, as `crypto.createHmac` takes a string or a Buffer; and a Keygrip of that key alone.
+macro_rules! from_key {
+    ($($key:ident: $type:ty $(, $n:ident)? => $bytes:expr;)*) => {$(
+        impl$(<const $n: usize>)? From<$type> for KeygripKey {
+            fn from($key: $type) -> Self {
+                Self(Zeroizing::new($bytes))
+            }
+        }
+
+        impl$(<const $n: usize>)? From<$type> for Keygrip {
+            fn from(key: $type) -> Self {
+                Self::new([KeygripKey::from(key)])
+            }
+        }
+    )*};
+}
+
+from_key! {
+    key: &str => key.as_bytes().to_vec();
+    key: &String => key.as_bytes().to_vec();
+    key: String => key.into_bytes();
+    key: &[u8] => key.to_vec();
+    key: Vec<u8> => key;
+    key: [u8; N], N => Zeroizing::new(key).to_vec();
+    key: &[u8; N], N => key.to_vec();
+}
+
+impl From<KeygripKey> for Keygrip {
+    fn from(key: KeygripKey) -> Self {
         Self::new([key])
     }
 }
 
-impl From<String> for Keygrip {
-    fn from(key: String) -> Self {
-        Self::new([key])
-    }
-}
-
-impl<K: AsRef<[u8]>, const N: usize> From<[K; N]> for Keygrip {
+impl<K: Into<KeygripKey>, const N: usize> From<[K; N]> for Keygrip {
     fn from(keys: [K; N]) -> Self {
         Self::new(keys)
     }
 }
 
-impl<K: AsRef<[u8]>> From<Vec<K>> for Keygrip {
+impl<K: Into<KeygripKey>> From<Vec<K>> for Keygrip {
     fn from(keys: Vec<K>) -> Self {
         Self::new(keys)
+    }
+}
+
+impl fmt::Debug for KeygripKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("KeygripKey(…)")
     }
 }
 
@@ -156,7 +211,8 @@ fn mac<M: Mac + KeyInit>(key: &[u8], data: &str) -> Vec<u8> {
 
 impl fmt::Debug for Keygrip {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Keygrip({} keys, {:?}, {:?})", self.keys.len(), self.algorithm, self.encoding)
+        let algorithm = self.algorithm.unwrap_or_default();
+        write!(f, "Keygrip({} keys, {algorithm:?}, {:?})", self.keys.len(), self.encoding)
     }
 }
 
@@ -166,8 +222,8 @@ mod tests {
 
     #[test]
     fn keys_are_wiped() {
-        fn is_wiped<T: zeroize::ZeroizeOnDrop>(_: &[T]) {}
-        is_wiped(&Keygrip::new(["keyboard cat"]).keys);
+        fn is_wiped<T: zeroize::ZeroizeOnDrop>(_: &T) {}
+        is_wiped(&KeygripKey::from("keyboard cat").0);
     }
 
     /// By OpenSSL: `openssl dgst -sha1 -hmac key1`, and so on.
@@ -210,7 +266,29 @@ mod tests {
     }
 
     #[test]
+    fn keys_are_text_or_bytes() {
+        let sign = |keys: Keygrip| keys.sign("session=x");
+        let text = sign("key1".into());
+        let bytes = b"key1";
+        for same in [
+            sign(String::from("key1").into()),
+            sign((&String::from("key1")).into()),
+            sign((*bytes).into()),
+            sign(bytes.into()),
+            sign(bytes.as_slice().into()),
+            sign(bytes.to_vec().into()),
+            sign(["key1", "key0"].into()),
+            sign(vec![String::from("key1")].into()),
+            sign([KeygripKey::from(*bytes), "key0".into()].into()),
+            sign([bytes.to_vec(), b"key0".to_vec()].into()),
+        ] {
+            assert_eq!(same, text);
+        }
+    }
+
+    #[test]
     fn it_shows_no_key() {
+        assert_eq!(format!("{:?}", KeygripKey::from("swordfish")), "KeygripKey(…)");
         assert_eq!(format!("{:?}", Keygrip::new(["swordfish"])), "Keygrip(1 keys, Sha1, Base64)");
     }
 }

@@ -521,6 +521,7 @@ impl Ghost {
                     return broken(format!("a session in use ended {} ms too early", about.deadline - now));
                 }
                 about.gone = true;
+                about.latest = 0;
             }
             // A new record that is still on its way when its session is destroyed is one that nobody can find.
             let lost = !about.known && about.maker.is_none_or(|maker| requests[maker].faulty);
@@ -594,7 +595,7 @@ impl Ghost {
             |life: &Life| life.expiry_is_in_doubt() || (request.faulty && life.cookie_is_in_doubt());
         let is_in_doubt = request.life.as_ref().is_some_and(in_doubt);
         // Nor does one that goes by an answer, and outlives it by no more than that took.
-        let took = now - request.asked;
+        let took = request.took;
         match store.held(&ended.sid, now) {
             Some(entry)
                 if ended.error.is_some()
@@ -663,7 +664,7 @@ impl Ghost {
             jar.is_some_and(|(of, until)| of == life.sid() && *until == held.map(|entry| entry.until));
         let wrote = held.is_some_and(|entry| entry.writer == Some(at));
         let moved = wrote && request.mine.moved;
-        if faulty || (moved && life.presence() != Presence::Present) {
+        if (faulty && !is_told) || (moved && life.presence() != Presence::Present) {
             self.lost(life.sid());
         }
         if rules.cookie_follows
@@ -797,7 +798,7 @@ impl Ghost {
             return broken(format!("{op:?} was acknowledged, and the id is the same"));
         }
         if matches!(op, Op::Regenerate | Op::Destroy | Op::Renew) && (op == Op::Destroy || *before != sid) {
-            // What came late, under an id that nobody has, is cleaned up at the end.
+            // What came late, under an id that nobody was given, logs nobody in.
             let about = self.look(before);
             if store.held(before, now).is_some() && !is_back && (about.known || !about.made_late) {
                 return broken(format!("{op:?} was acknowledged, and the session lives"));

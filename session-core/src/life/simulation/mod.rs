@@ -83,6 +83,9 @@ const ANSWERS: Budget = Budget {
     ops: &[Op::Insert, Op::Update, Op::Reload, Op::Renew, Op::Destroy, Op::Shorten],
     ..TIME
 };
+/// And is lost on its way.
+const ANSWERS_LOST: Budget =
+    Budget { faults: 1, time: 1, ops: &[Op::Insert, Op::Update, Op::Destroy], ..ANSWERS };
 /// As `MemoryStore` has them.
 const COUNTED: Budget = Budget { versions: Versions::Count, ..FAULTS };
 const COUNTED_TWO: Budget = Budget { versions: Versions::Count, ..TWO };
@@ -113,7 +116,7 @@ const RARER: [Budget; 5] = [
 
 const FEW_OF_RARER: [Budget; 2] = [Budget { faults: 1, ..FAULTS }, Budget { time: 1, ..TIME }];
 
-const USUAL: [Budget; 14] = [
+const USUAL: [Budget; 15] = [
     TWO,
     COUNTED_TWO,
     THREE,
@@ -128,6 +131,7 @@ const USUAL: [Budget; 14] = [
     LONG,
     GIVEN_UP,
     ANSWERS,
+    ANSWERS_LOST,
 ];
 
 /// With `SIMULATION=all`, which takes long: two faults everywhere, and more of everything else.

@@ -224,6 +224,8 @@ pub(super) struct Request {
     /// When it last asked the store what that answered, and when that came.
     pub(super) asked: Millis,
     pub(super) heard: Millis,
+    /// How long an answer took that says when the record ends; none where the question said that.
+    pub(super) took: Millis,
     /// The store has said since that somebody else wrote.
     pub(super) is_behind: bool,
 }
@@ -978,7 +980,9 @@ impl World {
         let request = &mut self.requests[at];
         if let Some(running) = &mut request.running {
             let is_slow = self.now - running.asked >= CONFIRMED_AT_THE_END_FOR;
-            let count = if matches!(answer, Answer::Got(Some(_))) { 2 } else { 1 };
+            // Only the end looks; what is read because of a conflict, or in doubt, is any other answer.
+            let is_look = running.op == Op::End && !request.is_behind && !running.faulty;
+            let count = if is_look && matches!(answer, Answer::Got(Some(_))) { 2 } else { 1 };
             running.slow = if is_slow { (running.slow + count).min(2) } else { running.slow };
         }
         let (Some(running), Some(life)) = (&request.running, &request.life) else { return };
@@ -986,6 +990,9 @@ impl World {
         let is_conflict = matches!(answer, Answer::Set(Set::Conflict) | Answer::Touched(Touched::Conflict));
         if !is_conflict {
             (request.asked, request.heard) = (running.asked, self.now);
+            let gave_its_end =
+                matches!(answer, Answer::Set(Set::Written(_)) | Answer::Touched(Touched::Moved));
+            request.took = if gave_its_end { 0 } else { self.now - running.asked };
         }
         let Some(ask) = running.waits.ask() else { return };
         let of = match &*ask.0 {
@@ -1091,6 +1098,7 @@ impl Request {
             ended_well: false,
             asked: 0,
             heard: 0,
+            took: 0,
             is_behind: false,
         }
     }

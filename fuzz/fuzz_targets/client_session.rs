@@ -1,0 +1,5 @@
+//! [`fuzz::client_session`] as a program.
+
+#![cfg_attr(fuzzing, no_main)]
+
+fuzz::target!(client_session);
