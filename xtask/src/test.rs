@@ -44,9 +44,6 @@ type Environment = Vec<(String, OsString)>;
 pub(crate) fn test(workspace: &Workspace, arguments: &[&str]) -> ExitCode {
     conclude(|totals| {
         let mut environment: Environment = vec![("TEST_NEEDS".into(), "required".into())];
-        if env::var_os("SIMULATION").is_none() {
-            environment.push(("SIMULATION".into(), "usual".into()));
-        }
         match node::ready(workspace) {
             Ok(node) => {
                 if let Err(error) = node::with_sqlite(workspace, &node) {
