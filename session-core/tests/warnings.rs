@@ -58,7 +58,7 @@ struct Told {
 
 /// Somebody is to do something about these; all others warn.
 const ERRORS: [&str; 4] = [
-    "have one cookie name, and lose each other's sessions",
+    "have a cookie name in common, and lose each other's sessions",
     "no cookie sent",
     "the session was not saved",
     "a stored record cannot be read",
@@ -506,7 +506,7 @@ fn layers_side_by_side_with_one_cookie_name_are_told_once() {
             }
             Vec::new()
         });
-        text.matches("have one cookie name").count()
+        text.matches("have a cookie name in common").count()
     };
     assert_eq!(tellings(&sessions("sid"), &sessions("sid")), 1);
     assert_eq!(tellings(&sessions("sid"), &sessions("cart")), 0);
@@ -537,7 +537,7 @@ fn layers_side_by_side_with_one_cookie_name_are_told_once() {
         drop(inner.exchange_below::<()>(Some(&outer.exchange())));
         Vec::new()
     });
-    assert!(!text.contains("have one cookie name"), "{text}");
+    assert!(!text.contains("have a cookie name in common"), "{text}");
 }
 
 /// Of one name: which of them counts is the client's order.

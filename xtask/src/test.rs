@@ -14,8 +14,11 @@ use crate::workspace::Workspace;
 use crate::{Result, node, process, say};
 
 /// What `--quick` does not run although it needs nothing: the tests whose names begin so take long.
-const SLOW: [&str; 5] = [
+const SLOW: [&str; 7] = [
     "life::simulation::",
+    // What every adapter does is tried over plain HTTP/1.1.
+    "http1_tls",
+    "http2",
     "three_operations_at_once_in_every_order",
     "crypto::tests::",
     // They compile packages.
