@@ -41,8 +41,11 @@ pub use crate::{
     record::{Record, RecordError},
     request::RequestInfo,
     store::memory::MemoryStore,
+    store::sealed::Sealed,
     store::{AdminStore, Destroyed, Expect, Set, Store, Stored, Touched, Version},
     wire::cookie_header::cookie_values,
-    wire::keygrip::{Keygrip, KeygripAlgorithm, KeygripEncoding, KeygripKey, cookie_session_value},
+    wire::key::Key,
+    wire::keygrip::{Keygrip, KeygripAlgorithm, KeygripEncoding, cookie_session_value},
+    wire::seal::SealingKeys,
     wire::sid::Sid,
 };

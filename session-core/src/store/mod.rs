@@ -3,6 +3,7 @@
 pub(crate) mod default;
 pub(crate) mod memory;
 pub(crate) mod none;
+pub(crate) mod sealed;
 mod shard;
 
 use std::{fmt, sync::Arc, time::Duration};
@@ -227,5 +228,28 @@ impl<S: Store + ?Sized> Store for Arc<S> {
 
     async fn destroy(&self, sid: &Sid, expect: &Expect) -> Result<Destroyed, StoreError> {
         (**self).destroy(sid, expect).await
+    }
+}
+
+#[async_trait]
+impl<S: AdminStore + ?Sized> AdminStore for Arc<S> {
+    async fn length(&self) -> Result<u64, StoreError> {
+        (**self).length().await
+    }
+
+    async fn ids(&self, visit: &mut (dyn FnMut(Sid) + Send)) -> Result<(), StoreError> {
+        (**self).ids(visit).await
+    }
+
+    async fn all(&self, visit: &mut (dyn FnMut(Sid, Record) + Send)) -> Result<(), StoreError> {
+        (**self).all(visit).await
+    }
+
+    async fn clear(&self) -> Result<(), StoreError> {
+        (**self).clear().await
+    }
+
+    async fn prune(&self) -> Result<u64, StoreError> {
+        (**self).prune().await
     }
 }

@@ -10,7 +10,8 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha1::Sha1;
 use sha2::{Sha256, Sha384, Sha512};
 use subtle::ConstantTimeEq;
-use zeroize::Zeroizing;
+
+use crate::wire::key::{self, Key};
 
 /// Signs and verifies cookies as Keygrip does, with several keys for rotation.
 ///
@@ -25,24 +26,11 @@ use zeroize::Zeroizing;
 /// ```
 #[derive(Clone)]
 pub struct Keygrip {
-    keys: Vec<KeygripKey>,
+    keys: Vec<Key>,
     /// `None`: nobody has chosen one.
     algorithm: Option<KeygripAlgorithm>,
     encoding: KeygripEncoding,
 }
-
-/// One key of a [`Keygrip`]: text or bytes. Wiped on drop.
-///
-/// ```
-/// use session_core::{CookieSessionOptions, KeygripKey};
-///
-/// let key: [u8; 32] = std::array::from_fn(|at| at as u8);
-/// let one = CookieSessionOptions::new(key);
-/// let several = CookieSessionOptions::new([KeygripKey::from(key), "last year's".into()]);
-/// # assert!(one.build().is_ok() && several.build().is_ok());
-/// ```
-#[derive(Clone)]
-pub struct KeygripKey(Zeroizing<Vec<u8>>);
 
 /// The digest of the HMAC; Keygrip's default is SHA-1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -72,7 +60,7 @@ pub enum KeygripEncoding {
 
 impl Keygrip {
     /// From keys of which the first signs and all verify, with Keygrip's defaults: SHA-1 and base64.
-    pub fn new<K: Into<KeygripKey>>(keys: impl IntoIterator<Item = K>) -> Self {
+    pub fn new<K: Into<Key>>(keys: impl IntoIterator<Item = K>) -> Self {
         Self {
             keys: keys.into_iter().map(Into::into).collect(),
             algorithm: None,
@@ -123,15 +111,15 @@ impl Keygrip {
     }
 
     pub(crate) fn has_shorter_than(&self, bytes: usize) -> bool {
-        self.keys.iter().any(|key| key.0.len() < bytes)
+        self.keys.iter().any(|key| key.bytes().len() < bytes)
     }
 
     pub(crate) fn is_usable(&self) -> bool {
-        !self.has_none() && self.keys.iter().all(|key| !key.0.is_empty())
+        !self.has_none() && self.keys.iter().all(|key| !key.bytes().is_empty())
     }
 
-    fn digest(&self, key: &KeygripKey, data: &str) -> String {
-        let key = &*key.0;
+    fn digest(&self, key: &Key, data: &str) -> String {
+        let key = key.bytes();
         let digest = match self.algorithm.unwrap_or_default() {
             KeygripAlgorithm::Sha1 => mac::<Hmac<Sha1>>(key, data),
             KeygripAlgorithm::Sha256 => mac::<Hmac<Sha256>>(key, data),
@@ -145,56 +133,7 @@ impl Keygrip {
     }
 }
 
-/// From text or bytes, as `crypto.createHmac` takes a string or a Buffer; and a Keygrip of that key alone.
-macro_rules! from_key {
-    ($($key:ident: $type:ty $(, $n:ident)? => $bytes:expr;)*) => {$(
-        impl$(<const $n: usize>)? From<$type> for KeygripKey {
-            fn from($key: $type) -> Self {
-                Self(Zeroizing::new($bytes))
-            }
-        }
-
-        impl$(<const $n: usize>)? From<$type> for Keygrip {
-            fn from(key: $type) -> Self {
-                Self::new([KeygripKey::from(key)])
-            }
-        }
-    )*};
-}
-
-from_key! {
-    key: &str => key.as_bytes().to_vec();
-    key: &String => key.as_bytes().to_vec();
-    key: String => key.into_bytes();
-    key: &[u8] => key.to_vec();
-    key: Vec<u8> => key;
-    key: [u8; N], N => Zeroizing::new(key).to_vec();
-    key: &[u8; N], N => key.to_vec();
-}
-
-impl From<KeygripKey> for Keygrip {
-    fn from(key: KeygripKey) -> Self {
-        Self::new([key])
-    }
-}
-
-impl<K: Into<KeygripKey>, const N: usize> From<[K; N]> for Keygrip {
-    fn from(keys: [K; N]) -> Self {
-        Self::new(keys)
-    }
-}
-
-impl<K: Into<KeygripKey>> From<Vec<K>> for Keygrip {
-    fn from(keys: Vec<K>) -> Self {
-        Self::new(keys)
-    }
-}
-
-impl fmt::Debug for KeygripKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("KeygripKey(…)")
-    }
-}
+key::from_one!(Keygrip);
 
 /// cookie-session's cookie value for a JSON text: standard base64 with padding.
 #[must_use]
@@ -219,12 +158,6 @@ impl fmt::Debug for Keygrip {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn keys_are_wiped() {
-        fn is_wiped<T: zeroize::ZeroizeOnDrop>(_: &T) {}
-        is_wiped(&KeygripKey::from("keyboard cat").0);
-    }
 
     /// By OpenSSL: `openssl dgst -sha1 -hmac key1`, and so on.
     #[test]
@@ -279,7 +212,7 @@ mod tests {
             sign(bytes.to_vec().into()),
             sign(["key1", "key0"].into()),
             sign(vec![String::from("key1")].into()),
-            sign([KeygripKey::from(*bytes), "key0".into()].into()),
+            sign([Key::from(*bytes), "key0".into()].into()),
             sign([bytes.to_vec(), b"key0".to_vec()].into()),
         ] {
             assert_eq!(same, text);
@@ -288,7 +221,6 @@ mod tests {
 
     #[test]
     fn it_shows_no_key() {
-        assert_eq!(format!("{:?}", KeygripKey::from("swordfish")), "KeygripKey(…)");
         assert_eq!(format!("{:?}", Keygrip::new(["swordfish"])), "Keygrip(1 keys, Sha1, Base64)");
     }
 }

@@ -4,6 +4,8 @@ pub(crate) mod cookie_header;
 pub(crate) mod date;
 pub(crate) mod forwarded;
 pub(crate) mod json;
+pub(crate) mod key;
 pub(crate) mod keygrip;
+pub(crate) mod seal;
 pub(crate) mod set_cookie;
 pub(crate) mod sid;

@@ -1,0 +1,167 @@
+//! Records that the database cannot read.
+
+use std::{fmt, sync::Arc};
+
+use async_trait::async_trait;
+
+use super::{AdminStore, Destroyed, Expect, Set, Store, Stored, Touched};
+use crate::{
+    error::{OptionsError, StoreError},
+    record::{
+        Record,
+        cookie::{Cookie, Differing},
+        data::Data,
+    },
+    wire::{
+        seal::{Purpose, Sealer, SealingKeys},
+        sid::Sid,
+    },
+};
+
+/// The key under which a sealed record has all of its data.
+const KEY: &str = "sealed";
+
+/// A store whose database sees no data: each record is sealed with its id before it is written, by XAES-256-GCM under keys that HKDF makes of
+/// the secrets. Who can read the database sees ids, the cookie's attributes and when sessions end; who can write to it can end a session or
+/// lengthen it, and can make none, change none, and put none in another one's place. (An older copy of a session's own record it can put
+/// back.) Conditional writes, merging and touches are the store's, as without.
+///
+/// Express servers cannot read such records: to them a session has one key, `sealed`.
+///
+/// ```
+/// use session_core::{MemoryStore, Options, Sealed};
+///
+/// let secret = [7; 32]; // from the environment, say
+/// let store = Sealed::new(MemoryStore::new(), secret)?;
+/// let sessions = Options::new("keyboard cat").store(store).build()?;
+/// # Ok::<(), session_core::OptionsError>(())
+/// ```
+///
+/// **A table that has records already**: with [`also_reads_plain`](Self::also_reads_plain) what is not sealed is read as it is, and sealed when
+/// it is written next. Once the last plain one has expired, take the option out again: as long as it is set, who can write to the database
+/// can make sessions.
+#[derive(Clone)]
+pub struct Sealed<S> {
+    store: S,
+    sealer: Arc<Sealer>,
+    reads_plain: bool,
+}
+
+impl<S> Sealed<S> {
+    /// Around a store. Of several secrets the first seals and all open: a record that an older one has sealed is sealed by the first when it is
+    /// written next.
+    ///
+    /// # Errors
+    /// A secret is missing, or has fewer than 32 bytes.
+    pub fn new(store: S, secrets: impl Into<SealingKeys>) -> Result<Self, OptionsError> {
+        let secrets = secrets.into();
+        match secrets.refusal() {
+            Some(reason) => Err(OptionsError { option: "secrets", reason }),
+            None => {
+                let sealer = Arc::new(Sealer::new(&secrets, Purpose::Record));
+                Ok(Self { store, sealer, reads_plain: false })
+            }
+        }
+    }
+
+    /// Whether records that are not sealed are read as they are, for as long as there are any. Default: they are
+    /// [corrupt](StoreError::Corrupt).
+    #[must_use]
+    pub fn also_reads_plain(self, reads_plain: bool) -> Self {
+        Self { reads_plain, ..self }
+    }
+
+    /// The store inside.
+    pub fn store(&self) -> &S {
+        &self.store
+    }
+
+    fn seal(&self, sid: &Sid, record: &Record) -> Record {
+        let sealed = self.sealer.seal(record.to_json().as_bytes(), sid.as_str());
+        let mut data = Data::new();
+        data.insert(KEY, format!("\"{sealed}\"").into());
+        Record::new(record.cookie.clone(), data)
+    }
+
+    /// `None`: it is not ours.
+    fn open(&self, sid: &Sid, record: Record) -> Option<Record> {
+        let Some(sealed) = sealed_in(&record) else { return self.reads_plain.then_some(record) };
+        let opened = self.sealer.open(sealed, sid.as_str())?;
+        let mut inner = Record::parse(std::str::from_utf8(&opened.text).ok()?).ok()?;
+        // A touch moves the end alone, and that it may write outside.
+        inner.cookie = inner.cookie.with(Differing::LIFETIME, record.cookie);
+        Some(inner)
+    }
+}
+
+/// The sealed text of a record that has nothing else.
+fn sealed_in(record: &Record) -> Option<&str> {
+    let mut members = record.data.iter();
+    match (members.next(), members.next()) {
+        (Some((KEY, json)), None) => json.strip_prefix('"')?.strip_suffix('"'),
+        _ => None,
+    }
+}
+
+#[async_trait]
+impl<S: Store> Store for Sealed<S> {
+    async fn get(&self, sid: &Sid) -> Result<Option<Stored>, StoreError> {
+        let Some(stored) = self.store.get(sid).await? else { return Ok(None) };
+        match self.open(sid, stored.record) {
+            Some(record) => Ok(Some(Stored { record, ..stored })),
+            None => Err(StoreError::corrupt(
+                "sealed",
+                "it is not sealed, or by another secret, or for another id",
+            )),
+        }
+    }
+
+    async fn set(&self, sid: &Sid, record: &Record, expect: &Expect) -> Result<Set, StoreError> {
+        self.store.set(sid, &self.seal(sid, record), expect).await
+    }
+
+    async fn touch(&self, sid: &Sid, cookie: &Cookie, expect: &Expect) -> Result<Touched, StoreError> {
+        self.store.touch(sid, cookie, expect).await
+    }
+
+    async fn destroy(&self, sid: &Sid, expect: &Expect) -> Result<Destroyed, StoreError> {
+        self.store.destroy(sid, expect).await
+    }
+}
+
+#[async_trait]
+impl<S: AdminStore> AdminStore for Sealed<S> {
+    async fn length(&self) -> Result<u64, StoreError> {
+        self.store.length().await
+    }
+
+    async fn ids(&self, visit: &mut (dyn FnMut(Sid) + Send)) -> Result<(), StoreError> {
+        self.store.ids(visit).await
+    }
+
+    async fn all(&self, visit: &mut (dyn FnMut(Sid, Record) + Send)) -> Result<(), StoreError> {
+        let mut open = |sid: Sid, record| {
+            if let Some(record) = self.open(&sid, record) {
+                visit(sid, record);
+            }
+        };
+        self.store.all(&mut open).await
+    }
+
+    async fn clear(&self) -> Result<(), StoreError> {
+        self.store.clear().await
+    }
+
+    async fn prune(&self) -> Result<u64, StoreError> {
+        self.store.prune().await
+    }
+}
+
+impl<S: fmt::Debug> fmt::Debug for Sealed<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sealed")
+            .field("store", &self.store)
+            .field("reads_plain", &self.reads_plain)
+            .finish_non_exhaustive()
+    }
+}
