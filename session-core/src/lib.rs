@@ -20,6 +20,7 @@ pub use async_trait::async_trait;
 
 pub use crate::{
     client::options::{CookieSessionOptions, EmptySession, Reissue},
+    client::sealed::SealedSessionOptions,
     clock::Clock,
     driver::draft::Draft,
     driver::exchange::Exchange,

@@ -10,12 +10,23 @@ use mongodb::{
     IndexModel,
     bson::{Binary, Bson, DateTime, doc, spec::BinarySubtype},
 };
+use session_core::{AdminStore, Sealed};
 use session_testkit::{Fixture, ManualClock};
-use store_mongo::{Kruptein, MongoOptions, WebCrypto, mongodb};
+use store_mongo::{Kruptein, MongoOptions, MongoStore, WebCrypto, mongodb};
 use test_support::Tests;
 
 /// The clock is moved, so that the server, which goes by its own, must not remove anything.
 async fn open(url: &str, is_indexed: bool, options: impl Fn(MongoOptions) -> MongoOptions) -> Fixture {
+    open_as(url, is_indexed, options, |store| store).await
+}
+
+/// Within another store.
+async fn open_as<S: AdminStore>(
+    url: &str,
+    is_indexed: bool,
+    options: impl Fn(MongoOptions) -> MongoOptions,
+    wrapped: impl Fn(MongoStore) -> S,
+) -> Fixture {
     let (collection, clock) = (common::collection(url).await, ManualClock::new());
     // As with `AutoRemove::Native`, but that nothing is removed: the server may find its way by it.
     if is_indexed {
@@ -26,7 +37,8 @@ async fn open(url: &str, is_indexed: bool, options: impl Fn(MongoOptions) -> Mon
     let other = mongodb::Client::with_uri_str(url).await.unwrap();
     let other = other.database(common::DATABASE).collection(collection.name());
     let [store, other] = [&collection, &other]
-        .map(|collection| options(common::quiet(collection).clock(clock.clock())).build().unwrap());
+        .map(|collection| options(common::quiet(collection).clock(clock.clock())).build().unwrap())
+        .map(wrapped);
     let fixture = Fixture::new(store).beside(other).ttl(14 * DAY).clock(clock.clone());
     fixture.exact_to_the_millisecond().plant(move |sid, text, until| {
         let expires = DateTime::from_millis(common::millis(until));
@@ -49,7 +61,11 @@ macro_rules! contract {
                 let fixture = move |url: String| async move { open(&url, is_indexed, $options).await };
                 let tests = tests.contracts(stringify!($name), common::mongodb_url, fixture);
             )+
-            tests.run()
+            // The database sees no data, and what others write is read as it is.
+            let sealed = |store| Sealed::new(store, [7; 32]).unwrap().also_reads_plain(true);
+            let documents = |options: MongoOptions| options.stringify(false);
+            let fixture = move |url: String| async move { open_as(&url, true, documents, sealed).await };
+            tests.contracts("sealed", common::mongodb_url, fixture).run()
         }
     };
 }

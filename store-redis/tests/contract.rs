@@ -18,6 +18,7 @@ fn main() -> ExitCode {
     };
     Tests::default()
         .contracts("", common::redis_url, open)
+        .contracts("sealed", common::redis_url, |url: String| async move { common::sealed(&url) })
         .contracts("serialized", common::redis_url, |url: String| async move { common::serialized(&url) })
         .contract("by_a_clock", common::redis_url, by_a_clock, hours_later)
         .run()

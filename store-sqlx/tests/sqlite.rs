@@ -17,8 +17,8 @@ use common::{
 };
 use futures_util::future::join_all;
 use session_core::{
-    AdminStore, Cookie, Destroyed, Expect, Options, Record, RequestInfo, Set, Sid, Store, StoreError, Stored,
-    Touched, async_trait,
+    AdminStore, Cookie, Destroyed, Expect, Options, Record, RequestInfo, Sealed, Set, Sid, Store, StoreError,
+    Stored, Touched, async_trait,
 };
 use session_testkit::{Captured, Fixture, ManualClock};
 use store_sqlx::{
@@ -35,12 +35,22 @@ const START: u64 = 1_767_323_045_678;
 
 /// A file of its own, which goes with the fixture.
 async fn open(table: SqliteTable, plant: &'static str) -> Fixture {
+    open_as(table, plant, |store| store).await
+}
+
+/// Within another store.
+async fn open_as<S: AdminStore>(
+    table: SqliteTable,
+    plant: &'static str,
+    wrapped: impl Fn(SqliteStore) -> S,
+) -> Fixture {
     let folder = TempDir::new();
     let clock = ManualClock::new();
     let [store, other] =
         [(); 2].map(|()| SqliteStore::open(&folder.url()).unwrap().table(table).clock(clock.clock()));
     store.clear().await.unwrap();
     let pool = in_folder(&folder);
+    let [store, other] = [store, other].map(wrapped);
     let fixture = Fixture::new(store).beside(other).ttl(DAY).clock(clock).exact_to_the_millisecond();
     fixture.plant(move |sid: Sid, text, until| {
         let (pool, _keep) = (pool.clone(), folder.clone());
@@ -59,6 +69,22 @@ mod native {
             SqliteTable::Native,
             "INSERT OR REPLACE INTO session (sid, expire, sess) VALUES (?, ?, ?)",
         )
+        .await
+    }
+
+    session_testkit::store_contract!(open);
+    session_testkit::admin_contract!(open);
+}
+
+/// The database sees no data, and what others write is read as it is.
+mod sealed {
+    use super::*;
+
+    async fn open() -> Fixture {
+        let plant = "INSERT OR REPLACE INTO session (sid, expire, sess) VALUES (?, ?, ?)";
+        super::open_as(SqliteTable::Native, plant, |store| {
+            Sealed::new(store, [7; 32]).unwrap().also_reads_plain(true)
+        })
         .await
     }
 

@@ -4,6 +4,7 @@ use super::{
     json,
     options::{ClientSide, EmptySession, Reissue},
     read::{Came, LONGEST, Signature},
+    sealed,
 };
 use std::sync::atomic::Ordering;
 
@@ -11,7 +12,10 @@ use crate::{
     error::Error,
     record::cookie::{Cookie, SameSite},
     record::data::Data,
-    wire::{date, keygrip::cookie_session_value},
+    wire::{
+        date::{self, Millis},
+        keygrip::cookie_session_value,
+    },
 };
 
 /// What there is at the end of a request.
@@ -22,6 +26,8 @@ pub(crate) struct Sending<'a> {
     /// `None`: it was unset.
     pub(crate) data: Option<&'a Data>,
     pub(crate) is_new: bool,
+    pub(crate) sid: &'a str,
+    pub(crate) now: Millis,
     pub(crate) cookie: &'a Cookie,
     /// It ends on a date, and not after a time.
     pub(crate) is_dated: bool,
@@ -57,6 +63,9 @@ enum Write {
 /// [`Error::CookieTooLarge`]; nothing is set then.
 pub(crate) fn ends(sending: &Sending<'_>) -> Result<Sent, Error> {
     let Sending { client, came, .. } = sending;
+    if let Some(sealing) = &client.sealing {
+        return sealed::ends(sending, sealing);
+    }
     let mut sent = Sent::default();
     let signature = format!("{}.sig", sending.name);
     match (&came.signature, &client.keys, &came.value) {
@@ -86,7 +95,7 @@ pub(crate) fn ends(sending: &Sending<'_>) -> Result<Sent, Error> {
         return Ok(sent);
     }
     if let Some(data) = sending.data.filter(|_| !sent.is_removal) {
-        match fits(sending.name, &value, data, client) {
+        match fits(sending.name, value.len(), data, client) {
             // The client has it, and keeps it.
             Err(_) if !is_change => return Ok(sent),
             fits => fits?,
@@ -112,12 +121,15 @@ pub(crate) fn ends(sending: &Sending<'_>) -> Result<Sent, Error> {
 /// # Errors
 /// [`Error::CookieTooLarge`], [`Error::TooDeep`].
 pub(crate) fn check(name: &str, client: &ClientSide, data: &Data) -> Result<(), Error> {
-    fits(name, &value_of(data), data, client)
+    match &client.sealing {
+        Some(sealing) => sealed::check(name, client, sealing, data),
+        None => fits(name, value_of(data).len(), data, client),
+    }
 }
 
 /// Whether browsers keep it, and it would be read again.
-fn fits(name: &str, value: &str, data: &Data, client: &ClientSide) -> Result<(), Error> {
-    let size = name.len() + value.len();
+pub(super) fn fits(name: &str, value: usize, data: &Data, client: &ClientSide) -> Result<(), Error> {
+    let size = name.len() + value;
     let readable = if client.is_node { usize::MAX } else { name.len() + LONGEST };
     let limit = client.max_size.map_or(readable, |limit| limit.min(readable));
     if size > limit {
@@ -155,8 +167,13 @@ impl Sending<'_> {
     }
 
     /// The cookie is for secure connections only.
-    fn is_withheld(&self) -> bool {
+    pub(super) fn is_withheld(&self) -> bool {
         self.cookie.secure() && !self.secure
+    }
+
+    /// Of a session that was signed before it was sealed: the signature is to go.
+    pub(super) fn old_signature(&self) -> Option<String> {
+        self.came.was_signed.then(|| self.with_attributes(&format!("{}.sig=", self.name), true))
     }
 
     /// With the attributes that `cookies` gives where none are named.
@@ -171,7 +188,7 @@ impl Sending<'_> {
     }
 
     /// In the order of `cookies` 0.9, and in its case; never `Max-Age`.
-    fn with_attributes(&self, pair: &str, is_removal: bool) -> String {
+    pub(super) fn with_attributes(&self, pair: &str, is_removal: bool) -> String {
         let cookie = self.cookie;
         let expires = match cookie.lifetime() {
             _ if is_removal => Some(0),

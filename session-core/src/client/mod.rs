@@ -4,11 +4,13 @@
 //! - `json`: a payload, as `JSON.parse` and `JSON.stringify` take it
 //! - `read`: what a request's cookies come to
 //! - `end`: what the response sets
+//! - `sealed`: the same of cookies that are sealed
 
 mod end;
 mod json;
 pub(crate) mod options;
 mod read;
+pub(crate) mod sealed;
 
 pub(crate) use self::{
     end::{Sending, check, ends},

@@ -1,7 +1,8 @@
 //! The options of sessions that the client keeps, and the two profiles of their defaults.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
+use super::sealed::Sealing;
 use crate::{
     clock::Clock,
     driver::sessions::Sessions,
@@ -15,6 +16,43 @@ use crate::{
     record::cookie::SameSite,
     wire::keygrip::{Keygrip, KeygripAlgorithm},
 };
+
+/// The setters of what is the same for all sessions that their clients keep.
+macro_rules! shared_setters {
+    () => {
+        /// Who is believed when a request says that it was encrypted on its way here. Default [`Proxy::Never`]. Express: `trust proxy`.
+        #[must_use]
+        pub fn proxy(self, proxy: impl Into<Proxy>) -> Self {
+            Self { options: self.options.proxy(proxy), ..self }
+        }
+
+        /// Which header a trusted proxy says it in. Default [`ProxyHeader::XForwardedProto`].
+        #[must_use]
+        pub fn proxy_header(self, proxy_header: ProxyHeader) -> Self {
+            Self { options: self.options.proxy_header(proxy_header), ..self }
+        }
+
+        /// What a session that does not fit does to the response. Default: an opaque 500.
+        #[must_use]
+        pub fn save_error(self, save_error: SaveError) -> Self {
+            Self { options: self.options.save_error(save_error), ..self }
+        }
+
+        /// What becomes of a handler whose client has gone. Default: it is dropped; in cookie-session's profile it finishes.
+        #[must_use]
+        pub fn on_disconnect(self, on_disconnect: OnDisconnect) -> Self {
+            Self { options: self.options.on_disconnect(on_disconnect), ..self }
+        }
+
+        /// The clock that expiry goes by, for tests. Default: the system's.
+        #[must_use]
+        pub fn clock(self, clock: Clock) -> Self {
+            Self { options: self.options.clock(clock), ..self }
+        }
+    };
+}
+
+pub(super) use shared_setters;
 
 /// The options of sessions that live in the client's own cookie, every one by the name that Node's `cookie-session` has for it. Nothing is
 /// kept on the server: what is in the cookie can be read by whoever has it, an older copy of it opens as well, and of parallel
@@ -78,6 +116,8 @@ pub(crate) struct ClientSide {
     pub(crate) empty: EmptySession,
     /// As the real one has it, where that is nobody's choice: numbers are doubles, and a max age of nothing is none.
     pub(crate) is_node: bool,
+    /// The cookie is sealed, and not signed: `keys` are of cookies from before.
+    pub(crate) sealing: Option<Arc<Sealing>>,
 }
 
 /// What is set when an older key has signed the session that came.
@@ -105,7 +145,7 @@ pub enum EmptySession {
 const SHORT_KEY: usize = 8;
 
 /// RFC 6265bis §5.5: what a browser keeps of name and value.
-const KEPT_BY_BROWSERS: usize = 4096;
+pub(super) const KEPT_BY_BROWSERS: usize = 4096;
 
 impl CookieSessionOptions {
     /// The profile of a new application: cookies as browsers want them today, and an error instead of a loss.
@@ -122,6 +162,7 @@ impl CookieSessionOptions {
                 reissue: Reissue::Both,
                 empty: EmptySession::Removed,
                 is_node: false,
+                sealing: None,
             },
         }
     }
@@ -179,18 +220,6 @@ impl CookieSessionOptions {
         Self { options: self.options.cookie(cookie), ..self }
     }
 
-    /// Who is believed when a request says that it was encrypted on its way here. Default [`Proxy::Never`]. Express: `trust proxy`.
-    #[must_use]
-    pub fn proxy(self, proxy: impl Into<Proxy>) -> Self {
-        Self { options: self.options.proxy(proxy), ..self }
-    }
-
-    /// Which header a trusted proxy says it in. Default [`ProxyHeader::XForwardedProto`].
-    #[must_use]
-    pub fn proxy_header(self, proxy_header: ProxyHeader) -> Self {
-        Self { options: self.options.proxy_header(proxy_header), ..self }
-    }
-
     /// How large the cookie may be, in bytes of its name and value; a larger one is an error
     /// ([`Error::CookieTooLarge`](crate::Error::CookieTooLarge)) before the response goes out. Default: 4,096 in the new profile, which is
     /// what browsers keep; none in the other, where a larger one is lost in silence.
@@ -223,23 +252,7 @@ impl CookieSessionOptions {
         Self { options: self.options.browser_rules(browser_rules), ..self }
     }
 
-    /// What a session that does not fit does to the response. Default: an opaque 500.
-    #[must_use]
-    pub fn save_error(self, save_error: SaveError) -> Self {
-        Self { options: self.options.save_error(save_error), ..self }
-    }
-
-    /// What becomes of a handler whose client has gone. Default: it finishes in cookie-session's profile, and is dropped in the new one.
-    #[must_use]
-    pub fn on_disconnect(self, on_disconnect: OnDisconnect) -> Self {
-        Self { options: self.options.on_disconnect(on_disconnect), ..self }
-    }
-
-    /// The clock that expiry goes by, for tests. Default: the system's.
-    #[must_use]
-    pub fn clock(self, clock: Clock) -> Self {
-        Self { options: self.options.clock(clock), ..self }
-    }
+    shared_setters!();
 
     /// Checks the options and makes the driver that adapters take.
     ///

@@ -13,8 +13,13 @@ use base64::{
 use super::{
     json::{self, Numbers},
     options::ClientSide,
+    sealed::{Front, Opened},
 };
-use crate::{record::data::Data, request::RequestInfo, wire::keygrip::Keygrip};
+use crate::{
+    record::data::Data,
+    request::RequestInfo,
+    wire::{date::Millis, keygrip::Keygrip},
+};
 
 /// What came with the request.
 #[derive(Default)]
@@ -25,6 +30,13 @@ pub(crate) struct Came {
     pub(super) is_read: bool,
     /// What becomes of its signature.
     pub(super) signature: Signature,
+    /// Of one that was sealed: what was in front of its data, and what these print as.
+    pub(crate) front: Option<Front>,
+    pub(super) printed: Option<String>,
+    /// It is to be sealed anew, by the first secret.
+    pub(super) is_to_reseal: bool,
+    /// It was signed, and not sealed: the client has a cookie of its signature.
+    pub(super) was_signed: bool,
     /// The name came more than once.
     pub(crate) has_duplicates: bool,
     /// What goes with the lock of the session's life: how many changes there were that an atomic one must see, whether the session ends on a
@@ -32,6 +44,10 @@ pub(crate) struct Came {
     pub(crate) changes: AtomicU32,
     pub(crate) is_dated: AtomicBool,
     pub(super) has_ended: AtomicBool,
+    is_another: AtomicBool,
+    /// What came is to be revoked, and was.
+    pub(crate) is_to_be_revoked: AtomicBool,
+    pub(crate) is_revoked: AtomicBool,
 }
 
 impl Came {
@@ -39,6 +55,28 @@ impl Came {
     pub(crate) fn is_another(&self, ends: bool) {
         self.changes.fetch_add(1, Ordering::Relaxed);
         self.has_ended.fetch_or(ends, Ordering::Relaxed);
+        self.is_another.store(true, Ordering::Relaxed);
+        self.revokes();
+    }
+
+    /// What came is to open no more.
+    pub(crate) fn revokes(&self) {
+        self.is_to_be_revoked.store(true, Ordering::Relaxed);
+    }
+
+    /// That was not done yet.
+    pub(crate) fn owes_a_revocation(&self) -> bool {
+        self.is_to_be_revoked.load(Ordering::Relaxed) && !self.is_revoked.load(Ordering::Relaxed)
+    }
+
+    /// Another session is in its place.
+    pub(super) fn is_another_one(&self) -> bool {
+        self.is_another.load(Ordering::Relaxed)
+    }
+
+    /// Somebody has revoked it.
+    pub(crate) fn was_revoked(self) -> Self {
+        Self { is_read: false, front: None, printed: None, ..self }
     }
 }
 
@@ -76,6 +114,7 @@ pub(crate) fn read(
     name: &str,
     client: &ClientSide,
     is_dated: bool,
+    now: Millis,
 ) -> (Option<Arc<Data>>, Came) {
     let header = header_of(request);
     let mut came = Came { is_dated: is_dated.into(), ..Came::default() };
@@ -85,6 +124,22 @@ pub(crate) fn read(
     let values: Vec<&str> = std::iter::once(first).chain(values.take(CANDIDATES - 1)).collect();
     came.has_duplicates = values.len() > 1;
     let values = &values[..values.len().min(candidates)];
+    if let Some(sealing) = &client.sealing {
+        let opened = values.iter().filter(|value| value.len() <= LONGEST).find_map(|value| {
+            let opened = sealing.open(value, now)?;
+            Some((*value, opened))
+        });
+        if let Some((value, Opened { front, data, by_older })) = opened {
+            came.value = Some(value.to_owned());
+            came.printed = Some(json::stringify(&data));
+            (came.front, came.is_read, came.is_to_reseal) = (Some(front), true, by_older);
+            return (Some(Arc::new(data)), came);
+        }
+        if client.keys.is_none() {
+            came.value = Some(first.to_owned());
+            return (None, came);
+        }
+    }
     let ours = match &client.keys {
         None => Some(first),
         Some(keys) => {
@@ -111,6 +166,9 @@ pub(crate) fn read(
         tracing::debug!(why = "the payload is no session", "session cookie refused");
     }
     came.is_read = data.is_some();
+    // It is sealed from now on.
+    came.was_signed = client.sealing.is_some();
+    came.is_to_reseal = came.was_signed && came.is_read;
     (data.map(Arc::new), came)
 }
 

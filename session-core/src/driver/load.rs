@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    client,
+    client::{self, Came},
     driver::{
         session::{Origin, SessionHandle},
         sessions::Sessions,
@@ -13,6 +13,7 @@ use crate::{
     options::cookie_options::CookieOptions,
     options::policy::{CorruptRecord, DuplicateCookies, PathMatch},
     options::proxy::ProxyHeader,
+    record::data::Data,
     request::RequestInfo,
     store::Stored,
     wire::{
@@ -32,7 +33,7 @@ const DUPLICATES_LIMIT: usize = 8;
 pub(crate) enum Begun {
     Stored(Presented),
     /// All of it came with the request.
-    OnTheClient(SessionHandle),
+    OnTheClient(Box<(Origin, Option<Arc<Data>>, Came)>),
 }
 
 pub(crate) struct Presented {
@@ -83,17 +84,13 @@ impl Sessions {
         let computed = computed.cloned();
         if let Some(client) = &options.client {
             let is_dated = computed.as_deref().unwrap_or(&options.cookie).is_dated();
-            let (data, came) = client::read(request, &options.name, client, is_dated);
+            let now = options.clock.millis();
+            let (data, came) = client::read(request, &options.name, client, is_dated, now);
             if came.has_duplicates && !client.is_node {
                 self.warn_duplicates();
             }
             let origin = Origin { request: None, computed, secure, is_loaded: false };
-            return Ok(Some(Begun::OnTheClient(SessionHandle::on_the_client(
-                self.clone(),
-                origin,
-                data,
-                came,
-            ))));
+            return Ok(Some(Begun::OnTheClient(Box::new((origin, data, came)))));
         }
         let (presented, others) = self.presented(request);
         let origin = Origin {
@@ -138,11 +135,29 @@ impl Sessions {
         Ok(Some(session))
     }
 
+    /// Whether a sealed session is among those that have ended.
+    async fn is_revoked(&self, came: &Came) -> Result<bool, Error> {
+        let sealing = self.options().client.as_ref().and_then(|client| client.sealing.as_ref());
+        match (sealing.and_then(|sealing| sealing.revocations.as_ref()), &came.front) {
+            (Some(store), Some(front)) => Ok(store.get(&front.sid().into()).await?.is_some()),
+            _ => Ok(false),
+        }
+    }
+
     /// Reads the store where a cookie is ours; else, and for what is not there, a new session under a new id.
     pub(crate) async fn load_begun(&self, begun: Begun) -> Result<SessionHandle, Error> {
         let Presented { presented, others, origin, new_sid } = match begun {
             Begun::Stored(presented) => presented,
-            Begun::OnTheClient(session) => return Ok(session),
+            Begun::OnTheClient(begun) => {
+                let (origin, data, came) = *begun;
+                let (data, came) = if self.is_revoked(&came).await? {
+                    tracing::debug!(why = "it has ended", "session cookie refused");
+                    (None, came.was_revoked())
+                } else {
+                    (data, came)
+                };
+                return Ok(SessionHandle::on_the_client(self.clone(), origin, data, came));
+            }
         };
         // A stale cookie shall not hide a live one behind it.
         for sid in presented.iter().chain(&others) {

@@ -7,7 +7,11 @@ use std::sync::{
 };
 
 use crate::{
-    client::{self, Sending, options::ClientSide},
+    client::{
+        self, Came, Sending,
+        options::ClientSide,
+        sealed::{self, Front},
+    },
     driver::{draft::Draft, line::Run, session::SessionHandle, sessions::Sessions},
     error::Error,
     life::{
@@ -15,8 +19,8 @@ use crate::{
         decide::{Presence, SetCookie},
     },
     options::policy::{BrowserRules, CookieChange, SaveError},
-    record::{cookie::Cookie, data::Data},
-    store::{Destroyed, Set},
+    record::{Record, cookie::Cookie, data::Data},
+    store::{Destroyed, Expect, Set, Store},
     wire::set_cookie,
 };
 
@@ -252,11 +256,13 @@ impl SessionHandle {
         if let Some(came) = self.came() {
             // The clock may be the application's: it is asked before anything is locked.
             let context = self.context();
-            let mut life = self.is_to_be_sent()?;
-            life.begins_anew_on_the_client(&context);
-            came.is_another(true);
-            came.is_dated.store(context.cookie.is_dated(), Ordering::Relaxed);
-            return Ok(());
+            {
+                let mut life = self.is_to_be_sent()?;
+                life.begins_anew_on_the_client(sealed::new_sid().into(), &context);
+                came.is_another(true);
+                came.is_dated.store(context.cookie.is_dated(), Ordering::Relaxed);
+            }
+            return self.revoke().await;
         }
         self.run_plain(Operation::regenerate(self.new_sid())).await?;
         tracing::debug!("session regenerated");
@@ -286,7 +292,12 @@ impl SessionHandle {
     /// logout: the session is then over, which the next call tells by [`Error::Gone`]. So it is after [`Error::ResponseOut`] where
     /// the client has left while the old record was on its way out.
     pub async fn renew_id(&self) -> Result<(), Error> {
-        self.sessions().needs_a_store("renew_id")?;
+        self.sessions().needs_an_id("renew_id")?;
+        if let Some(came) = self.came() {
+            self.is_to_be_sent()?.is_renamed_on_the_client(sealed::new_sid().into());
+            came.revokes();
+            return self.revoke().await;
+        }
         self.run_plain(Operation::renew(self.new_sid())).await?;
         tracing::debug!("session id renewed");
         Ok(())
@@ -302,9 +313,15 @@ impl SessionHandle {
     /// this id any more: another request ended the session, or it expired, or it was renewed and lives on under an id that
     /// only its client knows. [`Error::Destroyed`] the second time.
     pub async fn destroy(&self) -> Result<(), Error> {
-        if self.came().is_some() {
-            self.is_to_be_sent()?.ends_on_the_client();
-            return Ok(());
+        if let Some(came) = self.came() {
+            let ended = self.is_to_be_sent().map(|mut life| life.ends_on_the_client());
+            // One that was not written down may be called again.
+            match ended {
+                Err(Error::Destroyed) if self.owed_revocation().is_some() => {}
+                ended => ended?,
+            }
+            came.revokes();
+            return self.revoke().await;
         }
         // Even while another operation is under way, and if nobody waits until that is done.
         let was_there = self.life().begins_to_end();
@@ -316,7 +333,19 @@ impl SessionHandle {
     /// The end of the request. Answers the cookies to send, and why the request fails.
     pub(crate) async fn end(&self) -> (Vec<String>, Option<Error>) {
         if let Some(client) = &self.options().client {
-            return self.goes_to_the_client(client);
+            let (cookies, error) = self.goes_to_the_client(client);
+            let revoked = self.revoke().await;
+            return match (error, revoked, self.options().save_error) {
+                (None, Err(error), SaveError::Log) => {
+                    let error = &error as &dyn std::error::Error;
+                    tracing::error!(
+                        error,
+                        "an ended session was not written down: copies of its cookie open"
+                    );
+                    (cookies, None)
+                }
+                (error, revoked, _) => (cookies, error.or(revoked.err())),
+            };
         }
         let ended = match self.run(Operation::end(), |_| Changed::NotAtAll).await {
             Ok(Done::Ended(ended)) => ended,
@@ -363,7 +392,8 @@ impl SessionHandle {
         let Some(came) = self.came().filter(|_| !life.is_response_out()) else { return (Vec::new(), None) };
         let fresh = context.cookie.cookie(context.secure, context.now);
         let is_dated = came.is_dated.load(Ordering::Relaxed);
-        let cookie = life.cookie_for_the_client(fresh, is_dated, context.now);
+        let lifetime = (is_dated, client.sealing.is_some());
+        let cookie = life.cookie_for_the_client(fresh, lifetime, context.now);
         let counts = context.options.policies.cookie_change == CookieChange::Counts;
         let sending = Sending {
             name: &context.options.name,
@@ -371,12 +401,17 @@ impl SessionHandle {
             came,
             data: (life.presence() == Presence::Present).then(|| &**life.data()),
             is_new: life.is_new(),
+            sid: life.sid().as_str(),
+            now: context.now,
             cookie: &cookie,
             is_dated,
             cookie_changed: counts && life.has_set_cookie(),
             secure: context.secure,
         };
         let ended = client::ends(&sending);
+        if ended.as_ref().is_ok_and(|sent| sent.is_removal) {
+            came.revokes();
+        }
         match &ended {
             Ok(sent) if sent.is_withheld => life.came_late(),
             Ok(sent) => {
@@ -408,6 +443,24 @@ impl SessionHandle {
                 SaveError::Fail => (Vec::new(), Some(error)),
             },
         }
+    }
+
+    /// Writes down that the session that came has ended, if that is to be done, and was not.
+    async fn revoke(&self) -> Result<(), Error> {
+        let Some((store, came, front)) = self.owed_revocation() else { return Ok(()) };
+        let mut cookie = Cookie::plain();
+        cookie.live_until(Some(front.ends), self.options().clock.millis());
+        store.set(&front.sid().into(), &Record::new(cookie, Data::new()), &Expect::Anything).await?;
+        came.is_revoked.store(true, Ordering::Relaxed);
+        tracing::debug!("session revoked");
+        Ok(())
+    }
+
+    /// Where that is to be written down, and of what.
+    fn owed_revocation(&self) -> Option<(&dyn Store, &Came, Front)> {
+        let store = self.sessions().sealing()?.revocations.as_deref()?;
+        let came = self.came().filter(|came| came.owes_a_revocation())?;
+        Some((store, came, came.front?))
     }
 
     /// Browsers would not keep it, and it is not sent.

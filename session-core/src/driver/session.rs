@@ -9,7 +9,7 @@ use std::{
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    client::Came,
+    client::{Came, sealed},
     driver::{
         line::Line,
         sessions::Sessions,
@@ -81,9 +81,10 @@ impl SessionHandle {
     /// The id. Whoever knows it and the secret is logged in: do not log it.
     ///
     /// # Errors
-    /// [`Error::NoStore`] where the client keeps the session ([`CookieSessionOptions`](crate::CookieSessionOptions)): it has no id.
+    /// [`Error::NoStore`] where the client keeps the session ([`CookieSessionOptions`](crate::CookieSessionOptions)): it has no id, unless it is
+    /// sealed.
     pub fn id(&self) -> Result<Sid, Error> {
-        self.sessions().needs_a_store("id")?;
+        self.sessions().needs_an_id("id")?;
         Ok(self.life().sid().clone())
     }
 
@@ -213,6 +214,9 @@ impl SessionHandle {
         life.replace(data, on_the_client);
         if let Some(came) = self.came() {
             came.is_another(false);
+            if self.sessions().sealing().is_some() {
+                life.is_renamed_on_the_client(sealed::new_sid().into());
+            }
         }
         Ok(())
     }
@@ -346,8 +350,18 @@ impl SessionHandle {
         data: Option<Arc<Data>>,
         came: Came,
     ) -> Self {
-        let life = Life::on_the_client(data, &origin.context(sessions.options()));
-        let (life, line) = (Mutex::new(life), Line::default());
+        let context = origin.context(sessions.options());
+        let mut cookie = context.cookie.cookie(context.secure, context.now);
+        if let Some(front) = &came.front {
+            cookie.live_for(front.is_kept.then_some(front.idle), front.renewed);
+        }
+        let sid = match (&came.front, sessions.sealing()) {
+            (Some(front), _) => front.sid(),
+            (None, Some(_)) => sealed::new_sid(),
+            (None, None) => String::new(),
+        };
+        let life = Mutex::new(Life::on_the_client(sid.into(), data, cookie, context.now));
+        let line = Line::default();
         Self(Arc::new(Inner { sessions, origin, life, line, came: Some(came) }))
     }
 

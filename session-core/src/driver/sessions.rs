@@ -3,6 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use crate::{
+    client::sealed::Sealing,
     driver::{load::path_matches, turns::Turns, warnings::Warned},
     error::{Error, OptionsError},
     options::{Options, cookie_options::CookieOptions, policy::StoreRead},
@@ -80,6 +81,16 @@ impl Sessions {
     /// What is asked for is a store's.
     pub(super) fn needs_a_store(&self, call: &'static str) -> Result<(), Error> {
         if self.options().client.is_none() { Ok(()) } else { Err(Error::NoStore(call)) }
+    }
+
+    /// What is asked for is that of a session that has an id.
+    pub(super) fn needs_an_id(&self, call: &'static str) -> Result<(), Error> {
+        if self.sealing().is_some() { Ok(()) } else { self.needs_a_store(call) }
+    }
+
+    /// By which sessions are sealed into their clients' cookies.
+    pub(super) fn sealing(&self) -> Option<&Sealing> {
+        self.options().client.as_ref()?.sealing.as_deref()
     }
 
     /// The store. Where the clients keep their sessions, one of which each verb fails.

@@ -198,10 +198,9 @@ impl Life {
     }
 
     /// One that its client keeps. `data`: what came with the request.
-    pub(crate) fn on_the_client(data: Option<Arc<Data>>, context: &Context<'_>) -> Self {
+    pub(crate) fn on_the_client(sid: Sid, data: Option<Arc<Data>>, cookie: Cookie, now: Millis) -> Self {
         let is_new = data.is_none();
-        let life = Self::of("".into(), None, data.unwrap_or_default(), context.new_cookie(), context.now);
-        Self { is_new, ..life }
+        Self { is_new, ..Self::of(sid, None, data.unwrap_or_default(), cookie, now) }
     }
 
     /// `asked`: when the store was.
@@ -314,13 +313,19 @@ impl Life {
     }
 
     /// The cookie of a session that its client keeps: `fresh`, and what the handler has set. A max age counts from now, and a date stays
-    /// where it is (`is_dated`).
-    pub(crate) fn cookie_for_the_client(&self, fresh: Cookie, is_dated: bool, now: Millis) -> Cookie {
+    /// where it is (`is_dated`). A sealed one keeps its lifetime from request to request.
+    pub(crate) fn cookie_for_the_client(
+        &self,
+        fresh: Cookie,
+        (is_dated, keeps_its_lifetime): (bool, bool),
+        now: Millis,
+    ) -> Cookie {
         let mut own = self.cookie.clone();
         if !is_dated {
             own.touch(now);
         }
-        fresh.with(self.cookie_unsaved, own)
+        let parts = self.cookie_unsaved;
+        fresh.with(if keeps_its_lifetime { parts.or(Differing::LIFETIME) } else { parts }, own)
     }
 
     /// A logout of a session that its client keeps.
@@ -329,10 +334,17 @@ impl Life {
     }
 
     /// Another session, which its client does not have yet.
-    pub(crate) fn begins_anew_on_the_client(&mut self, context: &Context<'_>) {
+    pub(crate) fn begins_anew_on_the_client(&mut self, sid: Sid, context: &Context<'_>) {
         self.replace(Data::new(), true);
+        self.sid = sid;
         (self.cookie, self.cookie_changed) = (context.new_cookie(), false);
         self.cookie_unsaved = Differing::default();
+    }
+
+    /// It goes on under another id.
+    pub(crate) fn is_renamed_on_the_client(&mut self, sid: Sid) {
+        self.sid = sid;
+        self.sets_cookie();
     }
 
     /// The response takes these data to the client that keeps them.

@@ -435,6 +435,12 @@ impl Options {
         if self.is_name_open && self.cookie_of.is_none() && self.cookie.is_of_one_host() {
             self.name = format!("__Host-{}", self.name);
         }
+        self.is_name_open = false;
+    }
+
+    /// Once that is done.
+    pub(crate) fn chosen_name(&self) -> &str {
+        &self.name
     }
 
     pub(crate) fn check(&self) -> Result<(), OptionsError> {

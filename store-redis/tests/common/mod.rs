@@ -7,7 +7,7 @@ pub mod server;
 use std::time::{Duration, SystemTime};
 
 use redis::{Client, FromRedisValue};
-use session_core::Sid;
+use session_core::{Sealed, Sid};
 use session_testkit::{Fixture, ManualClock};
 use store_redis::{RedisStore, redis};
 use test_support::put_patiently;
@@ -77,6 +77,18 @@ pub fn serialized(url: &str) -> Fixture {
             let set = redis::cmd("SET").arg(key).arg(held).arg("PX").arg(left(until)).exec(&mut connection);
             set.unwrap();
         }
+    })
+}
+
+/// The database sees no data, and what others write is read as it is.
+pub fn sealed(url: &str) -> Fixture {
+    let ((store, prefix), url) = (store(url), url.to_owned());
+    let [store, other] =
+        [store, open(&url, &prefix)].map(|store| Sealed::new(store, [7; 32]).unwrap().also_reads_plain(true));
+    let fixture = Fixture::new(store).beside(other).ttl(DAY).expires_by_itself().exempt(BY_ITS_OWN_CLOCK);
+    fixture.plant(move |sid, text, until| {
+        let (key, url) = (format!("{prefix}{}", sid.as_str()), url.clone());
+        async move { ask(&url, &["SET", &key, &text, "PX", &left(until)]) }
     })
 }
 

@@ -1,0 +1,422 @@
+//! Sessions sealed into their clients' cookies: their options, what is in such a cookie, and what the response sets.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+
+use super::{
+    end::{Sending, Sent, fits},
+    json::{self, Numbers},
+    options::{ClientSide, EmptySession, KEPT_BY_BROWSERS, Reissue, shared_setters},
+};
+use crate::{
+    clock::Clock,
+    driver::sessions::Sessions,
+    error::{Error, OptionsError},
+    options::{
+        Options,
+        cookie_options::{CookieOptions, Secure},
+        policy::{BrowserRules, OnDisconnect, SaveError},
+        proxy::{Proxy, ProxyHeader},
+    },
+    record::{cookie::SameSite, data::Data},
+    store::Store,
+    wire::{
+        date::{self, Millis},
+        keygrip::{Keygrip, KeygripAlgorithm},
+        seal::{Purpose, Sealer, SealingKeys},
+    },
+};
+
+/// A session lives so long after each request that renews it, unless it is told otherwise: a day, as in the stores.
+const IDLE: Millis = 86_400_000;
+/// And so long at all: NIST SP 800-63B-4, AAL1.
+const ABSOLUTE: Millis = 30 * 86_400_000;
+
+/// The options of sessions that are sealed into the client's own cookie: encrypted and authenticated, so that whoever has the cookie can
+/// neither read nor change it. No database is needed. As with [`CookieSessionOptions`](crate::CookieSessionOptions) nothing is merged: of parallel
+/// responses the last one counts.
+///
+/// When a session began, when it was renewed last and when it ends are inside, and the server goes by them, whatever the cookie says.
+///
+/// **What it cannot promise**, without [`revocations`](Self::revocations): an older copy of the cookie opens until it expires, also after a
+/// logout. Who has stolen one has the session as it was then.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use session_core::{SealedSessionOptions, Sessions};
+///
+/// let secret = [7; 32]; // from the environment, say
+/// let sessions: Sessions = SealedSessionOptions::new(secret).idle(Duration::from_secs(30 * 60)).build()?;
+///
+/// let error = SealedSessionOptions::new("keyboard cat").build().unwrap_err();
+/// assert_eq!(error.to_string(), "option secrets: one has fewer than 32 bytes; take as many random ones");
+/// # Ok::<(), session_core::OptionsError>(())
+/// ```
+///
+/// A team moves from cookie-session's cookies to sealed ones of the same name while both are read: [`also_reads`](Self::also_reads).
+#[derive(Clone)]
+pub struct SealedSessionOptions {
+    options: Options,
+    secrets: SealingKeys,
+    audience: String,
+    idle: Millis,
+    absolute: Millis,
+    padding: usize,
+    max_size: Option<usize>,
+    older: Option<Keygrip>,
+    revocations: Option<Arc<dyn Store>>,
+}
+
+/// What the rules go by.
+pub(crate) struct Sealing {
+    sealer: Sealer,
+    /// The cookie's name and the audience.
+    bound: String,
+    idle: Millis,
+    absolute: Millis,
+    padding: usize,
+    /// Where those are written down that have ended.
+    pub(crate) revocations: Option<Arc<dyn Store>>,
+}
+
+impl SealedSessionOptions {
+    /// Cookies as browsers want them today, a lifetime on the server, and an error instead of a loss. `secrets`: one, or several of which the
+    /// first seals and all open; each 32 random bytes at least.
+    pub fn new(secrets: impl Into<SealingKeys>) -> Self {
+        let cookie = CookieOptions::new().same_site(SameSite::Lax).secure(Secure::Auto);
+        Self {
+            options: Options::new("").named_by_profile("session").cookie(cookie),
+            secrets: secrets.into(),
+            audience: String::new(),
+            idle: IDLE,
+            absolute: ABSOLUTE,
+            padding: 1,
+            max_size: Some(KEPT_BY_BROWSERS),
+            older: None,
+            revocations: None,
+        }
+    }
+
+    /// The cookie's name, for which its key is made: under another one no session is found any more. Default: `session`, or
+    /// `__Host-session` where the cookie is always secure, has the path `/` and no domain.
+    #[must_use]
+    pub fn name(self, name: impl Into<String>) -> Self {
+        Self { options: self.options.name(name), ..self }
+    }
+
+    /// The cookie's attributes; what is not set in them stays as it was. With a max age the session lives so long after each renewal, and
+    /// without one until the browser closes, [`idle`](Self::idle) at most.
+    #[must_use]
+    pub fn cookie(self, cookie: CookieOptions) -> Self {
+        Self { options: self.options.cookie(cookie), ..self }
+    }
+
+    /// How long a session that ends with the browser lives after the last request that renewed it. Default: a day. It is renewed by a
+    /// request that uses it, once a fifth of this time has passed, and by each change.
+    #[must_use]
+    pub fn idle(self, idle: Duration) -> Self {
+        Self { idle: millis(idle), ..self }
+    }
+
+    /// How long a session lives at all, from when it began, however often it is renewed. Default: 30 days (NIST SP 800-63B-4, AAL1).
+    #[must_use]
+    pub fn absolute(self, absolute: Duration) -> Self {
+        Self { absolute: millis(absolute), ..self }
+    }
+
+    /// For whom the sessions are: those of another audience are not opened, though secrets and name be the same. Default: nobody by name.
+    #[must_use]
+    pub fn audience(self, audience: impl Into<String>) -> Self {
+        Self { audience: audience.into(), ..self }
+    }
+
+    /// The data are filled up with blanks to a multiple of so many bytes, so that the cookie's length tells less of what is in it. Default: they
+    /// are not.
+    #[must_use]
+    pub fn padding(self, bytes: usize) -> Self {
+        Self { padding: bytes.max(1), ..self }
+    }
+
+    /// How large the cookie may be, in bytes of its name and value; a larger one is an error
+    /// ([`Error::CookieTooLarge`]) before the response goes out. Default: 4,096, which is what browsers keep.
+    #[must_use]
+    pub fn max_size(self, bytes: impl Into<Option<usize>>) -> Self {
+        Self { max_size: bytes.into(), ..self }
+    }
+
+    /// Keys of cookie-session: cookies of the same name that one of them has signed are read as well, and sealed by the next response. Default:
+    /// none. As long as they are there, who has one of them can make sessions. Where nobody has chosen a digest it is SHA-1, as there.
+    ///
+    /// ```
+    /// # let secret = [7; 32];
+    /// let options = session_core::SealedSessionOptions::new(secret).name("session").also_reads(["key2", "key1"]);
+    /// # assert!(options.build().is_ok());
+    /// ```
+    #[must_use]
+    pub fn also_reads(self, keys: impl Into<Keygrip>) -> Self {
+        Self { older: Some(keys.into().or_algorithm(KeygripAlgorithm::Sha1)), ..self }
+    }
+
+    /// Where sessions are written down that have ended ([`destroy`](crate::SessionHandle::destroy),
+    /// [`regenerate`](crate::SessionHandle::regenerate), [`renew_id`](crate::SessionHandle::renew_id),
+    /// [`unset`](crate::SessionHandle::unset)), until no copy of their cookie opens any more. Each request that uses its session asks it
+    /// once, and where it does not answer there is no session but [`Error::Store`]. Default: nowhere.
+    #[must_use]
+    pub fn revocations(self, store: impl Store) -> Self {
+        Self { revocations: Some(Arc::new(store)), ..self }
+    }
+
+    /// What becomes of attributes that browsers refuse. Default: an error of [`build`](Self::build).
+    #[must_use]
+    pub fn browser_rules(self, browser_rules: BrowserRules) -> Self {
+        Self { options: self.options.browser_rules(browser_rules), ..self }
+    }
+
+    shared_setters!();
+
+    /// Checks the options and makes the driver that adapters take.
+    ///
+    /// # Errors
+    /// What cannot work, with the name of the option.
+    pub fn build(mut self) -> Result<Sessions, OptionsError> {
+        let refuse = |option, reason: String| Err(OptionsError { option, reason });
+        if let Some(reason) = self.secrets.refusal() {
+            return refuse("secrets", reason);
+        }
+        if self.older.as_ref().is_some_and(|keys| !keys.is_usable()) {
+            return refuse("also_reads", "there is no key, or an empty one".into());
+        }
+        for (option, time) in [("idle", self.idle), ("absolute", self.absolute)] {
+            if time == 0 {
+                return refuse(option, "no session would live; give a time".into());
+            }
+        }
+        self.options.choose_name();
+        let name = self.options.chosen_name();
+        let sealing = Sealing {
+            sealer: Sealer::new(&self.secrets, Purpose::Cookie(name)),
+            // No name has such a letter.
+            bound: format!("{name}\0{}", self.audience),
+            idle: self.idle,
+            absolute: self.absolute,
+            padding: self.padding,
+            revocations: self.revocations,
+        };
+        let client = ClientSide {
+            keys: self.older,
+            overwrite: true,
+            max_size: self.max_size,
+            reissue: Reissue::Both,
+            empty: EmptySession::Removed,
+            is_node: false,
+            sealing: Some(Arc::new(sealing)),
+        };
+        self.options.on_the_client(client).build()
+    }
+}
+
+impl TryFrom<SealedSessionOptions> for Sessions {
+    type Error = OptionsError;
+
+    fn try_from(options: SealedSessionOptions) -> Result<Self, OptionsError> {
+        options.build()
+    }
+}
+
+fn millis(time: Duration) -> Millis {
+    Millis::try_from(time.as_millis()).unwrap_or(Millis::MAX)
+}
+
+/// What is in front of the data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Front {
+    id: [u8; 16],
+    begun: Millis,
+    pub(crate) renewed: Millis,
+    /// However often it is renewed.
+    pub(crate) ends: Millis,
+    /// How long it lives after each renewal.
+    pub(crate) idle: Millis,
+    /// It outlives the browser.
+    pub(crate) is_kept: bool,
+}
+
+impl Front {
+    const LEN: usize = 16 + 4 * size_of::<Millis>() + 1;
+
+    fn bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(Self::LEN);
+        bytes.extend(self.id);
+        for time in [self.begun, self.renewed, self.ends, self.idle] {
+            bytes.extend(time.to_be_bytes());
+        }
+        bytes.push(self.is_kept.into());
+        bytes
+    }
+
+    /// And what is behind it.
+    fn of(bytes: &[u8]) -> Option<(Self, &[u8])> {
+        let (id, rest) = bytes.split_first_chunk()?;
+        let (begun, rest) = rest.split_first_chunk()?;
+        let (renewed, rest) = rest.split_first_chunk()?;
+        let (ends, rest) = rest.split_first_chunk()?;
+        let (idle, rest) = rest.split_first_chunk()?;
+        let (is_kept, rest) = rest.split_first()?;
+        let [begun, renewed, ends, idle] =
+            [begun, renewed, ends, idle].map(|bytes: &[u8; 8]| Millis::from_be_bytes(*bytes));
+        Some((Self { id: *id, begun, renewed, ends, idle, is_kept: *is_kept == 1 }, rest))
+    }
+
+    pub(crate) fn sid(&self) -> String {
+        sid_of(self.id)
+    }
+
+    fn lives(&self, now: Millis) -> bool {
+        now < self.ends && now < date::after(self.renewed, self.idle)
+    }
+}
+
+/// A new one.
+pub(crate) fn new_sid() -> String {
+    sid_of(rand::random())
+}
+
+fn sid_of(id: [u8; 16]) -> String {
+    URL_SAFE_NO_PAD.encode(id)
+}
+
+/// A session that was opened.
+pub(super) struct Opened {
+    pub(super) front: Front,
+    pub(super) data: Data,
+    /// By another secret than the one that seals.
+    pub(super) by_older: bool,
+}
+
+impl Sealing {
+    /// `None`: it is not sealed, or has expired.
+    pub(super) fn open(&self, value: &str, now: Millis) -> Option<Opened> {
+        let opened = self.sealer.open(value, &self.bound)?;
+        let (front, json) = Front::of(&opened.text)?;
+        // What began before the limit was set to be shorter ends by it as well.
+        let front = Front { ends: front.ends.min(date::after(front.begun, self.absolute)), ..front };
+        if !front.lives(now) {
+            tracing::debug!(why = "it has expired", "session cookie refused");
+            return None;
+        }
+        let data = json::parse(std::str::from_utf8(json).ok()?, Numbers::Exact)?;
+        Some(Opened { front, data, by_older: opened.by_older })
+    }
+
+    fn seal(&self, front: &Front, mut json: String) -> String {
+        // JSON takes no notice of blanks behind it.
+        let filled = json.len().next_multiple_of(self.padding);
+        json.extend(std::iter::repeat_n(' ', filled - json.len()));
+        self.sealer.seal(&[&front.bytes(), json.as_bytes()].concat(), &self.bound)
+    }
+
+    /// How long the value will be.
+    fn sealed_len(&self, data: &Data) -> usize {
+        Sealer::sealed_len(Front::LEN + json::stringify(data).len().next_multiple_of(self.padding))
+    }
+}
+
+/// Whether these data could be sealed and sent.
+pub(super) fn check(name: &str, client: &ClientSide, sealing: &Sealing, data: &Data) -> Result<(), Error> {
+    fits(name, sealing.sealed_len(data), data, client)
+}
+
+/// The values of the `Set-Cookie` headers, in order.
+pub(super) fn ends(sending: &Sending<'_>, sealing: &Sealing) -> Result<Sent, Error> {
+    let Sending { name, client, came, now, .. } = *sending;
+    let mut sent = Sent::default();
+    let front = came.front.filter(|_| !came.is_another_one());
+    let has_expired = sending.cookie.lifetime().is_some_and(|left| left <= 0);
+    let is_empty = |data: &Data| sending.is_new && data.is_empty();
+    let Some(data) = sending.data.filter(|data| !has_expired && !is_empty(data)) else {
+        // Who has none needs not be told.
+        let has_one =
+            if sending.data.is_some() && !has_expired { came.is_read } else { came.value.is_some() };
+        if has_one {
+            sent.is_removal = true;
+            sent.is_withheld = sending.is_withheld();
+            if !sent.is_withheld {
+                sent.cookies.push(sending.with_attributes(&format!("{name}="), true));
+                sent.cookies.extend(sending.old_signature());
+            }
+        }
+        return Ok(sent);
+    };
+    let printed = json::stringify(data);
+    let is_change = sending.is_new || sending.cookie_changed || came.printed.as_ref() != Some(&printed);
+    let is_due = front.is_some_and(|front| now >= date::after(front.renewed, front.idle / 5));
+    if !(is_change || came.is_to_reseal || is_due) {
+        return Ok(sent);
+    }
+    if sending.is_withheld() {
+        sent.is_withheld = true;
+        return Ok(sent);
+    }
+    match check(name, client, sealing, data) {
+        // The client has it, and keeps it.
+        Err(_) if !is_change => return Ok(sent),
+        fits => fits?,
+    }
+    let lifetime = sending.cookie.lifetime();
+    let begun = front.map_or(now, |front| front.begun);
+    let ends = date::after(begun, sealing.absolute);
+    let new = Front {
+        id: id_of(sending.sid),
+        begun,
+        renewed: now,
+        ends: front.map_or(ends, |front| front.ends.min(ends)),
+        idle: lifetime.unwrap_or(sealing.idle),
+        is_kept: lifetime.is_some(),
+    };
+    let mut cookie = sending.cookie.clone();
+    if let Some(expires) = cookie.expires_at() {
+        cookie.ends_at(expires.min(new.ends));
+    }
+    let value = sealing.seal(&new, printed);
+    sent.cookies
+        .push(Sending { cookie: &cookie, ..*sending }.with_attributes(&format!("{name}={value}"), false));
+    sent.cookies.extend(sending.old_signature());
+    Ok(sent)
+}
+
+/// Of one that is not ours, another.
+fn id_of(sid: &str) -> [u8; 16] {
+    let decoded = URL_SAFE_NO_PAD.decode(sid).ok();
+    decoded.and_then(|id| id.try_into().ok()).unwrap_or_else(rand::random)
+}
+
+/// Shows no secret.
+impl fmt::Debug for SealedSessionOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SealedSessionOptions")
+            .field("options", &self.options)
+            .field("idle", &self.idle)
+            .field("absolute", &self.absolute)
+            .field("max_size", &self.max_size)
+            .field("also_reads", &self.older)
+            .field("revocations", &self.revocations)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_in_front_comes_back() {
+        let front = Front { id: [1; 16], begun: 2, renewed: -3, ends: Millis::MAX, idle: 5, is_kept: true };
+        let bytes = [&front.bytes()[..], b"{}"].concat();
+        assert_eq!(front.bytes().len(), Front::LEN);
+        assert_eq!(Front::of(&bytes), Some((front, &b"{}"[..])));
+        assert_eq!(Front::of(&bytes[..Front::LEN - 1]), None);
+        assert_eq!(id_of(&front.sid()), front.id);
+    }
+}

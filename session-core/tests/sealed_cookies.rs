@@ -1,0 +1,395 @@
+//! Sessions sealed into their clients' cookies.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests")]
+
+mod common;
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use common::{done, with_cookies};
+use session_core::{
+    AdminStore, Clock, CookieOptions, CookieSessionOptions, Error, Exchange, MemoryStore,
+    SealedSessionOptions, SessionHandle, Sessions, Sid, StoreError, cookie_session_value,
+};
+use session_testkit::FailingStore;
+
+const SECRET: [u8; 32] = [7; 32];
+const MINUTE: usize = 60_000;
+const DAY: usize = 24 * 60 * MINUTE;
+
+fn new() -> SealedSessionOptions {
+    SealedSessionOptions::new(SECRET)
+}
+
+fn ask(sessions: &Sessions, cookies: &[String]) -> (Exchange, SessionHandle) {
+    let exchange = sessions.exchange();
+    let session = done(with_cookies(cookies, |request| exchange.session(request))).unwrap().unwrap();
+    (exchange, session)
+}
+
+/// `name=value` of each, as a browser sends them.
+fn kept(set: &[String]) -> Vec<String> {
+    let pairs: Vec<&str> = set.iter().filter_map(|cookie| cookie.split(';').next()).collect();
+    vec![pairs.join("; ")]
+}
+
+fn logged_in(sessions: &Sessions) -> Vec<String> {
+    let (exchange, session) = ask(sessions, &[]);
+    assert!(session.is_new());
+    session.insert("user", "swordfish").unwrap();
+    let set = done(exchange.end()).unwrap();
+    assert_eq!(set.len(), 1);
+    kept(&set)
+}
+
+fn user(sessions: &Sessions, cookies: &[String]) -> Option<String> {
+    ask(sessions, cookies).1.get("user").unwrap()
+}
+
+fn at_a_time(options: SealedSessionOptions) -> (Sessions, Arc<AtomicUsize>, Clock) {
+    let (later, clock) = common::clock();
+    (options.clock(clock.clone()).build().unwrap(), later, clock)
+}
+
+#[test]
+fn a_session_comes_back_and_nobody_else_reads_it() {
+    let sessions = new().build().unwrap();
+    let cookies = logged_in(&sessions);
+    assert!(cookies[0].starts_with("session=A") && !cookies[0].contains(".sig"));
+    assert!(!cookies[0].contains(&cookie_session_value("swordfish")[..8]));
+    let (exchange, session) = ask(&sessions, &cookies);
+    assert!(!session.is_new());
+    assert_eq!(session.get::<String>("user").unwrap().as_deref(), Some("swordfish"));
+    assert_eq!(done(exchange.end()).unwrap(), Vec::<String>::new(), "nothing has changed");
+    assert!(done(sessions.exchange().end()).unwrap().is_empty());
+    // A change is sealed anew; so are numbers as they are.
+    let (exchange, session) = ask(&sessions, &cookies);
+    session.insert("n", u64::MAX).unwrap();
+    let (_exchange, again) = ask(&sessions, &kept(&done(exchange.end()).unwrap()));
+    assert_eq!((again.len(), again.get::<u64>("n").unwrap()), (2, Some(u64::MAX)));
+    let shown = format!("{:?} {:?}", new(), sessions);
+    assert!(!shown.contains("7, 7"), "{shown}");
+}
+
+#[test]
+fn another_secret_name_or_audience_opens_nothing() {
+    let sessions = new().build().unwrap();
+    let cookies = logged_in(&sessions);
+    assert_eq!(user(&sessions, &cookies).as_deref(), Some("swordfish"));
+    let other_name = new().name("other").build().unwrap();
+    let renamed = [cookies[0].replacen("session=", "other=", 1)];
+    for (sessions, cookies) in [
+        (SealedSessionOptions::new([8; 32]).build().unwrap(), &cookies[..]),
+        (new().audience("admin").build().unwrap(), &cookies[..]),
+        (other_name, &renamed),
+    ] {
+        let (exchange, session) = ask(&sessions, cookies);
+        assert!(session.is_new() && session.is_empty());
+        assert!(done(exchange.end()).unwrap().is_empty());
+    }
+    let mut forged = cookies[0].clone();
+    forged.pop();
+    assert!(ask(&sessions, &[forged]).1.is_new());
+    // Behind another application's it is found all the same.
+    assert_eq!(ask(&sessions, &[format!("session=x; {}", cookies[0])]).1.len(), 1);
+}
+
+/// Whatever the cookie says: here it says nothing.
+#[test]
+fn a_session_that_nobody_uses_ends_on_the_server() {
+    let (sessions, later, _) = at_a_time(new().idle(Duration::from_secs(30 * 60)));
+    let cookies = logged_in(&sessions);
+    let now = |minutes: usize| later.store(minutes * MINUTE, Ordering::SeqCst);
+    now(5);
+    let (exchange, _session) = ask(&sessions, &cookies);
+    assert!(done(exchange.end()).unwrap().is_empty(), "no fifth has passed");
+    now(29);
+    let (exchange, _session) = ask(&sessions, &cookies);
+    let renewed = kept(&done(exchange.end()).unwrap());
+    now(30);
+    assert_eq!(user(&sessions, &cookies), None);
+    assert_eq!(user(&sessions, &renewed).as_deref(), Some("swordfish"));
+    now(58);
+    assert_eq!(user(&sessions, &renewed).as_deref(), Some("swordfish"));
+    now(59);
+    assert_eq!(user(&sessions, &renewed), None);
+    // A change renews, and so does a touch.
+    now(60);
+    let cookies = logged_in(&sessions);
+    now(61);
+    let (exchange, session) = ask(&sessions, &cookies);
+    session.touch().unwrap();
+    assert_eq!(done(exchange.end()).unwrap().len(), 1);
+}
+
+#[test]
+fn however_often_it_is_renewed_it_ends() {
+    let day = Duration::from_secs(86_400);
+    let options = || new().idle(day).absolute(3 * day).cookie(CookieOptions::new().max_age(day));
+    let (sessions, later, clock) = at_a_time(options());
+    let mut cookies = logged_in(&sessions);
+    let first = cookies.clone();
+    let shorter = options().absolute(day).clock(clock).build().unwrap();
+    let mut ends = Vec::new();
+    for hours in (12..72).step_by(12) {
+        later.store(hours * 60 * MINUTE, Ordering::SeqCst);
+        let (exchange, session) = ask(&sessions, &cookies);
+        assert!(!session.is_new(), "{hours}");
+        let set = done(exchange.end()).unwrap();
+        ends.push(set[0].split("; expires=").nth(1).unwrap().split(';').next().unwrap().to_owned());
+        cookies = kept(&set);
+        // Who sets a shorter limit ends those that are older.
+        assert_eq!(user(&shorter, &cookies).is_some(), hours < 24);
+    }
+    assert_eq!(ends[3], ends[4], "the cookie ends with the session");
+    assert_ne!(ends[2], ends[3]);
+    later.store(3 * DAY, Ordering::SeqCst);
+    assert_eq!(user(&sessions, &cookies), None);
+    assert_eq!(user(&sessions, &first), None);
+    // A login, say, begins anew.
+    later.store(0, Ordering::SeqCst);
+    let (exchange, session) = ask(&sessions, &logged_in(&sessions));
+    later.store(DAY / 2, Ordering::SeqCst);
+    done(session.regenerate()).unwrap();
+    session.insert("user", "jd").unwrap();
+    let mut cookies = kept(&done(exchange.end()).unwrap());
+    for quarters in [5, 8, 11] {
+        later.store(quarters * DAY / 4, Ordering::SeqCst);
+        cookies = kept(&done(ask_and_touch(&sessions, &cookies).end()).unwrap());
+    }
+    later.store(3 * DAY + DAY / 4, Ordering::SeqCst);
+    assert_eq!(user(&sessions, &cookies).as_deref(), Some("jd"));
+    later.store(3 * DAY + DAY / 2, Ordering::SeqCst);
+    assert_eq!(user(&sessions, &cookies), None);
+}
+
+fn ask_and_touch(sessions: &Sessions, cookies: &[String]) -> Exchange {
+    let (exchange, session) = ask(sessions, cookies);
+    session.touch().unwrap();
+    exchange
+}
+
+/// "Remember me" is the session's own, from request to request.
+#[test]
+fn a_lifetime_that_a_session_was_given_stays_its_own() {
+    let (sessions, later, _) = at_a_time(new());
+    let (exchange, session) = ask(&sessions, &logged_in(&sessions));
+    session.set_max_age(Some(Duration::from_secs(7 * 86_400))).unwrap();
+    let cookies = done(exchange.end()).unwrap();
+    assert!(cookies[0].contains("; expires="));
+    later.store(6 * DAY, Ordering::SeqCst);
+    let (exchange, session) = ask(&sessions, &kept(&cookies));
+    assert_eq!(session.cookie().original_max_age(), Some(Duration::from_secs(7 * 86_400)));
+    let cookies = done(exchange.end()).unwrap();
+    assert!(cookies[0].contains("; expires="), "it is still kept by the browser");
+    later.store(12 * DAY, Ordering::SeqCst);
+    let (exchange, session) = ask(&sessions, &kept(&cookies));
+    assert!(!session.is_new());
+    session.set_max_age(None).unwrap();
+    let cookies = done(exchange.end()).unwrap();
+    assert!(!cookies[0].contains("; expires="));
+    later.store(13 * DAY, Ordering::SeqCst);
+    assert!(ask(&sessions, &kept(&cookies)).1.is_new(), "a day, as any other");
+}
+
+#[test]
+fn what_an_older_secret_has_sealed_is_sealed_anew() {
+    let cookies = logged_in(&new().build().unwrap());
+    let rotated = SealedSessionOptions::new([[8; 32], SECRET]).build().unwrap();
+    let (exchange, session) = ask(&rotated, &cookies);
+    assert!(!session.is_new());
+    let set = done(exchange.end()).unwrap();
+    assert_eq!(set.len(), 1);
+    let only_new = SealedSessionOptions::new([8; 32]).build().unwrap();
+    assert_eq!(user(&only_new, &kept(&set)).as_deref(), Some("swordfish"));
+    assert_eq!(user(&only_new, &cookies), None);
+}
+
+/// Both are read while a team migrates, and what is read is sealed.
+#[test]
+fn cookie_sessions_cookies_are_read_on_request_and_sealed() {
+    let signed = CookieSessionOptions::express(["key1"]).build().unwrap();
+    let (exchange, session) = ask(&signed, &[]);
+    session.insert("user", "swordfish").unwrap();
+    let cookies = kept(&done(exchange.end()).unwrap());
+    assert!(ask(&new().build().unwrap(), &cookies).1.is_new());
+    let migrating = new().also_reads(["key2", "key1"]).build().unwrap();
+    let (exchange, session) = ask(&migrating, &cookies);
+    assert!(!session.is_new() && session.len() == 1);
+    let set = done(exchange.end()).unwrap();
+    assert_eq!(set.len(), 2, "{set:?}");
+    assert!(set[0].starts_with("session=A") && set[1].starts_with("session.sig=; "));
+    assert_eq!(user(&migrating, &kept(&set[..1])).as_deref(), Some("swordfish"));
+    assert_eq!(user(&new().build().unwrap(), &kept(&set[..1])).as_deref(), Some("swordfish"));
+    // Signed by nobody, it is nobody's.
+    let forged = [cookies[0].replacen("session=e", "session=f", 1)];
+    assert!(ask(&migrating, &forged).1.is_new());
+    let unsigned = [format!("session={}", cookie_session_value(r#"{"user":"admin"}"#))];
+    assert!(ask(&migrating, &unsigned).1.is_new());
+    // Logged out, both go.
+    let (exchange, session) = ask(&migrating, &cookies);
+    done(session.destroy()).unwrap();
+    let set = done(exchange.end()).unwrap();
+    assert!(set.len() == 2 && set.iter().all(|cookie| cookie.contains("=; ") && cookie.contains("1970")));
+}
+
+#[test]
+fn what_does_not_fit_is_an_error_before_the_response() {
+    let sessions = new().build().unwrap();
+    let (exchange, session) = ask(&sessions, &[]);
+    session.insert("text", "x".repeat(3_100)).unwrap();
+    let Err(Error::CookieTooLarge { size, limit: 4_096 }) = done(session.save()) else { panic!() };
+    assert!(matches!(done(exchange.end()).unwrap_err().error(), Error::CookieTooLarge { .. }));
+    let exact = new().max_size(size).build().unwrap();
+    let (exchange, session) = ask(&exact, &[]);
+    session.insert("text", "x".repeat(3_100)).unwrap();
+    assert_eq!(kept(&done(exchange.end()).unwrap())[0].len(), size + "=".len());
+}
+
+#[test]
+fn padded_cookies_are_of_one_length() {
+    let length = |padding: usize, user: &str| {
+        let sessions = new().padding(padding).build().unwrap();
+        let (exchange, session) = ask(&sessions, &[]);
+        session.insert("user", user).unwrap();
+        let cookies = kept(&done(exchange.end()).unwrap());
+        assert_eq!(ask(&sessions, &cookies).1.get::<String>("user").unwrap().as_deref(), Some(user));
+        cookies[0].len()
+    };
+    assert_ne!(length(0, "a"), length(0, "abcdef"));
+    assert_eq!(length(256, "a"), length(256, "abcdef"));
+    assert!(length(256, &"x".repeat(300)) > length(256, "a"));
+}
+
+#[test]
+fn it_has_an_id_that_can_be_renewed_and_no_store() {
+    let sessions = new().build().unwrap();
+    let cookies = logged_in(&sessions);
+    let (exchange, session) = ask(&sessions, &cookies);
+    let id = session.id().unwrap();
+    assert_eq!(id.as_str().len(), 22);
+    done(session.renew_id()).unwrap();
+    assert_ne!(session.id().unwrap(), id);
+    let set = done(exchange.end()).unwrap();
+    let (_exchange, again) = ask(&sessions, &kept(&set));
+    assert_eq!((again.id().unwrap(), again.len()), (session.id().unwrap(), 1));
+    for needs_a_store in [done(session.reload()), done(sessions.load(&Sid::random())).map(drop)] {
+        assert!(matches!(needs_a_store, Err(Error::NoStore(_))));
+    }
+    assert!(matches!(done(session.renew_id()), Err(Error::ResponseOut)));
+}
+
+#[test]
+fn an_ended_session_goes_from_its_client() {
+    let sessions = new().build().unwrap();
+    let cookies = logged_in(&sessions);
+    let ends: [fn(&SessionHandle); 5] = [
+        |session| done(session.destroy()).unwrap(),
+        |session| session.unset(),
+        |session| done(session.regenerate()).unwrap(),
+        |session| session.replace(&BTreeMap::<String, u32>::new()).unwrap(),
+        |session| session.set_max_age(Some(Duration::ZERO)).unwrap(),
+    ];
+    for end in ends {
+        let (exchange, session) = ask(&sessions, &cookies);
+        end(&session);
+        let set = done(exchange.end()).unwrap();
+        assert!(set.len() == 1 && set[0].starts_with("session=; "), "{set:?}");
+        // Who has none needs not be told.
+        let (exchange, session) = ask(&sessions, &[]);
+        end(&session);
+        assert!(done(exchange.end()).unwrap().is_empty());
+    }
+}
+
+/// A logout stays a logout, also for a copy of the cookie.
+#[test]
+fn of_a_session_that_was_ended_no_copy_opens() {
+    type End = fn(&SessionHandle);
+    let ends: [(End, bool); 6] = [
+        (|session| done(session.destroy()).unwrap(), false),
+        (|session| session.unset(), false),
+        (|session| done(session.regenerate()).unwrap(), false),
+        (|session| done(session.renew_id()).unwrap(), true),
+        (|session| session.replace(&BTreeMap::from([("user", "jd")])).unwrap(), true),
+        (|session| session.set_max_age(Some(Duration::ZERO)).unwrap(), false),
+    ];
+    for (end, goes_on) in ends {
+        let revoked = Arc::new(MemoryStore::new());
+        let sessions = new().revocations(Arc::clone(&revoked)).build().unwrap();
+        let cookies = logged_in(&sessions);
+        assert_eq!(done(revoked.length()).unwrap(), 0, "a visitor costs no record");
+        let (exchange, session) = ask(&sessions, &cookies);
+        // Another tab, which answers last.
+        let (other_exchange, other) = ask(&sessions, &cookies);
+        end(&session);
+        let set = done(exchange.end()).unwrap();
+        other.insert("seen", true).unwrap();
+        let late = done(other_exchange.end()).unwrap();
+        assert_eq!(done(revoked.length()).unwrap(), 1);
+        for copy in [&cookies, &kept(&late)] {
+            let (exchange, session) = ask(&sessions, copy);
+            assert!(session.is_new() && session.is_empty());
+            assert!(done(exchange.end()).unwrap().is_empty());
+        }
+        assert_eq!(!ask(&sessions, &kept(&set)).1.is_new(), goes_on);
+    }
+}
+
+#[test]
+fn where_the_revocations_do_not_answer_there_is_no_session_and_a_logout_is_no_success() {
+    let failing = FailingStore::new(MemoryStore::new());
+    let sessions = new().revocations(Arc::clone(&failing)).build().unwrap();
+    let cookies = logged_in(&sessions);
+    failing.fail_reads(true);
+    let exchange = sessions.exchange();
+    let asked = done(with_cookies(&cookies, |request| exchange.session(request)));
+    assert!(matches!(asked, Err(Error::Store(StoreError::Unavailable { .. }))));
+    // Who has none is not asked about.
+    assert!(ask(&sessions, &[]).1.is_new());
+    failing.fail_reads(false);
+    let (exchange, session) = ask(&sessions, &cookies);
+    failing.fail_writes(true);
+    assert!(matches!(done(session.destroy()), Err(Error::Store(_))));
+    assert!(session.is_destroyed());
+    // The end tries again, tells of it, and the client forgets its own.
+    let error = done(exchange.end()).unwrap_err();
+    assert!(matches!(error.error(), Error::Store(_)) && error.cookies().len() == 1);
+    let (exchange, session) = ask(&sessions, &cookies);
+    assert!(done(session.destroy()).is_err());
+    failing.fail_writes(false);
+    done(session.destroy()).unwrap();
+    assert!(matches!(done(session.destroy()), Err(Error::Destroyed)));
+    assert_eq!(done(exchange.end()).unwrap().len(), 1);
+    assert!(ask(&sessions, &cookies).1.is_new());
+}
+
+#[test]
+fn what_cannot_work_is_refused_by_name() {
+    for (option, options) in [
+        ("secrets", SealedSessionOptions::new(Vec::<&str>::new())),
+        ("secrets", SealedSessionOptions::new([&[1; 32][..], b"short"])),
+        ("also_reads", new().also_reads("")),
+        ("idle", new().idle(Duration::ZERO)),
+        ("absolute", new().absolute(Duration::ZERO)),
+        ("name", new().name("a b")),
+    ] {
+        assert_eq!(options.build().unwrap_err().option(), option);
+    }
+}
+
+#[test]
+fn a_cookie_that_is_always_secure_is_bound_to_its_host() {
+    let sessions = new().cookie(CookieOptions::new().secure(true)).build().unwrap();
+    assert_eq!(sessions.cookie_name(), "__Host-session");
+    let (exchange, session) = ask(&sessions, &[]);
+    session.insert("k", 1).unwrap();
+    assert!(done(exchange.end()).unwrap().is_empty(), "and does not go over an insecure connection");
+}
