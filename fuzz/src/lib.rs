@@ -24,6 +24,7 @@ mod record;
 mod redis_row;
 mod replay;
 mod runtime;
+mod sealed_session;
 mod server_rows;
 mod signed_value;
 #[cfg(test)]
@@ -79,6 +80,7 @@ targets! {
     proxy_peer, 20_000: "Who is a trusted proxy, and who comes.",
     keygrip, 10_000: "A cookie that Keygrip signed.",
     client_session, 40_000: "A session that its client keeps, unsigned.",
+    sealed_session, 20_000: "A session that is sealed into its client's cookie, and what is inside.",
     kruptein, 150: "What connect-mongo's `crypto` option has encrypted.",
     web_crypto, 10_000: "What connect-mongo's Web Crypto adapter has encrypted.",
     bson_to_json, 8_000: "A session as a BSON document.",

@@ -8,7 +8,11 @@ use serde::Serialize;
 
 use crate::{
     Data, Proxy, Sid,
-    wire::{date, forwarded, json, set_cookie},
+    wire::{
+        date, forwarded, json,
+        seal::{Purpose, Sealer},
+        set_cookie,
+    },
 };
 
 /// Cookie values that are longer are refused.
@@ -61,4 +65,9 @@ pub fn insert(data: &mut Data, key: &str, json: &str) {
 
 pub fn remove(data: &mut Data, key: &str) -> bool {
     data.remove(key)
+}
+
+/// A cookie's value of whatever is to be in it.
+pub fn sealed_cookie(secret: [u8; 32], name: &str, text: &[u8]) -> String {
+    Sealer::new(&secret.into(), Purpose::Cookie(name)).seal(text, &format!("{name}\0"))
 }

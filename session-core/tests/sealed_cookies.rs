@@ -253,6 +253,67 @@ fn what_does_not_fit_is_an_error_before_the_response() {
     assert_eq!(kept(&done(exchange.end()).unwrap())[0].len(), size + "=".len());
 }
 
+/// Where it may go into several, every write clears what is unused.
+#[test]
+fn what_does_not_fit_into_one_cookie_goes_into_several_on_request() {
+    let sessions = new().chunks(true).build().unwrap();
+    let grown = |cookies: &[String], length: usize| {
+        let (exchange, session) = ask(&sessions, cookies);
+        session.insert("text", "x".repeat(length)).unwrap();
+        done(session.save()).unwrap();
+        done(exchange.end()).unwrap()
+    };
+    // As a browser does.
+    let update = |jar: &mut BTreeMap<String, String>, set: &[String]| {
+        for cookie in set {
+            let (name, value) = cookie.split(';').next().unwrap().split_once('=').unwrap();
+            if value.is_empty() {
+                jar.remove(name);
+            } else {
+                assert!(name.len() + value.len() <= 4_096);
+                jar.insert(name.to_owned(), value.to_owned());
+            }
+        }
+        let pairs: Vec<String> = jar.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        vec![pairs.join("; ")]
+    };
+    let mut jar = BTreeMap::new();
+    let mut cookies = Vec::new();
+    for (length, count) in [(100, 1), (9_000, 4), (4_000, 2), (8_000, 3), (1_000, 1), (9_000, 4)] {
+        cookies = update(&mut jar, &grown(&cookies, length));
+        assert_eq!(jar.len(), count, "{:?}", jar.keys());
+        let (exchange, session) = ask(&sessions, &cookies);
+        assert_eq!(session.get::<String>("text").unwrap().unwrap().len(), length);
+        assert!(done(exchange.end()).unwrap().is_empty());
+    }
+    // One is lost, or is of another text: no session, and no error.
+    let lost = [cookies[0].replacen("session.2=", "other=", 1)];
+    assert!(ask(&sessions, &lost).1.is_new());
+    let other = kept(&grown(&[], 9_000)).remove(0);
+    let of_other = other.split("; ").find(|pair| pair.starts_with("session.1=")).unwrap();
+    let mixed =
+        cookies[0].split("; ").map(|pair| if pair.starts_with("session.1=") { of_other } else { pair });
+    let mixed = mixed.collect::<Vec<_>>().join("; ");
+    let (exchange, session) = ask(&sessions, &[mixed]);
+    assert!(session.is_new());
+    // Whoever logs in then has one whole session, and nothing of the other.
+    session.insert("user", "tj").unwrap();
+    let set = done(exchange.end()).unwrap();
+    let is_gone = |cookie: &String| cookie.split(';').next().unwrap().ends_with('=');
+    assert_eq!(set.iter().map(is_gone).collect::<Vec<_>>(), [false, true, true, true, true]);
+    // Logged out, all go.
+    let (exchange, session) = ask(&sessions, &cookies);
+    done(session.destroy()).unwrap();
+    assert!(update(&mut jar, &done(exchange.end()).unwrap())[0].is_empty());
+    // There is an end to it.
+    let (exchange, session) = ask(&sessions, &[]);
+    session.insert("text", "x".repeat(12_000)).unwrap();
+    assert!(matches!(done(session.save()), Err(Error::CookieTooLarge { limit: 15_000.., .. })));
+    assert!(done(exchange.end()).is_err());
+    // Without the option they are nobody's.
+    assert!(ask(&new().build().unwrap(), &cookies).1.is_new());
+}
+
 #[test]
 fn padded_cookies_are_of_one_length() {
     let length = |padding: usize, user: &str| {

@@ -1,7 +1,7 @@
 //! What the response sets: cookie-session's rules, and where these fail its users the new profile's.
 
 use super::{
-    json,
+    chunks, json,
     options::{ClientSide, EmptySession, Reissue},
     read::{Came, LONGEST, Signature},
     sealed,
@@ -122,7 +122,7 @@ pub(crate) fn ends(sending: &Sending<'_>) -> Result<Sent, Error> {
 /// [`Error::CookieTooLarge`], [`Error::TooDeep`].
 pub(crate) fn check(name: &str, client: &ClientSide, data: &Data) -> Result<(), Error> {
     match &client.sealing {
-        Some(sealing) => sealed::check(name, client, sealing, data),
+        Some(sealing) => sealed::check(name, client, sealing, data).map(drop),
         None => fits(name, value_of(data).len(), data, client),
     }
 }
@@ -171,9 +171,17 @@ impl Sending<'_> {
         self.cookie.secure() && !self.secure
     }
 
-    /// Of a session that was signed before it was sealed: the signature is to go.
-    pub(super) fn old_signature(&self) -> Option<String> {
-        self.came.was_signed.then(|| self.with_attributes(&format!("{}.sig=", self.name), true))
+    /// What the client has beside a sealed session: the signature of one that was signed before, and the chunks of a larger one, from this
+    /// on.
+    pub(super) fn forgotten(&self, from: usize) -> Vec<String> {
+        let signature = self.came.was_signed.then(|| format!("{}.sig", self.name));
+        let chunks = self.came.chunks.iter().filter(|number| **number >= from);
+        let chunks = chunks.map(|number| chunks::name_of(self.name, *number));
+        signature
+            .into_iter()
+            .chain(chunks)
+            .map(|name| self.with_attributes(&format!("{name}="), true))
+            .collect()
     }
 
     /// With the attributes that `cookies` gives where none are named.

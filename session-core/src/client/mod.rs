@@ -4,8 +4,9 @@
 //! - `json`: a payload, as `JSON.parse` and `JSON.stringify` take it
 //! - `read`: what a request's cookies come to
 //! - `end`: what the response sets
-//! - `sealed`: the same of cookies that are sealed
+//! - `sealed`: the same of cookies that are sealed, and `chunks` where one is too small
 
+mod chunks;
 mod end;
 mod json;
 pub(crate) mod options;

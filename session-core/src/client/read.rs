@@ -11,6 +11,7 @@ use base64::{
 };
 
 use super::{
+    chunks,
     json::{self, Numbers},
     options::ClientSide,
     sealed::{Front, Opened},
@@ -33,6 +34,9 @@ pub(crate) struct Came {
     /// Of one that was sealed: what was in front of its data, and what these print as.
     pub(crate) front: Option<Front>,
     pub(super) printed: Option<String>,
+    /// The client has a cookie of the name itself, and chunks of these numbers.
+    pub(super) has_whole: bool,
+    pub(super) chunks: Vec<usize>,
     /// It is to be sealed anew, by the first secret.
     pub(super) is_to_reseal: bool,
     /// It was signed, and not sealed: the client has a cookie of its signature.
@@ -67,6 +71,15 @@ impl Came {
     /// That was not done yet.
     pub(crate) fn owes_a_revocation(&self) -> bool {
         self.is_to_be_revoked.load(Ordering::Relaxed) && !self.is_revoked.load(Ordering::Relaxed)
+    }
+
+    /// The sealed text that came in chunks. The client has those that came, whether they are one text or not.
+    fn joined(&mut self, header: &str, name: &str) -> Option<String> {
+        let parts = std::array::from_fn::<_, { chunks::MOST }, _>(|number| {
+            values_of(header, &chunks::name_of(name, number)).next()
+        });
+        self.chunks.extend((0..parts.len()).filter(|number| parts[*number].is_some()));
+        chunks::join(|number| parts[number])
     }
 
     /// Another session is in its place.
@@ -119,17 +132,22 @@ pub(crate) fn read(
     let header = header_of(request);
     let mut came = Came { is_dated: is_dated.into(), ..Came::default() };
     let candidates = if client.is_node { 1 } else { CANDIDATES };
-    let mut values = values_of(&header, name);
-    let Some(first) = values.next() else { return (None, came) };
-    let values: Vec<&str> = std::iter::once(first).chain(values.take(CANDIDATES - 1)).collect();
+    let values: Vec<&str> = values_of(&header, name).take(CANDIDATES).collect();
     came.has_duplicates = values.len() > 1;
+    came.has_whole = !values.is_empty();
+    let joined = match &client.sealing {
+        Some(sealing) if sealing.chunks => came.joined(&header, name),
+        _ => None,
+    };
+    let Some(first) = values.first().copied().or(joined.as_deref()) else { return (None, came) };
     let values = &values[..values.len().min(candidates)];
     if let Some(sealing) = &client.sealing {
-        let opened = values.iter().filter(|value| value.len() <= LONGEST).find_map(|value| {
-            let opened = sealing.open(value, now)?;
-            Some((*value, opened))
-        });
-        if let Some((value, Opened { front, data, by_older })) = opened {
+        let all = values.iter().copied().chain(joined.as_deref()).filter(|value| value.len() <= LONGEST);
+        let opened = all.filter_map(|value| Some((value, sealing.open(value, now)?)));
+        // Of two that open the younger one: the other has been left behind.
+        if let Some((value, Opened { front, data, by_older })) =
+            opened.max_by_key(|(_, opened)| opened.front.renewed)
+        {
             came.value = Some(value.to_owned());
             came.printed = Some(json::stringify(&data));
             (came.front, came.is_read, came.is_to_reseal) = (Some(front), true, by_older);

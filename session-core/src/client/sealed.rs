@@ -5,6 +5,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
 use super::{
+    chunks,
     end::{Sending, Sent, fits},
     json::{self, Numbers},
     options::{ClientSide, EmptySession, KEPT_BY_BROWSERS, Reissue, shared_setters},
@@ -64,6 +65,7 @@ pub struct SealedSessionOptions {
     idle: Millis,
     absolute: Millis,
     padding: usize,
+    chunks: bool,
     max_size: Option<usize>,
     older: Option<Keygrip>,
     revocations: Option<Arc<dyn Store>>,
@@ -77,6 +79,7 @@ pub(crate) struct Sealing {
     idle: Millis,
     absolute: Millis,
     padding: usize,
+    pub(super) chunks: bool,
     /// Where those are written down that have ended.
     pub(crate) revocations: Option<Arc<dyn Store>>,
 }
@@ -93,6 +96,7 @@ impl SealedSessionOptions {
             idle: IDLE,
             absolute: ABSOLUTE,
             padding: 1,
+            chunks: false,
             max_size: Some(KEPT_BY_BROWSERS),
             older: None,
             revocations: None,
@@ -139,8 +143,16 @@ impl SealedSessionOptions {
         Self { padding: bytes.max(1), ..self }
     }
 
+    /// Whether a session that does not fit into one cookie goes into several, of the names `name.0` to `name.3`, 3,900 bytes each. The client
+    /// sends them all with each request: servers and proxies that take no more than 8 KiB of headers refuse that. Default `false`.
+    #[must_use]
+    pub fn chunks(self, chunks: bool) -> Self {
+        Self { chunks, ..self }
+    }
+
     /// How large the cookie may be, in bytes of its name and value; a larger one is an error
-    /// ([`Error::CookieTooLarge`]) before the response goes out. Default: 4,096, which is what browsers keep.
+    /// ([`Error::CookieTooLarge`]) before the response goes out, or goes into [`chunks`](Self::chunks). Default: 4,096, which is what browsers
+    /// keep.
     #[must_use]
     pub fn max_size(self, bytes: impl Into<Option<usize>>) -> Self {
         Self { max_size: bytes.into(), ..self }
@@ -202,6 +214,7 @@ impl SealedSessionOptions {
             idle: self.idle,
             absolute: self.absolute,
             padding: self.padding,
+            chunks: self.chunks,
             revocations: self.revocations,
         };
         let client = ClientSide {
@@ -323,9 +336,16 @@ impl Sealing {
     }
 }
 
-/// Whether these data could be sealed and sent.
-pub(super) fn check(name: &str, client: &ClientSide, sealing: &Sealing, data: &Data) -> Result<(), Error> {
-    fits(name, sealing.sealed_len(data), data, client)
+/// Whether these data could be sealed and sent. Answers whether in one cookie.
+pub(super) fn check(name: &str, client: &ClientSide, sealing: &Sealing, data: &Data) -> Result<bool, Error> {
+    let length = sealing.sealed_len(data);
+    match fits(name, length, data, client) {
+        Err(Error::CookieTooLarge { .. }) if sealing.chunks => match chunks::longest(name) {
+            limit if length > limit => Err(Error::CookieTooLarge { size: length, limit }),
+            _ => Ok(false),
+        },
+        fits => fits.map(|()| true),
+    }
 }
 
 /// The values of the `Set-Cookie` headers, in order.
@@ -344,7 +364,7 @@ pub(super) fn ends(sending: &Sending<'_>, sealing: &Sealing) -> Result<Sent, Err
             sent.is_withheld = sending.is_withheld();
             if !sent.is_withheld {
                 sent.cookies.push(sending.with_attributes(&format!("{name}="), true));
-                sent.cookies.extend(sending.old_signature());
+                sent.cookies.extend(sending.forgotten(0));
             }
         }
         return Ok(sent);
@@ -359,11 +379,11 @@ pub(super) fn ends(sending: &Sending<'_>, sealing: &Sealing) -> Result<Sent, Err
         sent.is_withheld = true;
         return Ok(sent);
     }
-    match check(name, client, sealing, data) {
+    let fits_into_one = match check(name, client, sealing, data) {
         // The client has it, and keeps it.
         Err(_) if !is_change => return Ok(sent),
         fits => fits?,
-    }
+    };
     let lifetime = sending.cookie.lifetime();
     let begun = front.map_or(now, |front| front.begun);
     let ends = date::after(begun, sealing.absolute);
@@ -380,9 +400,20 @@ pub(super) fn ends(sending: &Sending<'_>, sealing: &Sealing) -> Result<Sent, Err
         cookie.ends_at(expires.min(new.ends));
     }
     let value = sealing.seal(&new, printed);
-    sent.cookies
-        .push(Sending { cookie: &cookie, ..*sending }.with_attributes(&format!("{name}={value}"), false));
-    sent.cookies.extend(sending.old_signature());
+    let sending = Sending { cookie: &cookie, ..*sending };
+    let set = |pair: String| sending.with_attributes(&pair, false);
+    if fits_into_one {
+        sent.cookies.push(set(format!("{name}={value}")));
+        sent.cookies.extend(sending.forgotten(0));
+        return Ok(sent);
+    }
+    let parts = chunks::cut(&value, name);
+    if came.has_whole {
+        sent.cookies.push(sending.with_attributes(&format!("{name}="), true));
+    }
+    sent.cookies.extend(sending.forgotten(parts.len()));
+    let named = |(at, part)| set(format!("{}={part}", chunks::name_of(name, at)));
+    sent.cookies.extend(parts.into_iter().enumerate().map(named));
     Ok(sent)
 }
 
@@ -400,6 +431,7 @@ impl fmt::Debug for SealedSessionOptions {
             .field("idle", &self.idle)
             .field("absolute", &self.absolute)
             .field("max_size", &self.max_size)
+            .field("chunks", &self.chunks)
             .field("also_reads", &self.older)
             .field("revocations", &self.revocations)
             .finish_non_exhaustive()
