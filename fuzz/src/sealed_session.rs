@@ -15,7 +15,11 @@ pub(crate) fn run(data: &[u8]) {
     let mut input = Input(data);
     let is_inside = input.byte() & 1 > 0;
     let clock = Clock::new(|| UNIX_EPOCH + Duration::from_secs(1_767_323_045));
-    let options = SealedSessionOptions::new(SECRET).name(NAME).also_reads("key1").chunks(true).clock(clock);
+    let options = SealedSessionOptions::new(SECRET)
+        .name(NAME)
+        .also_reads_cookie_session("key1")
+        .chunks(true)
+        .clock(clock);
     let sessions = options.build().unwrap();
     let cookies = if is_inside {
         crate::reached();

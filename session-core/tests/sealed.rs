@@ -76,6 +76,15 @@ fn a_record_in_another_ones_place_or_by_another_secret_is_none() {
     // It may also make one that nobody has sealed.
     done(inner.set(&mine, &record(r#","user":"admin""#), &Expect::Anything)).unwrap();
     assert!(is_corrupt(&sealed, &mine));
+    // Or let Express add a key to a sealed one: nothing of it is lost, and it is not taken for a plain one.
+    let mut both = copied.to_json();
+    both.insert_str(both.len() - 1, r#","views":1"#);
+    done(inner.set(&theirs, &Record::parse(both).unwrap(), &Expect::Anything)).unwrap();
+    assert!(is_corrupt(&sealed, &theirs) && is_corrupt(&sealed.clone().also_reads_plain(true), &theirs));
+    // An application may have such a key.
+    done(inner.set(&mine, &record(r#","sealed":"yes""#), &Expect::Anything)).unwrap();
+    let plain = sealed.clone().also_reads_plain(true);
+    assert!(read(&plain, &mine).unwrap().is_some() && is_corrupt(&sealed, &mine));
     done(inner.set(&mine, &record(r#","sealed":"A""#), &Expect::Anything)).unwrap();
     assert!(is_corrupt(&sealed, &mine));
     assert!(is_corrupt(&sealed.also_reads_plain(true), &mine));
@@ -161,4 +170,32 @@ fn sessions_do_not_notice() {
     done(exchange.end()).unwrap();
     assert_eq!(done(inner.length()).unwrap(), 1);
     assert!(read(&inner, &id).unwrap().unwrap().data.contains("sealed"));
+}
+
+/// Who only reads writes nothing: what is plain, or sealed by a secret that shall go, is sealed by hand.
+#[test]
+fn what_is_only_read_is_sealed_on_request() {
+    let (inner, sealed) = stores();
+    let migrating = sealed.clone().also_reads_plain(true);
+    let parse = |year: u32| {
+        let at = format!(r#""originalMaxAge":60000,"expires":"{year}-01-02T03:04:05.000Z""#);
+        Record::parse(format!(r#"{{"cookie":{{{at}}},"k":1}}"#)).unwrap()
+    };
+    for (name, data) in [("a", ""), ("b", r#","k":1"#)] {
+        done(inner.set(&name.into(), &record(data), &Expect::Anything)).unwrap();
+    }
+    done(inner.set(&"dated".into(), &parse(2_100), &Expect::Anything)).unwrap();
+    done(inner.touch(&"dated".into(), &parse(2_101).cookie, &Expect::Anything)).unwrap();
+    done(sealed.set(&"sealed".into(), &record(r#","k":2"#), &Expect::Anything)).unwrap();
+    assert_eq!(done(sealed.reseal()).unwrap(), 0, "they are corrupt");
+    assert_eq!(done(migrating.reseal()).unwrap(), 3);
+    assert_eq!(done(migrating.reseal()).unwrap(), 0);
+    assert_eq!(read(&sealed, &"b".into()).unwrap(), Some(record(r#","k":1"#)));
+    let left = done(sealed.get(&"dated".into())).unwrap().unwrap().left.unwrap().as_secs();
+    let year = 365 * 86_400;
+    assert!((74 * year..76 * year + 30 * 86_400).contains(&left), "its touch is not undone");
+    let rotated = Sealed::new(Arc::clone(&inner), [[9; 32], SECRET]).unwrap();
+    assert_eq!(done(rotated.reseal()).unwrap(), 4);
+    let new = Sealed::new(inner, [9; 32]).unwrap();
+    assert_eq!(read(&new, &"sealed".into()).unwrap(), Some(record(r#","k":2"#)));
 }

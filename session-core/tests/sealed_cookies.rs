@@ -220,7 +220,7 @@ fn cookie_sessions_cookies_are_read_on_request_and_sealed() {
     session.insert("user", "swordfish").unwrap();
     let cookies = kept(&done(exchange.end()).unwrap());
     assert!(ask(&new().build().unwrap(), &cookies).1.is_new());
-    let migrating = new().also_reads(["key2", "key1"]).build().unwrap();
+    let migrating = new().also_reads_cookie_session(["key2", "key1"]).build().unwrap();
     let (exchange, session) = ask(&migrating, &cookies);
     assert!(!session.is_new() && session.len() == 1);
     let set = done(exchange.end()).unwrap();
@@ -351,11 +351,10 @@ fn it_has_an_id_that_can_be_renewed_and_no_store() {
 fn an_ended_session_goes_from_its_client() {
     let sessions = new().build().unwrap();
     let cookies = logged_in(&sessions);
-    let ends: [fn(&SessionHandle); 5] = [
+    let ends: [fn(&SessionHandle); 4] = [
         |session| done(session.destroy()).unwrap(),
         |session| session.unset(),
         |session| done(session.regenerate()).unwrap(),
-        |session| session.replace(&BTreeMap::<String, u32>::new()).unwrap(),
         |session| session.set_max_age(Some(Duration::ZERO)).unwrap(),
     ];
     for end in ends {
@@ -379,7 +378,13 @@ fn of_a_session_that_was_ended_no_copy_opens() {
         (|session| session.unset(), false),
         (|session| done(session.regenerate()).unwrap(), false),
         (|session| done(session.renew_id()).unwrap(), true),
-        (|session| session.replace(&BTreeMap::from([("user", "jd")])).unwrap(), true),
+        (
+            |session| {
+                session.unset();
+                session.replace(&BTreeMap::from([("user", "jd")])).unwrap();
+            },
+            true,
+        ),
         (|session| session.set_max_age(Some(Duration::ZERO)).unwrap(), false),
     ];
     for (end, goes_on) in ends {
@@ -437,9 +442,10 @@ fn what_cannot_work_is_refused_by_name() {
     for (option, options) in [
         ("secrets", SealedSessionOptions::new(Vec::<&str>::new())),
         ("secrets", SealedSessionOptions::new([&[1; 32][..], b"short"])),
-        ("also_reads", new().also_reads("")),
+        ("also_reads_cookie_session", new().also_reads_cookie_session("")),
         ("idle", new().idle(Duration::ZERO)),
         ("absolute", new().absolute(Duration::ZERO)),
+        ("padding", new().padding(usize::MAX)),
         ("name", new().name("a b")),
     ] {
         assert_eq!(options.build().unwrap_err().option(), option);
@@ -453,4 +459,245 @@ fn a_cookie_that_is_always_secure_is_bound_to_its_host() {
     let (exchange, session) = ask(&sessions, &[]);
     session.insert("k", 1).unwrap();
     assert!(done(exchange.end()).unwrap().is_empty(), "and does not go over an insecure connection");
+}
+
+fn with_revocations(options: SealedSessionOptions) -> (Sessions, Arc<MemoryStore>) {
+    let revoked = Arc::new(MemoryStore::new());
+    (options.revocations(Arc::clone(&revoked)).build().unwrap(), revoked)
+}
+
+/// Requests that were under way when another one ended the session.
+#[test]
+fn who_comes_late_brings_nothing_back() {
+    type Late = fn(&SessionHandle) -> Result<(), Error>;
+    let late: [(Late, bool); 4] = [
+        (|session| done(session.renew_id()), true),
+        (|session| session.insert("seen", true), false),
+        (|session| session.touch(), false),
+        (|session| session.replace(&BTreeMap::from([("user", "tj")])), false),
+    ];
+    for (late, is_told) in late {
+        for ends in [
+            |session: &SessionHandle| done(session.destroy()),
+            |session: &SessionHandle| done(session.renew_id()),
+        ] {
+            let (sessions, _revoked) = with_revocations(new());
+            let cookies = logged_in(&sessions);
+            let [(a, one), (b, two)] = [(); 2].map(|()| ask(&sessions, &cookies));
+            ends(&one).unwrap();
+            done(a.end()).unwrap();
+            let told = late(&two);
+            assert_eq!(matches!(told, Err(Error::Gone)), is_told, "{told:?}");
+            assert!(done(b.end()).unwrap().is_empty(), "nothing over what the other one has sent");
+        }
+    }
+    // It may begin anew.
+    let (sessions, _revoked) = with_revocations(new());
+    let cookies = logged_in(&sessions);
+    let [(_a, one), (b, two)] = [(); 2].map(|()| ask(&sessions, &cookies));
+    done(one.destroy()).unwrap();
+    assert!(matches!(done(two.renew_id()), Err(Error::Gone)));
+    assert!(matches!(done(two.renew_id()), Err(Error::Gone)), "and again");
+    done(two.regenerate()).unwrap();
+    two.insert("user", "jd").unwrap();
+    assert_eq!(user(&sessions, &kept(&done(b.end()).unwrap())).as_deref(), Some("jd"));
+}
+
+/// Also of a request that has only read, and whose session is due.
+#[test]
+fn a_renewal_is_not_sent_for_what_has_ended_meanwhile() {
+    let (later, clock) = common::clock();
+    let (sessions, _revoked) = with_revocations(new().clock(clock));
+    let cookies = logged_in(&sessions);
+    later.store(DAY / 2, Ordering::SeqCst);
+    let [(a, one), (b, _two)] = [(); 2].map(|()| ask(&sessions, &cookies));
+    done(one.destroy()).unwrap();
+    done(a.end()).unwrap();
+    assert!(done(b.end()).unwrap().is_empty());
+}
+
+#[test]
+fn a_revoked_cookie_hides_no_live_one() {
+    let (sessions, _revoked) = with_revocations(new());
+    let [revoked, live] = [(); 2].map(|()| logged_in(&sessions));
+    let (exchange, session) = ask(&sessions, &revoked);
+    done(session.destroy()).unwrap();
+    done(exchange.end()).unwrap();
+    for cookies in [[&revoked[0], &live[0]], [&live[0], &revoked[0]]] {
+        let cookies = cookies.map(String::as_str).join("; ");
+        assert_eq!(user(&sessions, &[cookies]).as_deref(), Some("swordfish"));
+    }
+}
+
+/// What the cookie's max age is to the browser, idle is to the server; a lifetime of its own is the session's.
+#[test]
+fn idle_counts_beside_a_max_age_and_may_be_lowered() {
+    let week = Duration::from_secs(7 * 86_400);
+    let (later, clock) = common::clock();
+    let sessions = |idle: u64| {
+        let options = new().idle(Duration::from_secs(idle * 60)).cookie(CookieOptions::new().max_age(week));
+        options.clock(clock.clone()).build().unwrap()
+    };
+    let half_an_hour = sessions(30);
+    let cookies = logged_in(&half_an_hour);
+    let (exchange, session) = ask(&half_an_hour, &[]);
+    session.insert("user", "swordfish").unwrap();
+    session.set_max_age(Some(week)).unwrap();
+    let remembered = kept(&done(exchange.end()).unwrap());
+    later.store(10 * MINUTE, Ordering::SeqCst);
+    assert!(user(&half_an_hour, &cookies).is_some() && user(&sessions(11), &cookies).is_some());
+    assert!(user(&sessions(10), &cookies).is_none(), "the limit was lowered");
+    later.store(30 * MINUTE, Ordering::SeqCst);
+    assert!(user(&half_an_hour, &cookies).is_none());
+    later.store(6 * DAY, Ordering::SeqCst);
+    assert!(user(&half_an_hour, &remembered).is_some());
+    // Without one the max age is the limit.
+    let options = new().cookie(CookieOptions::new().max_age(week)).clock(clock);
+    let plain = options.build().unwrap();
+    let cookies = logged_in(&plain);
+    later.store(12 * DAY, Ordering::SeqCst);
+    assert!(user(&plain, &cookies).is_some());
+    later.store(13 * DAY, Ordering::SeqCst);
+    assert!(user(&plain, &cookies).is_none());
+}
+
+#[test]
+fn dates_end_sessions_where_they_say() {
+    let (later, clock) = common::clock();
+    let now = clock.now();
+    let two_days = now + Duration::from_secs(2 * 86_400);
+    let options = new().cookie(CookieOptions::new().expires(two_days)).clock(clock.clone());
+    let sessions = options.build().unwrap();
+    let mut cookies = logged_in(&sessions);
+    for quarters in 1..8 {
+        later.store(quarters * DAY / 4, Ordering::SeqCst);
+        let set = done(ask_and_touch(&sessions, &cookies).end()).unwrap();
+        cookies = kept(&set);
+    }
+    later.store(2 * DAY - 1_000, Ordering::SeqCst);
+    assert!(user(&sessions, &cookies).is_some());
+    later.store(2 * DAY, Ordering::SeqCst);
+    assert!(user(&sessions, &cookies).is_none());
+    // Set by a handler, and however long that takes.
+    later.store(0, Ordering::SeqCst);
+    let sessions = new().clock(clock).build().unwrap();
+    let (exchange, session) = ask(&sessions, &[]);
+    session.insert("user", "swordfish").unwrap();
+    session.set_expires(Some(now + Duration::from_secs(60))).unwrap();
+    later.store(30_000, Ordering::SeqCst);
+    let cookies = kept(&done(exchange.end()).unwrap());
+    later.store(59_000, Ordering::SeqCst);
+    assert!(user(&sessions, &cookies).is_some());
+    later.store(60_000, Ordering::SeqCst);
+    assert!(user(&sessions, &cookies).is_none());
+}
+
+/// As one in a store does: only the data are others.
+#[test]
+fn a_session_whose_data_are_replaced_is_the_same() {
+    let (sessions, later, _) = at_a_time(new().absolute(Duration::from_secs(86_400)));
+    let mut cookies = logged_in(&sessions);
+    let id = ask(&sessions, &cookies).1.id().unwrap();
+    for quarters in 1..4 {
+        later.store(quarters * DAY / 4, Ordering::SeqCst);
+        let (exchange, session) = ask(&sessions, &cookies);
+        session.replace(&BTreeMap::from([("user", quarters.to_string())])).unwrap();
+        assert!(!session.is_new() && session.id().unwrap() == id);
+        cookies = kept(&done(exchange.end()).unwrap());
+    }
+    assert_eq!(user(&sessions, &cookies).as_deref(), Some("3"));
+    later.store(DAY, Ordering::SeqCst);
+    assert!(user(&sessions, &cookies).is_none(), "since it began");
+}
+
+/// A logout of a session that was signed before is one as well, as long as such cookies are read.
+#[test]
+fn a_signed_session_can_be_revoked_too() {
+    let signed = CookieSessionOptions::express(["key1"]).build().unwrap();
+    let (exchange, session) = ask(&signed, &[]);
+    session.insert("user", "swordfish").unwrap();
+    let cookies = kept(&done(exchange.end()).unwrap());
+    let (sessions, revoked) = with_revocations(new().also_reads_cookie_session("key1"));
+    let (exchange, session) = ask(&sessions, &cookies);
+    assert_eq!(session.id().unwrap(), ask(&sessions, &cookies).1.id().unwrap());
+    done(session.destroy()).unwrap();
+    assert_eq!(done(exchange.end()).unwrap().len(), 2);
+    assert_eq!(done(revoked.length()).unwrap(), 1);
+    assert!(ask(&sessions, &cookies).1.is_new());
+    // Theirs has no prefix.
+    let secure = new().cookie(CookieOptions::new().secure(true));
+    assert_eq!(secure.also_reads_cookie_session("key1").build().unwrap().cookie_name(), "session");
+}
+
+/// Instances may have other limits, and clocks differ.
+#[test]
+fn it_is_written_down_for_as_long_as_a_copy_may_open_anywhere() {
+    let long = new().build().unwrap();
+    let cookies = logged_in(&long);
+    let (short, revoked) = with_revocations(new().absolute(Duration::from_secs(3_600)));
+    let (exchange, session) = ask(&short, &cookies);
+    let id = session.id().unwrap();
+    done(session.destroy()).unwrap();
+    done(exchange.end()).unwrap();
+    let held = done(session_core::Store::get(&revoked, &format!("ended:{}", id.as_str()).into()));
+    assert!(held.unwrap().unwrap().left.unwrap() > Duration::from_secs(30 * 86_400));
+}
+
+#[test]
+fn what_was_given_up_half_way_is_done_by_the_end() {
+    let store = Arc::new(common::SlowStore::default());
+    let sessions = new().revocations(Arc::clone(&store)).build().unwrap();
+    let cookies = logged_in(&sessions);
+    let written = || done(store.memory.length()).unwrap();
+    for polls in 1..3 {
+        done(store.memory.clear()).unwrap();
+        let (exchange, session) = ask(&sessions, &cookies);
+        assert!(common::polled(polls, session.renew_id()).is_none());
+        // So is an end that is given up.
+        assert!(common::polled(1, exchange.end()).is_none());
+        let set = done(exchange.end()).unwrap();
+        assert_eq!(written(), 1);
+        assert_eq!(user(&sessions, &kept(&set)).as_deref(), Some("swordfish"), "{polls}");
+        assert!(ask(&sessions, &cookies).1.is_new());
+    }
+    // Whose answer was lost is its own.
+    done(store.memory.clear()).unwrap();
+    let (exchange, session) = ask(&sessions, &cookies);
+    let sid = Sid::from(format!("ended:{}", session.id().unwrap().as_str()));
+    *store.trouble.lock().unwrap() = Some((sid, common::Trouble::FailsAfter));
+    assert!(matches!(done(session.renew_id()), Err(Error::Store(_))));
+    *store.trouble.lock().unwrap() = None;
+    done(session.renew_id()).unwrap();
+    assert_eq!(user(&sessions, &kept(&done(exchange.end()).unwrap())).as_deref(), Some("swordfish"));
+}
+
+/// A socket, say.
+#[test]
+fn a_session_can_be_ended_after_its_response() {
+    let (sessions, revoked) = with_revocations(new());
+    let cookies = logged_in(&sessions);
+    let (exchange, session) = ask(&sessions, &cookies);
+    done(exchange.end()).unwrap();
+    done(session.destroy()).unwrap();
+    assert_eq!(done(revoked.length()).unwrap(), 1);
+    assert!(ask(&sessions, &cookies).1.is_new());
+    let (exchange, session) = ask(&new().build().unwrap(), &cookies);
+    done(exchange.end()).unwrap();
+    assert!(matches!(done(session.destroy()), Err(Error::ResponseOut)), "nobody would know of it");
+}
+
+/// That something is written down is enough.
+#[test]
+fn a_revocation_that_cannot_be_read_is_one() {
+    let memory = Arc::new(MemoryStore::new());
+    let revoking = |secret: [u8; 32]| {
+        let store = session_core::Sealed::new(Arc::clone(&memory), secret).unwrap();
+        new().revocations(store).build().unwrap()
+    };
+    let [one, other] = [revoking([1; 32]), revoking([2; 32])];
+    let cookies = logged_in(&one);
+    let (exchange, session) = ask(&one, &cookies);
+    done(session.destroy()).unwrap();
+    done(exchange.end()).unwrap();
+    assert!(ask(&other, &cookies).1.is_new());
 }

@@ -31,6 +31,8 @@ pub(crate) struct Sending<'a> {
     pub(crate) cookie: &'a Cookie,
     /// It ends on a date, and not after a time.
     pub(crate) is_dated: bool,
+    /// The handler has set it.
+    pub(crate) has_own_lifetime: bool,
     /// The handler has set attributes, and that is a change.
     pub(crate) cookie_changed: bool,
     /// The connection is.

@@ -1,8 +1,12 @@
 //! What a request's cookies come to.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicU32, Ordering},
+use std::{
+    cmp::Reverse,
+    collections::VecDeque,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU32, Ordering},
+    },
 };
 
 use base64::{
@@ -33,6 +37,9 @@ pub(crate) struct Came {
     pub(super) signature: Signature,
     /// Of one that was sealed: what was in front of its data, and what these print as.
     pub(crate) front: Option<Front>,
+    pub(crate) last_copy_ends: Millis,
+    /// What else opens, the younger first.
+    others: VecDeque<(String, Opened)>,
     pub(super) printed: Option<String>,
     /// The client has a cookie of the name itself, and chunks of these numbers.
     pub(super) has_whole: bool,
@@ -49,9 +56,12 @@ pub(crate) struct Came {
     pub(crate) is_dated: AtomicBool,
     pub(super) has_ended: AtomicBool,
     is_another: AtomicBool,
-    /// What came is to be revoked, and was.
-    pub(crate) is_to_be_revoked: AtomicBool,
+    /// What came is to be revoked, and was; or somebody else has revoked it.
+    is_to_be_revoked: AtomicBool,
     pub(crate) is_revoked: AtomicBool,
+    pub(crate) is_gone: AtomicBool,
+    /// By which this request knows its own revocation.
+    pub(crate) token: u64,
 }
 
 impl Came {
@@ -83,13 +93,22 @@ impl Came {
     }
 
     /// Another session is in its place.
-    pub(super) fn is_another_one(&self) -> bool {
+    pub(crate) fn is_another_one(&self) -> bool {
         self.is_another.load(Ordering::Relaxed)
     }
 
-    /// Somebody has revoked it.
-    pub(crate) fn was_revoked(self) -> Self {
-        Self { is_read: false, front: None, printed: None, ..self }
+    /// The next one that opens; `None`: there is no session.
+    pub(crate) fn next_sealed(&mut self) -> Option<Arc<Data>> {
+        let next = self.others.pop_front();
+        (self.is_read, self.is_to_reseal) =
+            (next.is_some(), next.as_ref().is_some_and(|(_, next)| next.by_older));
+        let Some((value, Opened { front, last_copy_ends, data, .. })) = next else {
+            (self.front, self.printed) = (None, None);
+            return None;
+        };
+        (self.value, self.front, self.last_copy_ends) = (Some(value), Some(front), last_copy_ends);
+        self.printed = Some(json::stringify(&data));
+        Some(Arc::new(data))
     }
 }
 
@@ -143,15 +162,13 @@ pub(crate) fn read(
     let values = &values[..values.len().min(candidates)];
     if let Some(sealing) = &client.sealing {
         let all = values.iter().copied().chain(joined.as_deref()).filter(|value| value.len() <= LONGEST);
-        let opened = all.filter_map(|value| Some((value, sealing.open(value, now)?)));
+        let opened = all.filter_map(|value| Some((value.to_owned(), sealing.open(value, now)?)));
+        came.others = opened.collect();
         // Of two that open the younger one: the other has been left behind.
-        if let Some((value, Opened { front, data, by_older })) =
-            opened.max_by_key(|(_, opened)| opened.front.renewed)
-        {
-            came.value = Some(value.to_owned());
-            came.printed = Some(json::stringify(&data));
-            (came.front, came.is_read, came.is_to_reseal) = (Some(front), true, by_older);
-            return (Some(Arc::new(data)), came);
+        came.others.make_contiguous().sort_by_key(|(_, opened)| Reverse(opened.front.renewed));
+        came.token = rand::random();
+        if let Some(data) = came.next_sealed() {
+            return (Some(data), came);
         }
         if client.keys.is_none() {
             came.value = Some(first.to_owned());
@@ -185,6 +202,10 @@ pub(crate) fn read(
     }
     came.is_read = data.is_some();
     // It is sealed from now on.
+    if let Some(sealing) = client.sealing.as_ref().filter(|_| came.is_read) {
+        let (front, last_copy_ends) = sealing.of_signed(value, now);
+        (came.front, came.last_copy_ends) = (Some(front), last_copy_ends);
+    }
     came.was_signed = client.sealing.is_some();
     came.is_to_reseal = came.was_signed && came.is_read;
     (data.map(Arc::new), came)

@@ -3,6 +3,7 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use sha2::{Digest, Sha256};
 
 use super::{
     chunks,
@@ -29,16 +30,20 @@ use crate::{
     },
 };
 
-/// A session lives so long after each request that renews it, unless it is told otherwise: a day, as in the stores.
-const IDLE: Millis = 86_400_000;
+/// A session that ends with the browser lives so long after each renewal, unless it is told otherwise: as in the stores.
+const DAY: Millis = 86_400_000;
 /// And so long at all: NIST SP 800-63B-4, AAL1.
-const ABSOLUTE: Millis = 30 * 86_400_000;
+const ABSOLUTE: Millis = 30 * DAY;
+/// RFC 6265bis: no browser keeps a cookie for longer.
+const LONGEST_KEPT: Millis = 400 * DAY;
+const CLOCKS_DIFFER: Millis = 5 * 60_000;
 
 /// The options of sessions that are sealed into the client's own cookie: encrypted and authenticated, so that whoever has the cookie can
 /// neither read nor change it. No database is needed. As with [`CookieSessionOptions`](crate::CookieSessionOptions) nothing is merged: of parallel
 /// responses the last one counts.
 ///
-/// When a session began, when it was renewed last and when it ends are inside, and the server goes by them, whatever the cookie says.
+/// When a session began, when it was renewed last and when it ends are inside, and the server goes by them, whatever the cookie says. New
+/// secrets go round in two steps, where several instances serve: first as the second one everywhere, then as the first.
 ///
 /// **What it cannot promise**, without [`revocations`](Self::revocations): an older copy of the cookie opens until it expires, also after a
 /// logout. Who has stolen one has the session as it was then.
@@ -56,13 +61,13 @@ const ABSOLUTE: Millis = 30 * 86_400_000;
 /// # Ok::<(), session_core::OptionsError>(())
 /// ```
 ///
-/// A team moves from cookie-session's cookies to sealed ones of the same name while both are read: [`also_reads`](Self::also_reads).
+/// A team moves from cookie-session's cookies to sealed ones of the same name while both are read: [`also_reads_cookie_session`](Self::also_reads_cookie_session).
 #[derive(Clone)]
 pub struct SealedSessionOptions {
     options: Options,
     secrets: SealingKeys,
     audience: String,
-    idle: Millis,
+    idle: Option<Millis>,
     absolute: Millis,
     padding: usize,
     chunks: bool,
@@ -76,12 +81,17 @@ pub(crate) struct Sealing {
     sealer: Sealer,
     /// The cookie's name and the audience.
     bound: String,
-    idle: Millis,
+    idle: Option<Millis>,
     absolute: Millis,
     padding: usize,
     pub(super) chunks: bool,
     /// Where those are written down that have ended.
     pub(crate) revocations: Option<Arc<dyn Store>>,
+}
+
+/// Under this id it is written down that the session has ended.
+pub(crate) fn revocation_of(front: &Front) -> String {
+    format!("ended:{}", front.sid())
 }
 
 impl SealedSessionOptions {
@@ -93,7 +103,7 @@ impl SealedSessionOptions {
             options: Options::new("").named_by_profile("session").cookie(cookie),
             secrets: secrets.into(),
             audience: String::new(),
-            idle: IDLE,
+            idle: None,
             absolute: ABSOLUTE,
             padding: 1,
             chunks: false,
@@ -110,18 +120,23 @@ impl SealedSessionOptions {
         Self { options: self.options.name(name), ..self }
     }
 
-    /// The cookie's attributes; what is not set in them stays as it was. With a max age the session lives so long after each renewal, and
-    /// without one until the browser closes, [`idle`](Self::idle) at most.
+    /// The cookie's attributes; what is not set in them stays as it was. With a max age the browser keeps the cookie so long after each
+    /// renewal, and without one until it closes.
     #[must_use]
     pub fn cookie(self, cookie: CookieOptions) -> Self {
         Self { options: self.options.cookie(cookie), ..self }
     }
 
-    /// How long a session that ends with the browser lives after the last request that renewed it. Default: a day. It is renewed by a
-    /// request that uses it, once a fifth of this time has passed, and by each change.
+    /// How long a session lives after the last request that renewed it, whatever the cookie says. Default: the cookie's max age, and a day
+    /// where it has none. A session that a handler gives a lifetime of its own ([`set_max_age`](crate::SessionHandle::set_max_age): "remember
+    /// me") has that.
+    ///
+    /// It is renewed by a change, and by a request that uses it once a fifth of this time has passed. Renewing is sealing anew: where two
+    /// requests are answered at the same time, what the later answer brings is what the browser has, and that of one which has only read
+    /// may undo a change or, without [`revocations`](Self::revocations), a logout.
     #[must_use]
     pub fn idle(self, idle: Duration) -> Self {
-        Self { idle: millis(idle), ..self }
+        Self { idle: Some(millis(idle)), ..self }
     }
 
     /// How long a session lives at all, from when it began, however often it is renewed. Default: 30 days (NIST SP 800-63B-4, AAL1).
@@ -158,23 +173,32 @@ impl SealedSessionOptions {
         Self { max_size: bytes.into(), ..self }
     }
 
-    /// Keys of cookie-session: cookies of the same name that one of them has signed are read as well, and sealed by the next response. Default:
-    /// none. As long as they are there, who has one of them can make sessions. Where nobody has chosen a digest it is SHA-1, as there.
+    /// Keys of cookie-session: cookies of the same name (without `__Host-`, unless the name says so) that one of them has signed are read as well,
+    /// and sealed by the next response. Default: none. Where nobody has chosen a digest it is SHA-1, as there; for those of
+    /// [`CookieSessionOptions::new`](crate::CookieSessionOptions::new) it is SHA-256. The domain and the path must be those of the old cookie, so
+    /// that browsers replace it.
+    ///
+    /// As long as they are there, who has one of the keys can make sessions, and a copy of a signed cookie opens again and again: such cookies
+    /// do not end.
     ///
     /// ```
     /// # let secret = [7; 32];
-    /// let options = session_core::SealedSessionOptions::new(secret).name("session").also_reads(["key2", "key1"]);
+    /// let options = session_core::SealedSessionOptions::new(secret).also_reads_cookie_session(["key2", "key1"]);
     /// # assert!(options.build().is_ok());
     /// ```
     #[must_use]
-    pub fn also_reads(self, keys: impl Into<Keygrip>) -> Self {
+    pub fn also_reads_cookie_session(self, keys: impl Into<Keygrip>) -> Self {
         Self { older: Some(keys.into().or_algorithm(KeygripAlgorithm::Sha1)), ..self }
     }
 
     /// Where sessions are written down that have ended ([`destroy`](crate::SessionHandle::destroy),
     /// [`regenerate`](crate::SessionHandle::regenerate), [`renew_id`](crate::SessionHandle::renew_id),
-    /// [`unset`](crate::SessionHandle::unset)), until no copy of their cookie opens any more. Each request that uses its session asks it
-    /// once, and where it does not answer there is no session but [`Error::Store`]. Default: nowhere.
+    /// [`unset`](crate::SessionHandle::unset)), until no copy of their cookie opens any more (of a signed one that was read while a team migrates:
+    /// for 400 days). Each request that uses its session asks it once, and once more where it seals it anew; where it does not answer there is no
+    /// session but [`Error::Store`]. Default: nowhere.
+    ///
+    /// Of two requests that end the same session at the same time one is first: [`renew_id`](crate::SessionHandle::renew_id) of the other is
+    /// [`Error::Gone`].
     #[must_use]
     pub fn revocations(self, store: impl Store) -> Self {
         Self { revocations: Some(Arc::new(store)), ..self }
@@ -198,12 +222,22 @@ impl SealedSessionOptions {
             return refuse("secrets", reason);
         }
         if self.older.as_ref().is_some_and(|keys| !keys.is_usable()) {
-            return refuse("also_reads", "there is no key, or an empty one".into());
+            return refuse("also_reads_cookie_session", "there is no key, or an empty one".into());
         }
-        for (option, time) in [("idle", self.idle), ("absolute", self.absolute)] {
-            if time == 0 {
+        if self.padding > KEPT_BY_BROWSERS {
+            return refuse(
+                "padding",
+                format!("no cookie has so much room; {KEPT_BY_BROWSERS} bytes are all"),
+            );
+        }
+        for (option, time) in [("idle", self.idle), ("absolute", Some(self.absolute))] {
+            if time == Some(0) {
                 return refuse(option, "no session would live; give a time".into());
             }
+        }
+        if self.older.is_some() {
+            // Theirs has no prefix.
+            self.options.keep_name();
         }
         self.options.choose_name();
         let name = self.options.chosen_name();
@@ -242,48 +276,60 @@ fn millis(time: Duration) -> Millis {
     Millis::try_from(time.as_millis()).unwrap_or(Millis::MAX)
 }
 
-/// What is in front of the data.
+/// What is in front of the data: its length in one byte, and then these. Who reads it passes over what is behind them, so that more can be
+/// added, and refuses a flag that it does not know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Front {
     id: [u8; 16],
     begun: Millis,
     pub(crate) renewed: Millis,
     /// However often it is renewed.
-    pub(crate) ends: Millis,
+    ends: Millis,
     /// How long it lives after each renewal.
-    pub(crate) idle: Millis,
-    /// It outlives the browser.
-    pub(crate) is_kept: bool,
+    idle: Millis,
+    /// `None`: the browser keeps it until it closes. As a number -1.
+    lifetime: Option<Millis>,
+    /// The handler has given it this lifetime. Else it has what the options say.
+    is_own: bool,
 }
 
 impl Front {
-    const LEN: usize = 16 + 4 * size_of::<Millis>() + 1;
+    const LEN: usize = 1 + 16 + 5 * size_of::<Millis>() + 1;
 
     fn bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(Self::LEN);
+        bytes.push(u8::try_from(Self::LEN - 1).unwrap_or_default());
         bytes.extend(self.id);
-        for time in [self.begun, self.renewed, self.ends, self.idle] {
+        for time in [self.begun, self.renewed, self.ends, self.idle, self.lifetime.unwrap_or(-1)] {
             bytes.extend(time.to_be_bytes());
         }
-        bytes.push(self.is_kept.into());
+        bytes.push(self.is_own.into());
         bytes
     }
 
     /// And what is behind it.
     fn of(bytes: &[u8]) -> Option<(Self, &[u8])> {
-        let (id, rest) = bytes.split_first_chunk()?;
-        let (begun, rest) = rest.split_first_chunk()?;
-        let (renewed, rest) = rest.split_first_chunk()?;
-        let (ends, rest) = rest.split_first_chunk()?;
-        let (idle, rest) = rest.split_first_chunk()?;
-        let (is_kept, rest) = rest.split_first()?;
-        let [begun, renewed, ends, idle] =
-            [begun, renewed, ends, idle].map(|bytes: &[u8; 8]| Millis::from_be_bytes(*bytes));
-        Some((Self { id: *id, begun, renewed, ends, idle, is_kept: *is_kept == 1 }, rest))
+        let (&length, rest) = bytes.split_first()?;
+        let (front, behind) = rest.split_at_checked(length.into())?;
+        let (id, front) = front.split_first_chunk()?;
+        let (times, front) = front.split_first_chunk::<40>()?;
+        let (times, _) = times.as_chunks::<8>();
+        let &[begun, renewed, ends, idle, lifetime] = times else { return None };
+        let [begun, renewed, ends, idle, lifetime] =
+            [begun, renewed, ends, idle, lifetime].map(Millis::from_be_bytes);
+        let (&flags, _) = front.split_first()?;
+        let lifetime = (lifetime >= 0).then_some(lifetime);
+        let front = Self { id: *id, begun, renewed, ends, idle, lifetime, is_own: flags == 1 };
+        (flags <= 1).then_some((front, behind))
     }
 
     pub(crate) fn sid(&self) -> String {
         sid_of(self.id)
+    }
+
+    /// The lifetime that the handler has given it.
+    pub(crate) fn own_lifetime(&self) -> Option<Option<Millis>> {
+        self.is_own.then_some(self.lifetime)
     }
 
     fn lives(&self, now: Millis) -> bool {
@@ -303,6 +349,7 @@ fn sid_of(id: [u8; 16]) -> String {
 /// A session that was opened.
 pub(super) struct Opened {
     pub(super) front: Front,
+    pub(super) last_copy_ends: Millis,
     pub(super) data: Data,
     /// By another secret than the one that seals.
     pub(super) by_older: bool,
@@ -312,15 +359,30 @@ impl Sealing {
     /// `None`: it is not sealed, or has expired.
     pub(super) fn open(&self, value: &str, now: Millis) -> Option<Opened> {
         let opened = self.sealer.open(value, &self.bound)?;
-        let (front, json) = Front::of(&opened.text)?;
-        // What began before the limit was set to be shorter ends by it as well.
-        let front = Front { ends: front.ends.min(date::after(front.begun, self.absolute)), ..front };
+        let (mut front, json) = Front::of(&opened.text)?;
+        let by_todays_limit = date::after(front.begun, self.absolute);
+        // Of an instance that has the other limit.
+        let last_copy_ends = date::after(front.ends.max(by_todays_limit), CLOCKS_DIFFER);
+        // What was sealed before a limit was set to be shorter ends by it as well.
+        front.ends = front.ends.min(by_todays_limit);
+        if !front.is_own {
+            front.idle = front.idle.min(self.idle.unwrap_or(Millis::MAX));
+        }
         if !front.lives(now) {
             tracing::debug!(why = "it has expired", "session cookie refused");
             return None;
         }
         let data = json::parse(std::str::from_utf8(json).ok()?, Numbers::Exact)?;
-        Some(Opened { front, data, by_older: opened.by_older })
+        Some(Opened { front, last_copy_ends, data, by_older: opened.by_older })
+    }
+
+    /// Of a session that was signed before: it has an id by which it can be revoked, the same one in each request, and begins now.
+    pub(super) fn of_signed(&self, value: &str, now: Millis) -> (Front, Millis) {
+        let digest = Sha256::digest(value);
+        let id = digest.first_chunk().copied().unwrap_or_default();
+        let (ends, idle) = (date::after(now, self.absolute), self.idle.unwrap_or(DAY));
+        let front = Front { id, begun: now, renewed: now, ends, idle, lifetime: None, is_own: false };
+        (front, date::after(now, LONGEST_KEPT))
     }
 
     fn seal(&self, front: &Front, mut json: String) -> String {
@@ -384,20 +446,28 @@ pub(super) fn ends(sending: &Sending<'_>, sealing: &Sealing) -> Result<Sent, Err
         Err(_) if !is_change => return Ok(sent),
         fits => fits?,
     };
-    let lifetime = sending.cookie.lifetime();
     let begun = front.map_or(now, |front| front.begun);
-    let ends = date::after(begun, sealing.absolute);
+    let by_todays_limit = date::after(begun, sealing.absolute);
+    let mut cookie = sending.cookie.clone();
+    // Of a date what is left of it.
+    let left = cookie.expires_at().map(|at| at.saturating_sub(now));
+    let is_own = sending.has_own_lifetime || front.is_some_and(|front| front.is_own);
+    let idle = match (is_own, left) {
+        (true, Some(left)) => left,
+        (false, Some(left)) => left.min(sealing.idle.unwrap_or(Millis::MAX)),
+        (_, None) => sealing.idle.unwrap_or(DAY),
+    };
     let new = Front {
         id: id_of(sending.sid),
         begun,
         renewed: now,
-        ends: front.map_or(ends, |front| front.ends.min(ends)),
-        idle: lifetime.unwrap_or(sealing.idle),
-        is_kept: lifetime.is_some(),
+        ends: front.map_or(by_todays_limit, |front| front.ends.min(by_todays_limit)),
+        idle,
+        lifetime: left,
+        is_own,
     };
-    let mut cookie = sending.cookie.clone();
     if let Some(expires) = cookie.expires_at() {
-        cookie.ends_at(expires.min(new.ends));
+        cookie.ends_at(expires.min(date::after(now, idle)).min(new.ends));
     }
     let value = sealing.seal(&new, printed);
     let sending = Sending { cookie: &cookie, ..*sending };
@@ -432,7 +502,7 @@ impl fmt::Debug for SealedSessionOptions {
             .field("absolute", &self.absolute)
             .field("max_size", &self.max_size)
             .field("chunks", &self.chunks)
-            .field("also_reads", &self.older)
+            .field("also_reads_cookie_session", &self.older)
             .field("revocations", &self.revocations)
             .finish_non_exhaustive()
     }
@@ -444,11 +514,22 @@ mod tests {
 
     #[test]
     fn what_is_in_front_comes_back() {
-        let front = Front { id: [1; 16], begun: 2, renewed: -3, ends: Millis::MAX, idle: 5, is_kept: true };
-        let bytes = [&front.bytes()[..], b"{}"].concat();
-        assert_eq!(front.bytes().len(), Front::LEN);
-        assert_eq!(Front::of(&bytes), Some((front, &b"{}"[..])));
+        let lifetime = Some(6);
+        let front =
+            Front { id: [1; 16], begun: 2, renewed: -3, ends: Millis::MAX, idle: 5, lifetime, is_own: true };
+        let bytes = front.bytes();
+        assert_eq!(bytes.len(), Front::LEN);
+        let whole = [&bytes[..], b"{}"].concat();
+        assert_eq!(Front::of(&whole), Some((front, &b"{}"[..])));
         assert_eq!(Front::of(&bytes[..Front::LEN - 1]), None);
+        let until_it_closes = Front { lifetime: None, is_own: false, ..front };
+        assert_eq!(Front::of(&until_it_closes.bytes()), Some((until_it_closes, &b""[..])));
+        // A later version has more.
+        let longer = [&[bytes[0] + 3], &bytes[1..], b"xyz", b"{}"].concat();
+        assert_eq!(Front::of(&longer), Some((front, &b"{}"[..])));
+        let mut flagged = bytes;
+        *flagged.last_mut().unwrap() = 3;
+        assert_eq!(Front::of(&flagged), None);
         assert_eq!(id_of(&front.sid()), front.id);
     }
 }

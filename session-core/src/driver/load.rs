@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    client::{self, Came},
+    client::{self, Came, sealed::revocation_of},
     driver::{
         session::{Origin, SessionHandle},
         sessions::Sessions,
@@ -136,11 +136,14 @@ impl Sessions {
     }
 
     /// Whether a sealed session is among those that have ended.
-    async fn is_revoked(&self, came: &Came) -> Result<bool, Error> {
-        let sealing = self.options().client.as_ref().and_then(|client| client.sealing.as_ref());
-        match (sealing.and_then(|sealing| sealing.revocations.as_ref()), &came.front) {
-            (Some(store), Some(front)) => Ok(store.get(&front.sid().into()).await?.is_some()),
-            _ => Ok(false),
+    pub(super) async fn is_revoked(&self, came: &Came) -> Result<bool, Error> {
+        let store = self.sealing().and_then(|sealing| sealing.revocations.as_ref());
+        let (Some(store), Some(front)) = (store, &came.front) else { return Ok(false) };
+        match store.get(&revocation_of(front).into()).await {
+            Ok(stored) => Ok(stored.is_some()),
+            // Something is written down.
+            Err(StoreError::Corrupt { .. }) => Ok(true),
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -149,13 +152,12 @@ impl Sessions {
         let Presented { presented, others, origin, new_sid } = match begun {
             Begun::Stored(presented) => presented,
             Begun::OnTheClient(begun) => {
-                let (origin, data, came) = *begun;
-                let (data, came) = if self.is_revoked(&came).await? {
+                let (origin, mut data, mut came) = *begun;
+                // One that has ended shall not hide a live one behind it.
+                while self.is_revoked(&came).await? {
                     tracing::debug!(why = "it has ended", "session cookie refused");
-                    (None, came.was_revoked())
-                } else {
-                    (data, came)
-                };
+                    data = came.next_sealed();
+                }
                 return Ok(SessionHandle::on_the_client(self.clone(), origin, data, came));
             }
         };

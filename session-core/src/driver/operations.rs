@@ -262,7 +262,7 @@ impl SessionHandle {
                 came.is_another(true);
                 came.is_dated.store(context.cookie.is_dated(), Ordering::Relaxed);
             }
-            return self.revoke().await;
+            return self.revoke().await.map(drop);
         }
         self.run_plain(Operation::regenerate(self.new_sid())).await?;
         tracing::debug!("session regenerated");
@@ -294,9 +294,13 @@ impl SessionHandle {
     pub async fn renew_id(&self) -> Result<(), Error> {
         self.sessions().needs_an_id("renew_id")?;
         if let Some(came) = self.came() {
-            self.is_to_be_sent()?.is_renamed_on_the_client(sealed::new_sid().into());
+            drop(self.is_to_be_sent()?);
             came.revokes();
-            return self.revoke().await;
+            if !self.revoke().await? {
+                return Err(Error::Gone);
+            }
+            self.is_to_be_sent()?.is_renamed_on_the_client(sealed::new_sid().into());
+            return Ok(());
         }
         self.run_plain(Operation::renew(self.new_sid())).await?;
         tracing::debug!("session id renewed");
@@ -315,13 +319,15 @@ impl SessionHandle {
     pub async fn destroy(&self) -> Result<(), Error> {
         if let Some(came) = self.came() {
             let ended = self.is_to_be_sent().map(|mut life| life.ends_on_the_client());
-            // One that was not written down may be called again.
             match ended {
+                // One that was not written down may be called again.
                 Err(Error::Destroyed) if self.owed_revocation().is_some() => {}
+                // The client keeps its cookie, which does not open any more.
+                Err(Error::ResponseOut) if self.can_revoke() => {}
                 ended => ended?,
             }
             came.revokes();
-            return self.revoke().await;
+            return self.revoke().await.map(drop);
         }
         // Even while another operation is under way, and if nobody waits until that is done.
         let was_there = self.life().begins_to_end();
@@ -333,18 +339,18 @@ impl SessionHandle {
     /// The end of the request. Answers the cookies to send, and why the request fails.
     pub(crate) async fn end(&self) -> (Vec<String>, Option<Error>) {
         if let Some(client) = &self.options().client {
-            let (cookies, error) = self.goes_to_the_client(client);
-            let revoked = self.revoke().await;
-            return match (error, revoked, self.options().save_error) {
-                (None, Err(error), SaveError::Log) => {
+            return match (self.settle(client).await, self.options().save_error) {
+                (Ok(()), _) => self.goes_to_the_client(client),
+                (Err(error), SaveError::Log) => {
                     let error = &error as &dyn std::error::Error;
-                    tracing::error!(
-                        error,
-                        "an ended session was not written down: copies of its cookie open"
-                    );
-                    (cookies, None)
+                    tracing::error!(error, "what sessions have ended could not be asked or written down");
+                    self.goes_to_the_client(client)
                 }
-                (error, revoked, _) => (cookies, error.or(revoked.err())),
+                // What was to end is to be forgotten all the same; what was to live on may have ended.
+                (Err(error), SaveError::Fail) if self.owed_revocation().is_some() => {
+                    (self.goes_to_the_client(client).0, Some(error))
+                }
+                (Err(error), SaveError::Fail) => (Vec::new(), Some(error)),
             };
         }
         let ended = match self.run(Operation::end(), |_| Changed::NotAtAll).await {
@@ -385,15 +391,42 @@ impl SessionHandle {
         }
     }
 
-    /// The end of a request whose client keeps the session.
-    fn goes_to_the_client(&self, client: &ClientSide) -> (Vec<String>, Option<Error>) {
-        let context = self.context();
+    /// Before the end of a request whose client keeps the session sealed: what is to be written down of its end is, and what is to live on is
+    /// asked for once more.
+    async fn settle(&self, client: &ClientSide) -> Result<(), Error> {
+        let (Some(came), true) = (self.came(), self.can_revoke()) else { return Ok(()) };
+        let outlook = self.outlook(client, |sending, _| client::ends(&sending));
+        let Some(Ok(sent)) = outlook else { return Ok(()) };
+        if sent.is_removal {
+            came.revokes();
+        }
+        let is_ours = if came.owes_a_revocation() {
+            self.revoke().await?
+        } else if sent.cookies.is_empty() || came.is_another_one() || came.is_revoked.load(Ordering::Relaxed)
+        {
+            true
+        } else {
+            !self.sessions().is_revoked(came).await?
+        };
+        came.is_gone.fetch_or(!is_ours, Ordering::Relaxed);
         let mut life = self.life();
-        let Some(came) = self.came().filter(|_| !life.is_response_out()) else { return (Vec::new(), None) };
+        let has_old_id = came.front.is_some_and(|front| front.sid() == life.sid().as_str());
+        // A renewal that was given up half way: the old id is no more.
+        if came.is_revoked.load(Ordering::Relaxed) && has_old_id && !sent.is_removal {
+            life.is_renamed_on_the_client(sealed::new_sid().into());
+        }
+        Ok(())
+    }
+
+    /// What the response is to set, and the life to go on with; `None`: it has gone out.
+    fn outlook<T>(&self, client: &ClientSide, look: impl FnOnce(Sending<'_>, &Cookie) -> T) -> Option<T> {
+        let context = self.context();
+        let life = self.life();
+        let came = self.came().filter(|_| !life.is_response_out())?;
         let fresh = context.cookie.cookie(context.secure, context.now);
         let is_dated = came.is_dated.load(Ordering::Relaxed);
-        let lifetime = (is_dated, client.sealing.is_some());
-        let cookie = life.cookie_for_the_client(fresh, lifetime, context.now);
+        let is_own = came.front.is_some_and(|front| front.own_lifetime().is_some()) && !came.is_another_one();
+        let cookie = life.cookie_for_the_client(fresh, (is_dated, is_own), context.now);
         let counts = context.options.policies.cookie_change == CookieChange::Counts;
         let sending = Sending {
             name: &context.options.name,
@@ -405,13 +438,31 @@ impl SessionHandle {
             now: context.now,
             cookie: &cookie,
             is_dated,
+            has_own_lifetime: life.has_set_lifetime(),
             cookie_changed: counts && life.has_set_cookie(),
             secure: context.secure,
         };
-        let ended = client::ends(&sending);
-        if ended.as_ref().is_ok_and(|sent| sent.is_removal) {
-            came.revokes();
+        Some(look(sending, &cookie))
+    }
+
+    /// The end of a request whose client keeps the session.
+    fn goes_to_the_client(&self, client: &ClientSide) -> (Vec<String>, Option<Error>) {
+        let Some(came) = self.came() else { return (Vec::new(), None) };
+        if came.is_gone.load(Ordering::Relaxed) && !came.is_another_one() {
+            tracing::debug!("session gone: another request ended it");
+            let mut life = self.life();
+            let changes = life.unreported();
+            life.is_told();
+            life.came_late();
+            drop(life);
+            if changes > 0 {
+                tracing::warn!(changes, "changes are dropped: another request ended the session");
+            }
+            return (Vec::new(), None);
         }
+        let outlook = self.outlook(client, |sending, cookie| (client::ends(&sending), cookie.clone()));
+        let Some((ended, cookie)) = outlook else { return (Vec::new(), None) };
+        let mut life = self.life();
         match &ended {
             Ok(sent) if sent.is_withheld => life.came_late(),
             Ok(sent) => {
@@ -420,7 +471,7 @@ impl SessionHandle {
             }
             Err(_) => {
                 life.is_told();
-                if context.options.save_error == SaveError::Log {
+                if self.options().save_error == SaveError::Log {
                     life.came_late();
                 }
             }
@@ -435,7 +486,7 @@ impl SessionHandle {
             Ok(sent) if sent.cookies.is_empty() || sent.is_removal => (sent.cookies, None),
             Ok(_) if self.would_be_refused(&cookie) => (Vec::new(), None),
             Ok(sent) => (sent.cookies, None),
-            Err(error) => match context.options.save_error {
+            Err(error) => match self.options().save_error {
                 SaveError::Log => {
                     tracing::error!(error = &error as &dyn std::error::Error, "the session was not saved");
                     (Vec::new(), None)
@@ -445,15 +496,34 @@ impl SessionHandle {
         }
     }
 
-    /// Writes down that the session that came has ended, if that is to be done, and was not.
-    async fn revoke(&self) -> Result<(), Error> {
-        let Some((store, came, front)) = self.owed_revocation() else { return Ok(()) };
+    /// Writes down that the session that came has ended, if that is to be done, and was not. Answers whether nobody else was faster.
+    async fn revoke(&self) -> Result<bool, Error> {
+        let Some((store, came, front)) = self.owed_revocation() else {
+            return Ok(self.came().is_none_or(|came| !came.is_gone.load(Ordering::Relaxed)));
+        };
         let mut cookie = Cookie::plain();
-        cookie.live_until(Some(front.ends), self.options().clock.millis());
-        store.set(&front.sid().into(), &Record::new(cookie, Data::new()), &Expect::Anything).await?;
+        cookie.live_until(Some(came.last_copy_ends), self.options().clock.millis());
+        let (sid, token) = (sealed::revocation_of(&front).into(), came.token.to_string());
+        let mut data = Data::new();
+        data.insert("by", token.clone().into());
+        let is_ours = match store.set(&sid, &Record::new(cookie, data), &Expect::Nothing).await? {
+            // Where its answer was lost it is our own.
+            Set::Conflict => {
+                let stored = store.get(&sid).await?;
+                stored.is_none_or(|stored| stored.record.data.get("by") == Some(token.as_str()))
+            }
+            Set::Written(_) | Set::Expired => true,
+        };
         came.is_revoked.store(true, Ordering::Relaxed);
+        came.is_gone.fetch_or(!is_ours, Ordering::Relaxed);
         tracing::debug!("session revoked");
-        Ok(())
+        Ok(is_ours)
+    }
+
+    /// Sessions that have ended are written down, and this one came sealed.
+    fn can_revoke(&self) -> bool {
+        let is_written_down = self.sessions().sealing().is_some_and(|sealing| sealing.revocations.is_some());
+        is_written_down && self.came().is_some_and(|came| came.front.is_some())
     }
 
     /// Where that is to be written down, and of what.

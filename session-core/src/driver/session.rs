@@ -182,8 +182,8 @@ impl SessionHandle {
         Ok(())
     }
 
-    /// Puts other data in the place of all. Where the client keeps the session, it is another one from then on
-    /// ([`is_new`](Self::is_new)), and this may also follow [`unset`](Self::unset): what `req.session = {…}` does in cookie-session.
+    /// Puts other data in the place of all. Where the client keeps the session, this may also follow [`unset`](Self::unset), and unless it is
+    /// sealed it is another one from then on ([`is_new`](Self::is_new)): what `req.session = {…}` does in cookie-session.
     ///
     /// ```
     /// # use serde::Serialize;
@@ -206,15 +206,18 @@ impl SessionHandle {
         data.change(&[], &put);
         limits.check(&data)?;
         let on_the_client = self.came().is_some();
+        let is_sealed = self.sessions().sealing().is_some();
         let mut life = self.life();
         let may_follow_unset = on_the_client && life.presence() == Presence::Unset;
         if life.presence() != Presence::Present && !may_follow_unset {
             return Err(Error::Destroyed);
         }
-        life.replace(data, on_the_client);
-        if let Some(came) = self.came() {
+        // A sealed one stays the session that it is, as one in a store does.
+        let begins_anew = on_the_client && (!is_sealed || may_follow_unset);
+        life.replace(data, begins_anew);
+        if let Some(came) = self.came().filter(|_| begins_anew) {
             came.is_another(false);
-            if self.sessions().sealing().is_some() {
+            if is_sealed {
                 life.is_renamed_on_the_client(sealed::new_sid().into());
             }
         }
@@ -352,8 +355,11 @@ impl SessionHandle {
     ) -> Self {
         let context = origin.context(sessions.options());
         let mut cookie = context.cookie.cookie(context.secure, context.now);
-        if let Some(front) = &came.front {
-            cookie.live_for(front.is_kept.then_some(front.idle), front.renewed);
+        if let Some(front) = &came.front
+            && let Some(lifetime) = front.own_lifetime()
+        {
+            cookie.live_for(lifetime, front.renewed);
+            came.is_dated.store(false, Ordering::Relaxed);
         }
         let sid = match (&came.front, sessions.sealing()) {
             (Some(front), _) => front.sid(),
@@ -518,6 +524,14 @@ impl Drop for Inner {
             tracing::warn!(
                 changes,
                 "changes of a session are dropped: nobody saved them, or the request was given up"
+            );
+        }
+        let can_revoke = self.sessions.sealing().is_some_and(|sealing| sealing.revocations.is_some());
+        if can_revoke
+            && self.came.as_ref().is_some_and(|came| came.front.is_some() && came.owes_a_revocation())
+        {
+            tracing::warn!(
+                "a session was to be ended, and that was given up before it was written down: copies of its cookie may open"
             );
         }
         if life.is_unfinished() {

@@ -302,6 +302,11 @@ impl Life {
         self.cookie_changed = true;
     }
 
+    /// Also when the session ends.
+    pub(crate) fn has_set_lifetime(&self) -> bool {
+        self.cookie_unsaved.is_of_the_lifetime()
+    }
+
     /// And when the session ends.
     pub(crate) fn sets_lifetime(&mut self) {
         self.sets_cookie();

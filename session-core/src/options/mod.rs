@@ -438,6 +438,11 @@ impl Options {
         self.is_name_open = false;
     }
 
+    /// Nothing comes in front of it.
+    pub(crate) fn keep_name(&mut self) {
+        self.is_name_open = false;
+    }
+
     /// Once that is done.
     pub(crate) fn chosen_name(&self) -> &str {
         &self.name

@@ -1,6 +1,6 @@
 //! Records that the database cannot read.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::SystemTime};
 
 use async_trait::async_trait;
 
@@ -13,6 +13,7 @@ use crate::{
         data::Data,
     },
     wire::{
+        date,
         seal::{Purpose, Sealer, SealingKeys},
         sid::Sid,
     },
@@ -38,8 +39,8 @@ const KEY: &str = "sealed";
 /// ```
 ///
 /// **A table that has records already**: with [`also_reads_plain`](Self::also_reads_plain) what is not sealed is read as it is, and sealed when
-/// it is written next. Once the last plain one has expired, take the option out again: as long as it is set, who can write to the database
-/// can make sessions.
+/// it is written next. What is only read stays as it is, so seal the rest by [`reseal`](Self::reseal), and take the option out again: as
+/// long as it is set, who can write to the database can make sessions. So it is with a secret that shall go.
 #[derive(Clone)]
 pub struct Sealed<S> {
     store: S,
@@ -83,23 +84,71 @@ impl<S> Sealed<S> {
         Record::new(record.cookie.clone(), data)
     }
 
-    /// `None`: it is not ours.
-    fn open(&self, sid: &Sid, record: Record) -> Option<Record> {
-        let Some(sealed) = sealed_in(&record) else { return self.reads_plain.then_some(record) };
+    /// `None`: it is not ours. And whether it is sealed, and by the first secret.
+    fn open(&self, sid: &Sid, record: Record) -> Option<(Record, bool)> {
+        let Some(sealed) = sealed_in(&record) else {
+            // One that Express has added a key to has lost nothing, and may not be taken for a plain one.
+            let is_none = record.data.get(KEY).and_then(text_of).is_none_or(|text| !self.sealer.knows(text));
+            return (self.reads_plain && is_none).then_some((record, false));
+        };
         let opened = self.sealer.open(sealed, sid.as_str())?;
+        let is_current = !opened.by_older;
         let mut inner = Record::parse(std::str::from_utf8(&opened.text).ok()?).ok()?;
         // A touch moves the end alone, and that it may write outside.
         inner.cookie = inner.cookie.with(Differing::LIFETIME, record.cookie);
-        Some(inner)
+        Some((inner, is_current))
     }
 }
 
-/// The sealed text of a record that has nothing else.
+/// The text that may be sealed of a record that has nothing else.
 fn sealed_in(record: &Record) -> Option<&str> {
     let mut members = record.data.iter();
     match (members.next(), members.next()) {
-        (Some((KEY, json)), None) => json.strip_prefix('"')?.strip_suffix('"'),
+        (Some((KEY, json)), None) => text_of(json).filter(|text| text.starts_with('A')),
         _ => None,
+    }
+}
+
+/// Of a JSON string without escapes.
+fn text_of(json: &str) -> Option<&str> {
+    json.strip_prefix('"')?.strip_suffix('"')
+}
+
+impl<S: AdminStore> Sealed<S> {
+    /// Seals each record that is plain (with [`also_reads_plain`](Self::also_reads_plain)) or was sealed by an older secret, where nobody else
+    /// writes to it meanwhile: the session that its owner has is as it was. Answers how many that were. Its ids are held in memory. Dropped or
+    /// failed, another call goes on with the rest; call it until it answers zero.
+    ///
+    /// ```
+    /// # use session_core::{MemoryStore, Sealed, StoreError};
+    /// async fn migrate(store: &Sealed<MemoryStore>) -> Result<(), StoreError> {
+    ///     while store.reseal().await? > 0 {}
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn reseal(&self) -> Result<u64, StoreError> {
+        let mut sids = Vec::new();
+        let mut look = |sid: Sid, record| {
+            if let Some((_, false)) = self.open(&sid, record) {
+                sids.push(sid);
+            }
+        };
+        self.store.all(&mut look).await?;
+        let mut sealed = 0;
+        for sid in sids {
+            let Some(Stored { record, version, left, .. }) = self.store.get(&sid).await? else { continue };
+            let Some((mut record, false)) = self.open(&sid, record) else { continue };
+            // A touch may have moved its end beside the record.
+            if let (Some(left), Some(_)) = (left, record.cookie.expires()) {
+                record.cookie.ends_at(date::from_system(SystemTime::now() + left));
+            }
+            let set = self.store.set(&sid, &self.seal(&sid, &record), &Expect::Version(version)).await?;
+            sealed += u64::from(matches!(set, Set::Written(_)));
+        }
+        Ok(sealed)
     }
 }
 
@@ -108,7 +157,7 @@ impl<S: Store> Store for Sealed<S> {
     async fn get(&self, sid: &Sid) -> Result<Option<Stored>, StoreError> {
         let Some(stored) = self.store.get(sid).await? else { return Ok(None) };
         match self.open(sid, stored.record) {
-            Some(record) => Ok(Some(Stored { record, ..stored })),
+            Some((record, _)) => Ok(Some(Stored { record, ..stored })),
             None => Err(StoreError::corrupt(
                 "sealed",
                 "it is not sealed, or by another secret, or for another id",
@@ -141,7 +190,7 @@ impl<S: AdminStore> AdminStore for Sealed<S> {
 
     async fn all(&self, visit: &mut (dyn FnMut(Sid, Record) + Send)) -> Result<(), StoreError> {
         let mut open = |sid: Sid, record| {
-            if let Some(record) = self.open(&sid, record) {
+            if let Some((record, _)) = self.open(&sid, record) {
                 visit(sid, record);
             }
         };
