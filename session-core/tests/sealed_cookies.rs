@@ -701,3 +701,53 @@ fn a_revocation_that_cannot_be_read_is_one() {
     done(exchange.end()).unwrap();
     assert!(ask(&other, &cookies).1.is_new());
 }
+
+/// What other code has sealed (`sealed_vectors/make.py`), so that the format stays what it is.
+#[test]
+fn the_format_is_the_one_that_is_written_down() {
+    let vectors: serde_json::Value =
+        serde_json::from_str(include_str!("sealed_vectors/vectors.json")).unwrap();
+    let at = |key: &str| std::time::UNIX_EPOCH + Duration::from_millis(vectors[key].as_u64().unwrap());
+    let secret: [u8; 32] = std::array::from_fn(|byte| u8::try_from(byte).unwrap());
+    let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+    for vector in vectors["cookies"].as_array().unwrap() {
+        let (name, value) = (text(&vector["name"]), text(&vector["value"]));
+        let sessions = |now: std::time::SystemTime, absolute: u64| {
+            let options =
+                SealedSessionOptions::new(secret).name(name.as_str()).audience(text(&vector["audience"]));
+            let options = options.absolute(Duration::from_secs(absolute)).clock(Clock::new(move || now));
+            options.build().unwrap()
+        };
+        let opens = |sessions: &Sessions| ask(sessions, &[format!("{name}={value}")]).1;
+        let year = 365 * 86_400;
+        let session = opens(&sessions(at("now"), year));
+        let data =
+            session_core::Record::parse(text(&vectors["data"]).replacen('{', r#"{"cookie":{},"#, 1)).unwrap();
+        assert_eq!(*session.data(), *data.data);
+        assert_eq!(session.id().unwrap().as_str(), "AAECAwQFBgcICQoLDA0ODw");
+        let lifetime = vector["lifetime"].as_u64().map(Duration::from_millis);
+        assert_eq!(session.cookie().original_max_age(), lifetime);
+        if lifetime.is_none() {
+            // Idle for a day since it was renewed, and so long since it began.
+            let day = Duration::from_secs(86_400);
+            let second = Duration::from_secs(1);
+            assert!(!opens(&sessions(at("renewed") + day - second, year)).is_new());
+            assert!(opens(&sessions(at("renewed") + day, year)).is_new());
+            assert!(!opens(&sessions(at("begun") + day + second, 86_402)).is_new());
+            assert!(opens(&sessions(at("begun") + day + 2 * second, 86_402)).is_new());
+        }
+    }
+    let store = Arc::new(MemoryStore::new());
+    let sealed = session_core::Sealed::new(Arc::clone(&store), secret).unwrap();
+    for vector in vectors["records"].as_array().unwrap() {
+        let sid = Sid::from(text(&vector["sid"]));
+        let held = format!(
+            r#"{{"cookie":{{"originalMaxAge":null,"expires":null}},"sealed":"{}"}}"#,
+            text(&vector["sealed"])
+        );
+        let held = session_core::Record::parse(held).unwrap();
+        done(session_core::Store::set(&store, &sid, &held, &session_core::Expect::Anything)).unwrap();
+        let record = done(session_core::Store::get(&sealed, &sid)).unwrap().unwrap().record;
+        assert_eq!(record.to_json(), text(&vector["record"]));
+    }
+}

@@ -37,8 +37,9 @@ use std::{
 use futures_util::future::{join_all, poll_immediate};
 use serde::{Deserialize, Serialize};
 use session_core::{
-    AdminStore, CookieOptions, Error, MemoryStore, Options, Priority, Proxy, ProxyHeader, Record,
-    RequestInfo, Secret, Secure, SessionData, SessionHandle, Sessions, Sid, Store, TypedHandle,
+    AdminStore, CookieOptions, CookieSessionOptions, Error, MemoryStore, Options, Priority, Proxy,
+    ProxyHeader, Record, RequestInfo, SealedSessionOptions, Secret, Secure, SessionData, SessionHandle,
+    Sessions, Sid, Store, TypedHandle,
 };
 
 use self::hang_ups::{Gate, stored, until};
@@ -300,6 +301,34 @@ contract! {
         assert_eq!(text(&mut browser, &app, "/count").await, "2");
         assert_eq!(text(&mut browser, &app, "/user").await, "tj");
         assert_eq!(text(&mut before, &app, "/user").await, "nobody");
+    }
+
+    async fn sessions_that_their_clients_keep_are_the_same_to_an_application(open) {
+        let ended = FailingStore::new(MemoryStore::new());
+        let signed = CookieSessionOptions::new("key1").build();
+        let sealed = SealedSessionOptions::new([7; 32]).revocations(Arc::clone(&ended)).build();
+        for (sessions, is_sealed) in [(signed, false), (sealed, true)] {
+            let app = open(Layers { nested: vec![sessions.unwrap()], second: None }).await;
+            let mut browser = Browser::new();
+            for count in 1..4 {
+                assert_eq!(text(&mut browser, &app, "/count").await, count.to_string());
+            }
+            assert_eq!(text(&mut browser, &app, "/stream/add").await, "1");
+            assert_eq!(text(&mut browser, &app, "/sum").await, "1");
+            // A login renews an id, and the signed kind has none.
+            let login = browser.get(&app, "/login").await;
+            assert_eq!(login.status, if is_sealed { 200 } else { 500 });
+            assert_eq!(login.body == "tj", is_sealed);
+            let mut before = browser.clone();
+            assert_eq!(text(&mut browser, &app, "/logout").await, "bye");
+            assert_eq!(browser.cookie("session"), None);
+            assert_eq!(text(&mut before, &app, "/count").await, if is_sealed { "1" } else { "4" });
+            if is_sealed {
+                ended.fail_reads(true);
+                assert_opaque(&before.get(&app, "/count").await, "session");
+                ended.fail_reads(false);
+            }
+        }
     }
 
     async fn the_save_is_done_before_the_response_goes_out(open) {

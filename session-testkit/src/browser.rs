@@ -111,9 +111,14 @@ impl Browser {
         for header in &response.set_cookie {
             let (pair, attributes) = header.split_once(';').unwrap_or((header, ""));
             let (name, value) = pair.split_once('=').expect("a cookie has a name");
-            let is_removal = attributes.contains("Expires=Thu, 01 Jan 1970");
-            let of_it = attributes.split("; ").filter(|attribute| !attribute.trim().starts_with("Expires="));
-            let attributes = of_it.map(str::trim).collect::<Vec<_>>().join("; ");
+            // Browsers read the names of attributes in any case.
+            let is_end = |attribute: &&str| {
+                attribute.get(..8).is_some_and(|name| name.eq_ignore_ascii_case("expires="))
+            };
+            let all = || attributes.split(';').map(str::trim);
+            let is_removal = all().find(is_end).is_some_and(|end| end[8..].starts_with("Thu, 01 Jan 1970"));
+            let of_it = all().filter(|attribute| !is_end(attribute));
+            let attributes = of_it.collect::<Vec<_>>().join("; ");
             if !is_removal {
                 self.cookies.insert(name.into(), Held { value: value.into(), attributes });
             } else if self.cookies.get(name).is_some_and(|held| held.attributes == attributes) {

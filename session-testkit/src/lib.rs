@@ -235,6 +235,7 @@ macro_rules! shared_adapter_tests {
             parallel_requests_keep_all_their_updates,
             a_logout_removes_the_cookie_and_stays_a_logout,
             a_login_renews_the_id_and_keeps_the_data,
+            sessions_that_their_clients_keep_are_the_same_to_an_application,
             the_save_is_done_before_the_response_goes_out,
             a_streamed_response_has_its_session_saved,
             an_error_of_the_handler_is_no_reason_not_to_save,
