@@ -52,12 +52,16 @@ const STORIES: [(&str, &str); 12] = [
 
 /// What the last write of a story leaves in a record; none where the session has ended by then, and nothing is left to be written.
 fn last_write(before: &str, after: &str) -> Option<&'static str> {
-    let has = |operation: &str| before.contains(operation) || after.contains(operation);
+    let has = |operation| has(before, after, operation);
     match () {
         () if has("throw") => Some(r#""a":1"#),
         () if has("destroy") || has("unset") => None,
         () => Some(r#""end":1"#),
     }
+}
+
+fn has(before: &str, after: &str, operation: &str) -> bool {
+    before.contains(operation) || after.contains(operation)
 }
 
 fn keeps_what_express_keeps(oracle: &Program, probe: &Program) {
@@ -72,13 +76,18 @@ fn keeps_what_express_keeps(oracle: &Program, probe: &Program) {
                 sides.iter().for_each(|side| side.hung_up(at, before, after, is_new));
                 let (begun, mut equal) = (Instant::now(), 0);
                 // What is left is the end of the request: what it writes comes last. Of one that writes nothing there is nothing to
-                // see but that, for longer than an end takes.
+                // see but that, for longer than an end takes; and that the session is gone, if that is what it was for.
                 let looks = if last_write(before, after).is_some() { 1 } else { 20 };
+                let ends = has(before, after, "destroy")
+                    || (has(before, after, "unset") && config.get("unset") == Some(&json!("destroy")));
                 while equal < looks {
                     thread::sleep(Duration::from_millis(5));
                     let held = sides.each_ref().map(Watched::held);
                     let is_written = |held: &Value| {
-                        last_write(before, after).is_none_or(|written| held.to_string().contains(written))
+                        let is_gone = !ends || held[1].is_null();
+                        is_gone
+                            && last_write(before, after)
+                                .is_none_or(|written| held.to_string().contains(written))
                     };
                     let [express, ours] = &held;
                     equal = if express == ours && is_written(ours) { equal + 1 } else { 0 };

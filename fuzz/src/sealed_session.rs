@@ -22,7 +22,6 @@ pub(crate) fn run(data: &[u8]) {
         .clock(clock);
     let sessions = options.build().unwrap();
     let cookies = if is_inside {
-        crate::reached();
         format!("{NAME}={}", sealed_cookie(SECRET, NAME, input.0)).into_bytes()
     } else {
         input.0.to_vec()

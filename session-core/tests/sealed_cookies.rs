@@ -110,6 +110,10 @@ fn a_session_that_nobody_uses_ends_on_the_server() {
     now(5);
     let (exchange, _session) = ask(&sessions, &cookies);
     assert!(done(exchange.end()).unwrap().is_empty(), "no fifth has passed");
+    later.store(6 * MINUTE - 1, Ordering::SeqCst);
+    assert!(done(ask_only(&sessions, &cookies).end()).unwrap().is_empty());
+    later.store(6 * MINUTE, Ordering::SeqCst);
+    assert_eq!(done(ask_only(&sessions, &cookies).end()).unwrap().len(), 1, "a fifth");
     now(29);
     let (exchange, _session) = ask(&sessions, &cookies);
     let renewed = kept(&done(exchange.end()).unwrap());
@@ -136,7 +140,8 @@ fn however_often_it_is_renewed_it_ends() {
     let (sessions, later, clock) = at_a_time(options());
     let mut cookies = logged_in(&sessions);
     let first = cookies.clone();
-    let shorter = options().absolute(day).clock(clock).build().unwrap();
+    let shorter = options().absolute(day).clock(clock.clone()).build().unwrap();
+    let longer = options().absolute(30 * day).clock(clock).build().unwrap();
     let mut ends = Vec::new();
     for hours in (12..72).step_by(12) {
         later.store(hours * 60 * MINUTE, Ordering::SeqCst);
@@ -153,6 +158,7 @@ fn however_often_it_is_renewed_it_ends() {
     later.store(3 * DAY, Ordering::SeqCst);
     assert_eq!(user(&sessions, &cookies), None);
     assert_eq!(user(&sessions, &first), None);
+    assert_eq!(user(&longer, &cookies), None, "a limit that is raised is one for new sessions");
     // A login, say, begins anew.
     later.store(0, Ordering::SeqCst);
     let (exchange, session) = ask(&sessions, &logged_in(&sessions));
@@ -168,6 +174,11 @@ fn however_often_it_is_renewed_it_ends() {
     assert_eq!(user(&sessions, &cookies).as_deref(), Some("jd"));
     later.store(3 * DAY + DAY / 2, Ordering::SeqCst);
     assert_eq!(user(&sessions, &cookies), None);
+}
+
+/// Whose handler keeps nothing.
+fn ask_only(sessions: &Sessions, cookies: &[String]) -> Exchange {
+    ask(sessions, cookies).0
 }
 
 fn ask_and_touch(sessions: &Sessions, cookies: &[String]) -> Exchange {
@@ -251,6 +262,18 @@ fn what_does_not_fit_is_an_error_before_the_response() {
     let (exchange, session) = ask(&exact, &[]);
     session.insert("text", "x".repeat(3_100)).unwrap();
     assert_eq!(kept(&done(exchange.end()).unwrap())[0].len(), size + "=".len());
+    // What padding adds counts.
+    let padded = new().padding(1_000).build().unwrap();
+    let (exchange, session) = ask(&padded, &[]);
+    session.insert("text", "x".repeat(2_000)).unwrap();
+    assert!(matches!(done(session.save()), Err(Error::CookieTooLarge { size: 4_101..4_200, .. })));
+    assert!(done(exchange.end()).is_err());
+    // What fitted before, and has not changed, stays; who only reads it is served.
+    let cookies = logged_in(&new().build().unwrap());
+    let rotated = SealedSessionOptions::new([[8; 32], SECRET]).max_size(100).build().unwrap();
+    let (exchange, session) = ask(&rotated, &cookies);
+    assert_eq!(session.len(), 1);
+    assert!(done(exchange.end()).unwrap().is_empty());
 }
 
 /// Where it may go into several, every write clears what is unused.
@@ -305,6 +328,13 @@ fn what_does_not_fit_into_one_cookie_goes_into_several_on_request() {
     let (exchange, session) = ask(&sessions, &cookies);
     done(session.destroy()).unwrap();
     assert!(update(&mut jar, &done(exchange.end()).unwrap())[0].is_empty());
+    // What would not be read again is refused however large it is.
+    let (exchange, session) = ask(&sessions, &[]);
+    session.insert("text", "x".repeat(6_000)).unwrap();
+    let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
+    session.insert("deep", serde_json::value::RawValue::from_string(deep).unwrap()).unwrap();
+    assert!(matches!(done(session.save()), Err(Error::TooDeep { .. })));
+    assert!(done(exchange.end()).is_err());
     // There is an end to it.
     let (exchange, session) = ask(&sessions, &[]);
     session.insert("text", "x".repeat(12_000)).unwrap();
@@ -367,6 +397,10 @@ fn an_ended_session_goes_from_its_client() {
         end(&session);
         assert!(done(exchange.end()).unwrap().is_empty());
     }
+    // One that does not open goes as well.
+    let (exchange, session) = ask(&sessions, &["session=Aunreadable".into()]);
+    done(session.destroy()).unwrap();
+    assert_eq!(done(exchange.end()).unwrap().len(), 1);
 }
 
 /// A logout stays a logout, also for a copy of the cookie.
@@ -435,6 +469,58 @@ fn where_the_revocations_do_not_answer_there_is_no_session_and_a_logout_is_no_su
     assert!(matches!(done(session.destroy()), Err(Error::Destroyed)));
     assert_eq!(done(exchange.end()).unwrap().len(), 1);
     assert!(ask(&sessions, &cookies).1.is_new());
+    // An end that is asked again tries again, whatever else it has to say.
+    for too_large in [false, true] {
+        let cookies = logged_in(&sessions);
+        let (exchange, session) = ask(&sessions, &cookies);
+        failing.fail_writes(true);
+        assert!(done(session.regenerate()).is_err());
+        if too_large {
+            session.insert("text", "x".repeat(6_000)).unwrap();
+        }
+        assert!(done(exchange.end()).is_err());
+        failing.fail_writes(false);
+        assert_eq!(done(exchange.end()).is_err(), too_large);
+        assert!(ask(&sessions, &cookies).1.is_new());
+    }
+    // What was to get another id does not go out under the old one.
+    let cookies = logged_in(&sessions);
+    let (exchange, session) = ask(&sessions, &cookies);
+    failing.fail_writes(true);
+    assert!(done(session.renew_id()).is_err());
+    session.insert("user", "root").unwrap();
+    let error = done(exchange.end()).unwrap_err();
+    assert!(error.cookies().is_empty(), "{error:?}");
+    failing.fail_writes(false);
+    assert!(!ask(&sessions, &cookies).1.is_new(), "nothing has happened to it");
+    let logs = new().revocations(Arc::clone(&failing)).save_error(session_core::SaveError::Log);
+    let logs = logs.build().unwrap();
+    let (exchange, session) = ask(&logs, &cookies);
+    let id = session.id().unwrap();
+    failing.fail_writes(true);
+    assert!(done(session.renew_id()).is_err());
+    let set = done(exchange.end()).unwrap();
+    failing.fail_writes(false);
+    assert_ne!(ask(&logs, &kept(&set)).1.id().unwrap(), id);
+}
+
+/// It is renewed another time; what has changed is an error.
+#[test]
+fn a_renewal_that_cannot_be_confirmed_is_not_sent() {
+    let (later, clock) = common::clock();
+    let failing = FailingStore::new(MemoryStore::new());
+    let sessions = new().revocations(Arc::clone(&failing)).clock(clock).build().unwrap();
+    let cookies = logged_in(&sessions);
+    later.store(DAY / 2, Ordering::SeqCst);
+    for changes in [false, true] {
+        let (exchange, session) = ask(&sessions, &cookies);
+        if changes {
+            session.insert("seen", true).unwrap();
+        }
+        failing.fail_reads(true);
+        assert_eq!(done(exchange.end()).map_or(1, |set| set.len()), usize::from(changes));
+        failing.fail_reads(false);
+    }
 }
 
 #[test]
@@ -491,6 +577,14 @@ fn who_comes_late_brings_nothing_back() {
             assert!(done(b.end()).unwrap().is_empty(), "nothing over what the other one has sent");
         }
     }
+    // A logout that was late has not ended what the renewal made.
+    let (sessions, _revoked) = with_revocations(new());
+    let cookies = logged_in(&sessions);
+    let [(a, one), (b, two)] = [(); 2].map(|()| ask(&sessions, &cookies));
+    done(one.renew_id()).unwrap();
+    assert!(matches!(done(two.destroy()), Err(Error::Gone)));
+    assert!(done(b.end()).unwrap().is_empty());
+    assert!(user(&sessions, &kept(&done(a.end()).unwrap())).is_some());
     // It may begin anew.
     let (sessions, _revoked) = with_revocations(new());
     let cookies = logged_in(&sessions);
@@ -500,6 +594,7 @@ fn who_comes_late_brings_nothing_back() {
     assert!(matches!(done(two.renew_id()), Err(Error::Gone)), "and again");
     done(two.regenerate()).unwrap();
     two.insert("user", "jd").unwrap();
+    done(two.renew_id()).unwrap();
     assert_eq!(user(&sessions, &kept(&done(b.end()).unwrap())).as_deref(), Some("jd"));
 }
 
@@ -551,12 +646,23 @@ fn idle_counts_beside_a_max_age_and_may_be_lowered() {
     assert!(user(&half_an_hour, &cookies).is_none());
     later.store(6 * DAY, Ordering::SeqCst);
     assert!(user(&half_an_hour, &remembered).is_some());
+    // Whose lifetime is the browser's again has the option's limit, as it is today.
+    let (exchange, session) = ask(&half_an_hour, &[]);
+    session.insert("user", "swordfish").unwrap();
+    session.set_max_age(None).unwrap();
+    let forgotten = kept(&done(exchange.end()).unwrap());
+    later.fetch_add(15 * MINUTE, Ordering::SeqCst);
+    assert!(user(&half_an_hour, &forgotten).is_some() && user(&sessions(10), &forgotten).is_none());
+    later.store(6 * DAY, Ordering::SeqCst);
     // Without one the max age is the limit.
+    let plain_clock = clock.clone();
     let options = new().cookie(CookieOptions::new().max_age(week)).clock(clock);
     let plain = options.build().unwrap();
     let cookies = logged_in(&plain);
     later.store(12 * DAY, Ordering::SeqCst);
     assert!(user(&plain, &cookies).is_some());
+    let shorter = new().cookie(CookieOptions::new().max_age(Duration::from_secs(86_400)));
+    assert!(user(&shorter.clock(plain_clock).build().unwrap(), &cookies).is_none(), "lowered as well");
     later.store(13 * DAY, Ordering::SeqCst);
     assert!(user(&plain, &cookies).is_none());
 }
@@ -610,23 +716,25 @@ fn a_session_whose_data_are_replaced_is_the_same() {
     assert!(user(&sessions, &cookies).is_none(), "since it began");
 }
 
-/// A logout of a session that was signed before is one as well, as long as such cookies are read.
+/// Equal cookies are not equal sessions, and nothing is written down of what has no id.
 #[test]
-fn a_signed_session_can_be_revoked_too() {
+fn a_signed_session_gets_an_id_of_its_own() {
     let signed = CookieSessionOptions::express(["key1"]).build().unwrap();
     let (exchange, session) = ask(&signed, &[]);
-    session.insert("user", "swordfish").unwrap();
+    session.insert("lang", "de").unwrap();
     let cookies = kept(&done(exchange.end()).unwrap());
     let (sessions, revoked) = with_revocations(new().also_reads_cookie_session("key1"));
-    let (exchange, session) = ask(&sessions, &cookies);
-    assert_eq!(session.id().unwrap(), ask(&sessions, &cookies).1.id().unwrap());
-    done(session.destroy()).unwrap();
-    assert_eq!(done(exchange.end()).unwrap().len(), 2);
-    assert_eq!(done(revoked.length()).unwrap(), 1);
-    assert!(ask(&sessions, &cookies).1.is_new());
-    // Theirs has no prefix.
-    let secure = new().cookie(CookieOptions::new().secure(true));
-    assert_eq!(secure.also_reads_cookie_session("key1").build().unwrap().cookie_name(), "session");
+    let [(a, one), (b, two)] = [(); 2].map(|()| ask(&sessions, &cookies));
+    assert_ne!(one.id().unwrap(), two.id().unwrap());
+    done(one.destroy()).unwrap();
+    assert_eq!(done(a.end()).unwrap().len(), 2);
+    done(two.renew_id()).unwrap();
+    assert_eq!(ask(&sessions, &kept(&done(b.end()).unwrap())).1.len(), 1);
+    assert_eq!(done(revoked.length()).unwrap(), 0);
+    // The name must be there, and stay when the keys go.
+    let secure = || new().also_reads_cookie_session("key1").cookie(CookieOptions::new().secure(true));
+    assert_eq!(secure().build().unwrap_err().option(), "name");
+    assert_eq!(secure().name("session").build().unwrap().cookie_name(), "session");
 }
 
 /// Instances may have other limits, and clocks differ.
@@ -636,6 +744,16 @@ fn it_is_written_down_for_as_long_as_a_copy_may_open_anywhere() {
     let cookies = logged_in(&long);
     let (short, revoked) = with_revocations(new().absolute(Duration::from_secs(3_600)));
     let (exchange, session) = ask(&short, &cookies);
+    let id = session.id().unwrap();
+    done(session.destroy()).unwrap();
+    done(exchange.end()).unwrap();
+    let held = done(session_core::Store::get(&revoked, &format!("ended:{}", id.as_str()).into()));
+    assert!(held.unwrap().unwrap().left.unwrap() > Duration::from_secs(30 * 86_400));
+    // Also where the short one has sealed it anew before.
+    let cookies = logged_in(&long);
+    let (exchange, session) = ask(&short, &cookies);
+    session.touch().unwrap();
+    let (exchange, session) = ask(&short, &kept(&done(exchange.end()).unwrap()));
     let id = session.id().unwrap();
     done(session.destroy()).unwrap();
     done(exchange.end()).unwrap();
@@ -671,16 +789,46 @@ fn what_was_given_up_half_way_is_done_by_the_end() {
     assert_eq!(user(&sessions, &kept(&done(exchange.end()).unwrap())).as_deref(), Some("swordfish"));
 }
 
-/// A socket, say.
+/// A socket, say: what the client has by then opens no more.
 #[test]
 fn a_session_can_be_ended_after_its_response() {
+    type Before = fn(&SessionHandle);
+    let before: [(Before, u64); 4] = [
+        (|_| {}, 1),
+        (|session| session.insert("seen", true).unwrap(), 1),
+        (|session| done(session.renew_id()).unwrap(), 2),
+        (
+            |session| {
+                done(session.regenerate()).unwrap();
+                session.insert("user", "jd").unwrap();
+            },
+            2,
+        ),
+    ];
     let (sessions, revoked) = with_revocations(new());
-    let cookies = logged_in(&sessions);
-    let (exchange, session) = ask(&sessions, &cookies);
-    done(exchange.end()).unwrap();
+    for (before, written) in before {
+        done(revoked.clear()).unwrap();
+        let mut cookies = logged_in(&sessions);
+        let (exchange, session) = ask(&sessions, &cookies);
+        before(&session);
+        let set = done(exchange.end()).unwrap();
+        if !set.is_empty() {
+            cookies = kept(&set);
+        }
+        assert!(!ask(&sessions, &cookies).1.is_new());
+        done(session.destroy()).unwrap();
+        assert!(session.is_destroyed());
+        assert!(matches!(done(session.destroy()), Err(Error::Destroyed)));
+        assert_eq!(done(revoked.length()).unwrap(), written);
+        assert!(ask(&sessions, &cookies).1.is_new());
+    }
+    // One that has begun in this request, too.
+    let (exchange, session) = ask(&sessions, &[]);
+    session.insert("user", "jd").unwrap();
+    let cookies = kept(&done(exchange.end()).unwrap());
     done(session.destroy()).unwrap();
-    assert_eq!(done(revoked.length()).unwrap(), 1);
     assert!(ask(&sessions, &cookies).1.is_new());
+    let cookies = logged_in(&sessions);
     let (exchange, session) = ask(&new().build().unwrap(), &cookies);
     done(exchange.end()).unwrap();
     assert!(matches!(done(session.destroy()), Err(Error::ResponseOut)), "nobody would know of it");

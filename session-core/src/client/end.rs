@@ -4,7 +4,7 @@ use super::{
     chunks, json,
     options::{ClientSide, EmptySession, Reissue},
     read::{Came, LONGEST, Signature},
-    sealed,
+    sealed::{self, Front},
 };
 use std::sync::atomic::Ordering;
 
@@ -47,6 +47,16 @@ pub(crate) struct Sent {
     pub(crate) is_withheld: bool,
     /// The client is told to forget it.
     pub(crate) is_removal: bool,
+    /// Of a sealed one: what is in front of its data, and whether the client does not have these yet.
+    pub(crate) front: Option<Front>,
+    pub(super) is_change: bool,
+}
+
+impl Sent {
+    /// The client has what it needs without it.
+    pub(crate) fn can_be_left_out(&self) -> bool {
+        self.front.is_some() && !self.is_change
+    }
 }
 
 enum Write {
@@ -131,14 +141,14 @@ pub(crate) fn check(name: &str, client: &ClientSide, data: &Data) -> Result<(), 
 
 /// Whether browsers keep it, and it would be read again.
 pub(super) fn fits(name: &str, value: usize, data: &Data, client: &ClientSide) -> Result<(), Error> {
+    if !client.is_node && data.iter().any(|(_, value)| json::is_too_deep(value)) {
+        return Err(Error::TooDeep { limit: json::DEEPEST });
+    }
     let size = name.len() + value;
     let readable = if client.is_node { usize::MAX } else { name.len() + LONGEST };
     let limit = client.max_size.map_or(readable, |limit| limit.min(readable));
     if size > limit {
         return Err(Error::CookieTooLarge { size, limit });
-    }
-    if !client.is_node && data.iter().any(|(_, value)| json::is_too_deep(value)) {
-        return Err(Error::TooDeep { limit: json::DEEPEST });
     }
     Ok(())
 }

@@ -4,7 +4,7 @@ use std::{
     cmp::Reverse,
     collections::VecDeque,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, AtomicU32, Ordering},
     },
 };
@@ -37,7 +37,6 @@ pub(crate) struct Came {
     pub(super) signature: Signature,
     /// Of one that was sealed: what was in front of its data, and what these print as.
     pub(crate) front: Option<Front>,
-    pub(crate) last_copy_ends: Millis,
     /// What else opens, the younger first.
     others: VecDeque<(String, Opened)>,
     pub(super) printed: Option<String>,
@@ -59,7 +58,9 @@ pub(crate) struct Came {
     /// What came is to be revoked, and was; or somebody else has revoked it.
     is_to_be_revoked: AtomicBool,
     pub(crate) is_revoked: AtomicBool,
-    pub(crate) is_gone: AtomicBool,
+    is_gone: AtomicBool,
+    /// What the response has sent.
+    pub(crate) sent: OnceLock<Front>,
     /// By which this request knows its own revocation.
     pub(crate) token: u64,
 }
@@ -83,6 +84,22 @@ impl Came {
         self.is_to_be_revoked.load(Ordering::Relaxed) && !self.is_revoked.load(Ordering::Relaxed)
     }
 
+    /// Somebody else was faster to end it, or to renew its id.
+    pub(crate) fn goes(&self) {
+        self.is_gone.store(true, Ordering::Relaxed);
+    }
+
+    /// And no other session is in its place.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.is_gone.load(Ordering::Relaxed) && !self.is_another_one()
+    }
+
+    /// The others are not asked for any more.
+    pub(crate) fn chosen(mut self) -> Self {
+        self.others = VecDeque::new();
+        self
+    }
+
     /// The sealed text that came in chunks. The client has those that came, whether they are one text or not.
     fn joined(&mut self, header: &str, name: &str) -> Option<String> {
         let parts = std::array::from_fn::<_, { chunks::MOST }, _>(|number| {
@@ -102,11 +119,11 @@ impl Came {
         let next = self.others.pop_front();
         (self.is_read, self.is_to_reseal) =
             (next.is_some(), next.as_ref().is_some_and(|(_, next)| next.by_older));
-        let Some((value, Opened { front, last_copy_ends, data, .. })) = next else {
+        let Some((value, Opened { front, data, .. })) = next else {
             (self.front, self.printed) = (None, None);
             return None;
         };
-        (self.value, self.front, self.last_copy_ends) = (Some(value), Some(front), last_copy_ends);
+        (self.value, self.front) = (Some(value), Some(front));
         self.printed = Some(json::stringify(&data));
         Some(Arc::new(data))
     }
@@ -202,10 +219,6 @@ pub(crate) fn read(
     }
     came.is_read = data.is_some();
     // It is sealed from now on.
-    if let Some(sealing) = client.sealing.as_ref().filter(|_| came.is_read) {
-        let (front, last_copy_ends) = sealing.of_signed(value, now);
-        (came.front, came.last_copy_ends) = (Some(front), last_copy_ends);
-    }
     came.was_signed = client.sealing.is_some();
     came.is_to_reseal = came.was_signed && came.is_read;
     (data.map(Arc::new), came)

@@ -3,7 +3,6 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use sha2::{Digest, Sha256};
 
 use super::{
     chunks,
@@ -34,8 +33,6 @@ use crate::{
 const DAY: Millis = 86_400_000;
 /// And so long at all: NIST SP 800-63B-4, AAL1.
 const ABSOLUTE: Millis = 30 * DAY;
-/// RFC 6265bis: no browser keeps a cookie for longer.
-const LONGEST_KEPT: Millis = 400 * DAY;
 const CLOCKS_DIFFER: Millis = 5 * 60_000;
 
 /// The options of sessions that are sealed into the client's own cookie: encrypted and authenticated, so that whoever has the cookie can
@@ -81,7 +78,8 @@ pub(crate) struct Sealing {
     sealer: Sealer,
     /// The cookie's name and the audience.
     bound: String,
-    idle: Option<Millis>,
+    /// A session without a lifetime of its own lives no longer after a renewal.
+    idle: Millis,
     absolute: Millis,
     padding: usize,
     pub(super) chunks: bool,
@@ -139,7 +137,8 @@ impl SealedSessionOptions {
         Self { idle: Some(millis(idle)), ..self }
     }
 
-    /// How long a session lives at all, from when it began, however often it is renewed. Default: 30 days (NIST SP 800-63B-4, AAL1).
+    /// How long a session lives at all, from when it began, however often it is renewed and whatever lifetime it was given. One that is raised is one
+    /// for new sessions. Default: 30 days (NIST SP 800-63B-4, AAL1).
     #[must_use]
     pub fn absolute(self, absolute: Duration) -> Self {
         Self { absolute: millis(absolute), ..self }
@@ -173,13 +172,14 @@ impl SealedSessionOptions {
         Self { max_size: bytes.into(), ..self }
     }
 
-    /// Keys of cookie-session: cookies of the same name (without `__Host-`, unless the name says so) that one of them has signed are read as well,
-    /// and sealed by the next response. Default: none. Where nobody has chosen a digest it is SHA-1, as there; for those of
+    /// Keys of cookie-session: cookies of the same name that one of them has signed are read as well, and sealed by the next response. Default:
+    /// none. Where nobody has chosen a digest it is SHA-1, as there; for those of
     /// [`CookieSessionOptions::new`](crate::CookieSessionOptions::new) it is SHA-256. The domain and the path must be those of the old cookie, so
-    /// that browsers replace it.
+    /// that browsers replace it; where the cookie would be a `__Host-` one, the name is to be [chosen](Self::name). A session that nearly fills its
+    /// cookie has no room once it is sealed, which takes some 150 bytes more: it stays signed while it is only read.
     ///
-    /// As long as they are there, who has one of the keys can make sessions, and a copy of a signed cookie opens again and again: such cookies
-    /// do not end.
+    /// As long as the keys are there, who has one of them can make sessions, and a copy of a signed cookie opens again and again: such cookies
+    /// do not end, and [`revocations`](Self::revocations) know none of them.
     ///
     /// ```
     /// # let secret = [7; 32];
@@ -193,12 +193,12 @@ impl SealedSessionOptions {
 
     /// Where sessions are written down that have ended ([`destroy`](crate::SessionHandle::destroy),
     /// [`regenerate`](crate::SessionHandle::regenerate), [`renew_id`](crate::SessionHandle::renew_id),
-    /// [`unset`](crate::SessionHandle::unset)), until no copy of their cookie opens any more (of a signed one that was read while a team migrates:
-    /// for 400 days). Each request that uses its session asks it once, and once more where it seals it anew; where it does not answer there is no
-    /// session but [`Error::Store`]. Default: nowhere.
+    /// [`unset`](crate::SessionHandle::unset)), until no copy of their cookie opens any more. Each request that uses its session asks it once (of
+    /// each of several cookies), and once more where it seals it anew; where it does not answer there is no session but [`Error::Store`].
+    /// Default: nowhere. A copy of a session that has *not* ended still opens, as it was then.
     ///
-    /// Of two requests that end the same session at the same time one is first: [`renew_id`](crate::SessionHandle::renew_id) of the other is
-    /// [`Error::Gone`].
+    /// Of two requests that end the same session, or renew its id, one is first: the other's is [`Error::Gone`]. After its response a session can
+    /// still be [destroyed](crate::SessionHandle::destroy).
     #[must_use]
     pub fn revocations(self, store: impl Store) -> Self {
         Self { revocations: Some(Arc::new(store)), ..self }
@@ -235,17 +235,22 @@ impl SealedSessionOptions {
                 return refuse(option, "no session would live; give a time".into());
             }
         }
-        if self.older.is_some() {
-            // Theirs has no prefix.
-            self.options.keep_name();
+        if self.older.is_some() && self.options.would_be_prefixed() {
+            let reason =
+                "choose one: cookie-session's has no __Host- in front, and it stays when its keys go";
+            return refuse("name", reason.into());
         }
         self.options.choose_name();
         let name = self.options.chosen_name();
+        // A date counts by itself.
+        let by_the_cookie = self.options.cookie.max_age_in_millis();
+        let without = if self.options.cookie.is_dated() { Millis::MAX } else { DAY };
+        let idle = self.idle.or(by_the_cookie).unwrap_or(without);
         let sealing = Sealing {
             sealer: Sealer::new(&self.secrets, Purpose::Cookie(name)),
             // No name has such a letter.
             bound: format!("{name}\0{}", self.audience),
-            idle: self.idle,
+            idle,
             absolute: self.absolute,
             padding: self.padding,
             chunks: self.chunks,
@@ -285,6 +290,8 @@ pub(crate) struct Front {
     pub(crate) renewed: Millis,
     /// However often it is renewed.
     ends: Millis,
+    /// The latest end that any copy of it was given, where instances have other limits.
+    latest: Millis,
     /// How long it lives after each renewal.
     idle: Millis,
     /// `None`: the browser keeps it until it closes. As a number -1.
@@ -294,13 +301,14 @@ pub(crate) struct Front {
 }
 
 impl Front {
-    const LEN: usize = 1 + 16 + 5 * size_of::<Millis>() + 1;
+    const LEN: usize = 1 + 16 + 6 * size_of::<Millis>() + 1;
 
     fn bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(Self::LEN);
         bytes.push(u8::try_from(Self::LEN - 1).unwrap_or_default());
         bytes.extend(self.id);
-        for time in [self.begun, self.renewed, self.ends, self.idle, self.lifetime.unwrap_or(-1)] {
+        let lifetime = self.lifetime.unwrap_or(-1);
+        for time in [self.begun, self.renewed, self.ends, self.latest, self.idle, lifetime] {
             bytes.extend(time.to_be_bytes());
         }
         bytes.push(self.is_own.into());
@@ -312,14 +320,14 @@ impl Front {
         let (&length, rest) = bytes.split_first()?;
         let (front, behind) = rest.split_at_checked(length.into())?;
         let (id, front) = front.split_first_chunk()?;
-        let (times, front) = front.split_first_chunk::<40>()?;
+        let (times, front) = front.split_first_chunk::<48>()?;
         let (times, _) = times.as_chunks::<8>();
-        let &[begun, renewed, ends, idle, lifetime] = times else { return None };
-        let [begun, renewed, ends, idle, lifetime] =
-            [begun, renewed, ends, idle, lifetime].map(Millis::from_be_bytes);
+        let &[begun, renewed, ends, latest, idle, lifetime] = times else { return None };
+        let [begun, renewed, ends, latest, idle, lifetime] =
+            [begun, renewed, ends, latest, idle, lifetime].map(Millis::from_be_bytes);
         let (&flags, _) = front.split_first()?;
         let lifetime = (lifetime >= 0).then_some(lifetime);
-        let front = Self { id: *id, begun, renewed, ends, idle, lifetime, is_own: flags == 1 };
+        let front = Self { id: *id, begun, renewed, ends, latest, idle, lifetime, is_own: flags == 1 };
         (flags <= 1).then_some((front, behind))
     }
 
@@ -330,6 +338,11 @@ impl Front {
     /// The lifetime that the handler has given it.
     pub(crate) fn own_lifetime(&self) -> Option<Option<Millis>> {
         self.is_own.then_some(self.lifetime)
+    }
+
+    /// When no copy of it opens any more.
+    pub(crate) fn last_copy_ends(&self) -> Millis {
+        date::after(self.latest, CLOCKS_DIFFER)
     }
 
     fn lives(&self, now: Millis) -> bool {
@@ -349,7 +362,6 @@ fn sid_of(id: [u8; 16]) -> String {
 /// A session that was opened.
 pub(super) struct Opened {
     pub(super) front: Front,
-    pub(super) last_copy_ends: Millis,
     pub(super) data: Data,
     /// By another secret than the one that seals.
     pub(super) by_older: bool,
@@ -361,28 +373,18 @@ impl Sealing {
         let opened = self.sealer.open(value, &self.bound)?;
         let (mut front, json) = Front::of(&opened.text)?;
         let by_todays_limit = date::after(front.begun, self.absolute);
-        // Of an instance that has the other limit.
-        let last_copy_ends = date::after(front.ends.max(by_todays_limit), CLOCKS_DIFFER);
+        front.latest = front.latest.max(by_todays_limit);
         // What was sealed before a limit was set to be shorter ends by it as well.
         front.ends = front.ends.min(by_todays_limit);
-        if !front.is_own {
-            front.idle = front.idle.min(self.idle.unwrap_or(Millis::MAX));
+        if !front.is_own || front.lifetime.is_none() {
+            front.idle = front.idle.min(self.idle);
         }
         if !front.lives(now) {
             tracing::debug!(why = "it has expired", "session cookie refused");
             return None;
         }
         let data = json::parse(std::str::from_utf8(json).ok()?, Numbers::Exact)?;
-        Some(Opened { front, last_copy_ends, data, by_older: opened.by_older })
-    }
-
-    /// Of a session that was signed before: it has an id by which it can be revoked, the same one in each request, and begins now.
-    pub(super) fn of_signed(&self, value: &str, now: Millis) -> (Front, Millis) {
-        let digest = Sha256::digest(value);
-        let id = digest.first_chunk().copied().unwrap_or_default();
-        let (ends, idle) = (date::after(now, self.absolute), self.idle.unwrap_or(DAY));
-        let front = Front { id, begun: now, renewed: now, ends, idle, lifetime: None, is_own: false };
-        (front, date::after(now, LONGEST_KEPT))
+        Some(Opened { front, data, by_older: opened.by_older })
     }
 
     fn seal(&self, front: &Front, mut json: String) -> String {
@@ -454,14 +456,15 @@ pub(super) fn ends(sending: &Sending<'_>, sealing: &Sealing) -> Result<Sent, Err
     let is_own = sending.has_own_lifetime || front.is_some_and(|front| front.is_own);
     let idle = match (is_own, left) {
         (true, Some(left)) => left,
-        (false, Some(left)) => left.min(sealing.idle.unwrap_or(Millis::MAX)),
-        (_, None) => sealing.idle.unwrap_or(DAY),
+        (false, Some(left)) => left.min(sealing.idle),
+        (_, None) => sealing.idle,
     };
     let new = Front {
         id: id_of(sending.sid),
         begun,
         renewed: now,
         ends: front.map_or(by_todays_limit, |front| front.ends.min(by_todays_limit)),
+        latest: front.map_or(by_todays_limit, |front| front.latest.max(by_todays_limit)),
         idle,
         lifetime: left,
         is_own,
@@ -470,6 +473,7 @@ pub(super) fn ends(sending: &Sending<'_>, sealing: &Sealing) -> Result<Sent, Err
         cookie.ends_at(expires.min(date::after(now, idle)).min(new.ends));
     }
     let value = sealing.seal(&new, printed);
+    (sent.front, sent.is_change) = (Some(new), is_change);
     let sending = Sending { cookie: &cookie, ..*sending };
     let set = |pair: String| sending.with_attributes(&pair, false);
     if fits_into_one {
@@ -515,8 +519,9 @@ mod tests {
     #[test]
     fn what_is_in_front_comes_back() {
         let lifetime = Some(6);
+        let (ends, latest) = (Millis::MAX - 1, Millis::MAX);
         let front =
-            Front { id: [1; 16], begun: 2, renewed: -3, ends: Millis::MAX, idle: 5, lifetime, is_own: true };
+            Front { id: [1; 16], begun: 2, renewed: -3, ends, latest, idle: 5, lifetime, is_own: true };
         let bytes = front.bytes();
         assert_eq!(bytes.len(), Front::LEN);
         let whole = [&bytes[..], b"{}"].concat();

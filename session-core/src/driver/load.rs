@@ -158,7 +158,7 @@ impl Sessions {
                     tracing::debug!(why = "it has ended", "session cookie refused");
                     data = came.next_sealed();
                 }
-                return Ok(SessionHandle::on_the_client(self.clone(), origin, data, came));
+                return Ok(SessionHandle::on_the_client(self.clone(), origin, data, came.chosen()));
             }
         };
         // A stale cookie shall not hide a live one behind it.

@@ -13,7 +13,7 @@ use crate::{
         sealed::{self, Front},
     },
     driver::{draft::Draft, line::Run, session::SessionHandle, sessions::Sessions},
-    error::Error,
+    error::{Error, StoreError},
     life::{
         ATTEMPTS, Answer, Ask, Changed, Done, Ended, Life, Operation, Step,
         decide::{Presence, SetCookie},
@@ -294,7 +294,11 @@ impl SessionHandle {
     pub async fn renew_id(&self) -> Result<(), Error> {
         self.sessions().needs_an_id("renew_id")?;
         if let Some(came) = self.came() {
-            drop(self.is_to_be_sent()?);
+            // What does not fit would end with its old id.
+            self.save().await?;
+            if came.is_gone() {
+                return Err(Error::Gone);
+            }
             came.revokes();
             if !self.revoke().await? {
                 return Err(Error::Gone);
@@ -313,7 +317,8 @@ impl SessionHandle {
     /// called again, and if it is not, the end of the request does it.
     ///
     /// # Errors
-    /// [`Error::Store`] when the store failed: the record may be gone or not. [`Error::Gone`] when there was none under
+    /// [`Error::Store`] when the store failed: the record may be gone or not. [`Error::ResponseOut`] after the response where the client keeps the
+    /// session, unless its end can be [written down](crate::SealedSessionOptions::revocations). [`Error::Gone`] when there was none under
     /// this id any more: another request ended the session, or it expired, or it was renewed and lives on under an id that
     /// only its client knows. [`Error::Destroyed`] the second time.
     pub async fn destroy(&self) -> Result<(), Error> {
@@ -323,11 +328,11 @@ impl SessionHandle {
                 // One that was not written down may be called again.
                 Err(Error::Destroyed) if self.owed_revocation().is_some() => {}
                 // The client keeps its cookie, which does not open any more.
-                Err(Error::ResponseOut) if self.can_revoke() => {}
+                Err(Error::ResponseOut) => return self.ends_after_the_response(came).await,
                 ended => ended?,
             }
             came.revokes();
-            return self.revoke().await.map(drop);
+            return if self.revoke().await? { Ok(()) } else { Err(Error::Gone) };
         }
         // Even while another operation is under way, and if nobody waits until that is done.
         let was_there = self.life().begins_to_end();
@@ -347,7 +352,7 @@ impl SessionHandle {
                     self.goes_to_the_client(client)
                 }
                 // What was to end is to be forgotten all the same; what was to live on may have ended.
-                (Err(error), SaveError::Fail) if self.owed_revocation().is_some() => {
+                (Err(error), SaveError::Fail) if self.is_to_be_forgotten() => {
                     (self.goes_to_the_client(client).0, Some(error))
                 }
                 (Err(error), SaveError::Fail) => (Vec::new(), Some(error)),
@@ -395,27 +400,62 @@ impl SessionHandle {
     /// asked for once more.
     async fn settle(&self, client: &ClientSide) -> Result<(), Error> {
         let (Some(came), true) = (self.came(), self.can_revoke()) else { return Ok(()) };
-        let outlook = self.outlook(client, |sending, _| client::ends(&sending));
-        let Some(Ok(sent)) = outlook else { return Ok(()) };
-        if sent.is_removal {
+        let outlook = || self.outlook(client, |sending, _| client::ends(&sending)).and_then(Result::ok);
+        let sent = outlook();
+        if sent.as_ref().is_some_and(|sent| sent.is_removal) {
             came.revokes();
         }
-        let is_ours = if came.owes_a_revocation() {
-            self.revoke().await?
-        } else if sent.cookies.is_empty() || came.is_another_one() || came.is_revoked.load(Ordering::Relaxed)
+        let is_same = |front: Front| came.front.is_some_and(|came| came.sid() == front.sid());
+        if !came.owes_a_revocation()
+            && let Some(sent) = sent.filter(|sent| sent.front.is_some_and(is_same))
         {
-            true
-        } else {
-            !self.sessions().is_revoked(came).await?
-        };
-        came.is_gone.fetch_or(!is_ours, Ordering::Relaxed);
-        let mut life = self.life();
-        let has_old_id = came.front.is_some_and(|front| front.sid() == life.sid().as_str());
-        // A renewal that was given up half way: the old id is no more.
-        if came.is_revoked.load(Ordering::Relaxed) && has_old_id && !sent.is_removal {
-            life.is_renamed_on_the_client(sealed::new_sid().into());
+            match self.sessions().is_revoked(came).await {
+                Ok(false) => {}
+                Ok(true) => came.goes(),
+                // It is renewed another time.
+                Err(error) if sent.can_be_left_out() => {
+                    let error = &error as &dyn std::error::Error;
+                    tracing::warn!(error, "no cookie sent: whether the session has ended could not be asked");
+                    came.goes();
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        // Also where somebody has begun that meanwhile, or it was given up.
+        if came.owes_a_revocation() {
+            self.leaves_its_id(came);
+            if !self.revoke().await? {
+                came.goes();
+            }
         }
         Ok(())
+    }
+
+    /// A renewal that was given up half way: nothing goes out under the old id any more.
+    fn leaves_its_id(&self, came: &Came) {
+        let mut life = self.life();
+        let has_old_id = came.front.is_some_and(|front| front.sid() == life.sid().as_str());
+        if has_old_id && life.presence() == Presence::Present && !life.is_response_out() {
+            life.is_renamed_on_the_client(sealed::new_sid().into());
+        }
+    }
+
+    /// What came is not to live on.
+    fn is_to_be_forgotten(&self) -> bool {
+        let is_another = self.came().is_some_and(Came::is_another_one);
+        is_another || self.life().presence() != Presence::Present
+    }
+
+    /// No response can tell the client: of what it has then, no copy opens any more.
+    async fn ends_after_the_response(&self, came: &Came) -> Result<(), Error> {
+        let sid = self.life().sid().clone();
+        let has = came.sent.get().or(came.front.as_ref());
+        let has = has.filter(|front| front.sid() == sid.as_str());
+        let store = self.sessions().sealing().and_then(|sealing| sealing.revocations.as_deref());
+        let (Some(store), Some(front)) = (store, has) else { return Err(Error::ResponseOut) };
+        let is_ours = self.write_down(store, front, came.token).await?;
+        self.life().ends_on_the_client();
+        if is_ours { Ok(()) } else { Err(Error::Gone) }
     }
 
     /// What the response is to set, and the life to go on with; `None`: it has gone out.
@@ -448,15 +488,21 @@ impl SessionHandle {
     /// The end of a request whose client keeps the session.
     fn goes_to_the_client(&self, client: &ClientSide) -> (Vec<String>, Option<Error>) {
         let Some(came) = self.came() else { return (Vec::new(), None) };
-        if came.is_gone.load(Ordering::Relaxed) && !came.is_another_one() {
-            tracing::debug!("session gone: another request ended it");
+        if came.is_gone() {
+            tracing::debug!("session gone: another request ended it, or renewed its id");
             let mut life = self.life();
             let changes = life.unreported();
+            let is_present = life.presence() == Presence::Present;
             life.is_told();
             life.came_late();
             drop(life);
             if changes > 0 {
                 tracing::warn!(changes, "changes are dropped: another request ended the session");
+            }
+            if !is_present {
+                tracing::warn!(
+                    "a session was to be ended, and another request was faster: it may live on under another id"
+                );
             }
             return (Vec::new(), None);
         }
@@ -468,6 +514,7 @@ impl SessionHandle {
             Ok(sent) => {
                 let is_refused = !sent.is_removal && self.is_refused(&cookie);
                 life.goes_to_the_client(!sent.cookies.is_empty() && !is_refused);
+                sent.front.into_iter().for_each(|front| _ = came.sent.set(front));
             }
             Err(_) => {
                 life.is_told();
@@ -499,23 +546,34 @@ impl SessionHandle {
     /// Writes down that the session that came has ended, if that is to be done, and was not. Answers whether nobody else was faster.
     async fn revoke(&self) -> Result<bool, Error> {
         let Some((store, came, front)) = self.owed_revocation() else {
-            return Ok(self.came().is_none_or(|came| !came.is_gone.load(Ordering::Relaxed)));
+            return Ok(self.came().is_none_or(|came| !came.is_gone()));
         };
+        let is_ours = self.write_down(store, &front, came.token).await?;
+        came.is_revoked.store(true, Ordering::Relaxed);
+        if !is_ours {
+            came.goes();
+        }
+        Ok(is_ours)
+    }
+
+    /// Of whom it is known that another request has done it.
+    async fn write_down(&self, store: &dyn Store, front: &Front, token: u64) -> Result<bool, Error> {
         let mut cookie = Cookie::plain();
-        cookie.live_until(Some(came.last_copy_ends), self.options().clock.millis());
-        let (sid, token) = (sealed::revocation_of(&front).into(), came.token.to_string());
+        cookie.live_until(Some(front.last_copy_ends()), self.options().clock.millis());
+        // As text: not every database has such numbers.
+        let (sid, token) = (sealed::revocation_of(front).into(), format!("\"{token:016x}\""));
         let mut data = Data::new();
         data.insert("by", token.clone().into());
         let is_ours = match store.set(&sid, &Record::new(cookie, data), &Expect::Nothing).await? {
-            // Where its answer was lost it is our own.
-            Set::Conflict => {
-                let stored = store.get(&sid).await?;
-                stored.is_none_or(|stored| stored.record.data.get("by") == Some(token.as_str()))
-            }
             Set::Written(_) | Set::Expired => true,
+            // Where its answer was lost it is our own.
+            Set::Conflict => match store.get(&sid).await {
+                Ok(Some(stored)) => stored.record.data.get("by") == Some(token.as_str()),
+                Ok(None) => true,
+                Err(StoreError::Corrupt { .. }) => false,
+                Err(error) => return Err(error.into()),
+            },
         };
-        came.is_revoked.store(true, Ordering::Relaxed);
-        came.is_gone.fetch_or(!is_ours, Ordering::Relaxed);
         tracing::debug!("session revoked");
         Ok(is_ours)
     }

@@ -87,11 +87,13 @@ pub(crate) enum Fault {
     ConfirmedAfterConflict,
     /// How long an answer took counts as lifetime.
     AnswersTimeIgnored,
+    /// Where a record ends is not known any better after a touch.
+    TouchForgotten,
 }
 
 #[cfg(test)]
 impl Fault {
-    pub(crate) const ALL: [Self; 42] = [
+    pub(crate) const ALL: [Self; 43] = [
         Self::OldExpiryWritten,
         Self::LifetimeClaimed,
         Self::NoDoubt,
@@ -134,6 +136,7 @@ impl Fault {
         Self::LifetimeForgotten,
         Self::ConfirmedAfterConflict,
         Self::AnswersTimeIgnored,
+        Self::TouchForgotten,
     ];
 }
 

@@ -965,7 +965,9 @@ impl Life {
 
     pub(super) fn touched(&mut self, stamped: &Cookie, now: Millis) {
         let span = self.span();
-        if let Standing::Held(held) | Standing::Doubt { before: Before::Held(held) } = &mut self.standing {
+        if let Standing::Held(held) | Standing::Doubt { before: Before::Held(held) } = &mut self.standing
+            && !planted(Fault::TouchForgotten)
+        {
             held.span = Span::of(stamped, now, span);
         }
         if is_whole(stamped, now) {

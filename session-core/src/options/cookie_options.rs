@@ -224,6 +224,14 @@ impl CookieOptions {
     }
 
     /// The path that requests are matched with; an empty one covers all, as `/` does.
+    /// The max age, where there is one.
+    pub(crate) fn max_age_in_millis(&self) -> Option<Millis> {
+        match self.lifetime {
+            Some(Lifetime::MaxAge(millis)) => Some(millis),
+            _ => None,
+        }
+    }
+
     /// Sessions end on a date.
     pub(crate) fn is_dated(&self) -> bool {
         matches!(self.lifetime, Some(Lifetime::Expires(_)))

@@ -432,15 +432,15 @@ impl Options {
 
     /// Once all is set: the name that nobody has chosen.
     pub(crate) fn choose_name(&mut self) {
-        if self.is_name_open && self.cookie_of.is_none() && self.cookie.is_of_one_host() {
+        if self.would_be_prefixed() {
             self.name = format!("__Host-{}", self.name);
         }
         self.is_name_open = false;
     }
 
-    /// Nothing comes in front of it.
-    pub(crate) fn keep_name(&mut self) {
-        self.is_name_open = false;
+    /// Whether nobody has chosen it, and it will be another one.
+    pub(crate) fn would_be_prefixed(&self) -> bool {
+        self.is_name_open && self.cookie_of.is_none() && self.cookie.is_of_one_host()
     }
 
     /// Once that is done.

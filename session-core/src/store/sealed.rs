@@ -116,8 +116,9 @@ fn text_of(json: &str) -> Option<&str> {
 
 impl<S: AdminStore> Sealed<S> {
     /// Seals each record that is plain (with [`also_reads_plain`](Self::also_reads_plain)) or was sealed by an older secret, where nobody else
-    /// writes to it meanwhile: the session that its owner has is as it was. Answers how many that were. Its ids are held in memory. Dropped or
-    /// failed, another call goes on with the rest; call it until it answers zero.
+    /// writes to it meanwhile: the session that its owner has is as it was, but that one without a date has the store's whole time to live again,
+    /// and that a touch in the same moment may be undone. Answers how many that were, and were to be: call it until it answers zero. Their ids
+    /// are held in memory. Dropped or failed, another call goes on with the rest.
     ///
     /// ```
     /// # use session_core::{MemoryStore, Sealed, StoreError};
@@ -146,7 +147,7 @@ impl<S: AdminStore> Sealed<S> {
                 record.cookie.ends_at(date::from_system(SystemTime::now() + left));
             }
             let set = self.store.set(&sid, &self.seal(&sid, &record), &Expect::Version(version)).await?;
-            sealed += u64::from(matches!(set, Set::Written(_)));
+            sealed += u64::from(matches!(set, Set::Written(_) | Set::Conflict));
         }
         Ok(sealed)
     }

@@ -40,7 +40,8 @@ def sealed(secret, info, bound, nonce, text):
 
 
 def front(begun, renewed, ends, idle, lifetime, is_own):
-    after = bytes(range(16)) + struct.pack(">qqqqq", begun, renewed, ends, idle, lifetime) + bytes([is_own])
+    times = struct.pack(">qqqqqq", begun, renewed, ends, ends, idle, lifetime)
+    after = bytes(range(16)) + times + bytes([is_own])
     return bytes([len(after)]) + after
 
 

@@ -188,6 +188,8 @@ pub(super) struct Effect<'a> {
     pub(super) after_response: bool,
     /// The browser's cookie, and when it ends.
     pub(super) jar: Option<&'a (Sid, Option<Millis>)>,
+    /// The request has not heard of all that it has done, or in an answer that took long.
+    pub(super) is_in_doubt: bool,
 }
 
 impl Effect<'_> {
@@ -227,6 +229,15 @@ impl Effect<'_> {
         self.ends(sid).is_some_and(|(before, until, lifetime)| {
             until < before.min(self.asked + self.rules.kept * lifetime / LIFETIME)
         })
+    }
+
+    /// Nobody but the request that writes has moved its end: it knows that one, and takes nothing of it.
+    fn takes_what_it_gave(&self, sid: &Sid) -> bool {
+        let is_own = self.before.held(sid, self.now).is_some_and(|entry| entry.writer == Some(self.request));
+        is_own
+            && self.rules.cookie_follows
+            && !self.is_in_doubt
+            && self.ends(sid).is_some_and(|(before, until, _)| until < before)
     }
 
     /// The record ends later than before, of which no response has told. (What a touch has given in the moment between a look
@@ -395,6 +406,10 @@ impl Ghost {
                 let latest = self.look(sid).latest;
                 if effect.leaves_the_cookie_behind(sid, latest) {
                     return broken("a write before the response kept the cookie from being renewed in time");
+                }
+                let is_changing = mine.gave.is_some() || self.look(sid).is_changing;
+                if !is_changing && effect.takes_what_it_gave(sid) {
+                    return broken("a write took from a session what its own request had given");
                 }
                 if effect.takes_what_was_promised(sid) {
                     return broken("a write took from a session what it had left");

@@ -338,7 +338,7 @@ fn shows(fault: Fault) -> Budget {
         | Fault::TouchUnconditional => BESIDE,
         Fault::CookieSetBack => LONG,
         Fault::AnybodysForgiven => ALONE_TWICE_IN_DOUBT,
-        Fault::RenewedUnseen => LATE_TIME,
+        Fault::RenewedUnseen | Fault::TouchForgotten => LATE_TIME,
         Fault::OvertakenInDoubt => BACK,
         Fault::LateCallNotFenced | Fault::NotFenced => GIVEN_UP,
         Fault::SlowAnswerTrusted => SLOW,
@@ -352,6 +352,7 @@ fn shows(fault: Fault) -> Budget {
 fn breaks(fault: Fault) -> &'static str {
     match fault {
         Fault::OldExpiryWritten => "a write took from a session what it had left",
+        Fault::TouchForgotten => "a write took from a session what its own request had given",
         Fault::TouchUnconditional => "a touch gave a session of",
         Fault::NoDoubt => "Destroy was acknowledged, and the session lives",
         Fault::ConflictNotRead | Fault::OvertakenInDoubt => "a write changed a key",

@@ -12,6 +12,7 @@ use crate::{
     life::{
         Answer, Ask, Changed, Context, Done, Life, Operation, Step,
         decide::{CONFIRMED_AT_THE_END_FOR, Presence, SetCookie},
+        held::ROUNDED,
     },
     options::{Options, cookie_options::CookieOptions, policy::Unset},
     record::data::Data,
@@ -630,6 +631,7 @@ impl World {
                     is_overruled: late.is_overruled,
                     after_response: late.after_response,
                     jar: self.jar.as_ref(),
+                    is_in_doubt: true,
                 };
                 let (mut added, mut mine) = (late.added, late.mine.clone());
                 self.ghost.effect(&effect, &mut added, &mut mine)?;
@@ -935,7 +937,8 @@ impl World {
     fn effect(&mut self, rules: &Rules, at: usize) -> Result<Answer, Violation> {
         let now = self.now;
         let Self { store, ghost, requests, jar, .. } = self;
-        let Request { running: Some(running), mine, life, status, .. } = &mut requests[at] else {
+        let Request { running: Some(running), mine, life, status, faulty, took, .. } = &mut requests[at]
+        else {
             return Ok(Answer::Again);
         };
         let Waits::Store(ask) = running.waits.clone() else { return Ok(Answer::Again) };
@@ -959,6 +962,7 @@ impl World {
             is_overruled: false,
             after_response: *status == Status::Ended,
             jar: jar.as_ref(),
+            is_in_doubt: *faulty || *took >= ROUNDED,
         };
         ghost.effect(&effect, &mut running.added, mine)?;
         if let Answer::Got(Some(stored)) = &answer {
@@ -988,13 +992,19 @@ impl World {
         let (Some(running), Some(life)) = (&request.running, &request.life) else { return };
         // A conflict says that something is there, and not that it is this session.
         let is_conflict = matches!(answer, Answer::Set(Set::Conflict) | Answer::Touched(Touched::Conflict));
+        let Some(ask) = running.waits.ask() else { return };
+        let is_of_this_one = match &*ask.0 {
+            Ask::Get(sid) | Ask::Set { sid, .. } | Ask::Touch { sid, .. } => sid == life.sid(),
+            _ => false,
+        };
         if !is_conflict {
             (request.asked, request.heard) = (running.asked, self.now);
+        }
+        if !is_conflict && is_of_this_one {
             let gave_its_end =
                 matches!(answer, Answer::Set(Set::Written(_)) | Answer::Touched(Touched::Moved));
             request.took = if gave_its_end { 0 } else { self.now - running.asked };
         }
-        let Some(ask) = running.waits.ask() else { return };
         let of = match &*ask.0 {
             Ask::Set { sid, .. } | Ask::Touch { sid, .. } => Some(sid),
             _ => None,
