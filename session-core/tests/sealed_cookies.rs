@@ -328,6 +328,14 @@ fn what_does_not_fit_into_one_cookie_goes_into_several_on_request() {
     let (exchange, session) = ask(&sessions, &cookies);
     done(session.destroy()).unwrap();
     assert!(update(&mut jar, &done(exchange.end()).unwrap())[0].is_empty());
+    // A logout that answers last ends what another tab has grown meanwhile.
+    let small = update(&mut BTreeMap::new(), &grown(&[], 10));
+    let [(a, one), (b, two)] = [(); 2].map(|()| ask(&sessions, &small));
+    one.insert("text", "x".repeat(9_000)).unwrap();
+    done(two.destroy()).unwrap();
+    let mut jar = BTreeMap::new();
+    update(&mut jar, &done(a.end()).unwrap());
+    assert!(update(&mut jar, &done(b.end()).unwrap())[0].is_empty());
     // What would not be read again is refused however large it is.
     let (exchange, session) = ask(&sessions, &[]);
     session.insert("text", "x".repeat(6_000)).unwrap();
@@ -499,9 +507,85 @@ fn where_the_revocations_do_not_answer_there_is_no_session_and_a_logout_is_no_su
     let id = session.id().unwrap();
     failing.fail_writes(true);
     assert!(done(session.renew_id()).is_err());
-    let set = done(exchange.end()).unwrap();
+    assert!(done(exchange.end()).unwrap().is_empty(), "nor by who only logs it");
     failing.fail_writes(false);
-    assert_ne!(ask(&logs, &kept(&set)).1.id().unwrap(), id);
+    assert_eq!(ask(&logs, &cookies).1.id().unwrap(), id, "nothing has happened to it");
+}
+
+/// Not by a renewal that could not be written down, and whose request only logs that.
+#[test]
+fn a_logout_is_one_also_where_errors_are_only_logged() {
+    let failing = FailingStore::new(MemoryStore::new());
+    let options = new().revocations(Arc::clone(&failing)).save_error(session_core::SaveError::Log);
+    let sessions = options.build().unwrap();
+    let cookies = logged_in(&sessions);
+    let [(a, one), (b, two)] = [(); 2].map(|()| ask(&sessions, &cookies));
+    done(one.destroy()).unwrap();
+    assert_eq!(done(a.end()).unwrap().len(), 1);
+    failing.fail_writes(true);
+    assert!(done(two.renew_id()).is_err());
+    assert!(done(b.end()).unwrap().is_empty());
+}
+
+/// A clone of the handle ends the session while the end asks whether it still stands.
+#[test]
+fn a_clone_that_is_faster_than_the_end_is_not_taken_for_somebody_else() {
+    for renews in [true, false] {
+        let store = Arc::new(common::SlowStore::default());
+        let sessions = new().revocations(Arc::clone(&store)).build().unwrap();
+        let cookies = logged_in(&sessions);
+        let (exchange, session) = ask(&sessions, &cookies);
+        session.insert("seen", true).unwrap();
+        let mut end = Box::pin(exchange.end());
+        assert!(!common::poll(&mut end));
+        if renews {
+            done(session.renew_id()).unwrap();
+        } else {
+            done(session.destroy()).unwrap();
+        }
+        let set = done(end).unwrap();
+        assert_eq!(set.len(), 1);
+        assert_eq!(!ask(&sessions, &kept(&set)).1.is_new(), renews);
+    }
+}
+
+/// It stays signed while it is only read.
+#[test]
+fn a_signed_session_that_has_no_room_once_sealed_is_served() {
+    let signed = CookieSessionOptions::express(["key1"]).build().unwrap();
+    let (exchange, session) = ask(&signed, &[]);
+    session.insert("text", "x".repeat(3_040)).unwrap();
+    let cookies = kept(&done(exchange.end()).unwrap());
+    let sessions = new().also_reads_cookie_session("key1").build().unwrap();
+    let (exchange, session) = ask(&sessions, &cookies);
+    assert_eq!(session.len(), 1);
+    assert!(done(exchange.end()).unwrap().is_empty());
+    let (exchange, session) = ask(&sessions, &cookies);
+    session.insert("k", 1).unwrap();
+    assert!(matches!(done(exchange.end()).unwrap_err().error(), Error::CookieTooLarge { .. }));
+}
+
+#[test]
+fn what_is_told_to_be_gone_is_gone_to_every_call() {
+    let (sessions, _revoked) = with_revocations(new());
+    let cookies = logged_in(&sessions);
+    let [(_a, one), (_b, two)] = [(); 2].map(|()| ask(&sessions, &cookies));
+    done(one.destroy()).unwrap();
+    assert!(matches!(done(two.renew_id()), Err(Error::Gone)));
+    assert!(matches!(done(two.save()), Err(Error::Gone)));
+    assert!(matches!(done(two.update("n", |n: Option<u32>| n.unwrap_or(0) + 1)), Err(Error::Gone)));
+}
+
+/// The handler took longer than it had to live.
+#[test]
+fn what_would_be_sent_dead_is_removed() {
+    let (sessions, later, _) = at_a_time(new().absolute(Duration::from_secs(60)));
+    let cookies = logged_in(&sessions);
+    let (exchange, session) = ask(&sessions, &cookies);
+    session.insert("seen", true).unwrap();
+    later.store(MINUTE, Ordering::SeqCst);
+    let set = done(exchange.end()).unwrap();
+    assert!(set.len() == 1 && set[0].starts_with("session=; "), "{set:?}");
 }
 
 /// It is renewed another time; what has changed is an error.
@@ -822,6 +906,19 @@ fn a_session_can_be_ended_after_its_response() {
         assert_eq!(done(revoked.length()).unwrap(), written);
         assert!(ask(&sessions, &cookies).1.is_new());
     }
+    // Also where it was unset, of which nobody was told after the response; and where the store failed at first.
+    let failing = FailingStore::new(MemoryStore::new());
+    let fails = new().revocations(Arc::clone(&failing)).build().unwrap();
+    let cookies = logged_in(&fails);
+    let (exchange, session) = ask(&fails, &cookies);
+    done(exchange.end()).unwrap();
+    session.unset();
+    failing.fail_writes(true);
+    assert!(matches!(done(session.destroy()), Err(Error::Store(_))));
+    assert!(session.is_destroyed());
+    failing.fail_writes(false);
+    done(session.destroy()).unwrap();
+    assert!(ask(&fails, &cookies).1.is_new());
     // One that has begun in this request, too.
     let (exchange, session) = ask(&sessions, &[]);
     session.insert("user", "jd").unwrap();

@@ -184,11 +184,11 @@ impl Sending<'_> {
     }
 
     /// What the client has beside a sealed session: the signature of one that was signed before, and the chunks of a larger one, from this
-    /// on.
-    pub(super) fn forgotten(&self, from: usize) -> Vec<String> {
+    /// on; or may have: all of them.
+    pub(super) fn forgotten(&self, from: usize, all: bool) -> Vec<String> {
         let signature = self.came.was_signed.then(|| format!("{}.sig", self.name));
-        let chunks = self.came.chunks.iter().filter(|number| **number >= from);
-        let chunks = chunks.map(|number| chunks::name_of(self.name, *number));
+        let chunks = (from..chunks::MOST).filter(|number| all || self.came.chunks.contains(number));
+        let chunks = chunks.map(|number| chunks::name_of(self.name, number));
         signature
             .into_iter()
             .chain(chunks)

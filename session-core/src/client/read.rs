@@ -59,8 +59,12 @@ pub(crate) struct Came {
     is_to_be_revoked: AtomicBool,
     pub(crate) is_revoked: AtomicBool,
     is_gone: AtomicBool,
-    /// What the response has sent.
+    /// Nothing is to be sent of it, and it has not ended.
+    pub(crate) is_silent: AtomicBool,
+    /// What the response has sent, and whether that was to be ended after it, and is.
     pub(crate) sent: OnceLock<Front>,
+    pub(crate) is_to_end_late: AtomicBool,
+    pub(crate) has_ended_late: AtomicBool,
     /// By which this request knows its own revocation.
     pub(crate) token: u64,
 }
@@ -77,6 +81,15 @@ impl Came {
     /// What came is to open no more.
     pub(crate) fn revokes(&self) {
         self.is_to_be_revoked.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn has_begun_to_revoke(&self) -> bool {
+        self.is_to_be_revoked.load(Ordering::Relaxed)
+    }
+
+    /// What was sent is still to be ended.
+    pub(crate) fn owes_a_late_end(&self) -> bool {
+        self.is_to_end_late.load(Ordering::Relaxed) && !self.has_ended_late.load(Ordering::Relaxed)
     }
 
     /// That was not done yet.
@@ -107,6 +120,11 @@ impl Came {
         });
         self.chunks.extend((0..parts.len()).filter(|number| parts[*number].is_some()));
         chunks::join(|number| parts[number])
+    }
+
+    /// The client has something of the name, readable or not.
+    pub(super) fn has_any(&self) -> bool {
+        self.value.is_some() || !self.chunks.is_empty()
     }
 
     /// Another session is in its place.
@@ -218,7 +236,10 @@ pub(crate) fn read(
         tracing::debug!(why = "the payload is no session", "session cookie refused");
     }
     came.is_read = data.is_some();
-    // It is sealed from now on.
+    // It is sealed from now on, where it has room.
+    if client.sealing.is_some() {
+        came.printed = data.as_ref().map(json::stringify);
+    }
     came.was_signed = client.sealing.is_some();
     came.is_to_reseal = came.was_signed && came.is_read;
     (data.map(Arc::new), came)

@@ -131,7 +131,8 @@ impl SealedSessionOptions {
     ///
     /// It is renewed by a change, and by a request that uses it once a fifth of this time has passed. Renewing is sealing anew: where two
     /// requests are answered at the same time, what the later answer brings is what the browser has, and that of one which has only read
-    /// may undo a change or, without [`revocations`](Self::revocations), a logout.
+    /// may undo a change or, without [`revocations`](Self::revocations), a logout. (With them, what was renewed or ended after they were
+    /// asked opens no more.)
     #[must_use]
     pub fn idle(self, idle: Duration) -> Self {
         Self { idle: Some(millis(idle)), ..self }
@@ -195,7 +196,8 @@ impl SealedSessionOptions {
     /// [`regenerate`](crate::SessionHandle::regenerate), [`renew_id`](crate::SessionHandle::renew_id),
     /// [`unset`](crate::SessionHandle::unset)), until no copy of their cookie opens any more. Each request that uses its session asks it once (of
     /// each of several cookies), and once more where it seals it anew; where it does not answer there is no session but [`Error::Store`].
-    /// Default: nowhere. A copy of a session that has *not* ended still opens, as it was then.
+    /// Default: nowhere. A copy of a session that has *not* ended still opens, as it was then; and a store that throws records out before their
+    /// time (`maxmemory-policy` of Redis) forgets logouts.
     ///
     /// Of two requests that end the same session, or renew its id, one is first: the other's is [`Error::Gone`]. After its response a session can
     /// still be [destroyed](crate::SessionHandle::destroy).
@@ -421,17 +423,8 @@ pub(super) fn ends(sending: &Sending<'_>, sealing: &Sealing) -> Result<Sent, Err
     let is_empty = |data: &Data| sending.is_new && data.is_empty();
     let Some(data) = sending.data.filter(|data| !has_expired && !is_empty(data)) else {
         // Who has none needs not be told.
-        let has_one =
-            if sending.data.is_some() && !has_expired { came.is_read } else { came.value.is_some() };
-        if has_one {
-            sent.is_removal = true;
-            sent.is_withheld = sending.is_withheld();
-            if !sent.is_withheld {
-                sent.cookies.push(sending.with_attributes(&format!("{name}="), true));
-                sent.cookies.extend(sending.forgotten(0));
-            }
-        }
-        return Ok(sent);
+        let has_one = if sending.data.is_some() && !has_expired { came.is_read } else { came.has_any() };
+        return Ok(if has_one { sending.forgets_it(sealing) } else { sent });
     };
     let printed = json::stringify(data);
     let is_change = sending.is_new || sending.cookie_changed || came.printed.as_ref() != Some(&printed);
@@ -472,23 +465,39 @@ pub(super) fn ends(sending: &Sending<'_>, sealing: &Sealing) -> Result<Sent, Err
     if let Some(expires) = cookie.expires_at() {
         cookie.ends_at(expires.min(date::after(now, idle)).min(new.ends));
     }
+    // The handler took longer than it had to live.
+    if !new.lives(now) {
+        return Ok(sending.forgets_it(sealing));
+    }
     let value = sealing.seal(&new, printed);
     (sent.front, sent.is_change) = (Some(new), is_change);
     let sending = Sending { cookie: &cookie, ..*sending };
     let set = |pair: String| sending.with_attributes(&pair, false);
     if fits_into_one {
         sent.cookies.push(set(format!("{name}={value}")));
-        sent.cookies.extend(sending.forgotten(0));
+        sent.cookies.extend(sending.forgotten(0, sealing.chunks && front.is_none()));
         return Ok(sent);
     }
     let parts = chunks::cut(&value, name);
-    if came.has_whole {
+    if came.has_whole || front.is_none() {
         sent.cookies.push(sending.with_attributes(&format!("{name}="), true));
     }
-    sent.cookies.extend(sending.forgotten(parts.len()));
+    sent.cookies.extend(sending.forgotten(parts.len(), front.is_none()));
     let named = |(at, part)| set(format!("{}={part}", chunks::name_of(name, at)));
     sent.cookies.extend(parts.into_iter().enumerate().map(named));
     Ok(sent)
+}
+
+impl Sending<'_> {
+    /// Whole and chunks: another response may have sent what this request has not seen.
+    fn forgets_it(&self, sealing: &Sealing) -> Sent {
+        let mut sent = Sent { is_removal: true, is_withheld: self.is_withheld(), ..Sent::default() };
+        if !sent.is_withheld {
+            sent.cookies.push(self.with_attributes(&format!("{}=", self.name), true));
+            sent.cookies.extend(self.forgotten(0, sealing.chunks));
+        }
+        sent
+    }
 }
 
 /// Of one that is not ours, another.

@@ -177,6 +177,7 @@ impl SessionHandle {
     ) -> Result<R, E> {
         for _ in 0..ATTEMPTS {
             let (seen, number) = {
+                self.is_not_gone()?;
                 let life = self.is_to_be_sent()?;
                 (Arc::clone(life.data()), changes.load(Ordering::Relaxed))
             };
@@ -229,6 +230,7 @@ impl SessionHandle {
     pub async fn save(&self) -> Result<(), Error> {
         if let (Some(client), Some(_)) = (&self.options().client, self.came()) {
             let data = Arc::clone(self.is_to_be_sent()?.data());
+            self.is_not_gone()?;
             return client::check(&self.options().name, client, &data);
         }
         self.run_plain(Operation::save()).await
@@ -287,7 +289,8 @@ impl SessionHandle {
     /// ```
     ///
     /// # Errors
-    /// Those of [`save`](Self::save). The session then has its old id still, and this may be called again. Where the
+    /// Those of [`save`](Self::save). The session then has its old id still, and this may be called again (where it is sealed into its
+    /// client's cookie, and the old id could not be written down, nothing of it is sent unless that succeeds later). Where the
     /// store's answer to the last step was lost and the old record turns out to be gone, that may have been somebody's
     /// logout: the session is then over, which the next call tells by [`Error::Gone`]. So it is after [`Error::ResponseOut`] where
     /// the client has left while the old record was on its way out.
@@ -296,9 +299,6 @@ impl SessionHandle {
         if let Some(came) = self.came() {
             // What does not fit would end with its old id.
             self.save().await?;
-            if came.is_gone() {
-                return Err(Error::Gone);
-            }
             came.revokes();
             if !self.revoke().await? {
                 return Err(Error::Gone);
@@ -323,12 +323,14 @@ impl SessionHandle {
     /// only its client knows. [`Error::Destroyed`] the second time.
     pub async fn destroy(&self) -> Result<(), Error> {
         if let Some(came) = self.came() {
+            // The client keeps its cookie, which does not open any more.
+            if self.life().is_response_out() {
+                return self.ends_after_the_response(came).await;
+            }
             let ended = self.is_to_be_sent().map(|mut life| life.ends_on_the_client());
             match ended {
                 // One that was not written down may be called again.
                 Err(Error::Destroyed) if self.owed_revocation().is_some() => {}
-                // The client keeps its cookie, which does not open any more.
-                Err(Error::ResponseOut) => return self.ends_after_the_response(came).await,
                 ended => ended?,
             }
             came.revokes();
@@ -344,19 +346,24 @@ impl SessionHandle {
     /// The end of the request. Answers the cookies to send, and why the request fails.
     pub(crate) async fn end(&self) -> (Vec<String>, Option<Error>) {
         if let Some(client) = &self.options().client {
-            return match (self.settle(client).await, self.options().save_error) {
-                (Ok(()), _) => self.goes_to_the_client(client),
-                (Err(error), SaveError::Log) => {
-                    let error = &error as &dyn std::error::Error;
-                    tracing::error!(error, "what sessions have ended could not be asked or written down");
-                    self.goes_to_the_client(client)
+            let Err(error) = self.settle(client).await else { return self.goes_to_the_client(client) };
+            let is_logged = self.options().save_error == SaveError::Log;
+            if is_logged {
+                let error = &error as &dyn std::error::Error;
+                tracing::error!(error, "what sessions have ended could not be asked or written down");
+            }
+            // What was to end is to be forgotten all the same; what was to live on may have ended.
+            let cookies = if self.is_to_be_forgotten() {
+                self.goes_to_the_client(client).0
+            } else {
+                if is_logged {
+                    let mut life = self.life();
+                    life.is_told();
+                    life.came_late();
                 }
-                // What was to end is to be forgotten all the same; what was to live on may have ended.
-                (Err(error), SaveError::Fail) if self.is_to_be_forgotten() => {
-                    (self.goes_to_the_client(client).0, Some(error))
-                }
-                (Err(error), SaveError::Fail) => (Vec::new(), Some(error)),
+                Vec::new()
             };
+            return (cookies, (!is_logged).then_some(error));
         }
         let ended = match self.run(Operation::end(), |_| Changed::NotAtAll).await {
             Ok(Done::Ended(ended)) => ended,
@@ -400,8 +407,7 @@ impl SessionHandle {
     /// asked for once more.
     async fn settle(&self, client: &ClientSide) -> Result<(), Error> {
         let (Some(came), true) = (self.came(), self.can_revoke()) else { return Ok(()) };
-        let outlook = || self.outlook(client, |sending, _| client::ends(&sending)).and_then(Result::ok);
-        let sent = outlook();
+        let sent = self.outlook(client, |sending, _| client::ends(&sending)).and_then(|(sent, _)| sent.ok());
         if sent.as_ref().is_some_and(|sent| sent.is_removal) {
             came.revokes();
         }
@@ -411,12 +417,14 @@ impl SessionHandle {
         {
             match self.sessions().is_revoked(came).await {
                 Ok(false) => {}
+                // Unless a clone of this handle is about to do that.
+                Ok(true) if came.has_begun_to_revoke() => {}
                 Ok(true) => came.goes(),
                 // It is renewed another time.
                 Err(error) if sent.can_be_left_out() => {
                     let error = &error as &dyn std::error::Error;
                     tracing::warn!(error, "no cookie sent: whether the session has ended could not be asked");
-                    came.goes();
+                    came.is_silent.store(true, Ordering::Relaxed);
                 }
                 Err(error) => return Err(error),
             }
@@ -440,6 +448,11 @@ impl SessionHandle {
         }
     }
 
+    /// Of a sealed session: that another request has ended it was told.
+    fn is_not_gone(&self) -> Result<(), Error> {
+        if self.came().is_some_and(Came::is_gone) { Err(Error::Gone) } else { Ok(()) }
+    }
+
     /// What came is not to live on.
     fn is_to_be_forgotten(&self) -> bool {
         let is_another = self.came().is_some_and(Came::is_another_one);
@@ -448,18 +461,37 @@ impl SessionHandle {
 
     /// No response can tell the client: of what it has then, no copy opens any more.
     async fn ends_after_the_response(&self, came: &Came) -> Result<(), Error> {
-        let sid = self.life().sid().clone();
-        let has = came.sent.get().or(came.front.as_ref());
-        let has = has.filter(|front| front.sid() == sid.as_str());
         let store = self.sessions().sealing().and_then(|sealing| sealing.revocations.as_deref());
-        let (Some(store), Some(front)) = (store, has) else { return Err(Error::ResponseOut) };
-        let is_ours = self.write_down(store, front, came.token).await?;
+        let is_present = self.life().presence() == Presence::Present;
+        let sent = came.sent.get();
+        let (Some(store), true) = (store, sent.or(came.front.as_ref()).is_some()) else {
+            return Err(if is_present { Error::ResponseOut } else { Error::Destroyed });
+        };
+        let is_done = sent.is_none() && came.is_revoked.load(Ordering::Relaxed);
+        if is_done || came.has_ended_late.load(Ordering::Relaxed) {
+            return Err(Error::Destroyed);
+        }
+        // First what is true from now on, whatever becomes of this.
+        came.is_to_end_late.store(true, Ordering::Relaxed);
         self.life().ends_on_the_client();
+        if sent.is_none() {
+            came.revokes();
+        }
+        let came_is_ours = self.revoke().await?;
+        let is_ours = match sent {
+            Some(front) => self.write_down(store, front, came.token).await?,
+            None => came_is_ours,
+        };
+        came.has_ended_late.store(true, Ordering::Relaxed);
         if is_ours { Ok(()) } else { Err(Error::Gone) }
     }
 
     /// What the response is to set, and the life to go on with; `None`: it has gone out.
-    fn outlook<T>(&self, client: &ClientSide, look: impl FnOnce(Sending<'_>, &Cookie) -> T) -> Option<T> {
+    fn outlook<T>(
+        &self,
+        client: &ClientSide,
+        look: impl FnOnce(Sending<'_>, &Cookie) -> T,
+    ) -> Option<(T, MutexGuard<'_, Life>)> {
         let context = self.context();
         let life = self.life();
         let came = self.came().filter(|_| !life.is_response_out())?;
@@ -482,12 +514,17 @@ impl SessionHandle {
             cookie_changed: counts && life.has_set_cookie(),
             secure: context.secure,
         };
-        Some(look(sending, &cookie))
+        let seen = look(sending, &cookie);
+        Some((seen, life))
     }
 
     /// The end of a request whose client keeps the session.
     fn goes_to_the_client(&self, client: &ClientSide) -> (Vec<String>, Option<Error>) {
         let Some(came) = self.came() else { return (Vec::new(), None) };
+        if came.is_silent.load(Ordering::Relaxed) {
+            self.life().came_late();
+            return (Vec::new(), None);
+        }
         if came.is_gone() {
             tracing::debug!("session gone: another request ended it, or renewed its id");
             let mut life = self.life();
@@ -507,8 +544,8 @@ impl SessionHandle {
             return (Vec::new(), None);
         }
         let outlook = self.outlook(client, |sending, cookie| (client::ends(&sending), cookie.clone()));
-        let Some((ended, cookie)) = outlook else { return (Vec::new(), None) };
-        let mut life = self.life();
+        // Marked under the lock under which it was seen: what comes in between is not lost.
+        let Some(((ended, cookie), mut life)) = outlook else { return (Vec::new(), None) };
         match &ended {
             Ok(sent) if sent.is_withheld => life.came_late(),
             Ok(sent) => {
@@ -564,12 +601,17 @@ impl SessionHandle {
         let (sid, token) = (sealed::revocation_of(front).into(), format!("\"{token:016x}\""));
         let mut data = Data::new();
         data.insert("by", token.clone().into());
-        let is_ours = match store.set(&sid, &Record::new(cookie, data), &Expect::Nothing).await? {
+        let record = Record::new(cookie, data);
+        let is_ours = match store.set(&sid, &record, &Expect::Nothing).await? {
             Set::Written(_) | Set::Expired => true,
             // Where its answer was lost it is our own.
             Set::Conflict => match store.get(&sid).await {
                 Ok(Some(stored)) => stored.record.data.get("by") == Some(token.as_str()),
-                Ok(None) => true,
+                // It is not there any more, and must be.
+                Ok(None) => {
+                    store.set(&sid, &record, &Expect::Anything).await?;
+                    true
+                }
                 Err(StoreError::Corrupt { .. }) => false,
                 Err(error) => return Err(error.into()),
             },

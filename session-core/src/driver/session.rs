@@ -335,7 +335,12 @@ impl SessionHandle {
     /// could not be told the new id. After one that was given up it may: what is still on its way is not called back.
     pub fn unset(&self) {
         let destroys = self.options().policies.unset == Unset::Destroy && self.came().is_none();
-        self.life().unset(destroys);
+        let mut life = self.life();
+        // After the response it tells nobody.
+        if let Some(came) = self.came().filter(|_| !life.is_response_out()) {
+            came.revokes();
+        }
+        life.unset(destroys);
     }
 }
 
@@ -527,9 +532,8 @@ impl Drop for Inner {
             );
         }
         let can_revoke = self.sessions.sealing().is_some_and(|sealing| sealing.revocations.is_some());
-        if can_revoke
-            && self.came.as_ref().is_some_and(|came| came.front.is_some() && came.owes_a_revocation())
-        {
+        let owes = |came: &Came| (came.front.is_some() && came.owes_a_revocation()) || came.owes_a_late_end();
+        if can_revoke && self.came.as_ref().is_some_and(owes) {
             tracing::warn!(
                 "a session was to be ended, and that was given up before it was written down: copies of its cookie may open"
             );
