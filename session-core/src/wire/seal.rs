@@ -226,7 +226,7 @@ mod tests {
         for (keys, purpose, bound) in [
             (two, purpose, "bound"),
             (one, purpose, "other"),
-            (one, Purpose::Cookie("sessio"), "bound"),
+            (one, Purpose::Cookie("sessions"), "bound"),
             (one, Purpose::Record, "bound"),
         ] {
             assert!(sealer(keys, purpose).open(&sealed, bound).is_none());
