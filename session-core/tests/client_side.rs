@@ -7,26 +7,14 @@ mod common;
 
 use std::time::Duration;
 
-use common::{done, with_cookies};
+use common::{ask, done, kept};
 use session_core::{
-    CookieOptions, CookieSessionOptions, EmptySession, Error, Exchange, Keygrip, KeygripAlgorithm, Reissue,
-    SaveError, SessionHandle, Sessions, Sid,
+    CookieOptions, CookieSessionOptions, EmptySession, Error, Keygrip, KeygripAlgorithm, Reissue, SaveError,
+    SessionHandle, Sessions, Sid,
 };
 
 fn new() -> CookieSessionOptions {
     CookieSessionOptions::new(["key1"])
-}
-
-fn ask(sessions: &Sessions, cookies: &[String]) -> (Exchange, SessionHandle) {
-    let exchange = sessions.exchange();
-    let session = done(with_cookies(cookies, |request| exchange.session(request))).unwrap().unwrap();
-    (exchange, session)
-}
-
-/// `name=value` of each, as a browser sends them.
-fn kept(set: &[String]) -> Vec<String> {
-    let pairs: Vec<&str> = set.iter().filter_map(|cookie| cookie.split(';').next()).collect();
-    vec![pairs.join("; ")]
 }
 
 /// What a visitor has after a login.

@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use common::{done, with_cookies};
+use common::{ask, done, kept, with_cookies};
 use session_core::{
     AdminStore, Clock, CookieOptions, CookieSessionOptions, Error, Exchange, MemoryStore,
     SealedSessionOptions, SessionHandle, Sessions, Sid, StoreError, cookie_session_value,
@@ -26,18 +26,6 @@ const DAY: usize = 24 * 60 * MINUTE;
 
 fn new() -> SealedSessionOptions {
     SealedSessionOptions::new(SECRET)
-}
-
-fn ask(sessions: &Sessions, cookies: &[String]) -> (Exchange, SessionHandle) {
-    let exchange = sessions.exchange();
-    let session = done(with_cookies(cookies, |request| exchange.session(request))).unwrap().unwrap();
-    (exchange, session)
-}
-
-/// `name=value` of each, as a browser sends them.
-fn kept(set: &[String]) -> Vec<String> {
-    let pairs: Vec<&str> = set.iter().filter_map(|cookie| cookie.split(';').next()).collect();
-    vec![pairs.join("; ")]
 }
 
 fn logged_in(sessions: &Sessions) -> Vec<String> {

@@ -1,13 +1,13 @@
 //! What the response sets: cookie-session's rules, and where these fail its users the new profile's.
 
+use std::sync::atomic::Ordering;
+
 use super::{
     chunks, json,
     options::{ClientSide, EmptySession, Reissue},
     read::{Came, LONGEST, Signature},
     sealed::{self, Front},
 };
-use std::sync::atomic::Ordering;
-
 use crate::{
     error::Error,
     record::cookie::{Cookie, SameSite},
@@ -72,7 +72,7 @@ enum Write {
 /// The values of the `Set-Cookie` headers, in order.
 ///
 /// # Errors
-/// [`Error::CookieTooLarge`]; nothing is set then.
+/// [`Error::CookieTooLarge`], [`Error::TooDeep`]; nothing is set then.
 pub(crate) fn ends(sending: &Sending<'_>) -> Result<Sent, Error> {
     let Sending { client, came, .. } = sending;
     if let Some(sealing) = &client.sealing {

@@ -83,6 +83,7 @@ impl Came {
         self.is_to_be_revoked.store(true, Ordering::Relaxed);
     }
 
+    /// Also where that is done.
     pub(crate) fn has_begun_to_revoke(&self) -> bool {
         self.is_to_be_revoked.load(Ordering::Relaxed)
     }

@@ -1,5 +1,6 @@
 //! The only async code: it reads, asks the store what the life of a session wants to know, and holds nothing while it waits.
 
+mod client_side;
 pub(crate) mod draft;
 pub(crate) mod exchange;
 pub(crate) mod lasting;

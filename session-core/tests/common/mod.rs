@@ -171,6 +171,19 @@ pub(crate) fn poll_until<T>(
     panic!("it is never so");
 }
 
+/// A request with these cookies, and its session.
+pub(crate) fn ask(sessions: &Sessions, cookies: &[String]) -> (Exchange, SessionHandle) {
+    let exchange = sessions.exchange();
+    let session = done(with_cookies(cookies, |request| exchange.session(request))).unwrap().unwrap();
+    (exchange, session)
+}
+
+/// `name=value` of each, as a browser sends them.
+pub(crate) fn kept(set: &[String]) -> Vec<String> {
+    let pairs: Vec<&str> = set.iter().filter_map(|cookie| cookie.split(';').next()).collect();
+    vec![pairs.join("; ")]
+}
+
 /// A clock, and by how many milliseconds it is later.
 pub(crate) fn clock() -> (Arc<AtomicUsize>, Clock) {
     let (start, later) = (SystemTime::now(), Arc::new(AtomicUsize::new(0)));
