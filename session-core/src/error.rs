@@ -102,6 +102,10 @@ pub enum Error {
     /// The session was destroyed or unset earlier in this request.
     #[error("the session was destroyed or unset in this request: it takes no more calls")]
     Destroyed,
+    /// The user has not shown who that is as recently as this page wants it
+    /// ([`SessionHandle::require_recent`](crate::SessionHandle::require_recent)).
+    #[error("the user of this session was authenticated too long ago, or not at all")]
+    NotRecent,
     /// Another request destroyed, renewed or regenerated this session, or it expired: it is not stored again.
     #[error("the session is gone from the store: another request ended it, or it expired")]
     Gone,
@@ -173,7 +177,11 @@ impl Error {
     /// ```
     #[must_use]
     pub fn status(&self) -> u16 {
-        if matches!(self, Self::Store(StoreError::Unavailable { .. })) { 503 } else { 500 }
+        match self {
+            Self::Store(StoreError::Unavailable { .. }) => 503,
+            Self::NotRecent => 403,
+            _ => 500,
+        }
     }
 
     /// Tells the log, at error level and with the whole cause, that a request fails because of this: for an adapter, when it makes

@@ -31,6 +31,7 @@ pub use crate::{
     error::{CookieError, EndError, Error, Failure, OptionsError, StoreError},
     options::Options,
     options::cookie_options::{CookieOptions, SameSiteOption, Secure},
+    options::lifetimes::Lifetimes,
     options::policy::{
         Attributes, BrowserRules, CookieChange, CookieRenewal, CorruptRecord, DuplicateCookies, ExplicitSave,
         OnDisconnect, PathMatch, RemovalCookie, SaveError, StoreRead, Touch, Unset,

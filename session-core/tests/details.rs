@@ -34,7 +34,8 @@ type Task<T> = Pin<Box<dyn Future<Output = T>>>;
 fn timed(memory: MemoryStore, cookie: CookieOptions) -> (App, Arc<AtomicUsize>) {
     let (later, clock) = clock();
     let store = Arc::new(SlowStore { memory: memory.clock(clock.clone()), ..SlowStore::default() });
-    let options = Options::new("keyboard cat").cookie(cookie).clock(clock);
+    // What the store says, and nothing else.
+    let options = Options::new("keyboard cat").cookie(cookie).idle(None).absolute(None).clock(clock);
     (App { sessions: options.store(Arc::clone(&store)).build().unwrap(), store }, later)
 }
 

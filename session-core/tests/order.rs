@@ -637,7 +637,7 @@ fn a_touch_undoes_no_lifetime_that_another_request_gave() {
     let store =
         Arc::new(SlowStore { memory: MemoryStore::new().clock(clock.clone()), ..SlowStore::default() });
     let lifetime = CookieOptions::new().max_age(Duration::from_secs(100));
-    let options = Options::new("keyboard cat").cookie(lifetime).clock(clock);
+    let options = Options::new("keyboard cat").cookie(lifetime).absolute(None).clock(clock);
     let app = App { sessions: options.store(Arc::clone(&store)).build().unwrap(), store };
     let sid = app.log_in();
     later.store(30, Ordering::SeqCst);

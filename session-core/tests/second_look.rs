@@ -261,7 +261,7 @@ fn with_an_error_no_cookie_goes_out_that_was_changed_again_in_doubt() {
 /// passed.
 #[test]
 fn a_session_without_a_date_that_was_saved_early_is_touched_at_the_end() {
-    let (app, later) = app(Options::new("keyboard cat"), slow);
+    let (app, later) = app(Options::new("keyboard cat").idle(None), slow);
     for (seconds, calls) in [(0, 0), (5, 1)] {
         let (exchange, session) = app.ask(&[]);
         session.insert("user", "tj").unwrap();

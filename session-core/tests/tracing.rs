@@ -143,8 +143,8 @@ fn a_session_that_somebody_ended_is_told_to_be_gone() {
 #[test]
 fn a_store_that_is_lost_and_found_is_told_once_each() {
     session_testkit::run(async {
-        let store = FailingStore::new(MemoryStore::new());
         let clock = ManualClock::new();
+        let store = FailingStore::new(MemoryStore::new().clock(clock.clock()));
         let sessions = options(Arc::clone(&store)).clock(clock.clock()).build().unwrap();
         let (log, _guard) = capture();
         let told = || {

@@ -7,6 +7,7 @@ mod common;
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::atomic::Ordering,
+    time::{Duration, SystemTime},
 };
 
 use common::{App, Trouble, add, apps, done, polled};
@@ -130,9 +131,11 @@ fn a_member_that_is_null_is_none() {
 /// A record as Node may have written it.
 fn planted(app: &App, members: &str) -> Sid {
     let sid = Sid::from("planted");
-    let cookie =
-        r#"{"originalMaxAge":3600000,"expires":"2099-01-01T00:00:00.000Z","httpOnly":true,"path":"/"}"#;
-    let record = Record::parse(format!(r#"{{"cookie":{cookie}{members}}}"#)).unwrap();
+    let cookie = r#"{"originalMaxAge":null,"expires":null,"httpOnly":true,"path":"/"}"#;
+    // Of the year 2099: it has a beginning, and is far from its end.
+    let times = r#""__session":{"begun":4070908800000}"#;
+    let mut record = Record::parse(format!(r#"{{"cookie":{cookie},{times}{members}}}"#)).unwrap();
+    record.cookie.set_max_age(Some(Duration::from_secs(3_600)), SystemTime::now());
     done(app.store.memory.set(&sid, &record, &Expect::Anything)).unwrap();
     sid
 }

@@ -99,6 +99,8 @@ macro_rules! store_sentences {
             what_has_less_than_a_second_left_is_written_and_ends,
             what_ends_in_the_year_9999_is_held,
             a_write_without_expires_begins_the_time_to_live_anew,
+            a_cookie_without_expires_is_held_as_long_as_it_may_lie_unused,
+            the_times_of_a_session_stay_with_it,
             what_has_no_expires_is_held_to_every_verb;
             contents:
             odd_keys_and_values_come_back,

@@ -183,6 +183,64 @@ pub async fn a_write_without_expires_begins_the_time_to_live_anew(fixture: &Fixt
     }
 }
 
+/// How long a session may lie unused, where its cookie lives until the browser closes: whatever the store's own time to live is.
+pub async fn a_cookie_without_expires_is_held_as_long_as_it_may_lie_unused(fixture: &Fixture) {
+    let unused = |time: Option<Duration>| {
+        let mut record = lasting(fixture, None, r#""a":1"#);
+        record.cookie.set_held_until(time.map(|time| fixture.now() + time));
+        record
+    };
+    for time in [LIFE, HOUR * 24 * 40] {
+        let begun = fixture.now();
+        let [anyhow, fresh, on, touched, kept] = [(); 5].map(|()| Sid::random());
+        let session = lasting(fixture, Some(LIFE / 2), "");
+        put(fixture, &anyhow, &unused(Some(time))).await;
+        written(fixture.store.set(&fresh, &unused(Some(time)), &Expect::Nothing).await.unwrap());
+        let version = Expect::Version(put(fixture, &on, &session).await);
+        written(fixture.store.set(&on, &unused(Some(time)), &version).await.unwrap());
+        put(fixture, &touched, &unused(None)).await;
+        let version = Expect::Version(put(fixture, &kept, &unused(None)).await);
+        for (sid, expect) in [(&touched, Expect::Anything), (&kept, version)] {
+            let moved = fixture.store.touch(sid, &unused(Some(time)).cookie, &expect).await.unwrap();
+            assert_eq!(moved, Touched::Moved);
+        }
+        for sid in [&anyhow, &fresh, &on, &touched, &kept] {
+            is_left(fixture, begun, sid, Some(time)).await;
+            let read = fixture.store.get(sid).await.unwrap().expect("it is held").record;
+            assert_eq!(read.expires(), None, "no browser is told");
+        }
+    }
+    let (sid, ended) = (Sid::random(), unused(Some(Duration::ZERO)));
+    assert_eq!(fixture.store.set(&sid, &ended, &Expect::Anything).await.unwrap(), Set::Expired);
+    put(fixture, &sid, &unused(Some(LIFE))).await;
+    let touched = fixture.store.touch(&sid, &ended.cookie, &Expect::Anything).await.unwrap();
+    assert_eq!(touched, Touched::Expired);
+}
+
+/// When it has begun, and what goes by that: in the record beside cookie and data.
+pub async fn the_times_of_a_session_stay_with_it(fixture: &Fixture) {
+    let timed = |times: &str| {
+        let text = format!(r#"{{"cookie":{{}},"__session":{times},"a":"b"}}"#);
+        let mut record = Record::parse(text).unwrap();
+        record.cookie.set_max_age(Some(HOUR), fixture.now());
+        record
+    };
+    let (sid, first) = (Sid::random(), timed(r#"{"begun":1767323045678}"#));
+    let version = put(fixture, &sid, &first).await;
+    let all = r#"{"begun":1767323045678,"authenticated":1767323045679,"absolute":7776000000}"#;
+    for (record, is_touch) in [(first, true), (timed(all), false)] {
+        if is_touch {
+            let touched = fixture.store.touch(&sid, &record.cookie, &Expect::Version(version.clone())).await;
+            assert_eq!(touched.unwrap(), Touched::Moved);
+        } else {
+            written(fixture.store.set(&sid, &record, &Expect::Version(version.clone())).await.unwrap());
+        }
+        let read = fixture.store.get(&sid).await.unwrap().expect("it is held").record;
+        assert!(read == record && text_of(&read) == text_of(&record), "its times are its own");
+        assert_eq!(read.data.keys().collect::<Vec<_>>(), ["a"]);
+    }
+}
+
 /// What has no `expires` is held as any other: no condition overlooks it, and none is met by it that should not be.
 pub async fn what_has_no_expires_is_held_to_every_verb(fixture: &Fixture) {
     for data in [r#""a":1"#, ""] {

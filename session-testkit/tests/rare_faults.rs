@@ -58,6 +58,15 @@ faults! {
     TtlIsNotBegunAnew =>
         lifetimes::a_write_without_expires_begins_the_time_to_live_anew: "Some(86396.8s) is left",
 
+    /// What has no date is held for the time to live, however long it may lie unused.
+    NoDateIsForTheTtl =>
+        lifetimes::a_cookie_without_expires_is_held_as_long_as_it_may_lie_unused: "Some(86400s) is left, and not Some(40s)",
+    /// The same, by a touch.
+    TouchWithoutDateIsForTheTtl =>
+        lifetimes::a_cookie_without_expires_is_held_as_long_as_it_may_lie_unused: "Some(86400s) is left, and not Some(40s)",
+    /// A record is made anew of its cookie and its data.
+    TimesAreLost => lifetimes::the_times_of_a_session_stay_with_it: "its times are its own",
+
     /// To take the end from what has none is called unknown, as by `PERSIST`.
     TouchFromForEverToForEverIsUnknown =>
         lifetimes::what_has_no_expires_is_held_to_every_verb: "Anything left: Unknown right: Moved",
@@ -421,7 +430,15 @@ impl Rare {
 
     /// The cookie with the end to which a fault holds the record.
     fn timed(&self, cookie: &Cookie, is_touch: bool) -> Cookie {
-        let Some(end) = cookie.expires() else { return cookie.clone() };
+        let Some(end) = cookie.expires() else {
+            let mut cookie = cookie.clone();
+            if let (Fault::NoDateIsForTheTtl, false) | (Fault::TouchWithoutDateIsForTheTtl, true) =
+                (self.fault, is_touch)
+            {
+                cookie.set_held_until(None);
+            }
+            return cookie;
+        };
         let now = self.clock.now();
         let timed = match (self.fault, is_touch) {
             (Fault::SetGoesByTheMaxAge, false) | (Fault::TouchGoesByTheMaxAge, true) if end > now => {
@@ -453,6 +470,7 @@ impl Rare {
     fn spoiled(&self, record: &Record) -> Record {
         let mut spoiled = record.clone();
         match self.fault {
+            Fault::TimesAreLost => return Record::new(record.cookie.clone(), Arc::clone(&record.data)),
             Fault::DottedKeysArePaths => {
                 return with_members(record, |key, value| {
                     Some(match key.split_once('.') {

@@ -29,9 +29,9 @@ pub(crate) fn left(now: Millis, until: Millis) -> Duration {
     Duration::from_millis(u64::try_from(until.saturating_sub(now)).unwrap_or_default())
 }
 
-/// The cookie's `expires`, or the time to live from now on.
+/// When the cookie says, or the time to live from now on.
 pub(crate) fn expires(cookie: &Cookie, now: Millis, ttl: Duration) -> Millis {
-    cookie.expires().map_or_else(|| after(now, ttl), millis)
+    cookie.held_until().map_or_else(|| after(now, ttl), millis)
 }
 
 /// Whether a cookie that ends then has its whole lifetime from now on, but for the moment that has passed since it was made.

@@ -12,7 +12,7 @@ pub(crate) fn now(clock: &Clock) -> Millis {
 
 /// Until when a record with this cookie is held; `None` when it has expired already.
 pub(crate) fn until(cookie: &Cookie, ttl: Duration, now: Millis) -> Option<Millis> {
-    let until = cookie.expires().map_or_else(|| now.saturating_add(of_span(ttl)), of);
+    let until = cookie.held_until().map_or_else(|| now.saturating_add(of_span(ttl)), of);
     (until > now).then_some(until)
 }
 

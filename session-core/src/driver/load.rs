@@ -15,7 +15,7 @@ use crate::{
     options::proxy::ProxyHeader,
     record::data::Data,
     request::RequestInfo,
-    store::Stored,
+    store::{Expect, Stored},
     wire::{
         cookie_header::{decode_up_to, raw_values},
         set_cookie,
@@ -125,9 +125,9 @@ impl Sessions {
     pub async fn load(&self, sid: &Sid) -> Result<Option<SessionHandle>, Error> {
         self.needs_a_store("load")?;
         let asked = self.options().clock.millis();
-        let Some(stored) = self.read(sid).await? else { return Ok(None) };
-        let secure = stored.record.cookie.secure();
-        let origin = Origin { request: None, computed: None, secure, is_loaded: true };
+        let of_record = |secure| Origin { request: None, computed: None, secure, is_loaded: true };
+        let Some(stored) = self.read(sid, &of_record(false)).await? else { return Ok(None) };
+        let origin = of_record(stored.record.cookie.secure());
         let session = SessionHandle::new(self.clone(), origin, |context| {
             Life::loaded(sid.clone(), stored, asked, context)
         });
@@ -164,7 +164,7 @@ impl Sessions {
         // A stale cookie shall not hide a live one behind it.
         for sid in presented.iter().chain(&others) {
             let asked = self.options().clock.millis();
-            if let Some(stored) = self.read(sid).await? {
+            if let Some(stored) = self.read(sid, &origin).await? {
                 tracing::debug!("session loaded");
                 return Ok(SessionHandle::new(self.clone(), origin, |context| {
                     Life::loaded(sid.clone(), stored, asked, context)
@@ -176,8 +176,14 @@ impl Sessions {
         Ok(SessionHandle::new(self.clone(), origin, |context| Life::created(sid, presented, context)))
     }
 
-    async fn read(&self, sid: &Sid) -> Result<Option<Stored>, Error> {
+    async fn read(&self, sid: &Sid, origin: &Origin) -> Result<Option<Stored>, Error> {
         match self.get(sid).await {
+            Ok(Some(stored)) if origin.context(self.options()).has_ended(&stored.record) => {
+                tracing::debug!(why = "it has lived as long as it may", "session refused");
+                // Express, or other limits, have kept it alive. It is refused again if this fails.
+                drop(self.store().destroy(sid, &Expect::Version(stored.version)).await);
+                Ok(None)
+            }
             Ok(Some(stored)) => Ok(Some(stored)),
             Ok(None) => {
                 tracing::debug!(why = "unknown to the store, or expired", "session refused");

@@ -21,11 +21,13 @@ use crate::{
     options::{
         Options,
         cookie_options::CookieOptions,
+        lifetimes::{self, Lifetimes},
         policy::{Attributes, BrowserRules, Unset},
     },
     record::{
         cookie::Cookie,
         data::Data,
+        times::Times,
         value::{at_path, members_of, put_path, read, text_of},
     },
     request::RequestInfo,
@@ -316,18 +318,121 @@ impl SessionHandle {
     /// # Errors
     /// [`Error::Destroyed`] when the session is no more; [`Error::ResponseOut`] after the response, where the client keeps the session.
     pub fn touch(&self) -> Result<(), Error> {
-        let now = self.options().clock.millis();
+        let context = self.context();
         let Some(came) = self.came() else {
-            self.present()?.touch(now);
+            self.present()?.touch(&context);
             return Ok(());
         };
         let mut life = self.is_to_be_sent()?;
         life.sets_cookie();
         // A date stays where it is.
         if !came.is_dated.load(Ordering::Relaxed) {
-            life.touch(now);
+            life.touch(&context);
         }
         Ok(())
+    }
+
+    /// When the session began; `None` where nothing goes by that: without [`Options::absolute`](crate::Options::absolute) and a
+    /// [limit of its own](Self::set_absolute). A new id changes nothing of it.
+    ///
+    /// # Errors
+    /// [`Error::NoStore`] where the client keeps the session.
+    pub fn begun(&self) -> Result<Option<SystemTime>, Error> {
+        Ok(self.times("begun")?.begun.map(date::to_system))
+    }
+
+    /// Makes this session one that the browser keeps, with limits of its own: "remember me". It is the same session, and no second
+    /// credential. [`set_max_age`](Self::set_max_age) is the one half of it, and [`set_absolute`](Self::set_absolute) the other.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use session_core::{Error, Lifetimes, SessionHandle};
+    ///
+    /// const DAY: Duration = Duration::from_secs(86_400);
+    ///
+    /// async fn log_in(session: SessionHandle, user: &str, remember_me: bool) -> Result<(), Error> {
+    ///     session.renew_id().await?;
+    ///     session.insert("user", user)?;
+    ///     session.mark_authenticated()?;
+    ///     if remember_me {
+    ///         session.remember(Lifetimes::new(30 * DAY, 180 * DAY))?;
+    ///     }
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`set_max_age`](Self::set_max_age) and [`set_absolute`](Self::set_absolute).
+    pub fn remember(&self, lifetimes: Lifetimes) -> Result<(), Error> {
+        self.set_absolute(lifetimes.absolute())?;
+        self.set_max_age(Some(lifetimes.idle()))
+    }
+
+    /// How long this session lives at all, from when it began, instead of what [`Options::absolute`](crate::Options::absolute) says; with
+    /// `None` that again. A session that has no beginning yet begins now.
+    ///
+    /// # Errors
+    /// [`Error::Destroyed`] when the session is no more; [`Error::ResponseOut`] after the response, which would have told the browser;
+    /// [`Error::NoStore`] where the client keeps the session.
+    pub fn set_absolute(&self, absolute: impl Into<Option<Duration>>) -> Result<(), Error> {
+        self.sessions().needs_a_store("set_absolute")?;
+        let now = self.options().clock.millis();
+        self.before_the_response()?.lives_at_all(absolute.into().map(lifetimes::millis), now);
+        Ok(())
+    }
+
+    /// Notes in the session that its user has just shown who that is: at a login, and wherever the password was asked for again.
+    /// It is stored with the end of the request, or by [`save`](Self::save), and stays under a new id.
+    ///
+    /// # Errors
+    /// [`Error::Destroyed`] when the session is no more; [`Error::NoStore`] where the client keeps the session.
+    pub fn mark_authenticated(&self) -> Result<(), Error> {
+        self.sessions().needs_a_store("mark_authenticated")?;
+        let now = self.options().clock.millis();
+        self.present()?.is_authenticated(now);
+        Ok(())
+    }
+
+    /// When its user has last shown who that is ([`mark_authenticated`](Self::mark_authenticated)); `None`: not in this session.
+    ///
+    /// # Errors
+    /// [`Error::NoStore`] where the client keeps the session.
+    pub fn authenticated_at(&self) -> Result<Option<SystemTime>, Error> {
+        Ok(self.times("authenticated_at")?.authenticated.map(date::to_system))
+    }
+
+    /// For pages that want the password again ("sudo"): whether the user has shown who that is
+    /// ([`mark_authenticated`](Self::mark_authenticated)) no longer ago than this.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use session_core::{Error, SessionHandle};
+    ///
+    /// fn delete_account(session: &SessionHandle) -> Result<&'static str, Error> {
+    ///     match session.require_recent(Duration::from_secs(10 * 60)) {
+    ///         Err(Error::NotRecent) => Ok("Please enter your password again."),
+    ///         recent => recent.map(|()| "Good bye."),
+    ///     }
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::NotRecent`] when that is longer ago, or never was; [`Error::NoStore`] where the client keeps the session.
+    pub fn require_recent(&self, within: Duration) -> Result<(), Error> {
+        let at = self.times("require_recent")?.authenticated;
+        let now = self.options().clock.millis();
+        // Of a clock that goes behind, it was just now.
+        let is_recent = at.is_some_and(|at| now.saturating_sub(at) <= lifetimes::millis(within));
+        if is_recent { Ok(()) } else { Err(Error::NotRecent) }
+    }
+
+    /// Of a session that was destroyed or unset there are none.
+    fn times(&self, call: &'static str) -> Result<Times, Error> {
+        self.sessions().needs_a_store(call)?;
+        let life = self.life();
+        Ok(if life.presence() == Presence::Present { *life.times() } else { Times::default() })
     }
 
     /// Lets go of the session for this request: what `req.session = null` does. Nothing is saved; the record stays or
@@ -499,7 +604,7 @@ impl Origin {
         }
     }
 
-    fn context<'a>(&'a self, options: &'a Options) -> Context<'a> {
+    pub(crate) fn context<'a>(&'a self, options: &'a Options) -> Context<'a> {
         Context {
             options,
             cookie: self.computed.as_deref().unwrap_or(&options.cookie),

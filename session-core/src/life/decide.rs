@@ -38,6 +38,10 @@ pub(crate) struct Facts {
     pub(crate) cookie_changed: bool,
     /// … and they have not been saved since.
     pub(crate) cookie_unsaved: bool,
+    /// The handler set when the session ends at all, or that its user has shown who that is.
+    pub(crate) times_changed: bool,
+    /// … or it was seen when it began, and that is not stored.
+    pub(crate) times_unsaved: bool,
     pub(crate) saved: Saved,
     /// The cookie has an `expires`: it outlives the browser.
     pub(crate) expires: bool,
@@ -222,7 +226,8 @@ fn without_session(gone: Presence, facts: &Facts, policies: &Policies) -> Decisi
 fn write(facts: &Facts, policies: &Policies) -> Write {
     let cookie_counts = policies.cookie_change == CookieChange::Counts;
     let modified = is_modified(facts, policies);
-    let in_store = facts.same_id && facts.saved == Saved::Current && !(cookie_counts && facts.cookie_unsaved);
+    let has_it_all = !(cookie_counts && facts.cookie_unsaved) && !facts.times_unsaved;
+    let in_store = facts.same_id && facts.saved == Saved::Current && has_it_all;
     let uninitialized = facts.saved == Saved::Never && !facts.cookie_matches;
     let save = if uninitialized && !policies.save_uninitialized { modified } else { !in_store };
     let with_record = policies.cookie_renewal == CookieRenewal::WithRecord;
@@ -260,7 +265,7 @@ fn cookie(facts: &Facts, policies: &Policies, write: Write) -> SetCookie {
 
 fn is_modified(facts: &Facts, policies: &Policies) -> bool {
     let cookie_changed = facts.cookie_changed && policies.cookie_change == CookieChange::Counts;
-    !facts.same_id || facts.changed || cookie_changed
+    !facts.same_id || facts.changed || cookie_changed || facts.times_changed
 }
 
 /// Who writes.
@@ -410,6 +415,8 @@ mod tests {
             changed: !express.original_hash_is_hash,
             cookie_changed: false,
             cookie_unsaved: false,
+            times_changed: false,
+            times_unsaved: false,
             saved: match express.saved_hash {
                 None => Saved::Never,
                 Some(false) => Saved::Stale,
@@ -556,6 +563,8 @@ mod tests {
         changed: false,
         cookie_changed: false,
         cookie_unsaved: false,
+        times_changed: false,
+        times_unsaved: false,
         saved: Saved::Current,
         expires: true,
         cookie_secure: false,
@@ -649,6 +658,20 @@ mod tests {
         assert_eq!(decide(&Facts { end_known: true, ..unknown }, &new), SENDS);
         assert_eq!(decide(&unknown, &express), Decision::NOTHING);
         assert_eq!(decide(&Facts { changed: true, saved: Saved::Stale, ..unknown }, &new).write, Write::Set);
+    }
+
+    #[test]
+    fn when_a_session_began_is_written_once_and_what_a_handler_has_noted_begins_one() {
+        let [new, express] = new_and_express();
+        for policies in [&new, &express] {
+            let seen = Facts { times_unsaved: true, ..HELD };
+            assert_eq!(decide(&seen, policies).write, Write::Set);
+            // Nothing is stored for a visitor without data.
+            let visitor = Facts { saved: Saved::Never, cookie_matches: false, stored: false, ..HELD };
+            assert_eq!(decide(&Facts { times_unsaved: true, ..visitor }, policies), Decision::NOTHING);
+            let noted = Facts { times_changed: true, times_unsaved: true, ..visitor };
+            assert_eq!(decide(&noted, policies), Decision { write: Write::Set, cookie: SetCookie::Send });
+        }
     }
 
     #[test]

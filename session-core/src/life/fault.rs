@@ -89,11 +89,23 @@ pub(crate) enum Fault {
     AnswersTimeIgnored,
     /// Where a record ends is not known any better after a touch.
     TouchForgotten,
+    /// What has lived as long as it may is served, as long as the store holds it.
+    LimitNotEnforced,
+    /// What has come to its last end while a request goes on is stored by it.
+    LimitOutlived,
+    /// A write gives a record more than it may live at all.
+    LimitNotKept,
+    /// A renewal begins the session anew.
+    LimitRenewed,
+    /// What was set of a session's times is gone after a conflict.
+    TimesLost,
+    /// How long a session may lie unused is what the store would hold it for.
+    IdleNotKnown,
 }
 
 #[cfg(test)]
 impl Fault {
-    pub(crate) const ALL: [Self; 43] = [
+    pub(crate) const ALL: [Self; 49] = [
         Self::OldExpiryWritten,
         Self::LifetimeClaimed,
         Self::NoDoubt,
@@ -137,6 +149,12 @@ impl Fault {
         Self::ConfirmedAfterConflict,
         Self::AnswersTimeIgnored,
         Self::TouchForgotten,
+        Self::LimitNotEnforced,
+        Self::LimitOutlived,
+        Self::LimitNotKept,
+        Self::LimitRenewed,
+        Self::TimesLost,
+        Self::IdleNotKnown,
     ];
 }
 

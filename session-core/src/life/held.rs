@@ -7,7 +7,7 @@ use super::{
 use crate::{
     record::cookie::Cookie,
     store::{Stored, Version},
-    wire::date::{self, Millis},
+    wire::date::Millis,
 };
 
 /// By so much, in milliseconds, a store may round an expiry.
@@ -34,7 +34,7 @@ pub(super) struct Span {
     pub(super) lifetime: Option<Millis>,
 }
 
-/// When the record got its whole lifetime, and when it so ends; `None`: the cookie has no date.
+/// When the record got its whole lifetime, and when it so ends; `None`: that is the store's to say.
 #[derive(Clone, Copy)]
 #[cfg_attr(test, derive(Hash))]
 pub(super) struct Renewed {
@@ -46,7 +46,15 @@ impl Held {
     /// `given`: the end that this request has given the record. A store rounds, and its answer takes time: what it says is
     /// that end, or the one in the record, if it is as near. Else each write that keeps an end would move it by as much. After
     /// an answer that took longer it may be any other.
-    pub(super) fn of(stored: &Stored, asked: Millis, now: Millis, given: Option<Millis>) -> Self {
+    ///
+    /// `idle`: how long a session lives whose cookie lives until the browser closes, of which the store does not know.
+    pub(super) fn of(
+        stored: &Stored,
+        asked: Millis,
+        now: Millis,
+        given: Option<Millis>,
+        idle: Option<Millis>,
+    ) -> Self {
         let millis = |time: std::time::Duration| Millis::try_from(time.as_millis()).unwrap_or(Millis::MAX);
         let told = stored.left.map(|left| now.saturating_add(millis(left)));
         let slack = now.saturating_sub(asked).max(0);
@@ -57,7 +65,9 @@ impl Held {
         let exact = if slack <= ROUNDED { ends.find(is_near) } else { None };
         let until = exact.or(told);
         let slack = if exact.is_some() { 0 } else { slack };
-        let span = Span { until, slack, lifetime: stored.lifetime.map(millis) };
+        let is_without = stored.record.cookie.lifetime().is_none();
+        let lifetime = idle.filter(|_| is_without && !planted(Fault::IdleNotKnown));
+        let span = Span { until, slack, lifetime: lifetime.or(stored.lifetime.map(millis)) };
         Self { version: stored.version.clone(), span: Some(span) }
     }
 
@@ -68,11 +78,6 @@ impl Held {
         }
         Self { version, span }
     }
-}
-
-/// With the whole lifetime from then on.
-pub(super) fn is_whole(stamped: &Cookie, at: Millis) -> bool {
-    stamped.expires_at() == stamped.lifetime().map(|lifetime| date::after(at, lifetime))
 }
 
 impl Span {
@@ -89,9 +94,9 @@ impl Span {
 
     /// What a cookie without a date of its own is held for is the store's to say: what it said last.
     pub(super) fn of(stamped: &Cookie, now: Millis, before: Option<Self>) -> Option<Self> {
-        match stamped.expires_at() {
+        match stamped.ends() {
             Some(at) => {
-                let lifetime = stamped.lifetime().unwrap_or_else(|| at.saturating_sub(now));
+                let lifetime = stamped.held_for().unwrap_or_else(|| at.saturating_sub(now));
                 Some(Self { until: Some(at), slack: 0, lifetime: Some(lifetime) })
             }
             None => before.map(|Self { lifetime, .. }| Self {
@@ -124,7 +129,7 @@ mod tests {
                 left: Some(left),
                 lifetime: Some(std::time::Duration::from_secs(60)),
             };
-            Held::of(&stored, asked, now, None).span.and_then(|span| span.until)
+            Held::of(&stored, asked, now, None, None).span.and_then(|span| span.until)
         };
         assert_eq!(told(10_000, 10_000, 60_900), Some(60_000));
         assert_eq!(told(10_000, 10_900, 61_800), Some(60_000));

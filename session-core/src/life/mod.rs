@@ -27,10 +27,15 @@ mod simulation;
 
 use crate::{
     options::{Options, cookie_options::CookieOptions, policy::Attributes},
-    record::cookie::Cookie,
+    record::{
+        Record,
+        cookie::{Bounds, Cookie},
+        times::Times,
+    },
     wire::date::Millis,
 };
 
+use self::fault::{Fault, planted};
 pub(crate) use self::{
     operation::{ATTEMPTS, Answer, Ask, Changed, Done, Ended, Operation, Step},
     state::Life,
@@ -51,6 +56,37 @@ pub(crate) struct Context<'a> {
 impl Context<'_> {
     /// The cookie of a session that begins now.
     fn new_cookie(&self) -> Cookie {
-        self.cookie.cookie(self.secure, self.now)
+        let mut cookie = self.cookie.cookie(self.secure, self.now);
+        if let (Some(longest), Some(lifetime)) =
+            (self.options.lifetimes.longest_by_option(), cookie.lifetime())
+            && lifetime > longest
+        {
+            cookie.live_for(Some(longest), self.now);
+        }
+        cookie
+    }
+
+    /// The times of a session that begins now.
+    fn new_times(&self) -> Times {
+        if self.options.lifetimes.absolute.is_some() { Times::begun_at(self.now) } else { Times::default() }
+    }
+
+    /// What the lifetime of a session with these goes by.
+    fn bounds(&self, times: &Times, cookie: &Cookie) -> Bounds {
+        Bounds::new(self.options.lifetimes.idle, self.end_of(times, cookie))
+    }
+
+    /// When the session ends, however often it is used.
+    fn end_of(&self, times: &Times, cookie: &Cookie) -> Option<Millis> {
+        times.end(self.options.lifetimes.absolute_of(cookie.lifetime()))
+    }
+
+    /// The session has lived as long as it may, whatever the store holds.
+    pub(crate) fn has_ended(&self, record: &Record) -> bool {
+        self.has_passed(&record.times, &record.cookie) && !planted(Fault::LimitNotEnforced)
+    }
+
+    fn has_passed(&self, times: &Times, cookie: &Cookie) -> bool {
+        self.end_of(times, cookie).is_some_and(|end| end <= self.now)
     }
 }

@@ -11,15 +11,17 @@ use super::{
     decide::{CONFIRMED_FOR, Facts, Presence, Saved, Writer, kept_to},
     doubt::{Doubt, Few},
     fault::{Fault, planted},
-    held::{Held, ROUNDED, Renewed, Span, is_whole},
+    held::{Held, ROUNDED, Renewed, Span},
     leftovers::Leftovers,
     merge::{changed_keys, either, merge},
 };
 use crate::{
     options::policy::{Attributes, CookieRenewal, ExplicitSave},
     record::{
+        Record,
         cookie::{Cookie, Differing},
         data::Data,
+        times::{Times, Which},
     },
     store::{Expect, Stored, Version},
     wire::{
@@ -47,6 +49,12 @@ pub(crate) struct Life {
     cookie_unsaved: Differing,
     /// What is stored, or was at first, where that is another cookie.
     recorded: Option<Cookie>,
+    /// When the session began, and what goes by that.
+    times: Times,
+    /// What the handler has set of them in this request …
+    times_changed: bool,
+    /// … and what was set, and is not stored yet.
+    times_unsaved: Which,
     is_new: bool,
     /// The id in the request's cookie.
     presented: Option<Sid>,
@@ -89,7 +97,7 @@ pub(crate) struct Life {
     /// The id that the session had then.
     cookie_of: Option<Sid>,
     /// What the end of the request has told of that it was not stored.
-    reported: Option<(Arc<Data>, Cookie)>,
+    reported: Option<(Arc<Data>, Cookie, Times)>,
     /// And that a record may not be destroyed.
     told_unfinished: bool,
     /// The end of the request failed: it may be tried again.
@@ -147,15 +155,23 @@ pub(super) struct Sent {
     /// The cookie as the handler had set it, and as it was sent.
     cookie: Cookie,
     pub(super) stamped: Cookie,
+    pub(super) times: Times,
     pub(super) at: Millis,
     /// Where the record ends was in doubt before.
     was_in_doubt: bool,
 }
 
+impl Sent {
+    pub(super) fn record(&self) -> Record {
+        Record::new(self.stamped.clone(), Arc::clone(&self.data)).with_times(self.times)
+    }
+}
+
 /// What is asked of a session when it is made.
 impl Life {
     pub(crate) fn created(sid: Sid, presented: Option<Sid>, context: &Context<'_>) -> Self {
-        Self::of(sid, presented, Arc::default(), context.new_cookie(), context.now)
+        let times = context.new_times();
+        Self { times, ..Self::of(sid, presented, Arc::default(), context.new_cookie(), context.now) }
     }
 
     fn of(sid: Sid, presented: Option<Sid>, data: Arc<Data>, cookie: Cookie, now: Millis) -> Self {
@@ -170,6 +186,9 @@ impl Life {
             cookie_changed: false,
             cookie_unsaved: Differing::default(),
             recorded: None,
+            times: Times::default(),
+            times_changed: false,
+            times_unsaved: Which::default(),
             is_new: true,
             presented,
             has_its_cookie: false,
@@ -205,15 +224,27 @@ impl Life {
 
     /// `asked`: when the store was.
     pub(crate) fn loaded(sid: Sid, stored: Stored, asked: Millis, context: &Context<'_>) -> Self {
-        let held = Held::of(&stored, asked, context.now, None);
+        let held = Held::of(&stored, asked, context.now, None, context.options.lifetimes.idle);
+        let times = stored.record.times;
         let data = stored.record.data;
         let cookie = current(stored.record.cookie, context);
-        Self {
+        let mut life = Self {
             standing: Standing::Held(held),
+            times,
             is_new: false,
             has_its_cookie: true,
             saved: (!context.options.resave).then(|| Arc::clone(&data)),
             ..Self::of(sid.clone(), Some(sid), data, cookie, asked)
+        };
+        life.begins_to_count(&times, context);
+        life
+    }
+
+    /// What was begun where no session has a limit is first seen now. `held`: what the store has of them.
+    fn begins_to_count(&mut self, held: &Times, context: &Context<'_>) {
+        if held.begun.is_none() && context.options.lifetimes.absolute.is_some() {
+            self.times.begun.get_or_insert(context.now);
+            self.times_unsaved.begun = true;
         }
     }
 }
@@ -378,8 +409,36 @@ impl Life {
         }
     }
 
-    pub(crate) fn touch(&mut self, now: Millis) {
-        self.cookie.touch(now);
+    pub(crate) fn touch(&mut self, context: &Context<'_>) {
+        self.cookie = self.within_bounds(self.cookie.clone(), context.now, context);
+    }
+
+    pub(crate) fn times(&self) -> &Times {
+        &self.times
+    }
+
+    /// Its user has just shown who that is.
+    pub(crate) fn is_authenticated(&mut self, now: Millis) {
+        self.times.authenticated = self.times.authenticated.max(Some(now));
+        (self.times_changed, self.times_unsaved.authenticated) = (true, true);
+    }
+
+    /// How long it lives at all, by itself; `None`: as the options say.
+    pub(crate) fn lives_at_all(&mut self, absolute: Option<Millis>, now: Millis) {
+        if absolute.is_some() && self.times.begun.is_none() {
+            self.times.begun = Some(now);
+            self.times_unsaved.begun = true;
+        }
+        self.times.absolute = absolute;
+        (self.times_changed, self.times_unsaved.absolute) = (true, true);
+    }
+
+    /// This cookie with its whole lifetime from then on, as far as the limits of the session let it.
+    fn within_bounds(&self, cookie: Cookie, at: Millis, context: &Context<'_>) -> Cookie {
+        let bounds = context.bounds(&self.times, &cookie);
+        let mut cookie = if planted(Fault::LimitNotKept) { cookie } else { cookie.within(bounds) };
+        cookie.touch(at);
+        cookie
     }
 
     /// A logout: for this request the session is no more. Answers whether it was there until now, or something is left of it.
@@ -402,7 +461,7 @@ impl Life {
         }
     }
 
-    /// How many changes were not stored: keys, and the cookie as one. `req.session = null` drops them on purpose.
+    /// How many changes were not stored: keys, the cookie as one, and its times. `req.session = null` drops them on purpose.
     pub(super) fn unsaved(&self) -> usize {
         if self.presence != Presence::Present {
             return 0;
@@ -416,13 +475,18 @@ impl Life {
         } else {
             changed_keys(&self.base, &self.view)
         };
-        keys + usize::from(!self.cookie_unsaved.is_nothing())
+        let times = self.times_unsaved.is_of_a_handler();
+        keys + usize::from(!self.cookie_unsaved.is_nothing()) + usize::from(times)
     }
 
     /// Those of them that nobody was told of.
     pub(crate) fn unreported(&self) -> usize {
         match &self.reported {
-            Some((data, cookie)) if same(data, &self.view) && *cookie == self.cookie => 0,
+            Some((data, cookie, times))
+                if same(data, &self.view) && *cookie == self.cookie && *times == self.times =>
+            {
+                0
+            }
             _ => self.unsaved(),
         }
     }
@@ -455,9 +519,14 @@ impl Life {
         let due = match self.held().map(|held| held.span) {
             Some(Some(span)) => {
                 let left = span.surely().map(|until| until.saturating_sub(context.now).max(0));
-                // No lifetime reaches beyond the last date.
-                let lifetime = span.lifetime.map(|lifetime| date::after(context.now, lifetime) - context.now);
-                context.options.touch.is_due(left, lifetime)
+                // No lifetime reaches beyond the last date, or what the session may live at all.
+                let bounds = context.bounds(&self.times, &self.cookie);
+                let whole = |lifetime| bounds.cut(date::after(context.now, lifetime)).max(context.now);
+                let lifetime = span.lifetime.map(|lifetime| whole(lifetime) - context.now);
+                // The options may say less than they did when it was written.
+                let is_beyond =
+                    bounds.is_any() && left.zip(lifetime).is_some_and(|(left, most)| left > most + ROUNDED);
+                is_beyond || context.options.touch.is_due(left, lifetime)
             }
             Some(None) => {
                 let a_while_ago = |at| !(0..CONFIRMED_FOR).contains(&context.now.saturating_sub(at));
@@ -474,6 +543,8 @@ impl Life {
             changed: !same(&self.original, &self.view),
             cookie_changed: self.cookie_changed,
             cookie_unsaved: !self.cookie_unsaved.is_nothing(),
+            times_changed: self.times_changed,
+            times_unsaved: self.times_unsaved.is_any(),
             cookie_in_doubt: self.cookie_is_in_doubt(),
             saved: match &self.saved {
                 None => Saved::Never,
@@ -517,7 +588,7 @@ impl Life {
 
     /// Whether there is anything to write that the store does not have.
     pub(super) fn has_changes(&self) -> bool {
-        !self.cookie_unsaved.is_nothing() || self.has_changed_data()
+        !self.cookie_unsaved.is_nothing() || self.times_unsaved.is_any() || self.has_changed_data()
     }
 
     /// A call was given up while it was on its way, and what it expects is what is held. It may still arrive, and must then find
@@ -533,9 +604,9 @@ impl Life {
     pub(super) fn is_to_differ(&mut self, stamped: &Cookie, context: &Context<'_>) -> bool {
         self.has_lost_a_call |= !self.doubt.is_empty() || self.fence.is_some();
         let with_record = context.options.policies.cookie_renewal == CookieRenewal::WithRecord;
-        // The last date that there is does not move either.
-        let has_no_date = stamped.expires_at().is_none_or(|at| at >= date::LAST);
-        let stands_still = has_no_date || !is_whole(stamped, context.now);
+        // The last date that there is for it does not move either.
+        let has_no_date = stamped.ends_at_last();
+        let stands_still = has_no_date || !stamped.is_whole(context.now);
         (has_no_date && self.has_lost_a_call) || (stands_still && with_record)
     }
 
@@ -576,19 +647,18 @@ impl Life {
     }
 
     /// The cookie with its whole lifetime from now on: what every write stores and sends.
-    pub(super) fn stamped(&self, now: Millis) -> Cookie {
-        let mut cookie = self.cookie.clone();
-        if !planted(Fault::OldExpiryWritten) {
-            cookie.touch(now);
+    pub(super) fn stamped(&self, context: &Context<'_>) -> Cookie {
+        if planted(Fault::OldExpiryWritten) {
+            return self.cookie.clone();
         }
-        cookie
+        self.within_bounds(self.cookie.clone(), context.now, context)
     }
 
     /// The cookie that a write stores. After the response no cookie can tell the browser of a new end, and before it the
     /// response may never go out: the record then lives so long that a touch is due for the next request, which tells it; and
     /// never shorter than it did. Without a record there is no cookie to be told apart.
     pub(super) fn stamped_to_write(&self, at_the_end: bool, context: &Context<'_>) -> Cookie {
-        let mut stamped = self.stamped(context.now);
+        let mut stamped = self.stamped(context);
         if let Some((due, held)) = self.kept_end(&stamped, at_the_end, context)
             && let Some(whole) = stamped.expires_at()
         {
@@ -619,16 +689,15 @@ impl Life {
     /// A write that keeps the end of the record, which another request may have moved since it was heard of.
     pub(super) fn is_to_look_at_its_end(&self, at_the_end: bool, context: &Context<'_>) -> bool {
         self.is_unheard(CONFIRMED_FOR, context.now)
-            && self.kept_end(&self.stamped(context.now), at_the_end, context).is_some()
+            && self.kept_end(&self.stamped(context), at_the_end, context).is_some()
     }
 
     /// The cookie as the response sends it: it ends when the record does.
     pub(super) fn cookie_to_send(&self, context: &Context<'_>) -> Cookie {
-        let mut cookie = self.cookie.clone();
         if planted(Fault::StaleCookieSent) {
-            return cookie;
+            return self.cookie.clone();
         }
-        cookie.touch(self.renewed_at(context.now));
+        let mut cookie = self.within_bounds(self.cookie.clone(), self.renewed_at(context.now), context);
         if let Some(end) = self.known_end(context) {
             cookie.ends_at(end);
         }
@@ -652,9 +721,7 @@ impl Life {
     pub(super) fn cookie_with_error(&self, context: &Context<'_>) -> Cookie {
         match &self.recorded {
             Some(recorded) if !self.cookie_unsaved.is_nothing() && !planted(Fault::UnsavedCookieSent) => {
-                let mut cookie = recorded.clone();
-                cookie.touch(self.renewed_at(context.now));
-                cookie
+                self.within_bounds(recorded.clone(), self.renewed_at(context.now), context)
             }
             _ => self.cookie_to_send(context),
         }
@@ -672,10 +739,11 @@ impl Life {
             data,
             cookie: self.cookie.clone(),
             stamped,
+            times: self.times,
             at: now,
             was_in_doubt: self.expiry_in_doubt,
         };
-        let keeps_its_end = |span: Span| span.is_known_to_end(sent.stamped.expires_at());
+        let keeps_its_end = |span: Span| span.is_known_to_end(sent.stamped.ends());
         self.expiry_in_doubt |= !self.span().is_some_and(keeps_its_end);
         self.cookie_sent |= !self.cookie_unsaved.is_nothing();
         self.doubt.sent(&sent.data, &self.view);
@@ -746,6 +814,7 @@ impl Life {
             data: Arc::clone(&self.view),
             cookie: self.cookie.clone(),
             stamped,
+            times: if planted(Fault::LimitRenewed) { Times::begun_at(now) } else { self.times },
             at: now,
             was_in_doubt: self.expiry_in_doubt,
         }
@@ -808,7 +877,7 @@ impl Life {
     /// A write that was the last one sent was done.
     pub(super) fn written(&mut self, sent: &Sent, version: Version, context: &Context<'_>) {
         let span = self.span();
-        let keeps_its_end = span.is_some_and(|span| span.surely() == sent.stamped.expires_at());
+        let keeps_its_end = span.is_some_and(|span| span.surely() == sent.stamped.ends());
         self.view = self.with_view(&sent.seen, &sent.data);
         self.base = Arc::clone(&sent.data);
         self.has_no_doubt();
@@ -822,8 +891,9 @@ impl Life {
             self.cookie_unsaved = self.cookie_unsaved.and(self.cookie.differing(&sent.cookie));
             self.recorded = Some(sent.cookie.clone());
         }
+        self.times_unsaved = self.times.differing(&sent.times, self.times_unsaved);
         self.standing = Standing::Held(Held::written(version, sent, span));
-        if is_whole(&sent.stamped, sent.at) {
+        if sent.stamped.is_whole(sent.at) {
             self.is_renewed(&sent.stamped, sent.at);
         } else {
             self.has_kept_back |= !keeps_its_end;
@@ -831,7 +901,9 @@ impl Life {
                 self.moved_nothing(sent.was_in_doubt);
             }
             // What this request gave is no more where the record ends.
-            self.renewed = self.renewed.filter(|renewed| sent.stamped.expires_at() == renewed.end);
+            let is_still =
+                |renewed: &Renewed| sent.stamped.ends() == renewed.end && sent.stamped.is_whole(renewed.at);
+            self.renewed = self.renewed.filter(is_still);
         }
         self.confirmed = sent.at;
         self.reported = None;
@@ -863,7 +935,8 @@ impl Life {
         if planted(Fault::LifetimeForgotten) && matches!(self.standing, Standing::Doubt { .. }) {
             self.cookie_unsaved = Differing::default();
         }
-        self.standing = Standing::Held(Held::of(&stored, asked, context.now, given));
+        let idle = context.options.lifetimes.idle;
+        self.standing = Standing::Held(Held::of(&stored, asked, context.now, given, idle));
         let follows = context.options.policies.cookie_renewal == CookieRenewal::WithRecord;
         let theirs = self.span().and_then(|span| if follows { span.until } else { span.surely() });
         // Somebody else may have moved it further since, and sent the cookie for it. Stores round to whole seconds. (A cookie that
@@ -883,6 +956,7 @@ impl Life {
             // A first write whose answer never came was done.
             self.saved = Some(Arc::clone(&self.base));
         }
+        self.reads_times(stored.record.times, context);
         let stored = stored.record.cookie;
         let before = self.cookie.lifetime();
         let ours = self.cookie_unsaved;
@@ -905,6 +979,14 @@ impl Life {
         };
         // What this request has moved the expiry by was another lifetime.
         self.expiry_in_doubt |= self.renewed.is_some() && before != self.cookie.lifetime();
+    }
+
+    /// What was set of them here, on top of what the store holds.
+    fn reads_times(&mut self, latest: Times, context: &Context<'_>) {
+        let ours = if planted(Fault::TimesLost) { latest } else { self.times };
+        self.times = ours.over(latest, self.times_unsaved);
+        self.times_unsaved = self.times.differing(&latest, self.times_unsaved);
+        self.begins_to_count(&latest, context);
     }
 
     /// What was changed here, in the order in which it was, on top of what the store holds.
@@ -933,6 +1015,7 @@ impl Life {
             self.cookie_changed = false;
             self.cookie_unsaved = Differing::default();
         }
+        (self.times_changed, self.times_unsaved) = (false, Which::default());
         self.read(stored, asked, context);
         self.cookie_changed |= to_be_sent;
     }
@@ -953,6 +1036,14 @@ impl Life {
         self.standing = Standing::Fresh { tried: Few::new() };
     }
 
+    /// It has lived as long as it may, if it has. (Where the handler has just said so, the record is to be destroyed.)
+    pub(super) fn ends_at_last(&mut self, context: &Context<'_>) {
+        let is_over = !self.times_unsaved.absolute && context.has_passed(&self.times, &self.cookie);
+        if is_over && !planted(Fault::LimitOutlived) {
+            self.gone();
+        }
+    }
+
     /// Somebody else ended it.
     pub(super) fn gone(&mut self) {
         self.standing = Standing::Gone;
@@ -970,7 +1061,7 @@ impl Life {
         {
             held.span = Span::of(stamped, now, span);
         }
-        if is_whole(stamped, now) {
+        if stamped.is_whole(now) {
             self.is_renewed(stamped, now);
         }
         self.confirmed = now;
@@ -979,7 +1070,7 @@ impl Life {
     /// The record has its whole lifetime.
     fn is_renewed(&mut self, stamped: &Cookie, at: Millis) {
         (self.expiry_in_doubt, self.has_kept_back) = (false, false);
-        self.renewed = Some(Renewed { at, end: stamped.expires_at() });
+        self.renewed = Some(Renewed { at, end: stamped.ends() });
         self.has_renewed = true;
     }
 
@@ -997,6 +1088,7 @@ impl Life {
         self.has_no_doubt();
         (self.expiry_in_doubt, self.has_kept_back) = (false, false);
         self.saved = Some(data);
+        self.times_unsaved = Which::default();
         if self.cookie == cookie {
             self.cookie_unsaved = Differing::default();
         }
@@ -1046,6 +1138,8 @@ impl Life {
         self.same_id = false;
         self.cookie = context.new_cookie();
         self.cookie_unsaved = Differing::default();
+        self.times = context.new_times();
+        (self.times_changed, self.times_unsaved) = (false, Which::default());
         self.view = Arc::default();
         self.base = Arc::clone(&self.view);
         self.has_no_doubt();
@@ -1073,7 +1167,7 @@ impl Life {
 
     /// Whoever waits for the end of the request is told that the data were not stored.
     pub(crate) fn is_told(&mut self) {
-        self.reported = Some((Arc::clone(&self.view), self.cookie.clone()));
+        self.reported = Some((Arc::clone(&self.view), self.cookie.clone(), self.times));
         self.told_unfinished = true;
     }
 

@@ -1,11 +1,12 @@
 //! The options, and the two profiles of their defaults.
 
 pub(crate) mod cookie_options;
+pub(crate) mod lifetimes;
 pub(crate) mod policy;
 pub(crate) mod proxy;
 pub(crate) mod secret;
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use crate::{
     client::options::ClientSide,
@@ -13,6 +14,7 @@ use crate::{
     error::OptionsError,
     life::{decide::Policies, limits::Limits},
     options::cookie_options::{CookieOptions, Secure},
+    options::lifetimes::{Lifetimes, Limits as LifetimeLimits, millis},
     options::policy::{
         Attributes, BrowserRules, CookieChange, CookieRenewal, CorruptRecord, DuplicateCookies, ExplicitSave,
         OnDisconnect, PathMatch, RemovalCookie, SaveError, StoreRead, Touch, Unset,
@@ -53,6 +55,8 @@ use crate::{
 /// | `explicit_save` | forgotten | counts |
 /// | `cookie_renewal` | on change | with the record |
 /// | `touch` | every request | after 20 percent |
+/// | `idle` | the store's | a day |
+/// | `absolute` | none | 30 days |
 /// | `corrupt_record` | fail | treat as missing |
 /// | `browser_rules` | warn | enforce |
 /// | `save_error` | fail | fail |
@@ -95,6 +99,8 @@ pub struct Options {
     pub(crate) duplicates: DuplicateCookies,
     pub(crate) attributes: Attributes,
     pub(crate) touch: Touch,
+    /// How long sessions live on the server.
+    pub(crate) lifetimes: LifetimeLimits,
     pub(crate) corrupt: CorruptRecord,
     pub(crate) save_error: SaveError,
     pub(crate) on_disconnect: OnDisconnect,
@@ -134,6 +140,7 @@ impl Options {
             duplicates: DuplicateCookies::FirstVerified,
             attributes: Attributes::Current,
             touch: Touch::AfterPercent(20),
+            lifetimes: LifetimeLimits::of(Lifetimes::NIST_AAL1),
             corrupt: CorruptRecord::TreatAsMissing,
             save_error: SaveError::Fail,
             on_disconnect: OnDisconnect::Cancel,
@@ -164,6 +171,7 @@ impl Options {
             duplicates: DuplicateCookies::First,
             attributes: Attributes::Stored,
             touch: Touch::EveryRequest,
+            lifetimes: LifetimeLimits::default(),
             corrupt: CorruptRecord::Fail,
             on_disconnect: OnDisconnect::Finish,
             browser_rules: BrowserRules::Warn,
@@ -376,6 +384,51 @@ impl Options {
         Self { touch, ..self }
     }
 
+    /// How long a session lives after the last request that used it, where its cookie lives until the browser closes: the browser cannot be
+    /// relied upon to close. Default: a day in the new profile; in the express profile the store's own time to live, as in Node, which
+    /// is also what `None` means. A cookie with a [`max_age`](CookieOptions::max_age) lives for that, and no longer than this once
+    /// this is set; what a handler gives one session ([`set_max_age`](crate::SessionHandle::set_max_age),
+    /// [`remember`](crate::SessionHandle::remember)) is its own.
+    ///
+    /// What Express touches lives for the store's time to live again.
+    #[must_use]
+    pub fn idle(mut self, idle: impl Into<Option<Duration>>) -> Self {
+        self.lifetimes.idle = idle.into().map(millis);
+        self.lifetimes.is_idle_chosen = true;
+        self
+    }
+
+    /// How long a session lives at all, from when it began, however often it is used: record and cookie end then, and what is found later is
+    /// destroyed. A new id ([`renew_id`](crate::SessionHandle::renew_id)) changes nothing of it, a new session
+    /// ([`regenerate`](crate::SessionHandle::regenerate)) begins anew. Default: 30 days in the new profile (NIST SP 800-63B-4, AAL1), or the
+    /// max age of the session's cookie where that is longer; none in the express profile. `None`: no limit, but for sessions that were
+    /// [given one](crate::SessionHandle::set_absolute).
+    ///
+    /// When it began stands in the record ([`Record`](crate::Record)); of a session that has none there, because Express began it, it is when
+    /// it was first seen. Express goes by no such limit, and leaves the key alone.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use session_core::Options;
+    ///
+    /// let half_a_day = Duration::from_secs(12 * 3600);
+    /// let options = Options::express("keyboard cat").absolute(half_a_day);
+    /// # assert!(options.build().is_ok());
+    /// ```
+    #[must_use]
+    pub fn absolute(mut self, absolute: impl Into<Option<Duration>>) -> Self {
+        self.lifetimes.absolute = absolute.into().map(millis);
+        self.lifetimes.is_absolute_chosen = true;
+        self
+    }
+
+    /// [`idle`](Self::idle) and [`absolute`](Self::absolute), by a preset of OWASP or NIST, say.
+    #[must_use]
+    pub fn lifetimes(self, lifetimes: Lifetimes) -> Self {
+        self.idle(lifetimes.idle()).absolute(lifetimes.absolute())
+    }
+
     /// What a stored record that cannot be read comes to. Default: an error in the express profile, a new session in the
     /// new one.
     #[must_use]
@@ -462,6 +515,11 @@ impl Options {
             );
             return Err(OptionsError { option: "proxy", reason });
         }
+        for (option, time) in [("idle", self.lifetimes.idle), ("absolute", self.lifetimes.absolute)] {
+            if time == Some(0) {
+                return refuse(option, "no session would live; give a time");
+            }
+        }
         if let Touch::AfterPercent(101..) = self.touch {
             return refuse("touch", "a part of the lifetime is at most 100 percent");
         }
@@ -540,6 +598,8 @@ mod tests {
             ("name", new().name("__Host-sid").cookie(CookieOptions::new().secure(false))),
             ("name", new().name("__Secure-sid").cookie(CookieOptions::new().secure(false))),
             ("touch", new().touch(Touch::AfterPercent(101))),
+            ("idle", new().idle(Duration::ZERO)),
+            ("absolute", new().absolute(Duration::ZERO)),
             ("cookie.domain", with(CookieOptions::new().domain("a b"))),
             ("cookie.domain", with(CookieOptions::new().domain(format!("{}com", "a.".repeat(126))))),
             ("cookie.domain", new().name("__Host-sid").cookie(CookieOptions::new().domain("example.com"))),

@@ -4,6 +4,7 @@ use std::{
     borrow::Cow,
     cell::RefCell,
     fmt::Write,
+    hash::{Hash, Hasher},
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -25,6 +26,44 @@ pub struct Cookie {
     expires: Field<Millis>,
     /// The rest, which seldom differs from one session to the next.
     attributes: Arc<Attributes>,
+    bounds: Bounds,
+}
+
+/// What a session's lifetime goes by besides. It is set where a write is made, and is no part of what is stored.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Bounds {
+    /// How long a session lives after each request whose cookie lives until the browser closes.
+    pub(crate) idle: Option<Millis>,
+    /// When the session ends, however often it is used.
+    pub(crate) end: Option<Millis>,
+    /// When the record of such a session ends.
+    until: Option<Millis>,
+}
+
+impl PartialEq for Bounds {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Bounds {}
+
+impl Bounds {
+    pub(crate) fn new(idle: Option<Millis>, end: Option<Millis>) -> Self {
+        Self { idle, end, until: None }
+    }
+
+    pub(crate) fn is_any(&self) -> bool {
+        self.idle.is_some() || self.end.is_some()
+    }
+
+    pub(crate) fn cut(&self, at: Millis) -> Millis {
+        self.end.map_or(at, |end| at.min(end))
+    }
+}
+
+impl Hash for Bounds {
+    fn hash<H: Hasher>(&self, _: &mut H) {}
 }
 
 /// What does not change with time.
@@ -153,7 +192,7 @@ impl Cookie {
 
     /// It lives until the browser closes.
     pub(crate) fn of(attributes: Arc<Attributes>) -> Self {
-        Self { original_max_age: Field::Null, expires: Field::Null, attributes }
+        Self { original_max_age: Field::Null, expires: Field::Null, attributes, bounds: Bounds::default() }
     }
 
     fn attributes_mut(&mut self) -> &mut Attributes {
@@ -171,6 +210,19 @@ impl Cookie {
     #[must_use]
     pub fn expires(&self) -> Option<SystemTime> {
         self.expires_at().map(date::to_system)
+    }
+
+    /// Until when a store holds the record of a cookie that it is given to write or to touch: until [`expires`](Self::expires), and where the cookie
+    /// lives until the browser closes for as long as the session may lie unused ([`Options::idle`](crate::Options::idle)). `None`: for the
+    /// store's own time to live. It stands in no record: of what was read it is `expires`.
+    #[must_use]
+    pub fn held_until(&self) -> Option<SystemTime> {
+        self.ends().map(date::to_system)
+    }
+
+    /// Sets [`held_until`](Self::held_until) of a cookie that lives until the browser closes: for the test of a store. Sessions do it themselves.
+    pub fn set_held_until(&mut self, until: Option<SystemTime>) {
+        self.bounds.until = until.map(date::from_system);
     }
 
     /// The `Path` attribute; `None` when there is none.
@@ -295,11 +347,40 @@ impl Cookie {
             Field::Other(json) if matches!(&**json, "false" | "\"\"") => Field::Other(json.clone()),
             Field::Other(_) => return,
         };
+        if let Field::Known(at) = &mut self.expires {
+            *at = self.bounds.cut(*at);
+        }
+        self.bounds.until = self.bounds.idle.map(|idle| self.bounds.cut(date::after(now, idle)));
+    }
+
+    /// What the lifetime goes by besides, from the next [`touch`](Self::touch) on.
+    pub(crate) fn within(self, bounds: Bounds) -> Self {
+        Self { bounds, ..self }
     }
 
     /// The same lifetime, and this end of it.
     pub(crate) fn ends_at(&mut self, at: Millis) {
         self.expires = Field::Known(at);
+    }
+
+    /// When the record ends; `None`: that is the store's to say.
+    pub(crate) fn ends(&self) -> Option<Millis> {
+        self.expires_at().or(self.bounds.until)
+    }
+
+    /// How long each request lets it live; `None`: that is the store's to say.
+    pub(crate) fn held_for(&self) -> Option<Millis> {
+        self.lifetime().or(self.bounds.idle)
+    }
+
+    /// It has all of its lifetime from then on.
+    pub(crate) fn is_whole(&self, at: Millis) -> bool {
+        self.ends() == self.held_for().map(|lifetime| self.bounds.cut(date::after(at, lifetime)))
+    }
+
+    /// There is no later date for it.
+    pub(crate) fn ends_at_last(&self) -> bool {
+        self.expires_at().is_none_or(|at| at >= self.bounds.cut(date::LAST))
     }
 
     pub(crate) fn lifetime(&self) -> Option<Millis> {
@@ -449,6 +530,7 @@ impl Unread {
             original_max_age: self.original_max_age,
             expires: self.expires,
             attributes: self.attributes.shared(),
+            bounds: Bounds::default(),
         }
     }
 }

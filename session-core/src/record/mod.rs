@@ -3,6 +3,7 @@
 pub(crate) mod cookie;
 pub(crate) mod data;
 mod index;
+pub(crate) mod times;
 pub(crate) mod value;
 
 use std::{
@@ -21,6 +22,7 @@ use crate::{
     record::{
         cookie::{Cookie, Unread},
         data::Data,
+        times::Times,
     },
     wire::{date::Millis, json},
 };
@@ -38,13 +40,18 @@ use crate::{
 /// # Ok::<(), session_core::RecordError>(())
 /// ```
 ///
-/// Two records are equal when these two parts are.
+/// Where a session has limits of its own, or its user has shown who that is, there is a third part under the key `__session`, which Express
+/// leaves alone: `{"begun":…,"authenticated":…,"absolute":…}`, in milliseconds (since 1970, but for the last, which is how long it lives at
+/// all). It is none of [`data`](Self::data), and goes with the record through [`parse`](Self::parse) and [`to_json`](Self::to_json).
+///
+/// Two records are equal when all their parts are.
 #[derive(Clone)]
 pub struct Record {
     /// The attributes kept with the session.
     pub cookie: Cookie,
     /// The application's keys and values. Shared, so that a record costs no copy of them.
     pub data: Arc<Data>,
+    pub(crate) times: Times,
     /// When it was written, if the text is to tell.
     stamp: Option<Millis>,
 }
@@ -58,7 +65,11 @@ impl Record {
     /// From its two parts.
     #[must_use]
     pub fn new(cookie: Cookie, data: impl Into<Arc<Data>>) -> Self {
-        Self { cookie, data: data.into(), stamp: None }
+        Self { cookie, data: data.into(), times: Times::default(), stamp: None }
+    }
+
+    pub(crate) fn with_times(self, times: Times) -> Self {
+        Self { times, ..self }
     }
 
     /// The text tells this moment, in white space that no reader of JSON sees. Where a store's version is the text, a record
@@ -86,20 +97,31 @@ impl Record {
         let mut before = '{';
         let mut at = 0;
         let mut members = self.data.iter();
+        let has_times = !self.times.is_none();
         loop {
             if at == self.data.cookie_at() {
                 text.push(before);
                 text.push_str("\"cookie\":");
                 self.cookie.push_json(&mut text);
                 before = ',';
+                if has_times {
+                    text.push_str(",\"");
+                    text.push_str(times::KEY);
+                    text.push_str("\":");
+                    self.times.push_json(&mut text);
+                }
             }
             let Some((key, value)) = members.next() else { break };
+            at += 1;
+            // What else stands there is not to come twice.
+            if has_times && key == times::KEY {
+                continue;
+            }
             text.push(before);
             json::push_string(&mut text, key);
             text.push(':');
             text.push_str(value);
             before = ',';
-            at += 1;
         }
         if let Some(at) = self.stamp {
             push_stamp(&mut text, at);
@@ -137,7 +159,8 @@ impl Record {
     }
 
     /// When the record is over by its own word, `cookie.expires`; `None` when it has none. A store that keeps the expiry
-    /// beside the record goes by that one, since a touch moves nothing else.
+    /// beside the record goes by that one, since a touch moves nothing else. (Until when it is to be held says
+    /// [`Cookie::held_until`].)
     #[must_use]
     pub fn expires(&self) -> Option<SystemTime> {
         self.cookie.expires()
@@ -157,7 +180,7 @@ fn push_stamp(text: &mut String, at: Millis) {
 
 impl PartialEq for Record {
     fn eq(&self, other: &Self) -> bool {
-        self.cookie == other.cookie && self.data == other.data
+        self.cookie == other.cookie && self.data == other.data && self.times == other.times
     }
 }
 
@@ -199,21 +222,27 @@ impl<'de> Visitor<'de> for RecordSeed<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Record, A::Error> {
         let mut data = Data::over(Arc::clone(self.0));
         let mut cookie = None;
+        let mut times = None;
         while let Some(Key(key)) = members.next_key()? {
             if key == "cookie" {
                 if cookie.is_none() {
                     data.mark_cookie();
                 }
                 cookie = Some(members.next_value_seed(CookieSeed)?);
-            } else {
-                data.push_read(&key, members.next_value::<&RawValue>()?.get());
+                continue;
+            }
+            let json = members.next_value::<&RawValue>()?.get();
+            match Times::of_member(&key, json) {
+                // The last one counts, as in `JSON.parse`.
+                Some(known) => times = Some(known),
+                None => data.push_read(&key, json),
             }
         }
         if data.has_duplicates() {
             data.resolve_duplicates();
         }
         let cookie = cookie.ok_or_else(|| A::Error::custom("no cookie"))?;
-        Ok(Record::new(cookie, data))
+        Ok(Record::new(cookie, data).with_times(times.unwrap_or_default()))
     }
 }
 
@@ -289,6 +318,24 @@ mod tests {
             assert_eq!(Record::parse(text.as_str()).unwrap(), plain);
             assert_eq!(rewritten(text), plain.to_json());
         }
+    }
+
+    #[test]
+    fn times_stand_behind_the_cookie_and_are_no_data() {
+        let text = format!(r#"{{"1":true,{COOKIE},"__session":{{"begun":5,"absolute":7}},"a":1}}"#);
+        let record = Record::parse(text.as_str()).unwrap();
+        assert_eq!(record.data.keys().collect::<Vec<_>>(), ["1", "a"]);
+        assert_eq!(record.times, Times { begun: Some(5), authenticated: None, absolute: Some(7) });
+        assert_eq!(record.to_json(), text);
+        // Wherever Express has put it.
+        let moved = rewritten(&format!(r#"{{{COOKIE},"a":1,"__session":{{"begun":5}}}}"#));
+        assert_eq!(moved, format!(r#"{{{COOKIE},"__session":{{"begun":5}},"a":1}}"#));
+        assert_ne!(Record::parse(moved.as_str()).unwrap(), Record::parse(text).unwrap());
+        // What is not ours is data, until there is something of ours.
+        let theirs = format!(r#"{{{COOKIE},"__session":"theirs","a":1}}"#);
+        assert_eq!(rewritten(&theirs), theirs);
+        let both = Record::parse(theirs).unwrap().with_times(Times::begun_at(5));
+        assert_eq!(both.to_json(), moved);
     }
 
     #[test]

@@ -110,7 +110,7 @@ impl MemoryStore {
 
     fn expires(&self, cookie: &Cookie, now: Millis) -> Millis {
         let ttl = |ttl: Duration| date::after(now, Millis::try_from(ttl.as_millis()).unwrap_or(Millis::MAX));
-        cookie.expires_at().unwrap_or_else(|| self.ttl.map_or(NEVER, ttl))
+        cookie.ends().unwrap_or_else(|| self.ttl.map_or(NEVER, ttl))
     }
 
     /// Not while the shard is locked: a record may be long, and a shard is many sessions'.

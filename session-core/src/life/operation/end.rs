@@ -242,8 +242,8 @@ impl Operation {
             Event::Begin if matches!(life.standing, Standing::Doubt { .. }) => Step::Ask(self.ask_get(life)),
             Event::Expired { late: false } => self.end_expired(life),
             Event::Begin | Event::Expired { .. } => {
-                let stamped = life.stamped(context.now);
-                if stamped.expires_at().is_some_and(|at| at <= context.now) {
+                let stamped = life.stamped(context);
+                if stamped.ends().is_some_and(|at| at <= context.now) {
                     return self.end_expired(life);
                 }
                 // What led here again after a conflict has counted it.

@@ -312,6 +312,7 @@ impl Operation {
             None => Event::Begin,
             Some(answer) => self.settle(life, context, answer),
         };
+        life.ends_at_last(context);
         let step = self.next(life, context, event);
         if let Step::Ask(_) = step {
             self.asked_at = context.now;
@@ -331,6 +332,10 @@ impl Operation {
         }
         match (asked, answer) {
             (_, Answer::Failed(error)) => Event::Failed(error),
+            // Nobody is to have it, whoever has kept it alive.
+            (Asked::Get, Answer::Got(Some(stored))) if context.has_ended(&stored.record) => {
+                self.found_nothing(life)
+            }
             (Asked::Get, Answer::Got(Some(stored))) => self.found(life, context, stored),
             (Asked::Get, Answer::Got(None)) => self.found_nothing(life),
             (Asked::Set(sent), Answer::Set(set)) => self.set(life, context, &sent, set),
@@ -553,7 +558,7 @@ impl Operation {
         self.is_looked_after = false;
         let is_stamped = life.is_to_differ(&stamped, context);
         let sent = life.send(data, stamped, context.now);
-        let record = Record::new(sent.stamped.clone(), Arc::clone(&sent.data));
+        let record = sent.record();
         let record = if is_stamped { record.stamped(context.now) } else { record };
         let sid = sent.sid.clone();
         self.asked = Asked::Set(sent);

@@ -1,7 +1,5 @@
 //! Another id for the session, with its data or without.
 
-use std::sync::Arc;
-
 use super::{Ask, Copy, Done, Event, Operation, Step, Why, end::is_nobodys, write::Written};
 use crate::{
     error::Error,
@@ -11,7 +9,6 @@ use crate::{
         fault::{Fault, planted},
         state::{Before, Life, Standing},
     },
-    record::Record,
     store::Expect,
     wire::sid::Sid,
 };
@@ -131,7 +128,7 @@ impl Operation {
                 }
                 if let Some(copy) = copy {
                     // The store took longer for it than the session lives.
-                    if copy.sent.stamped.expires_at().is_some_and(|at| at <= context.now) {
+                    if copy.sent.stamped.ends().is_some_and(|at| at <= context.now) {
                         life.gone();
                         return Step::Done(Err(Error::Gone));
                     }
@@ -212,8 +209,8 @@ impl Operation {
     }
 
     fn copy(&mut self, new: &Sid, copy: Option<Box<Copy>>, life: &mut Life, context: &Context<'_>) -> Step {
-        let stamped = life.stamped(context.now);
-        if stamped.expires_at().is_some_and(|at| at <= context.now) {
+        let stamped = life.stamped(context);
+        if stamped.ends().is_some_and(|at| at <= context.now) {
             return self.renew_expired(life);
         }
         let expect = copy.map_or(Expect::Nothing, |copy| Expect::Version(copy.version));
@@ -222,7 +219,7 @@ impl Operation {
             life.leave(new);
         }
         let sent = life.copy_to(new.clone(), stamped, context.now);
-        let record = Record::new(sent.stamped.clone(), Arc::clone(&sent.data));
+        let record = sent.record();
         let record =
             if life.is_to_differ(&sent.stamped, context) { record.stamped(context.now) } else { record };
         Step::Ask(self.ask_copy(sent, record, expect))

@@ -103,7 +103,7 @@ impl Operation {
             Err(ask) => return Ok(Written::Ask(ask)),
         };
         let stamped = life.stamped_to_write(at_the_end, context);
-        let has_expired = life.stamped(context.now).expires_at().is_some_and(|at| at <= context.now);
+        let has_expired = life.stamped(context).ends().is_some_and(|at| at <= context.now);
         if has_expired && !planted(Fault::OldExpiryWritten) {
             if self.is_change() {
                 context.options.limits.check(&data)?;

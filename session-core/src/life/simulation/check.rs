@@ -85,6 +85,10 @@ struct About {
     latest: Millis,
     /// The record was made by a call that nobody waited for any more.
     made_late: bool,
+    /// When it has begun, where it has a limit.
+    begun: Option<Millis>,
+    /// When its user has last shown who that is, as it was written last.
+    authenticated: Option<Millis>,
     /// The expiry of a call that arrived late: it has the lifetime of when it was sent.
     late: Option<Millis>,
 }
@@ -113,6 +117,9 @@ pub(super) struct Mine {
     /// The lifetime that it gave the session, until that is stored, and at all.
     lifetime: Option<Millis>,
     gave: Option<Millis>,
+    /// When it noted that the user was authenticated, until that is stored, and at all.
+    authenticated: Option<Millis>,
+    noted: Option<Millis>,
 }
 
 impl Mine {
@@ -124,7 +131,12 @@ impl Mine {
     pub(super) fn forgets(&mut self) {
         self.wanted = None;
         self.lifetime = None;
+        self.authenticated = None;
         self.ended = true;
+    }
+
+    pub(super) fn authenticates(&mut self, now: Millis) {
+        (self.authenticated, self.noted) = (Some(now), Some(now));
     }
 
     pub(super) fn begins_logout(&mut self) {
@@ -149,6 +161,9 @@ impl Mine {
         if late.lifetime.is_none() && self.lifetime == late.gave {
             self.lifetime = None;
         }
+        if late.authenticated.is_none() && self.authenticated == late.noted {
+            self.authenticated = None;
+        }
     }
 
     /// What was there when the request began is there again, and nothing else was sent.
@@ -159,6 +174,7 @@ impl Mine {
 
     fn is_stored(&mut self) {
         self.lifetime = None;
+        self.authenticated = None;
         self.wanted = None;
         self.applied = false;
     }
@@ -195,15 +211,19 @@ pub(super) struct Effect<'a> {
 impl Effect<'_> {
     /// Where no cookie may come a record is held until a touch is due at least. (Longer where it was before, as far as was known
     /// when this was asked.)
+    /// `lifetime`: as far as the session may live at all.
     fn is_renewed_in_time(&self, until: Millis, lifetime: Millis) -> bool {
         let due = self.asked + self.rules.kept * lifetime / LIFETIME;
         (due..=self.asked + lifetime).contains(&until)
     }
 
-    /// When the record of this session ended before, and when it does now, with its lifetime.
+    /// When the record of this session ended before, and when it does now, with the lifetime that it may have.
     fn ends(&self, sid: &Sid) -> Option<(Millis, Millis, Millis)> {
-        let held =
-            |store: &SimStore| store.held(sid, self.now).map(|entry| (entry.until, entry.cookie.lifetime()));
+        let held = |store: &SimStore| {
+            let entry = store.held(sid, self.now)?;
+            let whole = |lifetime| self.rules.whole(lifetime, self.asked, entry.times.begun);
+            Some((entry.until, entry.cookie.lifetime().map(whole)))
+        };
         match (held(self.before), held(self.after)) {
             (Some((before, Some(_))), Some((until, Some(lifetime)))) => Some((before, until, lifetime)),
             _ => None,
@@ -229,6 +249,15 @@ impl Effect<'_> {
         self.ends(sid).is_some_and(|(before, until, lifetime)| {
             until < before.min(self.asked + self.rules.kept * lifetime / LIFETIME)
         })
+    }
+
+    /// The record is held for longer than the session may live, or lie unused.
+    fn holds_too_long(&self, sid: &Sid) -> bool {
+        let Some(entry) = self.after.held(sid, self.now) else { return false };
+        let lifetime = entry.cookie.lifetime().or(self.rules.idle());
+        let last = lifetime.map(|lifetime| self.asked + lifetime);
+        entry.until > self.rules.end(entry.times.begun)
+            || (self.rules.idle().is_some() && last.is_some_and(|last| entry.until > last))
     }
 
     /// Nobody but the request that writes has moved its end: it knows that one, and takes nothing of it.
@@ -275,8 +304,8 @@ impl About {
 }
 
 impl Ghost {
-    pub(super) fn began_with(&mut self, sid: Sid) {
-        let about = About { existed: true, known: true, ..About::default() };
+    pub(super) fn began_with(&mut self, sid: Sid, begun: Option<Millis>) {
+        let about = About { existed: true, known: true, begun, ..About::default() };
         self.0.push((sid, about));
     }
 
@@ -287,6 +316,24 @@ impl Ghost {
             self.0.iter().position(|(known, _)| known == sid).unwrap_or_default()
         });
         &mut self.0[at].1
+    }
+
+    /// A request is served with this session.
+    pub(super) fn answers(&self, rules: &Rules, sid: &Sid, now: Millis) -> Result<(), Violation> {
+        if rules.end(self.look(sid).begun) <= now {
+            return broken("a session was served that had lived as long as it may");
+        }
+        Ok(())
+    }
+
+    /// It knows of no time that a session may lie unused, and goes by that of the store.
+    pub(super) fn express_wrote(&mut self, rules: &Rules, sid: &Sid, until: Millis) {
+        if rules.idle().is_some() {
+            let about = self.about(sid);
+            about.deadline = about.deadline.min(until);
+            // Until somebody else moves it: who has read the session before does not know.
+            about.late = Some(until);
+        }
     }
 
     fn look(&self, sid: &Sid) -> About {
@@ -354,7 +401,30 @@ impl Ghost {
                 about.gone = false;
                 about.made_late |= effect.late;
                 about.maker.get_or_insert(effect.request);
-                if effect.op == Op::Renew && sid != effect.of {
+                // Of a copy that nobody knows yet that is to be seen when what was there before ends.
+                let is_copy = effect.op == Op::Renew && sid != effect.of;
+                if about.begun.is_some() && record.times.begun != about.begun && !is_copy {
+                    return broken("a write moved when the session has begun");
+                }
+                if effect.rules.is_limited() && record.times.begun.is_none() {
+                    return broken("a session with a limit has no beginning");
+                }
+                about.begun = record.times.begun;
+                let (was, is) = (about.authenticated, record.times.authenticated);
+                if !is_copy && is != was && is != mine.noted && !about.returns_by(effect.request) {
+                    return broken(
+                        "a write changed when the user was authenticated, which its request did not",
+                    );
+                }
+                about.authenticated = is;
+                if mine.authenticated.is_some() && is >= mine.authenticated {
+                    mine.authenticated = None;
+                }
+                if effect.holds_too_long(sid) {
+                    return broken("a record is held for longer than its session may live");
+                }
+                let about = self.about(sid);
+                if is_copy {
                     about.parent = Some(effect.of.clone());
                     about.shortened |= parent.shortened;
                     about.is_changing |= parent.is_changing;
@@ -422,12 +492,16 @@ impl Ghost {
                 if stored.record.cookie.lifetime() == mine.lifetime {
                     mine.lifetime = None;
                 }
+                if stored.record.times.authenticated >= mine.authenticated {
+                    mine.authenticated = None;
+                }
             }
             (Ask::Touch { sid, .. }, Answer::Touched(touched)) => {
                 // The lifetime is the record's own, not the one that somebody read before it was given another.
                 if let (Touched::Moved, true, Some(entry)) =
                     (touched, effect.rules.cookie_follows, effect.after.held(sid, effect.now))
                     && let Some(lifetime) = entry.cookie.lifetime()
+                    && let lifetime = effect.rules.whole(lifetime, effect.asked, entry.times.begun)
                     && entry.until != effect.asked + lifetime
                     && !((effect.after_response || effect.op != Op::End)
                         && effect.is_renewed_in_time(entry.until, lifetime))
@@ -438,6 +512,9 @@ impl Ghost {
                     ));
                 }
                 if *touched == Touched::Moved {
+                    if effect.holds_too_long(sid) {
+                        return broken("a record is held for longer than its session may live");
+                    }
                     mine.moved = true;
                     self.late_write(sid, effect);
                 }
@@ -452,7 +529,8 @@ impl Ghost {
                     return broken("a renewal that was given up ended the session after its request");
                 }
                 // What nobody was given is nobody's.
-                let wanted = mine.ended || returns || !self.look(sid).known;
+                let is_over = effect.rules.end(self.look(sid).begun) <= effect.now;
+                let wanted = mine.ended || returns || is_over || !self.look(sid).known;
                 let ends = matches!(effect.op, Op::Destroy | Op::Renew | Op::Regenerate);
                 if !ends && sid == effect.of && !wanted && !effect.late {
                     return broken("a request destroyed its session, which nobody had asked for");
@@ -504,6 +582,12 @@ impl Ghost {
         if value(&new.data, "n") != value(&old.data, "n") {
             return broken("a renewal lost an update");
         }
+        if new.times.begun != old.times.begun && old.times.begun.is_some() {
+            return broken("a renewal moved when the session has begun");
+        }
+        if new.times.authenticated < old.times.authenticated {
+            return broken("a renewal lost that its user was authenticated");
+        }
         if Some(kept) == mine.wanted {
             mine.applied = true;
         }
@@ -513,6 +597,7 @@ impl Ghost {
     /// After each step.
     pub(super) fn look_around(
         &mut self,
+        rules: &Rules,
         store: &SimStore,
         now: Millis,
         requests: &mut [Request],
@@ -546,8 +631,9 @@ impl Ghost {
         }
         for request in requests {
             if let Some(life) = &request.life {
-                let existed = self.0.iter().any(|(sid, about)| sid == life.sid() && about.existed);
-                if existed && store.held(life.sid(), now).is_none() {
+                let about = self.0.iter().find(|(sid, about)| sid == life.sid() && about.existed);
+                let is_over = rules.end(life.times().begun) <= now;
+                if about.is_some() && (is_over || store.held(life.sid(), now).is_none()) {
                     request.mine.absent = Some(life.sid().clone());
                 }
             }
@@ -582,12 +668,14 @@ impl Ghost {
         }
         let about = self.about(&ended.sid);
         about.known = true;
-        about.cookie_behind = false;
         let expires = ended.cookie.expires_at();
+        // Where there is no later end, no touch will ever tell again of one that was not heard.
+        let is_later = |end: Millis| store.held(&ended.sid, now).is_some_and(|entry| entry.until > end);
+        about.cookie_behind = rules.is_limited() && expires.is_some_and(is_later);
         if let (Some((held, Some(until))), Some(expires)) = (jar, expires)
             && *held == ended.sid
             && rules.cookie_follows
-            && expires < *until
+            && expires < (*until).min(rules.end(about.begun))
             // A call has the lifetime of when it was sent.
             && !just_heard
             && !about.is_changing
@@ -728,14 +816,15 @@ impl Ghost {
     ) -> Result<(), Violation> {
         let Moment { rules, store, now, running, before, .. } = *moment;
         let Some(life) = &request.life else { return Ok(()) };
-        let expired = life.cookie().lifetime().is_some_and(|ms| ms <= 0);
+        let is_over = rules.end(life.times().begun) <= now;
+        let expired = is_over || life.cookie().lifetime().is_some_and(|ms| ms <= 0);
         let sid = life.sid().clone();
         let op = running.op;
         if op == Op::Renew && *before != sid {
             self.renamed(before, &sid);
         }
         match done {
-            Err(error) => return self.failed(&sid, request, running, error),
+            Err(error) => return self.failed(&sid, request, (running, is_over), error),
             Ok(Done::Ended(ended)) => return self.ended(moment, request, ended, expired),
             Ok(Done::Ok) => {}
         }
@@ -765,6 +854,14 @@ impl Ghost {
                 {
                     return broken(format!(
                         "{op:?} was acknowledged, and the lifetime is {held:?}, not {wanted}"
+                    ));
+                }
+                let authenticated = store.held(&sid, now).map(|entry| entry.times.authenticated);
+                if request.mine.authenticated.is_some()
+                    && authenticated.is_some_and(|held| held < request.mine.authenticated)
+                {
+                    return broken(format!(
+                        "{op:?} was acknowledged, and who has shown who that is is not stored"
                     ));
                 }
                 if !never_stored {
@@ -832,7 +929,7 @@ impl Ghost {
         let about = self.about(sid);
         let lifetime = about.lifetime();
         if about.existed && !about.gone {
-            let until = from + rules.kept * lifetime / LIFETIME;
+            let until = from + rules.kept * rules.whole(lifetime, from, about.begun) / LIFETIME;
             about.deadline = about.deadline.max(about.late.map_or(until, |late| late.min(until)));
         }
     }
@@ -842,14 +939,16 @@ impl Ghost {
         &self,
         sid: &Sid,
         request: &mut Request,
-        running: &Running,
+        (running, is_over): (&Running, bool),
         error: &Error,
     ) -> Result<(), Violation> {
         let because = match error {
             Error::Store(_) => running.faulty,
             // The copy of a renewal may have expired before the old record was ended.
             Error::Gone => {
-                request.mine.absent.as_ref() == Some(sid) || (running.op == Op::Renew && running.saw_nothing)
+                is_over
+                    || request.mine.absent.as_ref() == Some(sid)
+                    || (running.op == Op::Renew && running.saw_nothing)
             }
             Error::Destroyed => request.mine.ended,
             // Another id, or what no browser can come back to.
@@ -892,7 +991,8 @@ impl Ghost {
         let sid = life.sid().clone();
         let present = life.presence() == Presence::Present;
         if let Some(error) = &ended.error {
-            return self.failed(&sid, request, running, error);
+            let is_over = rules.end(life.times().begun) <= now;
+            return self.failed(&sid, request, (running, is_over), error);
         }
         if request.mine.logs_out && store.held(&sid, now).is_some() && !self.look(&sid).may_return() {
             return broken("a logout was begun, and nobody was told that it is not done");
@@ -949,6 +1049,20 @@ impl Ghost {
                 return broken("a lifetime was dropped without a reason");
             }
         }
+        if present
+            && known
+            && !returns
+            && !expired
+            && request.mine.authenticated.is_some()
+            && held.is_some_and(|held| held.times.authenticated < request.mine.authenticated)
+        {
+            if ended.dropped == 0 {
+                return broken("who has shown who that is was dropped in silence");
+            }
+            if request.mine.absent.as_ref() != Some(&sid) {
+                return broken("who has shown who that is was dropped without a reason");
+            }
+        }
         request.mine.is_stored();
         // A session that was stored by an explicit save begins to end then, in Express. (One that was gone for this request is back
         // without it.)
@@ -960,7 +1074,8 @@ impl Ghost {
             self.promise(rules, &request.mine, &sid, from);
             let about = self.about(&sid);
             if rules.touches || request.mine.end_wrote {
-                let kept = running.began + rules.kept * about.lifetime() / LIFETIME;
+                let whole = rules.whole(about.lifetime(), running.began, about.begun);
+                let kept = running.began + rules.kept * whole / LIFETIME;
                 about.browser_deadline = about.deadline.min(kept);
             }
         }

@@ -25,7 +25,7 @@ use std::{
 use self::{
     explore::{Budget, explore, wander},
     store::Versions,
-    world::{Arrival, FEWER, OPS, Op, Rules},
+    world::{Arrival, FEWER, OPS, OPS_OF_LIMITED, Op, Rules},
 };
 use super::fault::{Fault, plant};
 
@@ -86,6 +86,31 @@ const ANSWERS: Budget = Budget {
 /// And is lost on its way.
 const ANSWERS_LOST: Budget =
     Budget { faults: 1, time: 1, ops: &[Op::Insert, Op::Update, Op::Destroy], ..ANSWERS };
+/// Sessions that live no longer than a limit.
+const LIMITED: Budget = Budget {
+    time: 2,
+    ops: &[
+        Op::Insert,
+        Op::Update,
+        Op::Save,
+        Op::Reload,
+        Op::Renew,
+        Op::Regenerate,
+        Op::Destroy,
+        Op::Authenticate,
+    ],
+    ..EXPRESS
+};
+const LIMITED_FAULTS: Budget = Budget {
+    faults: 1,
+    time: 1,
+    express: 0,
+    ops: &[Op::Update, Op::Renew, Op::Authenticate, Op::Save],
+    ..LIMITED
+};
+const LIMITED_ALONE: Budget =
+    Budget { operations: 2, requests: 1, time: 2, faults: 1, late: true, ops: &OPS_OF_LIMITED, ..EXPRESS };
+
 /// As `MemoryStore` has them.
 const COUNTED: Budget = Budget { versions: Versions::Count, ..FAULTS };
 const COUNTED_TWO: Budget = Budget { versions: Versions::Count, ..TWO };
@@ -113,6 +138,19 @@ const RARER: [Budget; 5] = [
     LATE_TIME,
     ONE,
     Budget { time: 1, ..ANSWERS },
+];
+
+/// With limits.
+const FEW_OF_LIMITED: [Budget; 3] = [
+    Budget { time: 1, ops: &[Op::Update, Op::Reload, Op::Renew, Op::Authenticate], ..LIMITED },
+    Budget { ops: &[Op::Update, Op::Authenticate], ..LIMITED_FAULTS },
+    Budget { operations: 1, faults: 0, ..LIMITED_ALONE },
+];
+const USUAL_OF_LIMITED: [Budget; 4] = [
+    LIMITED,
+    LIMITED_FAULTS,
+    LIMITED_ALONE,
+    Budget { operations: 2, time: 1, express: 0, ops: &[Op::Update, Op::Renew, Op::Authenticate], ..LIMITED },
 ];
 
 const FEW_OF_RARER: [Budget; 2] = [Budget { faults: 1, ..FAULTS }, Budget { time: 1, ..TIME }];
@@ -238,12 +276,16 @@ fn every_order_of_events_keeps_the_promises() {
     let (more, found) = explore_all(rarer, &Rules::rarer());
     worlds += more;
     violations.extend(found);
+    let limited = if much == Much::Few { &FEW_OF_LIMITED[..] } else { &USUAL_OF_LIMITED[..] };
+    let (more, found) = explore_all(limited, &Rules::limited());
+    worlds += more;
+    violations.extend(found);
     let programs: usize = budgets.iter().map(programs).sum();
     println!("{worlds} worlds of {programs} programs, in two profiles");
     assert!(violations.is_empty(), "{}", violations.join("\n"));
     // A state that is taken for another one is not visited: a little less is a change of the rules, much less is a mistake.
     let least = match much {
-        Much::Few => 8_800_000,
+        Much::Few => 10_000_000,
         Much::Usual => 64_000_000,
         Much::All => 300_000_000,
     };
@@ -292,7 +334,8 @@ fn wander_from(seed: u64, runs: u64) {
         versions: if seed.is_multiple_of(2) { Versions::Count } else { Versions::Digest },
         ops: &OPS,
     };
-    for rules in Rules::profiles().iter().chain(&Rules::rarer()) {
+    for rules in Rules::profiles().iter().chain(&Rules::rarer()).chain(&Rules::limited()) {
+        let budget = if rules.is_limited() { Budget { ops: &OPS_OF_LIMITED, ..budget } } else { budget };
         for arrival in [Arrival::LoggedIn, Arrival::New] {
             let found = wander(rules, arrival, budget, seed, usize::try_from(runs).unwrap());
             println!(
@@ -344,6 +387,11 @@ fn shows(fault: Fault) -> Budget {
         Fault::SlowAnswerTrusted => SLOW,
         Fault::ConfirmedAfterConflict => BEHIND,
         Fault::AnswersTimeIgnored => ANSWERS,
+        Fault::LimitNotEnforced | Fault::LimitNotKept | Fault::LimitOutlived | Fault::LimitRenewed => {
+            LIMITED_ALONE
+        }
+        Fault::TimesLost => LIMITED_FAULTS,
+        Fault::IdleNotKnown => Budget { operations: 1, time: 3, ops: &[Op::Save], ..ALONE },
         _ => ALONE_IN_DOUBT,
     }
 }
@@ -389,6 +437,12 @@ fn breaks(fault: Fault) -> &'static str {
         Fault::UnsavedCookieSent => "a cookie was sent with an error, and its lifetime is not stored",
         Fault::RenewedUnsent => "a write before the response kept the cookie from being renewed in time",
         Fault::SlowAnswerTrusted => "a cookie was sent for a session whose end was told",
+        Fault::LimitNotEnforced => "a session was served that had lived as long as it may",
+        Fault::LimitNotKept => "a record is held for longer than its session may live",
+        Fault::LimitOutlived => "a request destroyed its session, which nobody had asked for",
+        Fault::LimitRenewed => "a renewal moved when the session has begun",
+        Fault::TimesLost => "who has shown who that is was dropped in silence",
+        Fault::IdleNotKnown => "a session in use ended",
     }
 }
 
@@ -404,6 +458,7 @@ fn without_a_fault_nothing_is_found() {
     }
     let (_, mut violations) = explore_all(&budgets, &Rules::profiles());
     violations.extend(explore_all(&[ALONE], &Rules::rarer()).1);
+    violations.extend(explore_all(&[LIMITED_FAULTS], &Rules::limited()).1);
     assert!(violations.is_empty(), "{}", violations.join("\n"));
 }
 
@@ -417,6 +472,12 @@ fn every_planted_fault_is_found() {
             // One shows only where touches are left out.
             let rules = match fault {
                 Fault::SkippedTouchBelieved => Rules::rarer(),
+                Fault::LimitNotEnforced
+                | Fault::LimitNotKept
+                | Fault::LimitOutlived
+                | Fault::LimitRenewed
+                | Fault::TimesLost
+                | Fault::IdleNotKnown => Rules::limited(),
                 _ => Rules::profiles(),
             };
             let found = rules.iter().find_map(|rules| {

@@ -6,10 +6,9 @@ use std::{
     time::Duration,
 };
 
-use super::world::LIFETIME;
 use crate::{
     life::{Answer, Ask},
-    record::{Record, cookie::Cookie, data::Data},
+    record::{Record, cookie::Cookie, data::Data, times::Times},
     store::{Destroyed, Expect, Set, Stored, Touched, Version},
     wire::{date::Millis, sid::Sid},
 };
@@ -20,6 +19,8 @@ pub(super) struct SimStore {
     versions: Versions,
     /// Its options do not leave touches out.
     touches: bool,
+    /// For how long it holds a record that says nothing of that.
+    ttl: Millis,
     writes: u64,
 }
 
@@ -36,20 +37,21 @@ pub(super) enum Versions {
 pub(super) struct Entry {
     pub(super) data: Arc<Data>,
     pub(super) cookie: Cookie,
+    pub(super) times: Times,
     pub(super) until: Millis,
     version: u64,
     /// The request that moved the expiry last; none: Express, or whoever was there before.
     pub(super) writer: Option<usize>,
 }
 
-/// Until when a record with this cookie is held; none: it has expired.
-pub(super) fn until(cookie: &Cookie, now: Millis) -> Option<Millis> {
-    Some(cookie.expires_at().unwrap_or(now + LIFETIME)).filter(|at| *at > now)
-}
-
 impl SimStore {
-    pub(super) fn new(versions: Versions, touches: bool) -> Self {
-        Self { entries: Vec::new(), versions, touches, writes: 0 }
+    pub(super) fn new(versions: Versions, touches: bool, ttl: Millis) -> Self {
+        Self { entries: Vec::new(), versions, touches, ttl, writes: 0 }
+    }
+
+    /// Until when a record with this cookie is held; none: it has expired.
+    pub(super) fn until(&self, cookie: &Cookie, now: Millis) -> Option<Millis> {
+        Some(cookie.ends().unwrap_or(now + self.ttl)).filter(|at| *at > now)
     }
 
     pub(super) fn counts(&self) -> bool {
@@ -64,22 +66,18 @@ impl SimStore {
         self.entries.iter().filter(move |(_, entry)| entry.until > now).map(|(sid, entry)| (sid, entry))
     }
 
-    pub(super) fn put(
-        &mut self,
-        sid: &Sid,
-        data: Arc<Data>,
-        cookie: &Cookie,
-        until: Millis,
-        writer: Option<usize>,
-    ) {
+    pub(super) fn put(&mut self, sid: &Sid, record: &Record, until: Millis, writer: Option<usize>) {
+        let Record { cookie, data, times, .. } = record.clone();
         let version = match self.versions {
-            Versions::Digest => BuildHasherDefault::<DefaultHasher>::default().hash_one((&data, cookie)),
+            Versions::Digest => {
+                BuildHasherDefault::<DefaultHasher>::default().hash_one((&data, &cookie, &times))
+            }
             Versions::Count => {
                 self.writes += 1;
                 self.writes
             }
         };
-        let entry = Entry { data, cookie: cookie.clone(), until, version, writer };
+        let entry = Entry { data, cookie, times, until, version, writer };
         self.remove(sid);
         self.entries.push((sid.clone(), entry));
         // Two orders of the same records are one store.
@@ -100,9 +98,9 @@ impl SimStore {
         let millis = |ms: Millis| Duration::from_millis(ms.unsigned_abs());
         let left = entry.until - now;
         // Where touches are left out, none is ever due.
-        let lifetime = if self.touches { entry.cookie.lifetime().unwrap_or(LIFETIME) } else { left };
+        let lifetime = if self.touches { entry.cookie.lifetime().unwrap_or(self.ttl) } else { left };
         Some(Stored {
-            record: Record::new(entry.cookie.clone(), Arc::clone(&entry.data)),
+            record: Record::new(entry.cookie.clone(), Arc::clone(&entry.data)).with_times(entry.times),
             version: Version::from_number(entry.version),
             left: Some(millis(left)),
             lifetime: Some(millis(lifetime)),
@@ -120,18 +118,18 @@ impl SimStore {
         match ask {
             Ask::Get(sid) => Answer::Got(self.get(sid, now)),
             Ask::Set { sid, record, expect } => {
-                let Some(until) = until(&record.cookie, now) else {
+                let Some(until) = self.until(&record.cookie, now) else {
                     return Answer::Set(Set::Expired);
                 };
                 if !expected(self.held(sid, now), expect) {
                     return Answer::Set(Set::Conflict);
                 }
-                self.put(sid, Arc::clone(&record.data), &record.cookie, until, Some(writer));
+                self.put(sid, record, until, Some(writer));
                 let version = self.held(sid, now).map_or(0, |entry| entry.version);
                 Answer::Set(Set::Written(Version::from_number(version)))
             }
             Ask::Touch { sid, cookie, expect } => {
-                let Some(until) = until(cookie, now) else {
+                let Some(until) = self.until(cookie, now) else {
                     return Answer::Touched(Touched::Expired);
                 };
                 if !self.touches {

@@ -1,11 +1,11 @@
 //! The world: what there is, and what may happen next.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use super::{
     check::{Effect, Ghost, Mine, Moment, Violation},
     explore::Budget,
-    store::{SimStore, until},
+    store::SimStore,
 };
 use crate::{
     error::{Error, StoreError},
@@ -14,8 +14,8 @@ use crate::{
         decide::{CONFIRMED_AT_THE_END_FOR, Presence, SetCookie},
         held::ROUNDED,
     },
-    options::{Options, cookie_options::CookieOptions, policy::Unset},
-    record::data::Data,
+    options::{Options, cookie_options::CookieOptions, lifetimes::Lifetimes, policy::Unset},
+    record::{Record, data::Data, times::Times},
     store::{Destroyed, Expect, Set, Stored, Touched},
     wire::{date::Millis, sid::Sid},
 };
@@ -25,11 +25,14 @@ pub(super) const LIFETIME: Millis = 10_000;
 /// The shorter one that an operation sets, and the longer one.
 pub(super) const SHORTER: Millis = 5_000;
 pub(super) const LONGER: Millis = 20_000;
+/// How long one lives at all, under the options that say so: past two jumps of time that its record outlives.
+const ABSOLUTE: Millis = 12_000;
 /// Past the moment for which an answer is trusted, past the fifth after which a touch is due, past half of the lifetime,
 /// and past all of it.
 const JUMPS: [Millis; 4] = [500, 3_000, 6_000, 11_000];
 
 /// The options under which a world runs.
+#[derive(Clone)]
 pub(super) struct Rules {
     pub(super) name: &'static str,
     pub(super) options: Options,
@@ -41,27 +44,32 @@ pub(super) struct Rules {
     pub(super) cookie_follows: bool,
     /// The store does not leave touches out.
     pub(super) touches: bool,
+    /// For how long the store holds a record that says nothing of that.
+    ttl: Millis,
 }
 
 impl Rules {
     pub(super) fn profiles() -> Vec<Self> {
         let lifetime = || CookieOptions::new().max_age_millis(LIFETIME);
+        let new = || Options::new("keyboard cat").idle(None).absolute(None);
         vec![
             Self {
                 name: "new profile, one process",
-                options: Options::new("keyboard cat").cookie(lifetime()),
+                options: new().cookie(lifetime()),
                 one_process: true,
                 kept: LIFETIME * 8 / 10,
                 cookie_follows: true,
                 touches: true,
+                ttl: LIFETIME,
             },
             Self {
                 name: "new profile, cookies without a date",
-                options: Options::new("keyboard cat"),
+                options: new(),
                 one_process: false,
                 kept: LIFETIME * 8 / 10,
                 cookie_follows: true,
                 touches: true,
+                ttl: LIFETIME,
             },
             Self {
                 name: "express profile, several processes",
@@ -70,6 +78,7 @@ impl Rules {
                 kept: LIFETIME,
                 cookie_follows: false,
                 touches: true,
+                ttl: LIFETIME,
             },
         ]
     }
@@ -92,6 +101,47 @@ impl Rules {
             })
             .chain([untouched])
             .collect()
+    }
+
+    /// Sessions that live, or lie unused, no longer than a limit: also those that Express has begun, or prolongs.
+    pub(super) fn limited() -> Vec<Self> {
+        let [mut dated, mut dateless, mut express] =
+            <[Self; 3]>::try_from(Self::profiles()).unwrap_or_else(|_| panic!("there are three"));
+        let absolute = Duration::from_millis(ABSOLUTE.unsigned_abs());
+        let idle = Duration::from_millis(LIFETIME.unsigned_abs());
+        dated.name = "new profile, with a limit";
+        dated.options = dated.options.absolute(absolute);
+        dateless.name = "new profile, cookies without a date, two limits";
+        dateless.options = dateless.options.lifetimes(Lifetimes::new(idle, absolute));
+        dateless.ttl = 10 * LIFETIME;
+        express.name = "express profile, with a limit that is new";
+        express.options = express.options.absolute(absolute);
+        let unused = Self {
+            name: "new profile, cookies without a date, no longer unused",
+            options: Self::profiles().swap_remove(1).options.idle(idle),
+            ttl: LIFETIME / 10,
+            ..dateless.clone()
+        };
+        vec![dated, dateless, unused, express]
+    }
+
+    /// When a session ends that has begun then; the end of time where it does not.
+    pub(super) fn end(&self, begun: Option<Millis>) -> Millis {
+        let absolute = self.options.lifetimes.absolute;
+        begun.zip(absolute).map_or(Millis::MAX, |(begun, absolute)| begun + absolute)
+    }
+
+    /// So much of a lifetime is left then.
+    pub(super) fn whole(&self, lifetime: Millis, from: Millis, begun: Option<Millis>) -> Millis {
+        lifetime.min(self.end(begun).saturating_sub(from)).max(0)
+    }
+
+    pub(super) fn idle(&self) -> Option<Millis> {
+        self.options.lifetimes.idle
+    }
+
+    pub(super) fn is_limited(&self) -> bool {
+        self.options.lifetimes.absolute.is_some()
     }
 
     pub(super) fn is_without_dates(&self) -> bool {
@@ -130,6 +180,8 @@ pub(super) enum Op {
     Shorten,
     Lengthen,
     ExpireNow,
+    /// Its user has just shown who that is.
+    Authenticate,
     /// The end of the request, which the adapter calls.
     End,
 }
@@ -166,6 +218,26 @@ pub(super) const OPS: [Op; 15] = [
     Op::Shorten,
     Op::Lengthen,
     Op::ExpireNow,
+];
+
+/// Where sessions have limits, these as well.
+pub(super) const OPS_OF_LIMITED: [Op; 16] = [
+    Op::Get,
+    Op::Insert,
+    Op::PutBack,
+    Op::Remove,
+    Op::Update,
+    Op::Save,
+    Op::Reload,
+    Op::Renew,
+    Op::Regenerate,
+    Op::Destroy,
+    Op::Unset,
+    Op::Touch,
+    Op::Shorten,
+    Op::Lengthen,
+    Op::ExpireNow,
+    Op::Authenticate,
 ];
 
 #[derive(Clone, Hash)]
@@ -295,7 +367,7 @@ struct HashedStored(Stored);
 impl std::hash::Hash for HashedStored {
     fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
         let Stored { record, version, left, lifetime } = &self.0;
-        (&record.data, &record.cookie, version, left, lifetime).hash(state);
+        (&record.data, &record.cookie, &record.times, version, left, lifetime).hash(state);
     }
 }
 
@@ -357,10 +429,18 @@ impl HashedAsk {
         let hasher = BuildHasherDefault::<DefaultHasher>::default();
         let hash = match &ask {
             Ask::Get(sid) => hasher.hash_one((0, sid)),
-            Ask::Set { sid, record, expect: e } => {
-                hasher.hash_one((1, sid, &record.data, &record.cookie, expect(e)))
+            Ask::Set { sid, record, expect: e } => hasher.hash_one((
+                1,
+                sid,
+                &record.data,
+                &record.cookie,
+                record.cookie.ends(),
+                &record.times,
+                expect(e),
+            )),
+            Ask::Touch { sid, cookie, expect: e } => {
+                hasher.hash_one((2, sid, cookie, cookie.ends(), expect(e)))
             }
-            Ask::Touch { sid, cookie, expect: e } => hasher.hash_one((2, sid, cookie, expect(e))),
             Ask::Destroy { sid, expect: e } => hasher.hash_one((3, sid, expect(e))),
             Ask::Turn(sid) => hasher.hash_one((4, sid)),
             Ask::Change(_) => 5,
@@ -400,6 +480,11 @@ impl Choice {
     }
 }
 
+/// And has not lived as long as it may.
+fn is_there(rules: &Rules, store: &SimStore, life: &Life, now: Millis) -> bool {
+    store.held(life.sid(), now).is_some() && rules.end(life.times().begun) > now
+}
+
 pub(super) fn value(data: &Data, key: &str) -> Option<u8> {
     data.get(key).and_then(|json| json.parse().ok())
 }
@@ -408,7 +493,7 @@ impl World {
     pub(super) fn new(rules: &Rules, arrival: Arrival, budget: Budget) -> Self {
         let mut world = Self {
             now: 1_000_000,
-            store: SimStore::new(budget.versions, rules.touches),
+            store: SimStore::new(budget.versions, rules.touches, rules.ttl),
             requests: (0..budget.requests).map(|_| Request::new(budget.operations)).collect(),
             late: Vec::new(),
             turn: Vec::new(),
@@ -429,9 +514,12 @@ impl World {
             data.insert("n", "0".into());
             let cookie = rules.options.cookie.cookie(false, world.now);
             let until = world.now + LIFETIME;
-            world.store.put(&sid, Arc::new(data), &cookie, until, None);
             world.jar = Some((sid.clone(), cookie.expires_at()));
-            world.ghost.began_with(sid);
+            // Express knows of no limit.
+            let is_ours = rules.cookie_follows && rules.is_limited();
+            let times = if is_ours { Times::begun_at(world.now) } else { Times::default() };
+            world.ghost.began_with(sid.clone(), times.begun);
+            world.store.put(&sid, &Record::new(cookie, data).with_times(times), until, None);
         }
         world
     }
@@ -518,7 +606,7 @@ impl World {
             _ => None,
         };
         let Self { ghost, store, requests, now, jar, late, .. } = self;
-        ghost.look_around(store, *now, requests, !late.is_empty())?;
+        ghost.look_around(rules, store, *now, requests, !late.is_empty())?;
         ghost.browser(rules, *now, jar.as_ref())?;
         if self.is_quiet() { self.ghost.at_rest(&self.store, self.now, &self.requests) } else { Ok(()) }
     }
@@ -543,13 +631,14 @@ impl World {
                 | Op::Shorten
                 | Op::Lengthen
                 | Op::ExpireNow
+                | Op::Authenticate
         );
         waits || (local && (request.status == Status::Open || request.operations > 0))
     }
 
     fn step(&mut self, rules: &Rules, choice: Choice) -> Result<(), Violation> {
         match choice {
-            Choice::Begin(at) => self.begin(rules, at),
+            Choice::Begin(at) => return self.begin(rules, at),
             Choice::Call(at, op) => return self.call(rules, at, op),
             Choice::Does(at) => {
                 let told = Told::of(self.effect(rules, at)?);
@@ -643,7 +732,7 @@ impl World {
                 self.store.sweep(self.now);
                 for request in &mut self.requests {
                     if let (Some(running), Some(life)) = (&mut request.running, &request.life) {
-                        running.saw_nothing |= self.store.held(life.sid(), self.now).is_none();
+                        running.saw_nothing |= !is_there(rules, &self.store, life, self.now);
                     }
                 }
             }
@@ -651,13 +740,14 @@ impl World {
                 self.express -= 1;
                 let sid = Sid::from("first");
                 if let Some(stored) = self.store.get(&sid, self.now) {
-                    let (mut data, mut cookie) = (stored.record.data, stored.record.cookie);
-                    Arc::make_mut(&mut data).insert("k", "99".into());
-                    cookie.touch(self.now);
-                    if let Some(until) = until(&cookie, self.now) {
-                        self.store.put(&sid, data, &cookie, until, None);
+                    let mut record = stored.record;
+                    Arc::make_mut(&mut record.data).insert("k", "99".into());
+                    record.cookie.touch(self.now);
+                    if let Some(until) = self.store.until(&record.cookie, self.now) {
+                        self.store.put(&sid, &record, until, None);
+                        self.ghost.express_wrote(rules, &sid, until);
                         if self.jar.as_ref().is_some_and(|(held, _)| *held == sid) {
-                            self.jar = Some((sid, cookie.expires_at()));
+                            self.jar = Some((sid, record.cookie.expires_at()));
                         }
                     }
                 }
@@ -700,7 +790,7 @@ impl World {
             })
     }
 
-    fn begin(&mut self, rules: &Rules, at: usize) {
+    fn begin(&mut self, rules: &Rules, at: usize) -> Result<(), Violation> {
         if self.jar.as_ref().is_some_and(|(_, until)| until.is_some_and(|until| until <= self.now)) {
             self.jar = None;
         }
@@ -708,7 +798,15 @@ impl World {
         let context = rules.context(self.now);
         let stored = presented.as_ref().and_then(|sid| Some((sid.clone(), self.store.get(sid, self.now)?)));
         let life = match stored {
-            Some((sid, stored)) => Life::loaded(sid, stored, self.now, &context),
+            // As the driver does it.
+            Some((sid, stored)) if context.has_ended(&stored.record) => {
+                self.store.remove(&sid);
+                Life::created(self.new_sid(at), presented, &context)
+            }
+            Some((sid, stored)) => {
+                self.ghost.answers(rules, &sid, self.now)?;
+                Life::loaded(sid, stored, self.now, &context)
+            }
             None => Life::created(self.new_sid(at), presented, &context),
         };
         self.requests[at].status = Status::Open;
@@ -716,6 +814,7 @@ impl World {
         self.requests[at].heard = self.now;
         self.requests[at].loaded = value(life.data(), "k");
         self.requests[at].life = Some(life);
+        Ok(())
     }
 
     fn new_sid(&mut self, at: usize) -> Sid {
@@ -742,7 +841,8 @@ impl World {
                 | Op::Touch
                 | Op::Shorten
                 | Op::Lengthen
-                | Op::ExpireNow,
+                | Op::ExpireNow
+                | Op::Authenticate,
                 _,
             ) if !present => None,
             (Op::Insert | Op::PutBack, _) => {
@@ -771,7 +871,12 @@ impl World {
                 None
             }
             (Op::Touch, _) => {
-                life.touch(now);
+                life.touch(&rules.context(now));
+                None
+            }
+            (Op::Authenticate, _) => {
+                life.is_authenticated(now);
+                request.mine.authenticates(now);
                 None
             }
             (Op::Shorten | Op::Lengthen | Op::ExpireNow, _) => {
@@ -810,7 +915,7 @@ impl World {
             (Op::Renew | Op::Regenerate, None) => None,
         };
         let Some(mut operation) = operation else { return Ok(()) };
-        let saw_nothing = self.store.held(life.sid(), now).is_none();
+        let saw_nothing = !is_there(rules, &self.store, life, now);
         let of = life.sid().clone();
         if op == Op::Destroy {
             if present {
@@ -841,7 +946,7 @@ impl World {
         let now = self.now;
         let request = &mut self.requests[at];
         let (Some(running), Some(life)) = (&mut request.running, &mut request.life) else { return Ok(()) };
-        running.saw_nothing |= self.store.held(life.sid(), now).is_none();
+        running.saw_nothing |= !is_there(rules, &self.store, life, now);
         let step = running.operation.step(life, &rules.context(now), Some(answer));
         self.go_on(rules, at, step)
     }
@@ -944,7 +1049,7 @@ impl World {
         let Waits::Store(ask) = running.waits.clone() else { return Ok(Answer::Again) };
         let Some(life) = life else { return Ok(Answer::Again) };
         let before = store.clone();
-        running.saw_nothing |= before.held(life.sid(), now).is_none();
+        running.saw_nothing |= !is_there(rules, &before, life, now);
         let answer = store.answer(&ask.0, now, at);
         let effect = Effect {
             rules,

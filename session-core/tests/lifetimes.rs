@@ -1,0 +1,469 @@
+//! Two clocks: how long a session lives after its last use, and at all. And what goes by when its user has shown who that is.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests")]
+
+mod common;
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, SystemTime},
+};
+
+use common::{App, SlowStore, Trouble, add, done};
+use session_core::{
+    AdminStore, Clock, CookieOptions, CookieSessionOptions, Error, Expect, Lifetimes, MemoryStore, Options,
+    Record, Sessions, Sid, Store,
+};
+
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3_600);
+const DAY: Duration = Duration::from_secs(86_400);
+
+struct Timed {
+    app: App,
+    /// In milliseconds.
+    later: Arc<AtomicUsize>,
+    start: SystemTime,
+}
+
+/// In whole milliseconds, as records have them.
+fn start() -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_millis(1_767_323_045_678)
+}
+
+fn clock_of(later: &Arc<AtomicUsize>) -> Clock {
+    let later = Arc::clone(later);
+    Clock::new(move || start() + Duration::from_millis(later.load(Ordering::SeqCst).try_into().unwrap()))
+}
+
+impl Timed {
+    fn new(options: Options) -> Self {
+        let later = Arc::new(AtomicUsize::new(0));
+        let memory = MemoryStore::new().clock(clock_of(&later));
+        let store = Arc::new(SlowStore { memory, ..SlowStore::default() });
+        Self::over(store, later, options)
+    }
+
+    fn over(store: Arc<SlowStore>, later: Arc<AtomicUsize>, options: Options) -> Self {
+        let options = options.store(Arc::clone(&store)).clock(clock_of(&later)).name("sid");
+        Self { app: App { sessions: options.build().unwrap(), store }, later, start: start() }
+    }
+
+    /// The same sessions under other options.
+    fn and(&self, options: Options) -> Self {
+        Self::over(Arc::clone(&self.app.store), Arc::clone(&self.later), options)
+    }
+
+    /// So long after the beginning.
+    fn at(&self, time: Duration) {
+        self.later.store(time.as_millis().try_into().unwrap(), Ordering::SeqCst);
+    }
+
+    fn left(&self, sid: &Sid) -> Option<Duration> {
+        done(self.app.store.memory.get(sid)).unwrap()?.left
+    }
+
+    /// A request that only reads; answers its cookies, or `None` where it has another session.
+    fn reads(&self, sid: &Sid) -> Option<Vec<String>> {
+        let (exchange, session) = self.app.request(sid);
+        let is_it = session.id().unwrap() == *sid;
+        let cookies = done(exchange.end()).unwrap();
+        is_it.then_some(cookies)
+    }
+
+    fn logs_in(&self, then: impl FnOnce(&session_core::SessionHandle)) -> (Sid, Vec<String>) {
+        let (exchange, session) = self.app.ask(&[]);
+        session.insert("user", "tj").unwrap();
+        then(&session);
+        let cookies = done(exchange.end()).unwrap();
+        (session.id().unwrap(), cookies)
+    }
+
+    fn text(&self, sid: &Sid) -> String {
+        self.app.held(sid).unwrap().to_json()
+    }
+
+    /// As Express does: a whole lifetime from now on, by the cookie alone.
+    fn express_touches(&self, sid: &Sid, lifetime: Duration) {
+        let mut record = Record::parse(self.text(sid)).unwrap();
+        let now = self.start + Duration::from_millis(self.later.load(Ordering::SeqCst).try_into().unwrap());
+        record.cookie.set_max_age(Some(lifetime), now);
+        done(self.app.store.memory.set(sid, &record, &Expect::Anything)).unwrap();
+    }
+}
+
+fn an_hour() -> CookieOptions {
+    CookieOptions::new().max_age(HOUR)
+}
+
+fn new() -> Options {
+    Options::new("keyboard cat")
+}
+
+/// Record and cookie end when the session has lived for so long, however often it is used.
+#[test]
+fn a_session_ends_at_its_limit_however_often_it_is_used() {
+    let timed = Timed::new(new().cookie(an_hour()).absolute(3 * HOUR));
+    let (sid, _) = timed.logs_in(|_| {});
+    let limit = timed.start + 3 * HOUR;
+    for minutes in (0..180).step_by(7) {
+        timed.at(minutes * MINUTE);
+        let sent = timed.reads(&sid).expect("it is used all the time");
+        let held = timed.app.held(&sid).unwrap().cookie;
+        assert!(held.expires().unwrap() <= limit);
+        if minutes > 150 {
+            assert_eq!(held.expires(), Some(limit));
+            assert!(sent.is_empty(), "nothing is left to be told");
+        }
+    }
+    timed.at(3 * HOUR - Duration::from_millis(1));
+    assert!(timed.reads(&sid).is_some());
+    timed.at(3 * HOUR);
+    assert!(timed.reads(&sid).is_none());
+}
+
+/// Nothing can be given to it any more: the store is asked as often as with any session that nobody needs to touch.
+#[test]
+fn a_session_near_its_limit_is_not_touched_with_every_request() {
+    let timed = Timed::new(new().cookie(an_hour()).absolute(2 * HOUR));
+    let (sid, _) = timed.logs_in(|_| {});
+    let calls = || timed.app.store.calls.load(Ordering::SeqCst);
+    for minutes in [50, 90] {
+        timed.at(minutes * MINUTE);
+        timed.reads(&sid).unwrap();
+    }
+    for minutes in 91..120 {
+        timed.at(minutes * MINUTE);
+        let before = calls();
+        timed.reads(&sid).unwrap();
+        assert_eq!(calls() - before, 1, "it is read");
+    }
+}
+
+#[test]
+fn a_new_id_changes_nothing_of_the_limit_and_a_new_session_begins_anew() {
+    let timed = Timed::new(new().cookie(an_hour()).absolute(2 * HOUR));
+    let (sid, _) = timed.logs_in(|_| {});
+    timed.at(50 * MINUTE);
+    let (exchange, session) = timed.app.request(&sid);
+    assert_eq!(session.begun().unwrap(), Some(timed.start));
+    done(session.renew_id()).unwrap();
+    done(exchange.end()).unwrap();
+    let renewed = session.id().unwrap();
+    timed.at(100 * MINUTE);
+    let (exchange, session) = timed.app.request(&renewed);
+    assert_eq!(session.begun().unwrap(), Some(timed.start));
+    done(exchange.end()).unwrap();
+    assert_eq!(timed.left(&renewed), Some(20 * MINUTE));
+
+    let (exchange, session) = timed.app.request(&renewed);
+    done(session.regenerate()).unwrap();
+    session.insert("user", "tj").unwrap();
+    done(exchange.end()).unwrap();
+    assert_eq!(session.begun().unwrap(), Some(timed.start + 100 * MINUTE));
+    assert_eq!(timed.left(&session.id().unwrap()), Some(HOUR));
+}
+
+/// It is destroyed, so that Express does not serve it either; and one that is under way with it stores nothing.
+#[test]
+fn what_express_has_kept_alive_ends_at_its_limit() {
+    let timed = Timed::new(new().cookie(an_hour()).absolute(2 * HOUR));
+    let (sid, _) = timed.logs_in(|_| {});
+    timed.at(50 * MINUTE);
+    timed.express_touches(&sid, 2 * HOUR);
+    let (exchange, late) = timed.app.request(&sid);
+    late.insert("a", 1).unwrap();
+    timed.at(120 * MINUTE);
+    assert!(timed.app.held(&sid).is_some(), "the store holds it");
+    assert!(matches!(done(late.save()), Err(Error::Gone)));
+    assert!(matches!(done(add(&late)), Err(Error::Gone)));
+    assert!(matches!(done(late.renew_id()), Err(Error::Gone)));
+    assert!(matches!(done(late.reload()), Err(Error::NotStored | Error::Gone)));
+    assert!(done(exchange.end()).unwrap().is_empty());
+    assert!(!timed.text(&sid).contains(r#""a":1"#));
+
+    // The store does not answer to that.
+    timed.app.trouble_at(1, Trouble::FailsBefore);
+    assert!(timed.reads(&sid).is_none() && timed.app.held(&sid).is_some());
+    assert!(done(timed.app.sessions.load(&sid)).unwrap().is_none());
+    assert!(timed.app.held(&sid).is_none());
+    let (_exchange, next) = timed.app.request(&sid);
+    assert!(next.is_new() && next.is_empty());
+}
+
+/// The browser closes when it likes, and most do not: the server goes by a time of its own.
+#[test]
+fn a_session_without_a_date_lives_as_long_as_it_may_lie_unused() {
+    let timed = Timed::new(new().idle(HOUR));
+    let (sid, sent) = timed.logs_in(|_| {});
+    assert!(!sent[0].contains("Expires") && !sent[0].contains("Max-Age"), "{sent:?}");
+    assert_eq!(timed.left(&sid), Some(HOUR));
+    // Used, and not often enough to be touched.
+    timed.at(11 * MINUTE);
+    assert_eq!(timed.reads(&sid), Some(vec![]));
+    assert_eq!(timed.left(&sid), Some(49 * MINUTE));
+    timed.at(12 * MINUTE);
+    assert_eq!(timed.reads(&sid), Some(vec![]), "the browser needs no word of it");
+    assert_eq!(timed.left(&sid), Some(HOUR));
+    assert!(timed.text(&sid).contains(r#""originalMaxAge":null,"expires":null"#));
+    timed.at(72 * MINUTE);
+    assert!(timed.reads(&sid).is_none());
+}
+
+/// Node's MemoryStore holds them for ever.
+#[test]
+fn the_memory_store_does_not_grow_with_visitors_who_do_not_come_again() {
+    let timed = Timed::new(new());
+    for day in 0..20_u32 {
+        timed.at(day * 2 * DAY);
+        (0..50).for_each(|_| drop(timed.logs_in(|_| {})));
+    }
+    assert_eq!(timed.app.records(), 50);
+    // What has expired is dropped while others are written, and the rest of a day's here.
+    let left = done(timed.app.store.memory.prune()).unwrap();
+    assert!(left < 100, "{left} of 950 are held yet");
+}
+
+#[test]
+fn what_was_begun_without_a_limit_is_first_seen_and_that_is_written_once() {
+    for options in [new(), Options::express("keyboard cat").resave(false)] {
+        let options = options.cookie(an_hour());
+        let timed = Timed::new(options.clone().absolute(None));
+        let (sid, _) = timed.logs_in(|_| {});
+        assert!(!timed.text(&sid).contains("__session"));
+        let limited = timed.and(options.absolute(DAY));
+        timed.at(MINUTE);
+        limited.reads(&sid).unwrap();
+        let seen = limited.start + MINUTE;
+        let millis = seen.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis();
+        assert!(timed.text(&sid).contains(&format!(r#","__session":{{"begun":{millis}}},"#)));
+        timed.at(2 * MINUTE);
+        let before = timed.text(&sid);
+        let (exchange, session) = limited.app.request(&sid);
+        assert_eq!(session.begun().unwrap(), Some(seen));
+        done(exchange.end()).unwrap();
+        assert_eq!(session.len(), 1, "it is none of the data");
+        let data = |text: &str| text[text.find("__session").unwrap()..].to_owned();
+        assert_eq!(data(&timed.text(&sid)), data(&before));
+        // Options that say nothing of it keep it.
+        timed.at(3 * MINUTE);
+        let (exchange, session) = timed.app.request(&sid);
+        session.clear().unwrap();
+        session.insert("a", 1).unwrap();
+        done(exchange.end()).unwrap();
+        assert!(timed.text(&sid).ends_with(&format!(r#","__session":{{"begun":{millis}}},"a":1}}"#)));
+    }
+}
+
+/// Two tabs of a session that Express has begun.
+#[test]
+fn of_two_that_see_a_session_first_the_first_counts() {
+    let options = new().cookie(an_hour());
+    let timed = Timed::new(options.clone().absolute(None));
+    let (sid, _) = timed.logs_in(|_| {});
+    let limited = timed.and(options.absolute(DAY));
+    let (a, one) = limited.app.request(&sid);
+    timed.at(MINUTE);
+    let (b, two) = limited.app.request(&sid);
+    two.insert("b", 1).unwrap();
+    done(a.end()).unwrap();
+    done(b.end()).unwrap();
+    assert_eq!(one.begun().unwrap(), Some(timed.start));
+    assert_eq!(two.begun().unwrap(), one.begun().unwrap());
+    assert!(timed.text(&sid).ends_with(r#""user":"tj","b":1}"#));
+}
+
+/// The new limits are those of all sessions that were not given their own.
+#[test]
+fn limits_that_are_lowered_hold_from_the_next_request_on() {
+    let timed = Timed::new(new().lifetimes(Lifetimes::NIST_AAL1));
+    let [(unused, _), (old, _), (own, _)] = [
+        timed.logs_in(|_| {}),
+        timed.logs_in(|_| {}),
+        timed.logs_in(|session| session.remember(Lifetimes::new(DAY, 30 * DAY)).unwrap()),
+    ];
+    let lowered = timed.and(new().lifetimes(Lifetimes::NIST_AAL3));
+    timed.at(MINUTE);
+    lowered.reads(&unused).unwrap();
+    assert_eq!(timed.left(&unused), Some(15 * MINUTE));
+    timed.at(12 * HOUR);
+    assert!(timed.left(&old).is_some() && lowered.reads(&old).is_none());
+    assert!(lowered.reads(&own).is_some(), "it has limits of its own");
+}
+
+#[test]
+fn the_same_session_is_remembered_for_longer() {
+    let timed = Timed::new(new().lifetimes(Lifetimes::OWASP_LOW_RISK));
+    let (sid, sent) = timed.logs_in(|session| session.remember(Lifetimes::new(30 * DAY, 90 * DAY)).unwrap());
+    assert!(sent[0].contains("Expires="), "{sent:?}");
+    assert_eq!(timed.left(&sid), Some(30 * DAY));
+    for days in [20, 40, 60, 80, 89] {
+        timed.at(days * DAY);
+        timed.reads(&sid).expect("it is remembered");
+    }
+    assert_eq!(timed.left(&sid), Some(DAY));
+    // And as all others again: it has been here for too long.
+    let (exchange, session) = timed.app.request(&sid);
+    session.set_absolute(None).unwrap();
+    done(exchange.end()).unwrap();
+    assert!(timed.reads(&sid).is_none());
+}
+
+#[test]
+fn a_limit_of_its_own_needs_no_option() {
+    let timed = Timed::new(Options::express("keyboard cat").cookie(an_hour()));
+    let (sid, _) = timed.logs_in(|session| {
+        assert_eq!(session.begun().unwrap(), None);
+        session.set_absolute(90 * MINUTE).unwrap();
+    });
+    timed.at(45 * MINUTE);
+    timed.reads(&sid).unwrap();
+    assert_eq!(timed.left(&sid), Some(45 * MINUTE));
+    timed.at(90 * MINUTE);
+    assert!(timed.reads(&sid).is_none());
+}
+
+/// Who asks for a year gets it.
+#[test]
+fn a_limit_that_nobody_has_chosen_cuts_no_lifetime_that_somebody_has() {
+    let year = 365 * DAY;
+    let of = |options: Options, own: Option<Duration>| {
+        let timed = Timed::new(options);
+        let (sid, _) = timed.logs_in(|session| {
+            if let Some(own) = own {
+                session.set_max_age(Some(own)).unwrap();
+            }
+        });
+        timed.left(&sid).unwrap()
+    };
+    let a_year = || new().cookie(CookieOptions::new().max_age(year));
+    assert_eq!(of(a_year(), None), year);
+    assert_eq!(of(new(), Some(year)), year);
+    assert_eq!(of(a_year().absolute(DAY), None), DAY);
+    assert_eq!(of(new().absolute(DAY), Some(year)), DAY);
+    // A time that it may lie unused cuts what the options say, and not what one session was given.
+    assert_eq!(of(a_year().idle(HOUR), None), HOUR);
+    assert_eq!(of(a_year().idle(HOUR).absolute(None), Some(year)), year);
+    assert_eq!(of(new().cookie(an_hour()).idle(DAY), None), HOUR);
+}
+
+#[test]
+fn who_has_just_shown_who_that_is_need_not_again() {
+    let timed = Timed::new(new().lifetimes(Lifetimes::NIST_AAL1));
+    // That alone is worth a session.
+    let (exchange, session) = timed.app.ask(&[]);
+    assert!(matches!(session.require_recent(HOUR), Err(Error::NotRecent)));
+    session.mark_authenticated().unwrap();
+    session.require_recent(Duration::ZERO).unwrap();
+    assert_eq!(done(exchange.end()).unwrap().len(), 1);
+    let sid = session.id().unwrap();
+    timed.at(10 * MINUTE);
+    let (exchange, session) = timed.app.request(&sid);
+    assert_eq!(session.authenticated_at().unwrap(), Some(timed.start));
+    session.require_recent(10 * MINUTE).unwrap();
+    done(session.renew_id()).unwrap();
+    done(exchange.end()).unwrap();
+    timed.at(10 * MINUTE + Duration::from_millis(1));
+    let (exchange, session) = timed.app.request(&session.id().unwrap());
+    let error = session.require_recent(10 * MINUTE).unwrap_err();
+    assert!(matches!(error, Error::NotRecent) && error.status() == 403);
+    session.require_recent(11 * MINUTE).unwrap();
+    done(session.regenerate()).unwrap();
+    assert_eq!(session.authenticated_at().unwrap(), None);
+    session.mark_authenticated().unwrap();
+    done(session.destroy()).unwrap();
+    assert!(matches!(session.require_recent(HOUR), Err(Error::NotRecent)));
+    assert!(matches!(session.mark_authenticated(), Err(Error::Destroyed)));
+    done(exchange.end()).unwrap();
+}
+
+/// Of a request beside it, one that fails first, and one that is read again.
+#[test]
+fn that_a_user_was_authenticated_is_not_lost() {
+    for options in [new(), Options::express("keyboard cat")] {
+        let timed = Timed::new(options.cookie(an_hour()));
+        let (sid, _) = timed.logs_in(|_| {});
+        let [(a, one), (b, two)] = [(); 2].map(|()| timed.app.request(&sid));
+        timed.at(MINUTE);
+        one.mark_authenticated().unwrap();
+        two.insert("b", 1).unwrap();
+        done(a.end()).unwrap();
+        done(b.end()).unwrap();
+        let (exchange, session) = timed.app.request(&sid);
+        let authenticated = Some(timed.start + MINUTE);
+        assert_eq!(session.authenticated_at().unwrap(), authenticated);
+        assert_eq!(two.authenticated_at().unwrap(), authenticated);
+
+        timed.at(2 * MINUTE);
+        session.mark_authenticated().unwrap();
+        timed.app.trouble_at(0, Trouble::FailsBefore);
+        assert!(done(session.save()).is_err());
+        done(session.save()).unwrap();
+        let again = Some(timed.start + 2 * MINUTE);
+        assert_eq!(done(timed.app.sessions.load(&sid)).unwrap().unwrap().authenticated_at().unwrap(), again);
+        timed.at(3 * MINUTE);
+        session.mark_authenticated().unwrap();
+        done(session.reload()).unwrap();
+        assert_eq!(session.authenticated_at().unwrap(), again, "it was not stored");
+        done(exchange.end()).unwrap();
+        assert!(timed.text(&sid).contains("\"authenticated\":"));
+    }
+}
+
+/// Of what was stored with an end that stays, and is longer than it was.
+#[test]
+fn a_cookie_whose_lifetime_was_changed_twice_ends_with_its_record() {
+    let timed = Timed::new(new().cookie(an_hour()));
+    let (exchange, session) = timed.app.ask(&[]);
+    session.insert("user", "tj").unwrap();
+    done(session.save()).unwrap();
+    session.set_max_age(Some(70 * MINUTE)).unwrap();
+    done(session.save()).unwrap();
+    let sent = done(exchange.end()).unwrap();
+    assert_eq!(sent.len(), 1);
+    let held = timed.app.held(&session.id().unwrap()).unwrap();
+    assert_eq!(session.cookie().expires(), held.cookie.expires());
+    assert_eq!(timed.left(&session.id().unwrap()), Some(HOUR));
+}
+
+#[test]
+fn the_express_profile_stores_nothing_of_it_unless_asked() {
+    let timed = Timed::new(Options::express("keyboard cat"));
+    let (sid, _) = timed.logs_in(|_| {});
+    let bare = r#"{"cookie":{"originalMaxAge":null,"expires":null,"httpOnly":true,"path":"/"},"user":"tj"}"#;
+    assert_eq!(timed.text(&sid), bare);
+    assert_eq!(timed.left(&sid), None);
+    let (exchange, session) = timed.app.request(&sid);
+    assert_eq!((session.begun().unwrap(), session.authenticated_at().unwrap()), (None, None));
+    session.mark_authenticated().unwrap();
+    done(exchange.end()).unwrap();
+    assert!(timed.text(&sid).contains(r#","__session":{"authenticated":"#));
+    // What an Express app keeps under the name is its own.
+    let theirs = bare.replace("\"user\":\"tj\"", "\"__session\":[1]");
+    let record = Record::parse(theirs.as_str()).unwrap();
+    done(timed.app.store.memory.set(&sid, &record, &Expect::Anything)).unwrap();
+    let (exchange, session) = timed.app.request(&sid);
+    assert_eq!(session.get::<Vec<u8>>("__session").unwrap(), Some(vec![1]));
+    done(exchange.end()).unwrap();
+    assert_eq!(timed.text(&sid), theirs);
+}
+
+#[test]
+fn without_a_store_each_call_says_why() {
+    let sessions: Sessions = CookieSessionOptions::new(["key"]).build().unwrap();
+    let (_exchange, session) = common::ask(&sessions, &[]);
+    let refused = [
+        session.begun().map(drop),
+        session.set_absolute(HOUR),
+        session.mark_authenticated(),
+        session.authenticated_at().map(drop),
+        session.require_recent(HOUR),
+        session.remember(Lifetimes::NIST_AAL2),
+    ];
+    for refused in refused {
+        assert!(matches!(refused, Err(Error::NoStore(_))), "{refused:?}");
+    }
+}
