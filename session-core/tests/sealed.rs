@@ -87,7 +87,33 @@ fn a_record_in_another_ones_place_or_by_another_secret_is_none() {
     assert!(read(&plain, &mine).unwrap().is_some() && is_corrupt(&sealed, &mine));
     done(inner.set(&mine, &record(r#","sealed":"A""#), &Expect::Anything)).unwrap();
     assert!(is_corrupt(&sealed, &mine));
-    assert!(is_corrupt(&sealed.also_reads_plain(true), &mine));
+}
+
+/// An application may have the key, and any text under it. What another secret has sealed is none of these.
+#[test]
+fn a_plain_record_with_that_key_alone_is_read_and_sealed() {
+    let (inner, sealed) = stores();
+    let migrating = sealed.clone().also_reads_plain(true);
+    let sid = Sid::from("plain");
+    let long = "A".repeat(200);
+    for text in [
+        "yes",
+        "A",
+        "Approved",
+        "AQ",
+        "Another one, who has approved of it, of this, and of all that is",
+        &long,
+    ] {
+        let plain = record(&format!(r#","sealed":"{text}""#));
+        done(inner.set(&sid, &plain, &Expect::Anything)).unwrap();
+        assert!(matches!(read(&sealed, &sid), Err(StoreError::Corrupt { .. })));
+        assert_eq!(read(&migrating, &sid).unwrap().as_ref(), Some(&plain), "{text}");
+        assert_eq!(done(migrating.reseal()).unwrap(), 1, "{text}");
+        assert_eq!(read(&sealed, &sid).unwrap(), Some(plain));
+    }
+    let gone = Sealed::new(Arc::clone(&inner), [8; 32]).unwrap().also_reads_plain(true);
+    assert!(matches!(read(&gone, &sid), Err(StoreError::Corrupt { .. })));
+    assert_eq!(done(gone.reseal()).unwrap(), 0, "it would be sealed twice");
 }
 
 /// A session's attributes are inside; a touch writes the end outside.

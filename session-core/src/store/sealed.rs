@@ -65,8 +65,8 @@ impl<S> Sealed<S> {
         }
     }
 
-    /// Whether records that are not sealed are read as they are, for as long as there are any. Default: they are
-    /// [corrupt](StoreError::Corrupt).
+    /// Whether records that are not sealed are read as they are, for as long as there are any. What looks like a sealed one is none of these,
+    /// also where its secret is not known any more. Default: they are [corrupt](StoreError::Corrupt).
     #[must_use]
     pub fn also_reads_plain(self, reads_plain: bool) -> Self {
         Self { reads_plain, ..self }
@@ -91,6 +91,10 @@ impl<S> Sealed<S> {
             let is_none = record.data.get(KEY).and_then(text_of).is_none_or(|text| !self.sealer.knows(text));
             return (self.reads_plain && is_none).then_some((record, false));
         };
+        // Of a secret that is not among ours any more it may be.
+        if self.reads_plain && !Sealer::may_have_made(sealed) {
+            return Some((record, false));
+        }
         let opened = self.sealer.open(sealed, sid.as_str())?;
         let is_current = !opened.by_older;
         let mut inner = Record::parse(std::str::from_utf8(&opened.text).ok()?).ok()?;

@@ -123,6 +123,12 @@ impl Sealer {
         })
     }
 
+    /// Whether it looks like what is sealed, by whichever secret.
+    pub(crate) fn may_have_made(text: &str) -> bool {
+        let bytes = URL_SAFE_NO_PAD.decode(text).unwrap_or_default();
+        bytes.first() == Some(&VERSION) && text.len() >= Self::sealed_len(0)
+    }
+
     /// Whether it says that one of the secrets has sealed it.
     pub(crate) fn knows(&self, sealed: &str) -> bool {
         let bytes = URL_SAFE_NO_PAD.decode(sealed).ok().filter(|_| sealed.starts_with('A'));
