@@ -563,3 +563,40 @@ fn what_browsers_refuse_is_not_sent() {
     let sent = logged_in(&CookieSessionOptions::express("key1").cookie(none).build().unwrap());
     assert_eq!(sent.len(), 2, "as cookie-session does; a warning tells");
 }
+
+/// The browser would go on with what was to be no more.
+#[test]
+fn what_was_to_be_another_session_and_does_not_fit_is_forgotten() {
+    type Begins = fn(&SessionHandle);
+    let begins: [Begins; 2] = [
+        |session| done(session.regenerate()).unwrap(),
+        |session| {
+            session.unset();
+            session.replace(&std::collections::BTreeMap::from([("user", "jd")])).unwrap();
+        },
+    ];
+    for begins in begins {
+        for logs in [false, true] {
+            let options = if logs { new().save_error(SaveError::Log) } else { new() };
+            let sessions = options.build().unwrap();
+            let (exchange, session) = ask(&sessions, &kept(&logged_in(&sessions)));
+            begins(&session);
+            session.insert("text", "x".repeat(4_000)).unwrap();
+            let set = done(exchange.end()).or_else(|error| {
+                assert!(!logs && matches!(error.error(), Error::CookieTooLarge { .. }));
+                Ok::<_, Error>(error.cookies().to_vec())
+            });
+            let set = set.unwrap();
+            assert_eq!(set.len(), 2);
+            assert!(
+                set[0].starts_with("session=; ") && set.iter().all(|cookie| cookie.contains("1970")),
+                "{set:?}"
+            );
+        }
+        // Who has none needs not be told.
+        let (exchange, session) = ask(&new().build().unwrap(), &[]);
+        begins(&session);
+        session.insert("text", "x".repeat(4_000)).unwrap();
+        assert!(done(exchange.end()).unwrap_err().cookies().is_empty());
+    }
+}

@@ -7,7 +7,7 @@ mod common;
 use std::{
     collections::BTreeMap,
     sync::{
-        Arc,
+        Arc, Barrier, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
@@ -15,7 +15,7 @@ use std::{
 
 use common::{ask, done, kept, with_cookies};
 use session_core::{
-    AdminStore, Clock, CookieOptions, CookieSessionOptions, Error, Exchange, MemoryStore,
+    AdminStore, Clock, CookieOptions, CookieSessionOptions, Error, Exchange, MemoryStore, SaveError,
     SealedSessionOptions, SessionHandle, Sessions, Sid, StoreError, cookie_session_value,
 };
 use session_testkit::FailingStore;
@@ -264,6 +264,21 @@ fn what_does_not_fit_is_an_error_before_the_response() {
     assert!(done(exchange.end()).unwrap().is_empty());
 }
 
+/// As a browser does.
+fn update(jar: &mut BTreeMap<String, String>, set: &[String]) -> Vec<String> {
+    for cookie in set {
+        let (name, value) = cookie.split(';').next().unwrap().split_once('=').unwrap();
+        if value.is_empty() {
+            jar.remove(name);
+        } else {
+            assert!(name.len() + value.len() <= 4_096);
+            jar.insert(name.to_owned(), value.to_owned());
+        }
+    }
+    let pairs: Vec<String> = jar.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    vec![pairs.join("; ")]
+}
+
 /// Where it may go into several, every write clears what is unused.
 #[test]
 fn what_does_not_fit_into_one_cookie_goes_into_several_on_request() {
@@ -273,20 +288,6 @@ fn what_does_not_fit_into_one_cookie_goes_into_several_on_request() {
         session.insert("text", "x".repeat(length)).unwrap();
         done(session.save()).unwrap();
         done(exchange.end()).unwrap()
-    };
-    // As a browser does.
-    let update = |jar: &mut BTreeMap<String, String>, set: &[String]| {
-        for cookie in set {
-            let (name, value) = cookie.split(';').next().unwrap().split_once('=').unwrap();
-            if value.is_empty() {
-                jar.remove(name);
-            } else {
-                assert!(name.len() + value.len() <= 4_096);
-                jar.insert(name.to_owned(), value.to_owned());
-            }
-        }
-        let pairs: Vec<String> = jar.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        vec![pairs.join("; ")]
     };
     let mut jar = BTreeMap::new();
     let mut cookies = Vec::new();
@@ -489,7 +490,7 @@ fn where_the_revocations_do_not_answer_there_is_no_session_and_a_logout_is_no_su
     assert!(error.cookies().is_empty(), "{error:?}");
     failing.fail_writes(false);
     assert!(!ask(&sessions, &cookies).1.is_new(), "nothing has happened to it");
-    let logs = new().revocations(Arc::clone(&failing)).save_error(session_core::SaveError::Log);
+    let logs = new().revocations(Arc::clone(&failing)).save_error(SaveError::Log);
     let logs = logs.build().unwrap();
     let (exchange, session) = ask(&logs, &cookies);
     let id = session.id().unwrap();
@@ -504,7 +505,7 @@ fn where_the_revocations_do_not_answer_there_is_no_session_and_a_logout_is_no_su
 #[test]
 fn a_logout_is_one_also_where_errors_are_only_logged() {
     let failing = FailingStore::new(MemoryStore::new());
-    let options = new().revocations(Arc::clone(&failing)).save_error(session_core::SaveError::Log);
+    let options = new().revocations(Arc::clone(&failing)).save_error(SaveError::Log);
     let sessions = options.build().unwrap();
     let cookies = logged_in(&sessions);
     let [(a, one), (b, two)] = [(); 2].map(|()| ask(&sessions, &cookies));
@@ -983,4 +984,506 @@ fn the_format_is_the_one_that_is_written_down() {
         let record = done(session_core::Store::get(&sealed, &sid)).unwrap().unwrap().record;
         assert_eq!(record.to_json(), text(&vector["record"]));
     }
+}
+
+/// Each in one browser, whose two requests are answered one after the other.
+#[test]
+fn of_two_tabs_the_later_one_stands_in_one_cookie_or_in_several() {
+    let (sessions, later, _) = at_a_time(new().chunks(true));
+    for (before, after) in [(6_000, 10), (10, 6_000)] {
+        for takes in [0, 5] {
+            let (exchange, session) = ask(&sessions, &[]);
+            session.insert("text", "x".repeat(before)).unwrap();
+            let mut jar = BTreeMap::new();
+            let cookies = update(&mut jar, &done(exchange.end()).unwrap());
+            let [(a, one), (b, two)] = [(); 2].map(|()| ask(&sessions, &cookies));
+            one.insert("by", "the later one").unwrap();
+            two.insert("text", "x".repeat(after)).unwrap();
+            // Decided first, and answered last.
+            let of_one = done(a.end()).unwrap();
+            later.fetch_add(takes, Ordering::SeqCst);
+            update(&mut jar, &done(b.end()).unwrap());
+            let (_exchange, session) = ask(&sessions, &update(&mut jar, &of_one));
+            assert_eq!(
+                session.get::<String>("by").unwrap().as_deref(),
+                Some("the later one"),
+                "{:?}",
+                jar.keys()
+            );
+            assert_eq!(session.get::<String>("text").unwrap().unwrap().len(), before);
+        }
+    }
+}
+
+/// A sibling host may set one of a chunk's name, and browsers send that first.
+#[test]
+fn a_foreign_chunk_hides_no_session_in_several() {
+    let sessions = new().chunks(true).build().unwrap();
+    let (exchange, session) = ask(&sessions, &[]);
+    session.insert("text", "x".repeat(9_000)).unwrap();
+    let cookies = update(&mut BTreeMap::new(), &done(exchange.end()).unwrap());
+    let other = update(&mut BTreeMap::new(), &done(ask_and_fill(&sessions, 8_000).end()).unwrap());
+    for foreign in ["session.0=x", "session.0=x; session.1=y; session.2=", "session.3=AgE", &other[0]] {
+        for cookies in [format!("{foreign}; {}", cookies[0]), format!("{}; {foreign}", cookies[0])] {
+            let length = ask(&sessions, &[cookies]).1.get::<String>("text").unwrap().map(|text| text.len());
+            assert!(matches!(length, Some(8_000 | 9_000)), "{foreign}: {length:?}");
+        }
+    }
+    let another = new().chunks(true).build().unwrap();
+    let (_, text) = told(|| _ = ask(&another, &[format!("session.0=x; {}", cookies[0])]));
+    assert!(text.contains("several cookies of this name"), "{text}");
+    // So many are looked at.
+    let many = "session.0=x; ".repeat(8);
+    assert!(ask(&sessions, &[format!("{many}{}", cookies[0])]).1.is_new());
+    // Nor may a layer beside it have one of these names.
+    struct Beside;
+    for (name, chunks, collides) in [
+        ("session.3", true, true),
+        ("session.4", true, false),
+        ("session.0", false, false),
+        ("session", false, true),
+    ] {
+        let around = new().chunks(chunks).build().unwrap();
+        let beside = CookieSessionOptions::new("a key of 32 bytes, or nearly so").name(name).build().unwrap();
+        for (around, beside) in [(&around, &beside), (&beside, &around)] {
+            let (_, text) = told(|| _ = beside.exchange_below::<Beside>(Some(&around.exchange())));
+            // Said once of each.
+            let is_told = text.contains("have a cookie name in common");
+            assert_eq!(is_told, collides, "{name} {chunks}");
+        }
+    }
+}
+
+fn ask_and_fill(sessions: &Sessions, length: usize) -> Exchange {
+    let (exchange, session) = ask(sessions, &[]);
+    session.insert("text", "x".repeat(length)).unwrap();
+    exchange
+}
+
+/// What the log is told meanwhile.
+fn told<T>(work: impl FnOnce() -> T) -> (T, String) {
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl std::io::Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::INFO)
+        .with_ansi(false)
+        .with_writer(move || writer.clone())
+        .finish();
+    let done = tracing::subscriber::with_default(subscriber, work);
+    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    assert!(!text.contains("swordfish"), "data are in\n{text}");
+    (done, text)
+}
+
+type Ends = fn(&SessionHandle);
+
+/// By its lifetime a session is ended as by a logout.
+#[test]
+fn a_session_without_time_left_is_forgotten_also_where_that_cannot_be_written_down() {
+    let ends: [Ends; 2] = [
+        |session| session.set_max_age(Some(Duration::ZERO)).unwrap(),
+        |session| session.set_expires(Some(std::time::UNIX_EPOCH)).unwrap(),
+    ];
+    for end in ends {
+        for logs in [true, false] {
+            let failing = FailingStore::new(MemoryStore::new());
+            let options = new().revocations(Arc::clone(&failing));
+            let options = if logs { options.save_error(SaveError::Log) } else { options };
+            let sessions = options.build().unwrap();
+            let cookies = logged_in(&sessions);
+            let (exchange, session) = ask(&sessions, &cookies);
+            let id = session.id().unwrap();
+            end(&session);
+            failing.fail_writes(true);
+            let set = match done(exchange.end()) {
+                Ok(set) if logs => set,
+                Err(error) if !logs => error.cookies().to_vec(),
+                other => panic!("{other:?}"),
+            };
+            assert!(set.len() == 1 && set[0].starts_with("session=; "), "{set:?}");
+            assert_eq!(session.id().unwrap(), id, "none that is about to end gets another id");
+            // An end that is asked again tries again.
+            failing.fail_writes(false);
+            assert!(done(exchange.end()).unwrap().is_empty());
+            assert!(ask(&sessions, &cookies).1.is_new());
+        }
+    }
+}
+
+/// Of one that was to end, and a clone has given time again: nothing goes out under what was written down.
+#[test]
+fn a_session_that_is_given_time_again_while_it_ends_goes_on_under_another_id() {
+    let store = Arc::new(common::SlowStore::default());
+    let sessions = new().revocations(Arc::clone(&store)).build().unwrap();
+    let cookies = logged_in(&sessions);
+    let (exchange, session) = ask(&sessions, &cookies);
+    session.set_max_age(Some(Duration::ZERO)).unwrap();
+    let mut end = Box::pin(exchange.end());
+    assert!(!common::poll(&mut end));
+    session.set_max_age(Some(Duration::from_secs(60))).unwrap();
+    let set = done(end).unwrap();
+    assert_eq!(user(&sessions, &kept(&set)).as_deref(), Some("swordfish"));
+    assert!(ask(&sessions, &cookies).1.is_new());
+}
+
+/// What clones of the handle do while the end asks whether the session still stands, and is not told.
+#[test]
+fn what_is_done_while_the_end_asks_in_vain_is_not_lost() {
+    let acts: [(Ends, Option<&str>); 4] = [
+        (|session| done(session.destroy()).unwrap(), None),
+        (|session| session.unset(), None),
+        (
+            |session| {
+                done(session.regenerate()).unwrap();
+                session.insert("user", "jd").unwrap();
+            },
+            Some("jd"),
+        ),
+        (|session| done(session.renew_id()).unwrap(), Some("swordfish")),
+    ];
+    let begin = |changes: bool, logs: bool| {
+        let (later, clock) = common::clock();
+        let store = Arc::new(common::SlowStore::default());
+        let options = new().revocations(Arc::clone(&store)).clock(clock);
+        let options = if logs { options.save_error(SaveError::Log) } else { options };
+        let sessions = options.build().unwrap();
+        let cookies = logged_in(&sessions);
+        later.store(DAY / 2, Ordering::SeqCst);
+        let (exchange, session) = ask(&sessions, &cookies);
+        if changes {
+            session.insert("seen", true).unwrap();
+        }
+        (store, sessions, cookies, exchange, session)
+    };
+    let fails_next = |store: &common::SlowStore| {
+        let number = store.calls.load(Ordering::SeqCst);
+        *store.trouble_at.lock().unwrap() = Some((number, common::Trouble::FailsBefore));
+    };
+    for changes in [false, true] {
+        for (act, after) in acts {
+            let (store, sessions, cookies, exchange, session) = begin(changes, false);
+            fails_next(&store);
+            let mut end = Box::pin(exchange.end());
+            assert!(!common::poll(&mut end));
+            act(&session);
+            let set = done(end).unwrap();
+            assert_eq!(set.len(), 1, "{changes} {after:?}");
+            assert_eq!(user(&sessions, &kept(&set)).as_deref(), after);
+            assert!(ask(&sessions, &cookies).1.is_new());
+        }
+        // A change of what may have ended is an error.
+        let (store, sessions, cookies, exchange, session) = begin(changes, false);
+        fails_next(&store);
+        let mut end = Box::pin(exchange.end());
+        assert!(!common::poll(&mut end));
+        session.insert("order", 1).unwrap();
+        let error = done(end).unwrap_err();
+        assert!(matches!(error.error(), Error::Store(_)) && error.cookies().is_empty());
+        assert!(user(&sessions, &cookies).is_some());
+        // Where nothing can be written down either, a logout is forgotten by its client.
+        for logs in [false, true] {
+            let (store, _sessions, _, exchange, session) = begin(changes, logs);
+            let sid = Sid::from(format!("ended:{}", session.id().unwrap().as_str()));
+            *store.trouble.lock().unwrap() = Some((sid, common::Trouble::FailsBefore));
+            let mut end = Box::pin(exchange.end());
+            assert!(!common::poll(&mut end));
+            session.unset();
+            let set = done(end).or_else(|error| if logs { Err(error) } else { Ok(error.cookies().to_vec()) });
+            assert!(set.unwrap()[0].starts_with("session=; "));
+        }
+    }
+}
+
+fn deep() -> Box<serde_json::value::RawValue> {
+    serde_json::value::RawValue::from_string(format!("{}{}", "[".repeat(200), "]".repeat(200))).unwrap()
+}
+
+/// Its old id opens no more: without that cookie the client had none.
+#[test]
+fn a_renewed_session_whose_data_do_not_fit_goes_out_as_it_was() {
+    let does_not_fit: [Ends; 2] = [
+        |session| session.insert("text", "x".repeat(6_000)).unwrap(),
+        |session| session.insert("deep", deep()).unwrap(),
+    ];
+    for fill in does_not_fit {
+        for logs in [false, true] {
+            let options = if logs { new().save_error(SaveError::Log) } else { new() };
+            let (sessions, _revoked) = with_revocations(options);
+            let cookies = logged_in(&sessions);
+            let (exchange, session) = ask(&sessions, &cookies);
+            session.insert("role", "admin").unwrap();
+            done(session.renew_id()).unwrap();
+            fill(&session);
+            let set = match done(exchange.end()) {
+                Ok(set) if logs => set,
+                Err(error) if !logs => {
+                    assert!(matches!(error.error(), Error::CookieTooLarge { .. } | Error::TooDeep { .. }));
+                    error.cookies().to_vec()
+                }
+                other => panic!("{other:?}"),
+            };
+            let (_exchange, again) = ask(&sessions, &kept(&set));
+            assert_eq!(
+                (again.keys(), again.id().unwrap()),
+                (vec!["user".into(), "role".into()], session.id().unwrap())
+            );
+            assert!(ask(&sessions, &cookies).1.is_new());
+            // And it can be ended, as what any response has sent.
+            done(session.destroy()).unwrap();
+            assert!(ask(&sessions, &kept(&set)).1.is_new());
+        }
+    }
+    // Of one that was to be another one since, nothing.
+    let (sessions, _revoked) = with_revocations(new());
+    let (exchange, session) = ask(&sessions, &logged_in(&sessions));
+    done(session.renew_id()).unwrap();
+    done(session.regenerate()).unwrap();
+    session.insert("text", "x".repeat(6_000)).unwrap();
+    let error = done(exchange.end()).unwrap_err();
+    assert!(error.cookies().len() == 1 && error.cookies()[0].starts_with("session=; "), "{error:?}");
+}
+
+/// No request that fails may end a session that was to live on.
+#[test]
+fn a_renewal_that_failed_is_not_made_up_for_where_nothing_could_go_out() {
+    let failing = FailingStore::new(MemoryStore::new());
+    let sessions = new().revocations(Arc::clone(&failing)).build().unwrap();
+    let cookies = logged_in(&sessions);
+    let (exchange, session) = ask(&sessions, &cookies);
+    failing.fail_writes(true);
+    assert!(matches!(done(session.renew_id()), Err(Error::Store(_))));
+    failing.fail_writes(false);
+    session.insert("text", "x".repeat(6_000)).unwrap();
+    let error = done(exchange.end()).unwrap_err();
+    assert!(matches!(error.error(), Error::CookieTooLarge { .. }) && error.cookies().is_empty());
+    assert_eq!(user(&sessions, &cookies).as_deref(), Some("swordfish"));
+    // Where it fits after all, it is.
+    session.remove("text").unwrap();
+    let set = done(exchange.end()).unwrap();
+    assert_eq!(user(&sessions, &kept(&set)).as_deref(), Some("swordfish"));
+    assert!(ask(&sessions, &cookies).1.is_new());
+}
+
+/// With and without a place where ends are written down.
+#[test]
+fn what_was_to_be_another_session_and_does_not_fit_is_forgotten() {
+    for options in [new(), new().revocations(MemoryStore::new())] {
+        let sessions = options.build().unwrap();
+        let (exchange, session) = ask(&sessions, &logged_in(&sessions));
+        done(session.regenerate()).unwrap();
+        session.insert("text", "x".repeat(6_000)).unwrap();
+        let error = done(exchange.end()).unwrap_err();
+        assert!(matches!(error.error(), Error::CookieTooLarge { .. }));
+        assert!(error.cookies().len() == 1 && error.cookies()[0].starts_with("session=; "), "{error:?}");
+    }
+}
+
+/// The end of the request is faster than a renewal by a clone: it has done that.
+#[test]
+fn a_renewal_that_the_end_overtakes_is_one() {
+    for polls in 1..3 {
+        let store = Arc::new(common::SlowStore::default());
+        let sessions = new().revocations(Arc::clone(&store)).build().unwrap();
+        let cookies = logged_in(&sessions);
+        let (exchange, session) = ask(&sessions, &cookies);
+        let mut renewal = Box::pin(session.renew_id());
+        for _ in 0..polls {
+            assert!(!common::poll(&mut renewal));
+        }
+        let set = done(exchange.end()).unwrap();
+        done(renewal).unwrap();
+        let (_exchange, again) = ask(&sessions, &kept(&set));
+        assert_eq!(again.id().unwrap(), session.id().unwrap());
+        assert!(ask(&sessions, &cookies).1.is_new());
+    }
+}
+
+/// A clone acts while the end is at work on another thread, and `check` is told whether the session that the client then has
+/// lives.
+fn beside_the_end(
+    rounds: usize,
+    act: impl Fn(&SessionHandle) -> Result<(), Error> + Sync,
+    check: impl Fn(bool, &Result<(), Error>) -> bool,
+) {
+    let (sessions, _revoked) = with_revocations(new());
+    for round in 0..rounds {
+        let cookies = logged_in(&sessions);
+        let (exchange, session) = ask(&sessions, &cookies);
+        if round % 2 == 0 {
+            session.insert("n", round).unwrap();
+        }
+        let both = Barrier::new(2);
+        let wait = |turns: usize| {
+            both.wait();
+            (0..turns * 3).for_each(|_| std::hint::spin_loop());
+        };
+        let (set, acted) = std::thread::scope(|scope| {
+            let beside = scope.spawn(|| {
+                wait(round % 97);
+                act(&session)
+            });
+            wait(round % 89);
+            (done(exchange.end()).unwrap(), beside.join().unwrap())
+        });
+        let jar = if set.is_empty() { cookies } else { kept(&set) };
+        let lives = !ask(&sessions, &jar).1.is_new();
+        assert!(check(lives, &acted), "{round}: {lives} {acted:?}");
+    }
+}
+
+/// On two threads, in whatever order.
+#[test]
+fn a_renewal_beside_the_end_loses_no_session() {
+    beside_the_end(
+        1_500,
+        |session| done(session.renew_id()),
+        |lives, renewed| lives && matches!(renewed, Ok(()) | Err(Error::ResponseOut)),
+    );
+}
+
+/// So: before or after the response. What lies between is short, and takes many rounds to be met.
+#[test]
+fn a_logout_beside_the_end_is_one() {
+    beside_the_end(8_000, |session| done(session.destroy()), |lives, ended| !lives && ended.is_ok());
+}
+
+/// Of another path or domain, say: who logs out would be in that one by the next request.
+#[test]
+fn a_logout_ends_what_came_beside_it() {
+    let late: Ends = |session| done(session.destroy()).unwrap();
+    let ends: [(Ends, bool); 5] = [
+        (late, false),
+        (|session| session.unset(), false),
+        (|session| done(session.regenerate()).unwrap(), false),
+        (|session| session.set_max_age(Some(Duration::ZERO)).unwrap(), false),
+        (|session| done(session.renew_id()).unwrap(), true),
+    ];
+    for (end, lives) in ends {
+        let (sessions, revoked) = with_revocations(new());
+        let [x, y, z] = [(); 3].map(|()| logged_in(&sessions).remove(0));
+        let all = [format!("{x}; {y}; {z}; {y}")];
+        let (exchange, session) = ask(&sessions, &all);
+        end(&session);
+        done(exchange.end()).unwrap();
+        assert_eq!(!ask(&sessions, &all).1.is_new(), lives);
+        assert_eq!(done(revoked.length()).unwrap(), if lives { 1 } else { 3 });
+    }
+    // After the response as well; and one that could not be written down is tried again.
+    let failing = FailingStore::new(MemoryStore::new());
+    let sessions = new().revocations(Arc::clone(&failing)).build().unwrap();
+    for after_the_response in [true, false] {
+        let [x, y] = [(); 2].map(|()| logged_in(&sessions).remove(0));
+        let both = [format!("{x}; {y}")];
+        let (exchange, session) = ask(&sessions, &both);
+        if after_the_response {
+            done(exchange.end()).unwrap();
+        }
+        failing.fail_writes_after(1);
+        assert!(matches!(done(session.destroy()), Err(Error::Store(_))));
+        assert!(!ask(&sessions, &both).1.is_new());
+        failing.fail_writes(false);
+        done(session.destroy()).unwrap();
+        assert!(ask(&sessions, &both).1.is_new());
+        assert!(matches!(done(session.destroy()), Err(Error::Destroyed)));
+    }
+    let [x, y] = [(); 2].map(|()| logged_in(&sessions).remove(0));
+    let both = [format!("{x}; {y}")];
+    let (exchange, session) = ask(&sessions, &both);
+    failing.fail_writes_after(1);
+    session.unset();
+    assert_eq!(done(exchange.end()).unwrap_err().cookies().len(), 1);
+    failing.fail_writes(false);
+    done(exchange.end()).unwrap();
+    assert!(ask(&sessions, &both).1.is_new());
+}
+
+/// Whoever sends it many times.
+#[test]
+fn of_copies_of_one_session_one_is_asked_about() {
+    let (later, clock) = common::clock();
+    let store = Arc::new(common::SlowStore::default());
+    let sessions = new().revocations(Arc::clone(&store)).clock(clock).build().unwrap();
+    let older = logged_in(&sessions).remove(0);
+    later.store(MINUTE, Ordering::SeqCst);
+    let (exchange, session) = ask(&sessions, std::slice::from_ref(&older));
+    session.insert("seen", true).unwrap();
+    let younger = kept(&done(exchange.end()).unwrap()).remove(0);
+    let asked = |cookies: String| {
+        let before = store.calls.load(Ordering::SeqCst);
+        let session = ask(&sessions, &[cookies]).1;
+        (session.contains("seen"), store.calls.load(Ordering::SeqCst) - before)
+    };
+    let both = format!("{older}; {younger}");
+    assert_eq!(asked(both.clone()), (true, 1), "the younger one counts");
+    done(ask(&sessions, std::slice::from_ref(&younger)).1.destroy()).unwrap();
+    assert_eq!(asked(vec![younger; 8].join("; ")), (false, 1));
+    assert_eq!(asked(both), (false, 1));
+}
+
+/// What a thief's requests have made of a copy, and its owner's logout has never seen: with a lifetime that the owner's has not.
+#[test]
+fn a_logout_ends_also_what_other_requests_have_made_of_it() {
+    let (later, clock) = common::clock();
+    let revoked = MemoryStore::new().clock(clock.clone());
+    let options = new().idle(Duration::from_secs(30 * 60)).clock(clock);
+    let sessions = options.revocations(revoked).build().unwrap();
+    let cookies = logged_in(&sessions);
+    let (exchange, session) = ask(&sessions, &cookies);
+    session.set_max_age(Some(Duration::from_secs(7 * 86_400))).unwrap();
+    let stolen = kept(&done(exchange.end()).unwrap());
+    let (exchange, session) = ask(&sessions, &cookies);
+    done(session.destroy()).unwrap();
+    done(exchange.end()).unwrap();
+    for days in [0, 1, 6] {
+        later.store(days * DAY, Ordering::SeqCst);
+        assert!(ask(&sessions, &stolen).1.is_new(), "{days}");
+    }
+}
+
+#[test]
+fn what_happens_to_revocations_is_told() {
+    // That they do not answer, and that they do again.
+    let failing = FailingStore::new(MemoryStore::new());
+    let sessions = new().revocations(Arc::clone(&failing)).build().unwrap();
+    let cookies = logged_in(&sessions);
+    let (_, text) = told(|| {
+        for fails in [true, true, false] {
+            failing.fail_reads(fails);
+            let exchange = sessions.exchange();
+            assert_eq!(done(with_cookies(&cookies, |request| exchange.session(request))).is_err(), fails);
+        }
+    });
+    assert_eq!(text.matches("the store is lost").count(), 1, "{text}");
+    assert_eq!(text.matches("the store is found again").count(), 1, "{text}");
+    // What the error of the end has told is not told again.
+    let (_, text) = told(|| {
+        let (exchange, session) = ask(&sessions, &cookies);
+        session.insert("seen", true).unwrap();
+        failing.fail_reads(true);
+        assert!(done(exchange.end()).is_err());
+        failing.fail_reads(false);
+    });
+    assert!(!text.contains("changes of a session are dropped"), "{text}");
+}
+
+#[test]
+fn short_keys_of_cookie_session_are_told() {
+    let build = |key: &str| told(|| new().also_reads_cookie_session(key).build().unwrap()).1;
+    assert!(build("hunter2").contains("fewer than 8 bytes"));
+    assert!(!build("hunter22").contains("bytes"));
+    assert!(!build("hunter2").contains("hunter2"));
 }

@@ -22,6 +22,11 @@ pub(super) fn name_of(name: &str, number: usize) -> String {
     format!("{name}.{number}")
 }
 
+/// Whether one of them has this behind the name.
+pub(super) fn is_suffix(suffix: &str) -> bool {
+    (0..MOST).any(|number| name_of("", number) == suffix)
+}
+
 /// How much of a text each can carry.
 fn room(name: &str) -> usize {
     LARGEST.saturating_sub(name.len() + ".0".len() + HEAD_LEN)
@@ -49,21 +54,28 @@ pub(super) fn cut(sealed: &str, name: &str) -> Vec<String> {
         .collect()
 }
 
-/// The text that was cut into these; `None`: one is missing, or of another text.
-pub(super) fn join<'a>(part: impl Fn(usize) -> Option<&'a str>) -> Option<String> {
-    let (first, text) = head_of(part(0)?)?;
-    let [VERSION, numbers, mark @ ..] = first else { return None };
+/// The texts that were cut into these: of each number what has come under its name, of which only some may be ours. A text of which one is
+/// missing is none.
+pub(super) fn join(parts: &[Vec<&str>; MOST]) -> Vec<String> {
+    let [first, ..] = parts;
+    first.iter().filter_map(|part| joined(part, parts)).collect()
+}
+
+/// With the parts that belong to this first one.
+fn joined(first: &str, parts: &[Vec<&str>; MOST]) -> Option<String> {
+    let (head, text) = head_of(first)?;
+    let [VERSION, numbers, mark @ ..] = head else { return None };
     let count = usize::from(numbers);
     if !(1..=MOST).contains(&count) {
         return None;
     }
     let mut sealed = String::from(text);
-    for number in 1..count {
-        let (head, text) = head_of(part(number)?)?;
-        let [VERSION, numbers, of @ ..] = head else { return None };
-        if usize::from(numbers) != number << 4 | count || of != mark {
-            return None;
-        }
+    for (number, values) in parts.iter().enumerate().take(count).skip(1) {
+        let is_next = |(head, _): &([u8; HEAD], &str)| {
+            let [VERSION, numbers, of @ ..] = *head else { return false };
+            usize::from(numbers) == number << 4 | count && of == mark
+        };
+        let (_, text) = values.iter().filter_map(|part| head_of(part)).find(is_next)?;
         sealed.push_str(text);
     }
     (mark_of(&sealed) == mark).then_some(sealed)
@@ -89,8 +101,12 @@ mod tests {
         text[..length].to_owned()
     }
 
+    fn of(parts: &[String]) -> [Vec<&str>; MOST] {
+        std::array::from_fn(|number| parts.get(number).map(String::as_str).into_iter().collect())
+    }
+
     fn joined(parts: &[String]) -> Option<String> {
-        join(|number| parts.get(number).map(String::as_str))
+        join(&of(parts)).pop()
     }
 
     #[test]
@@ -123,5 +139,20 @@ mod tests {
         ] {
             assert_eq!(joined(&parts), None);
         }
+    }
+
+    /// A sibling host may set one of a part's name, and browsers send that first.
+    #[test]
+    fn parts_are_found_among_others_of_their_names() {
+        let [one, two] = [7, 8].map(|byte| sealed(byte, 9_000));
+        let [parts, others] = [&one, &two].map(|text| cut(text, "session"));
+        let mut all = of(&others);
+        for (values, part) in all.iter_mut().zip(&parts) {
+            values.insert(0, "x");
+            values.push(part);
+        }
+        assert_eq!(join(&all), [two, one.clone()]);
+        all[1].pop();
+        assert!(!join(&all).contains(&one));
     }
 }

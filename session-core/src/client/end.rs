@@ -6,7 +6,7 @@ use super::{
     chunks, json,
     options::{ClientSide, EmptySession, Reissue},
     read::{Came, LONGEST, Signature},
-    sealed::{self, Front},
+    sealed::{self, Front, Sealing},
 };
 use crate::{
     error::Error,
@@ -128,6 +128,18 @@ pub(crate) fn ends(sending: &Sending<'_>) -> Result<Sent, Error> {
     Ok(sent)
 }
 
+/// What goes out where the session cannot: what it was when its id was renewed, since the old one opens no more; or where another was to be in
+/// its place, that what came is to be forgotten.
+pub(crate) fn ends_instead(sending: &Sending<'_>) -> Sent {
+    let came = sending.came;
+    let kept = came.kept();
+    let is_to_be_forgotten = came.is_another_one() && came.is_to_end() && came.has_any();
+    if kept.is_none() && !is_to_be_forgotten {
+        return Sent::default();
+    }
+    ends(&Sending { data: kept.as_deref(), ..*sending }).unwrap_or_default()
+}
+
 /// Whether these data could be sent.
 ///
 /// # Errors
@@ -183,12 +195,12 @@ impl Sending<'_> {
         self.cookie.secure() && !self.secure
     }
 
-    /// What the client has beside a sealed session: the signature of one that was signed before, and the chunks of a larger one, from this
-    /// on; or may have: all of them.
-    pub(super) fn forgotten(&self, from: usize, all: bool) -> Vec<String> {
+    /// What the client has beside a sealed session: the signature of one that was signed before; and where it may go into chunks, these from
+    /// this one on, whether they came or not.
+    pub(super) fn forgotten(&self, from: usize, sealing: &Sealing) -> Vec<String> {
         let signature = self.came.was_signed.then(|| format!("{}.sig", self.name));
-        let chunks = (from..chunks::MOST).filter(|number| all || self.came.chunks.contains(number));
-        let chunks = chunks.map(|number| chunks::name_of(self.name, number));
+        let end = if sealing.chunks { chunks::MOST } else { from };
+        let chunks = (from..end).map(|number| chunks::name_of(self.name, number));
         signature
             .into_iter()
             .chain(chunks)

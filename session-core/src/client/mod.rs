@@ -14,6 +14,6 @@ mod read;
 pub(crate) mod sealed;
 
 pub(crate) use self::{
-    end::{Sending, check, ends},
+    end::{Sending, Sent, check, ends, ends_instead},
     read::{Came, read},
 };

@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use super::sealed::Sealing;
+use super::{chunks, sealed::Sealing};
 use crate::{
     clock::Clock,
     driver::sessions::Sessions,
@@ -118,6 +118,14 @@ pub(crate) struct ClientSide {
     pub(crate) is_node: bool,
     /// The cookie is sealed, and not signed: `keys` are of cookies from before.
     pub(crate) sealing: Option<Arc<Sealing>>,
+}
+
+impl ClientSide {
+    /// Whether there is a cookie of the name and this suffix: a signature, or a chunk.
+    pub(crate) fn has_beside(&self, suffix: &str) -> bool {
+        let has_chunks = self.sealing.as_ref().is_some_and(|sealing| sealing.chunks);
+        (self.keys.is_some() && suffix == ".sig") || (has_chunks && chunks::is_suffix(suffix))
+    }
 }
 
 /// What is set when an older key has signed the session that came.
@@ -265,14 +273,21 @@ impl CookieSessionOptions {
             let reason = format!("{reason}; give one key, or several of which the first signs");
             return Err(OptionsError { option: "keys", reason });
         }
-        if signed && keys.has_shorter_than(SHORT_KEY) {
-            tracing::warn!(
-                "a key of sessions that the client keeps has fewer than {SHORT_KEY} bytes: each client can try until it finds it, and then make \
-                 what session it likes; take 32 random ones"
-            );
+        if signed {
+            warn_of_short(&keys);
         }
         client.keys = signed.then_some(keys);
         options.on_the_client(client).build()
+    }
+}
+
+/// A client has all that it needs to try them.
+pub(super) fn warn_of_short(keys: &Keygrip) {
+    if keys.has_shorter_than(SHORT_KEY) {
+        tracing::warn!(
+            "a key of sessions that the client keeps has fewer than {SHORT_KEY} bytes: each client can try until it finds it, and then make \
+             what session it likes; take 32 random ones"
+        );
     }
 }
 

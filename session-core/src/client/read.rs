@@ -4,7 +4,7 @@ use std::{
     cmp::Reverse,
     collections::VecDeque,
     sync::{
-        Arc, OnceLock,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicU32, Ordering},
     },
 };
@@ -39,10 +39,11 @@ pub(crate) struct Came {
     pub(crate) front: Option<Front>,
     /// What else opens, the younger first.
     others: VecDeque<(String, Opened)>,
+    /// Of these, once one was chosen: each would step into its place.
+    pub(crate) beside: Vec<Front>,
     pub(super) printed: Option<String>,
-    /// The client has a cookie of the name itself, and chunks of these numbers.
-    pub(super) has_whole: bool,
-    pub(super) chunks: Vec<usize>,
+    /// The client has chunks.
+    has_chunks: bool,
     /// It is to be sealed anew, by the first secret.
     pub(super) is_to_reseal: bool,
     /// It was signed, and not sealed: the client has a cookie of its signature.
@@ -59,8 +60,11 @@ pub(crate) struct Came {
     is_to_be_revoked: AtomicBool,
     pub(crate) is_revoked: AtomicBool,
     is_gone: AtomicBool,
-    /// Nothing is to be sent of it, and it has not ended.
-    pub(crate) is_silent: AtomicBool,
+    /// The handler has ended it, and not only renewed its id: what is beside it is to be revoked as well, and was.
+    is_to_end: AtomicBool,
+    pub(crate) beside_is_revoked: AtomicBool,
+    /// The data as they were under the id that was renewed: these can be sent.
+    kept: Mutex<Option<Arc<Data>>>,
     /// What the response has sent, and whether that was to be ended after it, and is.
     pub(crate) sent: OnceLock<Front>,
     pub(crate) is_to_end_late: AtomicBool,
@@ -74,8 +78,35 @@ impl Came {
     pub(crate) fn is_another(&self, ends: bool) {
         self.changes.fetch_add(1, Ordering::Relaxed);
         self.has_ended.fetch_or(ends, Ordering::Relaxed);
+        self.is_to_end.fetch_or(ends, Ordering::Relaxed);
         self.is_another.store(true, Ordering::Relaxed);
+        self.keeps(None);
         self.revokes();
+    }
+
+    /// A logout.
+    pub(crate) fn ends(&self) {
+        self.revokes();
+        self.logs_out();
+    }
+
+    /// And of what came beside it.
+    pub(crate) fn logs_out(&self) {
+        self.is_to_end.store(true, Ordering::Relaxed);
+    }
+
+    /// The client is to forget what came.
+    pub(crate) fn is_to_end(&self) -> bool {
+        self.is_to_end.load(Ordering::Relaxed)
+    }
+
+    /// For the case that later ones cannot be sent.
+    pub(crate) fn keeps(&self, data: Option<Arc<Data>>) {
+        *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = data;
+    }
+
+    pub(crate) fn kept(&self) -> Option<Arc<Data>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// What came is to open no more.
@@ -93,9 +124,17 @@ impl Came {
         self.is_to_end_late.load(Ordering::Relaxed) && !self.has_ended_late.load(Ordering::Relaxed)
     }
 
-    /// That was not done yet.
+    /// That was not done yet, or not of all.
     pub(crate) fn owes_a_revocation(&self) -> bool {
+        self.owes_its_own_revocation() || self.owes_those_beside()
+    }
+
+    pub(crate) fn owes_its_own_revocation(&self) -> bool {
         self.is_to_be_revoked.load(Ordering::Relaxed) && !self.is_revoked.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn owes_those_beside(&self) -> bool {
+        !self.beside.is_empty() && self.is_to_end() && !self.beside_is_revoked.load(Ordering::Relaxed)
     }
 
     /// Somebody else was faster to end it, or to renew its id.
@@ -110,22 +149,23 @@ impl Came {
 
     /// The others are not asked for any more.
     pub(crate) fn chosen(mut self) -> Self {
-        self.others = VecDeque::new();
+        self.beside = std::mem::take(&mut self.others).into_iter().map(|(_, other)| other.front).collect();
         self
     }
 
-    /// The sealed text that came in chunks. The client has those that came, whether they are one text or not.
-    fn joined(&mut self, header: &str, name: &str) -> Option<String> {
-        let parts = std::array::from_fn::<_, { chunks::MOST }, _>(|number| {
-            values_of(header, &chunks::name_of(name, number)).next()
+    /// The sealed texts that came in chunks. The client has those that came, whether they are one text or not.
+    fn joined(&mut self, header: &str, name: &str) -> Vec<String> {
+        let parts: [Vec<&str>; chunks::MOST] = std::array::from_fn(|number| {
+            values_of(header, &chunks::name_of(name, number)).take(CANDIDATES).collect()
         });
-        self.chunks.extend((0..parts.len()).filter(|number| parts[*number].is_some()));
-        chunks::join(|number| parts[number])
+        self.has_chunks = parts.iter().any(|values| !values.is_empty());
+        self.has_duplicates |= parts.iter().any(|values| values.len() > 1);
+        chunks::join(&parts)
     }
 
     /// The client has something of the name, readable or not.
     pub(super) fn has_any(&self) -> bool {
-        self.value.is_some() || !self.chunks.is_empty()
+        self.value.is_some() || self.has_chunks
     }
 
     /// Another session is in its place.
@@ -189,19 +229,17 @@ pub(crate) fn read(
     let candidates = if client.is_node { 1 } else { CANDIDATES };
     let values: Vec<&str> = values_of(&header, name).take(CANDIDATES).collect();
     came.has_duplicates = values.len() > 1;
-    came.has_whole = !values.is_empty();
     let joined = match &client.sealing {
         Some(sealing) if sealing.chunks => came.joined(&header, name),
-        _ => None,
+        _ => Vec::new(),
     };
-    let Some(first) = values.first().copied().or(joined.as_deref()) else { return (None, came) };
+    let joined = || joined.iter().map(String::as_str);
+    let Some(first) = values.first().copied().or(joined().next()) else { return (None, came) };
     let values = &values[..values.len().min(candidates)];
     if let Some(sealing) = &client.sealing {
-        let all = values.iter().copied().chain(joined.as_deref()).filter(|value| value.len() <= LONGEST);
+        let all = values.iter().copied().chain(joined()).filter(|value| value.len() <= LONGEST);
         let opened = all.filter_map(|value| Some((value.to_owned(), sealing.open(value, now)?)));
-        came.others = opened.collect();
-        // Of two that open the younger one: the other has been left behind.
-        came.others.make_contiguous().sort_by_key(|(_, opened)| Reverse(opened.front.renewed));
+        came.others = younger_first(opened.collect());
         came.token = rand::random();
         if let Some(data) = came.next_sealed() {
             return (Some(data), came);
@@ -244,6 +282,19 @@ pub(crate) fn read(
     came.was_signed = client.sealing.is_some();
     came.is_to_reseal = came.was_signed && came.is_read;
     (data.map(Arc::new), came)
+}
+
+/// Of two that open the younger one is the session: the other has been left behind. Of two copies of one there is no other to ask for.
+fn younger_first(mut opened: Vec<(String, Opened)>) -> VecDeque<(String, Opened)> {
+    opened.sort_by_key(|(_, opened)| Reverse(opened.front.renewed));
+    let mut each = VecDeque::<(String, Opened)>::new();
+    for (value, next) in opened {
+        match each.iter_mut().find(|(_, younger)| younger.front.is_of_one_session_with(&next.front)) {
+            Some((_, younger)) => younger.front.outlives(&next.front),
+            None => each.push_back((value, next)),
+        }
+    }
+    each
 }
 
 /// The first value that one of the keys has signed, and whether that was an older one. What is too long to be read is not hashed either.

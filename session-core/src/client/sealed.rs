@@ -8,7 +8,7 @@ use super::{
     chunks,
     end::{Sending, Sent, fits},
     json::{self, Numbers},
-    options::{ClientSide, EmptySession, KEPT_BY_BROWSERS, Reissue, shared_setters},
+    options::{ClientSide, EmptySession, KEPT_BY_BROWSERS, Reissue, shared_setters, warn_of_short},
 };
 use crate::{
     clock::Clock,
@@ -43,7 +43,8 @@ const CLOCKS_DIFFER: Millis = 5 * 60_000;
 /// secrets go round in two steps, where several instances serve: first as the second one everywhere, then as the first.
 ///
 /// **What it cannot promise**, without [`revocations`](Self::revocations): an older copy of the cookie opens until it expires, also after a
-/// logout. Who has stolen one has the session as it was then.
+/// logout. Who has stolen one has the session as it was then. And where the client has another live session of the name (of another path or
+/// domain, or from another tab's login), that one takes the place of the one that was ended.
 ///
 /// ```
 /// use std::time::Duration;
@@ -140,6 +141,10 @@ impl SealedSessionOptions {
 
     /// How long a session lives at all, from when it began, however often it is renewed and whatever lifetime it was given. One that is raised is one
     /// for new sessions. Default: 30 days (NIST SP 800-63B-4, AAL1).
+    ///
+    /// Where ends are [written down](Self::revocations), each is kept until this time is over, however short [`idle`](Self::idle) is: another
+    /// request may have given a copy of its own a longer life, and the one that ends the session has not seen that. Whose users log out often
+    /// chooses this no longer than they need.
     #[must_use]
     pub fn absolute(self, absolute: Duration) -> Self {
         Self { absolute: millis(absolute), ..self }
@@ -159,7 +164,9 @@ impl SealedSessionOptions {
     }
 
     /// Whether a session that does not fit into one cookie goes into several, of the names `name.0` to `name.3`, 3,900 bytes each. The client
-    /// sends them all with each request: servers and proxies that take no more than 8 KiB of headers refuse that. Default `false`.
+    /// sends them all with each request: servers and proxies that take no more than 8 KiB of headers refuse that. Each response that sets the
+    /// session also tells the client to forget those of the five names that it does not set, since another tab may have set them. Default
+    /// `false`.
     #[must_use]
     pub fn chunks(self, chunks: bool) -> Self {
         Self { chunks, ..self }
@@ -199,6 +206,9 @@ impl SealedSessionOptions {
     /// Default: nowhere. A copy of a session that has *not* ended still opens, as it was then; and a store that throws records out before their
     /// time (`maxmemory-policy` of Redis) forgets logouts.
     ///
+    /// Who logs out ends every live session of the name that came with the request, not only the one that it was: another would be in its place
+    /// with the next request. A renewed id ends the one alone.
+    ///
     /// Of two requests that end the same session, or renew its id, one is first: the other's is [`Error::Gone`]. After its response a session can
     /// still be [destroyed](crate::SessionHandle::destroy).
     #[must_use]
@@ -225,6 +235,9 @@ impl SealedSessionOptions {
         }
         if self.older.as_ref().is_some_and(|keys| !keys.is_usable()) {
             return refuse("also_reads_cookie_session", "there is no key, or an empty one".into());
+        }
+        if let Some(keys) = &self.older {
+            warn_of_short(keys);
         }
         if self.padding > KEPT_BY_BROWSERS {
             return refuse(
@@ -285,14 +298,15 @@ fn millis(time: Duration) -> Millis {
 
 /// What is in front of the data: its length in one byte, and then these. Who reads it passes over what is behind them, so that more can be
 /// added, and refuses a flag that it does not know.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Front {
     id: [u8; 16],
     begun: Millis,
     pub(crate) renewed: Millis,
     /// However often it is renewed.
     ends: Millis,
-    /// The latest end that any copy of it was given, where instances have other limits.
+    /// The latest end that any copy of it was given, where instances have other limits. Not how long these may be idle: of a copy that another
+    /// request has made of the same one, and of what lifetime that has given it, this one knows nothing.
     latest: Millis,
     /// How long it lives after each renewal.
     idle: Millis,
@@ -340,6 +354,16 @@ impl Front {
     /// The lifetime that the handler has given it.
     pub(crate) fn own_lifetime(&self) -> Option<Option<Millis>> {
         self.is_own.then_some(self.lifetime)
+    }
+
+    /// Two copies of one.
+    pub(super) fn is_of_one_session_with(&self, other: &Self) -> bool {
+        self.id == other.id
+    }
+
+    /// It stands for an older copy as well.
+    pub(super) fn outlives(&mut self, older: &Self) {
+        self.latest = self.latest.max(older.latest);
     }
 
     /// When no copy of it opens any more.
@@ -473,16 +497,15 @@ pub(super) fn ends(sending: &Sending<'_>, sealing: &Sealing) -> Result<Sent, Err
     (sent.front, sent.is_change) = (Some(new), is_change);
     let sending = Sending { cookie: &cookie, ..*sending };
     let set = |pair: String| sending.with_attributes(&pair, false);
+    // All that it does not set: another response may have set what this request has not seen.
     if fits_into_one {
         sent.cookies.push(set(format!("{name}={value}")));
-        sent.cookies.extend(sending.forgotten(0, sealing.chunks && front.is_none()));
+        sent.cookies.extend(sending.forgotten(0, sealing));
         return Ok(sent);
     }
     let parts = chunks::cut(&value, name);
-    if came.has_whole || front.is_none() {
-        sent.cookies.push(sending.with_attributes(&format!("{name}="), true));
-    }
-    sent.cookies.extend(sending.forgotten(parts.len(), front.is_none()));
+    sent.cookies.push(sending.with_attributes(&format!("{name}="), true));
+    sent.cookies.extend(sending.forgotten(parts.len(), sealing));
     let named = |(at, part)| set(format!("{}={part}", chunks::name_of(name, at)));
     sent.cookies.extend(parts.into_iter().enumerate().map(named));
     Ok(sent)
@@ -494,7 +517,7 @@ impl Sending<'_> {
         let mut sent = Sent { is_removal: true, is_withheld: self.is_withheld(), ..Sent::default() };
         if !sent.is_withheld {
             sent.cookies.push(self.with_attributes(&format!("{}=", self.name), true));
-            sent.cookies.extend(self.forgotten(0, sealing.chunks));
+            sent.cookies.extend(self.forgotten(0, sealing));
         }
         sent
     }
@@ -504,6 +527,22 @@ impl Sending<'_> {
 fn id_of(sid: &str) -> [u8; 16] {
     let decoded = URL_SAFE_NO_PAD.decode(sid).ok();
     decoded.and_then(|id| id.try_into().ok()).unwrap_or_else(rand::random)
+}
+
+/// Shows no id.
+impl fmt::Debug for Front {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { id: _, begun, renewed, ends, latest, idle, lifetime, is_own } = self;
+        f.debug_struct("Front")
+            .field("begun", begun)
+            .field("renewed", renewed)
+            .field("ends", ends)
+            .field("latest", latest)
+            .field("idle", idle)
+            .field("lifetime", lifetime)
+            .field("is_own", is_own)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Shows no secret.
@@ -545,5 +584,10 @@ mod tests {
         *flagged.last_mut().unwrap() = 3;
         assert_eq!(Front::of(&flagged), None);
         assert_eq!(id_of(&front.sid()), front.id);
+        let shown = format!("{front:?}");
+        assert!(
+            !shown.contains("1, 1") && !shown.contains(&front.sid()) && shown.contains("renewed: -3"),
+            "{shown}"
+        );
     }
 }

@@ -1,10 +1,10 @@
 //! The end of a session that its client keeps: what goes out, and what is written down of sealed ones that have ended.
 
-use std::sync::{MutexGuard, atomic::Ordering};
+use std::sync::{Arc, MutexGuard, atomic::Ordering};
 
 use crate::{
     client::{
-        self, Came, Sending,
+        self, Came, Sending, Sent,
         options::ClientSide,
         sealed::{self, Front},
     },
@@ -14,85 +14,180 @@ use crate::{
     options::policy::{CookieChange, SaveError},
     record::{Record, cookie::Cookie, data::Data},
     store::{Expect, Set, Store},
+    wire::sid::Sid,
 };
+
+/// What an end has found out of the session that came.
+#[derive(Default)]
+struct Found {
+    /// Whether it could be asked if it still stands, once it was.
+    asked: Option<Result<(), Error>>,
+    /// Why it could not be written down that it has ended.
+    unwritten: Option<Error>,
+}
+
+/// What an end has to do next.
+enum Next {
+    /// Whether the session that came still stands.
+    Ask,
+    /// That it has ended.
+    Write,
+    Done(Vec<String>, Option<Error>),
+}
+
+/// What the response is to set, as it is now.
+struct Outlook {
+    ended: Result<Sent, Error>,
+    /// Where that is an error.
+    instead: Sent,
+    cookie: Cookie,
+    /// Its id, where the one that came is to be left.
+    renewed: Option<Sid>,
+}
 
 impl SessionHandle {
     /// The end of a request whose client keeps the session. Answers the cookies to send, and why the request fails.
+    ///
+    /// While the store is asked, clones of this handle go on: what is done next is decided anew each time, and goes by what they did. The store is
+    /// asked once, and no more after it has failed.
     pub(super) async fn ends_on_the_client(&self, client: &ClientSide) -> (Vec<String>, Option<Error>) {
-        let Err(error) = self.settle(client).await else { return self.goes_to_the_client(client) };
-        let is_logged = self.options().save_error == SaveError::Log;
-        if is_logged {
-            let error = &error as &dyn std::error::Error;
-            tracing::error!(error, "what sessions have ended could not be asked or written down");
-        }
-        // What was to end is to be forgotten all the same; what was to live on may have ended.
-        let cookies = if self.is_to_be_forgotten() {
-            self.goes_to_the_client(client).0
-        } else {
-            if is_logged {
-                let mut life = self.life();
-                life.is_told();
-                life.came_late();
+        let Some(came) = self.came() else { return (Vec::new(), None) };
+        let mut found = Found::default();
+        loop {
+            match self.goes_to_the_client(client, came, &mut found) {
+                Next::Ask => {
+                    let asked = self.sessions().is_revoked(came).await;
+                    found.asked = Some(asked.map(|is_revoked| {
+                        // Unless a clone of this handle has done that, or is about to.
+                        if is_revoked && !came.has_begun_to_revoke() {
+                            came.goes();
+                        }
+                    }));
+                }
+                Next::Write => found.unwritten = self.revoke().await.err(),
+                Next::Done(cookies, error) => return (cookies, error),
             }
-            Vec::new()
-        };
-        (cookies, (!is_logged).then_some(error))
+        }
     }
 
-    /// Before the end of a request whose client keeps the session sealed: what is to be written down of its end is, and what is to live on is
-    /// asked for once more.
-    async fn settle(&self, client: &ClientSide) -> Result<(), Error> {
-        let (Some(came), true) = (self.came(), self.can_revoke()) else { return Ok(()) };
-        let sent = self.outlook(client, |sending, _| client::ends(&sending)).and_then(|(sent, _)| sent.ok());
-        if sent.as_ref().is_some_and(|sent| sent.is_removal) {
-            came.revokes();
+    /// The end of a request whose client keeps the session.
+    fn goes_to_the_client(&self, client: &ClientSide, came: &Came, found: &mut Found) -> Next {
+        let Some((outlook, mut life)) = self.outlook(client, came) else {
+            // The response has gone out, and what its end could not write down is tried again.
+            let owes = self.can_revoke() && came.is_to_end() && came.owes_a_revocation();
+            return match found.unwritten.take() {
+                None if owes => Next::Write,
+                unwritten => self.fails(Vec::new(), unwritten.filter(|_| owes)),
+            };
+        };
+        let Outlook { ended, instead, cookie, renewed } = outlook;
+        let is_removal = ended.as_ref().is_ok_and(|sent| sent.is_removal);
+        if is_removal {
+            came.ends();
         }
-        let is_same = |front: Front| came.front.is_some_and(|came| came.sid() == front.sid());
-        if !came.owes_a_revocation()
-            && let Some(sent) = sent.filter(|sent| sent.front.is_some_and(is_same))
+        let is_renewed = renewed.is_some() && !is_removal;
+        // Nothing can go out under another id: it keeps its own.
+        let stays = is_renewed && ended.is_err();
+        let owes = self.can_revoke() && came.owes_a_revocation() && !stays;
+        if owes && found.unwritten.is_none() {
+            return Next::Write;
+        }
+        // Of what a clone has written down since, nobody needs to hear.
+        let unwritten = found.unwritten.take().filter(|_| owes);
+        if came.is_gone() {
+            tells_that_it_is_gone(life);
+            return self.fails(Vec::new(), unwritten);
+        }
+        if is_renewed && unwritten.is_some() {
+            return self.fails_without(life, unwritten);
+        }
+        let has_its_id = |front: &Front| came.front.is_some_and(|came| came.sid() == front.sid());
+        if let Ok(sent) = &ended
+            && self.can_revoke()
+            && sent.front.as_ref().is_some_and(has_its_id)
         {
-            match self.sessions().is_revoked(came).await {
-                Ok(false) => {}
-                // Unless a clone of this handle is about to do that.
-                Ok(true) if came.has_begun_to_revoke() => {}
-                Ok(true) => came.goes(),
+            match found.asked.take() {
+                None => return Next::Ask,
                 // It is renewed another time.
-                Err(error) if sent.can_be_left_out() => {
+                Some(Err(error)) if sent.can_be_left_out() => {
+                    life.came_late();
+                    drop(life);
                     let error = &error as &dyn std::error::Error;
                     tracing::warn!(error, "no cookie sent: whether the session has ended could not be asked");
-                    came.is_silent.store(true, Ordering::Relaxed);
+                    return Next::Done(Vec::new(), None);
                 }
-                Err(error) => return Err(error),
+                Some(Err(error)) => return self.fails_without(life, Some(error)),
+                Some(Ok(())) => {}
             }
         }
-        // Also where somebody has begun that meanwhile, or it was given up.
-        if came.owes_a_revocation() {
-            self.leaves_its_id(came);
-            if !self.revoke().await? {
-                came.goes();
+        // Marked under the lock under which it was seen: what comes in between is not lost.
+        let instead = if self.is_refused(&cookie) && !instead.is_removal { Sent::default() } else { instead };
+        match &ended {
+            Ok(sent) => {
+                if let Some(sid) = renewed.filter(|_| is_renewed) {
+                    life.is_renamed_on_the_client(sid);
+                }
+                if sent.is_withheld {
+                    life.came_late();
+                } else {
+                    let is_refused = !sent.is_removal && self.is_refused(&cookie);
+                    life.goes_to_the_client(!sent.cookies.is_empty() && !is_refused);
+                }
+            }
+            Err(_) => {
+                life.is_told();
+                if self.options().save_error == SaveError::Log {
+                    life.came_late();
+                }
             }
         }
-        Ok(())
+        ended.as_ref().unwrap_or(&instead).front.into_iter().for_each(|front| _ = came.sent.set(front));
+        drop(life);
+        let cookies = match ended {
+            Ok(sent) if sent.is_withheld => {
+                self.sessions().warn_insecure();
+                sent.cookies
+            }
+            // What is to be forgotten is told whatever browsers make of it: an attribute less is none that they refuse.
+            Ok(sent) if sent.cookies.is_empty() || sent.is_removal => sent.cookies,
+            Ok(_) if self.would_be_refused(&cookie) => Vec::new(),
+            Ok(sent) => sent.cookies,
+            // What could not be written down is told first.
+            Err(error) => return self.fails(instead.cookies, unwritten.or(Some(error))),
+        };
+        self.fails(cookies, unwritten)
     }
 
-    /// A renewal that was given up half way: nothing goes out under the old id any more.
-    fn leaves_its_id(&self, came: &Came) {
-        let mut life = self.life();
-        let has_old_id = came.front.is_some_and(|front| front.sid() == life.sid().as_str());
-        if has_old_id && life.presence() == Presence::Present && !life.is_response_out() {
-            life.is_renamed_on_the_client(sealed::new_sid().into());
+    /// Nothing is sent.
+    fn fails_without(&self, mut life: MutexGuard<'_, Life>, error: Option<Error>) -> Next {
+        life.is_told();
+        if self.options().save_error == SaveError::Log {
+            life.came_late();
+        }
+        drop(life);
+        self.fails(Vec::new(), error)
+    }
+
+    /// With an error, if there is one and it is not only logged.
+    fn fails(&self, cookies: Vec<String>, error: Option<Error>) -> Next {
+        match (error, self.options().save_error) {
+            (Some(error), SaveError::Log) => {
+                let is_store = matches!(error, Error::Store(_));
+                let error = &error as &dyn std::error::Error;
+                if is_store {
+                    tracing::error!(error, "what sessions have ended could not be asked or written down");
+                } else {
+                    tracing::error!(error, "the session was not saved");
+                }
+                Next::Done(cookies, None)
+            }
+            (error, _) => Next::Done(cookies, error),
         }
     }
 
     /// Of a sealed session: that another request has ended it was told.
     pub(super) fn is_not_gone(&self) -> Result<(), Error> {
         if self.came().is_some_and(Came::is_gone) { Err(Error::Gone) } else { Ok(()) }
-    }
-
-    /// What came is not to live on.
-    fn is_to_be_forgotten(&self) -> bool {
-        let is_another = self.came().is_some_and(Came::is_another_one);
-        is_another || self.life().presence() != Presence::Present
     }
 
     /// No response can tell the client: of what it has then, no copy opens any more.
@@ -103,13 +198,14 @@ impl SessionHandle {
         let (Some(store), true) = (store, sent.or(came.front.as_ref()).is_some()) else {
             return Err(if is_present { Error::ResponseOut } else { Error::Destroyed });
         };
-        let is_done = sent.is_none() && came.is_revoked.load(Ordering::Relaxed);
+        let is_done = sent.is_none() && came.is_revoked.load(Ordering::Relaxed) && !came.owes_a_revocation();
         if is_done || came.has_ended_late.load(Ordering::Relaxed) {
             return Err(Error::Destroyed);
         }
         // First what is true from now on, whatever becomes of this.
         came.is_to_end_late.store(true, Ordering::Relaxed);
         self.life().ends_on_the_client();
+        came.logs_out();
         if sent.is_none() {
             came.revokes();
         }
@@ -123,14 +219,17 @@ impl SessionHandle {
     }
 
     /// What the response is to set, and the life to go on with; `None`: it has gone out.
-    fn outlook<T>(
-        &self,
-        client: &ClientSide,
-        look: impl FnOnce(Sending<'_>, &Cookie) -> T,
-    ) -> Option<(T, MutexGuard<'_, Life>)> {
+    fn outlook(&self, client: &ClientSide, came: &Came) -> Option<(Outlook, MutexGuard<'_, Life>)> {
         let context = self.context();
         let life = self.life();
-        let came = self.came().filter(|_| !life.is_response_out())?;
+        if life.is_response_out() {
+            return None;
+        }
+        let is_present = life.presence() == Presence::Present;
+        // Somebody has begun to renew its id, or it was to end and does not any more: nothing goes out under the old one.
+        let has_old_id = came.front.is_some_and(|front| front.sid() == life.sid().as_str());
+        let renewed =
+            (is_present && has_old_id && came.has_begun_to_revoke()).then(|| Sid::from(sealed::new_sid()));
         let fresh = context.cookie.cookie(context.secure, context.now);
         let is_dated = came.is_dated.load(Ordering::Relaxed);
         let is_own = came.front.is_some_and(|front| front.own_lifetime().is_some()) && !came.is_another_one();
@@ -140,91 +239,57 @@ impl SessionHandle {
             name: &context.options.name,
             client,
             came,
-            data: (life.presence() == Presence::Present).then(|| &**life.data()),
+            data: is_present.then(|| &**life.data()),
             is_new: life.is_new(),
-            sid: life.sid().as_str(),
+            sid: renewed.as_ref().unwrap_or(life.sid()).as_str(),
             now: context.now,
             cookie: &cookie,
             is_dated,
             has_own_lifetime: life.has_set_lifetime(),
-            cookie_changed: counts && life.has_set_cookie(),
+            cookie_changed: renewed.is_some() || (counts && life.has_set_cookie()),
             secure: context.secure,
         };
-        let seen = look(sending, &cookie);
-        Some((seen, life))
+        let ended = client::ends(&sending);
+        let instead = if ended.is_err() { client::ends_instead(&sending) } else { Sent::default() };
+        Some((Outlook { ended, instead, cookie, renewed }, life))
     }
 
-    /// The end of a request whose client keeps the session.
-    fn goes_to_the_client(&self, client: &ClientSide) -> (Vec<String>, Option<Error>) {
-        let Some(came) = self.came() else { return (Vec::new(), None) };
-        if came.is_silent.load(Ordering::Relaxed) {
-            self.life().came_late();
-            return (Vec::new(), None);
+    /// It goes on under another id, unless somebody has given it one since. `data` could be sent under that.
+    pub(super) fn leaves_its_id(&self, came: &Came, sid: &Sid, data: Arc<Data>) -> Result<(), Error> {
+        let mut life = self.life();
+        if life.sid() == sid {
+            is_to_be_sent(&life)?;
+            life.is_renamed_on_the_client(sealed::new_sid().into());
+            came.keeps(Some(data));
         }
-        if came.is_gone() {
-            tracing::debug!("session gone: another request ended it, or renewed its id");
-            let mut life = self.life();
-            let changes = life.unreported();
-            let is_present = life.presence() == Presence::Present;
-            life.is_told();
-            life.came_late();
-            drop(life);
-            if changes > 0 {
-                tracing::warn!(changes, "changes are dropped: another request ended the session");
-            }
-            if !is_present {
-                tracing::warn!(
-                    "a session was to be ended, and another request was faster: it may live on under another id"
-                );
-            }
-            return (Vec::new(), None);
-        }
-        let outlook = self.outlook(client, |sending, cookie| (client::ends(&sending), cookie.clone()));
-        // Marked under the lock under which it was seen: what comes in between is not lost.
-        let Some(((ended, cookie), mut life)) = outlook else { return (Vec::new(), None) };
-        match &ended {
-            Ok(sent) if sent.is_withheld => life.came_late(),
-            Ok(sent) => {
-                let is_refused = !sent.is_removal && self.is_refused(&cookie);
-                life.goes_to_the_client(!sent.cookies.is_empty() && !is_refused);
-                sent.front.into_iter().for_each(|front| _ = came.sent.set(front));
-            }
-            Err(_) => {
-                life.is_told();
-                if self.options().save_error == SaveError::Log {
-                    life.came_late();
-                }
-            }
-        }
-        drop(life);
-        match ended {
-            Ok(sent) if sent.is_withheld => {
-                self.sessions().warn_insecure();
-                (sent.cookies, None)
-            }
-            // What is to be forgotten is told whatever browsers make of it: an attribute less is none that they refuse.
-            Ok(sent) if sent.cookies.is_empty() || sent.is_removal => (sent.cookies, None),
-            Ok(_) if self.would_be_refused(&cookie) => (Vec::new(), None),
-            Ok(sent) => (sent.cookies, None),
-            Err(error) => match self.options().save_error {
-                SaveError::Log => {
-                    tracing::error!(error = &error as &dyn std::error::Error, "the session was not saved");
-                    (Vec::new(), None)
-                }
-                SaveError::Fail => (Vec::new(), Some(error)),
-            },
-        }
+        Ok(())
     }
 
-    /// Writes down that the session that came has ended, if that is to be done, and was not. Answers whether nobody else was faster.
+    /// Of a session that the client keeps: the response is to take it there.
+    pub(super) fn is_to_be_sent(&self) -> Result<MutexGuard<'_, Life>, Error> {
+        let life = self.life();
+        is_to_be_sent(&life).map(|()| life)
+    }
+
+    /// Writes down that the session that came has ended, if that is to be done, and was not; and what came beside it. Answers whether nobody
+    /// else was faster.
     pub(super) async fn revoke(&self) -> Result<bool, Error> {
-        let Some((store, came, front)) = self.owed_revocation() else {
-            return Ok(self.came().is_none_or(|came| !came.is_gone()));
-        };
-        let is_ours = self.write_down(store, &front, came.token).await?;
-        came.is_revoked.store(true, Ordering::Relaxed);
-        if !is_ours {
-            came.goes();
+        let is_not_gone = || self.came().is_none_or(|came| !came.is_gone());
+        let Some((store, came, front)) = self.owed_revocation() else { return Ok(is_not_gone()) };
+        let mut is_ours = is_not_gone();
+        if came.owes_its_own_revocation() {
+            is_ours = self.write_down(store, &front, came.token).await?;
+            came.is_revoked.store(true, Ordering::Relaxed);
+            if !is_ours {
+                came.goes();
+            }
+        }
+        if came.owes_those_beside() {
+            // Whoever ends them.
+            for front in &came.beside {
+                self.write_down(store, front, came.token).await?;
+            }
+            came.beside_is_revoked.store(true, Ordering::Relaxed);
         }
         Ok(is_ours)
     }
@@ -267,5 +332,31 @@ impl SessionHandle {
         let store = self.sessions().sealing()?.revocations.as_deref()?;
         let came = self.came().filter(|came| came.owes_a_revocation())?;
         Some((store, came, came.front?))
+    }
+}
+
+fn is_to_be_sent(life: &Life) -> Result<(), Error> {
+    match life.presence() {
+        Presence::Present if life.is_response_out() => Err(Error::ResponseOut),
+        Presence::Present => Ok(()),
+        _ => Err(Error::Destroyed),
+    }
+}
+
+/// And of what is lost by that.
+fn tells_that_it_is_gone(mut life: MutexGuard<'_, Life>) {
+    let changes = life.unreported();
+    let is_present = life.presence() == Presence::Present;
+    life.is_told();
+    life.came_late();
+    drop(life);
+    tracing::debug!("session gone: another request ended it, or renewed its id");
+    if changes > 0 {
+        tracing::warn!(changes, "changes are dropped: another request ended the session");
+    }
+    if !is_present {
+        tracing::warn!(
+            "a session was to be ended, and another request was faster: it may live on under another id"
+        );
     }
 }

@@ -139,7 +139,12 @@ impl Sessions {
     pub(super) async fn is_revoked(&self, came: &Came) -> Result<bool, Error> {
         let store = self.sealing().and_then(|sealing| sealing.revocations.as_ref());
         let (Some(store), Some(front)) = (store, &came.front) else { return Ok(false) };
-        match store.get(&revocation_of(front).into()).await {
+        let answer = store.get(&revocation_of(front).into()).await;
+        match &answer {
+            Err(StoreError::Unavailable { store, .. }) => self.warn_lost(store),
+            _ => self.tell_found(),
+        }
+        match answer {
             Ok(stored) => Ok(stored.is_some()),
             // Something is written down.
             Err(StoreError::Corrupt { .. }) => Ok(true),

@@ -2,7 +2,7 @@
 
 use serde::{Serialize, de::DeserializeOwned};
 use std::sync::{
-    Arc, MutexGuard,
+    Arc,
     atomic::{AtomicU32, Ordering},
 };
 
@@ -11,7 +11,7 @@ use crate::{
     driver::{draft::Draft, line::Run, session::SessionHandle, sessions::Sessions},
     error::Error,
     life::{
-        ATTEMPTS, Answer, Ask, Changed, Done, Ended, Life, Operation, Step,
+        ATTEMPTS, Answer, Ask, Changed, Done, Ended, Operation, Step,
         decide::{Presence, SetCookie},
     },
     options::policy::{BrowserRules, SaveError},
@@ -286,21 +286,30 @@ impl SessionHandle {
     ///
     /// # Errors
     /// Those of [`save`](Self::save). The session then has its old id still, and this may be called again (where it is sealed into its
-    /// client's cookie, and the old id could not be written down, nothing of it is sent unless that succeeds later). Where the
+    /// client's cookie, and the old id could not be written down, nothing of it is sent unless that succeeds later; and if data are set after
+    /// this that do not fit, it goes out as it was here, with the error). Where the
     /// store's answer to the last step was lost and the old record turns out to be gone, that may have been somebody's
     /// logout: the session is then over, which the next call tells by [`Error::Gone`]. So it is after [`Error::ResponseOut`] where
     /// the client has left while the old record was on its way out.
     pub async fn renew_id(&self) -> Result<(), Error> {
         self.sessions().needs_an_id("renew_id")?;
-        if let Some(came) = self.came() {
+        if let (Some(client), Some(came)) = (&self.options().client, self.came()) {
+            let (data, sid) = {
+                let life = self.is_to_be_sent()?;
+                (Arc::clone(life.data()), life.sid().clone())
+            };
+            self.is_not_gone()?;
             // What does not fit would end with its old id.
-            self.save().await?;
-            came.revokes();
+            client::check(&self.options().name, client, &data)?;
+            {
+                // From now on the end of the request does it, if it is faster.
+                let _life = self.is_to_be_sent()?;
+                came.revokes();
+            }
             if !self.revoke().await? {
                 return Err(Error::Gone);
             }
-            self.is_to_be_sent()?.is_renamed_on_the_client(sealed::new_sid().into());
-            return Ok(());
+            return self.leaves_its_id(came, &sid, data);
         }
         self.run_plain(Operation::renew(self.new_sid())).await?;
         tracing::debug!("session id renewed");
@@ -319,17 +328,25 @@ impl SessionHandle {
     /// only its client knows. [`Error::Destroyed`] the second time.
     pub async fn destroy(&self) -> Result<(), Error> {
         if let Some(came) = self.came() {
-            // The client keeps its cookie, which does not open any more.
-            if self.life().is_response_out() {
-                return self.ends_after_the_response(came).await;
-            }
-            let ended = self.is_to_be_sent().map(|mut life| life.ends_on_the_client());
+            let ended = {
+                let mut life = self.life();
+                match life.presence() {
+                    // The client keeps its cookie, which does not open any more.
+                    _ if life.is_response_out() || came.sent.get().is_some() => Err(Error::ResponseOut),
+                    Presence::Present => {
+                        came.ends();
+                        life.ends_on_the_client();
+                        Ok(())
+                    }
+                    _ => Err(Error::Destroyed),
+                }
+            };
             match ended {
+                Err(Error::ResponseOut) => return self.ends_after_the_response(came).await,
                 // One that was not written down may be called again.
                 Err(Error::Destroyed) if self.owed_revocation().is_some() => {}
                 ended => ended?,
             }
-            came.revokes();
             return if self.revoke().await? { Ok(()) } else { Err(Error::Gone) };
         }
         // Even while another operation is under way, and if nobody waits until that is done.
@@ -433,16 +450,6 @@ impl SessionHandle {
         header
             .inspect_err(|error| tracing::error!(error = error as &dyn std::error::Error, "no cookie sent"))
             .ok()
-    }
-
-    /// Of a session that the client keeps: the response is to take it there.
-    pub(super) fn is_to_be_sent(&self) -> Result<MutexGuard<'_, Life>, Error> {
-        let life = self.life();
-        match life.presence() {
-            Presence::Present if life.is_response_out() => Err(Error::ResponseOut),
-            Presence::Present => Ok(life),
-            _ => Err(Error::Destroyed),
-        }
     }
 
     async fn run_plain(&self, operation: Operation) -> Result<(), Error> {

@@ -443,7 +443,7 @@ impl SessionHandle {
         let mut life = self.life();
         // After the response it tells nobody.
         if let Some(came) = self.came().filter(|_| !life.is_response_out()) {
-            came.revokes();
+            came.ends();
         }
         life.unset(destroys);
     }

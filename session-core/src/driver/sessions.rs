@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use crate::{
-    client::sealed::Sealing,
+    client::{options::ClientSide, sealed::Sealing},
     driver::{load::path_matches, turns::Turns, warnings::Warned},
     error::{Error, OptionsError},
     options::{Options, cookie_options::CookieOptions, policy::StoreRead},
@@ -68,13 +68,13 @@ impl Sessions {
         let overlap = is_everywhere
             || path_matches(paths[1], paths[0], one.path_match)
             || path_matches(paths[0], paths[1], two.path_match);
-        // One that the client keeps has two cookies.
-        let is_signature_of = |options: &Options, name: &str| {
-            let signed = options.client.as_ref().is_some_and(|client| client.keys.is_some());
-            signed && name.strip_suffix(".sig") == Some(&*options.name)
+        // One that the client keeps has several cookies.
+        let has_beside = |options: &Options, name: &str| {
+            let suffix = name.strip_prefix(&*options.name);
+            let has = |client: &Arc<ClientSide>| suffix.is_some_and(|suffix| client.has_beside(suffix));
+            options.client.as_ref().is_some_and(has)
         };
-        let share_a_name =
-            one.name == two.name || is_signature_of(one, &two.name) || is_signature_of(two, &one.name);
+        let share_a_name = one.name == two.name || has_beside(one, &two.name) || has_beside(two, &one.name);
         share_a_name && is_known && overlap
     }
 
