@@ -15,11 +15,13 @@ use actix_web::{
     error::InternalError,
     http::{
         StatusCode,
-        header::{HeaderMap, HeaderValue, SET_COOKIE},
+        header::{HeaderMap, HeaderName, HeaderValue},
+        uri::Authority,
     },
 };
 use session_core::{
-    Error, Exchange, Failure, Lasting, RequestInfo, Rest, SessionData, SessionHandle, TypedHandle,
+    Error, Exchange, Failure, Lasting, Outgoing, RequestInfo, ResponseHeaders, Rest, SessionData,
+    SessionHandle, TypedHandle,
 };
 
 session_core::layer! {
@@ -171,50 +173,51 @@ async fn end<B>(
     exchange: Exchange,
     response: Result<ServiceResponse<B>, actix_web::Error>,
 ) -> Result<ServiceResponse<EitherBody<B>>, actix_web::Error> {
-    match (response, exchange.end().await) {
-        (Ok(mut response), Ok(cookies)) => {
-            overwrite(response.headers_mut(), |set| exchange.overwrites(set, &cookies));
-            append(response.headers_mut(), &cookies);
+    let (outgoing, saved) = exchange.finish().await;
+    match (response, saved) {
+        (Ok(mut response), Ok(())) => {
+            outgoing.apply(&mut Headers(response.headers_mut()));
             Ok(response.map_into_left_body())
         }
-        (Ok(response), Err(error)) => {
-            let cookies = error.cookies().to_vec();
+        (Ok(response), Err(failure)) => {
             // The response keeps the error, for middleware outside.
-            let mut failure = HttpResponse::from_error(SessionError(error.into()));
-            append(failure.headers_mut(), &cookies);
+            let mut failure = HttpResponse::from_error(SessionError(failure));
+            outgoing.apply(&mut Headers(failure.headers_mut()));
             Ok(response.into_response(failure).map_into_right_body())
         }
-        (Err(error), Ok(cookies)) => Err(with_cookies(error, &cookies)),
-        (Err(below), Err(error)) => {
+        (Err(error), Ok(())) => Err(with_headers(error, &outgoing)),
+        (Err(below), Err(failure)) => {
             told(&below);
-            let cookies = error.cookies().to_vec();
-            Err(with_cookies(SessionError(error.into()).into(), &cookies))
+            Err(with_headers(SessionError(failure).into(), &outgoing))
         }
     }
 }
 
-/// The error's own response carries the cookies. An error makes it anew whenever it is asked, and so it is kept in another one.
-fn with_cookies(error: actix_web::Error, cookies: &[String]) -> actix_web::Error {
-    if cookies.is_empty() {
+/// The error's own response carries them. An error makes it anew whenever it is asked, and so it is kept in another one, for which
+/// middleware outside pays: it does not see the first one any more. So it is left alone where only caches would be told something.
+fn with_headers(error: actix_web::Error, outgoing: &Outgoing) -> actix_web::Error {
+    if !outgoing.is_for_the_client() {
         return error;
     }
     let mut response = error.error_response();
-    append(response.headers_mut(), cookies);
+    outgoing.apply(&mut Headers(response.headers_mut()));
     InternalError::from_response(error, response).into()
 }
 
-/// Takes out what the handler has set of the name of one that is appended.
-fn overwrite(headers: &mut HeaderMap, is_over: impl Fn(&[u8]) -> bool) {
-    if headers.get_all(SET_COOKIE).any(|set| is_over(set.as_bytes())) {
-        let kept: Vec<_> = headers.remove(SET_COOKIE).filter(|set| !is_over(set.as_bytes())).collect();
-        kept.into_iter().for_each(|kept| headers.append(SET_COOKIE, kept));
-    }
-}
+struct Headers<'a>(&'a mut HeaderMap);
 
-fn append(headers: &mut HeaderMap, cookies: &[String]) {
-    for cookie in cookies {
-        if let Ok(value) = HeaderValue::try_from(cookie) {
-            headers.append(SET_COOKIE, value);
+impl ResponseHeaders for Headers<'_> {
+    fn visit(&self, name: &str, visit: &mut dyn FnMut(&[u8])) {
+        self.0.get_all(name).for_each(|value| visit(value.as_bytes()));
+    }
+
+    fn remove(&mut self, name: &str) {
+        self.0.remove(name);
+    }
+
+    fn append(&mut self, name: &str, value: &[u8]) {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::from_bytes(value)) {
+            self.0.append(name, value);
         }
     }
 }
@@ -222,13 +225,15 @@ fn append(headers: &mut HeaderMap, cookies: &[String]) {
 /// Describes the request.
 fn describe<T>(request: &HttpRequest, then: impl FnOnce(&RequestInfo<'_>) -> T) -> T {
     let (uri, headers) = (request.uri(), request.headers());
+    let authority = uri.authority().map(Authority::as_str);
     let uri = uri.path_and_query().map_or(uri.path(), |path_and_query| path_and_query.as_str());
     let encrypted = request.app_config().secure();
     let peer = request.peer_addr().map(|peer| peer.ip());
     let each = |visit: &mut dyn FnMut(&str, &[u8])| {
         headers.iter().for_each(|(name, value)| visit(name.as_str(), value.as_bytes()));
     };
-    then(&RequestInfo::new(uri, encrypted, &each).with_method(request.method().as_str()).with_peer(peer))
+    let request = RequestInfo::new(uri, encrypted, &each).with_method(request.method().as_str());
+    then(&request.with_authority(authority).with_peer(peer))
 }
 
 session_core::extractor! {

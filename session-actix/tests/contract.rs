@@ -49,11 +49,9 @@ where
 }
 
 async fn read<B: MessageBody>(response: HttpResponse<B>) -> Response {
-    let cookies = response.headers().get_all("set-cookie");
-    let set_cookie = cookies.map(|value| value.to_str().unwrap().into()).collect();
-    let status = response.status().as_u16();
-    let body = actix_web::body::to_bytes(response.into_body()).await.unwrap_or_else(|_| panic!("a body"));
-    Response { status, set_cookie, body: String::from_utf8(body.into()).unwrap() }
+    let (head, body) = response.into_parts();
+    let body = actix_web::body::to_bytes(body).await.unwrap_or_else(|_| panic!("a body"));
+    Response::new(head.status().as_u16(), head.headers(), String::from_utf8(body.into()).unwrap())
 }
 
 async fn app(layers: Layers) -> impl App {

@@ -15,11 +15,13 @@ use axum::{
     response::{IntoResponse, Response as AxumResponse},
 };
 use http::{
-    Extensions, HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, header, request::Parts,
+    Extensions, HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri,
+    request::Parts, uri::Authority,
 };
 use pin_project_lite::pin_project;
 use session_core::{
-    Error, Exchange, Failure, Lasting, RequestInfo, Rest, SessionData, SessionHandle, TypedHandle,
+    Error, Exchange, Failure, Lasting, RequestInfo, ResponseHeaders, Rest, SessionData, SessionHandle,
+    TypedHandle,
 };
 use tower_layer::Layer;
 use tower_service::Service;
@@ -225,46 +227,37 @@ where
 
 /// Writes the session and appends its cookie; also when the service below failed.
 async fn end<E>(exchange: Exchange, response: Result<Response<Body>, E>) -> Result<Response<Body>, E> {
-    let ended = exchange.end().await;
-    let mut response = match response {
-        Ok(response) => response,
+    let (outgoing, saved) = exchange.finish().await;
+    let mut response = match (response, saved) {
+        (Ok(response), Ok(())) => response,
+        (Ok(_), Err(failure)) => SessionError(failure).into_response(),
         // It has no headers, and whoever makes a response of it knows no cookie.
-        Err(error) => {
-            if let Err(unsaved) = ended {
-                Failure::from(unsaved).tell();
+        (Err(error), saved) => {
+            if let Err(failure) = saved {
+                failure.tell();
             }
             exchange.cookies_are_lost();
             return Err(error);
         }
     };
-    match ended {
-        Ok(cookies) => {
-            overwrite(response.headers_mut(), |set| exchange.overwrites(set, &cookies));
-            append(response.headers_mut(), &cookies);
-        }
-        Err(error) => {
-            let cookies = error.cookies().to_vec();
-            response = SessionError(error.into()).into_response();
-            append(response.headers_mut(), &cookies);
-        }
-    }
+    outgoing.apply(&mut Headers(response.headers_mut()));
     Ok(response)
 }
 
-/// Takes out what the handler has set of the name of one that is appended.
-fn overwrite(headers: &mut HeaderMap, is_over: impl Fn(&[u8]) -> bool) {
-    let set = headers.get_all(header::SET_COOKIE);
-    if set.iter().any(|set| is_over(set.as_bytes())) {
-        let kept: Vec<_> = set.iter().filter(|set| !is_over(set.as_bytes())).cloned().collect();
-        headers.remove(header::SET_COOKIE);
-        kept.into_iter().for_each(|kept| _ = headers.append(header::SET_COOKIE, kept));
-    }
-}
+struct Headers<'a>(&'a mut HeaderMap);
 
-fn append(headers: &mut HeaderMap, cookies: &[String]) {
-    for cookie in cookies {
-        if let Ok(value) = HeaderValue::try_from(cookie) {
-            headers.append(header::SET_COOKIE, value);
+impl ResponseHeaders for Headers<'_> {
+    fn visit(&self, name: &str, visit: &mut dyn FnMut(&[u8])) {
+        self.0.get_all(name).iter().for_each(|value| visit(value.as_bytes()));
+    }
+
+    fn remove(&mut self, name: &str) {
+        self.0.remove(name);
+    }
+
+    fn append(&mut self, name: &str, value: &[u8]) {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::from_bytes(value)) {
+            self.0.append(name, value);
         }
     }
 }
@@ -283,13 +276,15 @@ fn describe<T>(
 ) -> T {
     // A nested router takes its prefix off the URI, and keeps what the client sent.
     let uri = extensions.get::<OriginalUri>().map_or(uri, |original| &original.0);
+    let authority = uri.authority().map(Authority::as_str);
     let uri = uri.path_and_query().map_or(uri.path(), |path_and_query| path_and_query.as_str());
     let encrypted = extensions.get::<Encrypted>().is_some();
     let peer = extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip());
     let each = |visit: &mut dyn FnMut(&str, &[u8])| {
         headers.iter().for_each(|(name, value)| visit(name.as_str(), value.as_bytes()));
     };
-    then(&RequestInfo::new(uri, encrypted, &each).with_method(method.as_str()).with_peer(peer))
+    let request = RequestInfo::new(uri, encrypted, &each).with_method(method.as_str());
+    then(&request.with_authority(authority).with_peer(peer))
 }
 
 /// A server that ends TLS itself puts this into the extensions of each request that came through it: then the connection

@@ -35,12 +35,9 @@ impl App for Axum {
         let add = |builder: http::request::Builder, (name, value)| builder.header::<_, Vec<u8>>(name, value);
         let request = request.headers.into_iter().fold(builder, add).body(body).unwrap();
         let response = self.0.clone().oneshot(request).await.unwrap();
-        let cookies = response.headers().get_all(http::header::SET_COOKIE).iter();
-        Response {
-            status: response.status().as_u16(),
-            set_cookie: cookies.map(|value| value.to_str().unwrap().into()).collect(),
-            body: String::from_utf8(response.into_body().collect().await.unwrap().to_bytes().into()).unwrap(),
-        }
+        let (head, body) = response.into_parts();
+        let body = String::from_utf8(body.collect().await.unwrap().to_bytes().into()).unwrap();
+        Response::new(head.status.as_u16(), &head.headers, body)
     }
 }
 

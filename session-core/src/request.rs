@@ -26,6 +26,7 @@ pub struct RequestInfo<'a> {
     method: Cow<'a, str>,
     uri: Cow<'a, str>,
     peer: Option<IpAddr>,
+    authority: Option<Cow<'a, str>>,
     encrypted: bool,
     headers: Headers<'a>,
 }
@@ -45,7 +46,14 @@ impl<'a> RequestInfo<'a> {
     /// header text, make one `cookie` header.
     pub fn new(uri: &'a str, encrypted: bool, headers: Visit<'a>) -> Self {
         let headers = Headers::Borrowed(headers);
-        Self { method: Cow::Borrowed("GET"), uri: uri.into(), peer: None, encrypted, headers }
+        Self {
+            method: Cow::Borrowed("GET"),
+            uri: uri.into(),
+            peer: None,
+            authority: None,
+            encrypted,
+            headers,
+        }
     }
 
     /// The method; `GET` where an adapter does not say.
@@ -60,6 +68,12 @@ impl<'a> RequestInfo<'a> {
         Self { peer, ..self }
     }
 
+    /// Host and port as the request's target names them: `:authority` of HTTP/2, whose requests need no `Host`.
+    #[must_use]
+    pub fn with_authority(self, authority: Option<&'a str>) -> Self {
+        Self { authority: authority.map(Cow::Borrowed), ..self }
+    }
+
     /// The method, as the client sent it.
     #[must_use]
     pub fn method(&self) -> &str {
@@ -70,6 +84,28 @@ impl<'a> RequestInfo<'a> {
     #[must_use]
     pub fn peer(&self) -> Option<IpAddr> {
         self.peer
+    }
+
+    /// The host that the request was sent to, without its port: of the target where that names one (RFC 9112 §3.2.2), else of `Host`.
+    /// `None` where there is neither. What a proxy says in other headers is another question.
+    ///
+    /// ```
+    /// use session_core::RequestInfo;
+    ///
+    /// let each = |visit: &mut dyn FnMut(&str, &[u8])| visit("host", b"example.com:8080");
+    /// let request = RequestInfo::new("/", false, &each);
+    /// assert_eq!(request.host().as_deref(), Some("example.com"));
+    /// assert_eq!(request.with_authority(Some("[::1]:3000")).host().as_deref(), Some("[::1]"));
+    /// ```
+    #[must_use]
+    pub fn host(&self) -> Option<String> {
+        let authority = self.authority.as_deref().map(Into::into).or_else(|| self.header("host"))?;
+        let host = authority.rsplit_once('@').map_or(&*authority, |(_, host)| host);
+        let end = match host.strip_prefix('[').and_then(|address| address.find(']')) {
+            Some(end) => end + 2,
+            None => host.find(':').unwrap_or(host.len()),
+        };
+        host.get(..end).map(Into::into)
     }
 
     /// The path, without the query.
@@ -155,6 +191,7 @@ impl<'a> RequestInfo<'a> {
             method: Cow::Owned(self.method.clone().into_owned()),
             uri: Cow::Owned(self.uri.clone().into_owned()),
             peer: self.peer,
+            authority: self.authority.clone().map(|authority| Cow::Owned(authority.into_owned())),
             encrypted: self.encrypted,
             headers: Headers::Owned(headers),
         }

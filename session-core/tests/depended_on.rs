@@ -75,10 +75,10 @@ fn the_compiler_says_what_to_write() {
 fn a_release_build_warns_of_the_store_that_nobody_chose() {
     let code = "fn main() {
         tracing_subscriber::fmt().with_ansi(false).init();
-        let chosen = session_core::Options::new(\"keyboard cat\").store(session_core::MemoryStore::new());
+        let chosen = session_core::Options::new([7; 32]).store(session_core::MemoryStore::new());
         chosen.build().unwrap();
         println!(\"and now\");
-        session_core::Options::new(\"keyboard cat\").build().unwrap();
+        session_core::Options::new([7; 32]).build().unwrap();
     }";
     let ran = Package::new("released").cargo("run", code);
     let said = String::from_utf8(ran.stdout).unwrap();

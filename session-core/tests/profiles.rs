@@ -5,10 +5,11 @@
 use std::{sync::Arc, time::Duration};
 
 use session_core::{
-    Attributes, BrowserRules, Cookie, CookieChange, CookieOptions, CookieRenewal, CorruptRecord, Destroyed,
-    DuplicateCookies, Exchange, Expect, ExplicitSave, MemoryStore, Options, PathMatch, Record, RemovalCookie,
-    RequestInfo, SameSite, Secret, Secure, SessionHandle, Sessions, Set, Sid, Store, StoreError, StoreRead,
-    Stored, Touch, Touched, async_trait,
+    Attributes, BrowserRules, Clock, Cookie, CookieChange, CookieExpiry, CookieOptions, CookieRenewal,
+    CookieSessionOptions, CorruptRecord, Destroyed, DuplicateCookies, Exchange, Expect, ExplicitSave,
+    MemoryStore, Options, PathMatch, Record, RemovalCookie, RequestInfo, SameSite, SealedSessionOptions,
+    Secret, Secure, SessionHandle, Sessions, Set, Sid, Store, StoreError, StoreRead, Stored, Touch, Touched,
+    async_trait,
 };
 use session_testkit::{Call, ManualClock, RecordingStore};
 
@@ -413,4 +414,74 @@ fn what_browsers_refuse_can_be_allowed_and_refused() {
     let [new, express] = [Options::new("keyboard cat"), Options::express("keyboard cat")];
     assert!(new.browser_rules(BrowserRules::Warn).cookie(refused()).build().is_ok());
     assert!(express.browser_rules(BrowserRules::Enforce).cookie(refused()).build().is_err());
+}
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// The date that is so many days from now, as a cookie has it.
+fn expires_of(cookie: &str) -> String {
+    let attribute =
+        cookie.split("; ").find(|attribute| attribute.to_ascii_lowercase().starts_with("expires="));
+    attribute.unwrap_or_else(|| panic!("{cookie}"))[8..].into()
+}
+
+/// The record's own end stays as it is.
+#[test]
+fn no_cookie_of_the_new_profile_says_that_it_lives_for_longer_than_400_days() {
+    session_testkit::run(async {
+        let an_end = async |app: &App, days: u32| {
+            let mut sid = None;
+            let (_, cookie) = app
+                .request(None, async |session| {
+                    session.insert("user", "tj").unwrap();
+                    session.set_max_age(Some(DAY * days)).unwrap();
+                    sid = Some(session.id().unwrap());
+                })
+                .await;
+            let held = app.store.get(&sid.unwrap()).await.unwrap().unwrap().record.cookie;
+            (expires_of(&cookie.unwrap()), held.original_max_age().unwrap(), held.expires().unwrap())
+        };
+        let day_0 = |app: &App| app.clock.clock().now();
+        for (app, is_capped) in [
+            (new(CookieOptions::new()), true),
+            (express(CookieOptions::new()), false),
+            (app(Options::new("keyboard cat").cookie_expiry(CookieExpiry::AsTheRecord), "sid"), false),
+            (app(Options::express("keyboard cat").cookie_expiry(CookieExpiry::Within400Days), "sid"), true),
+        ] {
+            let (at_most, ..) = an_end(&app, 400).await;
+            assert_ne!(an_end(&app, 399).await.0, at_most);
+            for days in [401, 4_000, 2_000_000] {
+                let (sent, max_age, ends) = an_end(&app, days).await;
+                assert_eq!(sent == at_most, is_capped, "{days}: {sent}");
+                assert_eq!(max_age, DAY * days);
+                assert!(days == 2_000_000 || ends == day_0(&app) + DAY * days, "{ends:?}");
+            }
+        }
+    });
+}
+
+#[test]
+fn no_cookie_of_a_session_that_its_client_keeps_says_so_either() {
+    session_testkit::run(async {
+        let clock = ManualClock::new();
+        let kinds: [fn(Clock) -> Sessions; 3] = [
+            |clock| CookieSessionOptions::new("keyboard cat").clock(clock).build().unwrap(),
+            |clock| SealedSessionOptions::new([7; 32]).absolute(DAY * 5_000).clock(clock).build().unwrap(),
+            |clock| CookieSessionOptions::express("keyboard cat").clock(clock).build().unwrap(),
+        ];
+        for (of, is_capped) in kinds.into_iter().zip([true, true, false]) {
+            let sessions = of(clock.clock());
+            let an_end = async |days: u32| {
+                let (exchange, session) = ask(&sessions, &[]).await;
+                session.insert("user", "tj").unwrap();
+                session.set_max_age(Some(DAY * days)).unwrap();
+                expires_of(&exchange.end().await.unwrap()[0])
+            };
+            let at_most = an_end(400).await;
+            assert_ne!(an_end(399).await, at_most);
+            for days in [401, 4_000] {
+                assert_eq!(an_end(days).await == at_most, is_capped, "{days}");
+            }
+        }
+    });
 }

@@ -17,9 +17,9 @@ use std::{
 
 use common::{App, SlowStore, Trouble, add, apps, done, polled, with_cookies};
 use session_core::{
-    Clock, Cookie, CookieOptions, Destroyed, Expect, MemoryStore, Options, Proxy, Record, RequestInfo,
-    SameSite, SaveError, Secure, SessionHandle, Sessions, Set, Sid, Store, StoreError, Stored, Touched,
-    Unset, async_trait,
+    Clock, Cookie, CookieOptions, CookieSessionOptions, Destroyed, Expect, MemoryStore, Options, Proxy,
+    Record, RequestInfo, SameSite, SaveError, SealedSessionOptions, Secure, SessionHandle, Sessions, Set,
+    Sid, Store, StoreError, Stored, Touched, Unset, async_trait,
 };
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -657,17 +657,106 @@ fn what_can_be_guessed_or_is_no_use_is_told() {
         })
         .1
     };
-    let options = |secret: &str| Options::new(secret).store(Unreadable);
-    let short = built(options("1234567"));
-    assert!(short.contains("fewer than 8 bytes") && !short.contains("1234567"), "{short}");
-    assert_eq!(built(options("12345678")), "");
-    let of = |domain: &str| built(options("keyboard cat").cookie(CookieOptions::new().domain(domain)));
+    type Profile = fn(String) -> Options;
+    for (profile, enough) in [(Options::new as Profile, 32), (Options::express, 8)] {
+        let options = |length: usize| profile("1234567".repeat(5)[..length].into()).store(Unreadable);
+        let short = built(options(enough - 1));
+        assert_eq!(short.matches(" WARN ").count(), 1, "{short}");
+        assert!(
+            short.contains(&format!("fewer than {enough} bytes")) && !short.contains("1234567"),
+            "{short}"
+        );
+        assert_eq!(built(options(enough)), "");
+        // One of several, whichever it is.
+        let several = |secrets: [&str; 2]| built(profile(String::new()).secret(secrets).store(Unreadable));
+        let (long, short) = (&*"x".repeat(enough), "1234567");
+        assert_eq!(several([long, long]), "");
+        for secrets in [[short, long], [long, short]] {
+            assert_eq!(several(secrets).matches("fewer than").count(), 1);
+        }
+    }
+    let of = |domain: &str| {
+        let options = Options::new([7; 32]).store(Unreadable);
+        built(options.cookie(CookieOptions::new().domain(domain)))
+    };
     for domain in ["com", ".com"] {
         assert!(of(domain).contains("cookie.domain has one label"), "{domain}");
     }
     for domain in ["example.com", "localhost", "127.0.0.1"] {
         assert_eq!(of(domain), "");
     }
+}
+
+#[test]
+fn a_key_of_sessions_that_the_client_keeps_that_can_be_guessed_is_told() {
+    type Profile = fn(String) -> CookieSessionOptions;
+    for (profile, enough) in [(CookieSessionOptions::new as Profile, 32), (CookieSessionOptions::express, 8)]
+    {
+        for (length, times) in [(enough - 1, 1), (enough, 0)] {
+            let (_, text) = told(|| {
+                profile("x".repeat(length)).build().unwrap();
+                Vec::new()
+            });
+            assert_eq!(text.matches("fewer than").count(), times, "{length}: {text}");
+        }
+    }
+}
+
+/// Told where a cookie goes out, since who only looks is sent none; and once.
+#[test]
+fn a_cookie_whose_domain_is_not_the_host_is_told_once() {
+    let domain = || CookieOptions::new().domain("example.com");
+    let profiles: [fn() -> Sessions; 4] = [
+        || Options::new([7; 32]).cookie(CookieOptions::new().domain("example.com")).build().unwrap(),
+        || {
+            let domain = |_: &RequestInfo<'_>| CookieOptions::new().domain("example.com");
+            Options::express([7; 32]).cookie_with(domain).build().unwrap()
+        },
+        || {
+            let options = CookieSessionOptions::new("x".repeat(32));
+            options.cookie(CookieOptions::new().domain("example.com")).build().unwrap()
+        },
+        || {
+            SealedSessionOptions::new([7; 32])
+                .cookie(CookieOptions::new().domain("example.com"))
+                .build()
+                .unwrap()
+        },
+    ];
+    let visit = |sessions: &Sessions, host: &[u8], changes: bool| {
+        let each = |visit: &mut dyn FnMut(&str, &[u8])| visit("host", host);
+        let exchange = sessions.exchange();
+        let session = done(exchange.session(&RequestInfo::new("/", false, &each))).unwrap().unwrap();
+        if changes {
+            session.insert("user", "swordfish").unwrap();
+        }
+        done(exchange.end()).unwrap();
+    };
+    for profile in profiles {
+        let tells = |host: &[u8], times: usize| {
+            let sessions = profile();
+            let (_, text) = told(|| {
+                (0..times).for_each(|_| visit(&sessions, host, true));
+                Vec::new()
+            });
+            text.lines().filter(|line| line.contains("cookie.domain")).map(String::from).collect::<Vec<_>>()
+        };
+        for host in [&b"example.com"[..], b"a.EXAMPLE.com:80", b"", b"a b", b"\xff\n", &[b'a'; 300]] {
+            assert_eq!(tells(host, 2), Vec::<String>::new(), "{host:?}");
+        }
+        let told = tells(b"example.org:3000", 3);
+        assert_eq!(told.len(), 1, "{told:?}");
+        for said in ["domain=\"example.com\"", "host=\"example.org\""] {
+            assert!(told[0].contains(said), "{told:?}");
+        }
+        assert_eq!(tells(b"127.0.0.1", 1).len(), 1);
+    }
+    let sessions = Options::new([7; 32]).cookie(domain()).build().unwrap();
+    let (_, text) = told(|| {
+        visit(&sessions, b"example.org", false);
+        Vec::new()
+    });
+    assert_eq!(text, "");
 }
 
 /// All that it holds is unreadable.

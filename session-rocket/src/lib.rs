@@ -14,7 +14,9 @@ use rocket::{
     response::Responder,
     route,
 };
-use session_core::{Error, Exchange, Failure, RequestInfo, SessionData, SessionHandle, TypedHandle};
+use session_core::{
+    Error, Exchange, Failure, RequestInfo, ResponseHeaders, SessionData, SessionHandle, TypedHandle,
+};
 
 session_core::layer! {
     /// The fairing that gives every request its session.
@@ -108,18 +110,12 @@ impl<M: 'static> Fairing for SessionFairing<M> {
         if exchange.has_ended() {
             return;
         }
-        match exchange.end().await {
-            Ok(cookies) => {
-                overwrite(response, |set| exchange.overwrites(set, &cookies));
-                append(response, &cookies);
-            }
-            Err(error) => {
-                let cookies = error.cookies().to_vec();
-                let status = SessionError(error.into()).tell();
-                *response = Response::build().status(status).finalize();
-                append(response, &cookies);
-            }
+        let (outgoing, saved) = exchange.finish().await;
+        if let Err(failure) = saved {
+            let status = SessionError(failure).tell();
+            *response = Response::build().status(status).finalize();
         }
+        outgoing.apply(&mut Headers(response));
     }
 }
 
@@ -143,25 +139,29 @@ fn exchange(request: &Request<'_>) -> Option<Exchange> {
     carried(request).exchange.clone()
 }
 
-/// Takes out what the handler has set of the name of one that is appended.
-fn overwrite(response: &mut Response<'_>, is_over: impl Fn(&[u8]) -> bool) {
-    let set = || response.headers().get("Set-Cookie");
-    if set().any(|set| is_over(set.as_bytes())) {
-        let kept: Vec<String> = set().filter(|set| !is_over(set.as_bytes())).map(Into::into).collect();
-        response.remove_header("Set-Cookie");
-        append(response, &kept);
-    }
-}
+struct Headers<'a, 'r>(&'a mut Response<'r>);
 
-fn append(response: &mut Response<'_>, cookies: &[String]) {
-    for cookie in cookies {
-        response.adjoin_raw_header("Set-Cookie", cookie.clone());
+impl ResponseHeaders for Headers<'_, '_> {
+    fn visit(&self, name: &str, visit: &mut dyn FnMut(&[u8])) {
+        self.0.headers().get(name).for_each(|value| visit(value.as_bytes()));
+    }
+
+    fn remove(&mut self, name: &str) {
+        self.0.remove_header(name);
+    }
+
+    fn append(&mut self, name: &str, value: &[u8]) {
+        if let Ok(value) = str::from_utf8(value) {
+            self.0.adjoin_raw_header(name.to_owned(), value.to_owned());
+        }
     }
 }
 
 /// Describes the request.
 fn describe<T>(request: &Request<'_>, then: impl FnOnce(&RequestInfo<'_>) -> T) -> T {
     let (uri, headers) = (request.uri().to_string(), request.headers());
+    // Of HTTP/2, whose requests need no such header.
+    let authority = request.host().filter(|_| !headers.contains("host")).map(ToString::to_string);
     let encrypted = request.rocket().config().tls_enabled();
     let peer = request.remote().map(|remote| remote.ip());
     let each = |visit: &mut dyn FnMut(&str, &[u8])| {
@@ -174,7 +174,8 @@ fn describe<T>(request: &Request<'_>, then: impl FnOnce(&RequestInfo<'_>) -> T) 
                 .for_each(|cookie| visit("cookie", cookie.stripped().to_string().as_bytes()));
         }
     };
-    then(&RequestInfo::new(&uri, encrypted, &each).with_method(request.method().as_str()).with_peer(peer))
+    let request = RequestInfo::new(&uri, encrypted, &each).with_method(request.method().as_str());
+    then(&request.with_authority(authority.as_deref()).with_peer(peer))
 }
 
 /// Routes before all others, which end requests whose session could not be read: no handler runs.

@@ -16,6 +16,7 @@
 //! | `/panics/…` | as *answer*, but then panics |
 //! | `/error/…` | as *answer*, but then fails with an error of the framework, status 400 |
 //! | `/cookie/…` | as *answer*, with a cookie `own=1` of its own, set by the framework's own means |
+//! | `/headed/…` | as *answer*, with the headers that [`headed`] makes of the query |
 //! | `/later/…` | as *answer*, and spawns [`later`] |
 //! | `/mounted/optional` | as `/optional`, in a nested router, scope or mount |
 //! | `/second/…` | as *answer*, on the session of the layer that is marked [`Second`] |
@@ -821,7 +822,9 @@ fn claims_to_be(peer: &str) -> Request {
 }
 
 mod around;
+mod caches;
 mod hang_ups;
 
 pub use around::*;
+pub use caches::*;
 pub use hang_ups::*;

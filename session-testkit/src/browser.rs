@@ -63,8 +63,40 @@ pub struct Response {
     pub status: u16,
     /// The values of the `Set-Cookie` headers, in order.
     pub set_cookie: Vec<String>,
+    /// All headers: names in small letters, and values.
+    pub headers: Vec<(String, String)>,
     /// The body.
     pub body: String,
+}
+
+impl Response {
+    /// With the cookies that are among the headers.
+    pub fn new<N: AsRef<str>, V: AsRef<[u8]>>(
+        status: u16,
+        headers: impl IntoIterator<Item = (N, V)>,
+        body: impl Into<String>,
+    ) -> Self {
+        let of = |(name, value): (N, V)| {
+            let value = String::from_utf8_lossy(value.as_ref()).into_owned();
+            (name.as_ref().to_ascii_lowercase(), value)
+        };
+        let headers: Vec<_> = headers.into_iter().map(of).collect();
+        let response = Self { status, set_cookie: Vec::new(), headers, body: body.into() };
+        let set_cookie = response.values("set-cookie").into_iter().map(Into::into).collect();
+        Self { set_cookie, ..response }
+    }
+
+    /// The values of a header, in order, by its name in small letters.
+    #[must_use]
+    pub fn values(&self, name: &str) -> Vec<&str> {
+        self.headers.iter().filter(|(other, _)| other == name).map(|(_, value)| value.as_str()).collect()
+    }
+
+    /// All values of a header as the list that they are; nothing where there is none.
+    #[must_use]
+    pub fn list(&self, name: &str) -> String {
+        self.values(name).join(", ")
+    }
 }
 
 /// A client that keeps cookies as a browser would, as far as the contract needs it: by name, until they are removed by a line that has the

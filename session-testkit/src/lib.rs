@@ -178,6 +178,7 @@ macro_rules! adapter_contract {
         $crate::shared_adapter_tests!($app);
         $crate::adapter_tests!($app;
             a_session_outside_the_cookies_path_is_told_where_it_ends_the_request,
+            a_cookie_for_another_domain_is_told_once,
             what_is_set_while_the_body_is_sent_and_not_saved_is_told,
             what_ends_a_request_is_logged_with_its_cause_once_for_each_failure,
             a_session_that_cannot_be_read_on_arrival_is_told_once,
@@ -268,6 +269,13 @@ macro_rules! shared_adapter_tests {
             many_megabytes_are_received_and_the_session_is_saved,
             what_changes_while_the_body_is_sent_is_saved_by_those_who_say_so,
             a_session_that_is_begun_while_the_body_is_sent_is_too_late,
+            a_response_that_used_the_session_tells_caches,
+            what_the_handler_tells_caches_is_added_to,
+            a_failure_that_carries_a_cookie_tells_caches,
+            outside_the_cookies_path_caches_are_told_nothing,
+            where_the_options_say_so_caches_are_told_nothing,
+            sessions_that_their_clients_keep_tell_caches,
+            of_two_sessions_each_tells_caches,
             what_makes_ids_sees_the_method_and_the_query);
     };
 }

@@ -329,11 +329,9 @@ impl HttpBody for Sent {
 
 async fn read(response: hyper::Result<hyper::Response<Incoming>>) -> hyper::Result<Response> {
     let (head, body) = response?.into_parts();
-    let cookies = head.headers.get_all("set-cookie").iter();
-    let set_cookie = cookies.map(|value| value.to_str().expect("text").into()).collect();
     let body = body.collect().await.expect("a whole body").to_bytes();
     let body = String::from_utf8(body.into()).expect("text");
-    Ok(Response { status: head.status.as_u16(), set_cookie, body })
+    Ok(Response::new(head.status.as_u16(), &head.headers, body))
 }
 
 /// The connection is driven by whoever waits for the response, and closed with them.

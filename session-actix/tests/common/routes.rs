@@ -60,6 +60,7 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .route("/panics/{rest:.*}", web::get().to(panics))
         .route("/error/{rest:.*}", web::get().to(error))
         .route("/cookie/{rest:.*}", web::get().to(cookie))
+        .route("/headed/{rest:.*}", web::get().to(headed))
         .route("/later/{rest:.*}", web::get().to(spawn))
         .route("/second/{rest:.*}", web::get().to(second))
         .route("/both/{rest:.*}", web::get().to(side_by_side))
@@ -153,6 +154,14 @@ async fn error(session: Session, request: HttpRequest) -> Result<String, ActixEr
 async fn cookie(session: Session, request: HttpRequest) -> Answer<HttpResponse> {
     let text = answer(&session, request.path()).await?;
     Ok(HttpResponse::Ok().cookie(Cookie::new("own", "1")).body(text))
+}
+
+async fn headed(session: Session, request: HttpRequest) -> Answer<HttpResponse> {
+    let mut response = HttpResponse::Ok();
+    for header in adapter::headed(request.query_string()) {
+        response.append_header(header);
+    }
+    Ok(response.body(answer(&session, request.path()).await?))
 }
 
 async fn spawn(session: Session, request: HttpRequest) -> Answer {

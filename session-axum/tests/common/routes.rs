@@ -38,6 +38,7 @@ pub(crate) fn routes() -> Router {
         .route("/panics/{*rest}", get(panics))
         .route("/error/{*rest}", get(error))
         .route("/cookie/{*rest}", get(cookie))
+        .route("/headed/{*rest}", get(headed))
         .route("/later/{*rest}", get(spawn))
         .route("/second/{*rest}", get(second))
         .route("/both/{*rest}", get(side_by_side))
@@ -122,6 +123,11 @@ async fn error(session: Session, uri: Uri) -> Answer<(StatusCode, String)> {
 
 async fn cookie(session: Session, uri: Uri) -> Answer<impl IntoResponse> {
     Ok((AppendHeaders([("set-cookie", "own=1")]), answer(&session, uri.path()).await?))
+}
+
+async fn headed(session: Session, uri: Uri) -> Answer<impl IntoResponse> {
+    let headers = adapter::headed(uri.query().unwrap_or_default());
+    Ok((AppendHeaders(headers), answer(&session, uri.path()).await?))
 }
 
 async fn spawn(session: Session, uri: Uri) -> Answer {

@@ -226,7 +226,8 @@ impl Sending<'_> {
             _ if is_removal => Some(0),
             // A max age of nothing is none.
             Some(0) if self.client.is_node && !self.is_dated => None,
-            _ => cookie.expires_at(),
+            _ if self.client.is_node => cookie.expires_at(),
+            _ => cookie.expires_at().map(|at| at.min(date::latest_of_a_cookie(self.now))),
         };
         let mut header = String::from(pair);
         let mut push = |name: &str, value: Option<&str>| {

@@ -8,9 +8,9 @@ use crate::{
     driver::sessions::Sessions,
     error::OptionsError,
     options::{
-        Options,
+        Options, STRONG,
         cookie_options::{CookieOptions, Secure},
-        policy::{BrowserRules, OnDisconnect, SaveError},
+        policy::{BrowserRules, CacheHeaders, OnDisconnect, SaveError},
         proxy::{Proxy, ProxyHeader},
     },
     record::cookie::SameSite,
@@ -42,6 +42,13 @@ macro_rules! shared_setters {
         #[must_use]
         pub fn on_disconnect(self, on_disconnect: OnDisconnect) -> Self {
             Self { options: self.options.on_disconnect(on_disconnect), ..self }
+        }
+
+        /// What a response tells caches of the session. Default: `Vary: Cookie` and `Cache-Control: no-cache="Set-Cookie"` where they are
+        /// due; in cookie-session's profile nothing.
+        #[must_use]
+        pub fn cache_headers(self, cache_headers: CacheHeaders) -> Self {
+            Self { options: self.options.cache_headers(cache_headers), ..self }
         }
 
         /// The clock that expiry goes by, for tests. Default: the system's.
@@ -80,6 +87,9 @@ pub(super) use shared_setters;
 /// | `browser_rules` | warn | enforce |
 /// | `save_error` | fail | fail |
 /// | `on_disconnect` | finish | cancel |
+/// | `cache_headers` | never | where used |
+/// | the latest `expires` that is sent | none | in 400 days |
+/// | a key is warned about below | 8 bytes | 32 bytes |
 /// | a changed lifetime or attribute alone | sends nothing | sends the cookie |
 /// | integers beyond 2⁵³ | doubles, as in JavaScript | stay what they are |
 /// | a max age of zero | ends with the browser | ends the session |
@@ -150,7 +160,7 @@ pub enum EmptySession {
 }
 
 /// Shorter ones are guessed by trying.
-const SHORT_KEY: usize = 8;
+pub(super) const GUESSED: usize = 8;
 
 /// RFC 6265bis §5.5: what a browser keeps of name and value.
 pub(super) const KEPT_BY_BROWSERS: usize = 4096;
@@ -274,7 +284,7 @@ impl CookieSessionOptions {
             return Err(OptionsError { option: "keys", reason });
         }
         if signed {
-            warn_of_short(&keys);
+            warn_of_short(&keys, if client.is_node { GUESSED } else { STRONG });
         }
         client.keys = signed.then_some(keys);
         options.on_the_client(client).build()
@@ -282,11 +292,11 @@ impl CookieSessionOptions {
 }
 
 /// A client has all that it needs to try them.
-pub(super) fn warn_of_short(keys: &Keygrip) {
-    if keys.has_shorter_than(SHORT_KEY) {
+pub(super) fn warn_of_short(keys: &Keygrip, shortest: usize) {
+    if keys.has_shorter_than(shortest) {
         tracing::warn!(
-            "a key of sessions that the client keeps has fewer than {SHORT_KEY} bytes: each client can try until it finds it, and then make \
-             what session it likes; take 32 random ones"
+            "a key of sessions that the client keeps has fewer than {shortest} bytes: each client can try until it finds it, and then make \
+             what session it likes; take {STRONG} random ones"
         );
     }
 }

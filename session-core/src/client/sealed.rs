@@ -8,7 +8,7 @@ use super::{
     chunks,
     end::{Sending, Sent, fits},
     json::{self, Numbers},
-    options::{ClientSide, EmptySession, KEPT_BY_BROWSERS, Reissue, shared_setters, warn_of_short},
+    options::{ClientSide, EmptySession, GUESSED, KEPT_BY_BROWSERS, Reissue, shared_setters, warn_of_short},
 };
 use crate::{
     clock::Clock,
@@ -17,7 +17,7 @@ use crate::{
     options::{
         Options,
         cookie_options::{CookieOptions, Secure},
-        policy::{BrowserRules, OnDisconnect, SaveError},
+        policy::{BrowserRules, CacheHeaders, OnDisconnect, SaveError},
         proxy::{Proxy, ProxyHeader},
     },
     record::{cookie::SameSite, data::Data},
@@ -237,7 +237,7 @@ impl SealedSessionOptions {
             return refuse("also_reads_cookie_session", "there is no key, or an empty one".into());
         }
         if let Some(keys) = &self.older {
-            warn_of_short(keys);
+            warn_of_short(keys, GUESSED);
         }
         if self.padding > KEPT_BY_BROWSERS {
             return refuse(

@@ -151,7 +151,10 @@ impl SessionHandle {
             // What is to be forgotten is told whatever browsers make of it: an attribute less is none that they refuse.
             Ok(sent) if sent.cookies.is_empty() || sent.is_removal => sent.cookies,
             Ok(_) if self.would_be_refused(&cookie) => Vec::new(),
-            Ok(sent) => sent.cookies,
+            Ok(sent) => {
+                self.warn_foreign_domain(&cookie);
+                sent.cookies
+            }
             // What could not be written down is told first.
             Err(error) => return self.fails(instead.cookies, unwritten.or(Some(error))),
         };

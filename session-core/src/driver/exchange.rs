@@ -15,9 +15,10 @@ use tracing::Span;
 
 use crate::{
     driver::line,
+    driver::outgoing::Outgoing,
     driver::session::SessionHandle,
     driver::sessions::Sessions,
-    error::{EndError, Error},
+    error::{EndError, Error, Failure},
     options::{cookie_options::CookieOptions, policy::OnDisconnect},
     request::RequestInfo,
 };
@@ -25,8 +26,8 @@ use crate::{
 /// An exchange: what an adapter keeps with a request until the response goes out. Cheap to clone.
 ///
 /// An adapter begins it ([`Sessions::exchange`]), lets the handler reach it, asks for the [`session`](Self::session) when the
-/// handler does (or immediately, when [`Sessions::reads_on_arrival`]), and at the [`end`](Self::end) appends the headers that
-/// it gets. Dropped without an end, the request was given up: for handles that are still held it is as after a response that
+/// handler does (or immediately, when [`Sessions::reads_on_arrival`]), and at the end [finishes](Self::finish) it and applies what it
+/// gets to the response's headers. Dropped without an end, the request was given up: for handles that are still held it is as after a response that
 /// carried no cookie.
 #[derive(Clone)]
 pub struct Exchange(Arc<Inner>);
@@ -48,6 +49,8 @@ struct Inner {
     attributes: OnceLock<Arc<CookieOptions>>,
     /// Whether anybody has begun to ask.
     awaited: AtomicBool,
+    /// What the response says may depend on the session: somebody has begun to ask this one for it.
+    used: AtomicBool,
     /// Whether the log knows that the session cannot be read.
     told: AtomicBool,
     has_ended: AtomicBool,
@@ -104,6 +107,7 @@ impl Sessions {
             session: OnceLock::new(),
             attributes: OnceLock::new(),
             awaited: AtomicBool::new(false),
+            used: AtomicBool::new(false),
             told: AtomicBool::new(false),
             has_ended: AtomicBool::new(false),
             found: AtomicU8::new(OPEN),
@@ -130,6 +134,7 @@ impl Exchange {
             None => within(&exchange.span, || exchange.sessions.begin(request, self.attributes(request))),
         };
         if !matches!(begun, Ok(None)) {
+            exchange.used.store(true, Ordering::Relaxed);
             self.outwards().for_each(|exchange| exchange.0.awaited.store(true, Ordering::Relaxed));
         }
         async move {
@@ -216,10 +221,15 @@ impl Exchange {
         self.may_outlive_client() && (on_arrival || self.0.awaited.load(Ordering::Relaxed))
     }
 
-    /// The request has ended, if nobody had asked for its session until now: then [`end`](Self::end) has nothing to wait for, and
+    /// The request has ended, if nobody had asked for its session until now: then [`finish`](Self::finish) has nothing to do, and
     /// whoever asks from now on comes late. Answers whether it is so.
     #[must_use]
     pub fn ends_unasked(&self) -> bool {
+        self.ends_without_session() && !self.0.used.load(Ordering::Relaxed)
+    }
+
+    /// The same of a session that nobody got, whether they have asked or not.
+    fn ends_without_session(&self) -> bool {
         let found = &self.0.found;
         let is_unasked =
             found.compare_exchange(OPEN, ENDED, Ordering::SeqCst, Ordering::SeqCst) != Err(ASKED);
@@ -227,47 +237,53 @@ impl Exchange {
         is_unasked
     }
 
-    /// Whether [`end`](Self::end) has answered: for an adapter whose framework may come by twice.
+    /// Whether [`finish`](Self::finish) has answered: for an adapter whose framework may come by twice.
     #[must_use]
     pub fn has_ended(&self) -> bool {
         self.0.has_ended.load(Ordering::Relaxed)
     }
 
-    /// Writes what is to be written, and answers the values of the `Set-Cookie` headers to append to the response, after
-    /// those that are there. To be awaited before the response head goes out.
+    /// Writes what is to be written, and answers what is to be [applied](Outgoing::apply) to the response's headers, and whether that
+    /// response stands. To be awaited before the response head goes out.
+    ///
+    /// It does not stand where the session could not be saved ([`SaveError::Fail`](crate::SaveError::Fail)): then the client shall get
+    /// an empty response with the status that the [`Failure`] tells, and that has what is answered here applied, among it the cookies
+    /// that other session layers have given to the response that it replaces. Asking again tries again: the cookies of a try that
+    /// failed are to be kept then.
+    pub async fn finish(&self) -> (Outgoing, Result<(), Failure>) {
+        let (cookies, error) = self.write().await;
+        let is_used = self.0.used.load(Ordering::Relaxed);
+        let outgoing = Outgoing { sessions: self.0.sessions.clone(), is_used, cookies };
+        (outgoing, error.map_or(Ok(()), |error| Err(error.into())))
+    }
+
+    /// As [`finish`](Self::finish), and answers the values of the `Set-Cookie` headers alone: for who has no response.
     ///
     /// # Errors
-    /// The session could not be saved ([`SaveError::Fail`](crate::SaveError::Fail)). The client shall get an empty response with the
-    /// [status](Error::status) of the error and its own [`cookies`](EndError::cookies), among them those that other session layers
-    /// have given to the response that it replaces; and the log the cause ([`Error::log`]). Asking again tries again: the cookies of
-    /// a try that failed are to be kept then.
+    /// The session could not be saved ([`SaveError::Fail`](crate::SaveError::Fail)): the status, the cause, and the
+    /// [`cookies`](EndError::cookies) that the client shall get all the same.
     pub async fn end(&self) -> Result<Vec<String>, EndError> {
-        let session = match (self.ends_unasked(), self.0.session.get()) {
+        match self.write().await {
+            (cookies, None) => Ok(cookies),
+            (cookies, Some(error)) => Err(EndError { cookies, error }),
+        }
+    }
+
+    /// Answers the cookies, with an error those of all session layers around the request.
+    async fn write(&self) -> (Vec<String>, Option<Error>) {
+        let session = match (self.ends_without_session(), self.0.session.get()) {
             (false, Some(Some(session))) => session,
             _ => {
                 self.0.has_ended.store(true, Ordering::Relaxed);
-                return Ok(Vec::new());
+                return (Vec::new(), None);
             }
         };
         let (cookies, error) = poll_within(&self.0.span, pin!(session.end())).await;
         self.0.has_ended.store(true, Ordering::Relaxed);
-        let all = self.gave(&cookies);
-        match error {
-            None => Ok(cookies),
-            Some(error) => Err(EndError { cookies: all.unwrap_or(cookies), error }),
+        match (self.gave(&cookies), &error) {
+            (Some(all), Some(_)) => (all, error),
+            _ => (cookies, error),
         }
-    }
-
-    /// Whether a `Set-Cookie` of the handler's is to be taken out of the response, because [`end`](Self::end) has answered one of its name:
-    /// [`overwrite`](crate::CookieSessionOptions::overwrite) of sessions that the client keeps.
-    #[must_use]
-    pub fn overwrites(&self, set_cookie: &[u8], cookies: &[String]) -> bool {
-        let overwrites = self.0.sessions.options().client.as_ref().is_some_and(|client| client.overwrite);
-        let name = |cookie: &[u8]| cookie.iter().position(|byte| *byte == b'=');
-        overwrites
-            && name(set_cookie).is_some_and(|end| {
-                cookies.iter().any(|cookie| cookie.as_bytes().get(..=end) == set_cookie.get(..=end))
-            })
     }
 
     /// To the response, and nothing that it gave before. Answers what all of the session layers around the request have given, if there
@@ -284,7 +300,7 @@ impl Exchange {
         Some(all.iter().flat_map(|sent| &sent.cookies).cloned().collect())
     }
 
-    /// What [`end`](Self::end) has answered reaches no client: an adapter says so where there is no response to carry cookies.
+    /// What [`finish`](Self::finish) has answered reaches no client: an adapter says so where there is no response to carry cookies.
     /// A new session that nobody can come back to is not saved any more ([`Error::ResponseOut`](crate::Error::ResponseOut)). Where
     /// a cookie was to go out, a warning is logged.
     pub fn cookies_are_lost(&self) {

@@ -81,6 +81,7 @@ impl Sessions {
         {
             self.warn_untrusted_proxy(request);
         }
+        let host = self.host_to_compare(request, computed);
         let computed = computed.cloned();
         if let Some(client) = &options.client {
             let is_dated = computed.as_deref().unwrap_or(&options.cookie).is_dated();
@@ -89,7 +90,7 @@ impl Sessions {
             if came.has_duplicates && !client.is_node {
                 self.warn_duplicates();
             }
-            let origin = Origin { request: None, computed, secure, is_loaded: false };
+            let origin = Origin { request: None, computed, secure, host, is_loaded: false };
             return Ok(Some(Begun::OnTheClient(Box::new((origin, data, came)))));
         }
         let (presented, others) = self.presented(request);
@@ -97,11 +98,34 @@ impl Sessions {
             request: options.genid.is_some().then(|| Box::new(request.to_owned())),
             computed,
             secure,
+            host,
             is_loaded: false,
         };
         // With a cookie it is made only when the store has no such session.
         let new_sid = presented.is_none().then(|| origin.new_sid(options));
         Ok(Some(Begun::Stored(Presented { presented, others, origin, new_sid })))
+    }
+
+    /// Where a cookie with a domain may go out, and nobody was told yet that it does not fit. A trusted proxy knows better than `Host`
+    /// which one the client has asked.
+    fn host_to_compare(
+        &self,
+        request: &RequestInfo<'_>,
+        computed: Option<&Arc<CookieOptions>>,
+    ) -> Option<Box<str>> {
+        let options = self.options();
+        let has_domain = computed.map_or(&options.cookie, |computed| computed).has_domain();
+        if !has_domain || self.has_warned_of_the_domain() {
+            return None;
+        }
+        let forwarded = request.header("x-forwarded-host").filter(|_| options.proxy.trusts(request.peer()));
+        let host = match forwarded {
+            None => request.host()?,
+            Some(hosts) => RequestInfo::new("/", false, &|_| {})
+                .with_authority(hosts.split(',').next().map(str::trim))
+                .host()?,
+        };
+        set_cookie::is_host_name(&host).then(|| host.into())
     }
 
     /// The session under an id, outside of any request: for a job, or a message on a socket. `None`: the store has none, or it has
@@ -125,7 +149,8 @@ impl Sessions {
     pub async fn load(&self, sid: &Sid) -> Result<Option<SessionHandle>, Error> {
         self.needs_a_store("load")?;
         let asked = self.options().clock.millis();
-        let of_record = |secure| Origin { request: None, computed: None, secure, is_loaded: true };
+        let of_record =
+            |secure| Origin { request: None, computed: None, secure, host: None, is_loaded: true };
         let Some(stored) = self.read(sid, &of_record(false)).await? else { return Ok(None) };
         let origin = of_record(stored.record.cookie.secure());
         let session = SessionHandle::new(self.clone(), origin, |context| {

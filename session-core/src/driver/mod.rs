@@ -7,6 +7,7 @@ pub(crate) mod lasting;
 mod line;
 pub(crate) mod load;
 mod operations;
+pub(crate) mod outgoing;
 pub(crate) mod session;
 pub(crate) mod sessions;
 mod turns;

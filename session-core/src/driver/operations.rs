@@ -1,9 +1,12 @@
 //! What of a session talks to the store, immediately: the shell around the life of a session.
 
 use serde::{Serialize, de::DeserializeOwned};
-use std::sync::{
-    Arc,
-    atomic::{AtomicU32, Ordering},
+use std::{
+    borrow::Cow,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
 use crate::{
@@ -14,10 +17,10 @@ use crate::{
         ATTEMPTS, Answer, Ask, Changed, Done, Ended, Operation, Step,
         decide::{Presence, SetCookie},
     },
-    options::policy::{BrowserRules, SaveError},
+    options::policy::{BrowserRules, CookieExpiry, SaveError},
     record::{cookie::Cookie, data::Data},
     store::{Destroyed, Set},
-    wire::set_cookie,
+    wire::{date, set_cookie},
 };
 
 /// What talks to the store immediately. Each may be dropped at any time: what was known before is still true, and what was
@@ -443,13 +446,27 @@ impl SessionHandle {
                 if self.would_be_refused(&ended.cookie) {
                     return None;
                 }
-                set_cookie::serialize(&options.name, &options.secrets.seal(ended.sid.as_str()), &ended.cookie)
+                self.warn_foreign_domain(&ended.cookie);
+                let cookie = self.as_sent(&ended.cookie);
+                set_cookie::serialize(&options.name, &options.secrets.seal(ended.sid.as_str()), &cookie)
             }
             SetCookie::Remove => set_cookie::removal(&options.name, &ended.cookie),
         };
         header
             .inspect_err(|error| tracing::error!(error = error as &dyn std::error::Error, "no cookie sent"))
             .ok()
+    }
+
+    /// What a cookie says of its end, which may be earlier than the record's.
+    fn as_sent<'a>(&self, cookie: &'a Cookie) -> Cow<'a, Cookie> {
+        let latest = date::latest_of_a_cookie(self.options().clock.millis());
+        let is_later = cookie.expires_at().is_some_and(|at| at > latest);
+        if !is_later || self.options().cookie_expiry == CookieExpiry::AsTheRecord {
+            return Cow::Borrowed(cookie);
+        }
+        let mut cookie = cookie.clone();
+        cookie.ends_at(latest);
+        Cow::Owned(cookie)
     }
 
     async fn run_plain(&self, operation: Operation) -> Result<(), Error> {

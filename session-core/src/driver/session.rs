@@ -74,6 +74,8 @@ pub(crate) struct Origin {
     pub(crate) request: Option<Box<RequestInfo<'static>>>,
     pub(crate) computed: Option<Arc<CookieOptions>>,
     pub(crate) secure: bool,
+    /// That the client has asked, where the cookie's domain may be another one.
+    pub(crate) host: Option<Box<str>>,
     /// There is no request, whose connection and attributes could be told: the record's stay.
     pub(crate) is_loaded: bool,
 }
@@ -593,6 +595,11 @@ impl SessionHandle {
     /// The connection is, as far as the options believe what a proxy says of its own.
     pub(super) fn is_secure(&self) -> bool {
         self.0.origin.secure
+    }
+
+    /// That the client has asked, where the cookie's domain may be another one.
+    pub(super) fn host(&self) -> Option<&str> {
+        self.0.origin.host.as_deref()
     }
 }
 

@@ -2,7 +2,12 @@
 
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
-use crate::{driver::sessions::Sessions, request::RequestInfo, wire::date::Millis};
+use crate::{
+    driver::{session::SessionHandle, sessions::Sessions},
+    record::cookie::Cookie,
+    request::RequestInfo,
+    wire::{date::Millis, set_cookie},
+};
 
 #[derive(Default)]
 pub(super) struct Warned {
@@ -12,6 +17,7 @@ pub(super) struct Warned {
     name: Once,
     peer: Once,
     refused: Once,
+    domain: Once,
     lost: Once,
     /// When that was said last.
     lost_at: AtomicI64,
@@ -89,6 +95,11 @@ impl Sessions {
         }
     }
 
+    /// Where a cookie's domain is of interest.
+    pub(crate) fn has_warned_of_the_domain(&self) -> bool {
+        self.warned().domain.is_said()
+    }
+
     /// A store cannot be read: said aloud once, until it is found again, and once a minute at most; why, each request says.
     /// express-session: `disconnect`.
     pub(crate) fn warn_lost(&self, store: &str) {
@@ -113,6 +124,24 @@ impl Sessions {
             tracing::warn!(
                 "the session cookie is for secure connections and this one is not: it was not sent. Behind a proxy that \
                  ends TLS, let it set X-Forwarded-Proto and set the option proxy; without TLS, cookie.secure to auto"
+            );
+        }
+    }
+}
+
+impl SessionHandle {
+    /// A cookie goes out for a domain that is not the one that was asked, so that browsers will not keep it: said aloud once.
+    pub(super) fn warn_foreign_domain(&self, cookie: &Cookie) {
+        let (Some(domain), Some(host)) = (cookie.domain().filter(|domain| !domain.is_empty()), self.host())
+        else {
+            return;
+        };
+        if !set_cookie::domain_matches(host, domain) && self.sessions().warned().domain.is_first() {
+            tracing::warn!(
+                domain,
+                host,
+                "the option cookie.domain does not cover the host that the request was sent to: browsers do not keep the session cookie. \
+                 Behind a proxy that sends another host on, let it send the client's (Host)"
             );
         }
     }

@@ -216,6 +216,11 @@ impl CookieOptions {
         self.secure == Some(Secure::Auto) || self.same_site == Some(SameSiteOption::Auto)
     }
 
+    /// Whether it is for a domain, and not for the host alone.
+    pub(crate) fn has_domain(&self) -> bool {
+        self.domain.as_deref().is_some_and(|domain| !domain.is_empty())
+    }
+
     /// Whether it goes over secure connections only, to all of one host: what browsers want of a `__Host-` cookie.
     pub(crate) fn is_of_one_host(&self) -> bool {
         self.secure == Some(Secure::Always)

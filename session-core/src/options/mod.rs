@@ -16,8 +16,9 @@ use crate::{
     options::cookie_options::{CookieOptions, Secure},
     options::lifetimes::{Lifetimes, Limits as LifetimeLimits, millis},
     options::policy::{
-        Attributes, BrowserRules, CookieChange, CookieRenewal, CorruptRecord, DuplicateCookies, ExplicitSave,
-        OnDisconnect, PathMatch, RemovalCookie, SaveError, StoreRead, Touch, Unset,
+        Attributes, BrowserRules, CacheHeaders, CookieChange, CookieExpiry, CookieRenewal, CorruptRecord,
+        DuplicateCookies, ExplicitSave, OnDisconnect, PathMatch, RemovalCookie, SaveError, StoreRead, Touch,
+        Unset,
     },
     options::proxy::{Proxy, ProxyHeader},
     options::secret::Secrets,
@@ -58,11 +59,14 @@ use crate::{
 /// | `idle` | the store's | a day |
 /// | `absolute` | none | 30 days |
 /// | `corrupt_record` | fail | treat as missing |
+/// | `cache_headers` | never | where used |
+/// | `cookie_expiry` | as the record | within 400 days |
 /// | `browser_rules` | warn | enforce |
 /// | `save_error` | fail | fail |
 /// | `on_disconnect` | finish | cancel |
 /// | `max_key_length` | none | 1 KiB |
 /// | `max_record_size` | none | 1 MiB |
+/// | a secret is warned about below | 8 bytes | 32 bytes |
 ///
 /// ```
 /// use std::time::Duration;
@@ -105,6 +109,10 @@ pub struct Options {
     pub(crate) save_error: SaveError,
     pub(crate) on_disconnect: OnDisconnect,
     pub(crate) browser_rules: BrowserRules,
+    pub(crate) cache_headers: CacheHeaders,
+    pub(crate) cookie_expiry: CookieExpiry,
+    /// Of a secret that is not warned about, in bytes.
+    shortest_secret: usize,
     pub(crate) limits: Limits,
     /// The client keeps its session.
     pub(crate) client: Option<Arc<ClientSide>>,
@@ -115,8 +123,10 @@ pub struct Options {
 pub(crate) type CookieOf = Arc<dyn Fn(&RequestInfo<'_>) -> CookieOptions + Send + Sync>;
 pub(crate) type Genid = Arc<dyn Fn(&RequestInfo<'_>) -> Sid + Send + Sync>;
 
-/// Shorter ones are guessed by trying.
-const SHORT_SECRET: usize = 8;
+/// Shorter secrets are guessed by trying.
+const GUESSED: usize = 8;
+/// As many as a signature has: no secret is stronger than these (RFC 2104 §3).
+pub(crate) const STRONG: usize = 32;
 
 impl Options {
     /// The profile of a new application: nothing stored for a visitor without data, cookies as browsers want them today,
@@ -145,6 +155,9 @@ impl Options {
             save_error: SaveError::Fail,
             on_disconnect: OnDisconnect::Cancel,
             browser_rules: BrowserRules::Enforce,
+            cache_headers: CacheHeaders::WhereUsed,
+            cookie_expiry: CookieExpiry::Within400Days,
+            shortest_secret: STRONG,
             limits: Limits { key: 1 << 10, record: 1 << 20, ..Limits::NONE },
             client: None,
             policies: Policies {
@@ -175,6 +188,9 @@ impl Options {
             corrupt: CorruptRecord::Fail,
             on_disconnect: OnDisconnect::Finish,
             browser_rules: BrowserRules::Warn,
+            cache_headers: CacheHeaders::Never,
+            cookie_expiry: CookieExpiry::AsTheRecord,
+            shortest_secret: GUESSED,
             limits: Limits::NONE,
             policies: Policies {
                 save_uninitialized: true,
@@ -208,7 +224,8 @@ impl Options {
     }
 
     /// Other secrets than the profile was made with: the first signs, all verify. To rotate, put the new one first, and
-    /// drop the old one when its sessions are over. An empty one is refused, and one of fewer than eight bytes warned about. Node: `secret`.
+    /// drop the old one when its sessions are over. An empty one is refused. One of fewer than 32 bytes is warned about, in the express profile
+    /// one of fewer than eight. Node: `secret`.
     #[must_use]
     pub fn secret(self, secret: impl Into<Secrets>) -> Self {
         Self { secrets: secret.into(), ..self }
@@ -458,6 +475,28 @@ impl Options {
         Self { browser_rules, ..self }
     }
 
+    /// What a response tells caches of the session. Default: nothing in the express profile, `Vary: Cookie` and
+    /// `Cache-Control: no-cache="Set-Cookie"` where they are due in the new one.
+    ///
+    /// ```
+    /// use session_core::{CacheHeaders, Options};
+    ///
+    /// // All of the application is behind `Cache-Control: no-store` already.
+    /// let options = Options::new("keyboard cat").cache_headers(CacheHeaders::Never);
+    /// # assert!(options.build().is_ok());
+    /// ```
+    #[must_use]
+    pub fn cache_headers(self, cache_headers: CacheHeaders) -> Self {
+        Self { cache_headers, ..self }
+    }
+
+    /// How late an `Expires` the cookie is sent with. Default: as the record has it in the express profile, in 400 days at most in the
+    /// new one.
+    #[must_use]
+    pub fn cookie_expiry(self, cookie_expiry: CookieExpiry) -> Self {
+        Self { cookie_expiry, ..self }
+    }
+
     /// The clock that expiry goes by, for tests. Default: the system's. A store has one of its own, the default store too: give
     /// both the same.
     #[must_use]
@@ -523,9 +562,10 @@ impl Options {
         if let Touch::AfterPercent(101..) = self.touch {
             return refuse("touch", "a part of the lifetime is at most 100 percent");
         }
-        if self.client.is_none() && self.secrets.has_shorter_than(SHORT_SECRET) {
+        let shortest = self.shortest_secret;
+        if self.client.is_none() && self.secrets.has_shorter_than(shortest) {
             tracing::warn!(
-                "a session secret has fewer than {SHORT_SECRET} bytes: whoever guesses it can forge cookies; take 32 random ones"
+                "a session secret has fewer than {shortest} bytes: whoever guesses it can forge cookies; take {STRONG} random ones"
             );
         }
         self.check_attributes(&self.cookie)?;

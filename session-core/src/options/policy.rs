@@ -40,6 +40,29 @@ pub enum RemovalCookie {
     OnDestroy,
 }
 
+/// What a response tells caches, so that none gives one visitor's answer or cookie to another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CacheHeaders {
+    /// Nothing, as in Express: that is the application's matter.
+    Never,
+    /// `Vary: Cookie` where the request's session was asked for, since the answer may depend on it (RFC 9110 §12.5.5), and
+    /// `Cache-Control: no-cache="Set-Cookie"` where a cookie is set or removed (RFC 9111 §5.2.2.4). Both are added to what the handler has
+    /// put there: nothing to `Vary: *`, nor to `no-store`, `no-cache` or `private`, which say more.
+    WhereUsed,
+}
+
+/// How late an `Expires` a session's cookie is sent with. What the record in the store says is another matter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CookieExpiry {
+    /// When the record ends, however late that is, as in Express. Browsers keep the cookie for 400 days all the same.
+    AsTheRecord,
+    /// In 400 days at most: what browsers keep (RFC 6265bis §5.5), said as it is. A session that lives longer is sent again with a
+    /// [touch](Touch).
+    Within400Days,
+}
+
 /// Where the cookie attributes of a stored session come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]

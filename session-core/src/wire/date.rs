@@ -30,6 +30,11 @@ pub(crate) fn after(now: Millis, lifetime: Millis) -> Millis {
     clamp(now.saturating_add(lifetime))
 }
 
+/// RFC 6265bis §5.5: no browser keeps a cookie for longer than 400 days.
+pub(crate) fn latest_of_a_cookie(now: Millis) -> Millis {
+    after(now, 400 * 86_400_000)
+}
+
 /// `2026-01-02T03:04:05.678Z`
 pub(crate) fn iso(ms: Millis) -> String {
     let date = civil(ms);

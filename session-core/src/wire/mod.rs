@@ -3,6 +3,7 @@
 pub(crate) mod cookie_header;
 pub(crate) mod date;
 pub(crate) mod forwarded;
+pub(crate) mod header_list;
 pub(crate) mod json;
 pub(crate) mod key;
 pub(crate) mod keygrip;

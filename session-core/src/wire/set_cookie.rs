@@ -137,6 +137,20 @@ pub(crate) fn has_one_label(domain: &str) -> bool {
     !domain.is_empty() && !domain.contains('.') && !domain.eq_ignore_ascii_case("localhost")
 }
 
+/// What can be shown: of a name that nobody has there is nothing to say.
+pub(crate) fn is_host_name(host: &str) -> bool {
+    host.len() <= LONGEST_HOST_NAME && is_domain(host)
+}
+
+/// RFC 6265 §5.1.3: the host itself, or one below the domain. A host that is an address is itself alone.
+pub(crate) fn domain_matches(host: &str, domain: &str) -> bool {
+    let domain = domain.strip_prefix('.').unwrap_or(domain);
+    let Some(above) = host.len().checked_sub(domain.len()) else { return false };
+    let (Some(labels), Some(end)) = (host.get(..above), host.get(above..)) else { return false };
+    let is_below = labels.ends_with('.') && host.parse::<std::net::IpAddr>().is_err();
+    end.eq_ignore_ascii_case(domain) && (labels.is_empty() || is_below)
+}
+
 /// Labels of letters, digits and inner hyphens, up to 63 long, with one dot before the first allowed.
 fn is_domain(domain: &str) -> bool {
     let alphanumeric = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
@@ -161,6 +175,29 @@ mod tests {
         let long = "a".repeat(64);
         for bad in ["..a", "a..b", "a.", "-a", "a-", "a_b", "a b", "a;b", "bücher.example", &long] {
             assert!(!is_domain(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_domain_covers_its_host_and_those_below() {
+        for (host, domain, covers) in [
+            ("example.com", "example.com", true),
+            ("Example.COM", "example.com", true),
+            ("www.example.com", "example.com", true),
+            ("www.example.com", ".example.com", true),
+            ("a.b.example.com", "EXAMPLE.com", true),
+            ("example.com", ".example.com", true),
+            ("notexample.com", "example.com", false),
+            ("example.com", "www.example.com", false),
+            ("example.org", "example.com", false),
+            ("com", "example.com", false),
+            ("", "example.com", false),
+            ("127.0.0.1", "127.0.0.1", true),
+            ("127.0.0.1", "0.0.1", false),
+            ("\u{e9}.example.com", "example.com", true),
+            ("\u{e9}xample.com", "xample.com", false),
+        ] {
+            assert_eq!(domain_matches(host, domain), covers, "{host} {domain}");
         }
     }
 

@@ -6,7 +6,10 @@ use rocket::{
     get,
     http::{Cookie, CookieJar, Status, uri::Origin},
     post,
-    response::stream::{ByteStream, TextStream},
+    response::{
+        Responder,
+        stream::{ByteStream, TextStream},
+    },
     routes,
     tokio::io::sink,
 };
@@ -40,6 +43,7 @@ pub(crate) fn custom(config: rocket::Config) -> Rocket<Build> {
                 panics,
                 error,
                 cookie,
+                headed,
                 spawn,
                 second,
                 side_by_side,
@@ -162,6 +166,22 @@ async fn error(session: Session, uri: &Origin<'_>) -> Answer<(Status, String)> {
 async fn cookie(session: Session, jar: &CookieJar<'_>, uri: &Origin<'_>) -> Answer {
     jar.add(Cookie::new("own", "1"));
     Ok(answer(&session, uri.path().as_str()).await?)
+}
+
+struct Headed(Vec<(String, String)>, String);
+
+impl<'r> Responder<'r, 'static> for Headed {
+    fn respond_to(self, request: &'r rocket::Request<'_>) -> rocket::response::Result<'static> {
+        let mut response = self.1.respond_to(request)?;
+        self.0.into_iter().for_each(|(name, value)| response.adjoin_raw_header(name, value));
+        Ok(response)
+    }
+}
+
+#[get("/headed/<_..>")]
+async fn headed(session: Session, uri: &Origin<'_>) -> Answer<Headed> {
+    let headers = adapter::headed(uri.query().map(|query| query.as_str()).unwrap_or_default());
+    Ok(Headed(headers, answer(&session, uri.path().as_str()).await?))
 }
 
 #[get("/later/<_..>")]

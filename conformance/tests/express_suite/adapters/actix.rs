@@ -96,9 +96,7 @@ fn sent(request: Request) -> TestRequest {
 }
 
 async fn read<B: MessageBody>(response: HttpResponse<B>) -> Response {
-    let set_cookie =
-        response.headers().get_all(SET_COOKIE).map(|value| value.to_str().unwrap().into()).collect();
-    let status = response.status().as_u16();
-    let body = to_bytes(response.into_body()).await.unwrap_or_else(|_| panic!("a body"));
-    Response { status, set_cookie, body: String::from_utf8(body.into()).unwrap() }
+    let (head, body) = response.into_parts();
+    let body = to_bytes(body).await.unwrap_or_else(|_| panic!("a body"));
+    Response::new(head.status().as_u16(), head.headers(), String::from_utf8(body.into()).unwrap())
 }

@@ -75,11 +75,7 @@ async fn send(app: Router, request: Request) -> Response {
     let add =
         |builder: axum::http::request::Builder, (name, value)| builder.header::<&str, Vec<u8>>(name, value);
     let request = request.headers.into_iter().fold(builder, add).body(AxumBody::empty()).unwrap();
-    let response = app.oneshot(request).await.unwrap();
-    let text = |value: &HeaderValue| value.to_str().unwrap().to_owned();
-    Response {
-        status: response.status().as_u16(),
-        set_cookie: response.headers().get_all(SET_COOKIE).iter().map(text).collect(),
-        body: String::from_utf8(to_bytes(response.into_body(), usize::MAX).await.unwrap().into()).unwrap(),
-    }
+    let (head, body) = app.oneshot(request).await.unwrap().into_parts();
+    let body = String::from_utf8(to_bytes(body, usize::MAX).await.unwrap().into()).unwrap();
+    Response::new(head.status.as_u16(), &head.headers, body)
 }

@@ -109,9 +109,8 @@ async fn send(client: Rc<Client>, request: Request) -> Response {
         sent.add_header(Header::new(name, String::from_utf8(value).unwrap()));
     }
     let response = sent.dispatch().await;
-    Response {
-        status: response.status().code,
-        set_cookie: response.headers().get("set-cookie").map(Into::into).collect(),
-        body: response.into_string().await.unwrap_or_default(),
-    }
+    let of = |header: Header<'_>| (header.name().to_string(), header.value().to_owned());
+    let (status, headers): (_, Vec<_>) =
+        (response.status().code, response.headers().iter().map(of).collect());
+    Response::new(status, headers, response.into_string().await.unwrap_or_default())
 }

@@ -73,6 +73,5 @@ fn read(answer: &str) -> Response {
     let mut lines = head.lines();
     let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
     let headers = lines.filter_map(|line| line.split_once(": "));
-    let set_cookie = headers.filter(|(name, _)| name.eq_ignore_ascii_case("set-cookie"));
-    Response { status, set_cookie: set_cookie.map(|(_, value)| value.into()).collect(), body: body.into() }
+    Response::new(status, headers, body)
 }

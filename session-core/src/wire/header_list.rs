@@ -1,0 +1,139 @@
+//! Response headers that are lists (RFC 9110 §5.6.1), and what is added to them without taking anything away.
+
+/// The lines of `Vary` with one more member; `None`: it has that, or `*`, which says more.
+pub(crate) fn vary(lines: &[Vec<u8>], member: &str) -> Option<Vec<Vec<u8>>> {
+    let has_it = |one: &[u8]| one == b"*" || one.eq_ignore_ascii_case(member.as_bytes());
+    let is_there = lines.iter().flat_map(|line| members(line)).any(has_it);
+    (!is_there).then(|| with(lines, member))
+}
+
+/// The lines of `Cache-Control` under which no shared cache gives one visitor's cookie to another (RFC 9111 §5.2.2.4); `None`: they
+/// say so, or more.
+pub(crate) fn cookie_is_no_matter_of_caches(lines: &[Vec<u8>]) -> Option<Vec<Vec<u8>>> {
+    let says_so = |directive: &[u8]| match name_and_argument(directive) {
+        (name, None) => {
+            [&b"no-store"[..], b"no-cache", b"private"].iter().any(|one| name.eq_ignore_ascii_case(one))
+        }
+        (name, Some(fields)) => {
+            let is_cookie = |field: &[u8]| field.eq_ignore_ascii_case(b"set-cookie");
+            name.eq_ignore_ascii_case(b"no-cache") && members(unquoted(fields)).any(is_cookie)
+        }
+    };
+    let is_said = lines.iter().flat_map(|line| members(line)).any(says_so);
+    (!is_said).then(|| with(lines, "no-cache=\"Set-Cookie\""))
+}
+
+/// With one more member in the last line, or in a first one.
+fn with(lines: &[Vec<u8>], member: &str) -> Vec<Vec<u8>> {
+    let mut lines = lines.to_vec();
+    match lines.last_mut() {
+        Some(last) if members(last).next().is_some() => {
+            last.extend_from_slice(b", ");
+            last.extend_from_slice(member.as_bytes());
+        }
+        Some(empty) => *empty = member.into(),
+        None => lines.push(member.into()),
+    }
+    lines
+}
+
+/// What stands between commas, and is not empty. A comma in a quoted string is none.
+fn members(mut line: &[u8]) -> impl Iterator<Item = &[u8]> {
+    std::iter::from_fn(move || {
+        while !line.is_empty() {
+            let (member, rest) = line.split_at(end_of_member(line));
+            line = rest.get(1..).unwrap_or_default();
+            let member = member.trim_ascii();
+            if !member.is_empty() {
+                return Some(member);
+            }
+        }
+        None
+    })
+}
+
+fn end_of_member(line: &[u8]) -> usize {
+    let (mut is_quoted, mut is_escaped) = (false, false);
+    let ends = |&byte: &u8| {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' if is_quoted => is_escaped = true,
+            b'"' => is_quoted = !is_quoted,
+            b',' if !is_quoted => return true,
+            _ => {}
+        }
+        false
+    };
+    line.iter().position(ends).unwrap_or(line.len())
+}
+
+fn name_and_argument(directive: &[u8]) -> (&[u8], Option<&[u8]>) {
+    let mut parts = directive.splitn(2, |byte| *byte == b'=');
+    let name = parts.next().unwrap_or_default().trim_ascii();
+    (name, parts.next().map(<[u8]>::trim_ascii))
+}
+
+fn unquoted(text: &[u8]) -> &[u8] {
+    text.strip_prefix(b"\"").and_then(|text| text.strip_suffix(b"\"")).unwrap_or(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(text: &[&str]) -> Vec<Vec<u8>> {
+        text.iter().map(|line| line.as_bytes().to_vec()).collect()
+    }
+
+    #[test]
+    fn a_member_of_vary_is_added_once_and_nothing_to_a_star() {
+        for (before, after) in [
+            (vec![], Some(vec!["Cookie"])),
+            (vec!["Accept-Encoding"], Some(vec!["Accept-Encoding, Cookie"])),
+            (vec!["Accept", "Origin"], Some(vec!["Accept", "Origin, Cookie"])),
+            (vec!["X-Cookie"], Some(vec!["X-Cookie, Cookie"])),
+            (vec![""], Some(vec!["Cookie"])),
+            (vec!["Origin", " , "], Some(vec!["Origin", "Cookie"])),
+            (vec!["cookie"], None),
+            (vec!["Accept,COOKIE ,Origin"], None),
+            (vec!["Origin", "Cookie"], None),
+            (vec!["*"], None),
+            (vec!["Origin, *"], None),
+            (vec!["*", "Origin"], None),
+        ] {
+            assert_eq!(vary(&lines(&before), "Cookie"), after.map(|after| lines(&after)), "{before:?}");
+        }
+    }
+
+    #[test]
+    fn cache_control_is_never_weaker_than_it_was() {
+        let ours = "no-cache=\"Set-Cookie\"";
+        let added = |to: &str| Some(vec![format!("{to}, {ours}")]);
+        for (before, after) in [
+            (vec![], Some(vec![ours.to_owned()])),
+            (vec!["public, max-age=60"], added("public, max-age=60")),
+            (vec!["max-age=0"], added("max-age=0")),
+            (vec!["no-cache=\"X-A, X-B\""], added("no-cache=\"X-A, X-B\"")),
+            // Of these fields alone.
+            (vec!["private=\"X-A\""], added("private=\"X-A\"")),
+            // In quotes they are no directives.
+            (
+                vec!["community=\"a, no-store, \\\", private\""],
+                added("community=\"a, no-store, \\\", private\""),
+            ),
+            (vec!["public", "max-age=60"], Some(vec!["public".into(), format!("max-age=60, {ours}")])),
+            (vec![""], Some(vec![ours.into()])),
+            (vec!["no-store"], None),
+            (vec!["No-Store, max-age=0"], None),
+            (vec!["no-cache"], None),
+            (vec!["max-age=60,PRIVATE"], None),
+            (vec!["public", "private"], None),
+            (vec!["no-cache=\"set-cookie\""], None),
+            (vec!["no-cache=Set-Cookie"], None),
+            (vec!["public, no-cache = \"X-A, SET-COOKIE\", max-age=60"], None),
+        ] {
+            let after = after.map(|after| after.into_iter().map(String::into_bytes).collect::<Vec<_>>());
+            assert_eq!(cookie_is_no_matter_of_caches(&lines(&before)), after, "{before:?}");
+        }
+    }
+}
