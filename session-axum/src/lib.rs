@@ -199,7 +199,8 @@ where
                 StepNow::Lasting { future } => return Pin::new(future).poll(context),
                 StepNow::Handling { handler, exchange } => {
                     let response = boxed(ready!(handler.poll(context)));
-                    match exchange.take().filter(|exchange| !exchange.ends_unasked()) {
+                    let concerns = |exchange: &Exchange| !exchange.ends_unasked() || exchange.is_used();
+                    match exchange.take().filter(concerns) {
                         None => return Poll::Ready(response),
                         Some(exchange) => Step::lasting(&exchange.clone(), end(exchange, response)),
                     }

@@ -221,20 +221,22 @@ impl Exchange {
         self.may_outlive_client() && (on_arrival || self.0.awaited.load(Ordering::Relaxed))
     }
 
-    /// The request has ended, if nobody had asked for its session until now: then [`finish`](Self::finish) has nothing to do, and
-    /// whoever asks from now on comes late. Answers whether it is so.
+    /// The request has ended, if nobody has its session until now: then [`finish`](Self::finish) has nothing to wait for, and
+    /// whoever gets it from now on comes late. Answers whether it is so.
     #[must_use]
     pub fn ends_unasked(&self) -> bool {
-        self.ends_without_session() && !self.0.used.load(Ordering::Relaxed)
-    }
-
-    /// The same of a session that nobody got, whether they have asked or not.
-    fn ends_without_session(&self) -> bool {
         let found = &self.0.found;
         let is_unasked =
             found.compare_exchange(OPEN, ENDED, Ordering::SeqCst, Ordering::SeqCst) != Err(ASKED);
         self.0.has_ended.fetch_or(is_unasked, Ordering::Relaxed);
         is_unasked
+    }
+
+    /// Whether what the response says may depend on the session: somebody has begun to ask for it, whether they got it or not. Of one
+    /// that is not used and [ends unasked](Self::ends_unasked) there is nothing to [finish](Self::finish).
+    #[must_use]
+    pub fn is_used(&self) -> bool {
+        self.0.used.load(Ordering::Relaxed)
     }
 
     /// Whether [`finish`](Self::finish) has answered: for an adapter whose framework may come by twice.
@@ -252,8 +254,7 @@ impl Exchange {
     /// failed are to be kept then.
     pub async fn finish(&self) -> (Outgoing, Result<(), Failure>) {
         let (cookies, error) = self.write().await;
-        let is_used = self.0.used.load(Ordering::Relaxed);
-        let outgoing = Outgoing { sessions: self.0.sessions.clone(), is_used, cookies };
+        let outgoing = Outgoing { sessions: self.0.sessions.clone(), is_used: self.is_used(), cookies };
         (outgoing, error.map_or(Ok(()), |error| Err(error.into())))
     }
 
@@ -271,7 +272,7 @@ impl Exchange {
 
     /// Answers the cookies, with an error those of all session layers around the request.
     async fn write(&self) -> (Vec<String>, Option<Error>) {
-        let session = match (self.ends_without_session(), self.0.session.get()) {
+        let session = match (self.ends_unasked(), self.0.session.get()) {
             (false, Some(Some(session))) => session,
             _ => {
                 self.0.has_ended.store(true, Ordering::Relaxed);
