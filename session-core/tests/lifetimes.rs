@@ -15,7 +15,7 @@ use std::{
 use common::{App, SlowStore, Trouble, add, done};
 use session_core::{
     AdminStore, Clock, CookieOptions, CookieSessionOptions, Error, Expect, Lifetimes, MemoryStore, Options,
-    Record, Sessions, Sid, Store,
+    Record, Sessions, Sid, Store, Touch,
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -167,7 +167,7 @@ fn a_new_id_changes_nothing_of_the_limit_and_a_new_session_begins_anew() {
     assert_eq!(timed.left(&session.id().unwrap()), Some(HOUR));
 }
 
-/// It is destroyed, so that Express does not serve it either; and one that is under way with it stores nothing.
+/// And one that is under way with it stores nothing.
 #[test]
 fn what_express_has_kept_alive_ends_at_its_limit() {
     let timed = Timed::new(new().cookie(an_hour()).absolute(2 * HOUR));
@@ -185,11 +185,9 @@ fn what_express_has_kept_alive_ends_at_its_limit() {
     assert!(done(exchange.end()).unwrap().is_empty());
     assert!(!timed.text(&sid).contains(r#""a":1"#));
 
-    // The store does not answer to that.
-    timed.app.trouble_at(1, Trouble::FailsBefore);
+    // It is refused, and to Express it lives.
     assert!(timed.reads(&sid).is_none() && timed.app.held(&sid).is_some());
     assert!(done(timed.app.sessions.load(&sid)).unwrap().is_none());
-    assert!(timed.app.held(&sid).is_none());
     let (_exchange, next) = timed.app.request(&sid);
     assert!(next.is_new() && next.is_empty());
 }
@@ -213,10 +211,30 @@ fn a_session_without_a_date_lives_as_long_as_it_may_lie_unused() {
     assert!(timed.reads(&sid).is_none());
 }
 
+/// Nobody has chosen the store, or how long it holds what has no date.
+#[test]
+fn no_store_of_the_new_profile_holds_a_session_for_ever() {
+    let left = |sessions: &Sessions| {
+        let (exchange, session) = common::ask(sessions, &[]);
+        session.insert("user", "tj").unwrap();
+        done(exchange.end()).unwrap();
+        done(sessions.store().get(&session.id().unwrap())).unwrap().unwrap().left
+    };
+    let by_itself = left(&new().build().unwrap());
+    assert!(by_itself.is_some_and(|left| left <= DAY), "{by_itself:?}");
+    // One that was chosen, for ever: as long as a session lives at all.
+    let chosen = left(&new().store(MemoryStore::new()).build().unwrap());
+    assert!(chosen.is_some_and(|left| left <= 30 * DAY), "{chosen:?}");
+    // And what was chosen is so.
+    let a_quarter = left(&new().store(MemoryStore::new().ttl(15 * MINUTE)).build().unwrap());
+    assert!(a_quarter.is_some_and(|left| left <= 15 * MINUTE), "{a_quarter:?}");
+    assert_eq!(left(&new().store(MemoryStore::new()).absolute(None).build().unwrap()), None);
+}
+
 /// Node's MemoryStore holds them for ever.
 #[test]
 fn the_memory_store_does_not_grow_with_visitors_who_do_not_come_again() {
-    let timed = Timed::new(new());
+    let timed = Timed::new(new().idle(DAY));
     for day in 0..20_u32 {
         timed.at(day * 2 * DAY);
         (0..50).for_each(|_| drop(timed.logs_in(|_| {})));
@@ -227,34 +245,45 @@ fn the_memory_store_does_not_grow_with_visitors_who_do_not_come_again() {
     assert!(left < 100, "{left} of 950 are held yet");
 }
 
+/// With what is written anyway: a request that only reads does not fail with a store that cannot write.
 #[test]
 fn what_was_begun_without_a_limit_is_first_seen_and_that_is_written_once() {
-    for options in [new(), Options::express("keyboard cat").resave(false)] {
+    for options in [new(), Options::express("keyboard cat").resave(false).touch(Touch::AfterPercent(20))] {
         let options = options.cookie(an_hour());
         let timed = Timed::new(options.clone().absolute(None));
         let (sid, _) = timed.logs_in(|_| {});
-        assert!(!timed.text(&sid).contains("__session"));
+        assert!(!timed.text(&sid).contains("__session_times"));
         let limited = timed.and(options.absolute(DAY));
+        let calls = || timed.app.store.calls.load(Ordering::SeqCst);
         timed.at(MINUTE);
+        let before = calls();
+        assert_eq!(limited.reads(&sid), Some(vec![]));
+        assert_eq!(calls() - before, 1, "it is read");
+        timed.at(12 * MINUTE);
         limited.reads(&sid).unwrap();
-        let seen = limited.start + MINUTE;
+        let seen = limited.start + 12 * MINUTE;
         let millis = seen.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis();
-        assert!(timed.text(&sid).contains(&format!(r#","__session":{{"begun":{millis}}},"#)));
-        timed.at(2 * MINUTE);
-        let before = timed.text(&sid);
+        assert!(timed.text(&sid).contains(&format!(r#","__session_times":{{"begun":{millis}}},"#)));
+        timed.at(25 * MINUTE);
         let (exchange, session) = limited.app.request(&sid);
         assert_eq!(session.begun().unwrap(), Some(seen));
+        let before = calls();
         done(exchange.end()).unwrap();
+        assert_eq!(calls() - before, 1, "it is touched");
         assert_eq!(session.len(), 1, "it is none of the data");
-        let data = |text: &str| text[text.find("__session").unwrap()..].to_owned();
-        assert_eq!(data(&timed.text(&sid)), data(&before));
         // Options that say nothing of it keep it.
-        timed.at(3 * MINUTE);
         let (exchange, session) = timed.app.request(&sid);
         session.clear().unwrap();
         session.insert("a", 1).unwrap();
         done(exchange.end()).unwrap();
-        assert!(timed.text(&sid).ends_with(&format!(r#","__session":{{"begun":{millis}}},"a":1}}"#)));
+        let times = format!(r#","__session_times":{{"begun":{millis}}},"a":1}}"#);
+        assert!(
+            timed
+                .text(&sid)
+                .trim_end_matches(char::is_whitespace)
+                .replace(char::is_whitespace, "")
+                .ends_with(&times)
+        );
     }
 }
 
@@ -268,12 +297,13 @@ fn of_two_that_see_a_session_first_the_first_counts() {
     let (a, one) = limited.app.request(&sid);
     timed.at(MINUTE);
     let (b, two) = limited.app.request(&sid);
+    one.insert("a", 1).unwrap();
     two.insert("b", 1).unwrap();
     done(a.end()).unwrap();
     done(b.end()).unwrap();
     assert_eq!(one.begun().unwrap(), Some(timed.start));
     assert_eq!(two.begun().unwrap(), one.begun().unwrap());
-    assert!(timed.text(&sid).ends_with(r#""user":"tj","b":1}"#));
+    assert!(timed.text(&sid).contains(r#""user":"tj","a":1,"b":1"#));
 }
 
 /// The new limits are those of all sessions that were not given their own.
@@ -440,13 +470,13 @@ fn the_express_profile_stores_nothing_of_it_unless_asked() {
     assert_eq!((session.begun().unwrap(), session.authenticated_at().unwrap()), (None, None));
     session.mark_authenticated().unwrap();
     done(exchange.end()).unwrap();
-    assert!(timed.text(&sid).contains(r#","__session":{"authenticated":"#));
+    assert!(timed.text(&sid).contains(r#","__session_times":{"authenticated":"#));
     // What an Express app keeps under the name is its own.
-    let theirs = bare.replace("\"user\":\"tj\"", "\"__session\":[1]");
+    let theirs = bare.replace("\"user\":\"tj\"", "\"__session_times\":[1]");
     let record = Record::parse(theirs.as_str()).unwrap();
     done(timed.app.store.memory.set(&sid, &record, &Expect::Anything)).unwrap();
     let (exchange, session) = timed.app.request(&sid);
-    assert_eq!(session.get::<Vec<u8>>("__session").unwrap(), Some(vec![1]));
+    assert_eq!(session.get::<Vec<u8>>("__session_times").unwrap(), Some(vec![1]));
     done(exchange.end()).unwrap();
     assert_eq!(timed.text(&sid), theirs);
 }
@@ -466,4 +496,133 @@ fn without_a_store_each_call_says_why() {
     for refused in refused {
         assert!(matches!(refused, Err(Error::NoStore(_))), "{refused:?}");
     }
+}
+
+/// "Un-remember me", and a login that does not remember.
+#[test]
+fn a_lifetime_that_is_shortened_ends_no_session() {
+    for shortened in [Some(7 * DAY), None] {
+        let timed = Timed::new(new());
+        let (sid, _) = timed.logs_in(|session| session.set_max_age(Some(365 * DAY)).unwrap());
+        timed.at(40 * DAY);
+        let (exchange, session) = timed.app.request(&sid);
+        done(session.renew_id()).unwrap();
+        session.insert("cart", 1).unwrap();
+        session.set_max_age(shortened).unwrap();
+        assert_eq!(done(exchange.end()).unwrap().len(), 1);
+        let (_exchange, session) = timed.app.request(&session.id().unwrap());
+        assert_eq!(session.get::<u8>("cart").unwrap(), Some(1));
+        assert_eq!(session.cookie().original_max_age(), shortened);
+    }
+}
+
+/// Those that have a date, too; but for what one session was given.
+#[test]
+fn a_session_with_a_date_may_lie_unused_no_longer_than_the_options_say() {
+    let timed = Timed::new(new().cookie(CookieOptions::new().max_age(20 * DAY)));
+    let [(sid, _), (own, _)] =
+        [timed.logs_in(|_| {}), timed.logs_in(|session| session.set_max_age(Some(25 * DAY)).unwrap())];
+    let short = timed.and(new().cookie(CookieOptions::new().max_age(20 * DAY)).idle(HOUR));
+    timed.at(MINUTE);
+    short.reads(&sid).unwrap();
+    assert_eq!(timed.left(&sid), Some(HOUR));
+    let (given, _) = short.logs_in(|session| session.set_max_age(Some(25 * DAY)).unwrap());
+    timed.at(DAY);
+    assert!(short.reads(&sid).is_none());
+    short.reads(&given).expect("it was given that time");
+    // Nobody knows any more that this one was: it is as all others.
+    short.reads(&own).unwrap();
+    assert_eq!(timed.left(&own), Some(HOUR));
+}
+
+#[test]
+fn a_clock_that_was_wrong_keeps_nobody_in() {
+    let timed = Timed::new(new().cookie(an_hour()).absolute(DAY));
+    timed.at(400 * DAY);
+    let (sid, _) = timed.logs_in(|session| session.mark_authenticated().unwrap());
+    timed.at(Duration::ZERO);
+    let (exchange, session) = timed.app.request(&sid);
+    assert_eq!(session.begun().unwrap(), Some(timed.start), "it is seen now");
+    assert!(matches!(session.require_recent(HOUR), Err(Error::NotRecent)));
+    session.mark_authenticated().unwrap();
+    session.require_recent(MINUTE).unwrap();
+    done(exchange.end()).unwrap();
+    let (_exchange, session) = timed.app.request(&sid);
+    assert_eq!(session.authenticated_at().unwrap(), Some(timed.start));
+    assert!(timed.left(&sid).unwrap() <= DAY);
+}
+
+/// Clearing a session is how many log out.
+#[test]
+fn who_has_shown_who_that_is_is_nobody_without_data() {
+    let timed = Timed::new(new());
+    for clears in [0, 1, 2] {
+        let (sid, _) = timed.logs_in(|session| session.mark_authenticated().unwrap());
+        let (exchange, session) = timed.app.request(&sid);
+        session.require_recent(HOUR).unwrap();
+        match clears {
+            0 => session.clear().unwrap(),
+            1 => session.replace(&std::collections::BTreeMap::from([("user", "mallory")])).unwrap(),
+            _ => session.forget_authenticated().unwrap(),
+        }
+        assert!(matches!(session.require_recent(HOUR), Err(Error::NotRecent)));
+        session.insert("user", "mallory").unwrap();
+        done(exchange.end()).unwrap();
+        let (_exchange, session) = timed.app.request(&sid);
+        assert_eq!(session.authenticated_at().unwrap(), None, "{clears}");
+    }
+}
+
+/// Whatever an application lets its users name.
+#[test]
+fn nobody_makes_times_of_data() {
+    for options in [new().absolute(None), Options::express("keyboard cat")] {
+        let timed = Timed::new(options);
+        let (sid, _) = timed.logs_in(|session| {
+            let forged = std::collections::BTreeMap::from([("authenticated", i64::MAX)]);
+            for refused in [
+                session.insert("__session_times", &forged),
+                session.insert_path("__session_times.authenticated", 1),
+                session.replace(&std::collections::BTreeMap::from([("__session_times", forged)])),
+            ] {
+                assert!(matches!(refused, Err(Error::ReservedKey(_))), "{refused:?}");
+            }
+        });
+        assert!(!timed.text(&sid).contains("__session_times"));
+    }
+}
+
+/// It closes when its session ends, and serves nobody after that.
+#[test]
+fn a_socket_knows_when_its_session_ends() {
+    let timed = Timed::new(new().cookie(an_hour()).absolute(90 * MINUTE));
+    let (sid, _) = timed.logs_in(|session| session.mark_authenticated().unwrap());
+    let socket = done(timed.app.sessions.load(&sid)).unwrap().unwrap();
+    assert_eq!(socket.ends_at().unwrap(), Some(timed.start + HOUR));
+    timed.at(50 * MINUTE);
+    timed.reads(&sid).unwrap();
+    done(socket.reload()).unwrap();
+    assert_eq!(socket.ends_at().unwrap(), Some(timed.start + 90 * MINUTE));
+    socket.require_recent(HOUR).unwrap();
+    timed.at(90 * MINUTE);
+    assert!(matches!(socket.require_recent(2 * HOUR), Err(Error::NotRecent)));
+    assert!(matches!(socket.mark_authenticated(), Err(Error::Gone)));
+    assert!(matches!(done(add(&socket)), Err(Error::Gone)));
+}
+
+/// A fifth of ten years is longer than any browser keeps a cookie.
+#[test]
+fn a_session_that_outlives_cookies_is_sent_again_in_time() {
+    let timed = Timed::new(new().cookie(CookieOptions::new().max_age(3_650 * DAY)));
+    let (sid, sent) = timed.logs_in(|_| {});
+    let ends =
+        |sent: &[String]| sent[0].split("; ").find(|part| part.starts_with("Expires")).unwrap().to_owned();
+    let first = ends(&sent);
+    timed.at(79 * DAY);
+    assert_eq!(timed.reads(&sid), Some(vec![]));
+    timed.at(81 * DAY);
+    let again = timed.reads(&sid).unwrap();
+    assert_ne!(ends(&again), first);
+    timed.at(81 * DAY + HOUR);
+    assert_eq!(timed.reads(&sid), Some(vec![]));
 }

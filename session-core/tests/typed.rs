@@ -132,8 +132,8 @@ fn a_member_that_is_null_is_none() {
 fn planted(app: &App, members: &str) -> Sid {
     let sid = Sid::from("planted");
     let cookie = r#"{"originalMaxAge":null,"expires":null,"httpOnly":true,"path":"/"}"#;
-    // Of the year 2099: it has a beginning, and is far from its end.
-    let times = r#""__session":{"begun":4070908800000}"#;
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis();
+    let times = format!(r#""__session_times":{{"begun":{now}}}"#);
     let mut record = Record::parse(format!(r#"{{"cookie":{cookie},{times}{members}}}"#)).unwrap();
     record.cookie.set_max_age(Some(Duration::from_secs(3_600)), SystemTime::now());
     done(app.store.memory.set(&sid, &record, &Expect::Anything)).unwrap();

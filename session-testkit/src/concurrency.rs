@@ -16,13 +16,14 @@ use std::{
 
 use futures_util::future::join_all;
 use session_core::{
-    CookieOptions, Destroyed, Error, Exchange, Expect, Options, Record, RequestInfo, Secret, SessionHandle,
-    Sessions, Set, Sid, Stored, Touched,
+    CookieOptions, Destroyed, Error, Exchange, Expect, Lifetimes, Options, Record, RequestInfo, Secret,
+    SessionHandle, Sessions, Set, Sid, Stored, Touched,
 };
 use tokio::sync::Barrier;
 
 use crate::{
     Fixture,
+    lifetimes::is_left,
     verbs::{HOUR, LIFE, LONGER, SHORT, held, in_time, lasting, put, put_short, record, text_of, written},
 };
 
@@ -35,17 +36,18 @@ const LARGE: usize = 100_000;
 struct Server<'a> {
     fixture: &'a Fixture,
     options: Options,
+    max_age: Option<Duration>,
 }
 
 /// What is promised of sessions is promised of both profiles.
 fn servers(fixture: &Fixture) -> [Server<'_>; 2] {
     let express = Options::express("keyboard cat").resave(false).save_uninitialized(false);
-    [express, Options::new("keyboard cat")].map(|options| Server { fixture, options })
+    [express, Options::new("keyboard cat")].map(|options| Server { fixture, options, max_age: Some(HOUR) })
 }
 
 impl Server<'_> {
     fn sessions(&self) -> Sessions {
-        let lifetime = CookieOptions::new().max_age(HOUR);
+        let lifetime = CookieOptions::new().max_age(self.max_age);
         let options = self.options.clone().name("sid").cookie(lifetime).store(self.fixture.process());
         options.clock(self.fixture.session_clock()).build().unwrap()
     }
@@ -615,6 +617,56 @@ pub async fn a_logout_stays_a_logout(fixture: &Fixture) {
         assert!(held(fixture, &sid).await.is_none());
         assert_eq!(fixture.store.length().await.unwrap(), 0);
     }
+}
+
+/// After the last request that used it, and at all: whatever the store's own time to live is, and whoever keeps it alive.
+pub async fn sessions_end_at_both_limits(fixture: &Fixture) {
+    let (idle, absolute, rest) = (HOUR / 2, HOUR * 2, HOUR / 4);
+    for server in servers(fixture) {
+        for max_age in [Some(HOUR), None] {
+            let options = server.options.clone().lifetimes(Lifetimes::new(idle, absolute));
+            let server = Server { options, max_age, ..server };
+            let begun = fixture.now();
+            let sid = server.logged_in().await;
+            is_left(fixture, begun, &sid, Some(idle)).await;
+            let renews = server.request(Some(&sid)).await;
+            let first = renews.session.begun().unwrap();
+            renews.session.renew_id().await.unwrap();
+            let sid = renews.session.id().unwrap();
+            renews.end().await;
+
+            // A part of the lifetime is left to it.
+            let record = fixture.store.get(&sid).await.unwrap().unwrap().record;
+            put(fixture, &sid, &begun_before(&record, absolute - rest)).await;
+            let writes = server.request(Some(&sid)).await;
+            let second = writes.session.begun().unwrap();
+            assert_eq!(second, first.map(|first| first - (absolute - rest)));
+            writes.session.insert("a", 1).unwrap();
+            let begun = fixture.now();
+            writes.end().await;
+            let passed = begun.duration_since(first.unwrap()).unwrap_or_default();
+            is_left(fixture, begun, &sid, Some(rest.saturating_sub(passed))).await;
+
+            // And nothing, though Express has kept it alive.
+            let mut record = begun_before(&record, absolute);
+            record.cookie.set_max_age(Some(HOUR), fixture.now());
+            put(fixture, &sid, &record).await;
+            let next = server.request(Some(&sid)).await;
+            assert!(next.session.is_new() && next.session.is_empty());
+            next.end().await;
+            assert!(held(fixture, &sid).await.is_none(), "it is destroyed");
+        }
+    }
+}
+
+/// The record of a session that has begun so much earlier.
+fn begun_before(record: &Record, time: Duration) -> Record {
+    let text = record.to_json();
+    let (before, at) = text.split_once("\"begun\":").expect("it has begun");
+    let digits = at.len() - at.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let (begun, after) = at.split_at(digits);
+    let begun = begun.parse::<u128>().unwrap() - time.as_millis();
+    Record::parse(format!("{before}\"begun\":{begun}{after}")).unwrap()
 }
 
 /// What one of the parallel requests does with its session.

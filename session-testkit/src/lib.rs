@@ -125,6 +125,7 @@ macro_rules! store_sentences {
             parallel_increments_are_all_kept,
             parallel_requests_keep_each_others_keys,
             a_logout_stays_a_logout,
+            sessions_end_at_both_limits,
             a_logout_is_final_whatever_runs_beside_it,
             a_regenerated_session_stays_under_its_new_id,
             a_renewed_session_takes_along_what_others_wrote,

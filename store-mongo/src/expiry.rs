@@ -16,6 +16,11 @@ pub(crate) fn millis(time: SystemTime) -> Millis {
     }
 }
 
+fn time(millis: Millis) -> SystemTime {
+    let distance = Duration::from_millis(millis.unsigned_abs());
+    if millis < 0 { UNIX_EPOCH - distance } else { UNIX_EPOCH + distance }
+}
+
 pub(crate) fn date(millis: Millis) -> DateTime {
     DateTime::from_millis(millis)
 }
@@ -31,7 +36,7 @@ pub(crate) fn left(now: Millis, until: Millis) -> Duration {
 
 /// When the cookie says, or the time to live from now on.
 pub(crate) fn expires(cookie: &Cookie, now: Millis, ttl: Duration) -> Millis {
-    cookie.held_until().map_or_else(|| after(now, ttl), millis)
+    cookie.held_until(time(now), Some(ttl)).map_or(Millis::MAX, millis)
 }
 
 /// Whether a cookie that ends then has its whole lifetime from now on, but for the moment that has passed since it was made.

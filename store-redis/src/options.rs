@@ -182,7 +182,9 @@ impl Settings {
     /// How long a record with this cookie is held from now on.
     pub(crate) fn hold(&self, cookie: &Cookie) -> Hold {
         // SystemTime's difference is an error where it would be negative.
-        let left = cookie.held_until().map(|at| at.duration_since(self.clock.now()).unwrap_or_default());
+        let now = self.clock.now();
+        let until = |ttl| cookie.held_until(now, ttl).map(|at| at.duration_since(now).unwrap_or_default());
+        let left = if cookie.expires().is_some() { until(None) } else { None };
         let age = cookie.original_max_age().unwrap_or_default();
         let held = match (left, &self.ttl) {
             (Some(Duration::ZERO), _) => Duration::ZERO,
@@ -195,11 +197,16 @@ impl Settings {
                     None => whole.mul_f64(left.as_secs_f64() / age.as_secs_f64()),
                 }
             }
-            // As long as a session may lie unused, which no function for cookies knows.
-            (Some(left), Ttl::Computed(_)) if cookie.expires().is_none() => left,
-            (_, Ttl::Computed(ttl)) => ttl(cookie),
+            (Some(_), Ttl::Computed(ttl)) => ttl(cookie),
             (Some(left), Ttl::Fixed(_)) => left,
-            (None, Ttl::Fixed(ttl)) => *ttl,
+            // No longer than the session may lie unused, or live at all.
+            (None, ttl) => {
+                let ttl = match ttl {
+                    Ttl::Fixed(ttl) => *ttl,
+                    Ttl::Computed(ttl) => ttl(cookie),
+                };
+                until(Some(ttl)).unwrap_or(ttl)
+            }
         };
         match whole_seconds(held) {
             0 => Hold::Expired,

@@ -12,7 +12,7 @@ pub(crate) fn now(clock: &Clock) -> Millis {
 
 /// Until when a record with this cookie is held; `None` when it has expired already.
 pub(crate) fn until(cookie: &Cookie, ttl: Duration, now: Millis) -> Option<Millis> {
-    let until = cookie.held_until().map_or_else(|| now.saturating_add(of_span(ttl)), of);
+    let until = cookie.held_until(to_system(now), Some(ttl)).map_or(Millis::MAX, of);
     (until > now).then_some(until)
 }
 
@@ -37,6 +37,11 @@ pub(crate) fn round_seconds(ms: Millis) -> i64 {
     ms.saturating_add(500).div_euclid(1_000)
 }
 
+fn to_system(ms: Millis) -> SystemTime {
+    let distance = Duration::from_millis(ms.unsigned_abs());
+    if ms < 0 { UNIX_EPOCH - distance } else { UNIX_EPOCH + distance }
+}
+
 fn of(time: SystemTime) -> Millis {
     match time.duration_since(UNIX_EPOCH) {
         Ok(since) => of_span(since),
@@ -53,7 +58,8 @@ mod tests {
         let day = Duration::from_secs(86_400);
         let mut cookie = Cookie::default();
         assert_eq!(until(&cookie, day, 1_000), Some(86_401_000));
-        assert_eq!(until(&cookie, Duration::MAX, 1_000), Some(Millis::MAX));
+        // The last date that there is.
+        assert_eq!(until(&cookie, Duration::MAX, 1_000), Some(253_402_300_799_999));
         cookie.set_expires(Some(UNIX_EPOCH + Duration::from_millis(1_001)), UNIX_EPOCH);
         assert_eq!(until(&cookie, day, 1_000), Some(1_001));
         assert_eq!(until(&cookie, day, 1_001), None);

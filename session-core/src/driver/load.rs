@@ -15,7 +15,7 @@ use crate::{
     options::proxy::ProxyHeader,
     record::data::Data,
     request::RequestInfo,
-    store::{Expect, Stored},
+    store::Stored,
     wire::{
         cookie_header::{decode_up_to, raw_values},
         set_cookie,
@@ -209,9 +209,8 @@ impl Sessions {
     async fn read(&self, sid: &Sid, origin: &Origin) -> Result<Option<Stored>, Error> {
         match self.get(sid).await {
             Ok(Some(stored)) if origin.context(self.options()).has_ended(&stored.record) => {
+                // It stays: under other limits, and to Express, it lives.
                 tracing::debug!(why = "it has lived as long as it may", "session refused");
-                // Express, or other limits, have kept it alive. It is refused again if this fails.
-                drop(self.store().destroy(sid, &Expect::Version(stored.version)).await);
                 Ok(None)
             }
             Ok(Some(stored)) => Ok(Some(stored)),

@@ -284,6 +284,7 @@ impl SessionHandle {
     /// How long this session lives after each request from now on; `None`: until the browser closes. For "remember me".
     /// In the express profile the browser learns of it with the next change of data. Where the client keeps the session
     /// ([`CookieSessionOptions`](crate::CookieSessionOptions)) it is this response's alone, and is sent with it in the new profile.
+    /// It is no longer than the session lives at all ([`Options::absolute`](crate::Options::absolute), [`remember`](Self::remember)).
     /// Node: `cookie.maxAge = …`.
     ///
     /// # Errors
@@ -340,7 +341,7 @@ impl SessionHandle {
     /// # Errors
     /// [`Error::NoStore`] where the client keeps the session.
     pub fn begun(&self) -> Result<Option<SystemTime>, Error> {
-        Ok(self.times("begun")?.begun.map(date::to_system))
+        Ok(self.times("begun")?.begun().map(date::to_system))
     }
 
     /// Makes this session one that the browser keeps, with limits of its own: "remember me". It is the same session, and no second
@@ -384,15 +385,34 @@ impl SessionHandle {
         Ok(())
     }
 
-    /// Notes in the session that its user has just shown who that is: at a login, and wherever the password was asked for again.
-    /// It is stored with the end of the request, or by [`save`](Self::save), and stays under a new id.
+    /// Notes in the session that its user has just shown who that is: at a login, and wherever the password was asked for again. Give the session
+    /// [a new id](Self::renew_id) with it, so that who has stolen the old one is not taken for the user.
+    /// It is stored with the end of the request, or by [`save`](Self::save), and stays under a new id until the data are
+    /// [cleared](Self::clear) or [replaced](Self::replace).
     ///
     /// # Errors
-    /// [`Error::Destroyed`] when the session is no more; [`Error::NoStore`] where the client keeps the session.
+    /// [`Error::Destroyed`] when the session is no more; [`Error::Gone`] when another request has ended it, or it has lived as long as it may;
+    /// [`Error::NoStore`] where the client keeps the session.
     pub fn mark_authenticated(&self) -> Result<(), Error> {
-        self.sessions().needs_a_store("mark_authenticated")?;
-        let now = self.options().clock.millis();
-        self.present()?.is_authenticated(now);
+        self.marks("mark_authenticated", true)
+    }
+
+    /// Takes that back: for who becomes somebody else in the same session.
+    ///
+    /// # Errors
+    /// Those of [`mark_authenticated`](Self::mark_authenticated).
+    pub fn forget_authenticated(&self) -> Result<(), Error> {
+        self.marks("forget_authenticated", false)
+    }
+
+    fn marks(&self, call: &'static str, is_authenticated: bool) -> Result<(), Error> {
+        self.sessions().needs_a_store(call)?;
+        let context = self.context();
+        let mut life = self.present()?;
+        if life.is_over(&context) {
+            return Err(Error::Gone);
+        }
+        life.is_authenticated(is_authenticated.then_some(context.now));
         Ok(())
     }
 
@@ -401,7 +421,7 @@ impl SessionHandle {
     /// # Errors
     /// [`Error::NoStore`] where the client keeps the session.
     pub fn authenticated_at(&self) -> Result<Option<SystemTime>, Error> {
-        Ok(self.times("authenticated_at")?.authenticated.map(date::to_system))
+        Ok(self.times("authenticated_at")?.authenticated().map(date::to_system))
     }
 
     /// For pages that want the password again ("sudo"): whether the user has shown who that is
@@ -423,18 +443,31 @@ impl SessionHandle {
     /// # Errors
     /// [`Error::NotRecent`] when that is longer ago, or never was; [`Error::NoStore`] where the client keeps the session.
     pub fn require_recent(&self, within: Duration) -> Result<(), Error> {
-        let at = self.times("require_recent")?.authenticated;
+        let at = self.times("require_recent")?.authenticated();
         let now = self.options().clock.millis();
-        // Of a clock that goes behind, it was just now.
-        let is_recent = at.is_some_and(|at| now.saturating_sub(at) <= lifetimes::millis(within));
-        if is_recent { Ok(()) } else { Err(Error::NotRecent) }
+        // A clock that was further ahead was wrong.
+        let recent = now.saturating_sub(lifetimes::millis(within))..=now.saturating_add(date::CLOCKS_DIFFER);
+        if at.is_some_and(|at| recent.contains(&at)) { Ok(()) } else { Err(Error::NotRecent) }
     }
 
-    /// Of a session that was destroyed or unset there are none.
+    /// When this session ends if nobody uses it any more, as far as this request knows: for a socket that shall close then. `None`: that is the
+    /// store's to say, and it was not asked.
+    ///
+    /// # Errors
+    /// [`Error::NoStore`] where the client keeps the session.
+    pub fn ends_at(&self) -> Result<Option<SystemTime>, Error> {
+        self.sessions().needs_a_store("ends_at")?;
+        let context = self.context();
+        Ok(self.life().ends(&context).map(date::to_system))
+    }
+
+    /// Of a session that has ended there are none.
     fn times(&self, call: &'static str) -> Result<Times, Error> {
         self.sessions().needs_a_store(call)?;
+        let context = self.context();
         let life = self.life();
-        Ok(if life.presence() == Presence::Present { *life.times() } else { Times::default() })
+        let is_there = life.presence() == Presence::Present && !life.is_over(&context);
+        Ok(if is_there { *life.times() } else { Times::default() })
     }
 
     /// Lets go of the session for this request: what `req.session = null` does. Nothing is saved; the record stays or
@@ -560,6 +593,9 @@ impl SessionHandle {
         let mut life = self.before_the_response()?;
         let sets_lifetime = is_date.is_some() || cookie.differing(&before).is_of_the_lifetime();
         life.change_cookie(&before, cookie);
+        if sets_lifetime && self.came().is_none() {
+            life.is_given_its_lifetime(&self.options().lifetimes, date::from_system(now));
+        }
         match self.came() {
             // An end that a closure has set is where it has set it.
             Some(came) if sets_lifetime => {

@@ -40,8 +40,10 @@ pub(crate) struct Facts {
     pub(crate) cookie_unsaved: bool,
     /// The handler set when the session ends at all, or that its user has shown who that is.
     pub(crate) times_changed: bool,
-    /// … or it was seen when it began, and that is not stored.
+    /// … and that has not been saved since.
     pub(crate) times_unsaved: bool,
+    /// When the session began was found out by this request: that is stored with what moves its expiry.
+    pub(crate) first_seen: bool,
     pub(crate) saved: Saved,
     /// The cookie has an `expires`: it outlives the browser.
     pub(crate) expires: bool,
@@ -226,8 +228,8 @@ fn without_session(gone: Presence, facts: &Facts, policies: &Policies) -> Decisi
 fn write(facts: &Facts, policies: &Policies) -> Write {
     let cookie_counts = policies.cookie_change == CookieChange::Counts;
     let modified = is_modified(facts, policies);
-    let has_it_all = !(cookie_counts && facts.cookie_unsaved) && !facts.times_unsaved;
-    let in_store = facts.same_id && facts.saved == Saved::Current && has_it_all;
+    let is_unsaved = facts.times_unsaved || (cookie_counts && facts.cookie_unsaved);
+    let in_store = facts.same_id && facts.saved == Saved::Current && !is_unsaved;
     let uninitialized = facts.saved == Saved::Never && !facts.cookie_matches;
     let save = if uninitialized && !policies.save_uninitialized { modified } else { !in_store };
     let with_record = policies.cookie_renewal == CookieRenewal::WithRecord;
@@ -239,6 +241,7 @@ fn write(facts: &Facts, policies: &Policies) -> Write {
     };
     match (save, touch) {
         (true, _) => Write::Set,
+        (false, true) if facts.first_seen => Write::Set,
         (false, true) => Write::Touch,
         (false, false) => Write::Nothing,
     }
@@ -417,6 +420,7 @@ mod tests {
             cookie_unsaved: false,
             times_changed: false,
             times_unsaved: false,
+            first_seen: false,
             saved: match express.saved_hash {
                 None => Saved::Never,
                 Some(false) => Saved::Stale,
@@ -565,6 +569,7 @@ mod tests {
         cookie_unsaved: false,
         times_changed: false,
         times_unsaved: false,
+        first_seen: false,
         saved: Saved::Current,
         expires: true,
         cookie_secure: false,
@@ -664,11 +669,12 @@ mod tests {
     fn when_a_session_began_is_written_once_and_what_a_handler_has_noted_begins_one() {
         let [new, express] = new_and_express();
         for policies in [&new, &express] {
-            let seen = Facts { times_unsaved: true, ..HELD };
-            assert_eq!(decide(&seen, policies).write, Write::Set);
+            let seen = Facts { first_seen: true, ..HELD };
+            assert_eq!(decide(&seen, policies).write, Write::Nothing);
+            assert_eq!(decide(&Facts { touch_due: true, ..seen }, policies).write, Write::Set);
             // Nothing is stored for a visitor without data.
             let visitor = Facts { saved: Saved::Never, cookie_matches: false, stored: false, ..HELD };
-            assert_eq!(decide(&Facts { times_unsaved: true, ..visitor }, policies), Decision::NOTHING);
+            assert_eq!(decide(&Facts { first_seen: true, ..visitor }, policies), Decision::NOTHING);
             let noted = Facts { times_changed: true, times_unsaved: true, ..visitor };
             assert_eq!(decide(&noted, policies), Decision { write: Write::Set, cookie: SetCookie::Send });
         }

@@ -5,7 +5,7 @@ use super::{
     state::Sent,
 };
 use crate::{
-    record::cookie::Cookie,
+    record::cookie::{Bounds, Cookie},
     store::{Stored, Version},
     wire::date::Millis,
 };
@@ -47,13 +47,13 @@ impl Held {
     /// that end, or the one in the record, if it is as near. Else each write that keeps an end would move it by as much. After
     /// an answer that took longer it may be any other.
     ///
-    /// `idle`: how long a session lives whose cookie lives until the browser closes, of which the store does not know.
+    /// `bounds`: how long the session may lie unused, of which the store does not know.
     pub(super) fn of(
         stored: &Stored,
         asked: Millis,
         now: Millis,
         given: Option<Millis>,
-        idle: Option<Millis>,
+        bounds: &Bounds,
     ) -> Self {
         let millis = |time: std::time::Duration| Millis::try_from(time.as_millis()).unwrap_or(Millis::MAX);
         let told = stored.left.map(|left| now.saturating_add(millis(left)));
@@ -65,9 +65,11 @@ impl Held {
         let exact = if slack <= ROUNDED { ends.find(is_near) } else { None };
         let until = exact.or(told);
         let slack = if exact.is_some() { 0 } else { slack };
-        let is_without = stored.record.cookie.lifetime().is_none();
-        let lifetime = idle.filter(|_| is_without && !planted(Fault::IdleNotKnown));
-        let span = Span { until, slack, lifetime: lifetime.or(stored.lifetime.map(millis)) };
+        let told = stored.lifetime.map(millis);
+        let known = if planted(Fault::IdleNotKnown) { Bounds::default() } else { *bounds };
+        // That of the store has a word of its own where touches do nothing.
+        let cookie = stored.record.cookie.lifetime().and(told);
+        let span = Span { until, slack, lifetime: known.held_for(cookie, told) };
         Self { version: stored.version.clone(), span: Some(span) }
     }
 
@@ -100,7 +102,7 @@ impl Span {
                 Some(Self { until: Some(at), slack: 0, lifetime: Some(lifetime) })
             }
             None => before.map(|Self { lifetime, .. }| Self {
-                until: lifetime.map(|lifetime| now.saturating_add(lifetime)),
+                until: stamped.held(now, lifetime),
                 slack: 0,
                 lifetime,
             }),
@@ -129,7 +131,7 @@ mod tests {
                 left: Some(left),
                 lifetime: Some(std::time::Duration::from_secs(60)),
             };
-            Held::of(&stored, asked, now, None, None).span.and_then(|span| span.until)
+            Held::of(&stored, asked, now, None, &Bounds::default()).span.and_then(|span| span.until)
         };
         assert_eq!(told(10_000, 10_000, 60_900), Some(60_000));
         assert_eq!(told(10_000, 10_900, 61_800), Some(60_000));

@@ -56,37 +56,36 @@ pub(crate) struct Context<'a> {
 impl Context<'_> {
     /// The cookie of a session that begins now.
     fn new_cookie(&self) -> Cookie {
-        let mut cookie = self.cookie.cookie(self.secure, self.now);
-        if let (Some(longest), Some(lifetime)) =
-            (self.options.lifetimes.longest_by_option(), cookie.lifetime())
-            && lifetime > longest
-        {
-            cookie.live_for(Some(longest), self.now);
-        }
-        cookie
+        self.cookie.cookie(self.secure, self.now)
     }
 
-    /// The times of a session that begins now.
-    fn new_times(&self) -> Times {
-        if self.options.lifetimes.absolute.is_some() { Times::begun_at(self.now) } else { Times::default() }
+    /// Its times, where something goes by them.
+    fn new_times(&self, cookie: &Cookie) -> Times {
+        let limits = &self.options.lifetimes;
+        if limits.absolute.is_none() {
+            return Times::default();
+        }
+        let mut times = Times::begun_at(self.now);
+        times.set_absolute(limits.makes_room_for(cookie.lifetime()));
+        times
     }
 
     /// What the lifetime of a session with these goes by.
-    fn bounds(&self, times: &Times, cookie: &Cookie) -> Bounds {
-        Bounds::new(self.options.lifetimes.idle, self.end_of(times, cookie))
+    fn bounds(&self, times: &Times) -> Bounds {
+        Bounds::new(times.idle(self.options.lifetimes.idle), self.end_of(times))
     }
 
     /// When the session ends, however often it is used.
-    fn end_of(&self, times: &Times, cookie: &Cookie) -> Option<Millis> {
-        times.end(self.options.lifetimes.absolute_of(cookie.lifetime()))
+    fn end_of(&self, times: &Times) -> Option<Millis> {
+        times.end(self.options.lifetimes.absolute)
     }
 
     /// The session has lived as long as it may, whatever the store holds.
     pub(crate) fn has_ended(&self, record: &Record) -> bool {
-        self.has_passed(&record.times, &record.cookie) && !planted(Fault::LimitNotEnforced)
+        self.has_passed(&record.times) && !planted(Fault::LimitNotEnforced)
     }
 
-    fn has_passed(&self, times: &Times, cookie: &Cookie) -> bool {
-        self.end_of(times, cookie).is_some_and(|end| end <= self.now)
+    fn has_passed(&self, times: &Times) -> bool {
+        self.end_of(times).is_some_and(|end| end <= self.now)
     }
 }

@@ -16,7 +16,10 @@ use super::{
     merge::{changed_keys, either, merge},
 };
 use crate::{
-    options::policy::{Attributes, CookieRenewal, ExplicitSave},
+    options::{
+        lifetimes::Limits,
+        policy::{Attributes, CookieExpiry, CookieRenewal, ExplicitSave},
+    },
     record::{
         Record,
         cookie::{Cookie, Differing},
@@ -170,8 +173,9 @@ impl Sent {
 /// What is asked of a session when it is made.
 impl Life {
     pub(crate) fn created(sid: Sid, presented: Option<Sid>, context: &Context<'_>) -> Self {
-        let times = context.new_times();
-        Self { times, ..Self::of(sid, presented, Arc::default(), context.new_cookie(), context.now) }
+        let cookie = context.new_cookie();
+        let times = context.new_times(&cookie);
+        Self { times, ..Self::of(sid, presented, Arc::default(), cookie, context.now) }
     }
 
     fn of(sid: Sid, presented: Option<Sid>, data: Arc<Data>, cookie: Cookie, now: Millis) -> Self {
@@ -224,8 +228,8 @@ impl Life {
 
     /// `asked`: when the store was.
     pub(crate) fn loaded(sid: Sid, stored: Stored, asked: Millis, context: &Context<'_>) -> Self {
-        let held = Held::of(&stored, asked, context.now, None, context.options.lifetimes.idle);
-        let times = stored.record.times;
+        let times = stored.record.times.believed(context.now);
+        let held = Held::of(&stored, asked, context.now, None, &context.bounds(&times));
         let data = stored.record.data;
         let cookie = current(stored.record.cookie, context);
         let mut life = Self {
@@ -242,10 +246,17 @@ impl Life {
 
     /// What was begun where no session has a limit is first seen now. `held`: what the store has of them.
     fn begins_to_count(&mut self, held: &Times, context: &Context<'_>) {
-        if held.begun.is_none() && context.options.lifetimes.absolute.is_some() {
-            self.times.begun.get_or_insert(context.now);
-            self.times_unsaved.begun = true;
+        let limits = &context.options.lifetimes;
+        if limits.absolute.is_none() || held.begun().is_some() {
+            return;
         }
+        if self.times.begun().is_none() {
+            self.times.begins(context.now);
+        }
+        if let Some(room) = limits.makes_room_for(self.cookie.lifetime()) {
+            self.times.set_absolute(Some(room));
+        }
+        self.times_unsaved.begun = true;
     }
 }
 
@@ -309,12 +320,14 @@ impl Life {
     }
 
     pub(crate) fn clear(&mut self) {
+        self.is_nobodys();
         self.doubt.says_nothing_is_there();
         self.view = Arc::default();
     }
 
     /// Other data, in the place of all. `begins_anew`: as another session, also where this one was unset.
     pub(crate) fn replace(&mut self, data: Data, begins_anew: bool) {
+        self.is_nobodys();
         self.doubt.says_nothing_is_there();
         self.view = Arc::new(data);
         if begins_anew {
@@ -417,25 +430,62 @@ impl Life {
         &self.times
     }
 
-    /// Its user has just shown who that is.
-    pub(crate) fn is_authenticated(&mut self, now: Millis) {
-        self.times.authenticated = self.times.authenticated.max(Some(now));
+    /// When its user has just shown who that is; `None`: that counts no more.
+    pub(crate) fn is_authenticated(&mut self, at: Option<Millis>) {
+        self.times.set_authenticated(at);
         (self.times_changed, self.times_unsaved.authenticated) = (true, true);
     }
 
     /// How long it lives at all, by itself; `None`: as the options say.
     pub(crate) fn lives_at_all(&mut self, absolute: Option<Millis>, now: Millis) {
-        if absolute.is_some() && self.times.begun.is_none() {
-            self.times.begun = Some(now);
+        if absolute.is_some() && self.times.begun().is_none() {
+            self.times.begins(now);
             self.times_unsaved.begun = true;
         }
-        self.times.absolute = absolute;
+        self.times.set_absolute(absolute);
         (self.times_changed, self.times_unsaved.absolute) = (true, true);
+    }
+
+    /// The handler has given it a lifetime, which may be longer than the options let others live.
+    pub(crate) fn is_given_its_lifetime(&mut self, limits: &Limits, now: Millis) {
+        let lifetime = self.cookie.lifetime();
+        let own = limits.is_given(lifetime);
+        if self.times.idle(None) != own {
+            self.times.set_idle(own);
+            (self.times_changed, self.times_unsaved.idle) = (true, true);
+        }
+        if let Some(room) = limits.makes_room_for(lifetime)
+            && self.times.absolute().is_none_or(|absolute| absolute < room)
+        {
+            self.lives_at_all(Some(room), now);
+        }
+    }
+
+    /// All of its data are gone, and with them who its user is.
+    fn is_nobodys(&mut self) {
+        if self.times.authenticated().is_some() {
+            self.is_authenticated(None);
+        }
+    }
+
+    /// It has ended, by another request or by its limits.
+    pub(crate) fn is_over(&self, context: &Context<'_>) -> bool {
+        self.standing == Standing::Gone || context.has_passed(&self.times)
+    }
+
+    /// When it ends if nobody uses it any more, as far as this request knows; `None`: that is the store's to say.
+    pub(crate) fn ends(&self, context: &Context<'_>) -> Option<Millis> {
+        let bounds = context.bounds(&self.times);
+        let held = match self.span() {
+            Some(span) => span.until,
+            None => self.within_bounds(self.cookie.clone(), context.now, context).ends(),
+        };
+        held.map(|end| bounds.cut(end)).or(context.end_of(&self.times))
     }
 
     /// This cookie with its whole lifetime from then on, as far as the limits of the session let it.
     fn within_bounds(&self, cookie: Cookie, at: Millis, context: &Context<'_>) -> Cookie {
-        let bounds = context.bounds(&self.times, &cookie);
+        let bounds = context.bounds(&self.times);
         let mut cookie = if planted(Fault::LimitNotKept) { cookie } else { cookie.within(bounds) };
         cookie.touch(at);
         cookie
@@ -520,13 +570,22 @@ impl Life {
             Some(Some(span)) => {
                 let left = span.surely().map(|until| until.saturating_sub(context.now).max(0));
                 // No lifetime reaches beyond the last date, or what the session may live at all.
-                let bounds = context.bounds(&self.times, &self.cookie);
+                let bounds = context.bounds(&self.times);
                 let whole = |lifetime| bounds.cut(date::after(context.now, lifetime)).max(context.now);
                 let lifetime = span.lifetime.map(|lifetime| whole(lifetime) - context.now);
-                // The options may say less than they did when it was written.
-                let is_beyond =
-                    bounds.is_any() && left.zip(lifetime).is_some_and(|(left, most)| left > most + ROUNDED);
-                is_beyond || context.options.touch.is_due(left, lifetime)
+                // The options may say less than they did when it was written. (The clocks of two instances differ.)
+                let is_longer = |(left, most): (Millis, Millis)| left > most + ROUNDED.max(most / 100);
+                let is_beyond = bounds.is_any() && left.zip(lifetime).is_some_and(is_longer);
+                let is_for_ever = bounds.has_end() && left.is_none();
+                let beyond_cookies = match (context.options.cookie_expiry, lifetime) {
+                    // No cookie tells of more than this, and none is to end while it is in use.
+                    (CookieExpiry::Within400Days, Some(lifetime)) => {
+                        (lifetime - date::LIFE_OF_A_COOKIE).max(0)
+                    }
+                    _ => 0,
+                };
+                let [left, lifetime] = [left, lifetime].map(|time| time.map(|time| time - beyond_cookies));
+                is_beyond || is_for_ever || context.options.touch.is_due(left, lifetime)
             }
             Some(None) => {
                 let a_while_ago = |at| !(0..CONFIRMED_FOR).contains(&context.now.saturating_sub(at));
@@ -544,7 +603,8 @@ impl Life {
             cookie_changed: self.cookie_changed,
             cookie_unsaved: !self.cookie_unsaved.is_nothing(),
             times_changed: self.times_changed,
-            times_unsaved: self.times_unsaved.is_any(),
+            times_unsaved: self.times_unsaved.is_of_a_handler(),
+            first_seen: self.is_first_seen(),
             cookie_in_doubt: self.cookie_is_in_doubt(),
             saved: match &self.saved {
                 None => Saved::Never,
@@ -588,7 +648,12 @@ impl Life {
 
     /// Whether there is anything to write that the store does not have.
     pub(super) fn has_changes(&self) -> bool {
-        !self.cookie_unsaved.is_nothing() || self.times_unsaved.is_any() || self.has_changed_data()
+        !self.cookie_unsaved.is_nothing() || self.times_unsaved.is_of_a_handler() || self.has_changed_data()
+    }
+
+    /// When it has begun was found out by this request, and is to be stored with whatever is.
+    pub(super) fn is_first_seen(&self) -> bool {
+        self.times_unsaved.begun
     }
 
     /// A call was given up while it was on its way, and what it expects is what is held. It may still arrive, and must then find
@@ -935,8 +1000,8 @@ impl Life {
         if planted(Fault::LifetimeForgotten) && matches!(self.standing, Standing::Doubt { .. }) {
             self.cookie_unsaved = Differing::default();
         }
-        let idle = context.options.lifetimes.idle;
-        self.standing = Standing::Held(Held::of(&stored, asked, context.now, given, idle));
+        let bounds = context.bounds(&self.times);
+        self.standing = Standing::Held(Held::of(&stored, asked, context.now, given, &bounds));
         let follows = context.options.policies.cookie_renewal == CookieRenewal::WithRecord;
         let theirs = self.span().and_then(|span| if follows { span.until } else { span.surely() });
         // Somebody else may have moved it further since, and sent the cookie for it. Stores round to whole seconds. (A cookie that
@@ -983,6 +1048,7 @@ impl Life {
 
     /// What was set of them here, on top of what the store holds.
     fn reads_times(&mut self, latest: Times, context: &Context<'_>) {
+        let latest = latest.believed(context.now);
         let ours = if planted(Fault::TimesLost) { latest } else { self.times };
         self.times = ours.over(latest, self.times_unsaved);
         self.times_unsaved = self.times.differing(&latest, self.times_unsaved);
@@ -1038,7 +1104,7 @@ impl Life {
 
     /// It has lived as long as it may, if it has. (Where the handler has just said so, the record is to be destroyed.)
     pub(super) fn ends_at_last(&mut self, context: &Context<'_>) {
-        let is_over = !self.times_unsaved.absolute && context.has_passed(&self.times, &self.cookie);
+        let is_over = !self.times_unsaved.absolute && context.has_passed(&self.times);
         if is_over && !planted(Fault::LimitOutlived) {
             self.gone();
         }
@@ -1138,7 +1204,7 @@ impl Life {
         self.same_id = false;
         self.cookie = context.new_cookie();
         self.cookie_unsaved = Differing::default();
-        self.times = context.new_times();
+        self.times = context.new_times(&self.cookie);
         (self.times_changed, self.times_unsaved) = (false, Which::default());
         self.view = Arc::default();
         self.base = Arc::clone(&self.view);

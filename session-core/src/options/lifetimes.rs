@@ -13,7 +13,7 @@ use crate::wire::date::Millis;
 /// |---|---|---|---|
 /// | [`OWASP_HIGH_VALUE`](Self::OWASP_HIGH_VALUE) | 5 minutes | 4 hours | OWASP Session Management Cheat Sheet: 2 to 5 minutes; 4 to 8 hours where people work for a day |
 /// | [`OWASP_LOW_RISK`](Self::OWASP_LOW_RISK) | 30 minutes | 8 hours | the same: 15 to 30 minutes |
-/// | [`NIST_AAL1`](Self::NIST_AAL1) | a day | 30 days | NIST SP 800-63B-4 §2.1.3; it asks for no idle limit |
+/// | [`NIST_AAL1`](Self::NIST_AAL1) | a day | 30 days | NIST SP 800-63B-4 §2.1.3; the idle limit is ours, it asks for none |
 /// | [`NIST_AAL2`](Self::NIST_AAL2) | 1 hour | 24 hours | §2.2.3 |
 /// | [`NIST_AAL3`](Self::NIST_AAL3) | 15 minutes | 12 hours | §2.3.3 |
 ///
@@ -43,7 +43,7 @@ impl Lifetimes {
     pub const OWASP_HIGH_VALUE: Self = Self::seconds(5 * MINUTE, 4 * HOUR);
     /// OWASP, for applications of low risk: 30 minutes, and 8 hours at all.
     pub const OWASP_LOW_RISK: Self = Self::seconds(30 * MINUTE, 8 * HOUR);
-    /// NIST SP 800-63B-4, authentication assurance level 1: a day, and 30 days at all. The new profile's.
+    /// NIST SP 800-63B-4, authentication assurance level 1: a day, and 30 days at all.
     pub const NIST_AAL1: Self = Self::seconds(DAY, 30 * DAY);
     /// Level 2: 1 hour, and 24 hours at all.
     pub const NIST_AAL2: Self = Self::seconds(HOUR, 24 * HOUR);
@@ -76,12 +76,11 @@ impl Lifetimes {
 /// What the options say of both, in milliseconds.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Limits {
-    /// Of a session whose cookie lives until the browser closes; `None`: that is the store's to say.
+    /// `None`: that is the cookie's to say, or the store's.
     pub(crate) idle: Option<Millis>,
-    /// Somebody has chosen it: no cookie is to have a longer lifetime by the options either.
-    pub(crate) is_idle_chosen: bool,
     pub(crate) absolute: Option<Millis>,
-    pub(crate) is_absolute_chosen: bool,
+    /// Nobody has chosen it.
+    pub(crate) is_by_profile: bool,
 }
 
 pub(crate) fn millis(time: Duration) -> Millis {
@@ -89,23 +88,24 @@ pub(crate) fn millis(time: Duration) -> Millis {
 }
 
 impl Limits {
-    /// Of a profile.
-    pub(crate) fn of(lifetimes: Lifetimes) -> Self {
-        Self {
-            idle: Some(millis(lifetimes.idle)),
-            absolute: Some(millis(lifetimes.absolute)),
-            ..Self::default()
-        }
+    /// Of the new profile.
+    pub(crate) fn by_profile() -> Self {
+        Self { idle: None, absolute: Some(millis(Lifetimes::NIST_AAL1.absolute)), is_by_profile: true }
     }
 
-    /// The longest lifetime that a cookie has by the options.
-    pub(crate) fn longest_by_option(&self) -> Option<Millis> {
-        self.idle.filter(|_| self.is_idle_chosen)
+    pub(crate) fn chosen_absolute(&mut self, absolute: Option<Duration>) {
+        (self.absolute, self.is_by_profile) = (absolute.map(millis), false);
     }
 
-    /// How long a session lives at all whose cookie has this lifetime: a limit that nobody has chosen cuts none that somebody has.
-    pub(crate) fn absolute_of(&self, lifetime: Option<Millis>) -> Option<Millis> {
-        let given = lifetime.filter(|_| !self.is_absolute_chosen).unwrap_or_default();
-        self.absolute.map(|absolute| absolute.max(given))
+    /// A limit that nobody has chosen cuts no lifetime that somebody has, and is none that it could not be renewed within: how long a session
+    /// lives at all that is to have this lifetime, where that is longer.
+    pub(crate) fn makes_room_for(&self, lifetime: Option<Millis>) -> Option<Millis> {
+        let twice = lifetime?.saturating_mul(2);
+        (self.is_by_profile && self.absolute.is_some_and(|most| most < twice)).then_some(twice)
+    }
+
+    /// A session may not lie unused for longer than this, unless it was given a time of its own: `lifetime`, where that is longer.
+    pub(crate) fn is_given(&self, lifetime: Option<Millis>) -> Option<Millis> {
+        lifetime.filter(|lifetime| self.idle.is_some_and(|idle| idle < *lifetime))
     }
 }

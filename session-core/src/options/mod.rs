@@ -56,7 +56,7 @@ use crate::{
 /// | `explicit_save` | forgotten | counts |
 /// | `cookie_renewal` | on change | with the record |
 /// | `touch` | every request | after 20 percent |
-/// | `idle` | the store's | a day |
+/// | `idle` | none | none |
 /// | `absolute` | none | 30 days |
 /// | `corrupt_record` | fail | treat as missing |
 /// | `cache_headers` | never | where used |
@@ -120,6 +120,9 @@ pub struct Options {
     pub(crate) policies: Policies,
 }
 
+/// As long as the stores of databases hold a session whose cookie lives until the browser closes.
+const A_DAY: Duration = Duration::from_secs(86_400);
+
 pub(crate) type CookieOf = Arc<dyn Fn(&RequestInfo<'_>) -> CookieOptions + Send + Sync>;
 pub(crate) type Genid = Arc<dyn Fn(&RequestInfo<'_>) -> Sid + Send + Sync>;
 
@@ -139,7 +142,7 @@ impl Options {
             cookie: CookieOptions::new().same_site(SameSite::Lax).secure(Secure::Auto),
             cookie_of: None,
             genid: None,
-            store: Arc::new(MemoryStore::new()),
+            store: Arc::new(MemoryStore::new().ttl(A_DAY)),
             default_store: Some(Arc::default()),
             clock: Clock::system(),
             proxy: Proxy::Never,
@@ -150,7 +153,7 @@ impl Options {
             duplicates: DuplicateCookies::FirstVerified,
             attributes: Attributes::Current,
             touch: Touch::AfterPercent(20),
-            lifetimes: LifetimeLimits::of(Lifetimes::NIST_AAL1),
+            lifetimes: LifetimeLimits::by_profile(),
             corrupt: CorruptRecord::TreatAsMissing,
             save_error: SaveError::Fail,
             on_disconnect: OnDisconnect::Cancel,
@@ -401,28 +404,28 @@ impl Options {
         Self { touch, ..self }
     }
 
-    /// How long a session lives after the last request that used it, where its cookie lives until the browser closes: the browser cannot be
-    /// relied upon to close. Default: a day in the new profile; in the express profile the store's own time to live, as in Node, which
-    /// is also what `None` means. A cookie with a [`max_age`](CookieOptions::max_age) lives for that, and no longer than this once
-    /// this is set; what a handler gives one session ([`set_max_age`](crate::SessionHandle::set_max_age),
-    /// [`remember`](crate::SessionHandle::remember)) is its own.
+    /// How long a session may lie unused: it lives no longer after the last request that used it, whatever its cookie says. Default: none,
+    /// and then a session lives as long as its cookie's [`max_age`](CookieOptions::max_age); where the cookie lives until the browser closes,
+    /// which no browser can be relied upon to do, as long as the store holds it by itself (a day in most stores, 14 in MongoDB; in memory for
+    /// ever, but a day in the store that the new profile has by itself). A session that a handler gives a longer life
+    /// ([`set_max_age`](crate::SessionHandle::set_max_age), [`remember`](crate::SessionHandle::remember)) has that.
     ///
-    /// What Express touches lives for the store's time to live again.
+    /// What Express touches lives for its cookie's lifetime, or the store's own, again. A store that is told to hold all for ever (Redis:
+    /// `disable_ttl`) knows of no such limit.
     #[must_use]
     pub fn idle(mut self, idle: impl Into<Option<Duration>>) -> Self {
         self.lifetimes.idle = idle.into().map(millis);
-        self.lifetimes.is_idle_chosen = true;
         self
     }
 
     /// How long a session lives at all, from when it began, however often it is used: record and cookie end then, and what is found later is
-    /// destroyed. A new id ([`renew_id`](crate::SessionHandle::renew_id)) changes nothing of it, a new session
-    /// ([`regenerate`](crate::SessionHandle::regenerate)) begins anew. Default: 30 days in the new profile (NIST SP 800-63B-4, AAL1), or the
-    /// max age of the session's cookie where that is longer; none in the express profile. `None`: no limit, but for sessions that were
+    /// refused. A new id ([`renew_id`](crate::SessionHandle::renew_id)) changes nothing of it; a new session
+    /// ([`regenerate`](crate::SessionHandle::regenerate)) begins anew. Default: 30 days in the new profile (NIST SP 800-63B-4, AAL1), or
+    /// twice the session's max age where that is longer; none in the express profile. `None`: no limit, but for sessions that were
     /// [given one](crate::SessionHandle::set_absolute).
     ///
     /// When it began stands in the record ([`Record`](crate::Record)); of a session that has none there, because Express began it, it is when
-    /// it was first seen. Express goes by no such limit, and leaves the key alone.
+    /// it was first seen, which is written with its next write or touch. Express goes by no such limit, and leaves the key alone.
     ///
     /// ```
     /// use std::time::Duration;
@@ -435,8 +438,7 @@ impl Options {
     /// ```
     #[must_use]
     pub fn absolute(mut self, absolute: impl Into<Option<Duration>>) -> Self {
-        self.lifetimes.absolute = absolute.into().map(millis);
-        self.lifetimes.is_absolute_chosen = true;
+        self.lifetimes.chosen_absolute(absolute.into());
         self
     }
 
@@ -559,6 +561,12 @@ impl Options {
                 return refuse(option, "no session would live; give a time");
             }
         }
+        if let (Some(idle), Some(absolute), false) =
+            (self.lifetimes.idle, self.lifetimes.absolute, self.lifetimes.is_by_profile)
+            && idle > absolute
+        {
+            return refuse("idle", "it is longer than absolute, which is how long a session lives at all");
+        }
         if let Touch::AfterPercent(101..) = self.touch {
             return refuse("touch", "a part of the lifetime is at most 100 percent");
         }
@@ -640,6 +648,7 @@ mod tests {
             ("touch", new().touch(Touch::AfterPercent(101))),
             ("idle", new().idle(Duration::ZERO)),
             ("absolute", new().absolute(Duration::ZERO)),
+            ("idle", new().lifetimes(Lifetimes::new(A_DAY, A_DAY / 2))),
             ("cookie.domain", with(CookieOptions::new().domain("a b"))),
             ("cookie.domain", with(CookieOptions::new().domain(format!("{}com", "a.".repeat(126))))),
             ("cookie.domain", new().name("__Host-sid").cookie(CookieOptions::new().domain("example.com"))),

@@ -12,7 +12,7 @@ use std::{
 use serde_json::value::RawValue;
 
 use crate::{
-    wire::date::{self, Millis},
+    wire::date::{self, Maybe, Millis},
     wire::json,
 };
 
@@ -32,12 +32,12 @@ pub struct Cookie {
 /// What a session's lifetime goes by besides. It is set where a write is made, and is no part of what is stored.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Bounds {
-    /// How long a session lives after each request whose cookie lives until the browser closes.
-    pub(crate) idle: Option<Millis>,
+    /// How long a session may lie unused, whatever its cookie says.
+    idle: Maybe,
     /// When the session ends, however often it is used.
-    pub(crate) end: Option<Millis>,
-    /// When the record of such a session ends.
-    until: Option<Millis>,
+    end: Maybe,
+    /// When the record of one ends whose cookie lives until the browser closes.
+    until: Maybe,
 }
 
 impl PartialEq for Bounds {
@@ -50,15 +50,33 @@ impl Eq for Bounds {}
 
 impl Bounds {
     pub(crate) fn new(idle: Option<Millis>, end: Option<Millis>) -> Self {
-        Self { idle, end, until: None }
+        Self { idle: idle.into(), end: end.into(), until: Maybe::NONE }
     }
 
     pub(crate) fn is_any(&self) -> bool {
-        self.idle.is_some() || self.end.is_some()
+        self.idle.get().is_some() || self.end.get().is_some()
     }
 
+    pub(crate) fn has_end(&self) -> bool {
+        self.end.get().is_some()
+    }
+
+    /// No later than the session may live.
     pub(crate) fn cut(&self, at: Millis) -> Millis {
-        self.end.map_or(at, |end| at.min(end))
+        self.end.get().map_or(at, |end| at.min(end))
+    }
+
+    /// Nor than it may lie unused from `now` on.
+    fn cut_from(&self, now: Millis, at: Millis) -> Millis {
+        self.cut(self.idle.get().map_or(at, |idle| at.min(date::after(now, idle))))
+    }
+
+    /// How long each request lets a session live whose cookie, or store, has this lifetime.
+    pub(crate) fn held_for(&self, cookie: Option<Millis>, store: Option<Millis>) -> Option<Millis> {
+        match (cookie, self.idle.get()) {
+            (Some(lifetime), Some(idle)) => Some(lifetime.min(idle)),
+            (lifetime, idle) => lifetime.or(idle).or(store),
+        }
     }
 }
 
@@ -212,17 +230,45 @@ impl Cookie {
         self.expires_at().map(date::to_system)
     }
 
-    /// Until when a store holds the record of a cookie that it is given to write or to touch: until [`expires`](Self::expires), and where the cookie
-    /// lives until the browser closes for as long as the session may lie unused ([`Options::idle`](crate::Options::idle)). `None`: for the
-    /// store's own time to live. It stands in no record: of what was read it is `expires`.
+    /// Until when a store holds the record whose cookie this is, when it is given it to write or to touch: until [`expires`](Self::expires),
+    /// and where the cookie lives until the browser closes as long as the session may lie unused ([`Options::idle`](crate::Options::idle)),
+    /// else for `ttl` from `now` on, the store's own time to live (`None`: for ever); in each case no longer than the session lives at all
+    /// ([`Options::absolute`](crate::Options::absolute)). `None`: for ever.
+    ///
+    /// The limits are no part of what is stored: of a cookie that was read it is `expires`, or the time to live.
+    ///
+    /// ```
+    /// use std::time::{Duration, SystemTime};
+    ///
+    /// use session_core::Cookie;
+    ///
+    /// let (now, day) = (SystemTime::UNIX_EPOCH, Duration::from_secs(86_400));
+    /// let mut cookie = Cookie::default();
+    /// assert_eq!(cookie.held_until(now, Some(day)), Some(now + day));
+    /// cookie.set_max_age(Some(day / 24), now);
+    /// assert_eq!(cookie.held_until(now, Some(day)), Some(now + day / 24));
+    /// ```
     #[must_use]
-    pub fn held_until(&self) -> Option<SystemTime> {
-        self.ends().map(date::to_system)
+    pub fn held_until(&self, now: SystemTime, ttl: Option<Duration>) -> Option<SystemTime> {
+        let millis = |ttl: Duration| Millis::try_from(ttl.as_millis()).unwrap_or(Millis::MAX);
+        self.held(date::from_system(now), ttl.map(millis)).map(date::to_system)
     }
 
-    /// Sets [`held_until`](Self::held_until) of a cookie that lives until the browser closes: for the test of a store. Sessions do it themselves.
+    pub(crate) fn held(&self, now: Millis, ttl: Option<Millis>) -> Option<Millis> {
+        let by_the_store = || match ttl {
+            Some(ttl) => Some(self.bounds.cut(date::after(now, ttl))),
+            None => self.bounds.end.get(),
+        };
+        self.ends().or_else(by_the_store)
+    }
+
+    /// Gives a cookie that lives until the browser closes an end that only the store goes by: for the test of a store. Sessions do it themselves.
     pub fn set_held_until(&mut self, until: Option<SystemTime>) {
-        self.bounds.until = until.map(date::from_system);
+        self.held_to(until.map(date::from_system));
+    }
+
+    pub(crate) fn held_to(&mut self, until: Option<Millis>) {
+        self.bounds.until = until.into();
     }
 
     /// The `Path` attribute; `None` when there is none.
@@ -348,9 +394,10 @@ impl Cookie {
             Field::Other(_) => return,
         };
         if let Field::Known(at) = &mut self.expires {
-            *at = self.bounds.cut(*at);
+            *at = self.bounds.cut_from(now, *at);
         }
-        self.bounds.until = self.bounds.idle.map(|idle| self.bounds.cut(date::after(now, idle)));
+        let idle = self.bounds.idle.get();
+        self.bounds.until = idle.map(|idle| self.bounds.cut(date::after(now, idle))).into();
     }
 
     /// What the lifetime goes by besides, from the next [`touch`](Self::touch) on.
@@ -365,12 +412,12 @@ impl Cookie {
 
     /// When the record ends; `None`: that is the store's to say.
     pub(crate) fn ends(&self) -> Option<Millis> {
-        self.expires_at().or(self.bounds.until)
+        self.expires_at().or(self.bounds.until.get())
     }
 
     /// How long each request lets it live; `None`: that is the store's to say.
     pub(crate) fn held_for(&self) -> Option<Millis> {
-        self.lifetime().or(self.bounds.idle)
+        self.bounds.held_for(self.lifetime(), None)
     }
 
     /// It has all of its lifetime from then on.

@@ -40,9 +40,9 @@ use crate::{
 /// # Ok::<(), session_core::RecordError>(())
 /// ```
 ///
-/// Where a session has limits of its own, or its user has shown who that is, there is a third part under the key `__session`, which Express
-/// leaves alone: `{"begun":…,"authenticated":…,"absolute":…}`, in milliseconds (since 1970, but for the last, which is how long it lives at
-/// all). It is none of [`data`](Self::data), and goes with the record through [`parse`](Self::parse) and [`to_json`](Self::to_json).
+/// Where a session has limits of its own, or its user has shown who that is, there is a third part under the key `__session_times`, which Express
+/// leaves alone: `{"begun":…,"authenticated":…,"idle":…,"absolute":…}`, in milliseconds: when it began and when its user last showed who that
+/// is, since 1970; for how long it may lie unused, and lives at all. It is none of [`data`](Self::data), and goes with the record through [`parse`](Self::parse) and [`to_json`](Self::to_json).
 ///
 /// Two records are equal when all their parts are.
 #[derive(Clone)]
@@ -322,17 +322,17 @@ mod tests {
 
     #[test]
     fn times_stand_behind_the_cookie_and_are_no_data() {
-        let text = format!(r#"{{"1":true,{COOKIE},"__session":{{"begun":5,"absolute":7}},"a":1}}"#);
+        let text = format!(r#"{{"1":true,{COOKIE},"__session_times":{{"begun":5,"absolute":7}},"a":1}}"#);
         let record = Record::parse(text.as_str()).unwrap();
         assert_eq!(record.data.keys().collect::<Vec<_>>(), ["1", "a"]);
-        assert_eq!(record.times, Times { begun: Some(5), authenticated: None, absolute: Some(7) });
+        assert_eq!((record.times.begun(), record.times.absolute()), (Some(5), Some(7)));
         assert_eq!(record.to_json(), text);
         // Wherever Express has put it.
-        let moved = rewritten(&format!(r#"{{{COOKIE},"a":1,"__session":{{"begun":5}}}}"#));
-        assert_eq!(moved, format!(r#"{{{COOKIE},"__session":{{"begun":5}},"a":1}}"#));
+        let moved = rewritten(&format!(r#"{{{COOKIE},"a":1,"__session_times":{{"begun":5}}}}"#));
+        assert_eq!(moved, format!(r#"{{{COOKIE},"__session_times":{{"begun":5}},"a":1}}"#));
         assert_ne!(Record::parse(moved.as_str()).unwrap(), Record::parse(text).unwrap());
         // What is not ours is data, until there is something of ours.
-        let theirs = format!(r#"{{{COOKIE},"__session":"theirs","a":1}}"#);
+        let theirs = format!(r#"{{{COOKIE},"__session_times":"theirs","a":1}}"#);
         assert_eq!(rewritten(&theirs), theirs);
         let both = Record::parse(theirs).unwrap().with_times(Times::begun_at(5));
         assert_eq!(both.to_json(), moved);

@@ -4,55 +4,98 @@ use std::fmt::Write;
 
 use serde::Deserialize;
 
-use crate::wire::date::{self, Millis};
+use crate::wire::date::{self, CLOCKS_DIFFER, Maybe, Millis};
 
-/// The member of a record under which they stand. Express leaves it alone.
-pub(crate) const KEY: &str = "__session";
+/// The member of a record under which they stand. Express leaves it alone. What this version does not know in it is dropped when the record is
+/// written: what comes later needs a member of its own.
+pub(crate) const KEY: &str = "__session_times";
 
-/// **Times** of a session, in milliseconds since 1970: they stay while its id and its data change.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
+/// **Times** of a session, in milliseconds: they stay while its id and its data change.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Times {
-    /// Known where something goes by it.
-    pub(crate) begun: Option<Millis>,
-    /// When its user has last shown who that is.
-    pub(crate) authenticated: Option<Millis>,
-    /// How long it lives at all, where that is its own; else the options say so.
-    pub(crate) absolute: Option<Millis>,
+    /// Since 1970. Known where something goes by it.
+    begun: Maybe,
+    /// When its user has last shown who that is, since 1970.
+    authenticated: Maybe,
+    /// How long it may lie unused, where that is its own; else the options say so.
+    idle: Maybe,
+    /// How long it lives at all, in the same way.
+    absolute: Maybe,
+}
+
+/// As they stand in a record.
+#[derive(Deserialize)]
+struct Text {
+    begun: Option<Millis>,
+    authenticated: Option<Millis>,
+    idle: Option<Millis>,
+    absolute: Option<Millis>,
 }
 
 /// Some of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[expect(clippy::struct_excessive_bools, reason = "one for each")]
 pub(crate) struct Which {
     pub(crate) begun: bool,
     pub(crate) authenticated: bool,
+    pub(crate) idle: bool,
     pub(crate) absolute: bool,
 }
 
 impl Which {
-    pub(crate) fn is_any(self) -> bool {
-        self != Self::default()
-    }
-
     /// What a handler has set, and not what a request finds out by itself.
     pub(crate) fn is_of_a_handler(self) -> bool {
-        self.authenticated || self.absolute
+        self.authenticated || self.idle || self.absolute
     }
 }
 
 impl Times {
     pub(crate) fn begun_at(now: Millis) -> Self {
-        Self { begun: Some(now), ..Self::default() }
+        Self { begun: Some(now).into(), ..Self::default() }
     }
 
-    /// Of a member of a record.
+    pub(crate) fn begun(&self) -> Option<Millis> {
+        self.begun.get()
+    }
+
+    pub(crate) fn authenticated(&self) -> Option<Millis> {
+        self.authenticated.get()
+    }
+
+    pub(crate) fn begins(&mut self, now: Millis) {
+        self.begun = Some(now).into();
+    }
+
+    /// How long it lives at all, where that is its own.
+    pub(crate) fn absolute(&self) -> Option<Millis> {
+        self.absolute.get()
+    }
+
+    pub(crate) fn set_authenticated(&mut self, at: Option<Millis>) {
+        self.authenticated = at.into();
+    }
+
+    pub(crate) fn set_idle(&mut self, idle: Option<Millis>) {
+        self.idle = idle.into();
+    }
+
+    pub(crate) fn set_absolute(&mut self, absolute: Option<Millis>) {
+        self.absolute = absolute.into();
+    }
+
+    /// Of a member of a record. `None`: what stands there is somebody else's.
     pub(crate) fn of_member(key: &str, json: &str) -> Option<Self> {
-        if key == KEY { Self::parse(json) } else { None }
-    }
-
-    /// `None`: that is no such text, and what stands there is somebody else's.
-    fn parse(json: &str) -> Option<Self> {
         // A list would do for serde.
-        let times = json.starts_with('{').then(|| serde_json::from_str::<Self>(json).ok())??;
+        let text =
+            (key == KEY && json.starts_with('{')).then(|| serde_json::from_str::<Text>(json).ok())??;
+        let time = |at: Option<Millis>| at.map(|at| date::after(at, 0)).into();
+        let span = |span: Option<Millis>| span.map(|span| span.max(0)).into();
+        let times = Self {
+            begun: time(text.begun),
+            authenticated: time(text.authenticated),
+            idle: span(text.idle),
+            absolute: span(text.absolute),
+        };
         (!times.is_none()).then_some(times)
     }
 
@@ -62,9 +105,13 @@ impl Times {
 
     /// Appends the JSON object.
     pub(crate) fn push_json(&self, text: &mut String) {
-        let members =
-            [("begun", self.begun), ("authenticated", self.authenticated), ("absolute", self.absolute)];
-        let known = members.into_iter().filter_map(|(name, time)| Some((name, time?)));
+        let members = [
+            ("begun", self.begun),
+            ("authenticated", self.authenticated),
+            ("idle", self.idle),
+            ("absolute", self.absolute),
+        ];
+        let known = members.into_iter().filter_map(|(name, time)| Some((name, time.get()?)));
         text.push('{');
         for (at, (name, time)) in known.enumerate() {
             let comma = if at > 0 { "," } else { "" };
@@ -74,22 +121,49 @@ impl Times {
         text.push('}');
     }
 
+    /// How long it may lie unused. `idle`: where it has no such limit of its own.
+    pub(crate) fn idle(&self, idle: Option<Millis>) -> Option<Millis> {
+        self.idle.get().or(idle)
+    }
+
     /// When the session ends, however often it is used. `absolute`: where it has no such limit of its own.
     pub(crate) fn end(&self, absolute: Option<Millis>) -> Option<Millis> {
-        let (begun, absolute) = (self.begun?, self.absolute.or(absolute)?);
+        let (begun, absolute) = (self.begun.get()?, self.absolute.get().or(absolute)?);
         Some(date::after(begun, absolute))
     }
 
-    /// What one request has `set` of these, on top of the latest ones. A session has begun once, and who has shown who that is last has.
+    /// It has begun when a clock says that was wrong, or nobody knows when.
+    pub(crate) fn has_no_beginning(&self, now: Millis) -> bool {
+        self.begun.get().is_none_or(|begun| begun > now.saturating_add(CLOCKS_DIFFER))
+    }
+
+    /// Without a beginning that a clock says was wrong.
+    pub(crate) fn believed(mut self, now: Millis) -> Self {
+        if self.has_no_beginning(now) {
+            self.begun = Maybe::NONE;
+        }
+        self
+    }
+
+    /// What one request has `set` of these, on top of the latest ones. A session has begun once, and of two who have shown who they are the
+    /// last one counts, unless a clock was wrong.
     pub(crate) fn over(self, latest: Self, set: Which) -> Self {
+        let last = |ours: Maybe, theirs: Maybe| match (ours.get(), theirs.get()) {
+            (Some(ours), Some(theirs)) if theirs <= ours.saturating_add(CLOCKS_DIFFER) => {
+                Some(ours.max(theirs)).into()
+            }
+            _ => ours,
+        };
+        let pick = |is_set, ours, theirs| if is_set { ours } else { theirs };
         Self {
-            begun: latest.begun.or(self.begun),
-            authenticated: if set.authenticated {
-                latest.authenticated.max(self.authenticated)
-            } else {
-                latest.authenticated
-            },
-            absolute: if set.absolute { self.absolute } else { latest.absolute },
+            begun: if latest.begun == Maybe::NONE { self.begun } else { latest.begun },
+            authenticated: pick(
+                set.authenticated,
+                last(self.authenticated, latest.authenticated),
+                latest.authenticated,
+            ),
+            idle: pick(set.idle, self.idle, latest.idle),
+            absolute: pick(set.absolute, self.absolute, latest.absolute),
         }
     }
 
@@ -98,6 +172,7 @@ impl Times {
         Which {
             begun: set.begun && self.begun != other.begun,
             authenticated: set.authenticated && self.authenticated != other.authenticated,
+            idle: set.idle && self.idle != other.idle,
             absolute: set.absolute && self.absolute != other.absolute,
         }
     }
@@ -107,57 +182,77 @@ impl Times {
 mod tests {
     use super::*;
 
+    fn times(begun: Option<Millis>, authenticated: Option<Millis>, absolute: Option<Millis>) -> Times {
+        let [begun, authenticated, absolute] = [begun, authenticated, absolute].map(Maybe::from);
+        Times { begun, authenticated, idle: Maybe::NONE, absolute }
+    }
+
     fn text(times: &Times) -> String {
         let mut text = String::new();
         times.push_json(&mut text);
         text
     }
 
+    fn parse(json: &str) -> Option<Times> {
+        Times::of_member(KEY, json)
+    }
+
     #[test]
     fn what_is_written_is_read_and_what_is_not_ours_is_not() {
-        for times in [
-            Times::begun_at(1_767_323_045_678),
-            Times { begun: None, authenticated: Some(5), absolute: None },
-            Times { begun: Some(1), authenticated: Some(2), absolute: Some(3) },
-        ] {
-            assert_eq!(Times::parse(&text(&times)), Some(times));
+        let mut all = times(Some(1), Some(2), Some(4));
+        all.set_idle(Some(3));
+        for times in [Times::begun_at(1_767_323_045_678), times(None, Some(5), None), all] {
+            assert_eq!(parse(&text(&times)), Some(times));
         }
-        assert_eq!(
-            text(&Times { begun: Some(1), authenticated: Some(2), absolute: Some(3) }),
-            r#"{"begun":1,"authenticated":2,"absolute":3}"#
-        );
-        let more = r#"{ "begun": 1, "more": [2] }"#;
-        assert_eq!(Times::parse(more), Some(Times::begun_at(1)));
+        assert_eq!(text(&all), r#"{"begun":1,"authenticated":2,"idle":3,"absolute":4}"#);
+        assert_eq!(parse(r#"{ "begun": 1, "more": [2] }"#), Some(Times::begun_at(1)));
         for other in ["{}", "[1,2,3]", "null", "1", "\"begun\"", r#"{"begun":"1"}"#, r#"{"begun":1.5}"#] {
-            assert_eq!(Times::parse(other), None, "{other}");
+            assert_eq!(parse(other), None, "{other}");
         }
+        assert_eq!(Times::of_member("times", r#"{"begun":1}"#), None);
+        // Whoever has written it: a date, and no negative time.
+        let wild = format!(r#"{{"begun":{0},"authenticated":-9223372036854775808,"absolute":-5}}"#, i64::MAX);
+        let read = parse(&wild).unwrap();
+        assert_eq!((read.begun(), read.end(None)), (Some(date::LAST), Some(date::LAST)));
+        assert!(read.authenticated().is_some_and(|at| at > Millis::MIN / 2));
     }
 
     #[test]
     fn a_session_ends_so_long_after_it_has_begun() {
-        let times = Times::begun_at(1_000);
-        assert_eq!(times.end(Some(500)), Some(1_500));
-        assert_eq!(times.end(None), None);
-        assert_eq!(Times { absolute: Some(9), ..times }.end(Some(500)), Some(1_009));
-        assert_eq!(Times { absolute: Some(9), ..times }.end(None), Some(1_009));
+        let begun = Times::begun_at(1_000);
+        assert_eq!(begun.end(Some(500)), Some(1_500));
+        assert_eq!(begun.end(None), None);
+        let own = times(Some(1_000), None, Some(9));
+        assert_eq!([own.end(Some(500)), own.end(None)], [Some(1_009); 2]);
         assert_eq!(Times::default().end(Some(500)), None);
-        assert_eq!(times.end(Some(Millis::MAX)), Some(date::LAST));
+        assert_eq!(begun.end(Some(Millis::MAX)), Some(date::LAST));
+        assert!(Times::default().has_no_beginning(0) && !begun.has_no_beginning(0));
+        assert!(Times::begun_at(CLOCKS_DIFFER + 1).has_no_beginning(0), "no clock is so wrong");
     }
 
     #[test]
     fn of_parallel_requests_each_keeps_what_it_has_set() {
-        let base = Times { begun: Some(10), authenticated: Some(20), absolute: None };
-        let set = |authenticated, absolute| Which { begun: false, authenticated, absolute };
-        let ours = Times { authenticated: Some(40), ..base };
-        let theirs = Times { absolute: Some(7), ..base };
-        assert_eq!(ours.over(theirs, set(true, false)), Times { authenticated: Some(40), ..theirs });
+        let base = times(Some(10), Some(20), None);
+        let set = |authenticated, absolute| Which { authenticated, absolute, ..Which::default() };
+        let (ours, theirs) = (times(Some(10), Some(40), None), times(Some(10), Some(20), Some(7)));
+        assert_eq!(ours.over(theirs, set(true, false)), times(Some(10), Some(40), Some(7)));
         // Who has only read sets nothing back.
         assert_eq!(base.over(ours, set(false, false)), ours);
         assert_eq!(base.over(ours, set(true, false)), ours, "the last one counts, whoever writes last");
         assert_eq!(base.over(theirs, set(false, true)), base, "set to none");
-        // A session that an Express app began is seen by two at once.
+        let forgets = times(Some(10), None, None);
+        assert_eq!(forgets.over(ours, set(true, false)), forgets);
+        assert_eq!(ours.over(forgets, set(true, false)), ours);
+        // By a clock that was days ahead.
+        let wrong = times(Some(10), Some(40 + CLOCKS_DIFFER + 1), None);
+        assert_eq!(ours.over(wrong, set(true, false)), ours);
+        // A session that an Express app began is seen by two.
         let first = Times::begun_at(5);
-        assert_eq!(Times::begun_at(6).over(first, Which { begun: true, ..set(false, false) }), first);
+        let seen = Which { begun: true, ..Which::default() };
+        assert_eq!(Times::begun_at(6).over(first, seen), first);
+        assert_eq!(first.over(Times::begun_at(6), seen), Times::begun_at(6), "whoever wrote first");
+        let ahead = Times::begun_at(7 + CLOCKS_DIFFER);
+        assert_eq!((ahead.believed(6), ahead.believed(7)), (Times::default(), ahead));
         assert_eq!(first.over(Times::default(), Which::default()), first);
         assert_eq!(ours.differing(&base, set(true, true)), set(true, false));
     }

@@ -13,7 +13,10 @@ use serde_json::Value;
 
 use crate::{
     error::Error,
-    record::data::{Data, array_index},
+    record::{
+        data::{Data, array_index},
+        times,
+    },
     wire::json,
 };
 
@@ -57,7 +60,8 @@ pub(crate) enum Reserved {
 impl Reserved {
     pub(crate) fn has(self, key: &str) -> bool {
         match self {
-            Self::Express => RESERVED.contains(&key),
+            // Ours, in the records of both.
+            Self::Express => key == times::KEY || RESERVED.contains(&key),
             Self::CookieSession => {
                 RESERVED_BY_COOKIE_SESSION.contains(&key) || RESERVED[OF_EVERY_OBJECT..].contains(&key)
             }

@@ -20,7 +20,7 @@ use crate::{
     record::cookie::Cookie,
     store::shard::{Held, NEVER, Shard},
     store::{AdminStore, Destroyed, Expect, Set, Store, Stored, Touched, Version},
-    wire::date::{self, Millis},
+    wire::date::Millis,
     wire::sid::Sid,
 };
 
@@ -39,7 +39,7 @@ const SWEEP: usize = 2;
 /// it: sessions are spread over shards. Expired sessions are never seen, and are dropped bit by bit as others are written:
 /// there is no thread behind it.
 ///
-/// Without [`max_sessions`](Self::max_sessions) and without a lifetime it grows for as long as visitors come.
+/// Without [`max_sessions`](Self::max_sessions), and without a limit of how long sessions live, it grows for as long as visitors come.
 ///
 /// ```
 /// use std::time::Duration;
@@ -74,7 +74,8 @@ impl MemoryStore {
         Self { ttl: self.ttl, clock: self.clock, ..Self::with_shards(shards, limit / shards) }
     }
 
-    /// How long a session is held whose cookie lives until the browser closes. Default: for ever. Zero: not at
+    /// How long a session is held whose cookie lives until the browser closes, where [`Options::idle`](crate::Options::idle) does not say so.
+    /// Default: for ever, or as long as the session lives at all ([`Options::absolute`](crate::Options::absolute)). Zero: not at
     /// all, and writing one answers [`Set::Expired`].
     #[must_use]
     pub fn ttl(self, ttl: Duration) -> Self {
@@ -109,8 +110,8 @@ impl MemoryStore {
     }
 
     fn expires(&self, cookie: &Cookie, now: Millis) -> Millis {
-        let ttl = |ttl: Duration| date::after(now, Millis::try_from(ttl.as_millis()).unwrap_or(Millis::MAX));
-        cookie.ends().unwrap_or_else(|| self.ttl.map_or(NEVER, ttl))
+        let ttl = self.ttl.map(|ttl| Millis::try_from(ttl.as_millis()).unwrap_or(Millis::MAX));
+        cookie.held(now, ttl).unwrap_or(NEVER)
     }
 
     /// Not while the shard is locked: a record may be long, and a shard is many sessions'.

@@ -33,8 +33,8 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
 
     /// Writes, if what is held is still what `expect` says, in one atomic step; answers whether it was.
     ///
-    /// Held until [`Cookie::held_until`], which is the cookie's `expires` and of a cookie without one how long the session may lie unused; or
-    /// for the store's own time to live where that is none. A store that
+    /// Held until [`Cookie::held_until`] says, which is the cookie's `expires`, or where it has none the store's own time to live, and in any
+    /// case no longer than the session may lie unused, or live at all. A store that
     /// counts in whole seconds rounds up or to the nearest, never down, and to all verbs alike. What has expired counts as
     /// nothing held, readable or not. A record that has expired itself, to the millisecond and with nothing left at all, is
     /// not written: nothing changes, and the answer is [`Set::Expired`].

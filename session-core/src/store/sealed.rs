@@ -120,8 +120,7 @@ fn text_of(json: &str) -> Option<&str> {
 
 impl<S: AdminStore> Sealed<S> {
     /// Seals each record that is plain (with [`also_reads_plain`](Self::also_reads_plain)) or was sealed by an older secret, where nobody else
-    /// writes to it meanwhile: the session that its owner has is as it was, but that one without a date has the store's whole time to live again,
-    /// and that a touch in the same moment may be undone. Answers how many that were, and were to be: call it until it answers zero. Their ids
+    /// writes to it meanwhile: the session that its owner has is as it was, but that a touch in the same moment may be undone. Answers how many that were, and were to be: call it until it answers zero. Their ids
     /// are held in memory. Dropped or failed, another call goes on with the rest.
     ///
     /// ```
@@ -147,8 +146,12 @@ impl<S: AdminStore> Sealed<S> {
             let Some(Stored { record, version, left, .. }) = self.store.get(&sid).await? else { continue };
             let Some((mut record, false)) = self.open(&sid, record) else { continue };
             // A touch may have moved its end beside the record.
-            if let (Some(left), Some(_)) = (left, record.cookie.expires()) {
-                record.cookie.ends_at(date::from_system(SystemTime::now() + left));
+            if let Some(left) = left {
+                let end = date::from_system(SystemTime::now() + left);
+                match record.cookie.expires() {
+                    Some(_) => record.cookie.ends_at(end),
+                    None => record.cookie.held_to(Some(end)),
+                }
             }
             let set = self.store.set(&sid, &self.seal(&sid, &record), &Expect::Version(version)).await?;
             sealed += u64::from(matches!(set, Set::Written(_) | Set::Conflict));

@@ -7,6 +7,39 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 /// Milliseconds since 1970-01-01T00:00:00Z, which is what a JavaScript `Date` holds.
 pub(crate) type Millis = i64;
 
+/// A time that may be none, in the space of a time.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Maybe(Millis);
+
+impl Maybe {
+    pub(crate) const NONE: Self = Self(Millis::MIN);
+
+    pub(crate) fn get(self) -> Option<Millis> {
+        (self != Self::NONE).then_some(self.0)
+    }
+}
+
+impl Default for Maybe {
+    fn default() -> Self {
+        Self::NONE
+    }
+}
+
+impl From<Option<Millis>> for Maybe {
+    fn from(time: Option<Millis>) -> Self {
+        time.map_or(Self::NONE, Self)
+    }
+}
+
+impl std::fmt::Debug for Maybe {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.get().fmt(f)
+    }
+}
+
+/// By so much, in milliseconds, two clocks may differ that are both taken for right.
+pub(crate) const CLOCKS_DIFFER: Millis = 5 * 60_000;
+
 /// 0000-01-01T00:00:00.000Z and 9999-12-31T23:59:59.999Z: four-digit years, which every reader of a date accepts.
 const RANGE: std::ops::RangeInclusive<Millis> = -62_167_219_200_000..=LAST;
 
@@ -31,8 +64,10 @@ pub(crate) fn after(now: Millis, lifetime: Millis) -> Millis {
 }
 
 /// RFC 6265bis §5.5: no browser keeps a cookie for longer than 400 days.
+pub(crate) const LIFE_OF_A_COOKIE: Millis = 400 * 86_400_000;
+
 pub(crate) fn latest_of_a_cookie(now: Millis) -> Millis {
-    after(now, 400 * 86_400_000)
+    after(now, LIFE_OF_A_COOKIE)
 }
 
 /// `2026-01-02T03:04:05.678Z`

@@ -59,7 +59,7 @@ impl Operation {
             Event::Expired { late: false } => {
                 let made = match self.data_to_write(life) {
                     Ok(data) => self.is_change().then_some(data),
-                    Err(ask) => return Ok(Written::Ask(ask)),
+                    Err(seen) => return Ok(Written::Ask(Ask::Change(seen))),
                 };
                 return Ok(self.write_expired(life, made));
             }
@@ -100,7 +100,7 @@ impl Operation {
         }
         let data = match self.data_to_write(life) {
             Ok(data) => data,
-            Err(ask) => return Ok(Written::Ask(ask)),
+            Err(seen) => return Ok(Written::Ask(Ask::Change(seen))),
         };
         let stamped = life.stamped_to_write(at_the_end, context);
         let has_expired = life.stamped(context).ends().is_some_and(|at| at <= context.now);
@@ -111,7 +111,7 @@ impl Operation {
             let made = self.is_change().then_some(data);
             return Ok(self.write_expired(life, made));
         }
-        let has_nothing_to_add = !life.has_changes() && !life.has_kept_back();
+        let has_nothing_to_add = !life.has_changes() && !life.has_kept_back() && !life.is_first_seen();
         if self.has_merged && matches!(self.kind, Kind::Save | Kind::End(_)) && has_nothing_to_add {
             return Ok(Written::Ask(self.ask_touch(life, stamped, context)));
         }
@@ -123,8 +123,8 @@ impl Operation {
         matches!(self.kind, Kind::Change(_))
     }
 
-    /// What is to be stored, or the question that comes first.
-    fn data_to_write(&mut self, life: &Life) -> Result<Arc<Data>, Ask> {
+    /// What is to be stored, or of what the application is to be asked first.
+    fn data_to_write(&mut self, life: &Life) -> Result<Arc<Data>, Arc<Data>> {
         let Kind::Change(change) = &self.kind else { return Ok(Arc::clone(life.data())) };
         match change {
             Change::Made { seen, made, .. } if same(seen, life.data()) => Ok(Arc::clone(made)),
@@ -135,7 +135,7 @@ impl Operation {
             _ => {
                 let (seen, base) = (Arc::clone(life.data()), Arc::clone(life.base()));
                 self.asked = Asked::Change { seen: Arc::clone(&seen), base };
-                Err(Ask::Change(seen))
+                Err(seen)
             }
         }
     }

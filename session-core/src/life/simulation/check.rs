@@ -221,7 +221,7 @@ impl Effect<'_> {
     fn ends(&self, sid: &Sid) -> Option<(Millis, Millis, Millis)> {
         let held = |store: &SimStore| {
             let entry = store.held(sid, self.now)?;
-            let whole = |lifetime| self.rules.whole(lifetime, self.asked, entry.times.begun);
+            let whole = |lifetime| self.rules.whole(lifetime, self.asked, entry.times.begun());
             Some((entry.until, entry.cookie.lifetime().map(whole)))
         };
         match (held(self.before), held(self.after)) {
@@ -256,7 +256,7 @@ impl Effect<'_> {
         let Some(entry) = self.after.held(sid, self.now) else { return false };
         let lifetime = entry.cookie.lifetime().or(self.rules.idle());
         let last = lifetime.map(|lifetime| self.asked + lifetime);
-        entry.until > self.rules.end(entry.times.begun)
+        entry.until > self.rules.end(entry.times.begun())
             || (self.rules.idle().is_some() && last.is_some_and(|last| entry.until > last))
     }
 
@@ -403,14 +403,14 @@ impl Ghost {
                 about.maker.get_or_insert(effect.request);
                 // Of a copy that nobody knows yet that is to be seen when what was there before ends.
                 let is_copy = effect.op == Op::Renew && sid != effect.of;
-                if about.begun.is_some() && record.times.begun != about.begun && !is_copy {
+                if about.begun.is_some() && record.times.begun() != about.begun && !is_copy {
                     return broken("a write moved when the session has begun");
                 }
-                if effect.rules.is_limited() && record.times.begun.is_none() {
+                if effect.rules.is_limited() && record.times.begun().is_none() {
                     return broken("a session with a limit has no beginning");
                 }
-                about.begun = record.times.begun;
-                let (was, is) = (about.authenticated, record.times.authenticated);
+                about.begun = record.times.begun();
+                let (was, is) = (about.authenticated, record.times.authenticated());
                 if !is_copy && is != was && is != mine.noted && !about.returns_by(effect.request) {
                     return broken(
                         "a write changed when the user was authenticated, which its request did not",
@@ -492,7 +492,7 @@ impl Ghost {
                 if stored.record.cookie.lifetime() == mine.lifetime {
                     mine.lifetime = None;
                 }
-                if stored.record.times.authenticated >= mine.authenticated {
+                if stored.record.times.authenticated() >= mine.authenticated {
                     mine.authenticated = None;
                 }
             }
@@ -501,7 +501,7 @@ impl Ghost {
                 if let (Touched::Moved, true, Some(entry)) =
                     (touched, effect.rules.cookie_follows, effect.after.held(sid, effect.now))
                     && let Some(lifetime) = entry.cookie.lifetime()
-                    && let lifetime = effect.rules.whole(lifetime, effect.asked, entry.times.begun)
+                    && let lifetime = effect.rules.whole(lifetime, effect.asked, entry.times.begun())
                     && entry.until != effect.asked + lifetime
                     && !((effect.after_response || effect.op != Op::End)
                         && effect.is_renewed_in_time(entry.until, lifetime))
@@ -582,10 +582,10 @@ impl Ghost {
         if value(&new.data, "n") != value(&old.data, "n") {
             return broken("a renewal lost an update");
         }
-        if new.times.begun != old.times.begun && old.times.begun.is_some() {
+        if new.times.begun() != old.times.begun() && old.times.begun().is_some() {
             return broken("a renewal moved when the session has begun");
         }
-        if new.times.authenticated < old.times.authenticated {
+        if new.times.authenticated() < old.times.authenticated() {
             return broken("a renewal lost that its user was authenticated");
         }
         if Some(kept) == mine.wanted {
@@ -632,7 +632,7 @@ impl Ghost {
         for request in requests {
             if let Some(life) = &request.life {
                 let about = self.0.iter().find(|(sid, about)| sid == life.sid() && about.existed);
-                let is_over = rules.end(life.times().begun) <= now;
+                let is_over = rules.end(life.times().begun()) <= now;
                 if about.is_some() && (is_over || store.held(life.sid(), now).is_none()) {
                     request.mine.absent = Some(life.sid().clone());
                 }
@@ -731,13 +731,16 @@ impl Ghost {
     /// The browser is told to forget its cookie.
     pub(super) fn removed(
         &self,
+        rules: &Rules,
         store: &SimStore,
         now: Millis,
         sid: &Sid,
         jar: Option<&(Sid, Option<Millis>)>,
         at: usize,
     ) -> Result<(), Violation> {
-        let lives = |sid: &Sid| store.held(sid, now).is_some() && !self.look(sid).returns_by(at);
+        let is_over = |sid: &Sid| rules.end(self.look(sid).begun) <= now;
+        let lives =
+            |sid: &Sid| store.held(sid, now).is_some() && !self.look(sid).returns_by(at) && !is_over(sid);
         // Of a logout and a login at the same time, the browser believes the response that comes last.
         let ended_something = self.0.iter().any(|(_, about)| about.known && about.enders.contains(&at));
         if lives(sid) || jar.is_some_and(|(held, _)| lives(held) && !ended_something) {
@@ -816,7 +819,7 @@ impl Ghost {
     ) -> Result<(), Violation> {
         let Moment { rules, store, now, running, before, .. } = *moment;
         let Some(life) = &request.life else { return Ok(()) };
-        let is_over = rules.end(life.times().begun) <= now;
+        let is_over = rules.end(life.times().begun()) <= now;
         let expired = is_over || life.cookie().lifetime().is_some_and(|ms| ms <= 0);
         let sid = life.sid().clone();
         let op = running.op;
@@ -856,7 +859,7 @@ impl Ghost {
                         "{op:?} was acknowledged, and the lifetime is {held:?}, not {wanted}"
                     ));
                 }
-                let authenticated = store.held(&sid, now).map(|entry| entry.times.authenticated);
+                let authenticated = store.held(&sid, now).map(|entry| entry.times.authenticated());
                 if request.mine.authenticated.is_some()
                     && authenticated.is_some_and(|held| held < request.mine.authenticated)
                 {
@@ -991,7 +994,7 @@ impl Ghost {
         let sid = life.sid().clone();
         let present = life.presence() == Presence::Present;
         if let Some(error) = &ended.error {
-            let is_over = rules.end(life.times().begun) <= now;
+            let is_over = rules.end(life.times().begun()) <= now;
             return self.failed(&sid, request, (running, is_over), error);
         }
         if request.mine.logs_out && store.held(&sid, now).is_some() && !self.look(&sid).may_return() {
@@ -1008,7 +1011,8 @@ impl Ghost {
         let came_with = life.came_with().filter(|came_with| **came_with != sid);
         let lives = |sid: &Sid| {
             let about = self.look(sid);
-            store.held(sid, now).is_some() && !about.made_late && !about.may_return()
+            let is_over = rules.end(about.begun) <= now;
+            store.held(sid, now).is_some() && !about.made_late && !about.may_return() && !is_over
         };
         if present && request.mine.is_to_replace && came_with.is_some_and(lives) {
             return broken("the request has ended under another id, and the one before lives on");
@@ -1054,7 +1058,7 @@ impl Ghost {
             && !returns
             && !expired
             && request.mine.authenticated.is_some()
-            && held.is_some_and(|held| held.times.authenticated < request.mine.authenticated)
+            && held.is_some_and(|held| held.times.authenticated() < request.mine.authenticated)
         {
             if ended.dropped == 0 {
                 return broken("who has shown who that is was dropped in silence");

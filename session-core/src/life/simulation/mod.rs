@@ -147,9 +147,9 @@ const FEW_OF_LIMITED: [Budget; 3] = [
     Budget { operations: 1, faults: 0, ..LIMITED_ALONE },
 ];
 const USUAL_OF_LIMITED: [Budget; 4] = [
-    LIMITED,
+    Budget { ops: &[Op::Update, Op::Save, Op::Renew, Op::Authenticate], ..LIMITED },
     LIMITED_FAULTS,
-    LIMITED_ALONE,
+    Budget { faults: 0, ..LIMITED_ALONE },
     Budget { operations: 2, time: 1, express: 0, ops: &[Op::Update, Op::Renew, Op::Authenticate], ..LIMITED },
 ];
 
@@ -276,7 +276,11 @@ fn every_order_of_events_keeps_the_promises() {
     let (more, found) = explore_all(rarer, &Rules::rarer());
     worlds += more;
     violations.extend(found);
-    let limited = if much == Much::Few { &FEW_OF_LIMITED[..] } else { &USUAL_OF_LIMITED[..] };
+    let limited = match much {
+        Much::Few => &FEW_OF_LIMITED[..],
+        Much::Usual => &USUAL_OF_LIMITED[..],
+        Much::All => &[LIMITED, LIMITED_FAULTS, LIMITED_ALONE],
+    };
     let (more, found) = explore_all(limited, &Rules::limited());
     worlds += more;
     violations.extend(found);

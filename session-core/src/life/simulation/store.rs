@@ -51,7 +51,7 @@ impl SimStore {
 
     /// Until when a record with this cookie is held; none: it has expired.
     pub(super) fn until(&self, cookie: &Cookie, now: Millis) -> Option<Millis> {
-        Some(cookie.ends().unwrap_or(now + self.ttl)).filter(|at| *at > now)
+        cookie.held(now, Some(self.ttl)).filter(|at| *at > now)
     }
 
     pub(super) fn counts(&self) -> bool {

@@ -120,7 +120,7 @@ impl Rules {
             name: "new profile, cookies without a date, no longer unused",
             options: Self::profiles().swap_remove(1).options.idle(idle),
             ttl: LIFETIME / 10,
-            ..dateless.clone()
+            ..dateless
         };
         vec![dated, dateless, unused, express]
     }
@@ -482,7 +482,7 @@ impl Choice {
 
 /// And has not lived as long as it may.
 fn is_there(rules: &Rules, store: &SimStore, life: &Life, now: Millis) -> bool {
-    store.held(life.sid(), now).is_some() && rules.end(life.times().begun) > now
+    store.held(life.sid(), now).is_some() && rules.end(life.times().begun()) > now
 }
 
 pub(super) fn value(data: &Data, key: &str) -> Option<u8> {
@@ -518,7 +518,7 @@ impl World {
             // Express knows of no limit.
             let is_ours = rules.cookie_follows && rules.is_limited();
             let times = if is_ours { Times::begun_at(world.now) } else { Times::default() };
-            world.ghost.began_with(sid.clone(), times.begun);
+            world.ghost.began_with(sid.clone(), times.begun());
             world.store.put(&sid, &Record::new(cookie, data).with_times(times), until, None);
         }
         world
@@ -799,8 +799,7 @@ impl World {
         let stored = presented.as_ref().and_then(|sid| Some((sid.clone(), self.store.get(sid, self.now)?)));
         let life = match stored {
             // As the driver does it.
-            Some((sid, stored)) if context.has_ended(&stored.record) => {
-                self.store.remove(&sid);
+            Some((_, stored)) if context.has_ended(&stored.record) => {
                 Life::created(self.new_sid(at), presented, &context)
             }
             Some((sid, stored)) => {
@@ -875,7 +874,7 @@ impl World {
                 None
             }
             (Op::Authenticate, _) => {
-                life.is_authenticated(now);
+                life.is_authenticated(Some(now));
                 request.mine.authenticates(now);
                 None
             }
@@ -893,6 +892,7 @@ impl World {
                 }
                 let before = life.cookie().clone();
                 life.change_cookie(&before, cookie);
+                life.is_given_its_lifetime(&rules.options.lifetimes, now);
                 None
             }
             (Op::Unset, _) => {
@@ -1027,7 +1027,7 @@ impl World {
                 self.jar = (!over).then(|| (ended.sid.clone(), until));
             }
             SetCookie::Remove => {
-                self.ghost.removed(&self.store, self.now, &ended.sid, self.jar.as_ref(), at)?;
+                self.ghost.removed(rules, &self.store, self.now, &ended.sid, self.jar.as_ref(), at)?;
                 self.jar = None;
             }
             SetCookie::Nothing | SetCookie::Withheld => {
