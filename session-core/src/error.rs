@@ -55,6 +55,12 @@ pub enum Error {
         "no session: this path is outside the cookie's; widen cookie.path, or ask for a session that may be missing"
     )]
     OutsidePath,
+    /// The request brought different session ids, each of them signed, by several carriers or several headers of one
+    /// ([`Options::carriers`](crate::Options::carriers)): none is chosen.
+    #[error(
+        "no session: the request brought different session ids, by a cookie and a header or by several headers: it shall send one"
+    )]
+    ConflictingIds,
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -167,7 +173,8 @@ pub enum Error {
 
 impl Error {
     /// The HTTP status of a request that ends because of this: 503 where the store did not do it
-    /// ([`StoreError::Unavailable`]), so that whoever asked may ask again; else 500. Express: 500.
+    /// ([`StoreError::Unavailable`]), so that whoever asked may ask again; 400 where the request is at fault
+    /// ([`ConflictingIds`](Self::ConflictingIds)); else 500. Express: 500.
     ///
     /// ```
     /// use session_core::{Error, StoreError};
@@ -180,14 +187,21 @@ impl Error {
         match self {
             Self::Store(StoreError::Unavailable { .. }) => 503,
             Self::NotRecent => 403,
+            Self::ConflictingIds => 400,
             _ => 500,
         }
     }
 
-    /// Tells the log, at error level and with the whole cause, that a request fails because of this: for an adapter, when it makes
-    /// a response of it, which tells the client nothing. Of a session that could not be read the exchange has done so.
+    /// Tells the log, at error level (as a warning where the request is at fault) and with the whole cause, that a request fails because
+    /// of this: for an adapter, when it makes a response of it, which tells the client nothing. Of a session that could not be read the exchange has done so.
     pub fn log(&self) {
-        tracing::error!(error = self as &dyn StdError, "the request fails because of its session");
+        let error = self as &dyn StdError;
+        // Nobody here can do anything about it.
+        if self.status() < 500 {
+            tracing::warn!(error, "the request fails because of its session");
+        } else {
+            tracing::error!(error, "the request fails because of its session");
+        }
     }
 }
 

@@ -31,6 +31,7 @@ pub use crate::{
     driver::typed::{SessionData, TypedHandle},
     error::{CookieError, EndError, Error, Failure, OptionsError, StoreError},
     options::Options,
+    options::carrier::Carrier,
     options::cookie_options::{CookieOptions, SameSiteOption, Secure},
     options::lifetimes::Lifetimes,
     options::policy::{

@@ -91,6 +91,8 @@ pub async fn answer(session: &SessionHandle, path: &str) -> Result<String, Error
         }
         "reserved" => session.insert("save", 1).map(|()| "saved".into()),
         "id" => Ok(session.id().unwrap().as_str().into()),
+        "token" => Ok(session.token()?.unwrap_or_default()),
+        "carrier" => Ok(carriers::named(&session.carrier())),
         word => {
             if let Some(gate) = word.strip_prefix("wait-") {
                 session.update("sum", |sum: Option<u32>| sum.unwrap_or(0) + 1).await?;
@@ -823,8 +825,10 @@ fn claims_to_be(peer: &str) -> Request {
 
 mod around;
 mod caches;
+mod carriers;
 mod hang_ups;
 
 pub use around::*;
 pub use caches::*;
+pub use carriers::*;
 pub use hang_ups::*;

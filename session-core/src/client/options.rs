@@ -9,6 +9,7 @@ use crate::{
     error::OptionsError,
     options::{
         Options, STRONG,
+        carrier::Carrier,
         cookie_options::{CookieOptions, Secure},
         policy::{BrowserRules, CacheHeaders, OnDisconnect, SaveError},
         proxy::{Proxy, ProxyHeader},
@@ -42,6 +43,12 @@ macro_rules! shared_setters {
         #[must_use]
         pub fn on_disconnect(self, on_disconnect: OnDisconnect) -> Self {
             Self { options: self.options.on_disconnect(on_disconnect), ..self }
+        }
+
+        /// By what the session comes: a cookie, since it is the session itself. Anything else is an error of [`build`](Self::build).
+        #[must_use]
+        pub fn carriers(self, carriers: impl IntoIterator<Item = Carrier>) -> Self {
+            Self { options: self.options.carriers(carriers), ..self }
         }
 
         /// What a response tells caches of the session. Default: `Vary: Cookie` and `Cache-Control: no-cache="Set-Cookie"` where they are

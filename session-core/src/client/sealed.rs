@@ -16,6 +16,7 @@ use crate::{
     error::{Error, OptionsError},
     options::{
         Options,
+        carrier::Carrier,
         cookie_options::{CookieOptions, Secure},
         policy::{BrowserRules, CacheHeaders, OnDisconnect, SaveError},
         proxy::{Proxy, ProxyHeader},

@@ -15,7 +15,7 @@ use tracing::Span;
 
 use crate::{
     driver::line,
-    driver::outgoing::Outgoing,
+    driver::outgoing::{Given, Outgoing},
     driver::session::SessionHandle,
     driver::sessions::Sessions,
     error::{EndError, Error, Failure},
@@ -42,7 +42,7 @@ struct Inner {
     has_inner: AtomicBool,
     /// By which the outermost one knows it.
     number: u64,
-    /// Of the outermost one: the cookies that each of them has given to the response.
+    /// Of the outermost one: what each of them has given to the response.
     sent: Mutex<Vec<Sent>>,
     session: OnceLock<Option<SessionHandle>>,
     /// Computed for this request, and by nobody again: of an application's function.
@@ -63,7 +63,7 @@ struct Sent {
     /// The number of the exchange.
     by: u64,
     sessions: Sessions,
-    cookies: Vec<String>,
+    given: Given,
 }
 
 /// Nobody has asked for the session, and the request has not ended.
@@ -94,6 +94,13 @@ impl Sessions {
             };
             if outer.outwards().any(collides) {
                 self.warn_same_name();
+            }
+            let shared = |other: &Exchange| {
+                let is_beside = other.0.marker != TypeId::of::<M>();
+                if is_beside { self.header_in_common_with(&other.0.sessions) } else { None }
+            };
+            if let Some(header) = outer.outwards().find_map(shared) {
+                self.warn_same_header(&header);
             }
         }
         let span = tracing::debug_span!("session");
@@ -253,59 +260,60 @@ impl Exchange {
     /// that other session layers have given to the response that it replaces. Asking again tries again: the cookies of a try that
     /// failed are to be kept then.
     pub async fn finish(&self) -> (Outgoing, Result<(), Failure>) {
-        let (cookies, error) = self.write().await;
-        let outgoing = Outgoing { sessions: self.0.sessions.clone(), is_used: self.is_used(), cookies };
+        let (given, error) = self.write().await;
+        let outgoing = Outgoing { sessions: self.0.sessions.clone(), is_used: self.is_used(), given };
         (outgoing, error.map_or(Ok(()), |error| Err(error.into())))
     }
 
-    /// As [`finish`](Self::finish), and answers the values of the `Set-Cookie` headers alone: for who has no response.
+    /// As [`finish`](Self::finish), and answers the values of the `Set-Cookie` headers alone: for who has no response, and no carrier but
+    /// the cookie.
     ///
     /// # Errors
     /// The session could not be saved ([`SaveError::Fail`](crate::SaveError::Fail)): the status, the cause, and the
     /// [`cookies`](EndError::cookies) that the client shall get all the same.
     pub async fn end(&self) -> Result<Vec<String>, EndError> {
         match self.write().await {
-            (cookies, None) => Ok(cookies),
-            (cookies, Some(error)) => Err(EndError { cookies, error }),
+            (given, None) => Ok(given.cookies),
+            (given, Some(error)) => Err(EndError { cookies: given.cookies, error }),
         }
     }
 
-    /// Answers the cookies, with an error those of all session layers around the request.
-    async fn write(&self) -> (Vec<String>, Option<Error>) {
+    /// Answers what the client is given, with an error by all session layers around the request.
+    async fn write(&self) -> (Given, Option<Error>) {
         let session = match (self.ends_unasked(), self.0.session.get()) {
             (false, Some(Some(session))) => session,
             _ => {
                 self.0.has_ended.store(true, Ordering::Relaxed);
-                return (Vec::new(), None);
+                return (Given::default(), None);
             }
         };
-        let (cookies, error) = poll_within(&self.0.span, pin!(session.end())).await;
+        let (given, error) = poll_within(&self.0.span, pin!(session.end())).await;
         self.0.has_ended.store(true, Ordering::Relaxed);
-        match (self.gave(&cookies), &error) {
+        match (self.gave(&given), &error) {
             (Some(all), Some(_)) => (all, error),
-            _ => (cookies, error),
+            _ => (given, error),
         }
     }
 
     /// To the response, and nothing that it gave before. Answers what all of the session layers around the request have given, if there
     /// are several.
-    fn gave(&self, cookies: &[String]) -> Option<Vec<String>> {
+    fn gave(&self, given: &Given) -> Option<Given> {
         let outermost = self.outermost();
         if !outermost.has_inner.load(Ordering::Relaxed) {
             return None;
         }
-        let (by, sessions, cookies) = (self.0.number, self.0.sessions.clone(), cookies.to_vec());
+        let (by, sessions, given) = (self.0.number, self.0.sessions.clone(), given.clone());
         let mut all = outermost.sent();
         all.retain(|sent| sent.by != by);
-        all.push(Sent { by, sessions, cookies });
-        Some(all.iter().flat_map(|sent| &sent.cookies).cloned().collect())
+        all.push(Sent { by, sessions, given });
+        Some(all.iter().map(|sent| sent.given.clone()).collect())
     }
 
     /// What [`finish`](Self::finish) has answered reaches no client: an adapter says so where there is no response to carry cookies.
     /// A new session that nobody can come back to is not saved any more ([`Error::ResponseOut`](crate::Error::ResponseOut)). Where
     /// a cookie was to go out, a warning is logged.
     pub fn cookies_are_lost(&self) {
-        self.gave(&[]);
+        self.gave(&Given::default());
         if let Some(Some(session)) = self.0.session.get()
             && session.cookie_is_lost()
         {

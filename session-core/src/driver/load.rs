@@ -10,6 +10,7 @@ use crate::{
     },
     error::{Error, StoreError},
     life::Life,
+    options::carrier::Carrier,
     options::cookie_options::CookieOptions,
     options::policy::{CorruptRecord, DuplicateCookies, PathMatch},
     options::proxy::ProxyHeader,
@@ -20,6 +21,7 @@ use crate::{
         cookie_header::{decode_up_to, raw_values},
         set_cookie,
         sid::Sid,
+        token,
     },
 };
 
@@ -34,6 +36,13 @@ pub(crate) enum Begun {
     Stored(Presented),
     /// All of it came with the request.
     OnTheClient(Box<(Origin, Option<Arc<Data>>, Came)>),
+}
+
+/// What a request brought.
+struct Brought {
+    presented: Option<Sid>,
+    others: Vec<Sid>,
+    by: Carrier,
 }
 
 pub(crate) struct Presented {
@@ -90,15 +99,18 @@ impl Sessions {
             if came.has_duplicates && !client.is_node {
                 self.warn_duplicates();
             }
-            let origin = Origin { request: None, computed, secure, host, is_loaded: false };
+            let origin = Origin { secure, host, computed, is_loaded: false, ..Origin::by(Carrier::Cookie) };
             return Ok(Some(Begun::OnTheClient(Box::new((origin, data, came)))));
         }
-        let (presented, others) = self.presented(request);
+        let Brought { presented, others, by } = self.brought(request)?;
+        let has_token = if by.answered_by().is_some() { presented.clone() } else { None };
         let origin = Origin {
             request: options.genid.is_some().then(|| Box::new(request.to_owned())),
             computed,
             secure,
             host,
+            by,
+            has_token,
             is_loaded: false,
         };
         // With a cookie it is made only when the store has no such session.
@@ -149,8 +161,7 @@ impl Sessions {
     pub async fn load(&self, sid: &Sid) -> Result<Option<SessionHandle>, Error> {
         self.needs_a_store("load")?;
         let asked = self.options().clock.millis();
-        let of_record =
-            |secure| Origin { request: None, computed: None, secure, host: None, is_loaded: true };
+        let of_record = |secure| Origin { secure, ..Origin::by(Carrier::Application) };
         let Some(stored) = self.read(sid, &of_record(false)).await? else { return Ok(None) };
         let origin = of_record(stored.record.cookie.secure());
         let session = SessionHandle::new(self.clone(), origin, |context| {
@@ -158,6 +169,31 @@ impl Sessions {
         });
         session.came_late();
         Ok(Some(session))
+    }
+
+    /// The session of a [token](SessionHandle::token) that came by none of the request's carriers: in a field of a form, or a message on a
+    /// socket. A signed value as a cookie holds it is one as well. `None`: it is none that we signed, or the store has no such session.
+    /// It is as one that was [loaded](Self::load).
+    ///
+    /// Where it came by the page's own doing, no other site can have sent it: unlike a cookie it needs no other defence against that.
+    ///
+    /// ```
+    /// # use session_core::{Error, Sessions};
+    /// async fn vote(sessions: &Sessions, token: &str) -> Result<bool, Error> {
+    ///     let Some(session) = sessions.resume(token).await? else { return Ok(false) };
+    ///     session.update("votes", |votes: Option<u32>| votes.unwrap_or(0) + 1).await?;
+    ///     Ok(true)
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`load`](Self::load).
+    pub async fn resume(&self, token: &str) -> Result<Option<SessionHandle>, Error> {
+        self.needs_a_store("resume")?;
+        match self.open_token(token.as_bytes()) {
+            Some(sid) => self.load(&sid).await,
+            None => Ok(None),
+        }
     }
 
     /// Whether a sealed session is among those that have ended.
@@ -238,9 +274,65 @@ impl Sessions {
         answer
     }
 
-    /// The ids in the request's cookies that we signed: the first, and under
+    /// The ids that the request brought, and by which carrier: that of an id of ours, else of anything, else the first.
+    fn brought(&self, request: &RequestInfo<'_>) -> Result<Brought, Error> {
+        let carriers = &self.options().carriers;
+        let mut brought: Option<Brought> = None;
+        let mut shown = None;
+        for by in carriers.iter() {
+            let (is_there, presented, others) = match by {
+                Carrier::Cookie => self.in_cookies(request),
+                header => self.in_headers(request, header),
+            };
+            if is_there {
+                shown = shown.or(Some(by));
+            }
+            let is_one = |brought: &Brought| {
+                brought.presented == presented && brought.others.is_empty() && others.is_empty()
+            };
+            match &brought {
+                _ if presented.is_none() => {}
+                None if *by == Carrier::Cookie || others.is_empty() => {
+                    brought = Some(Brought { presented, others, by: by.clone() });
+                }
+                Some(brought) if is_one(brought) => {}
+                _ => return Err(Error::ConflictingIds),
+            }
+        }
+        let nothing = || {
+            let by = shown.or(carriers.first()).cloned().unwrap_or(Carrier::Cookie);
+            Brought { presented: None, others: Vec::new(), by }
+        };
+        Ok(brought.unwrap_or_else(nothing))
+    }
+
+    /// Whether there is any, and the ids of ours: the first, and the others.
+    fn in_headers(&self, request: &RequestInfo<'_>, by: &Carrier) -> (bool, Option<Sid>, Vec<Sid>) {
+        let mut seen = 0;
+        let (mut first, mut others) = (None, Vec::new());
+        request.each_header(&mut |name, value| {
+            if !by.asked_by().is_some_and(|asked| name.eq_ignore_ascii_case(asked)) {
+                return;
+            }
+            let Some(token) = by.token_of(value).filter(|_| seen < DUPLICATES_LIMIT) else { return };
+            seen += 1;
+            match self.open_token(token) {
+                Some(sid) if first.is_none() => first = Some(sid),
+                Some(sid) if first.as_ref() != Some(&sid) => others.push(sid),
+                _ => {}
+            }
+        });
+        (seen > 0, first, others)
+    }
+
+    fn open_token(&self, token: &[u8]) -> Option<Sid> {
+        let opened = token::open(&self.options().secrets, token);
+        opened.inspect_err(|why| tracing::debug!(why, "session token refused")).ok().map(Sid::from)
+    }
+
+    /// Whether the request has such cookies, and the ids in them that we signed: the first, and under
     /// [`DuplicateCookies::FirstVerified`] the others.
-    fn presented(&self, request: &RequestInfo<'_>) -> (Option<Sid>, Vec<Sid>) {
+    fn in_cookies(&self, request: &RequestInfo<'_>) -> (bool, Option<Sid>, Vec<Sid>) {
         let options = self.options();
         let candidates = match options.duplicates {
             DuplicateCookies::First => 1,
@@ -267,7 +359,7 @@ impl Sessions {
         if seen > 1 {
             self.warn_duplicates();
         }
-        (first, others)
+        (seen > 0, first, others)
     }
 
     fn verify(&self, value: Option<&str>) -> Option<Sid> {

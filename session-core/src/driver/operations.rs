@@ -11,7 +11,13 @@ use std::{
 
 use crate::{
     client::{self, sealed},
-    driver::{draft::Draft, line::Run, session::SessionHandle, sessions::Sessions},
+    driver::{
+        draft::Draft,
+        line::Run,
+        outgoing::{Given, Token},
+        session::SessionHandle,
+        sessions::Sessions,
+    },
     error::Error,
     life::{
         ATTEMPTS, Answer, Ask, Changed, Done, Ended, Operation, Step,
@@ -20,7 +26,7 @@ use crate::{
     options::policy::{BrowserRules, CookieExpiry, SaveError},
     record::{cookie::Cookie, data::Data},
     store::{Destroyed, Set},
-    wire::{date, set_cookie},
+    wire::{date, set_cookie, token},
 };
 
 /// What talks to the store immediately. Each may be dropped at any time: what was known before is still true, and what was
@@ -359,15 +365,16 @@ impl SessionHandle {
 }
 
 impl SessionHandle {
-    /// The end of the request. Answers the cookies to send, and why the request fails.
-    pub(crate) async fn end(&self) -> (Vec<String>, Option<Error>) {
+    /// The end of the request. Answers what the client is given, and why the request fails.
+    pub(super) async fn end(&self) -> (Given, Option<Error>) {
         if let Some(client) = &self.options().client {
-            return self.ends_on_the_client(client).await;
+            let (cookies, error) = self.ends_on_the_client(client).await;
+            return (Given { cookies, ..Given::default() }, error);
         }
         let ended = match self.run(Operation::end(), |_| Changed::NotAtAll).await {
             Ok(Done::Ended(ended)) => ended,
-            Ok(Done::Ok) => return (Vec::new(), None),
-            Err(error) => return (Vec::new(), Some(error)),
+            Ok(Done::Ok) => return (Given::default(), None),
+            Err(error) => return (Given::default(), Some(error)),
         };
         if ended.gone {
             tracing::debug!("session gone: another request ended it, or it expired");
@@ -388,17 +395,22 @@ impl SessionHandle {
                  expires"
             );
         }
-        let cookie: Vec<String> = self.set_cookie(&ended).into_iter().collect();
-        if cookie.is_empty() && ended.set_cookie == SetCookie::Send {
-            self.life().cookie_was_refused();
-        }
+        let given = if self.carrier().answered_by().is_some() {
+            self.set_token(&ended)
+        } else {
+            let cookies: Vec<String> = self.set_cookie(&ended).into_iter().collect();
+            if cookies.is_empty() && ended.set_cookie == SetCookie::Send {
+                self.life().cookie_was_refused();
+            }
+            Given { cookies, ..Given::default() }
+        };
         match (ended.error, self.options().save_error) {
             (Some(error), SaveError::Log) => {
                 let error = &error as &dyn std::error::Error;
                 tracing::error!(error, "the session was not saved");
-                (cookie, None)
+                (given, None)
             }
-            (error, _) => (cookie, error),
+            (error, _) => (given, error),
         }
     }
 
@@ -434,6 +446,22 @@ impl SessionHandle {
         self.life().cookie_was_refused()
     }
 
+    /// For a client that brings the session by a header: it keeps the token that it has until it is given another.
+    fn set_token(&self, ended: &Ended) -> Given {
+        let value = match ended.set_cookie {
+            SetCookie::Send if !self.has_token(&ended.sid) => {
+                token::of(&self.options().secrets, ended.sid.as_str())
+            }
+            SetCookie::Remove => String::new(),
+            SetCookie::Withheld => {
+                self.sessions().warn_insecure();
+                return Given::default();
+            }
+            SetCookie::Send | SetCookie::Nothing => return Given::default(),
+        };
+        Given { tokens: vec![Token { by: self.carrier(), value }], ..Given::default() }
+    }
+
     fn set_cookie(&self, ended: &Ended) -> Option<String> {
         let options = self.options();
         let header = match ended.set_cookie {
@@ -452,9 +480,9 @@ impl SessionHandle {
             }
             SetCookie::Remove => set_cookie::removal(&options.name, &ended.cookie),
         };
-        header
-            .inspect_err(|error| tracing::error!(error = error as &dyn std::error::Error, "no cookie sent"))
-            .ok()
+        let header = header
+            .inspect_err(|error| tracing::error!(error = error as &dyn std::error::Error, "no cookie sent"));
+        header.ok()
     }
 
     /// What a cookie says of its end, which may be earlier than the record's.

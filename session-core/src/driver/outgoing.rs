@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::{
     driver::sessions::Sessions,
-    options::policy::CacheHeaders,
+    options::{carrier::Carrier, policy::CacheHeaders},
     wire::header_list::{self, cookie_is_no_matter_of_caches},
 };
 
@@ -27,19 +27,45 @@ pub struct Outgoing {
     pub(super) sessions: Sessions,
     /// What the response says may depend on the session.
     pub(super) is_used: bool,
+    pub(super) given: Given,
+}
+
+/// What a client is given.
+#[derive(Clone, Default)]
+pub(super) struct Given {
+    /// The values of `Set-Cookie`.
     pub(super) cookies: Vec<String>,
+    pub(super) tokens: Vec<Token>,
+}
+
+#[derive(Clone)]
+pub(super) struct Token {
+    pub(super) by: Carrier,
+    /// Empty: there is none any more.
+    pub(super) value: String,
+}
+
+impl FromIterator<Given> for Given {
+    fn from_iter<I: IntoIterator<Item = Given>>(all: I) -> Self {
+        let mut whole = Self::default();
+        for given in all {
+            whole.cookies.extend(given.cookies);
+            whole.tokens.extend(given.tokens);
+        }
+        whole
+    }
 }
 
 impl Outgoing {
     /// Whether the client would lose something without it; else it is for caches alone.
     #[must_use]
     pub fn is_for_the_client(&self) -> bool {
-        !self.cookies.is_empty()
+        !self.given.cookies.is_empty() || !self.given.tokens.is_empty()
     }
 
     /// Changes the headers of the response: takes out the cookies of the handler's that the session
-    /// [overwrites](crate::CookieSessionOptions::overwrite), appends the session's behind all others, and tells caches what
-    /// [`CacheHeaders`](crate::CacheHeaders) says. To be done once.
+    /// [overwrites](crate::CookieSessionOptions::overwrite), appends the session's behind all others, sets the header of another
+    /// [carrier](crate::Options::carriers), and tells caches what [`CacheHeaders`](crate::CacheHeaders) says. To be done once.
     pub fn apply(&self, headers: &mut impl ResponseHeaders) {
         self.apply_to(headers);
     }
@@ -49,17 +75,33 @@ impl Outgoing {
         if options.client.as_ref().is_some_and(|client| client.overwrite) {
             change(headers, SET_COOKIE, |set| self.without_ours(set));
         }
-        for cookie in &self.cookies {
+        for cookie in &self.given.cookies {
             headers.append(SET_COOKIE, cookie.as_bytes());
         }
+        self.apply_tokens_to(headers);
         if options.cache_headers == CacheHeaders::Never {
             return;
         }
-        if self.is_used {
+        if self.is_used && options.carriers.contains(&Carrier::Cookie) {
             change(headers, VARY, |lines| header_list::vary(lines, "Cookie"));
         }
-        if !self.cookies.is_empty() {
+        if !self.given.cookies.is_empty() {
             change(headers, CACHE_CONTROL, cookie_is_no_matter_of_caches);
+        }
+    }
+
+    /// Whatever the option says, which is for cookies: no cache knows of these by itself.
+    fn apply_tokens_to(&self, headers: &mut dyn ResponseHeaders) {
+        for Token { by, value } in &self.given.tokens {
+            if let Some(name) = by.answered_by() {
+                headers.remove(name);
+                headers.append(name, value.as_bytes());
+                change(headers, CACHE_CONTROL, header_list::no_store);
+            }
+        }
+        let carriers = self.sessions.options().carriers.iter().filter(|_| self.is_used);
+        for name in carriers.filter(|by| **by != Carrier::Cookie).filter_map(Carrier::asked_by) {
+            change(headers, VARY, |lines| header_list::vary(lines, name));
         }
     }
 
@@ -68,7 +110,7 @@ impl Outgoing {
         let name = |cookie: &[u8]| cookie.iter().position(|byte| *byte == b'=');
         let is_ours = |set: &Vec<u8>| {
             name(set).is_some_and(|end| {
-                self.cookies.iter().any(|cookie| cookie.as_bytes().get(..=end) == set.get(..=end))
+                self.given.cookies.iter().any(|cookie| cookie.as_bytes().get(..=end) == set.get(..=end))
             })
         };
         set.iter().any(is_ours).then(|| set.iter().filter(|set| !is_ours(set)).cloned().collect())
@@ -93,9 +135,9 @@ fn change(
     }
 }
 
-/// Shows no cookie: it carries the id.
+/// Shows no cookie and no token: they carry the id.
 impl fmt::Debug for Outgoing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Outgoing").field("cookies", &self.cookies.len()).finish_non_exhaustive()
+        f.debug_struct("Outgoing").field("cookies", &self.given.cookies.len()).finish_non_exhaustive()
     }
 }

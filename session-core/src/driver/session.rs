@@ -20,6 +20,7 @@ use crate::{
     life::{Context, Life, decide::Presence, doubt::Few},
     options::{
         Options,
+        carrier::Carrier,
         cookie_options::CookieOptions,
         lifetimes::{self, Lifetimes},
         policy::{Attributes, BrowserRules, Unset},
@@ -31,7 +32,7 @@ use crate::{
         value::{at_path, members_of, put_path, read, text_of},
     },
     request::RequestInfo,
-    wire::{date, set_cookie, sid::Sid},
+    wire::{date, set_cookie, sid::Sid, token},
 };
 
 /// The session, as a request handler holds it: every adapter's `Session` is this behind `Deref`. Reading and writing its data touches no store; the end of the
@@ -76,6 +77,10 @@ pub(crate) struct Origin {
     pub(crate) secure: bool,
     /// That the client has asked, where the cookie's domain may be another one.
     pub(crate) host: Option<Box<str>>,
+    /// By which the session came, or goes to who has none yet.
+    pub(crate) by: Carrier,
+    /// The client has the token of this id, and keeps it until it gets another.
+    pub(crate) has_token: Option<Sid>,
     /// There is no request, whose connection and attributes could be told: the record's stay.
     pub(crate) is_loaded: bool,
 }
@@ -90,6 +95,49 @@ impl SessionHandle {
     pub fn id(&self) -> Result<Sid, Error> {
         self.sessions().needs_an_id("id")?;
         Ok(self.life().sid().clone())
+    }
+
+    /// The token: the id and its signature, for whoever shall bring it back by a header ([`Options::carriers`]) or by
+    /// [`Sessions::resume`]. `None`: no store holds the session under this id, since it is new (and will be stored by [`save`](Self::save), or
+    /// the end of the request), or is no more. Another id ([`renew_id`](Self::renew_id)) has another token.
+    ///
+    /// **It is a credential**: whoever has it is logged in. It belongs into no log, no URL, and no page that a cache keeps.
+    ///
+    /// ```
+    /// # use session_core::{Error, SessionHandle};
+    /// async fn log_in(session: SessionHandle) -> Result<Option<String>, Error> {
+    ///     session.renew_id().await?;
+    ///     session.insert("user", "tj")?;
+    ///     session.save().await?;
+    ///     session.token()
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::NoStore`] where the client keeps the session.
+    pub fn token(&self) -> Result<Option<String>, Error> {
+        self.sessions().needs_a_store("token")?;
+        let sid = {
+            let life = self.life();
+            let is_there = life.presence() == Presence::Present && life.is_stored();
+            is_there.then(|| life.sid().clone())
+        };
+        Ok(sid.map(|sid| token::of(&self.options().secrets, sid.as_str())))
+    }
+
+    /// By which carrier the session came with the request; one that came by none goes back by this one. For a defence against requests that
+    /// other sites' pages make (CSRF), which only those need whose carrier is [ambient](Carrier::is_ambient):
+    ///
+    /// ```
+    /// use session_core::SessionHandle;
+    ///
+    /// fn is_forged(session: &SessionHandle, fetch_site: Option<&str>) -> bool {
+    ///     session.carrier().is_ambient() && !matches!(fetch_site, Some("same-origin" | "none"))
+    /// }
+    /// ```
+    #[must_use]
+    pub fn carrier(&self) -> Carrier {
+        self.0.origin.by.clone()
     }
 
     /// Whether this request began without a stored session, or its session was regenerated.
@@ -633,6 +681,11 @@ impl SessionHandle {
         self.0.origin.secure
     }
 
+    /// Whether the client knows the token of this id.
+    pub(super) fn has_token(&self, sid: &Sid) -> bool {
+        self.0.origin.has_token.as_ref() == Some(sid)
+    }
+
     /// That the client has asked, where the cookie's domain may be another one.
     pub(super) fn host(&self) -> Option<&str> {
         self.0.origin.host.as_deref()
@@ -640,6 +693,12 @@ impl SessionHandle {
 }
 
 impl Origin {
+    /// Of no request: whose connection and attributes could be told.
+    pub(crate) fn by(by: Carrier) -> Self {
+        let (request, computed, host, has_token) = (None, None, None, None);
+        Self { request, computed, secure: false, host, by, has_token, is_loaded: true }
+    }
+
     pub(crate) fn new_sid(&self, options: &Options) -> Sid {
         match (&options.genid, &self.request) {
             (Some(genid), Some(request)) => genid(request),

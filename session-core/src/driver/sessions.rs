@@ -6,7 +6,7 @@ use crate::{
     client::{options::ClientSide, sealed::Sealing},
     driver::{load::path_matches, turns::Turns, warnings::Warned},
     error::{Error, OptionsError},
-    options::{Options, cookie_options::CookieOptions, policy::StoreRead},
+    options::{Options, carrier::Carrier, cookie_options::CookieOptions, policy::StoreRead},
     store::Store,
 };
 
@@ -75,7 +75,15 @@ impl Sessions {
             options.client.as_ref().is_some_and(has)
         };
         let share_a_name = one.name == two.name || has_beside(one, &two.name) || has_beside(two, &one.name);
-        share_a_name && is_known && overlap
+        let has_cookies = |options: &Options| options.carriers.contains(&Carrier::Cookie);
+        share_a_name && is_known && overlap && has_cookies(one) && has_cookies(two)
+    }
+
+    /// By which a request may bring a session of either.
+    pub(crate) fn header_in_common_with(&self, other: &Self) -> Option<String> {
+        let theirs = &other.options().carriers;
+        let shared = |one: &&Carrier| **one != Carrier::Cookie && theirs.contains(one);
+        self.options().carriers.iter().find(shared).and_then(Carrier::asked_by).map(Into::into)
     }
 
     /// What is asked for is a store's.

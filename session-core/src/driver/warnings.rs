@@ -66,6 +66,16 @@ impl Sessions {
         }
     }
 
+    /// And the other's token.
+    pub(crate) fn warn_same_header(&self, header: &str) {
+        if self.warned().name.is_first() {
+            tracing::error!(
+                header,
+                "two session layers side by side have a carrier in common, and lose each other's sessions: give each a header of its own"
+            );
+        }
+    }
+
     /// *Auto* that comes out insecure though somebody says that the client's connection was not: said aloud once.
     pub(crate) fn warn_untrusted_proxy(&self, request: &RequestInfo<'_>) {
         let warned = &self.warned().proxy;

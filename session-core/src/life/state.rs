@@ -687,7 +687,7 @@ impl Life {
     }
 
     /// The store holds it, as far as this request knows.
-    pub(super) fn is_stored(&self) -> bool {
+    pub(crate) fn is_stored(&self) -> bool {
         self.held().is_some()
     }
 

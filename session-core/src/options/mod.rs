@@ -1,5 +1,6 @@
 //! The options, and the two profiles of their defaults.
 
+pub(crate) mod carrier;
 pub(crate) mod cookie_options;
 pub(crate) mod lifetimes;
 pub(crate) mod policy;
@@ -13,6 +14,7 @@ use crate::{
     clock::Clock,
     error::OptionsError,
     life::{decide::Policies, limits::Limits},
+    options::carrier::Carrier,
     options::cookie_options::{CookieOptions, Secure},
     options::lifetimes::{Lifetimes, Limits as LifetimeLimits, millis},
     options::policy::{
@@ -47,6 +49,7 @@ use crate::{
 /// | `proxy_header` | `X-Forwarded-Proto` | `X-Forwarded-Proto` |
 /// | `cookie.secure` | not set | auto |
 /// | `cookie.same_site` | not set | Lax |
+/// | `carriers` | the cookie | the cookie |
 /// | `store_read` | on arrival | when asked |
 /// | `path_match` | prefix | RFC 6265 |
 /// | `duplicate_cookies` | first | first verified |
@@ -97,6 +100,7 @@ pub struct Options {
     pub(crate) clock: Clock,
     pub(crate) proxy: Proxy,
     pub(crate) proxy_header: ProxyHeader,
+    pub(crate) carriers: Arc<[Carrier]>,
     pub(crate) resave: bool,
     pub(crate) store_read: StoreRead,
     pub(crate) path_match: PathMatch,
@@ -147,6 +151,7 @@ impl Options {
             clock: Clock::system(),
             proxy: Proxy::Never,
             proxy_header: ProxyHeader::XForwardedProto,
+            carriers: [Carrier::Cookie].into(),
             resave: false,
             store_read: StoreRead::WhenAsked,
             path_match: PathMatch::Rfc6265,
@@ -290,6 +295,35 @@ impl Options {
     #[must_use]
     pub fn proxy_header(self, proxy_header: ProxyHeader) -> Self {
         Self { proxy_header, ..self }
+    }
+
+    /// By what a request may bring the id of its session, in order. Default: [`Carrier::Cookie`] alone.
+    ///
+    /// A session goes back the way it came. A new one goes back by the first carrier of the list that the request has brought anything
+    /// in, be it forged or expired, and by the first of all where it has brought nothing. By a header it goes back once, when the client
+    /// does not have its [token](crate::SessionHandle::token) yet, with `Cache-Control: no-store` and `Vary`; and empty where the session
+    /// was destroyed, under [`RemovalCookie::OnDestroy`] (Spring does so). Then no cookie is set.
+    ///
+    /// A request that brings different ids, each of them signed, is refused with status 400 and never chosen from
+    /// ([`Error::ConflictingIds`](crate::Error::ConflictingIds)); the same one twice is fine. (Several *cookies* of the name, and
+    /// nothing else, are as [`duplicate_cookies`](Self::duplicate_cookies) has it.)
+    ///
+    /// Paths, lifetimes and `secure` are the cookie's for every carrier: where [`cookie`](Self::cookie) says secure, no token goes out
+    /// over a connection that is not.
+    ///
+    /// ```
+    /// use session_core::{Carrier, Options};
+    ///
+    /// // Browsers have a cookie, apps a bearer token.
+    /// let sessions = Options::new("keyboard cat").carriers([Carrier::Cookie, Carrier::bearer()]).build()?;
+    ///
+    /// let error = Options::new("keyboard cat").carriers([Carrier::header("cookie")]).build().unwrap_err();
+    /// assert_eq!(error.option(), "carriers");
+    /// # Ok::<(), session_core::OptionsError>(())
+    /// ```
+    #[must_use]
+    pub fn carriers(self, carriers: impl IntoIterator<Item = Carrier>) -> Self {
+        Self { carriers: carriers.into_iter().collect(), ..self }
     }
 
     /// Whether a session that nobody changed is written all the same. Default: `true` in the express profile, `false` in
@@ -567,6 +601,15 @@ impl Options {
         {
             return refuse("idle", "it is longer than absolute, which is how long a session lives at all");
         }
+        if let Some(reason) = carrier::refusal(&self.carriers) {
+            return Err(OptionsError { option: "carriers", reason });
+        }
+        if self.client.is_some() && *self.carriers != [Carrier::Cookie] {
+            return refuse(
+                "carriers",
+                "the client keeps this session in its cookie, and nothing else carries it",
+            );
+        }
         if let Touch::AfterPercent(101..) = self.touch {
             return refuse("touch", "a part of the lifetime is at most 100 percent");
         }
@@ -649,6 +692,15 @@ mod tests {
             ("idle", new().idle(Duration::ZERO)),
             ("absolute", new().absolute(Duration::ZERO)),
             ("idle", new().lifetimes(Lifetimes::new(A_DAY, A_DAY / 2))),
+            ("carriers", new().carriers([])),
+            ("carriers", new().carriers([Carrier::Application])),
+            ("carriers", new().carriers([Carrier::Cookie, Carrier::bearer(), Carrier::Cookie])),
+            ("carriers", new().carriers([Carrier::header("X-A"), Carrier::header("x-a")])),
+            ("carriers", new().carriers([Carrier::header("")])),
+            ("carriers", new().carriers([Carrier::header("x session")])),
+            ("carriers", new().carriers([Carrier::header("x-séssion")])),
+            ("carriers", new().carriers([Carrier::header("Set-Cookie")])),
+            ("carriers", new().carriers([Carrier::header("authorization")])),
             ("cookie.domain", with(CookieOptions::new().domain("a b"))),
             ("cookie.domain", with(CookieOptions::new().domain(format!("{}com", "a.".repeat(126))))),
             ("cookie.domain", new().name("__Host-sid").cookie(CookieOptions::new().domain("example.com"))),

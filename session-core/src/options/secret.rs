@@ -149,6 +149,16 @@ impl Secrets {
         self.0.first().map(|secret| secret.sign_after("s:", sid)).unwrap_or_default()
     }
 
+    /// A sid as other carriers than cookies have it: `sid.signature`, by the first secret.
+    pub(crate) fn sign(&self, sid: &str) -> String {
+        self.0.first().map(|secret| secret.sign(sid)).unwrap_or_default()
+    }
+
+    /// The sid of such a one, or of a signed value as a cookie holds it, if any of the secrets signed it.
+    pub(crate) fn unsign<'a>(&self, token: &'a str) -> Option<&'a str> {
+        self.unseal(token).or_else(|| self.0.iter().find_map(|secret| secret.unsign(token)))
+    }
+
     /// The sid of a signed value, if any of the secrets signed it.
     pub(crate) fn unseal<'a>(&self, signed: &'a str) -> Option<&'a str> {
         let signed = signed.strip_prefix("s:")?;

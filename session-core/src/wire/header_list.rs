@@ -23,6 +23,13 @@ pub(crate) fn cookie_is_no_matter_of_caches(lines: &[Vec<u8>]) -> Option<Vec<Vec
     (!is_said).then(|| with(lines, "no-cache=\"Set-Cookie\""))
 }
 
+/// The lines of `Cache-Control` under which no cache keeps the response; `None`: they say so.
+pub(crate) fn no_store(lines: &[Vec<u8>]) -> Option<Vec<Vec<u8>>> {
+    let says_so = |directive: &[u8]| directive.eq_ignore_ascii_case(b"no-store");
+    let is_said = lines.iter().flat_map(|line| members(line)).any(says_so);
+    (!is_said).then(|| with(lines, "no-store"))
+}
+
 /// With one more member in the last line, or in a first one.
 fn with(lines: &[Vec<u8>], member: &str) -> Vec<Vec<u8>> {
     let mut lines = lines.to_vec();
@@ -102,6 +109,19 @@ mod tests {
             (vec!["*", "Origin"], None),
         ] {
             assert_eq!(vary(&lines(&before), "Cookie"), after.map(|after| lines(&after)), "{before:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_to_be_kept_is_said_once() {
+        for (before, after) in [
+            (vec![], Some(vec!["no-store"])),
+            (vec!["public, max-age=60"], Some(vec!["public, max-age=60, no-store"])),
+            (vec!["private"], Some(vec!["private, no-store"])),
+            (vec!["x=\"no-store\""], Some(vec!["x=\"no-store\", no-store"])),
+            (vec!["max-age=0, No-Store"], None),
+        ] {
+            assert_eq!(no_store(&lines(&before)), after.map(|after| lines(&after)), "{before:?}");
         }
     }
 

@@ -10,3 +10,4 @@ pub(crate) mod keygrip;
 pub(crate) mod seal;
 pub(crate) mod set_cookie;
 pub(crate) mod sid;
+pub(crate) mod token;
