@@ -3,6 +3,7 @@
 mod client_side;
 pub(crate) mod draft;
 pub(crate) mod exchange;
+mod hand_over;
 pub(crate) mod lasting;
 mod line;
 pub(crate) mod load;
