@@ -32,7 +32,7 @@ async fn upgrade(session: Session, request: HttpRequest, body: web::Payload) -> 
 async fn a_websocket_saves_for_itself_or_is_told_that_it_has_not() {
     let log = Captured::begin_for_all_threads();
     let store = Arc::new(MemoryStore::new());
-    let sessions = SessionMiddleware::new(Options::new("keyboard cat").store(Arc::clone(&store))).unwrap();
+    let sessions = SessionMiddleware::new(Options::new([7; 32]).store(Arc::clone(&store))).unwrap();
     let app = move || App::new().route("/talk", web::get().to(upgrade)).wrap(sessions.clone());
     let server = HttpServer::new(app).workers(1).bind("127.0.0.1:0").unwrap();
     let address = server.addrs()[0];

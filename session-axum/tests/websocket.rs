@@ -35,7 +35,7 @@ async fn talk(session: Session, mut socket: WebSocket) {
 async fn a_websocket_saves_for_itself_or_is_told_that_it_has_not() {
     let log = Captured::begin_for_all_threads();
     let store = Arc::new(MemoryStore::new());
-    let layer = SessionLayer::new(Options::new("keyboard cat").store(Arc::clone(&store))).unwrap();
+    let layer = SessionLayer::new(Options::new([7; 32]).store(Arc::clone(&store))).unwrap();
     let app = Router::new().route("/talk", get(upgrade)).layer(layer);
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();

@@ -39,7 +39,7 @@ fn upgrade(session: Session, socket: WebSocket) -> Result<Channel<'static>, Sess
 async fn a_websocket_saves_for_itself_or_is_told_that_it_has_not() {
     let log = Captured::begin_for_all_threads();
     let store = Arc::new(MemoryStore::new());
-    let sessions = SessionFairing::new(Options::new("keyboard cat").store(Arc::clone(&store))).unwrap();
+    let sessions = SessionFairing::new(Options::new([7; 32]).store(Arc::clone(&store))).unwrap();
     let config = Config { port: 0, log_level: rocket::config::LogLevel::Off, ..Config::default() };
     let (bound, port) = oneshot::channel();
     let bound = std::sync::Mutex::new(Some(bound));
