@@ -86,10 +86,36 @@ fn unquoted(text: &[u8]) -> &[u8] {
 
 #[cfg(test)]
 mod tests {
+    use proptest::{collection::vec, prelude::*};
+
     use super::*;
 
     fn lines(text: &[&str]) -> Vec<Vec<u8>> {
         text.iter().map(|line| line.as_bytes().to_vec()).collect()
+    }
+
+    proptest! {
+        /// Whatever stands there: it stays in front, and what was said is not said again.
+        #[test]
+        fn what_is_added_takes_nothing_away(before in vec(vec(prop::sample::select(b"a,=\" \\*".to_vec()), 0..12), 0..3)) {
+            for (add, said) in [
+                (Box::new(|lines: &[Vec<u8>]| vary(lines, "Cookie")) as Box<dyn Fn(&[Vec<u8>]) -> _>, &b"Cookie"[..]),
+                (Box::new(cookie_is_no_matter_of_caches), b"no-cache=\"Set-Cookie\""),
+                (Box::new(no_store), b"no-store"),
+            ] {
+                let Some(after) = add(&before) else { continue };
+                prop_assert!(after.last().is_some_and(|last| last.ends_with(said)));
+                prop_assert_eq!(after.len(), before.len().max(1));
+                let is_kept = |(before, after): (&Vec<u8>, &Vec<u8>)| {
+                    after.starts_with(before) || members(before).next().is_none()
+                };
+                prop_assert!(before.iter().zip(&after).all(is_kept));
+                // In a quote that nobody closes nothing can be said.
+                if before.iter().all(|line| line.iter().all(|byte| *byte != b'"')) {
+                    prop_assert_eq!(add(&after), None);
+                }
+            }
+        }
     }
 
     #[test]

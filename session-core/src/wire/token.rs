@@ -28,7 +28,19 @@ pub(crate) fn open(secrets: &Secrets, token: &[u8]) -> Result<String, &'static s
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn every_id_comes_back_and_nothing_else_opens(sid in ".{1,40}", other in prop::collection::vec(any::<u8>(), 0..200)) {
+            let secrets = Secrets::from("keyboard cat");
+            let opened = open(&secrets, of(&secrets, &sid).as_bytes());
+            prop_assert_eq!(opened.as_deref(), Ok(&*sid));
+            prop_assert!(open(&secrets, &other).is_err());
+        }
+    }
 
     #[test]
     fn a_token_opens_to_the_id_that_it_was_made_of() {

@@ -6,10 +6,7 @@ use actix_web::{
     App as Application, Error, HttpRequest, HttpResponse, HttpServer,
     body::{BoxBody, MessageBody, to_bytes},
     dev::{Service, ServiceRequest, ServiceResponse},
-    http::{
-        StatusCode,
-        header::{HeaderValue, SET_COOKIE},
-    },
+    http::{StatusCode, header::HeaderValue},
     middleware::{Next, from_fn},
     test::{TestRequest, init_service},
     web::{self, ServiceConfig},

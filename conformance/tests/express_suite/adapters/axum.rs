@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use axum::{
     Extension, Router,
     body::{Body as AxumBody, to_bytes},
-    http::{HeaderValue, Method, Request as HttpRequest, Response as HttpResponse, Uri, header::SET_COOKIE},
+    http::{Method, Request as HttpRequest, Response as HttpResponse, Uri},
     middleware::map_response,
 };
 use conformance::probe::TlsListener;
