@@ -273,7 +273,7 @@ fn what_was_begun_without_a_limit_is_first_seen_and_that_is_written_once() {
         assert_eq!(session.len(), 1, "it is none of the data");
         // Options that say nothing of it keep it.
         let (exchange, session) = timed.app.request(&sid);
-        session.clear().unwrap();
+        session.remove("user").unwrap();
         session.insert("a", 1).unwrap();
         done(exchange.end()).unwrap();
         let times = format!(r#","__session_times":{{"begun":{millis}}},"a":1}}"#);
@@ -625,4 +625,151 @@ fn a_session_that_outlives_cookies_is_sent_again_in_time() {
     assert_ne!(ends(&again), first);
     timed.at(81 * DAY + HOUR);
     assert_eq!(timed.reads(&sid), Some(vec![]));
+}
+
+/// Whatever lifetime it is given, in the same request or later.
+#[test]
+fn a_limit_that_one_session_was_given_is_its_own() {
+    let timed = Timed::new(new());
+    let (sid, _) = timed.logs_in(|session| session.remember(Lifetimes::new(30 * DAY, 40 * DAY)).unwrap());
+    let (short, _) = timed.logs_in(|session| session.set_absolute(8 * HOUR).unwrap());
+    timed.at(HOUR);
+    let (exchange, session) = timed.app.request(&short);
+    session.set_max_age(Some(30 * DAY)).unwrap();
+    done(exchange.end()).unwrap();
+    assert_eq!(timed.left(&short), Some(7 * HOUR));
+    timed.at(29 * DAY);
+    timed.reads(&sid).unwrap();
+    assert_eq!(timed.left(&sid), Some(11 * DAY));
+}
+
+/// At creation, by a handler, by Express; and as the options say again.
+#[test]
+fn a_limit_that_nobody_has_chosen_makes_room_wherever_a_lifetime_comes_from() {
+    let year = 365 * DAY;
+    let timed = Timed::new(new().cookie(CookieOptions::new().max_age(year)));
+    let (sid, _) = timed.logs_in(|session| session.set_absolute(DAY).unwrap());
+    let (exchange, session) = timed.app.request(&sid);
+    session.set_absolute(None).unwrap();
+    done(exchange.end()).unwrap();
+    assert_eq!(timed.left(&sid), Some(year));
+
+    let timed = Timed::new(new().cookie(an_hour()));
+    let (sid, _) = timed.logs_in(|_| {});
+    timed.express_touches(&sid, year);
+    timed.at(40 * DAY);
+    timed.reads(&sid).expect("Express has given it a year");
+    let unused = Timed::new(new().idle(60 * DAY));
+    let (sid, _) = unused.logs_in(|_| {});
+    assert_eq!(unused.left(&sid), Some(60 * DAY));
+}
+
+/// Of who logs in and who logs out beside it, the one who was later.
+#[test]
+fn a_mark_does_not_outlive_the_data_that_were_cleared_beside_it() {
+    for forgets in [false, true] {
+        for marks_first in [true, false] {
+            let timed = Timed::new(new());
+            let (sid, _) = timed.logs_in(|_| {});
+            let [(a, one), (b, two)] = [(); 2].map(|()| timed.app.request(&sid));
+            let clears = || {
+                two.clear().unwrap();
+                two.insert("user", "mallory").unwrap();
+                if forgets {
+                    two.forget_authenticated().unwrap();
+                }
+            };
+            let ends = [a, b];
+            if marks_first {
+                one.mark_authenticated().unwrap();
+                timed.at(MINUTE);
+                clears();
+            } else {
+                clears();
+                timed.at(MINUTE);
+                one.mark_authenticated().unwrap();
+            }
+            for end in if forgets { [&ends[0], &ends[1]] } else { [&ends[1], &ends[0]] } {
+                done(end.end()).unwrap();
+            }
+            let (_exchange, session) = timed.app.request(&sid);
+            assert_eq!(session.require_recent(HOUR).is_ok(), !marks_first, "{forgets}");
+        }
+    }
+}
+
+#[test]
+fn a_login_in_a_session_that_was_just_cleared_is_one() {
+    let timed = Timed::new(new());
+    let (sid, _) = timed.logs_in(|session| session.mark_authenticated().unwrap());
+    let (exchange, session) = timed.app.request(&sid);
+    session.clear().unwrap();
+    session.insert("user", "mallory").unwrap();
+    session.mark_authenticated().unwrap();
+    done(exchange.end()).unwrap();
+    let (_exchange, session) = timed.app.request(&sid);
+    session.require_recent(HOUR).unwrap();
+}
+
+/// Of a store that would hold it for ever there is nothing to be given.
+#[test]
+fn a_read_costs_no_touch_where_the_store_has_no_time_to_live() {
+    let timed = Timed::new(new());
+    let (sid, _) = timed.logs_in(|_| {});
+    assert_eq!(timed.left(&sid), Some(30 * DAY));
+    for minutes in 1..20 {
+        timed.at(minutes * MINUTE);
+        let before = timed.app.store.calls.load(Ordering::SeqCst);
+        timed.reads(&sid).unwrap();
+        assert_eq!(timed.app.store.calls.load(Ordering::SeqCst) - before, 1);
+    }
+}
+
+#[test]
+fn the_express_profile_has_the_memory_store_of_express() {
+    let sessions = Options::express("keyboard cat").name("sid").build().unwrap();
+    let (exchange, session) = common::ask(&sessions, &[]);
+    session.insert("user", "tj").unwrap();
+    done(exchange.end()).unwrap();
+    assert_eq!(done(sessions.store().get(&session.id().unwrap())).unwrap().unwrap().left, None);
+}
+
+#[test]
+fn when_a_session_ends_that_was_not_stored_yet_is_not_made_up() {
+    let timed = Timed::new(new());
+    let (_exchange, session) = timed.app.ask(&[]);
+    assert_eq!(session.ends_at().unwrap(), None);
+    session.set_max_age(Some(HOUR)).unwrap();
+    assert_eq!(session.ends_at().unwrap(), Some(timed.start + HOUR));
+}
+
+/// Also where no cookie tells of it, and the clock goes on meanwhile.
+#[test]
+fn a_session_that_is_given_less_than_it_has_lived_ends() {
+    let timed = Timed::new(new());
+    let (sid, _) = timed.logs_in(|_| {});
+    timed.at(HOUR);
+    let (exchange, session) = timed.app.request(&sid);
+    session.set_absolute(MINUTE).unwrap();
+    let mut end = Box::pin(exchange.end());
+    for second in 0..20 {
+        timed.at(HOUR + second * Duration::from_secs(1));
+        if common::polled(1, end.as_mut()).is_some() {
+            break;
+        }
+    }
+    assert!(timed.app.held(&sid).is_none());
+}
+
+/// No number that JavaScript would write back as another one.
+#[test]
+fn times_are_numbers_that_express_writes_back() {
+    let timed = Timed::new(new());
+    let (sid, _) = timed.logs_in(|session| {
+        session.remember(Lifetimes::new(Duration::MAX, Duration::MAX)).unwrap();
+    });
+    let text = timed.text(&sid);
+    let times = &text[text.find("__session_times").unwrap()..];
+    let numbers = times.split(|c: char| !c.is_ascii_digit()).filter_map(|digits| digits.parse::<u64>().ok());
+    assert!(numbers.clone().count() > 1 && numbers.into_iter().all(|number| number < 1 << 53), "{times}");
 }

@@ -192,9 +192,10 @@ impl Settings {
                 // A write keeps back a part of the cookie's lifetime: as much longer than the cookie as with all of it, or the
                 // same part of less.
                 let whole = ttl(&self.touched(cookie)).min(Duration::from_secs(LONGEST));
+                let bounded = cookie.held_for(now).unwrap_or(age).max(left).as_secs_f64();
                 match whole.checked_sub(age) {
                     Some(longer) => left + longer,
-                    None => whole.mul_f64(left.as_secs_f64() / age.as_secs_f64()),
+                    None => whole.mul_f64(left.as_secs_f64() / bounded).min(left),
                 }
             }
             (Some(_), Ttl::Computed(ttl)) => ttl(cookie),

@@ -230,7 +230,8 @@ impl SessionHandle {
     /// # Errors
     /// [`Error::Destroyed`] when the session is no more.
     pub fn clear(&self) -> Result<(), Error> {
-        self.present()?.clear();
+        let now = self.options().clock.millis();
+        self.present()?.clear(now);
         Ok(())
     }
 
@@ -257,6 +258,7 @@ impl SessionHandle {
         let mut data = Data::new();
         data.change(&[], &put);
         limits.check(&data)?;
+        let now = self.options().clock.millis();
         let on_the_client = self.came().is_some();
         let is_sealed = self.sessions().sealing().is_some();
         let mut life = self.life();
@@ -266,7 +268,7 @@ impl SessionHandle {
         }
         // A sealed one stays the session that it is, as one in a store does.
         let begins_anew = on_the_client && (!is_sealed || may_follow_unset);
-        life.replace(data, begins_anew);
+        life.replace(data, begins_anew, now);
         if let Some(came) = self.came().filter(|_| begins_anew) {
             came.is_another(false);
             if is_sealed {
@@ -460,7 +462,7 @@ impl SessionHandle {
         if life.is_over(&context) {
             return Err(Error::Gone);
         }
-        life.is_authenticated(is_authenticated.then_some(context.now));
+        life.is_authenticated(is_authenticated, context.now);
         Ok(())
     }
 
@@ -642,7 +644,7 @@ impl SessionHandle {
         let sets_lifetime = is_date.is_some() || cookie.differing(&before).is_of_the_lifetime();
         life.change_cookie(&before, cookie);
         if sets_lifetime && self.came().is_none() {
-            life.is_given_its_lifetime(&self.options().lifetimes, date::from_system(now));
+            life.is_given_its_lifetime(before.lifetime(), &self.options().lifetimes);
         }
         match self.came() {
             // An end that a closure has set is where it has set it.

@@ -98,7 +98,7 @@ impl Span {
     pub(super) fn of(stamped: &Cookie, now: Millis, before: Option<Self>) -> Option<Self> {
         match stamped.ends() {
             Some(at) => {
-                let lifetime = stamped.held_for().unwrap_or_else(|| at.saturating_sub(now));
+                let lifetime = stamped.whole().unwrap_or_else(|| at.saturating_sub(now));
                 Some(Self { until: Some(at), slack: 0, lifetime: Some(lifetime) })
             }
             None => before.map(|Self { lifetime, .. }| Self {

@@ -66,26 +66,26 @@ impl Context<'_> {
             return Times::default();
         }
         let mut times = Times::begun_at(self.now);
-        times.set_absolute(limits.makes_room_for(cookie.lifetime()));
+        times.make_room(limits.room_for(cookie.lifetime()));
         times
     }
 
     /// What the lifetime of a session with these goes by.
-    fn bounds(&self, times: &Times) -> Bounds {
-        Bounds::new(times.idle(self.options.lifetimes.idle), self.end_of(times))
+    fn bounds(&self, times: &Times, cookie: &Cookie) -> Bounds {
+        Bounds::new(times.idle(self.options.lifetimes.idle), self.end_of(times, cookie))
     }
 
     /// When the session ends, however often it is used.
-    fn end_of(&self, times: &Times) -> Option<Millis> {
-        times.end(self.options.lifetimes.absolute)
+    fn end_of(&self, times: &Times, cookie: &Cookie) -> Option<Millis> {
+        times.end(self.options.lifetimes.absolute_of(cookie.lifetime(), times.room()))
     }
 
     /// The session has lived as long as it may, whatever the store holds.
     pub(crate) fn has_ended(&self, record: &Record) -> bool {
-        self.has_passed(&record.times) && !planted(Fault::LimitNotEnforced)
+        self.has_passed(&record.times, &record.cookie) && !planted(Fault::LimitNotEnforced)
     }
 
-    fn has_passed(&self, times: &Times) -> bool {
-        self.end_of(times).is_some_and(|end| end <= self.now)
+    fn has_passed(&self, times: &Times, cookie: &Cookie) -> bool {
+        self.end_of(times, cookie).is_some_and(|end| end <= self.now)
     }
 }

@@ -229,7 +229,8 @@ impl Life {
     /// `asked`: when the store was.
     pub(crate) fn loaded(sid: Sid, stored: Stored, asked: Millis, context: &Context<'_>) -> Self {
         let times = stored.record.times.believed(context.now);
-        let held = Held::of(&stored, asked, context.now, None, &context.bounds(&times));
+        let bounds = context.bounds(&times, &stored.record.cookie);
+        let held = Held::of(&stored, asked, context.now, None, &bounds);
         let data = stored.record.data;
         let cookie = current(stored.record.cookie, context);
         let mut life = Self {
@@ -253,9 +254,7 @@ impl Life {
         if self.times.begun().is_none() {
             self.times.begins(context.now);
         }
-        if let Some(room) = limits.makes_room_for(self.cookie.lifetime()) {
-            self.times.set_absolute(Some(room));
-        }
+        self.times.make_room(limits.room_for(self.cookie.lifetime()));
         self.times_unsaved.begun = true;
     }
 }
@@ -319,15 +318,15 @@ impl Life {
         self.data_mut().change(&removed, &put);
     }
 
-    pub(crate) fn clear(&mut self) {
-        self.is_nobodys();
+    pub(crate) fn clear(&mut self, now: Millis) {
+        self.is_nobodys(now);
         self.doubt.says_nothing_is_there();
         self.view = Arc::default();
     }
 
     /// Other data, in the place of all. `begins_anew`: as another session, also where this one was unset.
-    pub(crate) fn replace(&mut self, data: Data, begins_anew: bool) {
-        self.is_nobodys();
+    pub(crate) fn replace(&mut self, data: Data, begins_anew: bool, now: Millis) {
+        self.is_nobodys(now);
         self.doubt.says_nothing_is_there();
         self.view = Arc::new(data);
         if begins_anew {
@@ -384,7 +383,7 @@ impl Life {
 
     /// Another session, which its client does not have yet.
     pub(crate) fn begins_anew_on_the_client(&mut self, sid: Sid, context: &Context<'_>) {
-        self.replace(Data::new(), true);
+        self.replace(Data::new(), true, context.now);
         self.sid = sid;
         (self.cookie, self.cookie_changed) = (context.new_cookie(), false);
         self.cookie_unsaved = Differing::default();
@@ -430,9 +429,14 @@ impl Life {
         &self.times
     }
 
-    /// When its user has just shown who that is; `None`: that counts no more.
-    pub(crate) fn is_authenticated(&mut self, at: Option<Millis>) {
-        self.times.set_authenticated(at);
+    /// Its user has just shown who that is; or that counts no more.
+    pub(crate) fn is_authenticated(&mut self, is_so: bool, now: Millis) {
+        if is_so {
+            self.times.is_authenticated(now);
+        } else {
+            self.times.forgets_authenticated(now);
+            self.times_unsaved.forgotten = true;
+        }
         (self.times_changed, self.times_unsaved.authenticated) = (true, true);
     }
 
@@ -446,46 +450,46 @@ impl Life {
         (self.times_changed, self.times_unsaved.absolute) = (true, true);
     }
 
-    /// The handler has given it a lifetime, which may be longer than the options let others live.
-    pub(crate) fn is_given_its_lifetime(&mut self, limits: &Limits, now: Millis) {
+    /// The handler has given it another lifetime than it had before, which may be longer than the options let others live.
+    pub(crate) fn is_given_its_lifetime(&mut self, before: Option<Millis>, limits: &Limits) {
         let lifetime = self.cookie.lifetime();
         let own = limits.is_given(lifetime);
         if self.times.idle(None) != own {
             self.times.set_idle(own);
             (self.times_changed, self.times_unsaved.idle) = (true, true);
         }
-        if let Some(room) = limits.makes_room_for(lifetime)
-            && self.times.absolute().is_none_or(|absolute| absolute < room)
-        {
-            self.lives_at_all(Some(room), now);
-        }
+        self.times.make_room(limits.room_for(before.max(lifetime)));
     }
 
-    /// All of its data are gone, and with them who its user is.
-    fn is_nobodys(&mut self) {
+    /// All of its data are gone, and with them who its user is: also where another request is about to note that.
+    fn is_nobodys(&mut self, now: Millis) {
         if self.times.authenticated().is_some() {
-            self.is_authenticated(None);
+            self.is_authenticated(false, now);
+        } else if !self.times.is_none() {
+            self.times.forgets_authenticated(now);
+            self.times_unsaved.forgotten = true;
         }
     }
 
     /// It has ended, by another request or by its limits.
     pub(crate) fn is_over(&self, context: &Context<'_>) -> bool {
-        self.standing == Standing::Gone || context.has_passed(&self.times)
+        self.standing == Standing::Gone || context.has_passed(&self.times, &self.cookie)
     }
 
     /// When it ends if nobody uses it any more, as far as this request knows; `None`: that is the store's to say.
     pub(crate) fn ends(&self, context: &Context<'_>) -> Option<Millis> {
-        let bounds = context.bounds(&self.times);
-        let held = match self.span() {
-            Some(span) => span.until,
+        let bounds = context.bounds(&self.times, &self.cookie);
+        match self.span() {
+            Some(span) => {
+                span.until.map(|until| bounds.cut(until)).or(context.end_of(&self.times, &self.cookie))
+            }
             None => self.within_bounds(self.cookie.clone(), context.now, context).ends(),
-        };
-        held.map(|end| bounds.cut(end)).or(context.end_of(&self.times))
+        }
     }
 
     /// This cookie with its whole lifetime from then on, as far as the limits of the session let it.
     fn within_bounds(&self, cookie: Cookie, at: Millis, context: &Context<'_>) -> Cookie {
-        let bounds = context.bounds(&self.times);
+        let bounds = context.bounds(&self.times, &cookie);
         let mut cookie = if planted(Fault::LimitNotKept) { cookie } else { cookie.within(bounds) };
         cookie.touch(at);
         cookie
@@ -570,9 +574,11 @@ impl Life {
             Some(Some(span)) => {
                 let left = span.surely().map(|until| until.saturating_sub(context.now).max(0));
                 // No lifetime reaches beyond the last date, or what the session may live at all.
-                let bounds = context.bounds(&self.times);
+                let bounds = context.bounds(&self.times, &self.cookie);
                 let whole = |lifetime| bounds.cut(date::after(context.now, lifetime)).max(context.now);
-                let lifetime = span.lifetime.map(|lifetime| whole(lifetime) - context.now);
+                // Held for ever, it would be held as long as it lives.
+                let lifetime = span.lifetime.or(bounds.has_end().then_some(Millis::MAX));
+                let lifetime = lifetime.map(|lifetime| whole(lifetime) - context.now);
                 // The options may say less than they did when it was written. (The clocks of two instances differ.)
                 let is_longer = |(left, most): (Millis, Millis)| left > most + ROUNDED.max(most / 100);
                 let is_beyond = bounds.is_any() && left.zip(lifetime).is_some_and(is_longer);
@@ -1000,7 +1006,8 @@ impl Life {
         if planted(Fault::LifetimeForgotten) && matches!(self.standing, Standing::Doubt { .. }) {
             self.cookie_unsaved = Differing::default();
         }
-        let bounds = context.bounds(&self.times);
+        self.reads_times(stored.record.times, context);
+        let bounds = context.bounds(&self.times, &stored.record.cookie);
         self.standing = Standing::Held(Held::of(&stored, asked, context.now, given, &bounds));
         let follows = context.options.policies.cookie_renewal == CookieRenewal::WithRecord;
         let theirs = self.span().and_then(|span| if follows { span.until } else { span.surely() });
@@ -1021,7 +1028,6 @@ impl Life {
             // A first write whose answer never came was done.
             self.saved = Some(Arc::clone(&self.base));
         }
-        self.reads_times(stored.record.times, context);
         let stored = stored.record.cookie;
         let before = self.cookie.lifetime();
         let ours = self.cookie_unsaved;
@@ -1104,7 +1110,7 @@ impl Life {
 
     /// It has lived as long as it may, if it has. (Where the handler has just said so, the record is to be destroyed.)
     pub(super) fn ends_at_last(&mut self, context: &Context<'_>) {
-        let is_over = !self.times_unsaved.absolute && context.has_passed(&self.times);
+        let is_over = !self.times_unsaved.absolute && context.has_passed(&self.times, &self.cookie);
         if is_over && !planted(Fault::LimitOutlived) {
             self.gone();
         }

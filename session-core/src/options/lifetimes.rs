@@ -87,6 +87,10 @@ pub(crate) fn millis(time: Duration) -> Millis {
     Millis::try_from(time.as_millis()).unwrap_or(Millis::MAX)
 }
 
+fn twice(time: Millis) -> Millis {
+    time.saturating_mul(2)
+}
+
 impl Limits {
     /// Of the new profile.
     pub(crate) fn by_profile() -> Self {
@@ -97,11 +101,25 @@ impl Limits {
         (self.absolute, self.is_by_profile) = (absolute.map(millis), false);
     }
 
-    /// A limit that nobody has chosen cuts no lifetime that somebody has, and is none that it could not be renewed within: how long a session
-    /// lives at all that is to have this lifetime, where that is longer.
-    pub(crate) fn makes_room_for(&self, lifetime: Option<Millis>) -> Option<Millis> {
-        let twice = lifetime?.saturating_mul(2);
-        (self.is_by_profile && self.absolute.is_some_and(|most| most < twice)).then_some(twice)
+    /// How long a session lives at all whose cookie has this lifetime. A limit that nobody has chosen cuts no lifetime that somebody has, and
+    /// makes room for renewing it; and for what it had when it was longer (`room`).
+    pub(crate) fn absolute_of(&self, lifetime: Option<Millis>, room: Option<Millis>) -> Option<Millis> {
+        let most = self.absolute?;
+        if !self.is_by_profile {
+            return Some(most);
+        }
+        let unused = self.idle.map(twice);
+        [lifetime.map(twice), unused, room]
+            .into_iter()
+            .flatten()
+            .max()
+            .map_or(Some(most), |room| Some(room.max(most)))
+    }
+
+    /// What is to be remembered of a lifetime.
+    pub(crate) fn room_for(&self, lifetime: Option<Millis>) -> Option<Millis> {
+        let is_longer = |room: &Millis| self.is_by_profile && self.absolute.is_some_and(|most| most < *room);
+        lifetime.map(twice).filter(is_longer)
     }
 
     /// A session may not lie unused for longer than this, unless it was given a time of its own: `lifetime`, where that is longer.

@@ -185,6 +185,7 @@ impl Options {
         Self {
             name: "connect.sid".into(),
             is_name_open: false,
+            store: Arc::new(MemoryStore::new()),
             cookie: CookieOptions::new(),
             resave: true,
             store_read: StoreRead::OnArrival,

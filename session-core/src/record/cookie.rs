@@ -254,6 +254,15 @@ impl Cookie {
         self.held(date::from_system(now), ttl.map(millis)).map(date::to_system)
     }
 
+    /// How long a record is held that is given this cookie at `now`, with all of its lifetime and no longer than the session's limits let it
+    /// live. `None`: that is the store's to say.
+    #[must_use]
+    pub fn held_for(&self, now: SystemTime) -> Option<Duration> {
+        let now = date::from_system(now);
+        let whole = self.whole().map(|lifetime| self.bounds.cut(date::after(now, lifetime)) - now)?;
+        Some(Duration::from_millis(u64::try_from(whole).unwrap_or_default()))
+    }
+
     pub(crate) fn held(&self, now: Millis, ttl: Option<Millis>) -> Option<Millis> {
         let by_the_store = || match ttl {
             Some(ttl) => Some(self.bounds.cut(date::after(now, ttl))),
@@ -391,7 +400,7 @@ impl Cookie {
             Field::Null => Field::Null,
             Field::Absent => Field::Absent,
             Field::Other(json) if matches!(&**json, "false" | "\"\"") => Field::Other(json.clone()),
-            Field::Other(_) => return,
+            Field::Other(_) => self.expires.clone(),
         };
         if let Field::Known(at) = &mut self.expires {
             *at = self.bounds.cut_from(now, *at);
@@ -416,13 +425,13 @@ impl Cookie {
     }
 
     /// How long each request lets it live; `None`: that is the store's to say.
-    pub(crate) fn held_for(&self) -> Option<Millis> {
+    pub(crate) fn whole(&self) -> Option<Millis> {
         self.bounds.held_for(self.lifetime(), None)
     }
 
     /// It has all of its lifetime from then on.
     pub(crate) fn is_whole(&self, at: Millis) -> bool {
-        self.ends() == self.held_for().map(|lifetime| self.bounds.cut(date::after(at, lifetime)))
+        self.ends() == self.whole().map(|lifetime| self.bounds.cut(date::after(at, lifetime)))
     }
 
     /// There is no later date for it.

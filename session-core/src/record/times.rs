@@ -21,6 +21,10 @@ pub(crate) struct Times {
     idle: Maybe,
     /// How long it lives at all, in the same way.
     absolute: Maybe,
+    /// When it was said last that nobody has shown who that is.
+    forgotten: Maybe,
+    /// A limit that nobody has chosen has made room for so much.
+    room: Maybe,
 }
 
 /// As they stand in a record.
@@ -30,6 +34,8 @@ struct Text {
     authenticated: Option<Millis>,
     idle: Option<Millis>,
     absolute: Option<Millis>,
+    forgotten: Option<Millis>,
+    room: Option<Millis>,
 }
 
 /// Some of them.
@@ -40,6 +46,7 @@ pub(crate) struct Which {
     pub(crate) authenticated: bool,
     pub(crate) idle: bool,
     pub(crate) absolute: bool,
+    pub(crate) forgotten: bool,
 }
 
 impl Which {
@@ -67,20 +74,37 @@ impl Times {
     }
 
     /// How long it lives at all, where that is its own.
+    #[cfg(test)]
     pub(crate) fn absolute(&self) -> Option<Millis> {
         self.absolute.get()
     }
 
-    pub(crate) fn set_authenticated(&mut self, at: Option<Millis>) {
-        self.authenticated = at.into();
+    /// After whatever was forgotten before.
+    pub(crate) fn is_authenticated(&mut self, now: Millis) {
+        let after = self.forgotten.get().map_or(now, |forgotten| now.max(forgotten.saturating_add(1)));
+        self.authenticated = Some(after).into();
+    }
+
+    /// And whatever was noted before.
+    pub(crate) fn forgets_authenticated(&mut self, now: Millis) {
+        self.forgotten = Some(self.authenticated.get().map_or(now, |at| now.max(at))).into();
+        self.authenticated = Maybe::NONE;
     }
 
     pub(crate) fn set_idle(&mut self, idle: Option<Millis>) {
-        self.idle = idle.into();
+        self.idle = idle.map(|idle| idle.min(date::LAST)).into();
     }
 
     pub(crate) fn set_absolute(&mut self, absolute: Option<Millis>) {
-        self.absolute = absolute.into();
+        self.absolute = absolute.map(|absolute| absolute.min(date::LAST)).into();
+    }
+
+    pub(crate) fn make_room(&mut self, room: Option<Millis>) {
+        self.room = self.room.get().max(room.map(|room| room.min(date::LAST))).into();
+    }
+
+    pub(crate) fn room(&self) -> Option<Millis> {
+        self.room.get()
     }
 
     /// Of a member of a record. `None`: what stands there is somebody else's.
@@ -95,6 +119,8 @@ impl Times {
             authenticated: time(text.authenticated),
             idle: span(text.idle),
             absolute: span(text.absolute),
+            forgotten: time(text.forgotten),
+            room: span(text.room),
         };
         (!times.is_none()).then_some(times)
     }
@@ -110,6 +136,8 @@ impl Times {
             ("authenticated", self.authenticated),
             ("idle", self.idle),
             ("absolute", self.absolute),
+            ("forgotten", self.forgotten),
+            ("room", self.room),
         ];
         let known = members.into_iter().filter_map(|(name, time)| Some((name, time.get()?)));
         text.push('{');
@@ -145,25 +173,26 @@ impl Times {
         self
     }
 
-    /// What one request has `set` of these, on top of the latest ones. A session has begun once, and of two who have shown who they are the
-    /// last one counts, unless a clock was wrong.
+    /// What one request has `set` of these, on top of the latest ones. A session has begun once; of two who have shown who they are the
+    /// last one counts, unless a clock was wrong, and what was forgotten after both is forgotten.
     pub(crate) fn over(self, latest: Self, set: Which) -> Self {
-        let last = |ours: Maybe, theirs: Maybe| match (ours.get(), theirs.get()) {
+        let mark = match (self.authenticated.get(), latest.authenticated.get()) {
+            (ours, theirs) if !set.authenticated || ours.is_none() => theirs,
             (Some(ours), Some(theirs)) if theirs <= ours.saturating_add(CLOCKS_DIFFER) => {
-                Some(ours.max(theirs)).into()
+                Some(ours.max(theirs))
             }
-            _ => ours,
+            (ours, _) => ours,
         };
+        let forgotten = latest.forgotten.get().max(self.forgotten.get().filter(|_| set.forgotten));
+        let is_forgotten = mark.is_some() && mark <= forgotten;
         let pick = |is_set, ours, theirs| if is_set { ours } else { theirs };
         Self {
             begun: if latest.begun == Maybe::NONE { self.begun } else { latest.begun },
-            authenticated: pick(
-                set.authenticated,
-                last(self.authenticated, latest.authenticated),
-                latest.authenticated,
-            ),
+            authenticated: mark.filter(|_| !is_forgotten).into(),
             idle: pick(set.idle, self.idle, latest.idle),
             absolute: pick(set.absolute, self.absolute, latest.absolute),
+            forgotten: forgotten.into(),
+            room: self.room.get().max(latest.room.get()).into(),
         }
     }
 
@@ -174,6 +203,7 @@ impl Times {
             authenticated: set.authenticated && self.authenticated != other.authenticated,
             idle: set.idle && self.idle != other.idle,
             absolute: set.absolute && self.absolute != other.absolute,
+            forgotten: set.forgotten && self.forgotten != other.forgotten,
         }
     }
 }
@@ -184,7 +214,7 @@ mod tests {
 
     fn times(begun: Option<Millis>, authenticated: Option<Millis>, absolute: Option<Millis>) -> Times {
         let [begun, authenticated, absolute] = [begun, authenticated, absolute].map(Maybe::from);
-        Times { begun, authenticated, idle: Maybe::NONE, absolute }
+        Times { begun, authenticated, absolute, ..Times::default() }
     }
 
     fn text(times: &Times) -> String {
@@ -240,9 +270,20 @@ mod tests {
         assert_eq!(base.over(ours, set(false, false)), ours);
         assert_eq!(base.over(ours, set(true, false)), ours, "the last one counts, whoever writes last");
         assert_eq!(base.over(theirs, set(false, true)), base, "set to none");
-        let forgets = times(Some(10), None, None);
-        assert_eq!(forgets.over(ours, set(true, false)), forgets);
-        assert_eq!(ours.over(forgets, set(true, false)), ours);
+        // What is forgotten later is forgotten, whoever writes last, and whether it was seen.
+        let forgets = Which { forgotten: true, ..Which::default() };
+        for before in [base, times(Some(10), None, None)] {
+            let mut forgotten = before;
+            forgotten.forgets_authenticated(50);
+            assert_eq!(forgotten.authenticated(), None);
+            assert_eq!(forgotten.over(ours, forgets).authenticated(), None);
+            assert_eq!(ours.over(forgotten, set(true, false)).authenticated(), None);
+            forgotten.is_authenticated(50);
+            assert_eq!(forgotten.authenticated(), Some(51), "it was done after that");
+            let both = Which { authenticated: true, ..forgets };
+            assert_eq!(forgotten.over(ours, both).authenticated(), Some(51));
+            assert_eq!(ours.over(forgotten, set(true, false)).authenticated(), Some(51));
+        }
         // By a clock that was days ahead.
         let wrong = times(Some(10), Some(40 + CLOCKS_DIFFER + 1), None);
         assert_eq!(ours.over(wrong, set(true, false)), ours);

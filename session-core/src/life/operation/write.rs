@@ -103,7 +103,7 @@ impl Operation {
             Err(seen) => return Ok(Written::Ask(Ask::Change(seen))),
         };
         let stamped = life.stamped_to_write(at_the_end, context);
-        let has_expired = life.stamped(context).ends().is_some_and(|at| at <= context.now);
+        let has_expired = life.stamped(context).held(context.now, None).is_some_and(|at| at <= context.now);
         if has_expired && !planted(Fault::OldExpiryWritten) {
             if self.is_change() {
                 context.options.limits.check(&data)?;

@@ -874,7 +874,7 @@ impl World {
                 None
             }
             (Op::Authenticate, _) => {
-                life.is_authenticated(Some(now));
+                life.is_authenticated(true, now);
                 request.mine.authenticates(now);
                 None
             }
@@ -892,7 +892,7 @@ impl World {
                 }
                 let before = life.cookie().clone();
                 life.change_cookie(&before, cookie);
-                life.is_given_its_lifetime(&rules.options.lifetimes, now);
+                life.is_given_its_lifetime(before.lifetime(), &rules.options.lifetimes);
                 None
             }
             (Op::Unset, _) => {
