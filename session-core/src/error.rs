@@ -334,7 +334,8 @@ pub enum CookieError {
     /// The path has a character that would end the attribute.
     #[error("option path is invalid")]
     Path,
-    /// No browser would keep such a cookie ([`BrowserRules::Enforce`](crate::BrowserRules::Enforce)).
+    /// No browser would keep such a cookie ([`BrowserRules::Enforce`](crate::BrowserRules::Enforce)); or it is for secure connections, and
+    /// this one is not.
     #[error("browsers would refuse it: {0}")]
     Refused(&'static str),
 }

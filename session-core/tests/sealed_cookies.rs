@@ -1257,27 +1257,6 @@ fn a_renewed_session_whose_data_do_not_fit_goes_out_as_it_was() {
     assert!(error.cookies().len() == 1 && error.cookies()[0].starts_with("session=; "), "{error:?}");
 }
 
-/// No request that fails may end a session that was to live on.
-#[test]
-fn a_renewal_that_failed_is_not_made_up_for_where_nothing_could_go_out() {
-    let failing = FailingStore::new(MemoryStore::new());
-    let sessions = new().revocations(Arc::clone(&failing)).build().unwrap();
-    let cookies = logged_in(&sessions);
-    let (exchange, session) = ask(&sessions, &cookies);
-    failing.fail_writes(true);
-    assert!(matches!(done(session.renew_id()), Err(Error::Store(_))));
-    failing.fail_writes(false);
-    session.insert("text", "x".repeat(6_000)).unwrap();
-    let error = done(exchange.end()).unwrap_err();
-    assert!(matches!(error.error(), Error::CookieTooLarge { .. }) && error.cookies().is_empty());
-    assert_eq!(user(&sessions, &cookies).as_deref(), Some("swordfish"));
-    // Where it fits after all, it is.
-    session.remove("text").unwrap();
-    let set = done(exchange.end()).unwrap();
-    assert_eq!(user(&sessions, &kept(&set)).as_deref(), Some("swordfish"));
-    assert!(ask(&sessions, &cookies).1.is_new());
-}
-
 /// With and without a place where ends are written down.
 #[test]
 fn what_was_to_be_another_session_and_does_not_fit_is_forgotten() {

@@ -47,6 +47,8 @@ pub(crate) struct Sent {
     pub(crate) is_withheld: bool,
     /// The client is told to forget it.
     pub(crate) is_removal: bool,
+    /// Since its time is over, and not because a handler has ended it.
+    pub(crate) is_expiry: bool,
     /// Of a sealed one: what is in front of its data, and whether the client does not have these yet.
     pub(crate) front: Option<Front>,
     pub(super) is_change: bool,

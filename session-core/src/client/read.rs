@@ -39,6 +39,8 @@ pub(crate) struct Came {
     pub(crate) front: Option<Front>,
     /// What else opens, the younger first.
     others: VecDeque<(String, Opened)>,
+    /// What opens behind all of these: it is signed only.
+    signed: Option<Box<(String, Data)>>,
     /// Of these, once one was chosen: each would step into its place.
     pub(crate) beside: Vec<Front>,
     pub(super) printed: Option<String>,
@@ -173,18 +175,25 @@ impl Came {
         self.is_another.load(Ordering::Relaxed)
     }
 
-    /// The next one that opens; `None`: there is no session.
+    /// The next one that opens, and behind all that are sealed the one that is signed; `None`: there is no session.
     pub(crate) fn next_sealed(&mut self) -> Option<Arc<Data>> {
         let next = self.others.pop_front();
         (self.is_read, self.is_to_reseal) =
             (next.is_some(), next.as_ref().is_some_and(|(_, next)| next.by_older));
         let Some((value, Opened { front, data, .. })) = next else {
             (self.front, self.printed) = (None, None);
-            return None;
+            let (value, data) = *self.signed.take()?;
+            (self.is_read, self.is_to_reseal, self.was_signed) = (true, true, true);
+            return Some(self.is(value, data));
         };
-        (self.value, self.front) = (Some(value), Some(front));
+        self.front = Some(front);
+        Some(self.is(value, data))
+    }
+
+    fn is(&mut self, value: String, data: Data) -> Arc<Data> {
+        self.value = Some(value);
         self.printed = Some(json::stringify(&data));
-        Some(Arc::new(data))
+        Arc::new(data)
     }
 }
 
@@ -242,6 +251,13 @@ pub(crate) fn read(
         came.others = younger_first(opened.collect());
         came.token = rand::random();
         if let Some(data) = came.next_sealed() {
+            // Each of those that are sealed may be found to have ended.
+            if let (Some(keys), Some(_)) = (&client.keys, &sealing.revocations) {
+                let ours = verified(keys, name, values, &signatures_of(&header, name, candidates));
+                let read =
+                    |(value, _): (&str, bool)| Some((value.to_owned(), decode(value, Numbers::Exact)?));
+                came.signed = ours.and_then(read).map(Box::new);
+            }
             return (Some(data), came);
         }
         if client.keys.is_none() {
@@ -252,9 +268,7 @@ pub(crate) fn read(
     let ours = match &client.keys {
         None => Some(first),
         Some(keys) => {
-            let signature = format!("{name}.sig");
-            let signatures = values_of(&header, &signature).take(candidates);
-            let signatures: Vec<&str> = signatures.filter(|signature| !signature.is_empty()).collect();
+            let signatures = signatures_of(&header, name, candidates);
             let ours = verified(keys, name, values, &signatures);
             came.signature = match ours {
                 Some((_, true)) => Signature::Old,
@@ -295,6 +309,11 @@ fn younger_first(mut opened: Vec<(String, Opened)>) -> VecDeque<(String, Opened)
         }
     }
     each
+}
+
+fn signatures_of<'a>(header: &'a str, name: &str, candidates: usize) -> Vec<&'a str> {
+    let name = format!("{name}.sig");
+    values_of(header, &name).take(candidates).filter(|signature| !signature.is_empty()).collect()
 }
 
 /// The first value that one of the keys has signed, and whether that was an older one. What is too long to be read is not hashed either.

@@ -208,7 +208,8 @@ impl SealedSessionOptions {
     /// time (`maxmemory-policy` of Redis) forgets logouts.
     ///
     /// Who logs out ends every live session of the name that came with the request, not only the one that it was: another would be in its place
-    /// with the next request. A renewed id ends the one alone.
+    /// with the next request. (Not one that is [only signed](Self::also_reads_cookie_session): such have no id.) A renewed id ends the one
+    /// alone, and a session whose time is over none.
     ///
     /// Of two requests that end the same session, or renew its id, one is first: the other's is [`Error::Gone`]. After its response a session can
     /// still be [destroyed](crate::SessionHandle::destroy).
@@ -449,11 +450,17 @@ pub(super) fn ends(sending: &Sending<'_>, sealing: &Sealing) -> Result<Sent, Err
     let Some(data) = sending.data.filter(|data| !has_expired && !is_empty(data)) else {
         // Who has none needs not be told.
         let has_one = if sending.data.is_some() && !has_expired { came.is_read } else { came.has_any() };
-        return Ok(if has_one { sending.forgets_it(sealing) } else { sent });
+        if has_one {
+            sent = sending.forgets_it(sealing);
+            sent.is_expiry = has_expired && sending.data.is_some() && !sending.has_own_lifetime;
+        }
+        return Ok(sent);
     };
     let printed = json::stringify(data);
     let is_change = sending.is_new || sending.cookie_changed || came.printed.as_ref() != Some(&printed);
-    let is_due = front.is_some_and(|front| now >= date::after(front.renewed, front.idle / 5));
+    // Before browsers have thrown it away, however long it would live.
+    let kept = date::latest_of_a_cookie(0);
+    let is_due = front.is_some_and(|front| now >= date::after(front.renewed, front.idle.min(kept) / 5));
     if !(is_change || came.is_to_reseal || is_due) {
         return Ok(sent);
     }
@@ -492,7 +499,7 @@ pub(super) fn ends(sending: &Sending<'_>, sealing: &Sealing) -> Result<Sent, Err
     }
     // The handler took longer than it had to live.
     if !new.lives(now) {
-        return Ok(sending.forgets_it(sealing));
+        return Ok(Sent { is_expiry: true, ..sending.forgets_it(sealing) });
     }
     let value = sealing.seal(&new, printed);
     (sent.front, sent.is_change) = (Some(new), is_change);

@@ -9,8 +9,8 @@ use crate::{
         sealed::{self, Front},
     },
     driver::session::SessionHandle,
-    error::{Error, StoreError},
-    life::{Life, decide::Presence},
+    error::{CookieError, Error, StoreError},
+    life::{Context, Life, decide::Presence},
     options::policy::{CookieChange, SaveError},
     record::{Record, cookie::Cookie, data::Data},
     store::{Expect, Set, Store},
@@ -82,12 +82,17 @@ impl SessionHandle {
         };
         let Outlook { ended, instead, cookie, renewed } = outlook;
         let is_removal = ended.as_ref().is_ok_and(|sent| sent.is_removal);
-        if is_removal {
+        // What has expired by itself is no logout of what came beside it.
+        if is_removal && !ended.as_ref().is_ok_and(|sent| sent.is_expiry) {
             came.ends();
         }
-        let is_renewed = renewed.is_some() && !is_removal;
-        // Nothing can go out under another id: it keeps its own.
-        let stays = is_renewed && ended.is_err();
+        // Marked under the lock under which it was seen: what comes in between is not lost.
+        let instead = if self.is_refused(&cookie) && !instead.is_removal { Sent::default() } else { instead };
+        let going = ended.as_ref().unwrap_or(&instead);
+        // Nothing can go out under another id: it keeps its own. A renewal that was begun may have been written down, whatever became of it:
+        // where something can, it is.
+        let stays = renewed.is_some() && !is_removal && (going.front.is_none() || self.is_refused(&cookie));
+        let is_renewed = renewed.is_some() && !is_removal && !stays;
         let owes = self.can_revoke() && came.owes_a_revocation() && !stays;
         if owes && found.unwritten.is_none() {
             return Next::Write;
@@ -120,13 +125,12 @@ impl SessionHandle {
                 Some(Ok(())) => {}
             }
         }
-        // Marked under the lock under which it was seen: what comes in between is not lost.
-        let instead = if self.is_refused(&cookie) && !instead.is_removal { Sent::default() } else { instead };
+        let sent_front = going.front.filter(|_| !stays);
+        if let Some(sid) = renewed.filter(|_| is_renewed) {
+            life.is_renamed_on_the_client(sid);
+        }
         match &ended {
             Ok(sent) => {
-                if let Some(sid) = renewed.filter(|_| is_renewed) {
-                    life.is_renamed_on_the_client(sid);
-                }
                 if sent.is_withheld {
                     life.came_late();
                 } else {
@@ -141,7 +145,7 @@ impl SessionHandle {
                 }
             }
         }
-        ended.as_ref().unwrap_or(&instead).front.into_iter().for_each(|front| _ = came.sent.set(front));
+        sent_front.into_iter().for_each(|front| _ = came.sent.set(front));
         drop(life);
         let cookies = match ended {
             Ok(sent) if sent.is_withheld => {
@@ -233,10 +237,7 @@ impl SessionHandle {
         let has_old_id = came.front.is_some_and(|front| front.sid() == life.sid().as_str());
         let renewed =
             (is_present && has_old_id && came.has_begun_to_revoke()).then(|| Sid::from(sealed::new_sid()));
-        let fresh = context.cookie.cookie(context.secure, context.now);
-        let is_dated = came.is_dated.load(Ordering::Relaxed);
-        let is_own = came.front.is_some_and(|front| front.own_lifetime().is_some()) && !came.is_another_one();
-        let cookie = life.cookie_for_the_client(fresh, (is_dated, is_own), context.now);
+        let cookie = cookie_of(&life, came, &context);
         let counts = context.options.policies.cookie_change == CookieChange::Counts;
         let sending = Sending {
             name: &context.options.name,
@@ -247,7 +248,7 @@ impl SessionHandle {
             sid: renewed.as_ref().unwrap_or(life.sid()).as_str(),
             now: context.now,
             cookie: &cookie,
-            is_dated,
+            is_dated: came.is_dated.load(Ordering::Relaxed),
             has_own_lifetime: life.has_set_lifetime(),
             cookie_changed: renewed.is_some() || (counts && life.has_set_cookie()),
             secure: context.secure,
@@ -257,13 +258,37 @@ impl SessionHandle {
         Some((Outlook { ended, instead, cookie, renewed }, life))
     }
 
-    /// It goes on under another id, unless somebody has given it one since. `data` could be sent under that.
-    pub(super) fn leaves_its_id(&self, came: &Came, sid: &Sid, data: Arc<Data>) -> Result<(), Error> {
+    /// From now on the end of the request brings it under another id, if it is faster. `data` can be sent under that.
+    pub(super) fn is_about_to_leave_its_id(
+        &self,
+        came: &Came,
+        sid: &Sid,
+        data: Arc<Data>,
+    ) -> Result<(), Error> {
+        // The clock may be the application's: it is asked before anything is locked.
+        let context = self.context();
+        let life = self.is_to_be_sent()?;
+        if self.can_revoke() {
+            // Its old id would open no more, and nobody have the new one.
+            let cookie = cookie_of(&life, came, &context);
+            if cookie.secure() && !context.secure {
+                return Err(CookieError::Refused(NOT_SECURE).into());
+            }
+            self.refusal(&cookie).map_or(Ok(()), |reason| Err(CookieError::Refused(reason)))?;
+        }
+        came.revokes();
+        if life.sid() == sid {
+            came.keeps(Some(data));
+        }
+        Ok(())
+    }
+
+    /// It goes on under another id, unless somebody has given it one since.
+    pub(super) fn leaves_its_id(&self, sid: &Sid) -> Result<(), Error> {
         let mut life = self.life();
         if life.sid() == sid {
             is_to_be_sent(&life)?;
             life.is_renamed_on_the_client(sealed::new_sid().into());
-            came.keeps(Some(data));
         }
         Ok(())
     }
@@ -336,6 +361,17 @@ impl SessionHandle {
         let came = self.came().filter(|came| came.owes_a_revocation())?;
         Some((store, came, came.front?))
     }
+}
+
+const NOT_SECURE: &str =
+    "it is for secure connections, and this one is not; behind a proxy that ends TLS, set the option proxy";
+
+/// What the response would send it with.
+fn cookie_of(life: &Life, came: &Came, context: &Context<'_>) -> Cookie {
+    let fresh = context.cookie.cookie(context.secure, context.now);
+    let is_dated = came.is_dated.load(Ordering::Relaxed);
+    let is_own = came.front.is_some_and(|front| front.own_lifetime().is_some()) && !came.is_another_one();
+    life.cookie_for_the_client(fresh, (is_dated, is_own), context.now)
 }
 
 fn is_to_be_sent(life: &Life) -> Result<(), Error> {

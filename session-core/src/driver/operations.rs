@@ -294,9 +294,11 @@ impl SessionHandle {
     /// ```
     ///
     /// # Errors
-    /// Those of [`save`](Self::save). The session then has its old id still, and this may be called again (where it is sealed into its
-    /// client's cookie, and the old id could not be written down, nothing of it is sent unless that succeeds later; and if data are set after
-    /// this that do not fit, it goes out as it was here, with the error). Where the
+    /// Those of [`save`](Self::save). The session then has its old id still, and this may be called again. (Where it is sealed into its
+    /// client's cookie, and the old id could not be written down, the end of the request tries that again, and if it cannot, nothing of the
+    /// session is sent. If data are set after this was begun that do not fit, it goes out as it was here, with the error. And where no
+    /// cookie would go out, since it is for secure connections and this one is not, or browsers would refuse it, this is [`Error::Cookie`] and
+    /// nothing is done.) Where the
     /// store's answer to the last step was lost and the old record turns out to be gone, that may have been somebody's
     /// logout: the session is then over, which the next call tells by [`Error::Gone`]. So it is after [`Error::ResponseOut`] where
     /// the client has left while the old record was on its way out.
@@ -310,15 +312,11 @@ impl SessionHandle {
             self.is_not_gone()?;
             // What does not fit would end with its old id.
             client::check(&self.options().name, client, &data)?;
-            {
-                // From now on the end of the request does it, if it is faster.
-                let _life = self.is_to_be_sent()?;
-                came.revokes();
-            }
+            self.is_about_to_leave_its_id(came, &sid, data)?;
             if !self.revoke().await? {
                 return Err(Error::Gone);
             }
-            return self.leaves_its_id(came, &sid, data);
+            return self.leaves_its_id(&sid);
         }
         self.run_plain(Operation::renew(self.new_sid())).await?;
         tracing::debug!("session id renewed");
@@ -416,8 +414,14 @@ impl SessionHandle {
 
     /// Browsers would not keep it, and it is not sent.
     pub(super) fn is_refused(&self, cookie: &Cookie) -> bool {
-        self.options().browser_rules == BrowserRules::Enforce
-            && set_cookie::browser_refusal(&self.options().name, cookie).is_some()
+        self.refusal(cookie).is_some()
+    }
+
+    /// And why.
+    pub(super) fn refusal(&self, cookie: &Cookie) -> Option<&'static str> {
+        let is_enforced = self.options().browser_rules == BrowserRules::Enforce;
+        let refusal = is_enforced.then(|| set_cookie::browser_refusal(&self.options().name, cookie));
+        refusal.flatten().map(|(_, reason)| reason)
     }
 
     /// Browsers would not keep it: the log is told, and under [`BrowserRules::Enforce`] it is not sent.

@@ -88,8 +88,10 @@ impl<S> Sealed<S> {
     fn open(&self, sid: &Sid, record: Record) -> Option<(Record, bool)> {
         let Some(sealed) = sealed_in(&record) else {
             // One that Express has added a key to has lost nothing, and may not be taken for a plain one.
-            let is_none = record.data.get(KEY).and_then(text_of).is_none_or(|text| !self.sealer.knows(text));
-            return (self.reads_plain && is_none).then_some((record, false));
+            // So of a secret that is not among ours any more.
+            let is_sealed = |text: &str| self.sealer.knows(text) || Sealer::may_have_made(text);
+            let has_one = record.data.get(KEY).and_then(text_of).is_some_and(is_sealed);
+            return (self.reads_plain && !has_one).then_some((record, false));
         };
         // Of a secret that is not among ours any more it may be.
         if self.reads_plain && !Sealer::may_have_made(sealed) {
