@@ -129,7 +129,8 @@ where
             {
                 // Its own `into_response` would lose the error.
                 let (request, _) = request.into_parts();
-                let failure = HttpResponse::from_error(SessionError(Failure::told(error)));
+                let mut failure = HttpResponse::from_error(SessionError(Failure::told(error)));
+                exchange.finish().await.0.apply(&mut Headers(failure.headers_mut()));
                 return Ok(ServiceResponse::new(request, failure).map_into_right_body());
             }
             end(exchange, inner.call(request).await).await
@@ -354,7 +355,8 @@ const MISSING: &str = "add .wrap(SessionMiddleware::new(options)?) after every w
 session_core::session_error! {
     /// Why there is no session, or what a call on it failed with: for the `?` of a handler. It is told to the log by the extractor,
     /// or when a response is made of it, and the client gets the [status](Error::status) and nothing else. For a page of your own it is the response's error
-    /// (but where an inner middleware fails in a request of which a cookie goes out: that is another error, with a response):
+    /// (but where an inner middleware fails in a request of which a cookie goes out: that is another error, with a response; and of one
+    /// of which none does, the response tells caches nothing of the session, see [`CacheHeaders`](session_core::CacheHeaders)):
     ///
     /// ```
     /// use actix_web::{App, dev::ServiceResponse, http::StatusCode, middleware::{ErrorHandlerResponse, ErrorHandlers}};

@@ -74,6 +74,31 @@ fn compression_and_headers_may_be_above_and_below() {
 }
 
 /// The connection is closed, and no other request harmed. What was acknowledged is kept; nobody goes on with the handler.
+/// Below the session's middleware a default is there before it, and above it finds what caches were told.
+#[test]
+fn headers_by_default_go_below() {
+    run(async {
+        let store = Arc::new(MemoryStore::new());
+        let default = || DefaultHeaders::new().add(("cache-control", "no-store"));
+        let app = || App::new().route("/", web::get().to(counts));
+        let below = server::init_service(app().wrap(default()).wrap(middleware(options(&store)))).await;
+        let above = server::init_service(app().wrap(middleware(options(&store))).wrap(default())).await;
+        let request = || server::TestRequest::default().to_request();
+        let responses = [
+            (below.call(request()).await.unwrap().map_into_boxed_body(), "no-store"),
+            (above.call(request()).await.unwrap().map_into_boxed_body(), "private, no-cache=\"Set-Cookie\""),
+        ];
+        for (response, told) in responses {
+            assert!(response.headers().contains_key("set-cookie"));
+            let all: Vec<_> = response.headers().get_all("cache-control").collect();
+            assert_eq!(
+                (all, response.headers().get("vary").unwrap()),
+                (vec![told], &"Cookie".parse().unwrap())
+            );
+        }
+    });
+}
+
 #[test]
 fn a_panic_drops_what_was_not_acknowledged() {
     run(async {

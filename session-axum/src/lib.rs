@@ -131,7 +131,7 @@ where
             return Step::lasting(&exchange.clone(), async move {
                 match session.await {
                     Ok(_) => end(exchange, boxed(inner.call(request).await)).await,
-                    Err(error) => Ok(SessionError(Failure::told(error)).into_response()),
+                    Err(error) => end(exchange, Ok(SessionError(Failure::told(error)).into_response())).await,
                 }
             });
         }

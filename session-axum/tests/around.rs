@@ -27,7 +27,10 @@ use session_core::{MemoryStore, OnDisconnect, Options, Sid, Store};
 use session_testkit::Captured;
 use tokio::sync::Semaphore;
 use tower::{ServiceBuilder, ServiceExt};
-use tower_http::{catch_panic::CatchPanicLayer, compression::CompressionLayer, timeout::TimeoutLayer};
+use tower_http::{
+    catch_panic::CatchPanicLayer, compression::CompressionLayer, set_header::SetResponseHeaderLayer,
+    timeout::TimeoutLayer,
+};
 
 fn options(store: &Arc<MemoryStore>) -> Options {
     Options::new("keyboard cat").store(Arc::clone(store))
@@ -197,6 +200,24 @@ async fn compression_may_be_above_and_below() {
         assert!(cookie_of(&response).is_some());
         assert!(response.into_body().collect().await.unwrap().to_bytes().starts_with(&[0x1f, 0x8b]));
         assert_eq!(visitor.held(&store, "n").await.as_deref(), Some(n));
+    }
+}
+
+/// Below the session's layer a default is there before it, and above it finds what caches were told.
+#[tokio::test]
+async fn headers_by_default_go_below() {
+    let store = Arc::new(MemoryStore::new());
+    let default = || {
+        let no_store = HeaderValue::from_static("no-store");
+        SetResponseHeaderLayer::if_not_present(http::header::CACHE_CONTROL, no_store)
+    };
+    let below = counts().layer(default()).layer(layer(options(&store)));
+    let above = counts().layer(layer(options(&store))).layer(default());
+    for (app, told) in [(below, "no-store"), (above, "private, no-cache=\"Set-Cookie\"")] {
+        let response = app.oneshot(Request::new(Body::empty())).await.unwrap();
+        assert!(cookie_of(&response).is_some());
+        let all: Vec<_> = response.headers().get_all("cache-control").iter().collect();
+        assert_eq!((all, &response.headers()["vary"]), (vec![told], &HeaderValue::from_static("Cookie")));
     }
 }
 

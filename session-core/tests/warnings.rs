@@ -741,15 +741,23 @@ fn a_cookie_whose_domain_is_not_the_host_is_told_once() {
             });
             text.lines().filter(|line| line.contains("cookie.domain")).map(String::from).collect::<Vec<_>>()
         };
-        for host in [&b"example.com"[..], b"a.EXAMPLE.com:80", b"", b"a b", b"\xff\n", &[b'a'; 300]] {
+        for host in [
+            &b"example.com"[..],
+            b"a.EXAMPLE.com:80",
+            b"",
+            b"a b",
+            b"\xff\n",
+            b"127.0.0.1",
+            b"[::1]:80",
+            &[b'a'; 300],
+        ] {
             assert_eq!(tells(host, 2), Vec::<String>::new(), "{host:?}");
         }
         let told = tells(b"example.org:3000", 3);
         assert_eq!(told.len(), 1, "{told:?}");
-        for said in ["domain=\"example.com\"", "host=\"example.org\""] {
+        for said in ["a request to a host that", "domain=\"example.com\"", "host=\"example.org\""] {
             assert!(told[0].contains(said), "{told:?}");
         }
-        assert_eq!(tells(b"127.0.0.1", 1).len(), 1);
     }
     let sessions = Options::new([7; 32]).cookie(domain()).build().unwrap();
     let (_, text) = told(|| {

@@ -104,6 +104,36 @@ fn what_a_later_response_fairing_changes_is_saved_by_itself_or_told() {
     });
 }
 
+/// Before the session's fairing a default is there before it, and after it finds what caches were told.
+#[test]
+fn headers_by_default_go_before() {
+    run(async {
+        for (is_before, told) in [(true, "no-store"), (false, "private, no-cache=\"Set-Cookie\"")] {
+            let default = AdHoc::on_response("default", |_, response| {
+                Box::pin(async {
+                    if !response.headers().contains("cache-control") {
+                        response.set_raw_header("cache-control", "no-store");
+                    }
+                })
+            });
+            let quiet = Config { log_level: rocket::config::LogLevel::Off, ..Config::default() };
+            let session =
+                SessionFairing::new(Options::new("keyboard cat").store(MemoryStore::new())).unwrap();
+            let app = rocket::custom(quiet).mount("/", routes![count]);
+            let app = if is_before {
+                app.attach(default).attach(session)
+            } else {
+                app.attach(session).attach(default)
+            };
+            let client = Client::untracked(app).await.unwrap();
+            let response = client.get("/count").dispatch().await;
+            assert!(response.headers().contains("set-cookie"));
+            let all = |name| response.headers().get(name).collect::<Vec<_>>();
+            assert_eq!((all("cache-control"), all("vary")), (vec![told], vec!["Cookie"]));
+        }
+    });
+}
+
 /// Rocket makes a 500 of it, below the fairing: an answer as any other.
 #[test]
 fn a_panic_is_an_answer() {

@@ -289,6 +289,7 @@ impl Exchange {
         };
         let (given, error) = poll_within(&self.0.span, pin!(session.end())).await;
         self.0.has_ended.store(true, Ordering::Relaxed);
+        let given = given.told(&self.0.sessions, self.is_used());
         match (self.gave(&given), &error) {
             (Some(all), Some(_)) => (all, error),
             _ => (given, error),
@@ -306,7 +307,7 @@ impl Exchange {
         let mut all = outermost.sent();
         all.retain(|sent| sent.by != by);
         all.push(Sent { by, sessions, given });
-        Some(all.iter().map(|sent| sent.given.clone()).collect())
+        Some(all.iter().fold(Given::default(), |all, sent| all.and(&sent.given)))
     }
 
     /// What [`finish`](Self::finish) has answered reaches no client: an adapter says so where there is no response to carry cookies.

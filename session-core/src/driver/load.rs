@@ -1,6 +1,6 @@
 //! The driver's beginning: what a request's cookie says, and the session that follows from it.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use crate::{
     client::{self, Came, sealed::revocation_of},
@@ -130,14 +130,16 @@ impl Sessions {
         if !has_domain || self.has_warned_of_the_domain() {
             return None;
         }
-        let forwarded = request.header("x-forwarded-host").filter(|_| options.proxy.trusts(request.peer()));
-        let host = match forwarded {
+        let is_trusted = options.proxy.trusts(request.peer());
+        let host = match is_trusted.then(|| request.header("x-forwarded-host")).flatten() {
             None => request.host()?,
             Some(hosts) => RequestInfo::new("/", false, &|_| {})
                 .with_authority(hosts.split(',').next().map(str::trim))
                 .host()?,
         };
-        set_cookie::is_host_name(&host).then(|| host.into())
+        // Who asks for an address looks whether the server lives, most often.
+        let is_name = set_cookie::is_host_name(&host) && host.parse::<IpAddr>().is_err();
+        is_name.then(|| host.into())
     }
 
     /// The session under an id, outside of any request: for a job, or a message on a socket. `None`: the store has none, or it has

@@ -30,12 +30,16 @@ pub struct Outgoing {
     pub(super) given: Given,
 }
 
-/// What a client is given.
+/// What a session gives to its response, or several to one that is put into its place.
 #[derive(Clone, Default)]
 pub(super) struct Given {
     /// The values of `Set-Cookie`.
     pub(super) cookies: Vec<String>,
     pub(super) tokens: Vec<Token>,
+    /// Caches are to be told that what the response says may depend on the session.
+    pub(super) varies: bool,
+    /// And that there are cookies.
+    pub(super) tells: bool,
 }
 
 #[derive(Clone)]
@@ -45,14 +49,20 @@ pub(super) struct Token {
     pub(super) value: String,
 }
 
-impl FromIterator<Given> for Given {
-    fn from_iter<I: IntoIterator<Item = Given>>(all: I) -> Self {
-        let mut whole = Self::default();
-        for given in all {
-            whole.cookies.extend(given.cookies);
-            whole.tokens.extend(given.tokens);
-        }
-        whole
+impl Given {
+    /// With what caches are to be told of it.
+    pub(super) fn told(self, sessions: &Sessions, is_used: bool) -> Self {
+        let options = sessions.options();
+        let says = options.cache_headers != CacheHeaders::Never;
+        let varies = says && is_used && options.carriers.contains(&Carrier::Cookie);
+        Self { varies, tells: says && !self.cookies.is_empty(), ..self }
+    }
+
+    /// Each layer's as its own options say.
+    pub(super) fn and(mut self, other: &Self) -> Self {
+        self.cookies.extend_from_slice(&other.cookies);
+        self.tokens.extend_from_slice(&other.tokens);
+        Self { varies: self.varies || other.varies, tells: self.tells || other.tells, ..self }
     }
 }
 
@@ -71,21 +81,19 @@ impl Outgoing {
     }
 
     fn apply_to(&self, headers: &mut dyn ResponseHeaders) {
-        let options = self.sessions.options();
-        if options.client.as_ref().is_some_and(|client| client.overwrite) {
+        let Given { cookies, varies, tells, .. } = &self.given;
+        let client = self.sessions.options().client.as_ref();
+        if !cookies.is_empty() && client.is_some_and(|client| client.overwrite) {
             change(headers, SET_COOKIE, |set| self.without_ours(set));
         }
-        for cookie in &self.given.cookies {
+        for cookie in cookies {
             headers.append(SET_COOKIE, cookie.as_bytes());
         }
         self.apply_tokens_to(headers);
-        if options.cache_headers == CacheHeaders::Never {
-            return;
-        }
-        if self.is_used && options.carriers.contains(&Carrier::Cookie) {
+        if *varies {
             change(headers, VARY, |lines| header_list::vary(lines, "Cookie"));
         }
-        if !self.given.cookies.is_empty() {
+        if *tells {
             change(headers, CACHE_CONTROL, cookie_is_no_matter_of_caches);
         }
     }

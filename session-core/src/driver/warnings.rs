@@ -150,8 +150,9 @@ impl SessionHandle {
             tracing::warn!(
                 domain,
                 host,
-                "the option cookie.domain does not cover the host that the request was sent to: browsers do not keep the session cookie. \
-                 Behind a proxy that sends another host on, let it send the client's (Host)"
+                "a request to a host that the option cookie.domain does not cover was answered with the session cookie, which its browser \
+                 does not keep. Where users come by that host, it is one for cookie.domain; behind a proxy that sends another host on, let \
+                 it send the client's (Host)"
             );
         }
     }

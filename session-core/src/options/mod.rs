@@ -513,7 +513,8 @@ impl Options {
     }
 
     /// What a response tells caches of the session. Default: nothing in the express profile, `Vary: Cookie` and
-    /// `Cache-Control: no-cache="Set-Cookie"` where they are due in the new one.
+    /// `Cache-Control: no-cache="Set-Cookie"` where they are due in the new one. Layers of default headers go
+    /// [below](CacheHeaders::WhereUsed).
     ///
     /// ```
     /// use session_core::{CacheHeaders, Options};

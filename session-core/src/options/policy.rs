@@ -47,8 +47,13 @@ pub enum CacheHeaders {
     /// Nothing, as in Express: that is the application's matter.
     Never,
     /// `Vary: Cookie` where the request's session was asked for, since the answer may depend on it (RFC 9110 §12.5.5), and
-    /// `Cache-Control: no-cache="Set-Cookie"` where a cookie is set or removed (RFC 9111 §5.2.2.4). Both are added to what the handler has
-    /// put there: nothing to `Vary: *`, nor to `no-store`, `no-cache` or `private`, which say more.
+    /// `Cache-Control: no-cache="Set-Cookie"` where a cookie is set or removed (RFC 9111 §5.2.2.4), with `private` before it where the response
+    /// has no `Cache-Control` at all. Both are added to what the handler has put there: nothing to `Vary: *`, nor to `no-store`, `no-cache` or
+    /// `private`, which say more.
+    ///
+    /// A layer that sets a header only where there is none (a default of `no-store` for all responses) goes *below* the session layer: above it
+    /// finds ours, and adds nothing. What a session does that is asked for after the response has begun comes too late for any header; and
+    /// `CDN-Cache-Control` and `Surrogate-Control`, which some caches go by instead, are the application's alone.
     WhereUsed,
 }
 

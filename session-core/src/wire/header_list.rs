@@ -1,5 +1,7 @@
 //! Response headers that are lists (RFC 9110 §5.6.1), and what is added to them without taking anything away.
 
+use std::ops::Range;
+
 /// The lines of `Vary` with one more member; `None`: it has that, or `*`, which says more.
 pub(crate) fn vary(lines: &[Vec<u8>], member: &str) -> Option<Vec<Vec<u8>>> {
     let has_it = |one: &[u8]| one == b"*" || one.eq_ignore_ascii_case(member.as_bytes());
@@ -8,7 +10,7 @@ pub(crate) fn vary(lines: &[Vec<u8>], member: &str) -> Option<Vec<Vec<u8>>> {
 }
 
 /// The lines of `Cache-Control` under which no shared cache gives one visitor's cookie to another (RFC 9111 §5.2.2.4); `None`: they
-/// say so, or more.
+/// say so, or more. Where nothing is said at all the response is its visitor's: caches keep also what nobody has spoken of (§4.2.2).
 pub(crate) fn cookie_is_no_matter_of_caches(lines: &[Vec<u8>]) -> Option<Vec<Vec<u8>>> {
     let says_so = |directive: &[u8]| match name_and_argument(directive) {
         (name, None) => {
@@ -20,7 +22,34 @@ pub(crate) fn cookie_is_no_matter_of_caches(lines: &[Vec<u8>]) -> Option<Vec<Vec
         }
     };
     let is_said = lines.iter().flat_map(|line| members(line)).any(says_so);
-    (!is_said).then(|| with(lines, "no-cache=\"Set-Cookie\""))
+    if is_said {
+        return None;
+    }
+    if lines.iter().all(|line| members(line).next().is_none()) {
+        return Some(with(lines, "private, no-cache=\"Set-Cookie\""));
+    }
+    // One directive twice is one too many for some.
+    let mut changed = lines.to_vec();
+    for line in &mut changed {
+        if let Some(longer) = with_the_cookie(line) {
+            *line = longer;
+            return Some(changed);
+        }
+    }
+    Some(with(lines, "no-cache=\"Set-Cookie\""))
+}
+
+/// The line, where its `no-cache` names fields, and this one among them.
+fn with_the_cookie(line: &[u8]) -> Option<Vec<u8>> {
+    ranges(line).find_map(|range| {
+        let (before, member, behind) =
+            (line.get(..range.start)?, line.get(range.clone())?, line.get(range.end..)?);
+        let (name, Some(fields)) = name_and_argument(member) else { return None };
+        let fields = unquoted(fields);
+        let is_ours = name.eq_ignore_ascii_case(b"no-cache") && !fields.starts_with(b"\"");
+        let comma: &[u8] = if members(fields).next().is_some() { b", " } else { b"" };
+        is_ours.then(|| [before, name, b"=\"", fields, comma, b"Set-Cookie\"", behind].concat())
+    })
 }
 
 /// The lines of `Cache-Control` under which no cache keeps the response; `None`: they say so.
@@ -45,14 +74,22 @@ fn with(lines: &[Vec<u8>], member: &str) -> Vec<Vec<u8>> {
 }
 
 /// What stands between commas, and is not empty. A comma in a quoted string is none.
-fn members(mut line: &[u8]) -> impl Iterator<Item = &[u8]> {
+fn members(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+    ranges(line).filter_map(|range| line.get(range))
+}
+
+/// And where.
+fn ranges(line: &[u8]) -> impl Iterator<Item = Range<usize>> {
+    let mut at = 0;
     std::iter::from_fn(move || {
-        while !line.is_empty() {
-            let (member, rest) = line.split_at(end_of_member(line));
-            line = rest.get(1..).unwrap_or_default();
-            let member = member.trim_ascii();
-            if !member.is_empty() {
-                return Some(member);
+        while let Some(rest) = line.get(at..).filter(|rest| !rest.is_empty()) {
+            let (begin, end) = (at, end_of_member(rest));
+            at += end + 1;
+            let member = rest.get(..end).unwrap_or_default();
+            let blanks = member.len() - member.trim_ascii_start().len();
+            let length = member.trim_ascii().len();
+            if length > 0 {
+                return Some(begin + blanks..begin + blanks + length);
             }
         }
         None
@@ -156,10 +193,23 @@ mod tests {
         let ours = "no-cache=\"Set-Cookie\"";
         let added = |to: &str| Some(vec![format!("{to}, {ours}")]);
         for (before, after) in [
-            (vec![], Some(vec![ours.to_owned()])),
+            (vec![], Some(vec![format!("private, {ours}")])),
+            (vec![" , "], Some(vec![format!("private, {ours}")])),
             (vec!["public, max-age=60"], added("public, max-age=60")),
             (vec!["max-age=0"], added("max-age=0")),
-            (vec!["no-cache=\"X-A, X-B\""], added("no-cache=\"X-A, X-B\"")),
+            (vec!["no-cache=\"X-A, X-B\""], Some(vec!["no-cache=\"X-A, X-B, Set-Cookie\"".into()])),
+            (
+                vec!["public", "max-age=60 , No-Cache = X-A,proxy-revalidate"],
+                Some(vec![
+                    "public".into(),
+                    "max-age=60 , No-Cache=\"X-A, Set-Cookie\",proxy-revalidate".into(),
+                ]),
+            ),
+            (vec!["no-cache=\"\", max-age=0"], Some(vec![format!("{ours}, max-age=0")])),
+            (
+                vec!["no-cache=\"X-A", "public"],
+                Some(vec!["no-cache=\"X-A".into(), format!("public, {ours}")]),
+            ),
             // Of these fields alone.
             (vec!["private=\"X-A\""], added("private=\"X-A\"")),
             // In quotes they are no directives.
@@ -168,7 +218,7 @@ mod tests {
                 added("community=\"a, no-store, \\\", private\""),
             ),
             (vec!["public", "max-age=60"], Some(vec!["public".into(), format!("max-age=60, {ours}")])),
-            (vec![""], Some(vec![ours.into()])),
+            (vec![""], Some(vec![format!("private, {ours}")])),
             (vec!["no-store"], None),
             (vec!["No-Store, max-age=0"], None),
             (vec!["no-cache"], None),

@@ -4,6 +4,7 @@ use std::{future::Future, sync::Arc};
 
 use session_core::{
     CacheHeaders, CookieOptions, CookieSessionOptions, MemoryStore, Options, SealedSessionOptions, Sessions,
+    StoreRead,
 };
 
 use super::{Layers, app, new, text};
@@ -20,7 +21,8 @@ pub fn headed(query: &str) -> Vec<(String, String)> {
     pairs.map(|(name, value)| (name.into(), value.replace('+', " "))).collect()
 }
 
-const OF_THE_COOKIE: &str = "no-cache=\"Set-Cookie\"";
+/// Where the handler tells caches nothing.
+const OF_THE_COOKIE: &str = "private, no-cache=\"Set-Cookie\"";
 
 fn told(response: &Response) -> (String, String) {
     (response.list("vary"), response.list("cache-control"))
@@ -67,6 +69,7 @@ contract! {
             ("vary=Accept,+cookie", "Accept, cookie", OF_THE_COOKIE),
             ("vary=*", "*", OF_THE_COOKIE),
             ("cache-control=public,+max-age=60", "Cookie", "public, max-age=60, no-cache=\"Set-Cookie\""),
+            ("cache-control=no-cache=X-A", "Cookie", "no-cache=\"X-A, Set-Cookie\""),
             ("cache-control=no-store", "Cookie", "no-store"),
             ("cache-control=max-age=60,+private", "Cookie", "max-age=60, private"),
             ("cache-control=No-Cache", "Cookie", "No-Cache"),
@@ -89,6 +92,22 @@ contract! {
         // And one that could not be read is no answer for others.
         store.fail_reads(true);
         assert_eq!(told(&browser.get(&app, "/optional").await), tells("Cookie", ""));
+    }
+
+    /// No handler has run.
+    async fn a_session_that_cannot_be_read_on_arrival_tells_caches(open) {
+        let store = FailingStore::new(MemoryStore::new());
+        let options = || new(Arc::clone(&store)).store_read(StoreRead::OnArrival);
+        let app = app(open, options()).await;
+        let mut browser = Browser::new();
+        assert_eq!(told(&browser.get(&app, "/count").await), tells("Cookie", OF_THE_COOKIE));
+        store.fail_reads(true);
+        for path in ["/none", "/count"] {
+            let response = browser.get(&app, path).await;
+            assert_eq!((response.status, told(&response)), (503, tells("Cookie", "")), "{path}");
+        }
+        let app = self::app(open, options().cache_headers(CacheHeaders::Never)).await;
+        assert_eq!(told(&browser.get(&app, "/none").await), tells("", ""));
     }
 
     async fn outside_the_cookies_path_caches_are_told_nothing(open) {
