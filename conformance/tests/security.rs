@@ -109,12 +109,12 @@ fn the_presets_are_the_limits_that_are_named() {
     }
 }
 
-/// A day unused, and 30 days at all.
+/// A day unused, by the store's own time to live, and 30 days at all.
 #[test]
 fn the_new_profile_has_the_limits_of_aal1() {
     run(async {
         let clock = ManualClock::new();
-        let store = MemoryStore::new().clock(clock.clock());
+        let store = MemoryStore::new().ttl(24 * HOUR).clock(clock.clock());
         let sessions = Options::new([7; 32]).store(store).clock(clock.clock()).build().unwrap();
         let cookie = log_in(&sessions).await;
         for _ in 1..60 {
