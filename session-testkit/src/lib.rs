@@ -280,6 +280,7 @@ macro_rules! shared_adapter_tests {
             a_response_that_used_the_session_tells_caches,
             what_the_handler_tells_caches_is_added_to,
             a_failure_that_carries_a_cookie_tells_caches,
+            a_session_that_cannot_be_read_on_arrival_tells_caches,
             outside_the_cookies_path_caches_are_told_nothing,
             where_the_options_say_so_caches_are_told_nothing,
             sessions_that_their_clients_keep_tell_caches,
