@@ -55,8 +55,8 @@ pub enum Error {
         "no session: this path is outside the cookie's; widen cookie.path, or ask for a session that may be missing"
     )]
     OutsidePath,
-    /// The request brought different session ids, each of them signed, by several carriers or several headers of one
-    /// ([`Options::carriers`](crate::Options::carriers)): none is chosen.
+    /// The request brought the ids of different sessions, each of them signed and live, by several carriers or several headers of one
+    /// ([`Options::carriers`](crate::Options::carriers)): none is chosen. The log is told once as a warning, and then at debug level.
     #[error(
         "no session: the request brought different session ids, by a cookie and a header or by several headers: it shall send one"
     )]

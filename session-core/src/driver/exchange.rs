@@ -158,7 +158,7 @@ impl Exchange {
             // Also where the handler, or the framework's `Option`, takes no notice.
             let session = loaded.inspect_err(|error| {
                 if !exchange.told.swap(true, Ordering::Relaxed) {
-                    within(&exchange.span, || error.log());
+                    within(&exchange.span, || exchange.sessions.tell_failed(error));
                 }
             })?;
             // Of two who asked at the same time, the slower takes the other's.

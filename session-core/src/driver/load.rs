@@ -5,7 +5,7 @@ use std::{net::IpAddr, sync::Arc};
 use crate::{
     client::{self, Came, sealed::revocation_of},
     driver::{
-        session::{Origin, SessionHandle},
+        session::{Origin, SessionHandle, Way},
         sessions::Sessions,
     },
     error::{Error, StoreError},
@@ -38,17 +38,22 @@ pub(crate) enum Begun {
     OnTheClient(Box<(Origin, Option<Arc<Data>>, Came)>),
 }
 
-/// What a request brought.
+/// An id that we signed, and by what of the request it came.
 struct Brought {
-    presented: Option<Sid>,
-    others: Vec<Sid>,
-    by: Carrier,
+    sid: Sid,
+    by: Vec<Way>,
+}
+
+/// What one carrier has.
+struct Found {
+    /// Anything, be it ours or not.
+    is_there: bool,
+    /// Each once, in order.
+    ids: Vec<Sid>,
 }
 
 pub(crate) struct Presented {
-    presented: Option<Sid>,
-    /// Further cookies of the name that are ours.
-    others: Vec<Sid>,
+    brought: Vec<Brought>,
     origin: Origin,
     new_sid: Option<Sid>,
 }
@@ -102,20 +107,18 @@ impl Sessions {
             let origin = Origin { secure, host, computed, is_loaded: false, ..Origin::by(Carrier::Cookie) };
             return Ok(Some(Begun::OnTheClient(Box::new((origin, data, came)))));
         }
-        let Brought { presented, others, by } = self.brought(request)?;
-        let has_token = if by.answered_by().is_some() { presented.clone() } else { None };
+        let (brought, by) = self.brought(request);
         let origin = Origin {
             request: options.genid.is_some().then(|| Box::new(request.to_owned())),
             computed,
             secure,
             host,
             by,
-            has_token,
             is_loaded: false,
         };
         // With a cookie it is made only when the store has no such session.
-        let new_sid = presented.is_none().then(|| origin.new_sid(options));
-        Ok(Some(Begun::Stored(Presented { presented, others, origin, new_sid })))
+        let new_sid = brought.is_empty().then(|| origin.new_sid(options));
+        Ok(Some(Begun::Stored(Presented { brought, origin, new_sid })))
     }
 
     /// Where a cookie with a domain may go out, and nobody was told yet that it does not fit. A trusted proxy knows better than `Host`
@@ -217,7 +220,7 @@ impl Sessions {
 
     /// Reads the store where a cookie is ours; else, and for what is not there, a new session under a new id.
     pub(crate) async fn load_begun(&self, begun: Begun) -> Result<SessionHandle, Error> {
-        let Presented { presented, others, origin, new_sid } = match begun {
+        let Presented { brought, mut origin, new_sid } = match begun {
             Begun::Stored(presented) => presented,
             Begun::OnTheClient(begun) => {
                 let (origin, mut data, mut came) = *begun;
@@ -229,17 +232,31 @@ impl Sessions {
                 return Ok(SessionHandle::on_the_client(self.clone(), origin, data, came.chosen()));
             }
         };
-        // A stale cookie shall not hide a live one behind it.
-        for sid in presented.iter().chain(&others) {
+        // Of several cookies alone the first counts that is live. Of what a script or an app sends beside them, none is chosen: somebody
+        // could have planted the other. One that is dead plants nothing, and refuses nothing.
+        let is_cookies_alone =
+            brought.iter().flat_map(|brought| &brought.by).all(|way| way.by == Carrier::Cookie);
+        let mut live = None;
+        for Brought { sid, by } in &brought {
             let asked = self.options().clock.millis();
-            if let Some(stored) = self.read(sid, &origin).await? {
-                tracing::debug!("session loaded");
-                return Ok(SessionHandle::new(self.clone(), origin, |context| {
-                    Life::loaded(sid.clone(), stored, asked, context)
-                }));
+            let Some(stored) = self.read(sid, &origin).await? else { continue };
+            if live.is_some() {
+                return Err(Error::ConflictingIds);
+            }
+            live = Some((sid, by, stored, asked));
+            if is_cookies_alone {
+                break;
             }
         }
+        if let Some((sid, by, stored, asked)) = live {
+            tracing::debug!("session loaded");
+            origin.by.clone_from(by);
+            return Ok(SessionHandle::new(self.clone(), origin, |context| {
+                Life::loaded(sid.clone(), stored, asked, context)
+            }));
+        }
         tracing::debug!("session created");
+        let presented = brought.first().map(|brought| brought.sid.clone());
         let sid = new_sid.unwrap_or_else(|| origin.new_sid(self.options()));
         Ok(SessionHandle::new(self.clone(), origin, |context| Life::created(sid, presented, context)))
     }
@@ -276,55 +293,50 @@ impl Sessions {
         answer
     }
 
-    /// The ids that the request brought, and by which carrier: that of an id of ours, else of anything, else the first.
-    fn brought(&self, request: &RequestInfo<'_>) -> Result<Brought, Error> {
+    /// The ids that the request brought, in the order of the carriers, and by what a new session goes back: all that brought an id of
+    /// ours, else the first that brought anything, else the first.
+    fn brought(&self, request: &RequestInfo<'_>) -> (Vec<Brought>, Vec<Way>) {
         let carriers = &self.options().carriers;
-        let mut brought: Option<Brought> = None;
+        let (mut all, mut ways): (Vec<Brought>, Vec<Way>) = (Vec::new(), Vec::new());
         let mut shown = None;
         for by in carriers.iter() {
-            let (is_there, presented, others) = match by {
+            let Found { is_there, ids } = match by {
                 Carrier::Cookie => self.in_cookies(request),
                 header => self.in_headers(request, header),
             };
             if is_there {
                 shown = shown.or(Some(by));
             }
-            let is_one = |brought: &Brought| {
-                brought.presented == presented && brought.others.is_empty() && others.is_empty()
-            };
-            match &brought {
-                _ if presented.is_none() => {}
-                None if *by == Carrier::Cookie || others.is_empty() => {
-                    brought = Some(Brought { presented, others, by: by.clone() });
+            if let Some(sid) = ids.first() {
+                ways.push(Way { by: by.clone(), has: Some(sid.clone()) });
+            }
+            for sid in ids {
+                let way = Way { by: by.clone(), has: Some(sid.clone()) };
+                match all.iter_mut().find(|brought| brought.sid == sid) {
+                    Some(brought) => brought.by.push(way),
+                    None => all.push(Brought { sid, by: vec![way] }),
                 }
-                Some(brought) if is_one(brought) => {}
-                _ => return Err(Error::ConflictingIds),
             }
         }
-        let nothing = || {
+        if ways.is_empty() {
             let by = shown.or(carriers.first()).cloned().unwrap_or(Carrier::Cookie);
-            Brought { presented: None, others: Vec::new(), by }
-        };
-        Ok(brought.unwrap_or_else(nothing))
+            ways.push(Way { by, has: None });
+        }
+        (all, ways)
     }
 
-    /// Whether there is any, and the ids of ours: the first, and the others.
-    fn in_headers(&self, request: &RequestInfo<'_>, by: &Carrier) -> (bool, Option<Sid>, Vec<Sid>) {
+    fn in_headers(&self, request: &RequestInfo<'_>, by: &Carrier) -> Found {
         let mut seen = 0;
-        let (mut first, mut others) = (None, Vec::new());
+        let mut ids = Vec::new();
         request.each_header(&mut |name, value| {
             if !by.asked_by().is_some_and(|asked| name.eq_ignore_ascii_case(asked)) {
                 return;
             }
             let Some(token) = by.token_of(value).filter(|_| seen < DUPLICATES_LIMIT) else { return };
             seen += 1;
-            match self.open_token(token) {
-                Some(sid) if first.is_none() => first = Some(sid),
-                Some(sid) if first.as_ref() != Some(&sid) => others.push(sid),
-                _ => {}
-            }
+            ids.extend(self.open_token(token).filter(|sid| !ids.contains(sid)));
         });
-        (seen > 0, first, others)
+        Found { is_there: seen > 0, ids }
     }
 
     fn open_token(&self, token: &[u8]) -> Option<Sid> {
@@ -332,16 +344,15 @@ impl Sessions {
         opened.inspect_err(|why| tracing::debug!(why, "session token refused")).ok().map(Sid::from)
     }
 
-    /// Whether the request has such cookies, and the ids in them that we signed: the first, and under
-    /// [`DuplicateCookies::FirstVerified`] the others.
-    fn in_cookies(&self, request: &RequestInfo<'_>) -> (bool, Option<Sid>, Vec<Sid>) {
+    /// Of one cookie, and under [`DuplicateCookies::FirstVerified`] of the others.
+    fn in_cookies(&self, request: &RequestInfo<'_>) -> Found {
         let options = self.options();
         let candidates = match options.duplicates {
             DuplicateCookies::First => 1,
             DuplicateCookies::FirstVerified => DUPLICATES_LIMIT,
         };
         let mut seen = 0;
-        let (mut first, mut others) = (None, Vec::new());
+        let mut ids = Vec::new();
         request.each_header(&mut |name, header| {
             if !name.eq_ignore_ascii_case("cookie") {
                 return;
@@ -351,17 +362,14 @@ impl Sessions {
                 if seen > candidates {
                     continue;
                 }
-                match self.verify(decode_up_to(value, VALUE_LIMIT).as_deref()) {
-                    Some(sid) if first.is_none() => first = Some(sid),
-                    Some(sid) if first.as_ref() != Some(&sid) && !others.contains(&sid) => others.push(sid),
-                    _ => {}
-                }
+                let sid = self.verify(decode_up_to(value, VALUE_LIMIT).as_deref());
+                ids.extend(sid.filter(|sid| !ids.contains(sid)));
             }
         });
         if seen > 1 {
             self.warn_duplicates();
         }
-        (seen > 0, first, others)
+        Found { is_there: seen > 0, ids }
     }
 
     fn verify(&self, value: Option<&str>) -> Option<Sid> {

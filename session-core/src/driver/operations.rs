@@ -15,7 +15,7 @@ use crate::{
         draft::Draft,
         line::Run,
         outgoing::{Given, Token},
-        session::SessionHandle,
+        session::{SessionHandle, Way},
         sessions::Sessions,
     },
     error::Error,
@@ -393,15 +393,16 @@ impl SessionHandle {
                  expires"
             );
         }
-        let given = if self.carrier().answered_by().is_some() {
-            self.set_token(&ended)
-        } else {
-            let cookies: Vec<String> = self.set_cookie(&ended).into_iter().collect();
-            if cookies.is_empty() && ended.set_cookie == SetCookie::Send {
-                self.life().cookie_was_refused();
-            }
-            Given { cookies, ..Given::default() }
-        };
+        let (headers, others): (Vec<&Way>, Vec<&Way>) =
+            self.ways().iter().partition(|way| way.by.answered_by().is_some());
+        let tokens = headers.iter().filter_map(|way| self.set_token(&ended, way)).collect();
+        let cookies: Vec<String> =
+            if others.is_empty() { None } else { self.set_cookie(&ended) }.into_iter().collect();
+        // By a header it goes out in any case.
+        if headers.is_empty() && cookies.is_empty() && ended.set_cookie == SetCookie::Send {
+            self.life().cookie_was_refused();
+        }
+        let given = Given { cookies, tokens };
         match (ended.error, self.options().save_error) {
             (Some(error), SaveError::Log) => {
                 let error = &error as &dyn std::error::Error;
@@ -451,19 +452,19 @@ impl SessionHandle {
     }
 
     /// For a client that brings the session by a header: it keeps the token that it has until it is given another.
-    fn set_token(&self, ended: &Ended) -> Given {
+    fn set_token(&self, ended: &Ended, way: &Way) -> Option<Token> {
         let value = match ended.set_cookie {
-            SetCookie::Send if !self.has_token(&ended.sid) => {
+            SetCookie::Send if way.has.as_ref() != Some(&ended.sid) => {
                 token::of(&self.options().secrets, ended.sid.as_str())
             }
             SetCookie::Remove => String::new(),
             SetCookie::Withheld => {
                 self.sessions().warn_insecure();
-                return Given::default();
+                return None;
             }
-            SetCookie::Send | SetCookie::Nothing => return Given::default(),
+            SetCookie::Send | SetCookie::Nothing => return None,
         };
-        Given { tokens: vec![Token { by: self.carrier(), value }], ..Given::default() }
+        Some(Token { by: way.by.clone(), value })
     }
 
     fn set_cookie(&self, ended: &Ended) -> Option<String> {

@@ -77,12 +77,18 @@ pub(crate) struct Origin {
     pub(crate) secure: bool,
     /// That the client has asked, where the cookie's domain may be another one.
     pub(crate) host: Option<Box<str>>,
-    /// By which the session came, or goes to who has none yet.
-    pub(crate) by: Carrier,
-    /// The client has the token of this id, and keeps it until it gets another.
-    pub(crate) has_token: Option<Sid>,
+    /// By which the session came, or goes to who has none yet: each is answered.
+    pub(crate) by: Vec<Way>,
     /// There is no request, whose connection and attributes could be told: the record's stay.
     pub(crate) is_loaded: bool,
+}
+
+/// One of the carriers of a session.
+#[derive(Clone)]
+pub(crate) struct Way {
+    pub(crate) by: Carrier,
+    /// The client has the token of this id, and keeps it until it gets another.
+    pub(crate) has: Option<Sid>,
 }
 
 /// What a handler asks and tells. Nothing here waits.
@@ -125,7 +131,8 @@ impl SessionHandle {
         Ok(sid.map(|sid| token::of(&self.options().secrets, sid.as_str())))
     }
 
-    /// By which carrier the session came with the request; one that came by none goes back by this one. For a defence against requests that
+    /// By which carrier the session came with the request; one that came by none goes back by this one. Of several that brought the same
+    /// id it is the ambient one. For a defence against requests that
     /// other sites' pages make (CSRF), which only those need whose carrier is [ambient](Carrier::is_ambient):
     ///
     /// ```
@@ -137,7 +144,10 @@ impl SessionHandle {
     /// ```
     #[must_use]
     pub fn carrier(&self) -> Carrier {
-        self.0.origin.by.clone()
+        // One that a browser sends by itself is enough for another site's page.
+        let by = |way: &Way| way.by.clone();
+        let ways = &self.0.origin.by;
+        ways.iter().map(by).find(Carrier::is_ambient).or(ways.first().map(by)).unwrap_or(Carrier::Application)
     }
 
     /// Whether this request began without a stored session, or its session was regenerated.
@@ -683,9 +693,9 @@ impl SessionHandle {
         self.0.origin.secure
     }
 
-    /// Whether the client knows the token of this id.
-    pub(super) fn has_token(&self, sid: &Sid) -> bool {
-        self.0.origin.has_token.as_ref() == Some(sid)
+    /// By which the session goes back.
+    pub(super) fn ways(&self) -> &[Way] {
+        &self.0.origin.by
     }
 
     /// That the client has asked, where the cookie's domain may be another one.
@@ -697,8 +707,8 @@ impl SessionHandle {
 impl Origin {
     /// Of no request: whose connection and attributes could be told.
     pub(crate) fn by(by: Carrier) -> Self {
-        let (request, computed, host, has_token) = (None, None, None, None);
-        Self { request, computed, secure: false, host, by, has_token, is_loaded: true }
+        let (request, computed, host) = (None, None, None);
+        Self { request, computed, secure: false, host, by: vec![Way { by, has: None }], is_loaded: true }
     }
 
     pub(crate) fn new_sid(&self, options: &Options) -> Sid {

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use crate::{
     driver::{session::SessionHandle, sessions::Sessions},
+    error::Error,
     record::cookie::Cookie,
     request::RequestInfo,
     wire::{date::Millis, set_cookie},
@@ -18,6 +19,7 @@ pub(super) struct Warned {
     peer: Once,
     refused: Once,
     domain: Once,
+    conflict: Once,
     lost: Once,
     /// When that was said last.
     lost_at: AtomicI64,
@@ -46,6 +48,18 @@ impl Once {
 }
 
 impl Sessions {
+    /// A session that could not be had. What anybody can send again and again is said aloud once.
+    pub(super) fn tell_failed(&self, error: &Error) {
+        if matches!(error, Error::ConflictingIds) && !self.warned().conflict.is_first() {
+            tracing::debug!(
+                error = error as &dyn std::error::Error,
+                "the request fails because of its session"
+            );
+        } else {
+            error.log();
+        }
+    }
+
     /// Peers are trusted by addresses that nobody knows: said aloud once.
     pub(crate) fn warn_unknown_peer(&self) {
         if self.warned().peer.is_first() {

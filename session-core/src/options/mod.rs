@@ -300,13 +300,14 @@ impl Options {
 
     /// By what a request may bring the id of its session, in order. Default: [`Carrier::Cookie`] alone.
     ///
-    /// A session goes back the way it came. A new one goes back by the first carrier of the list that the request has brought anything
+    /// A session goes back the way it came, and by each of them where several brought its id. A new one goes back by the first carrier of the list that the request has brought anything
     /// in, be it forged or expired, and by the first of all where it has brought nothing. By a header it goes back once, when the client
     /// does not have its [token](crate::SessionHandle::token) yet, with `Cache-Control: no-store` and `Vary`; and empty where the session
     /// was destroyed, under [`RemovalCookie::OnDestroy`] (Spring does so). Then no cookie is set.
     ///
-    /// A request that brings different ids, each of them signed, is refused with status 400 and never chosen from
-    /// ([`Error::ConflictingIds`](crate::Error::ConflictingIds)); the same one twice is fine. (Several *cookies* of the name, and
+    /// A request that brings different ids, each of them of a session that lives, is refused with status 400 and never chosen from
+    /// ([`Error::ConflictingIds`](crate::Error::ConflictingIds)); the same one twice is fine, and of one whose session is no more no
+    /// notice is taken. (Several *cookies* of the name, and
     /// nothing else, are as [`duplicate_cookies`](Self::duplicate_cookies) has it.)
     ///
     /// Paths, lifetimes and `secure` are the cookie's for every carrier: where [`cookie`](Self::cookie) says secure, no token goes out
