@@ -374,3 +374,27 @@ fn a_store_that_fails_is_an_error_of_resume() {
         assert!(matches!(failed, Err(Error::Store(StoreError::Unavailable { .. }))));
     });
 }
+
+/// As the documentation of `resume` has it: a handle of `resume` gets no new id.
+#[test]
+fn who_was_resumed_logs_in_to_a_session_of_the_request() {
+    session_testkit::run(async {
+        let sessions = by_header(Options::new(SECRET).store(MemoryStore::new()));
+        let token = begun(&sessions).await;
+        let mut new = None;
+        let headers = request(&sessions, &[], async |session| {
+            let resumed = sessions.resume(&token).await.unwrap().unwrap();
+            assert!(matches!(resumed.renew_id().await, Err(Error::ResponseOut)));
+            session.regenerate().await.unwrap();
+            session.insert("user", resumed.get::<String>("user").unwrap()).unwrap();
+            session.save().await.unwrap();
+            resumed.destroy().await.unwrap();
+            new = session.token().unwrap();
+        })
+        .await;
+        assert_eq!(headers.get("x-session"), new);
+        assert!(sessions.resume(&token).await.unwrap().is_none());
+        let again = sessions.resume(&new.unwrap()).await.unwrap().unwrap();
+        assert_eq!(again.get("user").unwrap(), Some("tj".to_owned()));
+    });
+}

@@ -180,7 +180,27 @@ impl Sessions {
     /// socket. A signed value as a cookie holds it is one as well. `None`: it is none that we signed, or the store has no such session.
     /// It is as one that was [loaded](Self::load).
     ///
-    /// Where it came by the page's own doing, no other site can have sent it: unlike a cookie it needs no other defence against that.
+    /// **What this keeps out, and what not.** Another site's page does not know the token of your visitor, and so can send nothing with their
+    /// session. But it can send *its own* token, and your visitor then goes on in a session that somebody else reads (login CSRF, session
+    /// fixation). Where that matters, look at `Origin` or `Sec-Fetch-Site` as well, or bind the session to a cookie of the browser's.
+    ///
+    /// **At a login** the session needs an id that nobody knew before. What was resumed has no response that could tell of one
+    /// ([`renew_id`](SessionHandle::renew_id) and [`regenerate`](SessionHandle::regenerate) answer [`Error::ResponseOut`]): begin one of the
+    /// request's own, and end the other.
+    ///
+    /// ```
+    /// # use session_core::{Error, SessionHandle, Sessions};
+    /// async fn log_in(sessions: &Sessions, own: &SessionHandle, token: &str, user: &str) -> Result<Option<String>, Error> {
+    ///     own.regenerate().await?;
+    ///     own.insert("user", user)?;
+    ///     own.save().await?;
+    ///     if let Some(before) = sessions.resume(token).await? {
+    ///         before.destroy().await?;
+    ///     }
+    ///     // For the field of the next page.
+    ///     own.token()
+    /// }
+    /// ```
     ///
     /// ```
     /// # use session_core::{Error, Sessions};
