@@ -398,3 +398,56 @@ fn who_was_resumed_logs_in_to_a_session_of_the_request() {
         assert_eq!(again.get("user").unwrap(), Some("tj".to_owned()));
     });
 }
+
+#[test]
+fn a_header_of_another_meaning_is_refused_however_it_is_named() {
+    for name in [
+        "Set-Cookie",
+        "HOST",
+        "Origin",
+        "referer",
+        "User-Agent",
+        "Content-Length",
+        "Connection",
+        "TE",
+        "Upgrade",
+        "Via",
+        "Date",
+        "Expect",
+        "Keep-Alive",
+        "Trailer",
+        "Transfer-Encoding",
+        "Cookie",
+        "Sec-Fetch-Site",
+        "Proxy-Authorization",
+        "Access-Control-Allow-Origin",
+        "Forwarded",
+        "X-Forwarded-For",
+        "Authorization",
+        "ETag",
+        "Vary",
+        "Cache-Control",
+        "WWW-Authenticate",
+        "Content-Security-Policy",
+        "Location",
+        "Content-Type",
+    ] {
+        for carrier in [Carrier::header(name), Carrier::Header(name.into())] {
+            let built = Options::new(SECRET).store(MemoryStore::new()).carriers([carrier]).build();
+            assert_eq!(built.expect_err(name).option(), "carriers", "{name}");
+        }
+    }
+    session_testkit::run(async {
+        let of = |carriers: Vec<Carrier>| {
+            Options::new(SECRET).store(MemoryStore::new()).carriers(carriers).build()
+        };
+        assert!(
+            of(vec![Carrier::Header("X-A".into()), Carrier::header("x-a")]).is_err(),
+            "one is there twice"
+        );
+        let sessions = of(vec![Carrier::Header("X-Session".into())]).unwrap();
+        let headers = request(&sessions, &[], log_in).await;
+        assert_eq!(headers.get("vary").as_deref(), Some("x-session"));
+        assert!(headers.get("x-session").is_some());
+    });
+}

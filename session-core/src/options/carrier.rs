@@ -22,28 +22,44 @@ pub enum Carrier {
 /// What a bearer's response takes it back in: a response has no `Authorization`, and Spring Session calls its header so.
 const X_AUTH_TOKEN: &str = "x-auth-token";
 
-/// What HTTP itself, or this crate, says by these.
-const TAKEN: [&str; 19] = [
+/// What HTTP, a browser, a proxy or this crate says by these; the names that a page cannot set (Fetch) are among them.
+const TAKEN: [&str; 32] = [
+    "accept-charset",
+    "accept-encoding",
     "age",
     "authorization",
     "cache-control",
     "connection",
     "content-encoding",
     "content-length",
+    "content-security-policy",
     "content-type",
     "cookie",
+    "cookie2",
     "date",
+    "dnt",
+    "etag",
     "expect",
+    "forwarded",
     "host",
+    "keep-alive",
     "location",
-    "proxy-authorization",
+    "origin",
+    "referer",
     "set-cookie",
+    "set-cookie2",
     "te",
     "trailer",
     "transfer-encoding",
     "upgrade",
+    "user-agent",
     "vary",
+    "via",
+    "www-authenticate",
 ];
+
+/// And by all that begin so.
+const TAKEN_PREFIXES: [&str; 4] = ["access-control-", "proxy-", "sec-", "x-forwarded-"];
 
 impl Carrier {
     /// `Authorization: Bearer <token>` (RFC 6750 §2.1), and back in `X-Auth-Token`, as Spring Session's header is called. For clients that are
@@ -54,11 +70,19 @@ impl Carrier {
     }
 
     /// A header of this name, in both directions (Spring's `HeaderHttpSessionIdResolver`; scs: `X-Session`). What is no name of a header, or
-    /// one that HTTP uses itself, is an error of [`Options::build`](crate::Options::build). For scripts of another origin to read it, the
+    /// one that HTTP, browsers or proxies use themselves, is an error of [`Options::build`](crate::Options::build). For scripts of another origin to read it, the
     /// response needs `Access-Control-Expose-Headers` with the name.
     #[must_use]
     pub fn header(name: impl AsRef<str>) -> Self {
         Self::Header(name.as_ref().to_ascii_lowercase().into())
+    }
+
+    /// However the variant was made: names are compared in small letters.
+    pub(crate) fn in_small_letters(self) -> Self {
+        match self {
+            Self::Header(name) => Self::header(name),
+            other => other,
+        }
     }
 
     /// Whether a client sends it without having been told to, as browsers do with cookies: only then another site's page can make a
@@ -113,8 +137,10 @@ pub(crate) fn refusal(carriers: &[Carrier]) -> Option<String> {
         Carrier::Header(name) if set_cookie::check_name(name).is_err() => {
             Some(format!("{name:?} is no name of a header: letters, digits and !#$%&'*+-.^_`|~"))
         }
-        Carrier::Header(name) if TAKEN.contains(&&**name) => {
-            Some(format!("HTTP itself uses the header {name}: give another name, as x-session"))
+        Carrier::Header(name)
+            if TAKEN.contains(&&**name) || TAKEN_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) =>
+        {
+            Some(format!("the header {name} has a meaning of its own: give another name, as x-session"))
         }
         carrier if carriers[..at].contains(carrier) => Some("one is there twice".into()),
         _ => None,

@@ -325,7 +325,7 @@ impl Options {
     /// ```
     #[must_use]
     pub fn carriers(self, carriers: impl IntoIterator<Item = Carrier>) -> Self {
-        Self { carriers: carriers.into_iter().collect(), ..self }
+        Self { carriers: carriers.into_iter().map(Carrier::in_small_letters).collect(), ..self }
     }
 
     /// Whether a session that nobody changed is written all the same. Default: `true` in the express profile, `false` in
