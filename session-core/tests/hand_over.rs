@@ -15,7 +15,7 @@ use session_core::{
     AdminStore, CookieSessionOptions, Error, MemoryStore, Options, SealedSessionOptions, SessionHandle,
     Sessions, Sid,
 };
-use session_testkit::Captured;
+use session_testkit::{Call, Captured, RecordingStore};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -210,4 +210,25 @@ fn where_there_is_no_store_nothing_is_handed_over() {
         assert!(matches!(done(session.hand_over(MINUTE)), Err(Error::NoStore("hand_over"))));
         assert!(matches!(done(sessions.redeem("x")), Err(Error::NoStore("redeem"))));
     }
+}
+
+#[test]
+fn what_has_not_the_form_of_a_code_asks_no_store() {
+    let store = RecordingStore::new(MemoryStore::new());
+    let sessions = Options::new([7; 32]).store(Arc::clone(&store)).build().unwrap();
+    let code = "A".repeat(32);
+    for other in [
+        String::new(),
+        "x".into(),
+        "A".repeat(31),
+        "A".repeat(33),
+        format!("{}=", "A".repeat(31)),
+        format!("{}é", "A".repeat(30)),
+        "x".repeat(1 << 20),
+    ] {
+        assert!(done(sessions.redeem(&other)).unwrap().is_none());
+        assert_eq!(store.calls(), [], "{}", other.len());
+    }
+    assert!(done(sessions.redeem(&code)).unwrap().is_none());
+    assert_eq!(store.calls(), [Call::Get]);
 }

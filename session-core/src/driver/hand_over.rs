@@ -81,6 +81,11 @@ impl Sessions {
     pub async fn redeem(&self, code: &str) -> Result<Option<SessionHandle>, Error> {
         self.needs_a_store("redeem")?;
         let refused = |why| tracing::debug!(why, "hand-over code refused");
+        // Anybody may send anything.
+        if !is_code(code) {
+            refused("it has not the form of a code");
+            return Ok(None);
+        }
         let key = key_of(code);
         let Some(stored) = self.get(&key).await? else {
             refused("unknown to the store, redeemed, or expired");
@@ -105,6 +110,11 @@ impl Sessions {
             None => Ok(None),
         }
     }
+}
+
+/// A code is what a random id is.
+fn is_code(code: &str) -> bool {
+    code.len() == 32 && code.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
 }
 
 /// The store does not see the code: who can read it redeems none.
