@@ -451,3 +451,19 @@ fn a_header_of_another_meaning_is_refused_however_it_is_named() {
         assert!(headers.get("x-session").is_some());
     });
 }
+
+#[test]
+fn two_layers_that_answer_by_one_header_are_told_and_that_hides_no_other_warning() {
+    struct Second;
+    let of = |name: &str, carriers: Vec<Carrier>| {
+        Options::new(SECRET).name(name).store(MemoryStore::new()).carriers(carriers).build().unwrap()
+    };
+    let bearer = of("one", vec![Carrier::bearer()]).exchange_below::<Second>(None);
+    let cookie = of("other", vec![Carrier::Cookie]).exchange_below::<Second>(None);
+    let log = Captured::begin();
+    let inner = of("other", vec![Carrier::Cookie, Carrier::header("x-auth-token")]);
+    drop(inner.exchange_below::<()>(Some(&bearer)));
+    assert!(log.text().contains("have a carrier in common"), "{}", log.text());
+    drop(inner.exchange_below::<()>(Some(&cookie)));
+    assert!(log.text().contains("a cookie name in common"), "{}", log.text());
+}

@@ -79,11 +79,14 @@ impl Sessions {
         share_a_name && is_known && overlap && has_cookies(one) && has_cookies(two)
     }
 
-    /// By which a request may bring a session of either.
+    /// By which a request may bring a session of either, or a response take it back.
     pub(crate) fn header_in_common_with(&self, other: &Self) -> Option<String> {
-        let theirs = &other.options().carriers;
-        let shared = |one: &&Carrier| **one != Carrier::Cookie && theirs.contains(one);
-        self.options().carriers.iter().find(shared).and_then(Carrier::asked_by).map(Into::into)
+        self.headers().find(|one| other.headers().any(|theirs| theirs == *one)).map(Into::into)
+    }
+
+    fn headers(&self) -> impl Iterator<Item = &str> {
+        let carriers = self.options().carriers.iter().filter(|by| **by != Carrier::Cookie);
+        carriers.flat_map(|by| by.asked_by().into_iter().chain(by.answered_by()))
     }
 
     /// What is asked for is a store's.

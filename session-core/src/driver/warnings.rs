@@ -16,6 +16,7 @@ pub(super) struct Warned {
     proxy: Once,
     duplicates: Once,
     name: Once,
+    header: Once,
     peer: Once,
     refused: Once,
     domain: Once,
@@ -82,7 +83,7 @@ impl Sessions {
 
     /// And the other's token.
     pub(crate) fn warn_same_header(&self, header: &str) {
-        if self.warned().name.is_first() {
+        if self.warned().header.is_first() {
             tracing::error!(
                 header,
                 "two session layers side by side have a carrier in common, and lose each other's sessions: give each a header of its own"
