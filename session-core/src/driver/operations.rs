@@ -402,7 +402,7 @@ impl SessionHandle {
         if headers.is_empty() && cookies.is_empty() && ended.set_cookie == SetCookie::Send {
             self.life().cookie_was_refused();
         }
-        let given = Given { cookies, tokens };
+        let given = Given { cookies, tokens, ..Given::default() };
         match (ended.error, self.options().save_error) {
             (Some(error), SaveError::Log) => {
                 let error = &error as &dyn std::error::Error;
