@@ -467,3 +467,21 @@ fn two_layers_that_answer_by_one_header_are_told_and_that_hides_no_other_warning
     drop(inner.exchange_below::<()>(Some(&cookie)));
     assert!(log.text().contains("a cookie name in common"), "{}", log.text());
 }
+
+#[test]
+fn a_token_of_an_older_secret_is_replaced_once() {
+    session_testkit::run(async {
+        let store = Arc::new(MemoryStore::new());
+        let old = by_header(Options::new([8; 32]).store(Arc::clone(&store)));
+        let token = begun(&old).await;
+        let sessions = by_header(Options::new([SECRET, [8; 32]]).store(Arc::clone(&store)));
+        let change = async |session: &SessionHandle| {
+            assert!(!session.is_new());
+            session.update("n", |n: Option<u32>| n.unwrap_or(0) + 1).await.unwrap();
+        };
+        let replaced = request(&sessions, &[("x-session", &*token)], change).await.get("x-session").unwrap();
+        assert_ne!(replaced, token);
+        let headers = request(&sessions, &[("x-session", &*replaced)], change).await;
+        assert_eq!(headers.get("x-session"), None);
+    });
+}

@@ -48,8 +48,8 @@ struct Brought {
 struct Found {
     /// Anything, be it ours or not.
     is_there: bool,
-    /// Each once, in order.
-    ids: Vec<Sid>,
+    /// Each once, in order, and whether the client can keep the token that it has of it.
+    ids: Vec<(Sid, bool)>,
 }
 
 pub(crate) struct Presented {
@@ -114,6 +114,7 @@ impl Sessions {
             secure,
             host,
             by,
+            has_come: false,
             is_loaded: false,
         };
         // With a cookie it is made only when the store has no such session.
@@ -271,6 +272,7 @@ impl Sessions {
         if let Some((sid, by, stored, asked)) = live {
             tracing::debug!("session loaded");
             origin.by.clone_from(by);
+            origin.has_come = true;
             return Ok(SessionHandle::new(self.clone(), origin, |context| {
                 Life::loaded(sid.clone(), stored, asked, context)
             }));
@@ -327,11 +329,11 @@ impl Sessions {
             if is_there {
                 shown = shown.or(Some(by));
             }
-            if let Some(sid) = ids.first() {
-                ways.push(Way { by: by.clone(), has: Some(sid.clone()) });
-            }
-            for sid in ids {
-                let way = Way { by: by.clone(), has: Some(sid.clone()) };
+            let way = |(sid, keeps): &(Sid, bool)| Way { by: by.clone(), has: keeps.then(|| sid.clone()) };
+            ways.extend(ids.first().map(way));
+            for id in ids {
+                let way = way(&id);
+                let (sid, _) = id;
                 match all.iter_mut().find(|brought| brought.sid == sid) {
                     Some(brought) => brought.by.push(way),
                     None => all.push(Brought { sid, by: vec![way] }),
@@ -354,7 +356,9 @@ impl Sessions {
             }
             let Some(token) = by.token_of(value).filter(|_| seen < DUPLICATES_LIMIT) else { return };
             seen += 1;
-            ids.extend(self.open_token(token).filter(|sid| !ids.contains(sid)));
+            let sid = self.open_token(token).filter(|sid| ids.iter().all(|(other, _)| other != sid));
+            // One of an older secret is replaced while that secret still opens it.
+            ids.extend(sid.map(|sid| (sid, token::is_current(&self.options().secrets, token))));
         });
         Found { is_there: seen > 0, ids }
     }
@@ -383,7 +387,8 @@ impl Sessions {
                     continue;
                 }
                 let sid = self.verify(decode_up_to(value, VALUE_LIMIT).as_deref());
-                ids.extend(sid.filter(|sid| !ids.contains(sid)));
+                let sid = sid.filter(|sid| ids.iter().all(|(other, _)| other != sid));
+                ids.extend(sid.map(|sid| (sid, true)));
             }
         });
         if seen > 1 {

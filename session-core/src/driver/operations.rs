@@ -462,9 +462,17 @@ impl SessionHandle {
                 self.sessions().warn_insecure();
                 return None;
             }
-            SetCookie::Send | SetCookie::Nothing => return None,
+            SetCookie::Nothing => self.token_instead_of_an_old(ended, way)?,
+            SetCookie::Send => return None,
         };
         Some(Token { by: way.by.clone(), value })
+    }
+
+    /// The client has one that an older secret has signed, and nothing else would bring it another.
+    fn token_instead_of_an_old(&self, ended: &Ended, way: &Way) -> Option<String> {
+        let may_be_sent = self.is_secure() || !ended.cookie.secure();
+        let is_old = self.has_come() && way.has.is_none();
+        if is_old && may_be_sent && !ended.gone && ended.error.is_none() { self.token().ok()? } else { None }
     }
 
     fn set_cookie(&self, ended: &Ended) -> Option<String> {

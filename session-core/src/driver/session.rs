@@ -79,6 +79,8 @@ pub(crate) struct Origin {
     pub(crate) host: Option<Box<str>>,
     /// By which the session came, or goes to who has none yet: each is answered.
     pub(crate) by: Vec<Way>,
+    /// It came by these, and lived.
+    pub(crate) has_come: bool,
     /// There is no request, whose connection and attributes could be told: the record's stay.
     pub(crate) is_loaded: bool,
 }
@@ -87,7 +89,7 @@ pub(crate) struct Origin {
 #[derive(Clone)]
 pub(crate) struct Way {
     pub(crate) by: Carrier,
-    /// The client has the token of this id, and keeps it until it gets another.
+    /// The client has the token of this id, by the first secret, and keeps it until it gets another.
     pub(crate) has: Option<Sid>,
 }
 
@@ -693,6 +695,11 @@ impl SessionHandle {
         self.0.origin.secure
     }
 
+    /// Whether the session came with the request.
+    pub(super) fn has_come(&self) -> bool {
+        self.0.origin.has_come
+    }
+
     /// By which the session goes back.
     pub(super) fn ways(&self) -> &[Way] {
         &self.0.origin.by
@@ -708,7 +715,15 @@ impl Origin {
     /// Of no request: whose connection and attributes could be told.
     pub(crate) fn by(by: Carrier) -> Self {
         let (request, computed, host) = (None, None, None);
-        Self { request, computed, secure: false, host, by: vec![Way { by, has: None }], is_loaded: true }
+        Self {
+            request,
+            computed,
+            secure: false,
+            host,
+            by: vec![Way { by, has: None }],
+            has_come: false,
+            is_loaded: true,
+        }
     }
 
     pub(crate) fn new_sid(&self, options: &Options) -> Sid {

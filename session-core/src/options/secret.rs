@@ -159,6 +159,17 @@ impl Secrets {
         self.unseal(token).or_else(|| self.0.iter().find_map(|secret| secret.unsign(token)))
     }
 
+    /// Whether it is the first secret that has signed it: it does not need to be replaced.
+    pub(crate) fn is_signed_by_first(&self, token: &str) -> bool {
+        self.0.first().is_some_and(|first| {
+            token
+                .strip_prefix("s:")
+                .and_then(|signed| first.unsign(signed))
+                .or_else(|| first.unsign(token))
+                .is_some()
+        })
+    }
+
     /// The sid of a signed value, if any of the secrets signed it.
     pub(crate) fn unseal<'a>(&self, signed: &'a str) -> Option<&'a str> {
         let signed = signed.strip_prefix("s:")?;

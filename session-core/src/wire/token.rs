@@ -26,6 +26,11 @@ pub(crate) fn open(secrets: &Secrets, token: &[u8]) -> Result<String, &'static s
     }
 }
 
+/// Of one that opens: whether the first secret has signed it.
+pub(crate) fn is_current(secrets: &Secrets, token: &[u8]) -> bool {
+    decode_up_to(token, LONGEST).is_some_and(|text| secrets.is_signed_by_first(&text))
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
