@@ -174,7 +174,8 @@ fn different_ids_are_told_as_a_warning_without_them() {
         let sessions = Options::new(SECRET).store(MemoryStore::new()).carriers(carriers).build().unwrap();
         let mut tokens = Vec::new();
         for _ in 0..2 {
-            let headers = request(&sessions, &[("x-session", "x")], log_in).await;
+            let headers =
+                request(&sessions, &[("x-session", &*format!("x.{}", "x".repeat(43)))], log_in).await;
             tokens.push(headers.get("x-session").unwrap());
         }
         let cookie = |tokens: &[&str]| {
@@ -483,5 +484,26 @@ fn a_token_of_an_older_secret_is_replaced_once() {
         assert_ne!(replaced, token);
         let headers = request(&sessions, &[("x-session", &*replaced)], change).await;
         assert_eq!(headers.get("x-session"), None);
+    });
+}
+
+#[test]
+fn a_bearer_of_another_system_is_not_taken_for_a_token() {
+    session_testkit::run(async {
+        let carriers = [Carrier::Cookie, Carrier::bearer()];
+        let sessions = Options::new(SECRET).store(MemoryStore::new()).carriers(carriers).build().unwrap();
+        let signature = "x".repeat(43);
+        for (value, is_shown) in [
+            (format!("Bearer eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ0aiJ9.{signature}"), false),
+            ("Bearer mF_9.B5f-4.1JqM".into(), false),
+            ("Bearer x.y".into(), false),
+            (format!("Bearer .{signature}"), false),
+            (format!("Bearer x.{signature}"), true),
+            (format!("Bearer s%3Ax.{signature}"), true),
+        ] {
+            let headers = request(&sessions, &[("authorization", &*value)], log_in).await;
+            let given = (headers.get("set-cookie").is_some(), headers.get("x-auth-token").is_some());
+            assert_eq!(given, (!is_shown, is_shown), "{value}");
+        }
     });
 }

@@ -46,7 +46,7 @@ struct Brought {
 
 /// What one carrier has.
 struct Found {
-    /// Anything, be it ours or not.
+    /// Anything that may be ours: of a header what has a token's form, of cookies all of the name.
     is_there: bool,
     /// Each once, in order, and whether the client can keep the token that it has of it.
     ids: Vec<(Sid, bool)>,
@@ -348,7 +348,7 @@ impl Sessions {
     }
 
     fn in_headers(&self, request: &RequestInfo<'_>, by: &Carrier) -> Found {
-        let mut seen = 0;
+        let (mut seen, mut is_there) = (0, false);
         let mut ids = Vec::new();
         request.each_header(&mut |name, value| {
             if !by.asked_by().is_some_and(|asked| name.eq_ignore_ascii_case(asked)) {
@@ -356,11 +356,12 @@ impl Sessions {
             }
             let Some(token) = by.token_of(value).filter(|_| seen < DUPLICATES_LIMIT) else { return };
             seen += 1;
+            is_there |= token::has_form(token);
             let sid = self.open_token(token).filter(|sid| ids.iter().all(|(other, _)| other != sid));
             // One of an older secret is replaced while that secret still opens it.
             ids.extend(sid.map(|sid| (sid, token::is_current(&self.options().secrets, token))));
         });
-        Found { is_there: seen > 0, ids }
+        Found { is_there, ids }
     }
 
     fn open_token(&self, token: &[u8]) -> Option<Sid> {

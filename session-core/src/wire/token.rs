@@ -26,6 +26,17 @@ pub(crate) fn open(secrets: &Secrets, token: &[u8]) -> Result<String, &'static s
     }
 }
 
+/// Whether it may be one of somebody's: a dot, and a signature of 43 characters. What another system's clients bring, a JWT, has two.
+pub(crate) fn has_form(token: &[u8]) -> bool {
+    decode_up_to(token, LONGEST).is_some_and(|text| match text.split_once('.') {
+        Some((sid, signature)) => {
+            let is_base64 = |byte: u8| byte.is_ascii_alphanumeric() || b"+/".contains(&byte);
+            !sid.is_empty() && signature.len() == 43 && signature.bytes().all(is_base64)
+        }
+        None => false,
+    })
+}
+
 /// Of one that opens: whether the first secret has signed it.
 pub(crate) fn is_current(secrets: &Secrets, token: &[u8]) -> bool {
     decode_up_to(token, LONGEST).is_some_and(|text| secrets.is_signed_by_first(&text))

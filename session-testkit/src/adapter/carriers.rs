@@ -53,6 +53,9 @@ impl Client {
     }
 }
 
+/// It has the form of a token.
+const FORGED: &str = "x.0123456789012345678901234567890123456789012";
+
 fn by_header(store: impl Store) -> Options {
     new(store).carriers([Carrier::header("X-Session")])
 }
@@ -101,14 +104,18 @@ contract! {
 
     async fn a_new_session_goes_back_by_what_the_request_has_shown(open) {
         let app = app(open, by_all(MemoryStore::new())).await;
-        let forged = "x.y";
+        let forged = FORGED;
+        let bearer = format!("Bearer {FORGED}");
         for (header, value, by) in [
             ("accept", "text/html", "cookie"),
             ("cookie", "sid=forged; a=b", "cookie"),
             ("cookie", "other=1", "cookie"),
             ("x-session", forged, "x-session"),
             ("x-session", "", "cookie"),
-            ("authorization", "Bearer x.y", "x-auth-token"),
+            ("x-session", "x.y", "cookie"),
+            ("authorization", bearer.as_str(), "x-auth-token"),
+            // What another system's clients bring is no token.
+            ("authorization", "Bearer x.y", "cookie"),
             // Another scheme is the application's own.
             ("authorization", "Basic eDp5", "cookie"),
         ] {
@@ -121,7 +128,7 @@ contract! {
             assert_eq!(response.list("vary"), "authorization, x-session, Cookie");
         }
         // Of two the first in the list.
-        let both = Request::get("/count").header("x-session", forged).header("authorization", "bearer x.y");
+        let both = Request::get("/count").header("x-session", forged).header("authorization", format!("bearer {FORGED}"));
         assert_eq!(app.send(both).await.values("x-auth-token").len(), 1);
     }
 
@@ -129,7 +136,7 @@ contract! {
         let app = app(open, by_all(MemoryStore::new())).await;
         let (mut browser, mut client, mut bearer) = (Browser::new(), Client::default(), Client::bearer());
         // Asked by its header for the first time.
-        (client.token, bearer.token) = (Some("x".into()), Some("x".into()));
+        (client.token, bearer.token) = (Some(FORGED.into()), Some(FORGED.into()));
         browser.get(&app, "/count").await;
         client.get(&app, "/count").await;
         bearer.get(&app, "/count").await;
@@ -168,7 +175,7 @@ contract! {
     async fn a_session_says_by_which_carrier_it_came(open) {
         let app = app(open, by_all(MemoryStore::new())).await;
         let (mut browser, mut client, mut bearer) = (Browser::new(), Client::default(), Client::bearer());
-        (client.token, bearer.token) = (Some("x".into()), Some("x".into()));
+        (client.token, bearer.token) = (Some(FORGED.into()), Some(FORGED.into()));
         for _ in 0..2 {
             assert_eq!(browser.get(&app, "/carrier").await.body, "cookie, ambient");
             assert_eq!(client.get(&app, "/carrier").await.body, "x-session");
