@@ -334,7 +334,10 @@ fn a_session_that_is_used_lives_on_without_a_word() {
             clock.pass(hour / 2);
             let headers = [("x-session", &*token)];
             let answered = request(&sessions, &headers, async |session| assert!(!session.is_new())).await;
-            assert_eq!((answered.get("x-session"), answered.get("cache-control")), (None, None));
+            assert_eq!(
+                (answered.get("x-session"), answered.get("cache-control").as_deref()),
+                (None, Some("private"))
+            );
         }
         assert!(store.calls().contains(&Call::Touch));
         clock.pass(hour * 2);
@@ -504,6 +507,29 @@ fn a_bearer_of_another_system_is_not_taken_for_a_token() {
             let headers = request(&sessions, &[("authorization", &*value)], log_in).await;
             let given = (headers.get("set-cookie").is_some(), headers.get("x-auth-token").is_some());
             assert_eq!(given, (!is_shown, is_shown), "{value}");
+        }
+    });
+}
+
+#[test]
+fn what_is_answered_to_a_session_of_a_header_is_for_no_shared_cache() {
+    session_testkit::run(async {
+        let sessions = by_both(Options::new(SECRET).store(MemoryStore::new()));
+        let token = begun(&sessions).await;
+        let cookie = format!("sid=s:{token}");
+        for (header, value, before, after) in [
+            ("x-session", &token, "public, max-age=60", "public, max-age=60, private"),
+            ("x-session", &token, "no-store", "no-store"),
+            ("x-session", &token, "max-age=60, private", "max-age=60, private"),
+            ("cookie", &cookie, "max-age=60", "max-age=60"),
+            ("accept", &cookie, "max-age=60", "max-age=60"),
+        ] {
+            let (exchange, _session) = ask(&sessions, &[(header, &**value)]).await.unwrap();
+            let (outgoing, saved) = exchange.finish().await;
+            saved.unwrap();
+            let mut headers = Headers(vec![("cache-control".into(), before.into())]);
+            outgoing.apply(&mut headers);
+            assert_eq!(headers.get("cache-control").as_deref(), Some(after), "{header}");
         }
     });
 }

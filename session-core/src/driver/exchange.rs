@@ -261,7 +261,10 @@ impl Exchange {
     /// failed are to be kept then.
     pub async fn finish(&self) -> (Outgoing, Result<(), Failure>) {
         let (given, error) = self.write().await;
-        let outgoing = Outgoing { sessions: self.0.sessions.clone(), is_used: self.is_used(), given };
+        let session = self.0.session.get().and_then(Option::as_ref);
+        let came_by_header = session.is_some_and(SessionHandle::came_by_header);
+        let sessions = self.0.sessions.clone();
+        let outgoing = Outgoing { sessions, is_used: self.is_used(), came_by_header, given };
         (outgoing, error.map_or(Ok(()), |error| Err(error.into())))
     }
 

@@ -27,6 +27,8 @@ pub struct Outgoing {
     pub(super) sessions: Sessions,
     /// What the response says may depend on the session.
     pub(super) is_used: bool,
+    /// It came by a header, which caches do not take for a visitor's own.
+    pub(super) came_by_header: bool,
     pub(super) given: Given,
 }
 
@@ -106,6 +108,9 @@ impl Outgoing {
                 headers.append(name, value.as_bytes());
                 change(headers, CACHE_CONTROL, header_list::no_store);
             }
+        }
+        if self.came_by_header {
+            change(headers, CACHE_CONTROL, header_list::private);
         }
         let carriers = self.sessions.options().carriers.iter().filter(|_| self.is_used);
         for name in carriers.filter(|by| **by != Carrier::Cookie).filter_map(Carrier::asked_by) {

@@ -705,6 +705,11 @@ impl SessionHandle {
         &self.0.origin.by
     }
 
+    /// Whether the session came with the request, by a header.
+    pub(super) fn came_by_header(&self) -> bool {
+        self.has_come() && self.ways().iter().any(|way| way.by.answered_by().is_some())
+    }
+
     /// That the client has asked, where the cookie's domain may be another one.
     pub(super) fn host(&self) -> Option<&str> {
         self.0.origin.host.as_deref()

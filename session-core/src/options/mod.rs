@@ -303,7 +303,8 @@ impl Options {
     /// A session goes back the way it came, and by each of them where several brought its id. A new one goes back by the carrier whose id has expired, else by the first of the list that the
     /// request has brought anything in that looks like ours (a cookie of the name, a header with the form of a token), and by the first
     /// of all where it has brought nothing such: a bearer of another system is none. By a header it goes back once, when the client
-    /// does not have its [token](crate::SessionHandle::token) yet, with `Cache-Control: no-store` and `Vary`; and empty where the session
+    /// does not have its [token](crate::SessionHandle::token) yet, with `Cache-Control: no-store` and `Vary` (what else is answered to a session that came by a
+    /// header is `private`); and empty where the session
     /// was destroyed, under [`RemovalCookie::OnDestroy`] (Spring does so). Then no cookie is set.
     ///
     /// A request that brings different ids, each of them of a session that lives, is refused with status 400 and never chosen from

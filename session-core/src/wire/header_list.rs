@@ -59,6 +59,15 @@ pub(crate) fn no_store(lines: &[Vec<u8>]) -> Option<Vec<Vec<u8>>> {
     (!is_said).then(|| with(lines, "no-store"))
 }
 
+/// The lines of `Cache-Control` under which no shared cache keeps the response; `None`: they say so, or more.
+pub(crate) fn private(lines: &[Vec<u8>]) -> Option<Vec<Vec<u8>>> {
+    let says_so = |directive: &[u8]| {
+        directive.eq_ignore_ascii_case(b"private") || directive.eq_ignore_ascii_case(b"no-store")
+    };
+    let is_said = lines.iter().flat_map(|line| members(line)).any(says_so);
+    (!is_said).then(|| with(lines, "private"))
+}
+
 /// With one more member in the last line, or in a first one.
 fn with(lines: &[Vec<u8>], member: &str) -> Vec<Vec<u8>> {
     let mut lines = lines.to_vec();
@@ -139,6 +148,7 @@ mod tests {
                 (Box::new(|lines: &[Vec<u8>]| vary(lines, "Cookie")) as Box<dyn Fn(&[Vec<u8>]) -> _>, &b"Cookie"[..]),
                 (Box::new(cookie_is_no_matter_of_caches), b"no-cache=\"Set-Cookie\""),
                 (Box::new(no_store), b"no-store"),
+                (Box::new(private), b"private"),
             ] {
                 let Some(after) = add(&before) else { continue };
                 prop_assert!(after.last().is_some_and(|last| last.ends_with(said)));
