@@ -232,3 +232,22 @@ fn what_has_not_the_form_of_a_code_asks_no_store() {
     assert!(done(sessions.redeem(&code)).unwrap().is_none());
     assert_eq!(store.calls(), [Call::Get]);
 }
+
+#[test]
+fn the_record_of_a_code_is_no_session() {
+    for app in apps() {
+        let sid = app.log_in();
+        let (exchange, session) = app.request(&sid);
+        let code = handed_over(&session);
+        done(exchange.end()).unwrap();
+        let mut keys = Vec::new();
+        done(app.store.memory.all(&mut |sid: Sid, _: session_core::Record| keys.push(sid))).unwrap();
+        let key = keys.into_iter().find(|key| key.as_str().starts_with("hand-over:")).unwrap();
+        assert!(done(app.sessions.load(&key)).unwrap().is_none());
+        let value = cookie(&key);
+        assert!(done(app.sessions.resume(value.trim_start_matches("sid="))).unwrap().is_none());
+        let (_exchange, session) = app.request(&key);
+        assert!(session.is_new() && session.id().unwrap() != key);
+        assert!(done(app.sessions.redeem(&code)).unwrap().is_some(), "and it works still");
+    }
+}

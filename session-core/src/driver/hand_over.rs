@@ -16,6 +16,9 @@ use crate::{
 /// In milliseconds: no redirect takes as long.
 const LONGEST: Millis = 60_000;
 
+/// Of the ids of such records.
+const PREFIX: &str = "hand-over:";
+
 /// The key under which the record has the session's id.
 const SESSION: &str = "session";
 
@@ -112,6 +115,11 @@ impl Sessions {
     }
 }
 
+/// What a store has under it is no session, whoever has signed it.
+pub(super) fn is_key(sid: &str) -> bool {
+    sid.starts_with(PREFIX)
+}
+
 /// A code is what a random id is.
 fn is_code(code: &str) -> bool {
     code.len() == 32 && code.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
@@ -119,5 +127,5 @@ fn is_code(code: &str) -> bool {
 
 /// The store does not see the code: who can read it redeems none.
 fn key_of(code: &str) -> Sid {
-    format!("hand-over:{}", URL_SAFE_NO_PAD.encode(Sha256::digest(code))).into()
+    format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(Sha256::digest(code))).into()
 }

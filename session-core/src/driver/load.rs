@@ -5,6 +5,7 @@ use std::{net::IpAddr, sync::Arc};
 use crate::{
     client::{self, Came, sealed::revocation_of},
     driver::{
+        hand_over,
         session::{Origin, SessionHandle, Way},
         sessions::Sessions,
     },
@@ -166,6 +167,9 @@ impl Sessions {
     /// their sessions.
     pub async fn load(&self, sid: &Sid) -> Result<Option<SessionHandle>, Error> {
         self.needs_a_store("load")?;
+        if hand_over::is_key(sid.as_str()) {
+            return Ok(None);
+        }
         let asked = self.options().clock.millis();
         let of_record = |secure| Origin { secure, ..Origin::by(Carrier::Application) };
         let Some(stored) = self.read(sid, &of_record(false)).await? else { return Ok(None) };
@@ -366,6 +370,10 @@ impl Sessions {
 
     fn open_token(&self, token: &[u8]) -> Option<Sid> {
         let opened = token::open(&self.options().secrets, token);
+        let opened = opened.and_then(|sid| match &*sid {
+            key if hand_over::is_key(key) => Err("it is of a hand-over"),
+            _ => Ok(sid),
+        });
         opened.inspect_err(|why| tracing::debug!(why, "session token refused")).ok().map(Sid::from)
     }
 
@@ -410,6 +418,7 @@ impl Sessions {
         match self.options().secrets.unseal(value) {
             None => refused("the signature is not ours"),
             Some("") => refused("the id is empty"),
+            Some(key) if hand_over::is_key(key) => refused("it is of a hand-over"),
             Some(sid) => Some(sid.into()),
         }
     }
