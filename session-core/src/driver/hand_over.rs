@@ -77,7 +77,12 @@ impl Sessions {
     /// }
     /// ```
     ///
-    /// A code logs in whoever opens its URL, also somebody to whom another has sent theirs: show who is logged in.
+    /// **A code logs in whoever opens its URL**, also somebody to whom another has sent theirs (login CSRF). Begin at the side that
+    /// receives: it puts a random state into its own session, sends it along to the other side, and takes a code only where the same state
+    /// comes back. Ask before a login takes the place of another, and show who is logged in.
+    ///
+    /// What begins so is a session with limits of its own: it lives as long as one that begins now, and when the one that was handed over
+    /// ends, by a logout too, it lives on.
     ///
     /// # Errors
     /// Those of [`load`](Self::load). Where the store's answer is lost, the code may be used up.

@@ -185,6 +185,8 @@ impl Sessions {
     /// socket. A signed value as a cookie holds it is one as well. `None`: it is none that we signed, or the store has no such session.
     /// It is as one that was [loaded](Self::load).
     ///
+    /// To read it keeps no session alive: [`touch`](SessionHandle::touch) and [`save`](SessionHandle::save) it where its use is to count.
+    ///
     /// **What this keeps out, and what not.** Another site's page does not know the token of your visitor, and so can send nothing with their
     /// session. But it can send *its own* token, and your visitor then goes on in a session that somebody else reads (login CSRF, session
     /// fixation). Where that matters, look at `Origin` or `Sec-Fetch-Site` as well, or bind the session to a cookie of the browser's.

@@ -109,7 +109,7 @@ impl SessionHandle {
     /// [`Sessions::resume`]. `None`: no store holds the session under this id, since it is new (and will be stored by [`save`](Self::save), or
     /// the end of the request), or is no more. Another id ([`renew_id`](Self::renew_id)) has another token.
     ///
-    /// **It is a credential**: whoever has it is logged in. It belongs into no log, no URL, and no page that a cache keeps.
+    /// **It is a credential**: whoever has it is logged in, as with the cookie, which has the same id and signature. It belongs into no log, no URL, and no page that a cache keeps.
     ///
     /// ```
     /// # use session_core::{Error, SessionHandle};
