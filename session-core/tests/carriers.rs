@@ -533,3 +533,27 @@ fn what_is_answered_to_a_session_of_a_header_is_for_no_shared_cache() {
         }
     });
 }
+
+/// A session that is resumed lives on where it is touched and saved.
+#[test]
+fn to_read_what_was_resumed_keeps_no_session_alive_and_to_save_it_does() {
+    session_testkit::run(async {
+        for is_saved in [false, true] {
+            let clock = ManualClock::new();
+            let hour = std::time::Duration::from_secs(3_600);
+            let options =
+                Options::new(SECRET).store(MemoryStore::new().clock(clock.clock())).clock(clock.clock());
+            let sessions = by_header(options.cookie(CookieOptions::new().max_age(hour)));
+            let token = begun(&sessions).await;
+            clock.pass(hour * 2 / 3);
+            let resumed = sessions.resume(&token).await.unwrap().unwrap();
+            assert_eq!(resumed.get("user").unwrap(), Some("tj".to_owned()));
+            if is_saved {
+                resumed.touch().unwrap();
+                resumed.save().await.unwrap();
+            }
+            clock.pass(hour * 2 / 3);
+            assert_eq!(sessions.resume(&token).await.unwrap().is_some(), is_saved);
+        }
+    });
+}
