@@ -180,6 +180,7 @@ impl Watched {
         let mut results = self.server.send(&ops, Some(&self.watcher)).unwrap().results;
         for record in results.as_array_mut().unwrap().iter_mut().filter_map(Value::as_object_mut) {
             record.remove("cookie");
+            record.remove("__session_times");
         }
         results
     }

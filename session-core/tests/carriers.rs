@@ -8,7 +8,7 @@ use session_core::{
     Carrier, CookieOptions, CookieSessionOptions, Error, Exchange, MemoryStore, Options, OptionsError,
     RequestInfo, ResponseHeaders, SealedSessionOptions, SessionHandle, Sessions, Sid, StoreError,
 };
-use session_testkit::{Call, Captured, ManualClock, RecordingStore};
+use session_testkit::{Call, Captured, FailingStore, ManualClock, RecordingStore};
 
 const SECRET: [u8; 32] = [7; 32];
 
@@ -555,5 +555,59 @@ fn to_read_what_was_resumed_keeps_no_session_alive_and_to_save_it_does() {
             clock.pass(hour * 2 / 3);
             assert_eq!(sessions.resume(&token).await.unwrap().is_some(), is_saved);
         }
+    });
+}
+
+/// Of two cookies the first that lives counts, whatever dead thing comes beside them.
+#[test]
+fn a_dead_id_beside_two_cookies_refuses_nothing() {
+    session_testkit::run(async {
+        let sessions = by_both(Options::new(SECRET).store(MemoryStore::new()));
+        let [first, second, dead] = [begun(&sessions).await, begun(&sessions).await, begun(&sessions).await];
+        sessions.resume(&dead).await.unwrap().unwrap().destroy().await.unwrap();
+        let cookies = format!("sid=s:{first}; sid=s:{second}");
+        let headers = [("cookie", &*cookies), ("x-session", &*dead)];
+        let expected = sessions.resume(&first).await.unwrap().unwrap().id().unwrap();
+        request(&sessions, &headers, async |session| assert_eq!(session.id().unwrap(), expected)).await;
+        // And what lives is refused beside the one that would count.
+        let other = begun(&sessions).await;
+        let headers = [("cookie", &*cookies), ("x-session", &*other)];
+        assert!(matches!(ask(&sessions, &headers).await, Err(Error::ConflictingIds)));
+    });
+}
+
+/// Caches are told though there is no session.
+#[test]
+fn a_session_that_could_not_be_read_is_one_that_was_used() {
+    session_testkit::run(async {
+        let store = FailingStore::new(MemoryStore::new());
+        let sessions = by_both(Options::new(SECRET).store(Arc::clone(&store)));
+        let token = begun(&sessions).await;
+        store.fail_reads(true);
+        let exchange = sessions.exchange();
+        let each = |visit: &mut dyn FnMut(&str, &[u8])| visit("x-session", token.as_bytes());
+        assert!(exchange.session(&RequestInfo::new("/", false, &each)).await.is_err());
+        assert_eq!(end(&exchange).await.get("vary").unwrap(), "x-session, Cookie");
+    });
+}
+
+/// A browser drops a cookie that has expired; a token has no date.
+#[test]
+fn who_came_by_a_header_is_told_that_its_session_ends() {
+    session_testkit::run(async {
+        let sessions = by_header(Options::new(SECRET).store(MemoryStore::new()));
+        let token = begun(&sessions).await;
+        let headers = [("x-session", &*token)];
+        let answered = request(&sessions, &headers, async |session| {
+            session.set_max_age(Some(std::time::Duration::ZERO)).unwrap();
+        })
+        .await;
+        assert_eq!(answered.get("x-session").as_deref(), Some(""));
+        let answered = request(&sessions, &[], async |session| {
+            session.insert("a", 1).unwrap();
+            session.set_max_age(Some(std::time::Duration::ZERO)).unwrap();
+        })
+        .await;
+        assert_eq!(answered.get("x-session"), None);
     });
 }

@@ -198,8 +198,8 @@ pub async fn a_cookie_without_expires_is_held_as_long_as_it_may_lie_unused(fixtu
         written(fixture.store.set(&fresh, &unused(Some(time)), &Expect::Nothing).await.unwrap());
         let version = Expect::Version(put(fixture, &on, &session).await);
         written(fixture.store.set(&on, &unused(Some(time)), &version).await.unwrap());
-        put(fixture, &touched, &unused(None)).await;
-        let version = Expect::Version(put(fixture, &kept, &unused(None)).await);
+        put(fixture, &touched, &unused(Some(LIFE / 2))).await;
+        let version = Expect::Version(put(fixture, &kept, &unused(Some(LIFE / 2))).await);
         for (sid, expect) in [(&touched, Expect::Anything), (&kept, version)] {
             let moved = fixture.store.touch(sid, &unused(Some(time)).cookie, &expect).await.unwrap();
             assert_eq!(moved, Touched::Moved);

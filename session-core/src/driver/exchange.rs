@@ -261,10 +261,7 @@ impl Exchange {
     /// failed are to be kept then.
     pub async fn finish(&self) -> (Outgoing, Result<(), Failure>) {
         let (given, error) = self.write().await;
-        let session = self.0.session.get().and_then(Option::as_ref);
-        let came_by_header = session.is_some_and(SessionHandle::came_by_header);
-        let sessions = self.0.sessions.clone();
-        let outgoing = Outgoing { sessions, is_used: self.is_used(), came_by_header, given };
+        let outgoing = Outgoing { sessions: self.0.sessions.clone(), given };
         (outgoing, error.map_or(Ok(()), |error| Err(error.into())))
     }
 
@@ -283,16 +280,14 @@ impl Exchange {
 
     /// Answers what the client is given, with an error by all session layers around the request.
     async fn write(&self) -> (Given, Option<Error>) {
-        let session = match (self.ends_unasked(), self.0.session.get()) {
-            (false, Some(Some(session))) => session,
-            _ => {
-                self.0.has_ended.store(true, Ordering::Relaxed);
-                return (Given::default(), None);
-            }
+        let (given, error) = match (self.ends_unasked(), self.0.session.get()) {
+            (false, Some(Some(session))) => poll_within(&self.0.span, pin!(session.end())).await,
+            _ => (Given::default(), None),
         };
-        let (given, error) = poll_within(&self.0.span, pin!(session.end())).await;
         self.0.has_ended.store(true, Ordering::Relaxed);
-        let given = given.told(&self.0.sessions, self.is_used());
+        let session = self.0.session.get().and_then(Option::as_ref);
+        let came_by_header = session.is_some_and(SessionHandle::came_by_header);
+        let given = given.told(&self.0.sessions, self.is_used(), came_by_header);
         match (self.gave(&given), &error) {
             (Some(all), Some(_)) => (all, error),
             _ => (given, error),

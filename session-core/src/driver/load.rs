@@ -20,6 +20,7 @@ use crate::{
     store::Stored,
     wire::{
         cookie_header::{decode_up_to, raw_values},
+        date::Millis,
         set_cookie,
         sid::Sid,
         token,
@@ -259,21 +260,20 @@ impl Sessions {
                 return Ok(SessionHandle::on_the_client(self.clone(), origin, data, came.chosen()));
             }
         };
-        // Of several cookies alone the first counts that is live. Of what a script or an app sends beside them, none is chosen: somebody
+        // Of several cookies the first counts that is live. Of what a script or an app sends beside them, none is chosen: somebody
         // could have planted the other. One that is dead plants nothing, and refuses nothing.
-        let is_cookies_alone =
-            brought.iter().flat_map(|brought| &brought.by).all(|way| way.by == Carrier::Cookie);
-        let mut live = None;
+        let is_of_cookies = |ways: &[Way]| ways.iter().all(|way| way.by == Carrier::Cookie);
+        let mut live: Option<(&Sid, &Vec<Way>, Stored, Millis)> = None;
         for Brought { sid, by } in &brought {
+            if live.as_ref().is_some_and(|(_, first, ..)| is_of_cookies(first) && is_of_cookies(by)) {
+                continue;
+            }
             let asked = self.options().clock.millis();
             let Some(stored) = self.read(sid, &origin).await? else { continue };
             if live.is_some() {
                 return Err(Error::ConflictingIds);
             }
             live = Some((sid, by, stored, asked));
-            if is_cookies_alone {
-                break;
-            }
         }
         if let Some((sid, by, stored, asked)) = live {
             tracing::debug!("session loaded");

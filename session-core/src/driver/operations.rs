@@ -453,7 +453,12 @@ impl SessionHandle {
 
     /// For a client that brings the session by a header: it keeps the token that it has until it is given another.
     fn set_token(&self, ended: &Ended, way: &Way) -> Option<Token> {
+        let now = self.options().clock.millis();
+        let is_over = ended.cookie.expires_at().is_some_and(|at| at <= now);
         let value = match ended.set_cookie {
+            // A browser drops what has expired; a token has no date.
+            SetCookie::Send if is_over && self.has_come() => String::new(),
+            SetCookie::Send if is_over => return None,
             SetCookie::Send if way.has.as_ref() != Some(&ended.sid) => {
                 token::of(&self.options().secrets, ended.sid.as_str())
             }

@@ -25,10 +25,6 @@ pub trait ResponseHeaders {
 #[must_use = "without it the client does not learn of its session"]
 pub struct Outgoing {
     pub(super) sessions: Sessions,
-    /// What the response says may depend on the session.
-    pub(super) is_used: bool,
-    /// It came by a header, which caches do not take for a visitor's own.
-    pub(super) came_by_header: bool,
     pub(super) given: Given,
 }
 
@@ -42,6 +38,10 @@ pub(super) struct Given {
     pub(super) varies: bool,
     /// And that there are cookies.
     pub(super) tells: bool,
+    /// It may depend on these headers as well.
+    pub(super) headers: Vec<String>,
+    /// The session came by one, which caches do not take for a visitor's own.
+    pub(super) is_private: bool,
 }
 
 #[derive(Clone)]
@@ -53,18 +53,24 @@ pub(super) struct Token {
 
 impl Given {
     /// With what caches are to be told of it.
-    pub(super) fn told(self, sessions: &Sessions, is_used: bool) -> Self {
+    pub(super) fn told(self, sessions: &Sessions, is_used: bool, is_private: bool) -> Self {
         let options = sessions.options();
+        let headers = options.carriers.iter().filter(|by| is_used && **by != Carrier::Cookie);
+        let headers = headers.filter_map(Carrier::asked_by).map(Into::into).collect();
         let says = options.cache_headers != CacheHeaders::Never;
         let varies = says && is_used && options.carriers.contains(&Carrier::Cookie);
-        Self { varies, tells: says && !self.cookies.is_empty(), ..self }
+        Self { varies, tells: says && !self.cookies.is_empty(), headers, is_private, ..self }
     }
 
     /// Each layer's as its own options say.
     pub(super) fn and(mut self, other: &Self) -> Self {
         self.cookies.extend_from_slice(&other.cookies);
         self.tokens.extend_from_slice(&other.tokens);
-        Self { varies: self.varies || other.varies, tells: self.tells || other.tells, ..self }
+        self.headers.extend_from_slice(&other.headers);
+        self.varies |= other.varies;
+        self.tells |= other.tells;
+        self.is_private |= other.is_private;
+        self
     }
 }
 
@@ -109,11 +115,10 @@ impl Outgoing {
                 change(headers, CACHE_CONTROL, header_list::no_store);
             }
         }
-        if self.came_by_header {
+        if self.given.is_private {
             change(headers, CACHE_CONTROL, header_list::private);
         }
-        let carriers = self.sessions.options().carriers.iter().filter(|_| self.is_used);
-        for name in carriers.filter(|by| **by != Carrier::Cookie).filter_map(Carrier::asked_by) {
+        for name in &self.given.headers {
             change(headers, VARY, |lines| header_list::vary(lines, name));
         }
     }

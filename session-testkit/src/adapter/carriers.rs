@@ -129,7 +129,7 @@ contract! {
             let given = (response.set_cookie.len(), response.values("x-session").len(), response.values("x-auth-token").len());
             let expected = (usize::from(by == "cookie"), usize::from(by == "x-session"), usize::from(by == "x-auth-token"));
             assert_eq!((response.body.as_str(), given), ("1", expected), "{header}: {value}: {response:?}");
-            let no_store = if by == "cookie" { "no-cache=\"Set-Cookie\"" } else { "no-store" };
+            let no_store = if by == "cookie" { "private, no-cache=\"Set-Cookie\"" } else { "no-store" };
             assert_eq!(response.list("cache-control"), no_store);
             assert_eq!(response.list("vary"), "authorization, x-session, Cookie");
         }
