@@ -667,9 +667,10 @@ fn a_limit_that_nobody_has_chosen_makes_room_wherever_a_lifetime_comes_from() {
 /// Of who logs in and who logs out beside it, the one who was later.
 #[test]
 fn a_mark_does_not_outlive_the_data_that_were_cleared_beside_it() {
-    for forgets in [false, true] {
+    let options = [new(), new().absolute(None), Options::express("keyboard cat")];
+    for (options, forgets) in options.iter().flat_map(|options| [(options, false), (options, true)]) {
         for marks_first in [true, false] {
-            let timed = Timed::new(new());
+            let timed = Timed::new(options.clone());
             let (sid, _) = timed.logs_in(|_| {});
             let [(a, one), (b, two)] = [(); 2].map(|()| timed.app.request(&sid));
             let clears = || {
@@ -689,7 +690,9 @@ fn a_mark_does_not_outlive_the_data_that_were_cleared_beside_it() {
                 timed.at(MINUTE);
                 one.mark_authenticated().unwrap();
             }
-            for end in if forgets { [&ends[0], &ends[1]] } else { [&ends[1], &ends[0]] } {
+            // Where nothing is said of times in a record, who clears it says nothing either: the mark is to be there first.
+            let has_times = timed.text(&sid).contains("__session_times");
+            for end in if forgets || !has_times { [&ends[0], &ends[1]] } else { [&ends[1], &ends[0]] } {
                 done(end.end()).unwrap();
             }
             let (_exchange, session) = timed.app.request(&sid);
@@ -772,4 +775,48 @@ fn times_are_numbers_that_express_writes_back() {
     let times = &text[text.find("__session_times").unwrap()..];
     let numbers = times.split(|c: char| !c.is_ascii_digit()).filter_map(|digits| digits.parse::<u64>().ok());
     assert!(numbers.clone().count() > 1 && numbers.into_iter().all(|number| number < 1 << 53), "{times}");
+}
+
+/// A clock that was days ahead, and a logout between.
+#[test]
+fn a_login_after_a_wrong_clock_is_one() {
+    let timed = Timed::new(new());
+    timed.at(9 * DAY);
+    let (sid, _) = timed.logs_in(|session| session.mark_authenticated().unwrap());
+    timed.at(Duration::ZERO);
+    let (exchange, session) = timed.app.request(&sid);
+    session.clear().unwrap();
+    session.insert("user", "tj").unwrap();
+    session.mark_authenticated().unwrap();
+    session.require_recent(MINUTE).unwrap();
+    done(exchange.end()).unwrap();
+    let (_exchange, session) = timed.app.request(&sid);
+    session.require_recent(MINUTE).unwrap();
+}
+
+/// Its own limit counts from when it is seen by a clock that is right.
+#[test]
+fn a_limit_of_its_own_holds_after_a_wrong_clock() {
+    let timed = Timed::new(Options::express("keyboard cat").cookie(an_hour()));
+    timed.at(9 * DAY);
+    let (sid, _) = timed.logs_in(|session| session.set_absolute(90 * MINUTE).unwrap());
+    timed.at(Duration::ZERO);
+    timed.reads(&sid).unwrap();
+    timed.at(50 * MINUTE);
+    timed.reads(&sid).unwrap();
+    assert_eq!(timed.left(&sid), Some(40 * MINUTE));
+    timed.at(90 * MINUTE);
+    assert!(timed.reads(&sid).is_none());
+}
+
+/// Logged out is who was nobody: nothing is stored of that.
+#[test]
+fn to_forget_nobody_begins_no_session() {
+    let timed = Timed::new(new());
+    let (exchange, session) = timed.app.ask(&[]);
+    session.forget_authenticated().unwrap();
+    session.set_absolute(None).unwrap();
+    session.clear().unwrap();
+    assert!(done(exchange.end()).unwrap().is_empty());
+    assert_eq!(timed.app.records(), 0);
 }

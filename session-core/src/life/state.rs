@@ -58,6 +58,8 @@ pub(crate) struct Life {
     times_changed: bool,
     /// … and what was set, and is not stored yet.
     times_unsaved: Which,
+    /// The record had any of them when it was read or written last.
+    has_times: bool,
     is_new: bool,
     /// The id in the request's cookie.
     presented: Option<Sid>,
@@ -193,6 +195,7 @@ impl Life {
             times: Times::default(),
             times_changed: false,
             times_unsaved: Which::default(),
+            has_times: false,
             is_new: true,
             presented,
             has_its_cookie: false,
@@ -235,6 +238,7 @@ impl Life {
         let cookie = current(stored.record.cookie, context);
         let mut life = Self {
             standing: Standing::Held(held),
+            has_times: !times.is_none(),
             times,
             is_new: false,
             has_its_cookie: true,
@@ -248,7 +252,8 @@ impl Life {
     /// What was begun where no session has a limit is first seen now. `held`: what the store has of them.
     fn begins_to_count(&mut self, held: &Times, context: &Context<'_>) {
         let limits = &context.options.lifetimes;
-        if limits.absolute.is_none() || held.begun().is_some() {
+        let has_limit = limits.absolute.is_some() || self.times.absolute().is_some();
+        if !has_limit || held.begun().is_some() {
             return;
         }
         if self.times.begun().is_none() {
@@ -433,6 +438,9 @@ impl Life {
     pub(crate) fn is_authenticated(&mut self, is_so: bool, now: Millis) {
         if is_so {
             self.times.is_authenticated(now);
+        } else if self.times.authenticated().is_none() && !self.may_be_stored() {
+            // Nobody was anybody.
+            return;
         } else {
             self.times.forgets_authenticated(now);
             self.times_unsaved.forgotten = true;
@@ -446,18 +454,18 @@ impl Life {
             self.times.begins(now);
             self.times_unsaved.begun = true;
         }
-        self.times.set_absolute(absolute);
-        (self.times_changed, self.times_unsaved.absolute) = (true, true);
+        if self.times.absolute() != absolute {
+            self.times.set_absolute(absolute);
+            (self.times_changed, self.times_unsaved.absolute) = (true, true);
+        }
     }
 
     /// The handler has given it another lifetime than it had before, which may be longer than the options let others live.
     pub(crate) fn is_given_its_lifetime(&mut self, before: Option<Millis>, limits: &Limits) {
         let lifetime = self.cookie.lifetime();
-        let own = limits.is_given(lifetime);
-        if self.times.idle(None) != own {
-            self.times.set_idle(own);
-            (self.times_changed, self.times_unsaved.idle) = (true, true);
-        }
+        // Also where that is what it was: another request may have given it more.
+        self.times.set_idle(limits.is_given(lifetime));
+        self.times_unsaved.idle = limits.idle.is_some();
         self.times.make_room(limits.room_for(before.max(lifetime)));
     }
 
@@ -465,7 +473,7 @@ impl Life {
     fn is_nobodys(&mut self, now: Millis) {
         if self.times.authenticated().is_some() {
             self.is_authenticated(false, now);
-        } else if !self.times.is_none() {
+        } else {
             self.times.forgets_authenticated(now);
             self.times_unsaved.forgotten = true;
         }
@@ -478,13 +486,23 @@ impl Life {
 
     /// When it ends if nobody uses it any more, as far as this request knows; `None`: that is the store's to say.
     pub(crate) fn ends(&self, context: &Context<'_>) -> Option<Millis> {
-        let bounds = context.bounds(&self.times, &self.cookie);
-        match self.span() {
-            Some(span) => {
-                span.until.map(|until| bounds.cut(until)).or(context.end_of(&self.times, &self.cookie))
-            }
-            None => self.within_bounds(self.cookie.clone(), context.now, context).ends(),
+        if self.is_over(context) {
+            return Some(context.now);
         }
+        let bounds = context.bounds(&self.times, &self.cookie);
+        let last = context.end_of(&self.times, &self.cookie);
+        match self.span() {
+            Some(span) => span.until.map(|until| bounds.cut(until)).or(last),
+            None => {
+                let cookie = self.within_bounds(self.cookie.clone(), context.now, context);
+                cookie.ends().or(last.filter(|_| self.is_stored()))
+            }
+        }
+    }
+
+    /// What a record says of them. One that says nothing need not say that nobody has shown who that is.
+    fn times_to_store(&self) -> Times {
+        if self.times.is_only_forgotten() && !self.has_times { Times::default() } else { self.times }
     }
 
     /// This cookie with its whole lifetime from then on, as far as the limits of the session let it.
@@ -810,7 +828,7 @@ impl Life {
             data,
             cookie: self.cookie.clone(),
             stamped,
-            times: self.times,
+            times: self.times_to_store(),
             at: now,
             was_in_doubt: self.expiry_in_doubt,
         };
@@ -885,7 +903,7 @@ impl Life {
             data: Arc::clone(&self.view),
             cookie: self.cookie.clone(),
             stamped,
-            times: if planted(Fault::LimitRenewed) { Times::begun_at(now) } else { self.times },
+            times: if planted(Fault::LimitRenewed) { Times::begun_at(now) } else { self.times_to_store() },
             at: now,
             was_in_doubt: self.expiry_in_doubt,
         }
@@ -963,6 +981,7 @@ impl Life {
             self.recorded = Some(sent.cookie.clone());
         }
         self.times_unsaved = self.times.differing(&sent.times, self.times_unsaved);
+        self.has_times = !sent.times.is_none();
         self.standing = Standing::Held(Held::written(version, sent, span));
         if sent.stamped.is_whole(sent.at) {
             self.is_renewed(&sent.stamped, sent.at);
@@ -1055,9 +1074,13 @@ impl Life {
     /// What was set of them here, on top of what the store holds.
     fn reads_times(&mut self, latest: Times, context: &Context<'_>) {
         let latest = latest.believed(context.now);
+        self.has_times = !latest.is_none();
         let ours = if planted(Fault::TimesLost) { latest } else { self.times };
         self.times = ours.over(latest, self.times_unsaved);
         self.times_unsaved = self.times.differing(&latest, self.times_unsaved);
+        // What was forgotten here is to be forgotten there.
+        self.times_unsaved.authenticated |=
+            latest.authenticated().is_some() && self.times.authenticated().is_none();
         self.begins_to_count(&latest, context);
     }
 

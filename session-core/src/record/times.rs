@@ -50,10 +50,15 @@ pub(crate) struct Which {
 }
 
 impl Which {
-    /// What a handler has set, and not what a request finds out by itself.
+    /// What a handler has set by itself: a time that it may lie unused goes with the cookie's lifetime.
     pub(crate) fn is_of_a_handler(self) -> bool {
-        self.authenticated || self.idle || self.absolute
+        self.authenticated || self.absolute
     }
+}
+
+/// No clock is so far ahead.
+fn is_believed(at: Millis, now: Millis) -> bool {
+    at <= now.saturating_add(CLOCKS_DIFFER)
 }
 
 impl Times {
@@ -74,21 +79,26 @@ impl Times {
     }
 
     /// How long it lives at all, where that is its own.
-    #[cfg(test)]
     pub(crate) fn absolute(&self) -> Option<Millis> {
         self.absolute.get()
     }
 
     /// After whatever was forgotten before.
     pub(crate) fn is_authenticated(&mut self, now: Millis) {
-        let after = self.forgotten.get().map_or(now, |forgotten| now.max(forgotten.saturating_add(1)));
-        self.authenticated = Some(after).into();
+        let before = self.forgotten.get().filter(|at| is_believed(*at, now));
+        self.authenticated = Some(before.map_or(now, |at| now.max(at.saturating_add(1)))).into();
     }
 
     /// And whatever was noted before.
     pub(crate) fn forgets_authenticated(&mut self, now: Millis) {
-        self.forgotten = Some(self.authenticated.get().map_or(now, |at| now.max(at))).into();
+        let before = self.authenticated.get().filter(|at| is_believed(*at, now));
+        self.forgotten = Some(before.map_or(now, |at| now.max(at))).into();
         self.authenticated = Maybe::NONE;
+    }
+
+    /// That nobody has shown who that is, and nothing else: no record needs to say so that says nothing of it.
+    pub(crate) fn is_only_forgotten(&self) -> bool {
+        Self { forgotten: Maybe::NONE, ..*self }.is_none()
     }
 
     pub(crate) fn set_idle(&mut self, idle: Option<Millis>) {
@@ -160,17 +170,11 @@ impl Times {
         Some(date::after(begun, absolute))
     }
 
-    /// It has begun when a clock says that was wrong, or nobody knows when.
-    pub(crate) fn has_no_beginning(&self, now: Millis) -> bool {
-        self.begun.get().is_none_or(|begun| begun > now.saturating_add(CLOCKS_DIFFER))
-    }
-
-    /// Without a beginning that a clock says was wrong.
-    pub(crate) fn believed(mut self, now: Millis) -> Self {
-        if self.has_no_beginning(now) {
-            self.begun = Maybe::NONE;
-        }
-        self
+    /// Without what a clock has said that was wrong.
+    pub(crate) fn believed(self, now: Millis) -> Self {
+        let known = |at: Maybe| at.get().filter(|at| is_believed(*at, now)).into();
+        let [begun, authenticated, forgotten] = [self.begun, self.authenticated, self.forgotten].map(known);
+        Self { begun, authenticated, forgotten, ..self }
     }
 
     /// What one request has `set` of these, on top of the latest ones. A session has begun once; of two who have shown who they are the
@@ -256,8 +260,6 @@ mod tests {
         assert_eq!([own.end(Some(500)), own.end(None)], [Some(1_009); 2]);
         assert_eq!(Times::default().end(Some(500)), None);
         assert_eq!(begun.end(Some(Millis::MAX)), Some(date::LAST));
-        assert!(Times::default().has_no_beginning(0) && !begun.has_no_beginning(0));
-        assert!(Times::begun_at(CLOCKS_DIFFER + 1).has_no_beginning(0), "no clock is so wrong");
     }
 
     #[test]

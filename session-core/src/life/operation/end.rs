@@ -243,7 +243,7 @@ impl Operation {
             Event::Expired { late: false } => self.end_expired(life),
             Event::Begin | Event::Expired { .. } => {
                 let stamped = life.stamped(context);
-                if stamped.ends().is_some_and(|at| at <= context.now) {
+                if stamped.held(context.now, None).is_some_and(|at| at <= context.now) {
                     return self.end_expired(life);
                 }
                 // What led here again after a conflict has counted it.

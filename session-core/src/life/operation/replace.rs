@@ -128,7 +128,7 @@ impl Operation {
                 }
                 if let Some(copy) = copy {
                     // The store took longer for it than the session lives.
-                    if copy.sent.stamped.ends().is_some_and(|at| at <= context.now) {
+                    if copy.sent.stamped.held(context.now, None).is_some_and(|at| at <= context.now) {
                         life.gone();
                         return Step::Done(Err(Error::Gone));
                     }
@@ -210,7 +210,7 @@ impl Operation {
 
     fn copy(&mut self, new: &Sid, copy: Option<Box<Copy>>, life: &mut Life, context: &Context<'_>) -> Step {
         let stamped = life.stamped(context);
-        if stamped.ends().is_some_and(|at| at <= context.now) {
+        if stamped.held(context.now, None).is_some_and(|at| at <= context.now) {
             return self.renew_expired(life);
         }
         let expect = copy.map_or(Expect::Nothing, |copy| Expect::Version(copy.version));
