@@ -463,9 +463,12 @@ impl Life {
     /// The handler has given it another lifetime than it had before, which may be longer than the options let others live.
     pub(crate) fn is_given_its_lifetime(&mut self, before: Option<Millis>, limits: &Limits) {
         let lifetime = self.cookie.lifetime();
-        // Also where that is what it was: another request may have given it more.
-        self.times.set_idle(limits.is_given(lifetime));
-        self.times_unsaved.idle = limits.idle.is_some();
+        // With the lifetime: what it has already is no change.
+        let own = limits.is_given(lifetime);
+        if self.times.idle(None) != own {
+            self.times.set_idle(own);
+            (self.times_changed, self.times_unsaved.idle) = (true, true);
+        }
         self.times.make_room(limits.room_for(before.max(lifetime)));
     }
 

@@ -50,9 +50,9 @@ pub(crate) struct Which {
 }
 
 impl Which {
-    /// What a handler has set by itself: a time that it may lie unused goes with the cookie's lifetime.
+    /// What a handler has set, and not what a request finds out by itself.
     pub(crate) fn is_of_a_handler(self) -> bool {
-        self.authenticated || self.absolute
+        self.authenticated || self.idle || self.absolute
     }
 }
 
