@@ -17,7 +17,7 @@ use crate::{
         typed::Change,
     },
     error::{CookieError, Error},
-    life::{Context, Life, decide::Presence, doubt::Few},
+    life::{Context, Life, clocks, decide::Presence, doubt::Few},
     options::{
         Options,
         carrier::Carrier,
@@ -505,11 +505,9 @@ impl SessionHandle {
     /// # Errors
     /// [`Error::NotRecent`] when that is longer ago, or never was; [`Error::NoStore`] where the client keeps the session.
     pub fn require_recent(&self, within: Duration) -> Result<(), Error> {
-        let at = self.times("require_recent")?.authenticated();
+        let times = self.times("require_recent")?;
         let now = self.options().clock.millis();
-        // A clock that was further ahead was wrong.
-        let recent = now.saturating_sub(lifetimes::millis(within))..=now.saturating_add(date::CLOCKS_DIFFER);
-        if at.is_some_and(|at| recent.contains(&at)) { Ok(()) } else { Err(Error::NotRecent) }
+        if clocks::is_recent(&times, lifetimes::millis(within), now) { Ok(()) } else { Err(Error::NotRecent) }
     }
 
     /// When this session ends if nobody uses it any more, as far as this request knows: for a socket that shall close then. `None`: that is the

@@ -8,10 +8,12 @@
 //! - `state`: what is known, and what each event changes; of it `held`: a record and its end, `doubt`: what may be stored without an
 //!   answer, `leftovers`: what is still to be destroyed
 //! - `operation`: which questions each operation asks, in which order
+//! - `clocks`: when it began, and what goes by that
 //! - `decide`: what the end of a request writes and sends
 //! - `merge`: how two requests that changed one session both keep what they did
 //! - `limits`: how large a session may be
 
+pub(crate) mod clocks;
 pub(crate) mod decide;
 pub(crate) mod doubt;
 pub(crate) mod fault;
@@ -59,25 +61,14 @@ impl Context<'_> {
         self.cookie.cookie(self.secure, self.now)
     }
 
-    /// Its times, where something goes by them.
-    fn new_times(&self, cookie: &Cookie) -> Times {
-        let limits = &self.options.lifetimes;
-        if limits.absolute.is_none() {
-            return Times::default();
-        }
-        let mut times = Times::begun_at(self.now);
-        times.make_room(limits.room_for(cookie.lifetime()));
-        times
-    }
-
     /// What the lifetime of a session with these goes by.
     fn bounds(&self, times: &Times, cookie: &Cookie) -> Bounds {
-        Bounds::new(times.idle(self.options.lifetimes.idle), self.end_of(times, cookie))
+        Bounds::new(times.idle.get().or(self.options.lifetimes.idle), self.end_of(times, cookie))
     }
 
     /// When the session ends, however often it is used.
     fn end_of(&self, times: &Times, cookie: &Cookie) -> Option<Millis> {
-        times.end(self.options.lifetimes.absolute_of(cookie.lifetime(), times.room()))
+        times.end(self.options.lifetimes.absolute_of(cookie.lifetime(), times.room.get()))
     }
 
     /// The session has lived as long as it may, whatever the store holds.

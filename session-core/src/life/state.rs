@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::{
     Context,
+    clocks::Clocks,
     decide::{CONFIRMED_FOR, Facts, Presence, Saved, Writer, kept_to},
     doubt::{Doubt, Few},
     fault::{Fault, planted},
@@ -24,7 +25,7 @@ use crate::{
         Record,
         cookie::{Cookie, Differing},
         data::Data,
-        times::{Times, Which},
+        times::Times,
     },
     store::{Expect, Stored, Version},
     wire::{
@@ -53,13 +54,7 @@ pub(crate) struct Life {
     /// What is stored, or was at first, where that is another cookie.
     recorded: Option<Cookie>,
     /// When the session began, and what goes by that.
-    times: Times,
-    /// What the handler has set of them in this request …
-    times_changed: bool,
-    /// … and what was set, and is not stored yet.
-    times_unsaved: Which,
-    /// The record had any of them when it was read or written last.
-    has_times: bool,
+    clocks: Clocks,
     is_new: bool,
     /// The id in the request's cookie.
     presented: Option<Sid>,
@@ -176,8 +171,8 @@ impl Sent {
 impl Life {
     pub(crate) fn created(sid: Sid, presented: Option<Sid>, context: &Context<'_>) -> Self {
         let cookie = context.new_cookie();
-        let times = context.new_times(&cookie);
-        Self { times, ..Self::of(sid, presented, Arc::default(), cookie, context.now) }
+        let clocks = Clocks::new(cookie.lifetime(), context);
+        Self { clocks, ..Self::of(sid, presented, Arc::default(), cookie, context.now) }
     }
 
     fn of(sid: Sid, presented: Option<Sid>, data: Arc<Data>, cookie: Cookie, now: Millis) -> Self {
@@ -192,10 +187,7 @@ impl Life {
             cookie_changed: false,
             cookie_unsaved: Differing::default(),
             recorded: None,
-            times: Times::default(),
-            times_changed: false,
-            times_unsaved: Which::default(),
-            has_times: false,
+            clocks: Clocks::default(),
             is_new: true,
             presented,
             has_its_cookie: false,
@@ -231,36 +223,19 @@ impl Life {
 
     /// `asked`: when the store was.
     pub(crate) fn loaded(sid: Sid, stored: Stored, asked: Millis, context: &Context<'_>) -> Self {
-        let times = stored.record.times.believed(context.now);
-        let bounds = context.bounds(&times, &stored.record.cookie);
+        let clocks = Clocks::loaded(stored.record.times, stored.record.cookie.lifetime(), context);
+        let bounds = context.bounds(clocks.times(), &stored.record.cookie);
         let held = Held::of(&stored, asked, context.now, None, &bounds);
         let data = stored.record.data;
         let cookie = current(stored.record.cookie, context);
-        let mut life = Self {
+        Self {
             standing: Standing::Held(held),
-            has_times: !times.is_none(),
-            times,
+            clocks,
             is_new: false,
             has_its_cookie: true,
             saved: (!context.options.resave).then(|| Arc::clone(&data)),
             ..Self::of(sid.clone(), Some(sid), data, cookie, asked)
-        };
-        life.begins_to_count(&times, context);
-        life
-    }
-
-    /// What was begun where no session has a limit is first seen now. `held`: what the store has of them.
-    fn begins_to_count(&mut self, held: &Times, context: &Context<'_>) {
-        let limits = &context.options.lifetimes;
-        let has_limit = limits.absolute.is_some() || self.times.absolute().is_some();
-        if !has_limit || held.begun().is_some() {
-            return;
         }
-        if self.times.begun().is_none() {
-            self.times.begins(context.now);
-        }
-        self.times.make_room(limits.room_for(self.cookie.lifetime()));
-        self.times_unsaved.begun = true;
     }
 }
 
@@ -324,14 +299,14 @@ impl Life {
     }
 
     pub(crate) fn clear(&mut self, now: Millis) {
-        self.is_nobodys(now);
+        self.clocks.is_nobodys(now);
         self.doubt.says_nothing_is_there();
         self.view = Arc::default();
     }
 
     /// Other data, in the place of all. `begins_anew`: as another session, also where this one was unset.
     pub(crate) fn replace(&mut self, data: Data, begins_anew: bool, now: Millis) {
-        self.is_nobodys(now);
+        self.clocks.is_nobodys(now);
         self.doubt.says_nothing_is_there();
         self.view = Arc::new(data);
         if begins_anew {
@@ -431,60 +406,31 @@ impl Life {
     }
 
     pub(crate) fn times(&self) -> &Times {
-        &self.times
+        self.clocks.times()
     }
 
     /// Its user has just shown who that is; or that counts no more.
     pub(crate) fn is_authenticated(&mut self, is_so: bool, now: Millis) {
         if is_so {
-            self.times.is_authenticated(now);
-        } else if self.times.authenticated().is_none() && !self.may_be_stored() {
-            // Nobody was anybody.
-            return;
-        } else {
-            self.times.forgets_authenticated(now);
-            self.times_unsaved.forgotten = true;
+            self.clocks.is_authenticated(now);
+        } else if self.times().authenticated().is_some() || self.may_be_stored() {
+            self.clocks.is_forgotten(now);
         }
-        (self.times_changed, self.times_unsaved.authenticated) = (true, true);
     }
 
     /// How long it lives at all, by itself; `None`: as the options say.
     pub(crate) fn lives_at_all(&mut self, absolute: Option<Millis>, now: Millis) {
-        if absolute.is_some() && self.times.begun().is_none() {
-            self.times.begins(now);
-            self.times_unsaved.begun = true;
-        }
-        if self.times.absolute() != absolute {
-            self.times.set_absolute(absolute);
-            (self.times_changed, self.times_unsaved.absolute) = (true, true);
-        }
+        self.clocks.lives_at_all(absolute, now);
     }
 
-    /// The handler has given it another lifetime than it had before, which may be longer than the options let others live.
+    /// The handler has given it another lifetime than it had before.
     pub(crate) fn is_given_its_lifetime(&mut self, before: Option<Millis>, limits: &Limits) {
-        let lifetime = self.cookie.lifetime();
-        // With the lifetime: what it has already is no change.
-        let own = limits.is_given(lifetime);
-        if self.times.idle(None) != own {
-            self.times.set_idle(own);
-            (self.times_changed, self.times_unsaved.idle) = (true, true);
-        }
-        self.times.make_room(limits.room_for(before.max(lifetime)));
-    }
-
-    /// All of its data are gone, and with them who its user is: also where another request is about to note that.
-    fn is_nobodys(&mut self, now: Millis) {
-        if self.times.authenticated().is_some() {
-            self.is_authenticated(false, now);
-        } else {
-            self.times.forgets_authenticated(now);
-            self.times_unsaved.forgotten = true;
-        }
+        self.clocks.is_given(before, self.cookie.lifetime(), limits);
     }
 
     /// It has ended, by another request or by its limits.
     pub(crate) fn is_over(&self, context: &Context<'_>) -> bool {
-        self.standing == Standing::Gone || context.has_passed(&self.times, &self.cookie)
+        self.standing == Standing::Gone || context.has_passed(self.times(), &self.cookie)
     }
 
     /// When it ends if nobody uses it any more, as far as this request knows; `None`: that is the store's to say.
@@ -492,8 +438,8 @@ impl Life {
         if self.is_over(context) {
             return Some(context.now);
         }
-        let bounds = context.bounds(&self.times, &self.cookie);
-        let last = context.end_of(&self.times, &self.cookie);
+        let bounds = context.bounds(self.times(), &self.cookie);
+        let last = context.end_of(self.times(), &self.cookie);
         match self.span() {
             Some(span) => span.until.map(|until| bounds.cut(until)).or(last),
             None => {
@@ -503,14 +449,9 @@ impl Life {
         }
     }
 
-    /// What a record says of them. One that says nothing need not say that nobody has shown who that is.
-    fn times_to_store(&self) -> Times {
-        if self.times.is_only_forgotten() && !self.has_times { Times::default() } else { self.times }
-    }
-
     /// This cookie with its whole lifetime from then on, as far as the limits of the session let it.
     fn within_bounds(&self, cookie: Cookie, at: Millis, context: &Context<'_>) -> Cookie {
-        let bounds = context.bounds(&self.times, &cookie);
+        let bounds = context.bounds(self.times(), &cookie);
         let mut cookie = if planted(Fault::LimitNotKept) { cookie } else { cookie.within(bounds) };
         cookie.touch(at);
         cookie
@@ -550,7 +491,7 @@ impl Life {
         } else {
             changed_keys(&self.base, &self.view)
         };
-        let times = self.times_unsaved.is_of_a_handler();
+        let times = self.clocks.is_unsaved();
         keys + usize::from(!self.cookie_unsaved.is_nothing()) + usize::from(times)
     }
 
@@ -558,7 +499,7 @@ impl Life {
     pub(crate) fn unreported(&self) -> usize {
         match &self.reported {
             Some((data, cookie, times))
-                if same(data, &self.view) && *cookie == self.cookie && *times == self.times =>
+                if same(data, &self.view) && *cookie == self.cookie && times == self.times() =>
             {
                 0
             }
@@ -595,7 +536,7 @@ impl Life {
             Some(Some(span)) => {
                 let left = span.surely().map(|until| until.saturating_sub(context.now).max(0));
                 // No lifetime reaches beyond the last date, or what the session may live at all.
-                let bounds = context.bounds(&self.times, &self.cookie);
+                let bounds = context.bounds(self.times(), &self.cookie);
                 let whole = |lifetime| bounds.cut(date::after(context.now, lifetime)).max(context.now);
                 // Held for ever, it would be held as long as it lives.
                 let lifetime = span.lifetime.or(bounds.has_end().then_some(Millis::MAX));
@@ -629,8 +570,8 @@ impl Life {
             changed: !same(&self.original, &self.view),
             cookie_changed: self.cookie_changed,
             cookie_unsaved: !self.cookie_unsaved.is_nothing(),
-            times_changed: self.times_changed,
-            times_unsaved: self.times_unsaved.is_of_a_handler(),
+            times_changed: self.clocks.is_changed(),
+            times_unsaved: self.clocks.is_unsaved(),
             first_seen: self.is_first_seen(),
             cookie_in_doubt: self.cookie_is_in_doubt(),
             saved: match &self.saved {
@@ -675,12 +616,12 @@ impl Life {
 
     /// Whether there is anything to write that the store does not have.
     pub(super) fn has_changes(&self) -> bool {
-        !self.cookie_unsaved.is_nothing() || self.times_unsaved.is_of_a_handler() || self.has_changed_data()
+        !self.cookie_unsaved.is_nothing() || self.clocks.is_unsaved() || self.has_changed_data()
     }
 
     /// When it has begun was found out by this request, and is to be stored with whatever is.
     pub(super) fn is_first_seen(&self) -> bool {
-        self.times_unsaved.begun
+        self.clocks.is_first_seen()
     }
 
     /// A call was given up while it was on its way, and what it expects is what is held. It may still arrive, and must then find
@@ -831,7 +772,7 @@ impl Life {
             data,
             cookie: self.cookie.clone(),
             stamped,
-            times: self.times_to_store(),
+            times: self.clocks.to_store(),
             at: now,
             was_in_doubt: self.expiry_in_doubt,
         };
@@ -906,7 +847,7 @@ impl Life {
             data: Arc::clone(&self.view),
             cookie: self.cookie.clone(),
             stamped,
-            times: if planted(Fault::LimitRenewed) { Times::begun_at(now) } else { self.times_to_store() },
+            times: if planted(Fault::LimitRenewed) { Times::begun_at(now) } else { self.clocks.to_store() },
             at: now,
             was_in_doubt: self.expiry_in_doubt,
         }
@@ -983,8 +924,7 @@ impl Life {
             self.cookie_unsaved = self.cookie_unsaved.and(self.cookie.differing(&sent.cookie));
             self.recorded = Some(sent.cookie.clone());
         }
-        self.times_unsaved = self.times.differing(&sent.times, self.times_unsaved);
-        self.has_times = !sent.times.is_none();
+        self.clocks.written(&sent.times);
         self.standing = Standing::Held(Held::written(version, sent, span));
         if sent.stamped.is_whole(sent.at) {
             self.is_renewed(&sent.stamped, sent.at);
@@ -1028,8 +968,8 @@ impl Life {
         if planted(Fault::LifetimeForgotten) && matches!(self.standing, Standing::Doubt { .. }) {
             self.cookie_unsaved = Differing::default();
         }
-        self.reads_times(stored.record.times, context);
-        let bounds = context.bounds(&self.times, &stored.record.cookie);
+        self.clocks.read(stored.record.times, self.cookie.lifetime(), context);
+        let bounds = context.bounds(self.times(), &stored.record.cookie);
         self.standing = Standing::Held(Held::of(&stored, asked, context.now, given, &bounds));
         let follows = context.options.policies.cookie_renewal == CookieRenewal::WithRecord;
         let theirs = self.span().and_then(|span| if follows { span.until } else { span.surely() });
@@ -1074,19 +1014,6 @@ impl Life {
         self.expiry_in_doubt |= self.renewed.is_some() && before != self.cookie.lifetime();
     }
 
-    /// What was set of them here, on top of what the store holds.
-    fn reads_times(&mut self, latest: Times, context: &Context<'_>) {
-        let latest = latest.believed(context.now);
-        self.has_times = !latest.is_none();
-        let ours = if planted(Fault::TimesLost) { latest } else { self.times };
-        self.times = ours.over(latest, self.times_unsaved);
-        self.times_unsaved = self.times.differing(&latest, self.times_unsaved);
-        // What was forgotten here is to be forgotten there.
-        self.times_unsaved.authenticated |=
-            latest.authenticated().is_some() && self.times.authenticated().is_none();
-        self.begins_to_count(&latest, context);
-    }
-
     /// What was changed here, in the order in which it was, on top of what the store holds.
     fn rebase(&mut self, latest: Arc<Data>) {
         let mut before = std::mem::replace(&mut self.base, Arc::clone(&latest));
@@ -1113,7 +1040,7 @@ impl Life {
             self.cookie_changed = false;
             self.cookie_unsaved = Differing::default();
         }
-        (self.times_changed, self.times_unsaved) = (false, Which::default());
+        self.clocks.drops_changes();
         self.read(stored, asked, context);
         self.cookie_changed |= to_be_sent;
     }
@@ -1136,7 +1063,7 @@ impl Life {
 
     /// It has lived as long as it may, if it has. (Where the handler has just said so, the record is to be destroyed.)
     pub(super) fn ends_at_last(&mut self, context: &Context<'_>) {
-        let is_over = !self.times_unsaved.absolute && context.has_passed(&self.times, &self.cookie);
+        let is_over = !self.clocks.has_set_its_end() && context.has_passed(self.times(), &self.cookie);
         if is_over && !planted(Fault::LimitOutlived) {
             self.gone();
         }
@@ -1186,7 +1113,7 @@ impl Life {
         self.has_no_doubt();
         (self.expiry_in_doubt, self.has_kept_back) = (false, false);
         self.saved = Some(data);
-        self.times_unsaved = Which::default();
+        self.clocks.needs_no_store();
         if self.cookie == cookie {
             self.cookie_unsaved = Differing::default();
         }
@@ -1236,8 +1163,7 @@ impl Life {
         self.same_id = false;
         self.cookie = context.new_cookie();
         self.cookie_unsaved = Differing::default();
-        self.times = context.new_times(&self.cookie);
-        (self.times_changed, self.times_unsaved) = (false, Which::default());
+        self.clocks = Clocks::new(self.cookie.lifetime(), context);
         self.view = Arc::default();
         self.base = Arc::clone(&self.view);
         self.has_no_doubt();
@@ -1265,7 +1191,7 @@ impl Life {
 
     /// Whoever waits for the end of the request is told that the data were not stored.
     pub(crate) fn is_told(&mut self) {
-        self.reported = Some((Arc::clone(&self.view), self.cookie.clone(), self.times));
+        self.reported = Some((Arc::clone(&self.view), self.cookie.clone(), *self.times()));
         self.told_unfinished = true;
     }
 

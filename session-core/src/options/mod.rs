@@ -459,11 +459,12 @@ impl Options {
     /// How long a session lives at all, from when it began, however often it is used: record and cookie end then, and what is found later is
     /// refused. A new id ([`renew_id`](crate::SessionHandle::renew_id)) changes nothing of it; a new session
     /// ([`regenerate`](crate::SessionHandle::regenerate)) begins anew. Default: 30 days in the new profile (NIST SP 800-63B-4, AAL1), or
-    /// twice the session's max age where that is longer; none in the express profile. `None`: no limit, but for sessions that were
+    /// twice the longest max age that the session had, or twice `idle`, where that is longer; none in the express profile. `None`: no limit, but for sessions that were
     /// [given one](crate::SessionHandle::set_absolute).
     ///
     /// When it began stands in the record ([`Record`](crate::Record)); of a session that has none there, because Express began it, it is when
-    /// it was first seen, which is written with its next write or touch. Express goes by no such limit, and leaves the key alone.
+    /// it was first seen, which is written with its next write or touch (while Express touches it all the time there is none, and each request
+    /// sees it first). Express goes by no such limit, and leaves the key alone.
     ///
     /// ```
     /// use std::time::Duration;

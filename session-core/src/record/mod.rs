@@ -325,7 +325,7 @@ mod tests {
         let text = format!(r#"{{"1":true,{COOKIE},"__session_times":{{"begun":5,"absolute":7}},"a":1}}"#);
         let record = Record::parse(text.as_str()).unwrap();
         assert_eq!(record.data.keys().collect::<Vec<_>>(), ["1", "a"]);
-        assert_eq!((record.times.begun(), record.times.absolute()), (Some(5), Some(7)));
+        assert_eq!((record.times.begun(), record.times.absolute.get()), (Some(5), Some(7)));
         assert_eq!(record.to_json(), text);
         // Wherever Express has put it.
         let moved = rewritten(&format!(r#"{{{COOKIE},"a":1,"__session_times":{{"begun":5}}}}"#));

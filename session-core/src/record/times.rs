@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use serde::Deserialize;
 
-use crate::wire::date::{self, CLOCKS_DIFFER, Maybe, Millis};
+use crate::wire::date::{self, Maybe, Millis};
 
 /// The member of a record under which they stand. Express leaves it alone. What this version does not know in it is dropped when the record is
 /// written: what comes later needs a member of its own.
@@ -14,17 +14,17 @@ pub(crate) const KEY: &str = "__session_times";
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Times {
     /// Since 1970. Known where something goes by it.
-    begun: Maybe,
+    pub(crate) begun: Maybe,
     /// When its user has last shown who that is, since 1970.
-    authenticated: Maybe,
+    pub(crate) authenticated: Maybe,
     /// How long it may lie unused, where that is its own; else the options say so.
-    idle: Maybe,
+    pub(crate) idle: Maybe,
     /// How long it lives at all, in the same way.
-    absolute: Maybe,
+    pub(crate) absolute: Maybe,
     /// When it was said last that nobody has shown who that is.
-    forgotten: Maybe,
+    pub(crate) forgotten: Maybe,
     /// A limit that nobody has chosen has made room for so much.
-    room: Maybe,
+    pub(crate) room: Maybe,
 }
 
 /// As they stand in a record.
@@ -36,29 +36,6 @@ struct Text {
     absolute: Option<Millis>,
     forgotten: Option<Millis>,
     room: Option<Millis>,
-}
-
-/// Some of them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[expect(clippy::struct_excessive_bools, reason = "one for each")]
-pub(crate) struct Which {
-    pub(crate) begun: bool,
-    pub(crate) authenticated: bool,
-    pub(crate) idle: bool,
-    pub(crate) absolute: bool,
-    pub(crate) forgotten: bool,
-}
-
-impl Which {
-    /// What a handler has set, and not what a request finds out by itself.
-    pub(crate) fn is_of_a_handler(self) -> bool {
-        self.authenticated || self.idle || self.absolute
-    }
-}
-
-/// No clock is so far ahead.
-fn is_believed(at: Millis, now: Millis) -> bool {
-    at <= now.saturating_add(CLOCKS_DIFFER)
 }
 
 impl Times {
@@ -74,47 +51,10 @@ impl Times {
         self.authenticated.get()
     }
 
-    pub(crate) fn begins(&mut self, now: Millis) {
-        self.begun = Some(now).into();
-    }
-
-    /// How long it lives at all, where that is its own.
-    pub(crate) fn absolute(&self) -> Option<Millis> {
-        self.absolute.get()
-    }
-
-    /// After whatever was forgotten before.
-    pub(crate) fn is_authenticated(&mut self, now: Millis) {
-        let before = self.forgotten.get().filter(|at| is_believed(*at, now));
-        self.authenticated = Some(before.map_or(now, |at| now.max(at.saturating_add(1)))).into();
-    }
-
-    /// And whatever was noted before.
-    pub(crate) fn forgets_authenticated(&mut self, now: Millis) {
-        let before = self.authenticated.get().filter(|at| is_believed(*at, now));
-        self.forgotten = Some(before.map_or(now, |at| now.max(at))).into();
-        self.authenticated = Maybe::NONE;
-    }
-
-    /// That nobody has shown who that is, and nothing else: no record needs to say so that says nothing of it.
-    pub(crate) fn is_only_forgotten(&self) -> bool {
-        Self { forgotten: Maybe::NONE, ..*self }.is_none()
-    }
-
-    pub(crate) fn set_idle(&mut self, idle: Option<Millis>) {
-        self.idle = idle.map(|idle| idle.min(date::LAST)).into();
-    }
-
-    pub(crate) fn set_absolute(&mut self, absolute: Option<Millis>) {
-        self.absolute = absolute.map(|absolute| absolute.min(date::LAST)).into();
-    }
-
-    pub(crate) fn make_room(&mut self, room: Option<Millis>) {
-        self.room = self.room.get().max(room.map(|room| room.min(date::LAST))).into();
-    }
-
-    pub(crate) fn room(&self) -> Option<Millis> {
-        self.room.get()
+    /// When the session ends, however often it is used. `absolute`: where it has no such limit of its own.
+    pub(crate) fn end(&self, absolute: Option<Millis>) -> Option<Millis> {
+        let (begun, absolute) = (self.begun.get()?, self.absolute.get().or(absolute)?);
+        Some(date::after(begun, absolute))
     }
 
     /// Of a member of a record. `None`: what stands there is somebody else's.
@@ -158,58 +98,6 @@ impl Times {
         }
         text.push('}');
     }
-
-    /// How long it may lie unused. `idle`: where it has no such limit of its own.
-    pub(crate) fn idle(&self, idle: Option<Millis>) -> Option<Millis> {
-        self.idle.get().or(idle)
-    }
-
-    /// When the session ends, however often it is used. `absolute`: where it has no such limit of its own.
-    pub(crate) fn end(&self, absolute: Option<Millis>) -> Option<Millis> {
-        let (begun, absolute) = (self.begun.get()?, self.absolute.get().or(absolute)?);
-        Some(date::after(begun, absolute))
-    }
-
-    /// Without what a clock has said that was wrong.
-    pub(crate) fn believed(self, now: Millis) -> Self {
-        let known = |at: Maybe| at.get().filter(|at| is_believed(*at, now)).into();
-        let [begun, authenticated, forgotten] = [self.begun, self.authenticated, self.forgotten].map(known);
-        Self { begun, authenticated, forgotten, ..self }
-    }
-
-    /// What one request has `set` of these, on top of the latest ones. A session has begun once; of two who have shown who they are the
-    /// last one counts, unless a clock was wrong, and what was forgotten after both is forgotten.
-    pub(crate) fn over(self, latest: Self, set: Which) -> Self {
-        let mark = match (self.authenticated.get(), latest.authenticated.get()) {
-            (ours, theirs) if !set.authenticated || ours.is_none() => theirs,
-            (Some(ours), Some(theirs)) if theirs <= ours.saturating_add(CLOCKS_DIFFER) => {
-                Some(ours.max(theirs))
-            }
-            (ours, _) => ours,
-        };
-        let forgotten = latest.forgotten.get().max(self.forgotten.get().filter(|_| set.forgotten));
-        let is_forgotten = mark.is_some() && mark <= forgotten;
-        let pick = |is_set, ours, theirs| if is_set { ours } else { theirs };
-        Self {
-            begun: if latest.begun == Maybe::NONE { self.begun } else { latest.begun },
-            authenticated: mark.filter(|_| !is_forgotten).into(),
-            idle: pick(set.idle, self.idle, latest.idle),
-            absolute: pick(set.absolute, self.absolute, latest.absolute),
-            forgotten: forgotten.into(),
-            room: self.room.get().max(latest.room.get()).into(),
-        }
-    }
-
-    /// Of what was `set`, what is another time here than there.
-    pub(crate) fn differing(&self, other: &Self, set: Which) -> Which {
-        Which {
-            begun: set.begun && self.begun != other.begun,
-            authenticated: set.authenticated && self.authenticated != other.authenticated,
-            idle: set.idle && self.idle != other.idle,
-            absolute: set.absolute && self.absolute != other.absolute,
-            forgotten: set.forgotten && self.forgotten != other.forgotten,
-        }
-    }
 }
 
 #[cfg(test)]
@@ -234,7 +122,7 @@ mod tests {
     #[test]
     fn what_is_written_is_read_and_what_is_not_ours_is_not() {
         let mut all = times(Some(1), Some(2), Some(4));
-        all.set_idle(Some(3));
+        all.idle = Some(3).into();
         for times in [Times::begun_at(1_767_323_045_678), times(None, Some(5), None), all] {
             assert_eq!(parse(&text(&times)), Some(times));
         }
@@ -260,43 +148,5 @@ mod tests {
         assert_eq!([own.end(Some(500)), own.end(None)], [Some(1_009); 2]);
         assert_eq!(Times::default().end(Some(500)), None);
         assert_eq!(begun.end(Some(Millis::MAX)), Some(date::LAST));
-    }
-
-    #[test]
-    fn of_parallel_requests_each_keeps_what_it_has_set() {
-        let base = times(Some(10), Some(20), None);
-        let set = |authenticated, absolute| Which { authenticated, absolute, ..Which::default() };
-        let (ours, theirs) = (times(Some(10), Some(40), None), times(Some(10), Some(20), Some(7)));
-        assert_eq!(ours.over(theirs, set(true, false)), times(Some(10), Some(40), Some(7)));
-        // Who has only read sets nothing back.
-        assert_eq!(base.over(ours, set(false, false)), ours);
-        assert_eq!(base.over(ours, set(true, false)), ours, "the last one counts, whoever writes last");
-        assert_eq!(base.over(theirs, set(false, true)), base, "set to none");
-        // What is forgotten later is forgotten, whoever writes last, and whether it was seen.
-        let forgets = Which { forgotten: true, ..Which::default() };
-        for before in [base, times(Some(10), None, None)] {
-            let mut forgotten = before;
-            forgotten.forgets_authenticated(50);
-            assert_eq!(forgotten.authenticated(), None);
-            assert_eq!(forgotten.over(ours, forgets).authenticated(), None);
-            assert_eq!(ours.over(forgotten, set(true, false)).authenticated(), None);
-            forgotten.is_authenticated(50);
-            assert_eq!(forgotten.authenticated(), Some(51), "it was done after that");
-            let both = Which { authenticated: true, ..forgets };
-            assert_eq!(forgotten.over(ours, both).authenticated(), Some(51));
-            assert_eq!(ours.over(forgotten, set(true, false)).authenticated(), Some(51));
-        }
-        // By a clock that was days ahead.
-        let wrong = times(Some(10), Some(40 + CLOCKS_DIFFER + 1), None);
-        assert_eq!(ours.over(wrong, set(true, false)), ours);
-        // A session that an Express app began is seen by two.
-        let first = Times::begun_at(5);
-        let seen = Which { begun: true, ..Which::default() };
-        assert_eq!(Times::begun_at(6).over(first, seen), first);
-        assert_eq!(first.over(Times::begun_at(6), seen), Times::begun_at(6), "whoever wrote first");
-        let ahead = Times::begun_at(7 + CLOCKS_DIFFER);
-        assert_eq!((ahead.believed(6), ahead.believed(7)), (Times::default(), ahead));
-        assert_eq!(first.over(Times::default(), Which::default()), first);
-        assert_eq!(ours.differing(&base, set(true, true)), set(true, false));
     }
 }

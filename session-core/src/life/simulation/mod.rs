@@ -43,7 +43,7 @@ const TWO: Budget = Budget {
 };
 const THREE: Budget = Budget { requests: 3, operations: 1, faults: 0, ..TWO };
 /// Two with one operation: with more faults, with time, with Express, or with handles that are used after the response.
-const FAULTS: Budget = Budget { operations: 1, faults: 2, ops: &OPS, ..TWO };
+const FAULTS: Budget = Budget { operations: 1, faults: 2, ops: OPS, ..TWO };
 const TIME: Budget = Budget { faults: 0, time: 2, ..FAULTS };
 const EXPRESS: Budget = Budget { faults: 0, time: 1, express: 1, ..FAULTS };
 const LATE: Budget = Budget { faults: 1, late: true, ..FAULTS };
@@ -57,7 +57,7 @@ const ONE: Budget = Budget {
     late: true,
     answers: false,
     versions: Versions::Digest,
-    ops: &OPS,
+    ops: OPS,
 };
 
 /// What is changed back, and what is read again after a long time: longer programs of few operations.
@@ -176,7 +176,7 @@ const USUAL: [Budget; 15] = [
 /// With `SIMULATION=all`, which takes long: two faults everywhere, and more of everything else.
 const MORE: [Budget; 9] = [
     Budget { faults: 1, ..EXPRESS },
-    Budget { ops: &OPS, ..TWO },
+    Budget { ops: OPS, ..TWO },
     Budget { faults: 2, ..TWO },
     Budget { faults: 2, ..THREE },
     Budget { time: 1, ..FAULTS },
@@ -336,7 +336,7 @@ fn wander_from(seed: u64, runs: u64) {
         late: true,
         answers: true,
         versions: if seed.is_multiple_of(2) { Versions::Count } else { Versions::Digest },
-        ops: &OPS,
+        ops: OPS,
     };
     for rules in Rules::profiles().iter().chain(&Rules::rarer()).chain(&Rules::limited()) {
         let budget = if rules.is_limited() { Budget { ops: &OPS_OF_LIMITED, ..budget } } else { budget };

@@ -202,25 +202,7 @@ pub(super) const FEWER: [Op; 12] = [
     Op::Shorten,
 ];
 
-pub(super) const OPS: [Op; 15] = [
-    Op::Get,
-    Op::Insert,
-    Op::PutBack,
-    Op::Remove,
-    Op::Update,
-    Op::Save,
-    Op::Reload,
-    Op::Renew,
-    Op::Regenerate,
-    Op::Destroy,
-    Op::Unset,
-    Op::Touch,
-    Op::Shorten,
-    Op::Lengthen,
-    Op::ExpireNow,
-];
-
-/// Where sessions have limits, these as well.
+/// All, where sessions have limits …
 pub(super) const OPS_OF_LIMITED: [Op; 16] = [
     Op::Get,
     Op::Insert,
@@ -239,6 +221,9 @@ pub(super) const OPS_OF_LIMITED: [Op; 16] = [
     Op::ExpireNow,
     Op::Authenticate,
 ];
+
+/// … and where they have none, all but the last.
+pub(super) const OPS: &[Op] = OPS_OF_LIMITED.split_at(15).0;
 
 #[derive(Clone, Hash)]
 pub(super) struct World {
