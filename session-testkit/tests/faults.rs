@@ -669,6 +669,10 @@ impl Faulty {
         at.is_some_and(|at| at + DAY / 24 <= self.clock.now())
     }
 
+    fn has_ended(&self, cookie: &Cookie) -> bool {
+        cookie.held_until(self.clock.now(), None).is_some_and(|at| at <= self.clock.now())
+    }
+
     /// Over since less than a second.
     fn has_just_ended(&self, cookie: &Cookie) -> bool {
         let ended = cookie.expires().and_then(|at| self.clock.now().duration_since(at).ok());
@@ -800,7 +804,8 @@ impl Store for Faulty {
         let sid = &self.key(sid);
         self.cache.lock().unwrap().remove(sid);
         self.way().await?;
-        let mut record = Record::new(self.cut(&record.cookie), record.data.clone());
+        let mut record = record.clone();
+        record.cookie = self.cut(&record.cookie);
         let mut expect = self.inward(sid, expect);
         match self.fault {
             Fault::SetOfTheJustExpiredIsWritten if self.has_just_ended(&record.cookie) => {
@@ -811,7 +816,7 @@ impl Store for Faulty {
             }
             _ => {}
         }
-        let is_expired = record.expires().is_some_and(|at| at <= self.clock.now());
+        let is_expired = self.has_ended(&record.cookie);
         let is_conditional = matches!(expect, Expect::Version(_));
         // To the millisecond, whatever the store counts in.
         if is_expired && self.is_right_or_in_seconds() {
@@ -1043,7 +1048,7 @@ impl Store for Faulty {
             _ => {}
         }
         let cookie = &cookie;
-        let is_expired = cookie.expires().is_some_and(|at| at <= self.clock.now());
+        let is_expired = self.has_ended(&cookie);
         if is_expired && self.is_right_or_in_seconds() {
             return Ok(Touched::Expired);
         }
