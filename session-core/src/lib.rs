@@ -33,6 +33,7 @@ pub use crate::{
     options::Options,
     options::carrier::Carrier,
     options::cookie_options::{CookieOptions, SameSiteOption, Secure},
+    options::id_renewal::{IdRenewal, ReusedId},
     options::lifetimes::Lifetimes,
     options::policy::{
         Attributes, BrowserRules, CacheHeaders, CookieChange, CookieExpiry, CookieRenewal, CorruptRecord,

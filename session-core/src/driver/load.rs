@@ -10,17 +10,19 @@ use crate::{
         sessions::Sessions,
     },
     error::{Error, StoreError},
-    life::Life,
+    life::{
+        Answer, Ask, Context, Life,
+        arrival::{Arrival, Found as Arrived, Next, Outcome, Why},
+    },
     options::carrier::Carrier,
     options::cookie_options::CookieOptions,
     options::policy::{CorruptRecord, DuplicateCookies, PathMatch},
     options::proxy::ProxyHeader,
-    record::data::Data,
+    record::{data::Data, ids},
     request::RequestInfo,
     store::Stored,
     wire::{
         cookie_header::{decode_up_to, raw_values},
-        date::Millis,
         set_cookie,
         sid::Sid,
         token,
@@ -168,16 +170,14 @@ impl Sessions {
     /// their sessions.
     pub async fn load(&self, sid: &Sid) -> Result<Option<SessionHandle>, Error> {
         self.needs_a_store("load")?;
-        if hand_over::is_key(sid.as_str()) {
+        if is_no_session(sid.as_str()) {
             return Ok(None);
         }
-        let asked = self.options().clock.millis();
         let of_record = |secure| Origin { secure, ..Origin::by(Carrier::Application) };
-        let Some(stored) = self.read(sid, &of_record(false)).await? else { return Ok(None) };
-        let origin = of_record(stored.record.cookie.secure());
-        let session = SessionHandle::new(self.clone(), origin, |context| {
-            Life::loaded(sid.clone(), stored, asked, context)
-        });
+        let arrival = Arrival::of_application(sid.clone());
+        let Some(found) = self.arrive(arrival, &of_record(false)).await? else { return Ok(None) };
+        let origin = of_record(found.record.stored.record.cookie.secure());
+        let session = SessionHandle::new(self.clone(), origin, |context| loaded(found, context));
         session.came_late();
         Ok(Some(session))
     }
@@ -263,25 +263,29 @@ impl Sessions {
         // Of several cookies the first counts that is live. Of what a script or an app sends beside them, none is chosen: somebody
         // could have planted the other. One that is dead plants nothing, and refuses nothing.
         let is_of_cookies = |ways: &[Way]| ways.iter().all(|way| way.by == Carrier::Cookie);
-        let mut live: Option<(&Sid, &Vec<Way>, Stored, Millis)> = None;
+        let mut live: Option<(Vec<Way>, Arrived)> = None;
         for Brought { sid, by } in &brought {
-            if live.as_ref().is_some_and(|(_, first, ..)| is_of_cookies(first) && is_of_cookies(by)) {
+            if live.as_ref().is_some_and(|(first, _)| is_of_cookies(first) && is_of_cookies(by)) {
                 continue;
             }
-            let asked = self.options().clock.millis();
-            let Some(stored) = self.read(sid, &origin).await? else { continue };
-            if live.is_some() {
-                return Err(Error::ConflictingIds);
+            let arrival = Arrival::of_request(sid.clone());
+            let Some(found) = self.arrive(arrival, &origin).await? else { continue };
+            match &mut live {
+                None => live = Some((by.clone(), found)),
+                // Two ids of one session, of which one leads to the other.
+                Some((ways, first)) if first.sid == found.sid => {
+                    ways.extend(by.iter().cloned());
+                    let by_former = first.by_former || found.by_former;
+                    *first = Arrived { by_former, ..found };
+                }
+                Some(_) => return Err(Error::ConflictingIds),
             }
-            live = Some((sid, by, stored, asked));
         }
-        if let Some((sid, by, stored, asked)) = live {
+        if let Some((by, found)) = live {
             tracing::debug!("session loaded");
-            origin.by.clone_from(by);
+            origin.by = by;
             origin.has_come = true;
-            return Ok(SessionHandle::new(self.clone(), origin, |context| {
-                Life::loaded(sid.clone(), stored, asked, context)
-            }));
+            return Ok(SessionHandle::new(self.clone(), origin, |context| loaded(found, context)));
         }
         tracing::debug!("session created");
         let presented = brought.first().map(|brought| brought.sid.clone());
@@ -289,16 +293,33 @@ impl Sessions {
         Ok(SessionHandle::new(self.clone(), origin, |context| Life::created(sid, presented, context)))
     }
 
-    async fn read(&self, sid: &Sid, origin: &Origin) -> Result<Option<Stored>, Error> {
-        match self.get(sid).await {
-            Ok(Some(stored)) if origin.context(self.options()).has_ended(&stored.record) => {
-                // It stays: under other limits, and to Express, it lives.
-                tracing::debug!(why = "it has lived as long as it may", "session refused");
+    /// The session that an id leads to.
+    async fn arrive(&self, mut arrival: Arrival, origin: &Origin) -> Result<Option<Arrived>, Error> {
+        let mut answer = None;
+        let outcome = loop {
+            match arrival.step(&origin.context(self.options()), answer.take()) {
+                Next::Ask(Ask::NewSid) => answer = Some(Answer::NewSid(origin.new_sid(self.options()))),
+                Next::Ask(ask) => answer = Some(self.clone().call(ask).await),
+                Next::Done(outcome) => break outcome,
+            }
+        };
+        match outcome {
+            Ok(Outcome::Session(found)) => Ok(Some(found)),
+            Ok(Outcome::Nothing(Why::Reused)) => {
+                tracing::warn!(
+                    why = "it is that of a session that was given another one, and its grace is over",
+                    ends = self.options().renewal.is_some_and(|renewal| renewal.ends_sessions()),
+                    "former session id used: somebody may have a copy of it"
+                );
                 Ok(None)
             }
-            Ok(Some(stored)) => Ok(Some(stored)),
-            Ok(None) => {
-                tracing::debug!(why = "unknown to the store, or expired", "session refused");
+            Ok(Outcome::Nothing(why)) => {
+                let why = match why {
+                    // It stays: under other limits, and to Express, it lives.
+                    Why::Over => "it has lived as long as it may",
+                    _ => "unknown to the store, or expired",
+                };
+                tracing::debug!(why, "session refused");
                 Ok(None)
             }
             Err(StoreError::Corrupt { store, source })
@@ -373,7 +394,7 @@ impl Sessions {
     fn open_token(&self, token: &[u8]) -> Option<Sid> {
         let opened = token::open(&self.options().secrets, token);
         let opened = opened.and_then(|sid| match &*sid {
-            key if hand_over::is_key(key) => Err("it is of a hand-over"),
+            key if is_no_session(key) => Err("it is of no session"),
             _ => Ok(sid),
         });
         opened.inspect_err(|why| tracing::debug!(why, "session token refused")).ok().map(Sid::from)
@@ -420,10 +441,21 @@ impl Sessions {
         match self.options().secrets.unseal(value) {
             None => refused("the signature is not ours"),
             Some("") => refused("the id is empty"),
-            Some(key) if hand_over::is_key(key) => refused("it is of a hand-over"),
+            Some(key) if is_no_session(key) => refused("it is of no session"),
             Some(sid) => Some(sid.into()),
         }
     }
+}
+
+fn loaded(found: Arrived, context: &Context<'_>) -> Life {
+    let Arrived { sid, record, by_former } = found;
+    let life = Life::loaded(sid, record.stored, record.asked, context);
+    if by_former { life.came_by_a_former_id() } else { life }
+}
+
+/// What a store has under it is no session, whoever has signed it.
+fn is_no_session(sid: &str) -> bool {
+    hand_over::is_key(sid) || ids::is_key(sid)
 }
 
 pub(super) fn path_matches(path: &str, cookie_path: &str, rule: PathMatch) -> bool {

@@ -44,6 +44,8 @@ pub(crate) struct Facts {
     pub(crate) times_unsaved: bool,
     /// When the session began was found out by this request: that is stored with what moves its expiry.
     pub(crate) first_seen: bool,
+    /// The client has another id of the session, which leads to this one.
+    pub(crate) owes_its_id: bool,
     pub(crate) saved: Saved,
     /// The cookie has an `expires`: it outlives the browser.
     pub(crate) expires: bool,
@@ -184,12 +186,14 @@ pub(crate) const CONFIRMED_AT_THE_END_FOR: Millis = 1_000;
 
 /// After how long without a word of the store it is asked again before a cookie goes out: another request may have ended the
 /// session since, and given the browser a newer cookie. `None`: never. `has_asked`: the end of the request has.
-pub(crate) fn is_to_look_after(policies: &Policies, has_asked: bool) -> Option<Millis> {
+/// `owes_its_id`: the cookie is to bring another id, which may have ended with the session.
+pub(crate) fn is_to_look_after(policies: &Policies, has_asked: bool, owes_its_id: bool) -> Option<Millis> {
     let (after, fault) = match has_asked {
         true => (CONFIRMED_AT_THE_END_FOR, Fault::SlowAnswerTrusted),
         false => (CONFIRMED_FOR, Fault::NotConfirmed),
     };
-    (policies.cookie_renewal == CookieRenewal::WithRecord && !planted(fault)).then_some(after)
+    let asks = policies.cookie_renewal == CookieRenewal::WithRecord || owes_its_id;
+    (asks && !planted(fault)).then_some(after)
 }
 
 /// The browser's cookie is another one than the record has now, by what this request has done, and nobody else will tell it.
@@ -259,6 +263,7 @@ fn cookie(facts: &Facts, policies: &Policies, write: Write) -> SetCookie {
     } else {
         policies.save_uninitialized || modified || saved
     };
+    let send = send || (facts.owes_its_id && facts.stored);
     match (send, facts.cookie_secure && !facts.connection_secure) {
         (false, _) => SetCookie::Nothing,
         (true, true) => SetCookie::Withheld,
@@ -421,6 +426,7 @@ mod tests {
             times_changed: false,
             times_unsaved: false,
             first_seen: false,
+            owes_its_id: false,
             saved: match express.saved_hash {
                 None => Saved::Never,
                 Some(false) => Saved::Stale,
@@ -570,6 +576,7 @@ mod tests {
         times_changed: false,
         times_unsaved: false,
         first_seen: false,
+        owes_its_id: false,
         saved: Saved::Current,
         expires: true,
         cookie_secure: false,
@@ -683,8 +690,11 @@ mod tests {
     #[test]
     fn a_look_is_for_cookies_that_another_request_may_have_replaced() {
         let [new, express] = new_and_express();
-        assert_eq!([false, true].map(|asked| is_to_look_after(&new, asked)), [Some(100), Some(1_000)]);
-        assert_eq!([false, true].map(|asked| is_to_look_after(&express, asked)), [None, None]);
+        let after = |policies, owes| [false, true].map(|asked| is_to_look_after(policies, asked, owes));
+        assert_eq!([false, true].map(|owes| after(&new, owes)), [[Some(100), Some(1_000)]; 2]);
+        // Of an id that leads on Express knows nothing.
+        assert_eq!(after(&express, false), [None, None]);
+        assert_eq!(after(&express, true), [Some(100), Some(1_000)]);
 
         let touch = |cookie| Decision { write: Write::Touch, cookie };
         let (nothing, send) = (SetCookie::Nothing, SetCookie::Send);

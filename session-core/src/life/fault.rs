@@ -101,6 +101,22 @@ pub(crate) enum Fault {
     TimesLost,
     /// How long a session may lie unused is what the store would hold it for.
     IdleNotKnown,
+    /// An operation that finds a record whose session has gone on takes it for the session.
+    NotFollowed,
+    /// A renewal in time goes by no condition.
+    RenewedWhateverCame,
+    /// A logout ends the record under the id that the request knows, wherever the session has gone on.
+    EndsWhateverCame,
+    /// A logout leaves the record under the former id.
+    FormerIdKept,
+    /// Who has ended the record under the former id is not seen.
+    OldIdNotLookedAt,
+    /// What was written under the former id is not brought along.
+    OldRecordIgnored,
+    /// A former id is served for ever.
+    GraceForEver,
+    /// Who comes with a former id is not sent the new one.
+    NewIdNotSent,
 }
 
 #[cfg(test)]
@@ -155,6 +171,18 @@ impl Fault {
         Self::LimitRenewed,
         Self::TimesLost,
         Self::IdleNotKnown,
+    ];
+
+    /// Where ids are renewed in time.
+    pub(crate) const OF_RENEWAL: [Self; 8] = [
+        Self::NotFollowed,
+        Self::RenewedWhateverCame,
+        Self::EndsWhateverCame,
+        Self::FormerIdKept,
+        Self::OldIdNotLookedAt,
+        Self::OldRecordIgnored,
+        Self::GraceForEver,
+        Self::NewIdNotSent,
     ];
 }
 

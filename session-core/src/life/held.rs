@@ -73,6 +73,11 @@ impl Held {
         Self { version: stored.version.clone(), span: Some(span) }
     }
 
+    /// Until when at most; `None`: for ever.
+    pub(super) fn until(&self) -> Option<Millis> {
+        self.span.and_then(|span| span.until)
+    }
+
     pub(super) fn written(version: Version, sent: &Sent, before: Option<Span>) -> Self {
         let span = Span::of(&sent.stamped, sent.at, before);
         if planted(Fault::LifetimeClaimed) {

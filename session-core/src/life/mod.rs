@@ -5,6 +5,7 @@
 //! mark that a write is on its way. So whoever drives an operation may drop it anywhere: what was known before is still
 //! true.
 //!
+//! - `arrival`: from the id that a request brings to its session, and how that gets another in time
 //! - `state`: what is known, and what each event changes; of it `held`: a record and its end, `doubt`: what may be stored without an
 //!   answer, `leftovers`: what is still to be destroyed
 //! - `operation`: which questions each operation asks, in which order
@@ -13,6 +14,7 @@
 //! - `merge`: how two requests that changed one session both keep what they did
 //! - `limits`: how large a session may be
 
+pub(crate) mod arrival;
 pub(crate) mod clocks;
 pub(crate) mod decide;
 pub(crate) mod doubt;

@@ -25,6 +25,7 @@ use crate::{
         Record,
         cookie::{Cookie, Differing},
         data::Data,
+        ids::Ids,
         times::Times,
     },
     store::{Expect, Stored, Version},
@@ -55,6 +56,10 @@ pub(crate) struct Life {
     recorded: Option<Cookie>,
     /// When the session began, and what goes by that.
     clocks: Clocks,
+    /// Which ids it has had, as the record says.
+    ids: Option<Arc<Ids>>,
+    /// The client has another id of it, and no response has brought it this one yet.
+    owes_its_id: bool,
     is_new: bool,
     /// The id in the request's cookie.
     presented: Option<Sid>,
@@ -156,6 +161,7 @@ pub(super) struct Sent {
     cookie: Cookie,
     pub(super) stamped: Cookie,
     pub(super) times: Times,
+    ids: Option<Arc<Ids>>,
     pub(super) at: Millis,
     /// Where the record ends was in doubt before.
     was_in_doubt: bool,
@@ -163,7 +169,8 @@ pub(super) struct Sent {
 
 impl Sent {
     pub(super) fn record(&self) -> Record {
-        Record::new(self.stamped.clone(), Arc::clone(&self.data)).with_times(self.times)
+        let record = Record::new(self.stamped.clone(), Arc::clone(&self.data));
+        record.with_times(self.times).with_ids(self.ids.clone())
     }
 }
 
@@ -172,7 +179,8 @@ impl Life {
     pub(crate) fn created(sid: Sid, presented: Option<Sid>, context: &Context<'_>) -> Self {
         let cookie = context.new_cookie();
         let clocks = Clocks::new(cookie.lifetime(), context);
-        Self { clocks, ..Self::of(sid, presented, Arc::default(), cookie, context.now) }
+        let ids = new_ids(context);
+        Self { clocks, ids, ..Self::of(sid, presented, Arc::default(), cookie, context.now) }
     }
 
     fn of(sid: Sid, presented: Option<Sid>, data: Arc<Data>, cookie: Cookie, now: Millis) -> Self {
@@ -188,6 +196,8 @@ impl Life {
             cookie_unsaved: Differing::default(),
             recorded: None,
             clocks: Clocks::default(),
+            ids: None,
+            owes_its_id: false,
             is_new: true,
             presented,
             has_its_cookie: false,
@@ -226,9 +236,10 @@ impl Life {
         let clocks = Clocks::loaded(stored.record.times, stored.record.cookie.lifetime(), context);
         let bounds = context.bounds(clocks.times(), &stored.record.cookie);
         let held = Held::of(&stored, asked, context.now, None, &bounds);
-        let data = stored.record.data;
+        let (data, ids) = (stored.record.data, stored.record.ids);
         let cookie = current(stored.record.cookie, context);
         Self {
+            ids,
             standing: Standing::Held(held),
             clocks,
             is_new: false,
@@ -239,8 +250,19 @@ impl Life {
     }
 }
 
+/// Of an id that is given now.
+fn new_ids(context: &Context<'_>) -> Option<Arc<Ids>> {
+    context.options.renewal.map(|_| Arc::new(Ids::issued_at(context.now)))
+}
+
 /// What the handler asks and changes.
 impl Life {
+    /// The client has come with a former id of it.
+    pub(crate) fn came_by_a_former_id(mut self) -> Self {
+        self.owes_its_id = !planted(Fault::NewIdNotSent);
+        self
+    }
+
     pub(crate) fn sid(&self) -> &Sid {
         &self.sid
     }
@@ -574,6 +596,7 @@ impl Life {
             times_unsaved: self.clocks.is_unsaved(),
             first_seen: self.is_first_seen(),
             cookie_in_doubt: self.cookie_is_in_doubt(),
+            owes_its_id: self.owes_its_id,
             saved: match &self.saved {
                 None => Saved::Never,
                 Some(saved)
@@ -773,6 +796,7 @@ impl Life {
             cookie: self.cookie.clone(),
             stamped,
             times: self.clocks.to_store(),
+            ids: self.ids.clone(),
             at: now,
             was_in_doubt: self.expiry_in_doubt,
         };
@@ -791,8 +815,10 @@ impl Life {
     pub(super) fn expect_to_touch(&self, context: &Context<'_>) -> Expect {
         match self.held() {
             Some(held)
-                if context.options.policies.cookie_renewal == CookieRenewal::WithRecord
-                    && !planted(Fault::TouchUnconditional) =>
+                if (context.options.policies.cookie_renewal == CookieRenewal::WithRecord
+                    && !planted(Fault::TouchUnconditional))
+                    // No cookie goes out with an id that leads on.
+                    || context.options.renewal.is_some() =>
             {
                 Expect::Version(held.version.clone())
             }
@@ -840,7 +866,8 @@ impl Life {
     }
 
     /// A copy under another id: it changes nothing of what is known of this one.
-    pub(super) fn copy_to(&self, sid: Sid, stamped: Cookie, now: Millis) -> Sent {
+    pub(super) fn copy_to(&self, sid: Sid, stamped: Cookie, context: &Context<'_>) -> Sent {
+        let now = context.now;
         Sent {
             sid,
             seen: Arc::clone(&self.view),
@@ -848,6 +875,7 @@ impl Life {
             cookie: self.cookie.clone(),
             stamped,
             times: if planted(Fault::LimitRenewed) { Times::begun_at(now) } else { self.clocks.to_store() },
+            ids: new_ids(context),
             at: now,
             was_in_doubt: self.expiry_in_doubt,
         }
@@ -983,6 +1011,7 @@ impl Life {
         self.confirmed = asked;
         (self.cookie_sent, self.cookie_in_doubt) = (false, false);
         self.rebase(stored.record.data);
+        self.ids = stored.record.ids;
         if !was_held
             && context.options.policies.explicit_save == ExplicitSave::Counts
             && !planted(Fault::FoundNotSaved)
@@ -1141,8 +1170,33 @@ impl Life {
         }
     }
 
+    /// The record under another id of this session is there still, and ends with it.
+    fn leave_former(&mut self) {
+        let former = self.ids.as_ref().and_then(|ids| ids.former.clone());
+        if let Some(former) = former.filter(|_| !planted(Fault::FormerIdKept)) {
+            self.leave(&former);
+        }
+    }
+
+    /// The record says that the session has gone on under another id.
+    pub(super) fn follows(&mut self, next: Sid) {
+        let before = std::mem::replace(&mut self.sid, next);
+        // The client has come with it, in a way: whoever brings that one is led here.
+        if self.presented.as_ref() == Some(&before) {
+            self.presented = Some(self.sid.clone());
+            self.owes_its_id |= self.response.is_none();
+        }
+        if self.cookie_of.as_ref() == Some(&before) {
+            self.cookie_of = Some(self.sid.clone());
+        }
+        // What was on its way was so to the record under the old one.
+        (self.fence, self.expected) = (None, None);
+        self.begin_doubt();
+    }
+
     pub(super) fn destroyed(&mut self, here: bool, context: &Context<'_>) {
         self.leave_over(context);
+        self.leave_former();
         self.presence = Presence::Destroyed;
         let was_stored = matches!(
             self.standing,
@@ -1155,6 +1209,7 @@ impl Life {
     /// Another id, no data, the cookie as configured: what a request began with stays what it was.
     pub(super) fn start_over(&mut self, sid: Sid, context: &Context<'_>) {
         self.leave_over(context);
+        self.leave_former();
         self.is_replaced = false;
         self.fence = None;
         self.sid = sid;
@@ -1164,6 +1219,8 @@ impl Life {
         self.cookie = context.new_cookie();
         self.cookie_unsaved = Differing::default();
         self.clocks = Clocks::new(self.cookie.lifetime(), context);
+        self.ids = new_ids(context);
+        self.owes_its_id = false;
         self.view = Arc::default();
         self.base = Arc::clone(&self.view);
         self.has_no_doubt();
@@ -1180,7 +1237,9 @@ impl Life {
 
     /// The copy is the session from now on.
     pub(super) fn moved(&mut self, copy: &Sent, version: Version, asked: Millis, context: &Context<'_>) {
+        self.leave_former();
         self.sid = copy.sid.clone();
+        (self.ids, self.owes_its_id) = (copy.ids.clone(), false);
         self.written(copy, version, context);
         self.confirmed = asked;
         self.is_replaced = false;
@@ -1239,6 +1298,7 @@ impl Life {
     }
 
     pub(super) fn response_out(&mut self, cookie: CookieOut, context: &Context<'_>) {
+        self.owes_its_id &= cookie != CookieOut::Sent;
         self.response = Some(cookie);
         self.cookie_of = Some(self.sid.clone());
         self.cookie = self.cookie_to_send(context);

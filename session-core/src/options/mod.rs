@@ -2,6 +2,7 @@
 
 pub(crate) mod carrier;
 pub(crate) mod cookie_options;
+pub(crate) mod id_renewal;
 pub(crate) mod lifetimes;
 pub(crate) mod policy;
 pub(crate) mod proxy;
@@ -16,6 +17,7 @@ use crate::{
     life::{decide::Policies, limits::Limits},
     options::carrier::Carrier,
     options::cookie_options::{CookieOptions, Secure},
+    options::id_renewal::IdRenewal,
     options::lifetimes::{Lifetimes, Limits as LifetimeLimits, millis},
     options::policy::{
         Attributes, BrowserRules, CacheHeaders, CookieChange, CookieExpiry, CookieRenewal, CorruptRecord,
@@ -109,6 +111,8 @@ pub struct Options {
     pub(crate) touch: Touch,
     /// How long sessions live on the server.
     pub(crate) lifetimes: LifetimeLimits,
+    /// `None`: an id stays until somebody asks for another.
+    pub(crate) renewal: Option<IdRenewal>,
     pub(crate) corrupt: CorruptRecord,
     pub(crate) save_error: SaveError,
     pub(crate) on_disconnect: OnDisconnect,
@@ -159,6 +163,7 @@ impl Options {
             attributes: Attributes::Current,
             touch: Touch::AfterPercent(20),
             lifetimes: LifetimeLimits::by_profile(),
+            renewal: None,
             corrupt: CorruptRecord::TreatAsMissing,
             save_error: SaveError::Fail,
             on_disconnect: OnDisconnect::Cancel,
@@ -487,6 +492,22 @@ impl Options {
         self.idle(lifetimes.idle()).absolute(lifetimes.absolute())
     }
 
+    /// Gives a session a new id every so often, with its data and without a logout ([`IdRenewal`]). Default: none in either profile; an id then
+    /// stays until [`renew_id`](crate::SessionHandle::renew_id).
+    ///
+    /// All instances that share the store should be given the same. To an Express server beside them, both ids are logged in until the client
+    /// has come with the new one to one of ours, and what it writes under the old one until then comes along; a session that it destroys
+    /// under either id has ended. It takes the old id for as long as its store holds that, half a minute beyond the grace. With
+    /// the ids of an application's own ([`genid`](Self::genid)) the function is asked for each.
+    ///
+    /// A session under a former id costs one more read; a renewal three writes and a read, and the first request with the new id
+    /// three writes.
+    #[must_use]
+    pub fn renew_ids(mut self, renewal: impl Into<Option<IdRenewal>>) -> Self {
+        self.renewal = renewal.into();
+        self
+    }
+
     /// What a stored record that cannot be read comes to. Default: an error in the express profile, a new session in the
     /// new one.
     #[must_use]
@@ -606,6 +627,9 @@ impl Options {
             && idle > absolute
         {
             return refuse("idle", "it is longer than absolute, which is how long a session lives at all");
+        }
+        if let Some(reason) = self.renewal.as_ref().and_then(IdRenewal::refusal) {
+            return refuse("renew_ids", reason);
         }
         if let Some(reason) = carrier::refusal(&self.carriers) {
             return Err(OptionsError { option: "carriers", reason });

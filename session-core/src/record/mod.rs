@@ -2,6 +2,7 @@
 
 pub(crate) mod cookie;
 pub(crate) mod data;
+pub(crate) mod ids;
 mod index;
 pub(crate) mod times;
 pub(crate) mod value;
@@ -22,6 +23,7 @@ use crate::{
     record::{
         cookie::{Cookie, Unread},
         data::Data,
+        ids::Ids,
         times::Times,
     },
     wire::{date::Millis, json},
@@ -44,6 +46,9 @@ use crate::{
 /// leaves alone: `{"begun":…,"authenticated":…,"idle":…,"absolute":…}`, in milliseconds: when it began and when its user last showed who that
 /// is, since 1970; for how long it may lie unused, and lives at all. It is none of [`data`](Self::data), and goes with the record through [`parse`](Self::parse) and [`to_json`](Self::to_json).
 ///
+/// And where ids are [renewed](crate::Options::renew_ids), a fourth one under `__session_ids`: when the id was given, and which one it had before or
+/// has now.
+///
 /// Two records are equal when all their parts are.
 #[derive(Clone)]
 pub struct Record {
@@ -52,6 +57,8 @@ pub struct Record {
     /// The application's keys and values. Shared, so that a record costs no copy of them.
     pub data: Arc<Data>,
     pub(crate) times: Times,
+    /// `None`: it has had no other.
+    pub(crate) ids: Option<Arc<Ids>>,
     /// When it was written, if the text is to tell.
     stamp: Option<Millis>,
 }
@@ -65,11 +72,15 @@ impl Record {
     /// From its two parts.
     #[must_use]
     pub fn new(cookie: Cookie, data: impl Into<Arc<Data>>) -> Self {
-        Self { cookie, data: data.into(), times: Times::default(), stamp: None }
+        Self { cookie, data: data.into(), times: Times::default(), ids: None, stamp: None }
     }
 
     pub(crate) fn with_times(self, times: Times) -> Self {
         Self { times, ..self }
+    }
+
+    pub(crate) fn with_ids(self, ids: Option<Arc<Ids>>) -> Self {
+        Self { ids, ..self }
     }
 
     /// The text tells this moment, in white space that no reader of JSON sees. Where a store's version is the text, a record
@@ -110,11 +121,17 @@ impl Record {
                     text.push_str("\":");
                     self.times.push_json(&mut text);
                 }
+                if let Some(ids) = &self.ids {
+                    text.push_str(",\"");
+                    text.push_str(ids::KEY);
+                    text.push_str("\":");
+                    ids.push_json(&mut text);
+                }
             }
             let Some((key, value)) = members.next() else { break };
             at += 1;
             // What else stands there is not to come twice.
-            if has_times && key == times::KEY {
+            if (has_times && key == times::KEY) || (self.ids.is_some() && key == ids::KEY) {
                 continue;
             }
             text.push(before);
@@ -180,7 +197,10 @@ fn push_stamp(text: &mut String, at: Millis) {
 
 impl PartialEq for Record {
     fn eq(&self, other: &Self) -> bool {
-        self.cookie == other.cookie && self.data == other.data && self.times == other.times
+        self.cookie == other.cookie
+            && self.data == other.data
+            && self.times == other.times
+            && self.ids == other.ids
     }
 }
 
@@ -222,7 +242,7 @@ impl<'de> Visitor<'de> for RecordSeed<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Record, A::Error> {
         let mut data = Data::over(Arc::clone(self.0));
         let mut cookie = None;
-        let mut times = None;
+        let (mut times, mut ids) = (None, None);
         while let Some(Key(key)) = members.next_key()? {
             if key == "cookie" {
                 if cookie.is_none() {
@@ -232,17 +252,20 @@ impl<'de> Visitor<'de> for RecordSeed<'_> {
                 continue;
             }
             let json = members.next_value::<&RawValue>()?.get();
-            match Times::of_member(&key, json) {
-                // The last one counts, as in `JSON.parse`.
-                Some(known) => times = Some(known),
-                None => data.push_read(&key, json),
+            // The last one counts, as in `JSON.parse`.
+            if let Some(known) = Times::of_member(&key, json) {
+                times = Some(known);
+            } else if let Some(known) = Ids::of_member(&key, json) {
+                ids = Some(Arc::new(known));
+            } else {
+                data.push_read(&key, json);
             }
         }
         if data.has_duplicates() {
             data.resolve_duplicates();
         }
         let cookie = cookie.ok_or_else(|| A::Error::custom("no cookie"))?;
-        Ok(Record::new(cookie, data).with_times(times.unwrap_or_default()))
+        Ok(Record::new(cookie, data).with_times(times.unwrap_or_default()).with_ids(ids))
     }
 }
 

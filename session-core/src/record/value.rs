@@ -15,7 +15,7 @@ use crate::{
     error::Error,
     record::{
         data::{Data, array_index},
-        times,
+        ids, times,
     },
     wire::json,
 };
@@ -61,7 +61,7 @@ impl Reserved {
     pub(crate) fn has(self, key: &str) -> bool {
         match self {
             // Ours, in the records of both.
-            Self::Express => key == times::KEY || RESERVED.contains(&key),
+            Self::Express => [times::KEY, ids::KEY].contains(&key) || RESERVED.contains(&key),
             Self::CookieSession => {
                 RESERVED_BY_COOKIE_SESSION.contains(&key) || RESERVED[OF_EVERY_OBJECT..].contains(&key)
             }

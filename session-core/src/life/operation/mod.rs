@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use super::{
     Context,
+    arrival::HOPS,
     decide::{Decision, SetCookie},
     fault::{Fault, planted},
     state::{Before, Life, Seen, Sent, Standing},
@@ -135,6 +136,8 @@ pub(crate) struct Operation {
     is_looked_after: bool,
     /// What nobody has the id of could not be destroyed.
     leaves_over: bool,
+    /// So many ids have led on to others.
+    hops: u8,
     /// When the last question was asked.
     asked_at: Millis,
 }
@@ -297,7 +300,20 @@ impl Operation {
             has_confirmed: false,
             is_looked_after: false,
             leaves_over: false,
+            hops: 0,
             asked_at: 0,
+        }
+    }
+
+    /// The session has gone on under another id.
+    fn leads_on(&self, answer: Option<&Answer>) -> Option<Sid> {
+        match (&self.asked, answer) {
+            (Asked::Get, Some(Answer::Got(Some(stored))))
+                if self.hops < HOPS && !planted(Fault::NotFollowed) =>
+            {
+                stored.record.ids.as_ref()?.next.clone()
+            }
+            _ => None,
         }
     }
 
@@ -308,6 +324,12 @@ impl Operation {
 
     /// The next question, after the answer to the last one; `None` at first.
     pub(crate) fn step(&mut self, life: &mut Life, context: &Context<'_>, answer: Option<Answer>) -> Step {
+        if let Some(next) = self.leads_on(answer.as_ref()) {
+            self.hops += 1;
+            life.follows(next);
+            self.asked_at = context.now;
+            return Step::Ask(self.ask_get(life));
+        }
         let event = match answer {
             None => Event::Begin,
             Some(answer) => self.settle(life, context, answer),
@@ -609,7 +631,19 @@ impl Operation {
             }
             // It was looked for and not found: what may still arrive is a leftover.
             Standing::Fresh { .. } if self.has_looked && why == Why::Moved => Expect::Nothing,
-            Standing::Held(held) if self.has_looked => Expect::Version(held.version.clone()),
+            // Where the session has gone on under another id, that one is to end.
+            Standing::Held(held)
+                if self.has_looked
+                    || (context.options.renewal.is_some() && !planted(Fault::EndsWhateverCame)) =>
+            {
+                Expect::Version(held.version.clone())
+            }
+            Standing::Doubt { before: Before::Held(_) }
+                if context.options.renewal.is_some() && !self.has_looked =>
+            {
+                self.has_looked = true;
+                return self.ask_get(life);
+            }
             _ => Expect::Anything,
         };
         self.ask_destroy(life.sid().clone(), expect, why)

@@ -218,7 +218,7 @@ impl Operation {
         if context.options.genid.is_none() {
             life.leave(new);
         }
-        let sent = life.copy_to(new.clone(), stamped, context.now);
+        let sent = life.copy_to(new.clone(), stamped, context);
         let record = sent.record();
         let record =
             if life.is_to_differ(&sent.stamped, context) { record.stamped(context.now) } else { record };

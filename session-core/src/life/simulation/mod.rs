@@ -10,6 +10,7 @@
 
 mod check;
 mod explore;
+mod renewal;
 mod store;
 mod world;
 
@@ -447,6 +448,14 @@ fn breaks(fault: Fault) -> &'static str {
         Fault::LimitRenewed => "a renewal moved when the session has begun",
         Fault::TimesLost => "who has shown who that is was dropped in silence",
         Fault::IdleNotKnown => "a session in use ended",
+        Fault::NotFollowed => "somebody was logged out who has not logged out",
+        Fault::RenewedWhateverCame => "one session stands under two ids",
+        Fault::EndsWhateverCame | Fault::OldIdNotLookedAt | Fault::FormerIdKept => {
+            "a logout left what an id of its session opens"
+        }
+        Fault::OldRecordIgnored => "what Express wrote is lost",
+        Fault::GraceForEver => "a former id was served after its grace",
+        Fault::NewIdNotSent => "who came with a former id was not sent the new one",
     }
 }
 

@@ -8,7 +8,7 @@ use std::{
 
 use crate::{
     life::{Answer, Ask},
-    record::{Record, cookie::Cookie, data::Data, times::Times},
+    record::{Record, cookie::Cookie, data::Data, ids::Ids, times::Times},
     store::{Destroyed, Expect, Set, Stored, Touched, Version},
     wire::{date::Millis, sid::Sid},
 };
@@ -38,6 +38,7 @@ pub(super) struct Entry {
     pub(super) data: Arc<Data>,
     pub(super) cookie: Cookie,
     pub(super) times: Times,
+    pub(super) ids: Option<Arc<Ids>>,
     pub(super) until: Millis,
     version: u64,
     /// The request that moved the expiry last; none: Express, or whoever was there before.
@@ -67,17 +68,17 @@ impl SimStore {
     }
 
     pub(super) fn put(&mut self, sid: &Sid, record: &Record, until: Millis, writer: Option<usize>) {
-        let Record { cookie, data, times, .. } = record.clone();
+        let Record { cookie, data, times, ids, .. } = record.clone();
         let version = match self.versions {
             Versions::Digest => {
-                BuildHasherDefault::<DefaultHasher>::default().hash_one((&data, &cookie, &times))
+                BuildHasherDefault::<DefaultHasher>::default().hash_one((&data, &cookie, &times, &ids))
             }
             Versions::Count => {
                 self.writes += 1;
                 self.writes
             }
         };
-        let entry = Entry { data, cookie, times, until, version, writer };
+        let entry = Entry { data, cookie, times, ids, until, version, writer };
         self.remove(sid);
         self.entries.push((sid.clone(), entry));
         // Two orders of the same records are one store.
@@ -100,7 +101,9 @@ impl SimStore {
         // Where touches are left out, none is ever due.
         let lifetime = if self.touches { entry.cookie.lifetime().unwrap_or(self.ttl) } else { left };
         Some(Stored {
-            record: Record::new(entry.cookie.clone(), Arc::clone(&entry.data)).with_times(entry.times),
+            record: Record::new(entry.cookie.clone(), Arc::clone(&entry.data))
+                .with_times(entry.times)
+                .with_ids(entry.ids.clone()),
             version: Version::from_number(entry.version),
             left: Some(millis(left)),
             lifetime: Some(millis(lifetime)),

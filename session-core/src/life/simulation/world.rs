@@ -320,6 +320,7 @@ pub(super) struct Running {
 }
 
 #[derive(Clone, Hash)]
+#[expect(clippy::large_enum_variant, reason = "worlds are cloned all the time")]
 enum Waits {
     Store(HashedAsk),
     /// The store has done it, and its answer is on its way.
@@ -352,7 +353,7 @@ struct HashedStored(Stored);
 impl std::hash::Hash for HashedStored {
     fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
         let Stored { record, version, left, lifetime } = &self.0;
-        (&record.data, &record.cookie, &record.times, version, left, lifetime).hash(state);
+        (&record.data, &record.cookie, &record.times, &record.ids, version, left, lifetime).hash(state);
     }
 }
 
@@ -395,7 +396,7 @@ struct Late {
 
 /// A question that can be compared.
 #[derive(Clone)]
-struct HashedAsk(Arc<Ask>, u64);
+pub(super) struct HashedAsk(pub(super) Arc<Ask>, u64);
 
 impl std::hash::Hash for HashedAsk {
     fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
@@ -404,7 +405,7 @@ impl std::hash::Hash for HashedAsk {
 }
 
 impl HashedAsk {
-    fn of(ask: Ask) -> Self {
+    pub(super) fn of(ask: Ask) -> Self {
         use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
         let expect = |expect: &Expect| match expect {
             Expect::Anything => (0, None),
@@ -421,6 +422,7 @@ impl HashedAsk {
                 &record.cookie,
                 record.cookie.ends(),
                 &record.times,
+                &record.ids,
                 expect(e),
             )),
             Ask::Touch { sid, cookie, expect: e } => {
