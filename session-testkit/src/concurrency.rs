@@ -16,8 +16,8 @@ use std::{
 
 use futures_util::future::join_all;
 use session_core::{
-    CookieOptions, Destroyed, Error, Exchange, Expect, Lifetimes, Options, Record, RequestInfo, Secret,
-    SessionHandle, Sessions, Set, Sid, Stored, Touched,
+    CookieOptions, Destroyed, Error, Exchange, Expect, IdRenewal, Lifetimes, Options, Record, RequestInfo,
+    Secret, SessionHandle, Sessions, Set, Sid, Stored, Touched,
 };
 use tokio::sync::Barrier;
 
@@ -659,14 +659,77 @@ pub async fn sessions_end_at_both_limits(fixture: &Fixture) {
     }
 }
 
+/// Of parallel requests of several processes one renews the id, and all go on in the session: under the old id as long as the new one has not
+/// arrived, and for a grace after. A logout ends it under both.
+pub async fn renewed_ids_reach_one_session(fixture: &Fixture) {
+    for server in servers(fixture) {
+        let options = server.options.clone().renew_ids(IdRenewal::every(HOUR / 4));
+        let server = Server { options, ..server };
+        let first = server.logged_in().await;
+        let is_old = before(&held_record(fixture, &first).await, "issued", HOUR / 4);
+        put(fixture, &first, &is_old).await;
+        let add = |request: Request| async move {
+            request.session.update("n", |n: Option<u64>| n.unwrap_or(0) + 1).await.unwrap();
+            let sid = request.session.id().unwrap();
+            assert_eq!(request.end().await.len(), 1, "it is sent the new id");
+            sid
+        };
+        let mut sids = at_once(server.requests(PARALLEL, &first).await.into_iter().map(add)).await;
+        sids.dedup();
+        let [second] = &sids[..] else { panic!("{} sessions have become of one", sids.len()) };
+        assert!(*second != first);
+        for sid in [&first, second, second, &first] {
+            let request = server.request(Some(sid)).await;
+            assert_eq!(request.session.get::<usize>("n").unwrap(), Some(PARALLEL));
+            assert_eq!(request.session.id().unwrap(), *second);
+            request.end().await;
+        }
+
+        // The grace is over.
+        let is_over = before(&held_record(fixture, second).await, "until", HOUR);
+        put(fixture, second, &is_over).await;
+        for (sid, is_there) in [(&first, false), (second, true), (&first, false), (second, true)] {
+            let request = server.request(Some(sid)).await;
+            assert_eq!(request.session.contains("user"), is_there);
+            request.end().await;
+        }
+        assert!(held(fixture, &first).await.is_none());
+
+        let is_old = before(&held_record(fixture, second).await, "issued", HOUR / 4);
+        let under_way = server.request(Some(second)).await;
+        put(fixture, second, &is_old).await;
+        let renews = server.request(Some(second)).await;
+        let third = renews.session.id().unwrap();
+        renews.end().await;
+        assert!(third != *second);
+        // It knows of the old one only.
+        under_way.session.destroy().await.unwrap();
+        under_way.end().await;
+        for sid in [second, &third] {
+            assert!(held(fixture, sid).await.is_none(), "a logout ends both");
+        }
+        fixture.store.clear().await.unwrap();
+    }
+}
+
+async fn held_record(fixture: &Fixture, sid: &Sid) -> Record {
+    fixture.store.get(sid).await.unwrap().expect("it is held").record
+}
+
 /// The record of a session that has begun so much earlier.
 fn begun_before(record: &Record, time: Duration) -> Record {
+    before(record, "begun", time)
+}
+
+/// With one of its times so much earlier.
+fn before(record: &Record, name: &str, time: Duration) -> Record {
     let text = record.to_json();
-    let (before, at) = text.split_once("\"begun\":").expect("it has begun");
+    let name = format!("\"{name}\":");
+    let (before, at) = text.split_once(&name).expect("it has such a time");
     let digits = at.len() - at.trim_start_matches(|c: char| c.is_ascii_digit()).len();
     let (begun, after) = at.split_at(digits);
     let begun = begun.parse::<u128>().unwrap() - time.as_millis();
-    Record::parse(format!("{before}\"begun\":{begun}{after}")).unwrap()
+    Record::parse(format!("{before}{name}{begun}{after}")).unwrap()
 }
 
 /// What one of the parallel requests does with its session.

@@ -126,6 +126,7 @@ macro_rules! store_sentences {
             parallel_requests_keep_each_others_keys,
             a_logout_stays_a_logout,
             sessions_end_at_both_limits,
+            renewed_ids_reach_one_session,
             a_logout_is_final_whatever_runs_beside_it,
             a_regenerated_session_stays_under_its_new_id,
             a_renewed_session_takes_along_what_others_wrote,

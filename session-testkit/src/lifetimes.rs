@@ -217,10 +217,11 @@ pub async fn a_cookie_without_expires_is_held_as_long_as_it_may_lie_unused(fixtu
     assert_eq!(touched, Touched::Expired);
 }
 
-/// When it has begun, and what goes by that: in the record beside cookie and data.
+/// When it has begun, and what goes by that, and which ids it has had: in the record beside cookie and data.
 pub async fn the_times_of_a_session_stay_with_it(fixture: &Fixture) {
     let timed = |times: &str| {
-        let text = format!(r#"{{"cookie":{{}},"__session_times":{times},"a":"b"}}"#);
+        let ids = r#"{"issued":1767323045678,"next":"a","former":"b","was":"dGVuIGJ5dGVz"}"#;
+        let text = format!(r#"{{"cookie":{{}},"__session_times":{times},"__session_ids":{ids},"a":"b"}}"#);
         let mut record = Record::parse(text).unwrap();
         record.cookie.set_max_age(Some(HOUR), fixture.now());
         record

@@ -66,6 +66,8 @@ faults! {
         lifetimes::a_cookie_without_expires_is_held_as_long_as_it_may_lie_unused: "Some(86400s) is left, and not Some(40s)",
     /// A record is made anew of its cookie and its data.
     TimesAreLost => lifetimes::the_times_of_a_session_stay_with_it: "its times are its own",
+    /// And which ids it has had is kept nowhere.
+    IdsAreLost => lifetimes::the_times_of_a_session_stay_with_it: "its times are its own",
 
     /// To take the end from what has none is called unknown, as by `PERSIST`.
     TouchFromForEverToForEverIsUnknown =>
@@ -471,6 +473,12 @@ impl Rare {
         let mut spoiled = record.clone();
         match self.fault {
             Fault::TimesAreLost => return Record::new(record.cookie.clone(), Arc::clone(&record.data)),
+            Fault::IdsAreLost => {
+                let text = record.to_json();
+                let Some((before, ids)) = text.split_once(",\"__session_ids\":{") else { return spoiled };
+                let after = ids.split_once('}').unwrap().1;
+                return Record::parse(format!("{before}{after}")).unwrap();
+            }
             Fault::DottedKeysArePaths => {
                 return with_members(record, |key, value| {
                     Some(match key.split_once('.') {

@@ -722,7 +722,8 @@ impl Arrival {
     fn point_out(&mut self, context: &Context<'_>, copy: Found) -> Next {
         let Some(former) = copy.former() else { return came(copy) };
         let record = note(NEXT, copy.sid.as_str(), &copy, context);
-        let ask = Ask::Set { sid: key_of_former(&former), record, expect: Expect::Anything };
+        // However late it comes: not over the note that its time was over.
+        let ask = Ask::Set { sid: key_of_former(&former), record, expect: Expect::Nothing };
         self.ask(Stage::PointingOut(Box::new(copy)), ask)
     }
 
