@@ -5,9 +5,10 @@
 mod common;
 
 use std::{
+    collections::HashSet,
     process::ExitCode,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
     thread,
@@ -22,17 +23,19 @@ use test_support::Tests;
 type Test = fn(&Stand);
 
 /// By whether they need Express.
-const WITHOUT_EXPRESS: [(&str, Test); 5] = [
+const WITHOUT_EXPRESS: [(&str, Test); 6] = [
     ("counters_are_exact", counters_are_exact),
     ("changes_of_several_keys_are_whole", changes_of_several_keys_are_whole),
     ("a_flash_message_is_taken_once", a_flash_message_is_taken_once),
     ("a_session_in_use_outlives_its_first_expiry", a_session_in_use_outlives_its_first_expiry),
     ("keys_written_at_once_are_all_kept", keys_written_at_once_are_all_kept),
+    ("tabs_whose_id_is_renewed_lose_nothing", tabs_whose_id_is_renewed_lose_nothing),
 ];
-const WITH_EXPRESS: [(&str, Test); 3] = [
+const WITH_EXPRESS: [(&str, Test); 4] = [
     ("counters_are_exact_with_express_adding_in_between", counters_are_exact_with_express_adding_in_between),
     ("a_logout_stays_a_logout", a_logout_stays_a_logout),
     ("what_express_wrote_in_between_is_kept", what_express_wrote_in_between_is_kept),
+    ("express_is_logged_in_under_both_ids", express_is_logged_in_under_both_ids),
 ];
 
 fn main() -> ExitCode {
@@ -78,6 +81,11 @@ impl Stand {
     }
 
     fn processes_with(&self, max_age: u32) -> Processes {
+        self.processes_that_renew(max_age, None)
+    }
+
+    /// After so many milliseconds, and with so many of grace: Express does not.
+    fn processes_that_renew(&self, max_age: u32, renewal: Option<[u32; 2]>) -> Processes {
         static CASES: AtomicUsize = AtomicUsize::new(0);
         let case = format!("p{}_{}", std::process::id(), CASES.fetch_add(1, Ordering::Relaxed));
         let store = self.database.store(&self.url);
@@ -86,13 +94,22 @@ impl Stand {
             "secret": "keyboard cat", "resave": false, "saveUninitialized": false, "store": named,
             "cookie": { "maxAge": max_age },
         });
-        let serve =
-            |program: &Program| Arc::new(program.serve(&config).unwrap_or_else(|error| panic!("{error}")));
-        let rust = [AXUM, ACTIX, ROCKET].map(|probe| serve(&Program::probe(probe)));
+        let mut ours = config.clone();
+        if let Some(renewal) = renewal {
+            ours["renewIds"] = json!(renewal);
+        }
+        let serve = |program: &Program, config: &Value| {
+            Arc::new(program.serve(config).unwrap_or_else(|error| panic!("{error}")))
+        };
+        let rust = [AXUM, ACTIX, ROCKET].map(|probe| serve(&Program::probe(probe), &ours));
         if self.database.one_at_a_time {
             send(&rust[0], json!([["store", "clear"]]), None);
         }
-        Processes { rust: rust.into(), express: self.oracle.as_ref().map(serve), _store: store }
+        Processes {
+            rust: rust.into(),
+            express: self.oracle.as_ref().map(|oracle| serve(oracle, &config)),
+            _store: store,
+        }
     }
 }
 
@@ -266,5 +283,93 @@ fn what_express_wrote_in_between_is_kept(stand: &Stand) {
         ours.goes_on();
         let after = send(express, json!([["keys"], ["get", "theirs"]]), Some(&cookie));
         assert_eq!(after.results, json!([["theirs", "ours"], { "b": 1, "a": [1.5, null] }]));
+    }
+}
+
+/// A browser: all of its tabs have one jar.
+struct Browser(Mutex<String>);
+
+impl Browser {
+    fn new(cookie: String) -> Self {
+        Self(Mutex::new(cookie))
+    }
+
+    fn cookie(&self) -> String {
+        self.0.lock().unwrap().clone()
+    }
+
+    fn send(&self, server: &Server, operations: Value) -> Sent {
+        let sent = send(server, operations, Some(&self.cookie()));
+        if let Some(cookie) = &sent.cookie {
+            self.0.lock().unwrap().clone_from(cookie);
+        }
+        sent
+    }
+}
+
+/// Four tabs, each of which goes from one process to the next, while the id is renewed again and again.
+fn tabs_whose_id_is_renewed_lose_nothing(stand: &Stand) {
+    const EACH: usize = 40;
+    let processes = stand.processes_that_renew(3_600_000, Some([400, 200]));
+    let browser = Browser::new(log_in(&processes.rust[0]));
+    let (first, ids) = (browser.cookie(), Mutex::new(HashSet::new()));
+    thread::scope(|scope| {
+        for tab in 0..4 {
+            let (browser, processes, ids) = (&browser, &processes, &ids);
+            scope.spawn(move || {
+                for at in 0..EACH {
+                    let server = &processes.rust[(tab + at) % processes.rust.len()];
+                    let sent = browser.send(server, json!([["get", "user"], ["add", "n", 1]]));
+                    assert_eq!(sent.results[0], "tj", "tab {tab} is logged out");
+                    ids.lock().unwrap().insert(browser.cookie());
+                    thread::sleep(Duration::from_millis(25));
+                }
+            });
+        }
+    });
+    let last = browser.send(&processes.rust[1], json!([["get", "user"], ["get", "n"]]));
+    assert_eq!(last.results, json!(["tj", 4 * EACH]));
+    let renewals = ids.into_inner().unwrap().len();
+    assert!(renewals > 2, "it was renewed {renewals} times");
+    // The grace of the first is long over.
+    let former = send(&processes.rust[2], json!([["get", "user"]]), Some(&first));
+    assert_eq!(former.results, json!([null]));
+}
+
+/// The real one, which knows of no renewal: it reads, writes whole records, and destroys.
+fn express_is_logged_in_under_both_ids(stand: &Stand) {
+    let processes = stand.processes_that_renew(3_600_000, Some([3_600_000, 60_000]));
+    let express = processes.express.as_ref().unwrap();
+    for rust in &processes.rust {
+        // How old its id is nobody knows: it is renewed at once.
+        let first = log_in(express);
+        let sent = send(rust, json!([["get", "user"], ["set", "ours", 1]]), Some(&first));
+        assert_eq!(sent.results[0], "tj");
+        let second = sent.cookie.unwrap_or_else(|| panic!("the id is renewed"));
+        assert_ne!(first, second);
+        for cookie in [&first, &second] {
+            assert_eq!(send(express, json!([["get", "user"]]), Some(cookie)).results, json!(["tj"]));
+        }
+        send(express, json!([["set", "theirs", 1]]), Some(&first));
+        send(express, json!([["set", "more", 1]]), Some(&second));
+        let keys = json!([["get", "user"], ["get", "ours"], ["get", "theirs"], ["get", "more"]]);
+        for cookie in [&first, &second, &first] {
+            let sent = send(rust, keys.clone(), Some(cookie));
+            assert_eq!(sent.results, json!(["tj", 1, 1, 1]));
+        }
+        assert_eq!(send(express, keys.clone(), Some(&second)).results, json!(["tj", 1, 1, 1]));
+        // A logout of either kind, under either id.
+        let is_over = |server: &Server, cookie: &str| {
+            assert_eq!(send(server, json!([["get", "user"]]), Some(cookie)).results, json!([null]));
+        };
+        send(express, json!([["destroy"]]), Some(&first));
+        is_over(rust, &second);
+        is_over(express, &second);
+        let first = log_in(express);
+        let second = send(rust, json!([["get", "user"]]), Some(&first)).cookie.unwrap();
+        send(rust, json!([["destroy"]]), Some(&second));
+        is_over(express, &first);
+        is_over(express, &second);
+        is_over(rust, &first);
     }
 }

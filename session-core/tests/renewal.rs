@@ -468,6 +468,65 @@ impl session_core::ResponseHeaders for Headers {
     }
 }
 
+/// A page and its script have one session, and the script was not told of the new id.
+#[test]
+fn a_former_id_beside_that_of_its_session_is_told_of_it_and_ends_nothing() {
+    for carriers in
+        [[Carrier::Cookie, Carrier::header("x-session")], [Carrier::header("x-session"), Carrier::Cookie]]
+    {
+        for reused in [ReusedId::Refuse, ReusedId::EndSession] {
+            let options =
+                profiles()[0].clone().carriers(carriers.clone()).renew_ids(renewal().reused(reused));
+            let timed = Timed::new(options);
+            let header = |sid: &Sid| ("x-session", cookie(sid).trim_start_matches("sid=s:").to_owned());
+            let (exchange, session) = ask(&timed.app, &[]).unwrap();
+            session.insert("user", "tj").unwrap();
+            let first = session.id().unwrap();
+            done(exchange.finish()).1.unwrap();
+            let by_cookie = |sid: &Sid| {
+                let (exchange, session) = ask(&timed.app, &[("cookie", cookie(sid))]).unwrap();
+                done(exchange.finish()).1.unwrap();
+                session.id().unwrap()
+            };
+            timed.pass(15 * MINUTE);
+            let second = by_cookie(&first);
+            assert_eq!(by_cookie(&second), second);
+            for _ in 0..2 {
+                timed.pass(MINUTE);
+                let (exchange, session) =
+                    ask(&timed.app, &[("cookie", cookie(&second)), header(&first)]).unwrap();
+                assert_eq!(session.get::<String>("user").unwrap().as_deref(), Some("tj"), "{reused:?}");
+                let (outgoing, saved) = done(exchange.finish());
+                saved.unwrap();
+                let mut headers = Headers::default();
+                outgoing.apply(&mut headers);
+                let token = headers.0.iter().find(|(name, _)| name == "x-session");
+                assert_eq!(token.map(|(_, value)| value.clone()), Some(header(&second).1.into_bytes()));
+            }
+            assert_eq!(by_cookie(&second), second);
+        }
+    }
+}
+
+/// The application held it: nobody has stolen anything.
+#[test]
+fn a_former_id_of_the_applications_ends_nothing() {
+    for options in profiles() {
+        let timed = Timed::new(options.renew_ids(renewal().reused(ReusedId::EndSession)));
+        let first = timed.app.log_in();
+        let token = cookie(&first).trim_start_matches("sid=s:").to_owned();
+        timed.pass(15 * MINUTE);
+        let second = timed.is_renewed(&first);
+        timed.stays(&second);
+        for _ in 0..2 {
+            timed.pass(MINUTE);
+            assert!(done(timed.app.sessions.load(&first)).unwrap().is_none());
+            assert!(done(timed.app.sessions.resume(&token)).unwrap().is_none());
+            timed.stays(&second);
+        }
+    }
+}
+
 /// A job, or what is resumed: it is led to the session, and gives nobody a new id.
 #[test]
 fn what_the_application_loads_is_followed_and_not_renewed() {

@@ -5,11 +5,11 @@
 //! `storeFails: {"verb": "get", "call": 2}` (one call of a verb fails), `storeWaits` (the same with a `gate`: it waits there), `tls` (`certificate` and `key`, as PEM: the server ends
 //! TLS), and in `probe-axum` alone `fault` (see [`Fault`]).
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use express_session::{
-    AdminStore, CookieOptions, CookieSessionOptions, MemoryStore, OnDisconnect, Options, Priority, Proxy,
-    SameSite, SameSiteOption, Secret, Secure, Sessions, Sid, Unset,
+    AdminStore, CookieOptions, CookieSessionOptions, IdRenewal, MemoryStore, OnDisconnect, Options, Priority,
+    Proxy, SameSite, SameSiteOption, Secret, Secure, Sessions, Sid, Unset,
 };
 use serde_json::{Map, Value};
 
@@ -164,6 +164,14 @@ fn options(keys: &mut Keys<'_>, fault: Option<Fault>) -> Parsed<Options> {
         if let Some(with_function) = keys.word(key, &named)? {
             options = with_function(options);
         }
+    }
+    // Ours alone: the protocol has no word for it.
+    let pair = |value: &Value| {
+        let [every, grace] = value.as_array()?.as_slice() else { return None };
+        Some((Duration::from_millis(every.as_u64()?), Duration::from_millis(grace.as_u64()?)))
+    };
+    if let Some((every, grace)) = keys.take("renewIds", "an array of two numbers of milliseconds", pair)? {
+        options = options.renew_ids(IdRenewal::every(every).grace(grace));
     }
     Ok(options)
 }

@@ -175,7 +175,15 @@ impl Sessions {
         }
         let of_record = |secure| Origin { secure, ..Origin::by(Carrier::Application) };
         let arrival = Arrival::of_application(sid.clone());
-        let Some(found) = self.arrive(arrival, &of_record(false)).await? else { return Ok(None) };
+        let found = match self.arrive(arrival, &of_record(false)).await? {
+            Ok(found) => found,
+            Err(family) => {
+                if family.is_some() {
+                    self.warn_former_id(false);
+                }
+                return Ok(None);
+            }
+        };
         let origin = of_record(found.record.stored.record.cookie.secure());
         let session = SessionHandle::new(self.clone(), origin, |context| loaded(found, context));
         session.came_late();
@@ -264,12 +272,22 @@ impl Sessions {
         // could have planted the other. One that is dead plants nothing, and refuses nothing.
         let is_of_cookies = |ways: &[Way]| ways.iter().all(|way| way.by == Carrier::Cookie);
         let mut live: Option<(Vec<Way>, Arrived)> = None;
+        let mut former: Vec<(Arc<str>, &Vec<Way>)> = Vec::new();
         for Brought { sid, by } in &brought {
             if live.as_ref().is_some_and(|(first, _)| is_of_cookies(first) && is_of_cookies(by)) {
                 continue;
             }
-            let arrival = Arrival::of_request(sid.clone());
-            let Some(found) = self.arrive(arrival, &origin).await? else { continue };
+            let mut arrival = Arrival::of_request(sid.clone());
+            if brought.len() > 1 {
+                arrival = arrival.beside_another();
+            }
+            let found = match self.arrive(arrival, &origin).await? {
+                Ok(found) => found,
+                Err(family) => {
+                    former.extend(family.map(|family| (family, by)));
+                    continue;
+                }
+            };
             match &mut live {
                 None => live = Some((by.clone(), found)),
                 // Two ids of one session, of which one leads to the other.
@@ -279,6 +297,16 @@ impl Sessions {
                     *first = Arrived { by_former, ..found };
                 }
                 Some(_) => return Err(Error::ConflictingIds),
+            }
+        }
+        // Who brings a former id of the same session by another carrier is to be told there of the one that it has.
+        for (family, by) in former {
+            match &mut live {
+                Some((ways, found)) if found.family() == Some(&family) => {
+                    ways.extend(by.iter().cloned());
+                    found.by_former = true;
+                }
+                _ => self.warn_former_id(false),
             }
         }
         if let Some((by, found)) = live {
@@ -293,8 +321,12 @@ impl Sessions {
         Ok(SessionHandle::new(self.clone(), origin, |context| Life::created(sid, presented, context)))
     }
 
-    /// The session that an id leads to.
-    async fn arrive(&self, mut arrival: Arrival, origin: &Origin) -> Result<Option<Arrived>, Error> {
+    /// The session that an id leads to. `Err`: none; with a family where it is a former id.
+    async fn arrive(
+        &self,
+        mut arrival: Arrival,
+        origin: &Origin,
+    ) -> Result<Result<Arrived, Option<Arc<str>>>, Error> {
         let mut answer = None;
         let outcome = loop {
             match arrival.step(&origin.context(self.options()), answer.take()) {
@@ -304,14 +336,12 @@ impl Sessions {
             }
         };
         match outcome {
-            Ok(Outcome::Session(found)) => Ok(Some(found)),
-            Ok(Outcome::Nothing(Why::Reused)) => {
-                tracing::warn!(
-                    why = "it is that of a session that was given another one, and its grace is over",
-                    ends = self.options().renewal.is_some_and(|renewal| renewal.ends_sessions()),
-                    "former session id used: somebody may have a copy of it"
-                );
-                Ok(None)
+            Ok(Outcome::Session(found)) => Ok(Ok(found)),
+            Ok(Outcome::Nothing(Why::Reused(Some(family)))) => Ok(Err(Some(family))),
+            Ok(Outcome::Nothing(Why::Reused(None))) => {
+                let ends = self.options().renewal.is_some_and(|renewal| renewal.ends_sessions());
+                self.warn_former_id(ends);
+                Ok(Err(None))
             }
             Ok(Outcome::Nothing(why)) => {
                 let why = match why {
@@ -320,13 +350,13 @@ impl Sessions {
                     _ => "unknown to the store, or expired",
                 };
                 tracing::debug!(why, "session refused");
-                Ok(None)
+                Ok(Err(None))
             }
             Err(StoreError::Corrupt { store, source })
                 if self.options().corrupt == CorruptRecord::TreatAsMissing =>
             {
                 tracing::error!(store, error = source, "a stored record cannot be read: it is left alone");
-                Ok(None)
+                Ok(Err(None))
             }
             Err(error) => Err(error.into()),
         }

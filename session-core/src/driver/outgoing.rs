@@ -75,10 +75,12 @@ impl Given {
 }
 
 impl Outgoing {
-    /// Whether the client would lose something without it; else it is for caches alone.
+    /// Whether the client would lose something without it, or caches be told nothing of a session that may have come by a header, of which they do not
+    /// know by themselves; else it is for caches alone, of a cookie.
     #[must_use]
     pub fn is_for_the_client(&self) -> bool {
-        !self.given.cookies.is_empty() || !self.given.tokens.is_empty()
+        let Given { cookies, tokens, headers, is_private, .. } = &self.given;
+        !(cookies.is_empty() && tokens.is_empty() && headers.is_empty()) || *is_private
     }
 
     /// Changes the headers of the response: takes out the cookies of the handler's that the session

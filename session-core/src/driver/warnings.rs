@@ -24,6 +24,8 @@ pub(super) struct Warned {
     lost: Once,
     /// When that was said last.
     lost_at: AtomicI64,
+    /// And that a former id was used.
+    former_at: AtomicI64,
 }
 
 /// Where a part of a store fails, it is lost and found with every request.
@@ -58,6 +60,20 @@ impl Sessions {
             );
         } else {
             error.log();
+        }
+    }
+
+    /// A former id was used after its grace, and perhaps the session has ended with that. Said aloud once a minute: who has one can use it
+    /// again and again.
+    pub(super) fn warn_former_id(&self, ends: bool) {
+        let why = "it is that of a session that was given another one, and its grace is over";
+        let (now, at) = (self.options().clock.millis(), &self.warned().former_at);
+        let last = at.load(Ordering::Relaxed);
+        let is_quiet = last != 0 && (last..last.saturating_add(QUIET)).contains(&now);
+        if is_quiet || at.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_err() {
+            tracing::debug!(why, ends, "former session id used");
+        } else {
+            tracing::warn!(why, ends, "former session id used: somebody may have a copy of it");
         }
     }
 

@@ -47,6 +47,8 @@ pub(crate) struct Arrival {
     presented: Sid,
     /// A response can bring another id.
     is_request: bool,
+    /// A former id that is used may end the session.
+    may_end: bool,
     may_renew: bool,
     has_claimed: bool,
     hops: u8,
@@ -144,13 +146,13 @@ pub(crate) enum Outcome {
 }
 
 /// Why there is none.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Why {
     Unknown,
     /// It has lived as long as it may.
     Over,
-    /// The id is that of a session which has had another one for too long.
-    Reused,
+    /// The id is that of a session which has had another one for too long: of this family, unless it has ended with that.
+    Reused(Option<Arc<str>>),
 }
 
 pub(crate) enum Next {
@@ -160,7 +162,11 @@ pub(crate) enum Next {
 
 const NOTHING: Next = Next::Done(Ok(Outcome::Nothing(Why::Unknown)));
 const OVER: Next = Next::Done(Ok(Outcome::Nothing(Why::Over)));
-const REUSED: Next = Next::Done(Ok(Outcome::Nothing(Why::Reused)));
+fn reused(family: Option<Arc<str>>) -> Next {
+    Next::Done(Ok(Outcome::Nothing(Why::Reused(family))))
+}
+
+const REUSED: Next = Next::Done(Ok(Outcome::Nothing(Why::Reused(None))));
 
 impl Arrival {
     /// A request has come with this id.
@@ -168,6 +174,7 @@ impl Arrival {
         Self {
             presented,
             is_request: true,
+            may_end: true,
             may_renew: true,
             has_claimed: false,
             hops: 0,
@@ -179,7 +186,12 @@ impl Arrival {
 
     /// The application has it from elsewhere, and no response will bring another.
     pub(crate) fn of_application(presented: Sid) -> Self {
-        Self { is_request: false, may_renew: false, ..Self::of_request(presented) }
+        Self { is_request: false, may_end: false, may_renew: false, ..Self::of_request(presented) }
+    }
+
+    /// There is another id beside it, perhaps the one that it has led to: whoever has both is no thief.
+    pub(crate) fn beside_another(self) -> Self {
+        Self { may_end: false, ..self }
     }
 
     /// The next question, after the answer to the last one; `None` at first.
@@ -388,6 +400,11 @@ fn came(found: Found) -> Next {
 }
 
 impl Found {
+    /// Of all ids that the session has had.
+    pub(crate) fn family(&self) -> Option<&Arc<str>> {
+        self.ids()?.family.as_ref()
+    }
+
     fn ids(&self) -> Option<&Arc<Ids>> {
         self.record.stored.record.ids.as_ref()
     }
@@ -729,9 +746,12 @@ impl Arrival {
 
     /// Whoever used it is not served, and by the policy nobody is any more.
     fn reused(&mut self, context: &Context<'_>, family: Option<String>) -> Next {
-        match family.filter(|_| context.options.renewal.is_some_and(|renewal| renewal.ends_sessions())) {
-            Some(family) => self.ask(Stage::Tracing, Ask::Get(key_of_family(&family))),
-            None => REUSED,
+        let ends_sessions = context.options.renewal.is_some_and(|renewal| renewal.ends_sessions());
+        match family {
+            Some(family) if self.may_end && ends_sessions => {
+                self.ask(Stage::Tracing, Ask::Get(key_of_family(&family)))
+            }
+            family => reused(family.map(Into::into)),
         }
     }
 
