@@ -1048,7 +1048,7 @@ impl Store for Faulty {
             _ => {}
         }
         let cookie = &cookie;
-        let is_expired = self.has_ended(&cookie);
+        let is_expired = self.has_ended(cookie);
         if is_expired && self.is_right_or_in_seconds() {
             return Ok(Touched::Expired);
         }
