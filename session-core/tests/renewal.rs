@@ -468,6 +468,27 @@ impl session_core::ResponseHeaders for Headers {
     }
 }
 
+/// And where nobody has come since the grace of the very first was over.
+#[test]
+fn the_first_former_id_ends_the_session_too() {
+    for options in profiles() {
+        for closes in [false, true] {
+            let timed = Timed::new(options.clone().renew_ids(renewal().reused(ReusedId::EndSession)));
+            let first = timed.app.log_in();
+            timed.pass(15 * MINUTE);
+            let second = timed.is_renewed(&first);
+            timed.stays(&second);
+            timed.pass(MINUTE);
+            if closes {
+                timed.stays(&second);
+            }
+            timed.opens_nothing(&first);
+            assert!([&first, &second].iter().all(|sid| timed.app.held(sid).is_none()));
+            timed.opens_nothing(&second);
+        }
+    }
+}
+
 /// A page and its script have one session, and the script was not told of the new id.
 #[test]
 fn a_former_id_beside_that_of_its_session_is_told_of_it_and_ends_nothing() {

@@ -513,6 +513,10 @@ impl Arrival {
         let served = found.ids().and_then(|ids| ids.served(context.now));
         let is_served = served == Some(&old.sid) || planted(Fault::GraceForEver);
         if !is_served {
+            // Who goes on is known: no note of that is needed.
+            if self.ends_sessions(context) {
+                return self.end(vec![found.sid]);
+            }
             let family = found.ids().and_then(|ids| ids.family.as_deref().map(Into::into));
             return self.reused(context, family);
         }
@@ -746,13 +750,16 @@ impl Arrival {
 
     /// Whoever used it is not served, and by the policy nobody is any more.
     fn reused(&mut self, context: &Context<'_>, family: Option<String>) -> Next {
-        let ends_sessions = context.options.renewal.is_some_and(|renewal| renewal.ends_sessions());
         match family {
-            Some(family) if self.may_end && ends_sessions => {
+            Some(family) if self.ends_sessions(context) => {
                 self.ask(Stage::Tracing, Ask::Get(key_of_family(&family)))
             }
             family => reused(family.map(Into::into)),
         }
+    }
+
+    fn ends_sessions(&self, context: &Context<'_>) -> bool {
+        self.may_end && context.options.renewal.is_some_and(|renewal| renewal.ends_sessions())
     }
 
     fn end(&mut self, mut all: Vec<Sid>) -> Next {

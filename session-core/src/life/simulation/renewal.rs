@@ -449,7 +449,22 @@ impl World {
         self.ghost.graces.iter().find(|(former, ..)| former == sid).map(|(_, until, _)| *until)
     }
 
+    /// A request has come with a former id, which is to end the session.
+    fn is_being_ended(&self, rules: &Rules) -> bool {
+        let is_past = |sid: &Sid| self.graces_of(sid).is_some_and(|until| until <= self.now);
+        let ends = |request: &Request| {
+            matches!(request.status, Status::Arriving(..)) && request.came_with.as_ref().is_some_and(is_past)
+        };
+        rules.ends_sessions() && self.requests.iter().any(ends)
+    }
+
     fn fault(&mut self, at: usize) {
+        let request = &self.requests[at];
+        if matches!(request.status, Status::Arriving(..))
+            && request.came_with.as_ref().is_some_and(|sid| self.graces_of(sid).is_some())
+        {
+            self.ghost.may_have_ended = true;
+        }
         self.faults -= 1;
         self.ghost.faulty = true;
         self.requests[at].is_faulty = true;
@@ -613,12 +628,17 @@ impl World {
             || *deadline <= self.now
             || is_past
             // A logout is under way.
-            || self.requests.iter().any(|request| request.ends);
+            || self.requests.iter().any(|request| request.ends)
+            || self.is_being_ended(rules);
         if !excused {
             return broken("somebody was logged out who has not logged out");
         }
         if is_past && rules.ends_sessions() {
             self.ghost.may_have_ended = true;
+            // Whoever comes from now on is not served.
+            if !self.ghost.faulty && !self.ghost.logged_out {
+                (self.ghost.logged_out, self.ghost.by_express) = (true, true);
+            }
         }
         Ok(())
     }
@@ -696,7 +716,8 @@ impl World {
             },
             Err(Error::Gone | Error::Destroyed) => {
                 let Ghost { logged_out, may_have_ended, ended, deadline, .. } = &self.ghost;
-                let others_end = self.requests.iter().any(|request| request.ends);
+                let others_end =
+                    self.is_being_ended(rules) || self.requests.iter().any(|request| request.ends);
                 let excused = *logged_out
                     || *may_have_ended
                     || !ended.is_empty()
