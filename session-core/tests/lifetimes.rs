@@ -820,3 +820,82 @@ fn to_forget_nobody_begins_no_session() {
     assert!(done(exchange.end()).unwrap().is_empty());
     assert_eq!(timed.app.records(), 0);
 }
+
+/// How long it may lie unused goes with the lifetime that the last one gave, whoever else gave it another.
+#[test]
+fn of_two_lifetimes_the_one_that_stays_brings_its_idle_time() {
+    let timed = Timed::new(new().cookie(CookieOptions::new().max_age(HOUR / 2)).idle(HOUR));
+    let (sid, _) = timed.logs_in(|_| {});
+    let (long, longer) = timed.app.request(&sid);
+    let (short, shorter) = timed.app.request(&sid);
+    longer.set_max_age(Some(25 * DAY)).unwrap();
+    done(long.end()).unwrap();
+    shorter.set_max_age(None).unwrap();
+    done(short.end()).unwrap();
+    assert_eq!(timed.left(&sid), Some(HOUR), "a cookie without a date, and no time of its own");
+
+    timed.and(new().cookie(CookieOptions::new().max_age(HOUR / 2)).idle(HOUR));
+    let (sid, _) = timed.logs_in(|session| session.set_max_age(Some(25 * DAY)).unwrap());
+    let (long, longer) = timed.app.request(&sid);
+    let (short, shorter) = timed.app.request(&sid);
+    shorter.set_max_age(Some(HOUR / 2)).unwrap();
+    done(short.end()).unwrap();
+    timed.at(MINUTE);
+    longer.set_max_age(Some(25 * DAY)).unwrap();
+    done(long.end()).unwrap();
+    assert_eq!(timed.left(&sid), Some(25 * DAY), "who is remembered is");
+}
+
+/// A request that took long has marked it earlier than another, and writes later.
+#[test]
+fn of_two_marks_the_later_one_counts_however_late_the_other_is_written() {
+    let timed = Timed::new(new().cookie(an_hour()));
+    let (sid, _) = timed.logs_in(|_| {});
+    let (exchange, slow) = timed.app.request(&sid);
+    slow.mark_authenticated().unwrap();
+    timed.at(20 * MINUTE);
+    let (fast, session) = timed.app.request(&sid);
+    session.mark_authenticated().unwrap();
+    done(fast.end()).unwrap();
+    timed.at(30 * MINUTE);
+    done(exchange.end()).unwrap();
+    let (exchange, session) = timed.app.request(&sid);
+    session.require_recent(15 * MINUTE).unwrap();
+    done(exchange.end()).unwrap();
+}
+
+/// Also in a record that says nothing of times until then.
+#[test]
+fn who_becomes_somebody_else_is_not_who_showed_that_before() {
+    for options in [new().absolute(None), Options::express("keyboard cat")] {
+        let timed = Timed::new(options.cookie(an_hour()));
+        let (sid, _) = timed.logs_in(|_| {});
+        let (marking, marked) = timed.app.request(&sid);
+        marked.mark_authenticated().unwrap();
+        timed.at(MINUTE);
+        let (changing, changed) = timed.app.request(&sid);
+        changed.clear().unwrap();
+        changed.insert("user", "mallory").unwrap();
+        changed.forget_authenticated().unwrap();
+        done(changing.end()).unwrap();
+        done(marking.end()).unwrap();
+        let (exchange, session) = timed.app.request(&sid);
+        assert_eq!(session.get::<String>("user").unwrap().as_deref(), Some("mallory"));
+        assert!(matches!(session.require_recent(HOUR), Err(Error::NotRecent)));
+        done(exchange.end()).unwrap();
+    }
+}
+
+/// It has ended while the request went on.
+#[test]
+fn what_has_lived_as_long_as_it_may_is_given_no_more() {
+    let timed = Timed::new(new().cookie(CookieOptions::new().max_age(3 * HOUR)).absolute(2 * HOUR));
+    let (sid, _) = timed.logs_in(|_| {});
+    timed.at(2 * HOUR - MINUTE);
+    let (exchange, session) = timed.app.request(&sid);
+    timed.at(2 * HOUR + MINUTE);
+    assert!(matches!(session.set_absolute(DAY), Err(Error::Gone)));
+    assert!(matches!(session.remember(Lifetimes::NIST_AAL1), Err(Error::Gone)));
+    done(exchange.end()).unwrap();
+    assert!(timed.reads(&sid).is_none());
+}

@@ -438,12 +438,16 @@ impl SessionHandle {
     /// `None` that again. A session that has no beginning yet begins now.
     ///
     /// # Errors
-    /// [`Error::Destroyed`] when the session is no more; [`Error::ResponseOut`] after the response, which would have told the browser;
-    /// [`Error::NoStore`] where the client keeps the session.
+    /// [`Error::Destroyed`] when the session is no more; [`Error::Gone`] when another request has ended it, or it has lived as long as it may;
+    /// [`Error::ResponseOut`] after the response, which would have told the browser; [`Error::NoStore`] where the client keeps the session.
     pub fn set_absolute(&self, absolute: impl Into<Option<Duration>>) -> Result<(), Error> {
         self.sessions().needs_a_store("set_absolute")?;
-        let now = self.options().clock.millis();
-        self.before_the_response()?.lives_at_all(absolute.into().map(lifetimes::millis), now);
+        let context = self.context();
+        let mut life = self.before_the_response()?;
+        if life.is_over(&context) {
+            return Err(Error::Gone);
+        }
+        life.lives_at_all(absolute.into().map(lifetimes::millis), context.now);
         Ok(())
     }
 

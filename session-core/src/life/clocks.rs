@@ -22,6 +22,8 @@ pub(super) struct Clocks {
     unsaved: Which,
     /// The record had any of them when it was read or written last.
     is_in_record: bool,
+    /// The handler said that nobody has shown who that is.
+    has_said_so: bool,
 }
 
 /// Some of the times.
@@ -104,6 +106,7 @@ impl Clocks {
         self.times.forgets(now);
         self.unsaved.forgotten = true;
         (self.is_changed, self.unsaved.authenticated) = (true, true);
+        self.has_said_so = true;
     }
 
     /// All of its data are gone, and with them who its user is: also where another request is about to note that.
@@ -142,7 +145,8 @@ impl Clocks {
     /// What a record says of them. One that says nothing need not say that nobody has shown who that is.
     pub(super) fn to_store(self) -> Times {
         let is_only_forgotten = Times { forgotten: Maybe::NONE, ..self.times }.is_none();
-        if is_only_forgotten && !self.is_in_record { Times::default() } else { self.times }
+        let is_to_say_so = self.is_in_record || self.has_said_so;
+        if is_only_forgotten && !is_to_say_so { Times::default() } else { self.times }
     }
 
     /// These were stored.
@@ -151,12 +155,19 @@ impl Clocks {
         self.is_in_record = !times.is_none();
     }
 
-    /// The store holds these: what was set here is on top of them.
-    pub(super) fn read(&mut self, latest: Times, lifetime: Option<Millis>, context: &Context<'_>) {
+    /// The store holds these: what was set here is on top of them. `gives`: this request has given the session its lifetime, with which goes how
+    /// long it may lie unused.
+    pub(super) fn read(
+        &mut self,
+        latest: Times,
+        (lifetime, gives): (Option<Millis>, bool),
+        context: &Context<'_>,
+    ) {
         let latest = latest.believed(context.now);
         self.is_in_record = !latest.is_none();
         let ours = if planted(Fault::TimesLost) { latest } else { self.times };
-        self.times = over(ours, latest, self.unsaved);
+        let idle = self.unsaved.idle || gives;
+        self.times = over(ours, latest, Which { idle, ..self.unsaved });
         self.unsaved = differing(&self.times, &latest, self.unsaved);
         // What was forgotten here is to be forgotten there.
         self.unsaved.authenticated |=
@@ -166,7 +177,7 @@ impl Clocks {
 
     /// What was set here is dropped.
     pub(super) fn drops_changes(&mut self) {
-        self.is_changed = false;
+        (self.is_changed, self.has_said_so) = (false, false);
         self.needs_no_store();
     }
 
@@ -201,8 +212,9 @@ impl Times {
 
     /// And whatever was noted before.
     fn forgets(&mut self, now: Millis) {
-        let before = self.authenticated.get().filter(|at| is_believed(*at, now));
-        self.forgotten = Some(before.map_or(now, |at| now.max(at))).into();
+        let before =
+            [self.authenticated, self.forgotten].map(|at| at.get().filter(|at| is_believed(*at, now)));
+        self.forgotten = before.into_iter().flatten().chain([now]).max().into();
         self.authenticated = Maybe::NONE;
     }
 
@@ -219,12 +231,11 @@ impl Times {
 }
 
 /// What one request has `set` of these, on top of the latest ones. A session has begun once; of two who have shown who they are the
-/// last one counts, unless a clock was wrong, and what was forgotten after both is forgotten.
+/// last one counts, and what was forgotten after both is forgotten.
 fn over(ours: Times, latest: Times, set: Which) -> Times {
     let mark = match (ours.authenticated(), latest.authenticated()) {
         (mark, theirs) if !set.authenticated || mark.is_none() => theirs,
-        (Some(mark), Some(theirs)) if is_believed(theirs, mark) => Some(mark.max(theirs)),
-        (mark, _) => mark,
+        (mark, theirs) => mark.max(theirs),
     };
     let forgotten = latest.forgotten.get().max(ours.forgotten.get().filter(|_| set.forgotten));
     let is_forgotten = mark.is_some() && mark <= forgotten;
@@ -283,9 +294,14 @@ mod tests {
             assert_eq!(over(forgotten, ours, both).authenticated(), Some(51));
             assert_eq!(over(ours, forgotten, set(true, false)).authenticated(), Some(51));
         }
-        // By a clock that was days ahead.
-        let wrong = times(Some(10), Some(40 + CLOCKS_DIFFER + 1), None);
-        assert_eq!(over(ours, wrong, set(true, false)), ours);
+        // Of a request that took long, whoever writes last.
+        let later = times(Some(10), Some(40 + CLOCKS_DIFFER + 1), None);
+        assert_eq!(over(ours, later, set(true, false)), later);
+        // What is forgotten is forgotten as late as it was before, by whichever clock.
+        let mut twice = base;
+        twice.forgets(60);
+        twice.forgets(50);
+        assert_eq!(twice.forgotten.get(), Some(60));
         // A session that an Express app began is seen by two.
         let first = Times::begun_at(5);
         let seen = Which { begun: true, ..Which::default() };

@@ -996,7 +996,8 @@ impl Life {
         if planted(Fault::LifetimeForgotten) && matches!(self.standing, Standing::Doubt { .. }) {
             self.cookie_unsaved = Differing::default();
         }
-        self.clocks.read(stored.record.times, self.cookie.lifetime(), context);
+        let gives = self.cookie_unsaved.is_of_the_lifetime();
+        self.clocks.read(stored.record.times, (self.cookie.lifetime(), gives), context);
         let bounds = context.bounds(self.times(), &stored.record.cookie);
         self.standing = Standing::Held(Held::of(&stored, asked, context.now, given, &bounds));
         let follows = context.options.policies.cookie_renewal == CookieRenewal::WithRecord;
