@@ -899,3 +899,37 @@ fn what_has_lived_as_long_as_it_may_is_given_no_more() {
     done(exchange.end()).unwrap();
     assert!(timed.reads(&sid).is_none());
 }
+
+/// It is all that the request has done, and others have written meanwhile.
+#[test]
+fn what_is_only_forgotten_is_written_however_many_write_beside_it() {
+    for options in [new(), new().absolute(None), Options::express("keyboard cat")] {
+        let timed = Timed::new(options.cookie(an_hour()));
+        let (sid, _) = timed.logs_in(|_| {});
+        let (marking, marked) = timed.app.request(&sid);
+        let (forgetting, forgot) = timed.app.request(&sid);
+        marked.insert("other", 1).unwrap();
+        done(marked.save()).unwrap();
+        marked.mark_authenticated().unwrap();
+        timed.at(MINUTE);
+        forgot.forget_authenticated().unwrap();
+        done(forgetting.end()).unwrap();
+        done(marking.end()).unwrap();
+        let (exchange, session) = timed.app.request(&sid);
+        assert!(matches!(session.require_recent(HOUR), Err(Error::NotRecent)));
+        done(exchange.end()).unwrap();
+    }
+}
+
+/// What a request has said of its end it may take back.
+#[test]
+fn an_end_that_was_just_set_may_be_set_again() {
+    let timed = Timed::new(new().cookie(an_hour()));
+    let (sid, _) = timed.logs_in(|_| {});
+    timed.at(MINUTE);
+    let (exchange, session) = timed.app.request(&sid);
+    session.set_absolute(Duration::from_secs(1)).unwrap();
+    session.set_absolute(None).unwrap();
+    done(exchange.end()).unwrap();
+    assert!(timed.reads(&sid).is_some());
+}

@@ -14,8 +14,8 @@ use std::{
 
 use common::{App, SlowStore, Trouble, add, calls, clock, cookie, done, polled};
 use session_core::{
-    AdminStore, Carrier, CookieOptions, Error, Exchange, Expect, IdRenewal, MemoryStore, Options,
-    RequestInfo, ReusedId, Secret, SessionHandle, Sid, Store,
+    AdminStore, Carrier, CookieOptions, CookieRenewal, Error, Exchange, Expect, IdRenewal, MemoryStore,
+    Options, RequestInfo, ReusedId, Secret, SessionHandle, Sid, Store, Touch,
 };
 use session_testkit::Captured;
 
@@ -698,4 +698,145 @@ fn what_cannot_work_is_refused() {
         let reason = refused(options);
         assert!(reason.contains("renew_ids"), "{reason}");
     }
+}
+
+/// A response that was slow brings no id that leads elsewhere by now: with a save, with every response, and where touches are left out.
+#[test]
+fn a_slow_response_does_not_bring_the_old_id_back() {
+    let hours = || CookieOptions::new().max_age(8 * HOUR);
+    let express = || Options::express("keyboard cat").cookie(hours()).renew_ids(renewal());
+    for (skips, options) in [
+        (false, express().touch(Touch::AfterPercent(20))),
+        (
+            false,
+            Options::new("keyboard cat")
+                .cookie(hours())
+                .renew_ids(renewal())
+                .cookie_renewal(CookieRenewal::OnChange),
+        ),
+        (true, express()),
+        (true, express().rolling(true).resave(false)),
+    ] {
+        let timed = Timed::new(options);
+        timed.app.store.skips_touches.store(skips, Ordering::SeqCst);
+        let first = timed.app.log_in();
+        timed.pass(15 * MINUTE - SECOND);
+        let (slow, session) = timed.other().request(&first);
+        session.insert("slow", 1).unwrap();
+        done(session.save()).unwrap();
+        timed.pass(5 * SECOND);
+        let second = timed.is_renewed(&first);
+        timed.visits(&second);
+        let sent = done(slow.end()).unwrap();
+        assert!(kept(&sent).is_none_or(|sid| sid == second), "the old id is sent again");
+    }
+}
+
+/// Nobody has written when it began, and no touch is due between renewals.
+#[test]
+fn a_session_that_express_began_ends_at_its_limit_all_the_same() {
+    for cookie in [CookieOptions::new().max_age(24 * HOUR), CookieOptions::new()] {
+        let timed =
+            Timed::new(Options::new("keyboard cat").cookie(cookie).renew_ids(renewal()).absolute(2 * HOUR));
+        let mut sid = Sid::random();
+        let record = session_core::Record::parse(r#"{"cookie":{},"user":"tj"}"#).unwrap();
+        done(timed.app.store.memory.set(&sid, &record, &Expect::Anything)).unwrap();
+        for _ in 0..30 {
+            timed.pass(4 * MINUTE);
+            let (user, next) = timed.visits(&sid);
+            if user.is_none() {
+                return;
+            }
+            sid = next;
+        }
+        timed.pass(4 * MINUTE);
+        timed.opens_nothing(&sid);
+    }
+}
+
+/// An Express app has let somebody write anything into a session: with an id that is known, and the secret that is not, it opens nothing.
+#[test]
+fn what_an_application_writes_about_ids_opens_no_other_session() {
+    for options in profiles() {
+        let timed = Timed::new(options);
+        let victim = timed.app.log_in();
+        let (exchange, session) = timed.app.request(&victim);
+        session.insert("secret", "s3").unwrap();
+        done(exchange.end()).unwrap();
+        for forged in [
+            format!(r#"{{"former":"{}","was":"","issued":99999999999999}}"#, victim.as_str()),
+            format!(
+                r#"{{"former":"{}","until":1,"family":"x","was":"","issued":99999999999999}}"#,
+                victim.as_str()
+            ),
+            format!(r#"{{"next":"{}"}}"#, victim.as_str()),
+        ] {
+            let own = Sid::random();
+            let text = |more: &str| {
+                format!(
+                    r#"{{"cookie":{{"originalMaxAge":3600000,"expires":"2099-01-01T00:00:00.000Z"}},"own":1{more}}}"#
+                )
+            };
+            let set = |text: String| {
+                let record = session_core::Record::parse(text).unwrap();
+                done(timed.app.store.memory.set(&own, &record, &Expect::Anything)).unwrap();
+            };
+            set(text(""));
+            // One that was read before.
+            let handle = done(timed.app.sessions.load(&own)).unwrap().unwrap();
+            set(text(&format!(r#","__session_ids":{forged}"#)));
+            drop(done(add(&handle)));
+            assert!(!handle.contains("secret") && handle.id().unwrap() != victim);
+            for _ in 0..2 {
+                let (exchange, session) = timed.app.request(&own);
+                assert!(!session.contains("secret"), "{forged}");
+                drop(done(session.destroy()));
+                let sent = done(exchange.end()).unwrap();
+                assert!(kept(&sent).is_none_or(|sid| sid != victim));
+            }
+            let (exchange, session) = timed.app.request(&victim);
+            assert!(session.contains("secret") && !session.contains("own"), "{forged}");
+            assert_eq!(session.id().unwrap(), victim);
+            done(exchange.end()).unwrap();
+        }
+    }
+}
+
+/// What Express has ended under the old id is over for a job too.
+#[test]
+fn what_is_loaded_looks_back_too() {
+    each(|timed| {
+        let first = timed.app.log_in();
+        timed.pass(15 * MINUTE);
+        let second = timed.is_renewed(&first);
+        done(timed.app.store.memory.destroy(&first, &Expect::Anything)).unwrap();
+        assert!(done(timed.app.sessions.load(&second)).unwrap().is_none());
+        assert!(done(timed.app.sessions.load(&first)).unwrap().is_none());
+    });
+}
+
+/// Its path has changed: the browser keeps the cookie with the old id, and sends it first.
+#[test]
+fn of_two_cookies_of_one_session_the_new_id_has_arrived() {
+    let timed = Timed::new(profiles()[0].clone().renew_ids(renewal().reused(ReusedId::EndSession)));
+    let first = timed.app.log_in();
+    timed.pass(15 * MINUTE);
+    let second = timed.is_renewed(&first);
+    let both = vec![format!("{}; {}", cookie(&first), cookie(&second))];
+    for minutes in [0, 1, 1] {
+        timed.pass(minutes * MINUTE);
+        let (exchange, session) = timed.app.ask(&both);
+        assert_eq!(session.get::<String>("user").unwrap().as_deref(), Some("tj"));
+        assert_eq!(session.id().unwrap(), second);
+        done(exchange.end()).unwrap();
+    }
+    assert!(timed.app.held(&first).is_none(), "the grace was counted");
+    // One of another session beside it is no excuse.
+    let other = timed.app.log_in();
+    let both = vec![format!("{}; {}", cookie(&first), cookie(&other))];
+    let (exchange, session) = timed.app.ask(&both);
+    assert_eq!(session.id().unwrap(), other);
+    done(exchange.end()).unwrap();
+    timed.opens_nothing(&second);
+    timed.stays(&other);
 }

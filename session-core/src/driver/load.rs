@@ -272,8 +272,9 @@ impl Sessions {
         // could have planted the other. One that is dead plants nothing, and refuses nothing.
         let is_of_cookies = |ways: &[Way]| ways.iter().all(|way| way.by == Carrier::Cookie);
         let mut live: Option<(Vec<Way>, Arrived)> = None;
-        let mut former: Vec<(Arc<str>, &Vec<Way>)> = Vec::new();
-        for Brought { sid, by } in &brought {
+        let mut former: Vec<(Arc<str>, &Brought)> = Vec::new();
+        for one in &brought {
+            let Brought { sid, by } = one;
             if live.as_ref().is_some_and(|(first, _)| is_of_cookies(first) && is_of_cookies(by)) {
                 continue;
             }
@@ -282,9 +283,17 @@ impl Sessions {
                 arrival = arrival.beside_another();
             }
             let found = match self.arrive(arrival, &origin).await? {
+                // It has the id as well to which this one leads: that has arrived.
+                Ok(found) if found.by_former && brought.iter().any(|other| other.sid == found.sid) => {
+                    let arrival = Arrival::of_request(found.sid.clone()).beside_another();
+                    match self.arrive(arrival, &origin).await? {
+                        Ok(arrived) => Arrived { by_former: true, ..arrived },
+                        Err(_) => continue,
+                    }
+                }
                 Ok(found) => found,
                 Err(family) => {
-                    former.extend(family.map(|family| (family, by)));
+                    former.extend(family.map(|family| (family, one)));
                     continue;
                 }
             };
@@ -300,11 +309,18 @@ impl Sessions {
             }
         }
         // Who brings a former id of the same session by another carrier is to be told there of the one that it has.
-        for (family, by) in former {
+        for (family, Brought { sid, by }) in former {
             match &mut live {
                 Some((ways, found)) if found.family() == Some(&family) => {
-                    ways.extend(by.iter().cloned());
-                    found.by_former = true;
+                    // Where it brings both by the same one it has it.
+                    let others = by.iter().filter(|way| ways.iter().all(|known| known.by != way.by));
+                    let others: Vec<Way> = others.cloned().collect();
+                    found.by_former |= !others.is_empty();
+                    ways.extend(others);
+                }
+                // Another one beside it is no excuse.
+                _ if self.options().renewal.is_some_and(|renewal| renewal.ends_sessions()) => {
+                    drop(self.arrive(Arrival::of_request(sid.clone()), &origin).await?);
                 }
                 _ => self.warn_former_id(false),
             }

@@ -444,7 +444,7 @@ impl SessionHandle {
         self.sessions().needs_a_store("set_absolute")?;
         let context = self.context();
         let mut life = self.before_the_response()?;
-        if life.is_over(&context) {
+        if life.is_over(&context) && !life.has_set_its_end() {
             return Err(Error::Gone);
         }
         life.lives_at_all(absolute.into().map(lifetimes::millis), context.now);

@@ -24,8 +24,8 @@ pub(super) struct Warned {
     lost: Once,
     /// When that was said last.
     lost_at: AtomicI64,
-    /// And that a former id was used.
-    former_at: AtomicI64,
+    /// And that a former id was used, and that it has ended its session.
+    former_at: [AtomicI64; 2],
 }
 
 /// Where a part of a store fails, it is lost and found with every request.
@@ -67,7 +67,7 @@ impl Sessions {
     /// again and again.
     pub(super) fn warn_former_id(&self, ends: bool) {
         let why = "it is that of a session that was given another one, and its grace is over";
-        let (now, at) = (self.options().clock.millis(), &self.warned().former_at);
+        let (now, at) = (self.options().clock.millis(), &self.warned().former_at[usize::from(ends)]);
         let last = at.load(Ordering::Relaxed);
         let is_quiet = last != 0 && (last..last.saturating_add(QUIET)).contains(&now);
         if is_quiet || at.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_err() {

@@ -82,7 +82,8 @@ impl Clocks {
 
     /// … and they have not been stored since.
     pub(super) fn is_unsaved(&self) -> bool {
-        self.unsaved.authenticated || self.unsaved.idle || self.unsaved.absolute
+        let is_forgotten = self.has_said_so && self.unsaved.forgotten;
+        self.unsaved.authenticated || self.unsaved.idle || self.unsaved.absolute || is_forgotten
     }
 
     /// When it has begun was found out by this request, and is to be stored with whatever is.
@@ -101,18 +102,22 @@ impl Clocks {
         (self.is_changed, self.unsaved.authenticated) = (true, true);
     }
 
-    /// That counts no more.
+    /// That counts no more, as the handler says.
     pub(super) fn is_forgotten(&mut self, now: Millis) {
+        self.is_nobodys_now(now);
+        self.has_said_so = true;
+    }
+
+    fn is_nobodys_now(&mut self, now: Millis) {
         self.times.forgets(now);
         self.unsaved.forgotten = true;
         (self.is_changed, self.unsaved.authenticated) = (true, true);
-        self.has_said_so = true;
     }
 
     /// All of its data are gone, and with them who its user is: also where another request is about to note that.
     pub(super) fn is_nobodys(&mut self, now: Millis) {
         if self.times.authenticated().is_some() {
-            return self.is_forgotten(now);
+            return self.is_nobodys_now(now);
         }
         self.times.forgets(now);
         self.unsaved.forgotten = true;

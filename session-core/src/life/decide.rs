@@ -186,13 +186,13 @@ pub(crate) const CONFIRMED_AT_THE_END_FOR: Millis = 1_000;
 
 /// After how long without a word of the store it is asked again before a cookie goes out: another request may have ended the
 /// session since, and given the browser a newer cookie. `None`: never. `has_asked`: the end of the request has.
-/// `owes_its_id`: the cookie is to bring another id, which may have ended with the session.
-pub(crate) fn is_to_look_after(policies: &Policies, has_asked: bool, owes_its_id: bool) -> Option<Millis> {
+/// `leads_on`: the session may have gone on under another id.
+pub(crate) fn is_to_look_after(policies: &Policies, has_asked: bool, leads_on: bool) -> Option<Millis> {
     let (after, fault) = match has_asked {
         true => (CONFIRMED_AT_THE_END_FOR, Fault::SlowAnswerTrusted),
         false => (CONFIRMED_FOR, Fault::NotConfirmed),
     };
-    let asks = policies.cookie_renewal == CookieRenewal::WithRecord || owes_its_id;
+    let asks = policies.cookie_renewal == CookieRenewal::WithRecord || leads_on;
     (asks && !planted(fault)).then_some(after)
 }
 

@@ -450,6 +450,11 @@ impl Life {
         self.clocks.is_given(before, self.cookie.lifetime(), limits);
     }
 
+    /// The handler has just said when it ends at all, which may be past.
+    pub(crate) fn has_set_its_end(&self) -> bool {
+        self.clocks.has_set_its_end()
+    }
+
     /// It has ended, by another request or by its limits.
     pub(crate) fn is_over(&self, context: &Context<'_>) -> bool {
         self.standing == Standing::Gone || context.has_passed(self.times(), &self.cookie)

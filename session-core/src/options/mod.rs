@@ -495,13 +495,18 @@ impl Options {
     /// Gives a session a new id every so often, with its data and without a logout ([`IdRenewal`]). Default: none in either profile; an id then
     /// stays until [`renew_id`](crate::SessionHandle::renew_id).
     ///
-    /// All instances that share the store should be given the same. To an Express server beside them, both ids are logged in until the client
-    /// has come with the new one to one of ours, and what it writes under the old one until then comes along; a session that it destroys
-    /// under either id has ended. It takes the old id for as long as its store holds that, half a minute beyond the grace. With
+    /// All instances that share the store should be given the same. To an Express server beside them both ids are logged in: until the first request
+    /// that comes to one of ours after the grace. What it writes under the old one until then comes along (of a session of up to 256 keys), and a
+    /// session that it destroys under either id has ended. What Express alone serves keeps both ids. With
     /// the ids of an application's own ([`genid`](Self::genid)) the function is asked for each.
     ///
-    /// A session under a former id costs one more read; a renewal three writes and a read, and the first request with the new id
-    /// three writes.
+    /// As long as the old id's record is there, a request costs one more read; a renewal three writes and a read, the first request with the new id a
+    /// write, and the first after the grace three. An id that no store knows costs one more read.
+    ///
+    /// A handle that is kept for longer than its id lives (in a WebSocket) finds the session [gone](crate::Error::Gone): let such a client come again
+    /// before that, or take an interval that is longer than its connections. Whoever destroys records one by one
+    /// ([`AdminStore`](crate::AdminStore)) ends a session by that of its former id too. Former ids are told from any other for as long as the
+    /// session would have lived when their grace was over, 30 days at most.
     #[must_use]
     pub fn renew_ids(mut self, renewal: impl Into<Option<IdRenewal>>) -> Self {
         self.renewal = renewal.into();

@@ -324,8 +324,8 @@ impl Operation {
     fn look(&mut self, decision: Decision, life: &Life, context: &Context<'_>) -> Option<Ask> {
         let has_asked =
             self.has_read || (matches!(decision.write, Write::Set | Write::Touch) && !self.was_skipped);
-        let owes_its_id = life.facts(context).owes_its_id;
-        let after = is_to_look_after(&context.options.policies, has_asked, owes_its_id)?;
+        let leads_on = life.facts(context).owes_its_id || context.options.renewal.is_some();
+        let after = is_to_look_after(&context.options.policies, has_asked, leads_on)?;
         let is_due = decision.cookie == SetCookie::Send
             && life.presence == Presence::Present
             && life.is_stored()

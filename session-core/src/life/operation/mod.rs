@@ -138,6 +138,8 @@ pub(crate) struct Operation {
     leaves_over: bool,
     /// So many ids have led on to others.
     hops: u8,
+    /// What is asked of now is where the session may have gone on.
+    led_to: Option<Sid>,
     /// When the last question was asked.
     asked_at: Millis,
 }
@@ -301,7 +303,24 @@ impl Operation {
             is_looked_after: false,
             leaves_over: false,
             hops: 0,
+            led_to: None,
             asked_at: 0,
+        }
+    }
+
+    /// What another record has led to is this session if it says so too: an application may have let somebody write anything into the first.
+    fn is_led_here(&mut self, life: &mut Life, answer: Option<Answer>) -> Option<Answer> {
+        match (self.led_to.take(), answer) {
+            (Some(next), Some(Answer::Got(stored))) => {
+                let former = stored.as_ref().and_then(|stored| stored.record.ids.as_ref()?.former.as_ref());
+                // Where nothing is, the session has ended.
+                if stored.is_none() || former == Some(life.sid()) {
+                    life.follows(next);
+                    return Some(Answer::Got(stored));
+                }
+                Some(Answer::Got(None))
+            }
+            (_, answer) => answer,
         }
     }
 
@@ -324,11 +343,13 @@ impl Operation {
 
     /// The next question, after the answer to the last one; `None` at first.
     pub(crate) fn step(&mut self, life: &mut Life, context: &Context<'_>, answer: Option<Answer>) -> Step {
+        let answer = self.is_led_here(life, answer);
         if let Some(next) = self.leads_on(answer.as_ref()) {
             self.hops += 1;
-            life.follows(next);
+            self.led_to = Some(next.clone());
             self.asked_at = context.now;
-            return Step::Ask(self.ask_get(life));
+            self.asked = Asked::Get;
+            return Step::Ask(Ask::Get(next));
         }
         let event = match answer {
             None => Event::Begin,
